@@ -1,0 +1,1 @@
+"""DVC stages, one module each, and what follows them: tracking."""

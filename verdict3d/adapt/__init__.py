@@ -1,0 +1,1 @@
+"""Adaptation methods: how an arm is trained and put onto a generator."""

@@ -1,0 +1,1 @@
+"""Furniture assets: procedural or from a folder, safe mesh reading, geometry measures."""

@@ -1,0 +1,1 @@
+"""Image degradations with graded severities, and the regimes mixed from them."""

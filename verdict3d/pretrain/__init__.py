@@ -1,0 +1,1 @@
+"""How the embedded checkpoints are made: data on the fly and training recipes."""

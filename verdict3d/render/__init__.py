@@ -1,0 +1,1 @@
+"""The camera rig: meshes to condition pictures and montages through OpenGL."""

@@ -1,0 +1,1 @@
+"""TRELLIS image-to-3D in plain PyTorch."""
