@@ -1,0 +1,210 @@
+"""Typed parameters: one frozen model per section of ``params.yaml``; unknown keys are refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from verdict3d.errors import Verdict3DError
+
+Regime = Literal["clean", "mild", "medium", "severe"]
+Mode = Literal["normal", "clay", "rgb"]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+Interval = tuple[float, float]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ViewParams(Section):
+    """Where the condition picture is taken from: ranges are sampled uniformly for each asset."""
+
+    yaw_deg: Interval
+    elevation_deg: Interval
+    fov_deg: float = Field(gt=1.0, lt=120.0)
+    distance: float = Field(gt=0.9)
+
+
+class MeshLimits(Section):
+    """Bounds on a mesh file from outside."""
+
+    file_mib: float = Field(default=256, gt=0)
+    faces: Count = 2_000_000
+    texture_px: Count = 8192
+
+
+class AssetsParams(Section):
+    """Stage ``assets``."""
+
+    source: str
+    train: int = Field(ge=0)
+    validation: int = Field(ge=0)
+    heldout: int = Field(ge=0)
+    split_shares: dict[Literal["train", "validation", "heldout"], Share]
+    up_axis: Literal["x", "y", "z"]
+    base_may_have_seen: bool
+    condition_size_px: int = Field(ge=32, le=4096)
+    view: ViewParams
+    limits: MeshLimits
+
+
+class RegimeParams(Section):
+    """A mixture: ``count`` different operators, each with a severity drawn from ``severities``."""
+
+    operators: tuple[str, ...] = Field(min_length=1)
+    count: Count
+    severities: tuple[Annotated[int, Field(ge=0, le=5)], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _enough_operators(self) -> RegimeParams:
+        if self.count > len(set(self.operators)):
+            raise ValueError(f"count {self.count} needs that many different operators, got {self.operators}")
+        return self
+
+
+class DegradeParams(Section):
+    """Stage ``degrade``."""
+
+    regimes: dict[Literal["mild", "medium", "severe"], RegimeParams]
+
+
+class SamplerParams(Section):
+    """Flow Euler sampler with guidance inside an interval of t (t = 1 is noise), as in TRELLIS."""
+
+    steps: Count
+    guidance: float = Field(ge=0.0)
+    guidance_interval: Interval
+    rescale_t: float = Field(gt=0.0)
+
+
+class GeneratorParams(Section):
+    """The generator every stage uses."""
+
+    model: str
+    device: Literal["auto", "cpu", "cuda"]
+    structure: SamplerParams
+    latents: SamplerParams
+
+
+class GenerateParams(Section):
+    """Stage ``generate``."""
+
+    batch_size: Count
+    pair_regimes: tuple[Regime, ...]
+    low_budget_steps: Count
+    heldout_regimes: tuple[Regime, ...]
+
+
+class PairsParams(Section):
+    """Stage ``pairs``."""
+
+    kinds: tuple[Literal["contrastive", "same_base"], ...]
+
+
+class JudgeParams(Section):
+    """One judge: which model, what it is shown, how its answers are classed."""
+
+    model: str
+    revision: str | None
+    panel: Literal["three_images"]
+    mode: Mode
+    device: Literal["auto", "cpu", "cuda"]
+    batch_size: Count
+    tie_band: float = Field(ge=0.0)
+
+
+class JudgesParams(Section):
+    """The training judge labels pairs; the evaluation judge, another model, decides win-rates."""
+
+    training: JudgeParams
+    evaluation: JudgeParams
+
+
+class ConditionerRepairParams(Section):
+    """Arm ``conditioner_repair``: a residual adapter from degraded to clean tokens."""
+
+    steps: Count
+    batch_size: Count
+    learning_rate: float = Field(gt=0.0)
+    hidden: Count
+    clean_share: Share
+    draws: Count
+    regimes: tuple[Regime, ...]
+    checkpoint_every: Count
+
+
+class TrainParams(Section):
+    """Stage ``train``: the arms to train and a section for each."""
+
+    arms: tuple[str, ...]
+    conditioner_repair: ConditionerRepairParams
+
+    @model_validator(mode="after")
+    def _arms_have_sections(self) -> TrainParams:
+        known = set(type(self).model_fields) - {"arms"}
+        unknown = set(self.arms) - known
+        if unknown:
+            raise ValueError(f"unknown arms {sorted(unknown)}; known: {sorted(known)}")
+        return self
+
+
+class EvaluateParams(Section):
+    """Stage ``evaluate``."""
+
+    regimes: tuple[Regime, ...]
+    seeds: Count
+    target: Share
+    bootstrap: Count
+    confidence: float = Field(gt=0.5, lt=1.0)
+
+
+class ReportParams(Section):
+    """Stage ``report``."""
+
+    gallery: int = Field(ge=0)
+
+
+class Params(Section):
+    """All of ``params.yaml``."""
+
+    seed: int = Field(ge=0)
+    assets: AssetsParams
+    degrade: DegradeParams
+    generator: GeneratorParams
+    generate: GenerateParams
+    pairs: PairsParams
+    judges: JudgesParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    report: ReportParams
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Read and check ``params.yaml``.
+
+    Raises:
+        Verdict3DError: The file is missing, not YAML, or a value or key is not allowed; every problem is
+            named with its place.
+    """
+    try:
+        values: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise Verdict3DError(f"{path} is missing; run from the project's top folder") from error
+    except yaml.YAMLError as error:
+        raise Verdict3DError(f"{path} is not YAML: {error}") from error
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        problems = "\n".join(
+            f"  {'.'.join(str(part) for part in problem['loc']) or 'top level'}: {problem['msg']}"
+            + ("" if problem["type"] in ("missing", "extra_forbidden") else f" (given: {problem['input']!r})")
+            for problem in error.errors()
+        )
+        raise Verdict3DError(f"{path} does not fit:\n{problems}") from error
