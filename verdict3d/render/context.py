@@ -1,0 +1,62 @@
+"""One OpenGL context for each process, made when first asked for, without a display (EGL)."""
+
+from __future__ import annotations
+
+import os
+
+import moderngl
+
+from verdict3d.errors import Verdict3DError
+
+_INSTALL = (
+    "Rendering needs OpenGL 3.3 through EGL. On Debian or Ubuntu: "
+    "apt-get install libegl1 libgl1-mesa-dri   (with an NVIDIA driver, libegl1 alone is enough)"
+)
+_SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software")
+_MAX_DEVICES = 8
+
+_contexts: dict[int, moderngl.Context] = {}
+
+
+def shared_context() -> moderngl.Context:
+    """Return this process's context; a forked child gets its own.
+
+    The first EGL device with a hardware driver is chosen, else the first that works (Mesa's llvmpipe).
+
+    Raises:
+        Verdict3DError: No context can be made; the message names the packages to install.
+    """
+    process = os.getpid()
+    if process not in _contexts:
+        _contexts[process] = _create()
+    context = _contexts[process]
+    context.__enter__()
+    return context
+
+
+def is_software(context: moderngl.Context) -> bool:
+    """Return whether the context draws on the CPU."""
+    renderer = context.info["GL_RENDERER"].lower()
+    return any(name in renderer for name in _SOFTWARE)
+
+
+def _create() -> moderngl.Context:
+    fallback: moderngl.Context | None = None
+    problem: Exception | None = None
+    for index in range(_MAX_DEVICES):
+        try:
+            context = moderngl.create_context(standalone=True, backend="egl", require=330, device_index=index)
+        except Exception as error:  # glcontext raises bare Exception for every EGL failure
+            problem = problem or error
+            continue
+        if not is_software(context):
+            if fallback is not None:
+                fallback.release()
+            return context
+        if fallback is None:
+            fallback = context
+        else:
+            context.release()
+    if fallback is None:
+        raise Verdict3DError(f"no OpenGL context: {problem}\n{_INSTALL}")
+    return fallback

@@ -1,0 +1,123 @@
+"""The shader text (GLSL 3.30). It is part of the rig's digest: another text is another rig.
+
+``normal``: camera-space geometric normal by winding, n * 0.5 + 0.5, not turned towards the viewer, so that
+inverted faces stand out. ``clay``: matte grey under two lights fixed to the camera, both sides lit.
+``rgb``: vertex colour or texture under the same lights.
+"""
+
+from __future__ import annotations
+
+_VERTEX = """
+uniform mat4 clip_from_object;
+uniform mat3 camera_from_object;
+in vec3 position;
+in vec3 normal;
+flat out vec3 camera_normal;
+#ifdef COLORS
+in vec3 color;
+out vec3 surface_color;
+#endif
+#ifdef TEXTURE
+in vec2 uv;
+out vec2 surface_uv;
+#endif
+void main() {
+    camera_normal = camera_from_object * normal;
+#ifdef COLORS
+    surface_color = color;
+#endif
+#ifdef TEXTURE
+    surface_uv = uv;
+#endif
+    gl_Position = clip_from_object * vec4(position, 1.0);
+}
+"""
+
+_NORMAL_FRAGMENT = """
+flat in vec3 camera_normal;
+out vec4 fragment;
+void main() {
+    fragment = vec4(camera_normal * 0.5 + 0.5, 1.0);
+}
+"""
+
+# Bilinear filtering is written out: the drivers' own filters round differently.
+_LIT_FRAGMENT = """
+flat in vec3 camera_normal;
+out vec4 fragment;
+#ifdef COLORS
+in vec3 surface_color;
+vec3 albedo() { return surface_color; }
+#elif defined(TEXTURE)
+in vec2 surface_uv;
+uniform sampler2D surface;
+vec3 texel(ivec2 at, ivec2 size) {
+    return texelFetch(surface, ((at % size) + size) % size, 0).rgb;
+}
+vec3 albedo() {
+    ivec2 size = textureSize(surface, 0);
+    vec2 at = fract(surface_uv) * vec2(size) - 0.5;
+    ivec2 low = ivec2(floor(at));
+    vec2 part = at - vec2(low);
+    return mix(
+        mix(texel(low, size), texel(low + ivec2(1, 0), size), part.x),
+        mix(texel(low + ivec2(0, 1), size), texel(low + ivec2(1, 1), size), part.x),
+        part.y
+    );
+}
+#else
+vec3 albedo() { return vec3(0.78); }
+#endif
+const vec3 KEY = vec3(-0.36, 0.62, 0.6971);
+const vec3 FILL = vec3(0.70, 0.10, 0.7071);
+void main() {
+    vec3 n = gl_FrontFacing ? camera_normal : -camera_normal;
+    float light = 0.34 + 0.52 * max(dot(n, KEY), 0.0) + 0.22 * max(dot(n, FILL), 0.0);
+    fragment = vec4(albedo() * min(light, 1.0), 1.0);
+}
+"""
+
+_RESOLVE_VERTEX = """
+void main() {
+    vec2 corner = vec2((gl_VertexID << 1) & 2, gl_VertexID & 2);
+    gl_Position = vec4(corner * 2.0 - 1.0, 0.0, 1.0);
+}
+"""
+
+# Box filter over supersample x supersample samples; first row of the result is the top of the picture.
+_RESOLVE_FRAGMENT = """
+uniform sampler2D samples;
+uniform int supersample;
+uniform vec4 background;
+out vec4 fragment;
+void main() {
+    ivec2 at = ivec2(gl_FragCoord.xy);
+    at.y = textureSize(samples, 0).y / supersample - 1 - at.y;
+    vec4 total = vec4(0.0);
+    for (int y = 0; y < supersample; ++y)
+        for (int x = 0; x < supersample; ++x)
+            total += texelFetch(samples, at * supersample + ivec2(x, y), 0);
+    float alpha = total.a / float(supersample * supersample);
+    vec3 color = total.rgb / max(total.a, 1.0);
+    if (background.a > 0.0)
+        fragment = vec4(mix(background.rgb, color, alpha), 1.0);
+    else
+        fragment = vec4(color, alpha);
+}
+"""
+
+_VERSION = "#version 330\n"
+
+PROGRAMS: dict[str, tuple[str, str]] = {
+    "normal": (_VERSION + _VERTEX, _VERSION + _NORMAL_FRAGMENT),
+    "clay": (_VERSION + _VERTEX, _VERSION + _LIT_FRAGMENT),
+    "colors": (_VERSION + "#define COLORS\n" + _VERTEX, _VERSION + "#define COLORS\n" + _LIT_FRAGMENT),
+    "texture": (_VERSION + "#define TEXTURE\n" + _VERTEX, _VERSION + "#define TEXTURE\n" + _LIT_FRAGMENT),
+    "resolve": (_VERSION + _RESOLVE_VERTEX, _VERSION + _RESOLVE_FRAGMENT),
+}
+"""Vertex and fragment text of each program."""
+
+
+def text() -> list[list[str]]:
+    """Return every program's name and text in a fixed order, for the rig's digest."""
+    return [[name, *PROGRAMS[name]] for name in sorted(PROGRAMS)]
