@@ -1,0 +1,38 @@
+"""What a win-rate entitles one to say, by rules that are fixed beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+Standing = Literal["certified", "reaches", "beats", "undecided", "loses", "undefined"]
+
+LEAST_COVERAGE = 0.4
+"""Decisive share below which a decisive win-rate rests on too few verdicts to compare with the paper's."""
+
+
+def standing(summary: Mapping[str, Any], target: float) -> Standing:
+    """Class a :func:`verdict3d.stats.winrate.summary` against the base (win-rate 1/2) and the target.
+
+    With two-sided 95% intervals each bound is a one-sided 97.5% one.
+
+    * ``certified``: lower bound of decisive > target and half-credit >= target;
+    * ``reaches``: beats, decisive >= target and coverage >= 0.4 (the paper's number, on enough verdicts);
+    * ``beats``: lower bound of half-credit > 1/2;
+    * ``loses``: upper bound of half-credit < 1/2;
+    * ``undecided``: the interval of half-credit holds 1/2;
+    * ``undefined``: there is no interval.
+    """
+    half, decisive = summary["half_credit"], summary["decisive"]
+    if half["low"] is None or half["high"] is None:
+        return "undefined"
+    if half["high"] < 0.5:
+        return "loses"
+    if half["low"] <= 0.5:
+        return "undecided"
+    if decisive["low"] is not None and decisive["low"] > target and half["value"] >= target:
+        return "certified"
+    coverage = summary["coverage"] or 0.0
+    if decisive["value"] is not None and decisive["value"] >= target and coverage >= LEAST_COVERAGE:
+        return "reaches"
+    return "beats"

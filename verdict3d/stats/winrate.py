@@ -1,0 +1,220 @@
+"""Win-rates of pairwise verdicts: three numbers that always stand together, with object-clustered intervals.
+
+A row is a mapping with
+
+* ``outcome``: ``"win"``, ``"loss"``, ``"tie"`` or ``"invalid"``, from the side of candidate X;
+* ``object``: the asset that the pair is about (the cluster);
+* ``m1``, ``m2``: margin for the first slot with X first and with Y first; ``b`` = (m1 + m2) / 2. They may be
+  missing or None for outcomes that no judge decided (such as a comparison by F-score) and for invalid pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from verdict3d.stats.bootstrap import Array, cluster_bootstrap, ratio
+from verdict3d.stats.intervals import Estimate, clopper_pearson, sign_flip_p_value, unanimous_interval
+
+OUTCOMES = ("win", "loss", "tie", "invalid")
+SCORES = {"win": 1.0, "tie": 0.5, "loss": 0.0}
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class WinRate:
+    """What a set of verdicts says about X against Y.
+
+    Attributes:
+        pairs: All rows, invalid ones too.
+        invalid: Pairs without a verdict (a mesh, a render or the judge failed). Never counted as ties.
+        objects: Objects with at least one valid pair.
+        wins: Valid pairs that X won.
+        losses: Valid pairs that Y won.
+        ties: Valid pairs without a decision.
+        half_credit: Mean over valid pairs of win 1, tie 1/2, loss 0; BCa interval over objects.
+        decisive: wins / (wins + losses). Clopper-Pearson bounds; when objects have several pairs these are
+            widened to also hold the object bootstrap's.
+        coverage: (wins + losses) / valid pairs: the decisive share of the valid pairs.
+        flip_rate: Share of the valid pairs with margins whose two orders do not name the same candidate
+            (m1 * m2 >= 0). A pair whose orders agree, but by less than the tie band, is a tie and no flip.
+        position_bias: Mean of b over the valid pairs with margins; > 0 favours the first slot; BCa interval.
+        first_slot_share: Share of single answers (two a pair) that picked the first slot; margin 0 is 1/2.
+        p_value: Exact two-sided sign-flip test of "no preference" over objects.
+    """
+
+    pairs: int
+    invalid: int
+    objects: int
+    wins: int
+    losses: int
+    ties: int
+    half_credit: Estimate
+    decisive: Estimate
+    coverage: float | None
+    flip_rate: float | None
+    position_bias: Estimate
+    first_slot_share: float | None
+    p_value: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form that :func:`summary` describes."""
+        return {
+            "pairs": self.pairs,
+            "invalid": self.invalid,
+            "objects": self.objects,
+            "ties": self.ties,
+            "half_credit": self.half_credit.as_dict(),
+            "decisive": {**self.decisive.as_dict(), "wins": self.wins, "losses": self.losses},
+            "coverage": self.coverage,
+            "flip_rate": self.flip_rate,
+            "position_bias": self.position_bias.as_dict(),
+            "first_slot_share": self.first_slot_share,
+            "p_value": self.p_value,
+        }
+
+
+def win_rate(
+    rows: Sequence[Row], rng: np.random.Generator, resamples: int = 2000, confidence: float = 0.95
+) -> WinRate:
+    """Estimate the win-rate of X over Y.
+
+    The order of the rows does not matter. Intervals over objects need two objects; with fewer they are None.
+
+    Args:
+        rows: Verdict rows (see the module's description).
+        rng: Generator for the bootstrap; the same generator state gives the same bounds.
+        resamples: Bootstrap resamples.
+        confidence: Two-sided level in (0, 1).
+
+    Raises:
+        ValueError: A row has an unknown outcome.
+    """
+    for row in rows:
+        if row["outcome"] not in OUTCOMES:
+            raise ValueError(f"outcome {row['outcome']!r} is unknown; allowed: {', '.join(OUTCOMES)}")
+    valid = sorted(
+        (row for row in rows if row["outcome"] != "invalid"),
+        key=lambda row: (str(row["object"]), row["outcome"], row.get("m1") or 0.0, row.get("m2") or 0.0),
+    )
+    counts = {outcome: sum(row["outcome"] == outcome for row in valid) for outcome in SCORES}
+    wins, losses = counts["win"], counts["loss"]
+    clusters = _totals_by_object(valid)
+    asked = [row for row in valid if row.get("m1") is not None and row.get("m2") is not None]
+    margins = np.array([(row["m1"], row["m2"]) for row in asked], dtype=np.float64).reshape(-1, 2)
+    return WinRate(
+        pairs=len(rows),
+        invalid=len(rows) - len(valid),
+        objects=len(clusters),
+        wins=wins,
+        losses=losses,
+        ties=counts["tie"],
+        half_credit=_half_credit(clusters, rng, resamples, confidence),
+        decisive=_decisive(clusters, rng, resamples, confidence),
+        coverage=(wins + losses) / len(valid) if valid else None,
+        flip_rate=float((margins.prod(axis=1) >= 0).mean()) if asked else None,
+        position_bias=_position_bias(asked, margins, rng, resamples, confidence),
+        first_slot_share=float((0.5 + 0.5 * np.sign(margins)).mean()) if asked else None,
+        p_value=sign_flip_p_value([round(won - lost) for won, lost, _ in clusters]),
+    )
+
+
+def summary(
+    rows: Sequence[Row], rng: np.random.Generator, resamples: int = 2000, confidence: float = 0.95
+) -> dict[str, Any]:
+    """Return the win-rate of X over Y as the JSON object that stages write.
+
+    Keys: ``pairs`` (all rows), ``invalid``, ``objects``, ``ties``, ``half_credit`` {value, low, high},
+    ``decisive`` {value, low, high, wins, losses}, ``coverage``, ``flip_rate``, ``position_bias`` {value, low,
+    high}, ``first_slot_share``, ``p_value``. An undefined number is None.
+
+    *Coverage* is the decisive share of the valid pairs: (wins + losses) / (pairs - invalid). *Flip rate* is
+    the share of the valid pairs whose two orders name different candidates (or the same slot twice, which is
+    the same thing); it is at most 1 - coverage, and less when the tie band turns agreeing pairs into ties.
+
+    See :func:`win_rate` for the arguments and errors.
+    """
+    return win_rate(rows, rng, resamples, confidence).as_dict()
+
+
+def by_slice(
+    rows: Sequence[Row],
+    key: str,
+    generator_for: Callable[[str], np.random.Generator],
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> dict[str, dict[str, Any]]:
+    """Return a :func:`summary` for each value of ``key`` (such as ``"category"`` or ``"regime"``), sorted.
+
+    Args:
+        rows: Verdict rows that have ``key``.
+        key: Name of the field to slice by.
+        generator_for: Gives each slice its own generator, so that no slice depends on the others.
+        resamples: Bootstrap resamples.
+        confidence: Two-sided level in (0, 1).
+    """
+    names = sorted({str(row[key]) for row in rows})
+    return {
+        name: summary(
+            [row for row in rows if str(row[key]) == name], generator_for(name), resamples, confidence
+        )
+        for name in names
+    }
+
+
+def _totals_by_object(valid: Sequence[Row]) -> Array:
+    """Return (N, 3) wins, losses and ties of each object, objects sorted by name."""
+    names = sorted({str(row["object"]) for row in valid})
+    index = {name: number for number, name in enumerate(names)}
+    totals = np.zeros((len(names), 3))
+    for row in valid:
+        totals[index[str(row["object"])], ("win", "loss", "tie").index(row["outcome"])] += 1
+    return totals
+
+
+def _half_credit(clusters: Array, rng: np.random.Generator, resamples: int, confidence: float) -> Estimate:
+    if not len(clusters):
+        return Estimate()
+    totals = np.stack([clusters[:, 0] + 0.5 * clusters[:, 2], clusters.sum(axis=1)], axis=1)
+    value = float(totals[:, 0].sum() / totals[:, 1].sum())
+    means = totals[:, 0] / totals[:, 1]
+    bounds: tuple[float, float] | None
+    if len(clusters) > 1 and np.ptp(means) == 0:
+        bounds = unanimous_interval(value, len(clusters), confidence)
+    else:
+        bounds = cluster_bootstrap(totals, ratio, rng, resamples, confidence)
+    return Estimate(value, *(bounds or (None, None)))
+
+
+def _decisive(clusters: Array, rng: np.random.Generator, resamples: int, confidence: float) -> Estimate:
+    wins, losses = (int(total) for total in clusters[:, :2].sum(axis=0))
+    exact = clopper_pearson(wins, wins + losses, confidence)
+    if exact is None:
+        return Estimate()
+    value = wins / (wins + losses)
+    if (clusters.sum(axis=1) <= 1).all():
+        return Estimate(value, *exact)
+    totals = np.stack([clusters[:, 0], clusters[:, 0] + clusters[:, 1]], axis=1)
+    clustered = cluster_bootstrap(totals, ratio, rng, resamples, confidence)
+    if clustered is None:
+        return Estimate(value)
+    return Estimate(value, min(exact[0], clustered[0]), max(exact[1], clustered[1]))
+
+
+def _position_bias(
+    asked: Sequence[Row], margins: Array, rng: np.random.Generator, resamples: int, confidence: float
+) -> Estimate:
+    if not asked:
+        return Estimate()
+    objects = [str(row["object"]) for row in asked]
+    names = sorted(set(objects))
+    index = {name: number for number, name in enumerate(names)}
+    totals = np.zeros((len(names), 2))
+    for name, bias in zip(objects, margins.mean(axis=1), strict=True):
+        totals[index[name]] += (bias, 1.0)
+    bounds = cluster_bootstrap(totals, ratio, rng, resamples, confidence)
+    return Estimate(float(margins.mean()), *(bounds or (None, None)))
