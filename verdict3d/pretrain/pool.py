@@ -1,0 +1,139 @@
+"""A growing pool of rendered furniture: worker processes fill memory-mapped arrays, training reads what is there.
+
+Rows depend only on (seed, purpose, index); how many are ready at a step depends on the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from verdict3d.records import read_json, write_json
+
+Row = dict[str, np.ndarray]
+MakeRow = Callable[[int], Row]
+
+
+class Pool:
+    """Arrays of ``count`` rows on disk and a flag for each row that is written.
+
+    Args:
+        directory: Where the arrays lie; made by ``Pool.create``.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        layout: dict[str, Any] = read_json(self.directory / "layout.json")
+        self.count: int = layout["count"]
+        self.arrays = {
+            name: np.memmap(self.directory / name, dtype=dtype, mode="r+", shape=(self.count, *shape))
+            for name, (shape, dtype) in layout["arrays"].items()
+        }
+        self._ready = np.memmap(self.directory / "ready", dtype=np.uint8, mode="r+", shape=(self.count,))
+
+    @classmethod
+    def create(cls, directory: str | Path, count: int, example: Row) -> Pool:
+        """Make an empty pool whose rows look like ``example``."""
+        root = Path(directory)
+        root.mkdir(parents=True, exist_ok=True)
+        arrays = {name: (list(value.shape), str(value.dtype)) for name, value in example.items()}
+        for name, (shape, dtype) in arrays.items():
+            size = count * int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+            with (root / name).open("wb") as stream:
+                stream.truncate(size)
+        with (root / "ready").open("wb") as stream:
+            stream.truncate(count)
+        write_json(root / "layout.json", {"count": count, "arrays": arrays})
+        return cls(root)
+
+    def put(self, index: int, row: Row) -> None:
+        """Write one row and mark it ready."""
+        for name, value in row.items():
+            self.arrays[name][index] = value
+        self._ready[index] = 1
+
+    def ready(self) -> int:
+        """Return how many leading rows are ready."""
+        missing = np.flatnonzero(self._ready == 0)
+        return int(missing[0]) if len(missing) else self.count
+
+
+def _fill(directory: str, factory: Callable[..., MakeRow], settings: str, worker: int, workers: int) -> None:
+    torch.set_num_threads(1)
+    pool = Pool(directory)
+    make_row = factory(**json.loads(settings))
+    for index in range(worker, pool.count, workers):
+        pool.put(index, make_row(index))
+
+
+@contextmanager
+def filled_pool(
+    directory: str | Path, count: int, workers: int, factory: Callable[..., MakeRow], **settings: Any
+) -> Iterator[Pool]:
+    """Start processes that fill a pool; they end with the block, however far they came.
+
+    Args:
+        directory: Empty or new folder for the arrays.
+        count: Rows at most.
+        workers: Processes.
+        factory: Importable function; called once in each process with ``settings``, returns the row maker.
+        settings: JSON-able keyword arguments of ``factory``.
+    """
+    pool = Pool.create(directory, count, factory(**settings)(0))
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(
+            target=_fill, args=(str(directory), factory, json.dumps(settings), worker, workers), daemon=True
+        )
+        for worker in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        yield pool
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+class DevicePool:
+    """The ready rows of a pool on a device; ``refresh`` copies what has come since.
+
+    Args:
+        pool: Where rows come from.
+        names: Arrays to hold.
+        device: Torch device.
+    """
+
+    def __init__(self, pool: Pool, names: tuple[str, ...], device: torch.device, limit: int | None = None) -> None:
+        self.pool, self.device = pool, device
+        self.limit = min(pool.count, limit or pool.count)
+        self.arrays = {
+            name: torch.empty(
+                (self.limit, *pool.arrays[name].shape[1:]),
+                dtype=torch.from_numpy(np.empty(0, pool.arrays[name].dtype)).dtype,
+                device=device,
+            )
+            for name in names
+        }
+        self.rows = 0
+
+    def refresh(self, block: int = 1024) -> int:
+        """Copy new rows; return how many there are now."""
+        ready = min(self.pool.ready(), self.limit)
+        while self.rows < ready:
+            stop = min(self.rows + block, ready)
+            for name, array in self.arrays.items():
+                rows = torch.from_numpy(np.ascontiguousarray(self.pool.arrays[name][self.rows : stop]))
+                array[self.rows : stop] = rows.to(self.device)
+            self.rows = stop
+        return self.rows
