@@ -1,0 +1,54 @@
+"""Procedural furniture: ten categories with continuous parameters and several variants each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from verdict3d.assets.part_mesh import mesh_from_parts
+from verdict3d.assets.parts import Part, normalize_parts
+from verdict3d.assets.seating import bench, chair, sofa, stool
+from verdict3d.assets.storage import cabinet, lamp, shelf
+from verdict3d.assets.surfaces import bed, desk, table
+from verdict3d.errors import Verdict3DError
+
+__all__ = ["CATEGORIES", "Part", "furniture", "mesh_from_parts"]
+
+_BUILDERS: dict[str, Callable[[np.random.Generator], list[Part]]] = {
+    "chair": chair,
+    "stool": stool,
+    "bench": bench,
+    "table": table,
+    "desk": desk,
+    "shelf": shelf,
+    "cabinet": cabinet,
+    "sofa": sofa,
+    "bed": bed,
+    "lamp": lamp,
+}
+CATEGORIES: tuple[str, ...] = tuple(_BUILDERS)
+"""The categories, in the order that balances them over the assets of a split."""
+
+
+def furniture(category: str, rng: np.random.Generator) -> tuple[Part, ...]:
+    """Draw one piece of furniture.
+
+    Args:
+        category: One of ``CATEGORIES``.
+        rng: Decides everything; the same state gives the same object.
+
+    Returns:
+        Parts in the object frame: z up, front -y, bounding box of the union centred at the origin with
+        longest side 1, no part thinner than 0.03.
+
+    Raises:
+        Verdict3DError: The category is unknown.
+    """
+    try:
+        build = _BUILDERS[category]
+    except KeyError:
+        raise Verdict3DError(
+            f"no furniture category {category!r}; there are {', '.join(CATEGORIES)}"
+        ) from None
+    return normalize_parts(build(rng))

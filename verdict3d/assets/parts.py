@@ -1,0 +1,155 @@
+"""Solid parts that furniture is made of: boxes, rounded boxes, cylinders and tapered bars."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["box", "rounded_box", "cylinder", "tapered"]
+Vector = NDArray[np.float64]
+Point = Sequence[float] | Vector
+Color = NDArray[np.uint8]
+
+MIN_HALF_THICKNESS = 0.015
+"""Half of the thinnest part of a normalised object; a 64³ grid still sees it."""
+
+_IDENTITY: Vector = np.eye(3)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One convex, watertight solid in the object frame (z up, front -y).
+
+    Attributes:
+        kind: ``box``; ``rounded_box`` (edges and corners rounded by ``rounding``, inside ``half_size``);
+            ``cylinder`` (round, along its own z; a cone frustum when ``taper`` < 1); ``tapered`` (a square
+            bar or frustum along its own z).
+        center: (3,) float64.
+        half_size: (3,) float64, half extents along the part's own axes. For ``cylinder`` the first two are
+            equal: the radius of the wide end.
+        rotation: (3, 3) float64, object_from_part: its columns are the part's axes.
+        rounding: Radius of rounded edges, below the smallest half size; 0 for the other kinds.
+        taper: Size of the +z end divided by the -z end, in (0, 1]; 1 for boxes.
+        color: (3,) uint8, sRGB.
+    """
+
+    kind: Kind
+    center: Vector
+    half_size: Vector
+    rotation: Vector
+    rounding: float
+    taper: float
+    color: Color
+
+
+def box(center: Point, size: Point, color: Color, rounding: float = 0.0) -> Part:
+    """Return an axis-aligned box of full ``size``; ``rounding`` > 0 rounds its edges."""
+    half = np.asarray(size, dtype=np.float64) / 2
+    radius = min(rounding, 0.9 * float(half.min()))
+    kind: Kind = "rounded_box" if radius > 0 else "box"
+    return Part(kind, np.asarray(center, dtype=np.float64), half, _IDENTITY, max(radius, 0.0), 1.0, color)
+
+
+def _axes_along(direction: tuple[float, float, float]) -> Vector:
+    """Return a rotation whose third column is ``direction`` (unit), the first as near to x as possible."""
+    x, y, z = direction
+    first = (1 - x * x, -x * y, -x * z) if abs(x) < 0.9 else (-x * y, 1 - y * y, -y * z)
+    length = math.sqrt(first[0] ** 2 + first[1] ** 2 + first[2] ** 2)
+    a, b, c = (value / length for value in first)
+    return np.array([[a, y * c - z * b, x], [b, z * a - x * c, y], [c, x * b - y * a, z]])
+
+
+def _between(kind: Kind, start: Point, end: Point, start_half: float, end_half: float, color: Color) -> Part:
+    if end_half > start_half:
+        start, end, start_half, end_half = end, start, end_half, start_half
+    sx, sy, sz = (float(value) for value in start)
+    ex, ey, ez = (float(value) for value in end)
+    length = math.sqrt((ex - sx) ** 2 + (ey - sy) ** 2 + (ez - sz) ** 2)
+    direction = ((ex - sx) / length, (ey - sy) / length, (ez - sz) / length)
+    return Part(
+        kind,
+        np.array([(sx + ex) / 2, (sy + ey) / 2, (sz + ez) / 2]),
+        np.array([start_half, start_half, length / 2]),
+        _axes_along(direction),
+        0.0,
+        end_half / start_half,
+        color,
+    )
+
+
+def rod(start: Point, end: Point, radius: float, color: Color, end_radius: float | None = None) -> Part:
+    """Return a round bar (a cone frustum when the radii differ) between two points."""
+    return _between("cylinder", start, end, radius, radius if end_radius is None else end_radius, color)
+
+
+def bar(start: Point, end: Point, width: float, color: Color, end_width: float | None = None) -> Part:
+    """Return a square bar between two points, tapering from ``width`` to ``end_width`` (full widths)."""
+    return _between("tapered", start, end, width / 2, (width if end_width is None else end_width) / 2, color)
+
+
+def moved(parts: Iterable[Part], offset: Point) -> list[Part]:
+    """Return ``parts`` shifted by ``offset`` (3,)."""
+    shift = np.asarray(offset, dtype=np.float64)
+    return [replace(part, center=part.center + shift) for part in parts]
+
+
+def turned(parts: Iterable[Part], axis: Literal["x", "y", "z"], degrees: float) -> list[Part]:
+    """Return ``parts`` rotated about an axis through the origin, counter-clockwise seen from its tip."""
+    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    rotation = np.eye(3)
+    rotation[first, first] = rotation[second, second] = cosine
+    rotation[second, first], rotation[first, second] = sine, -sine
+    return [replace(part, center=rotation @ part.center, rotation=rotation @ part.rotation) for part in parts]
+
+
+def part_reach(part: Part) -> Vector:
+    """Return (2, 3) lowest and highest coordinates of the part, exact for every kind."""
+    axes = np.abs(part.rotation)
+    half = part.half_size
+    if part.kind in ("box", "rounded_box"):
+        reach = axes @ (half - part.rounding) + part.rounding
+        return np.stack([part.center - reach, part.center + reach])
+    if part.kind == "cylinder":
+        wide = half[0] * np.sqrt(np.maximum(0.0, 1.0 - axes[:, 2] ** 2))
+    else:
+        wide = axes[:, :2] @ half[:2]
+    along = part.rotation[:, 2] * half[2]
+    ends = np.stack([part.center - along, part.center + along])
+    spread = np.stack([wide, wide * part.taper])
+    return np.stack([(ends - spread).min(axis=0), (ends + spread).max(axis=0)])
+
+
+def bounds(parts: Sequence[Part]) -> Vector:
+    """Return (2, 3) lowest and highest coordinates of the union of ``parts``."""
+    reach = np.stack([part_reach(part) for part in parts])
+    return np.stack([reach[:, 0].min(axis=0), reach[:, 1].max(axis=0)])
+
+
+def _scaled(part: Part, center: Vector, scale: float, min_half: float) -> Part:
+    half = np.maximum(part.half_size * scale, min_half)
+    taper = part.taper
+    if part.kind in ("cylinder", "tapered"):
+        taper = min(1.0, max(taper, min_half / float(half[:2].min())))
+    rounding = min(part.rounding * scale, 0.9 * float(half.min()))
+    return Part(part.kind, (part.center - center) * scale, half, part.rotation, rounding, taper, part.color)
+
+
+def normalize_parts(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Centre the union's bounding box at the origin and scale its longest side to 1.
+
+    Parts that would be thinner than twice ``MIN_HALF_THICKNESS`` are thickened.
+    """
+    result = tuple(parts)
+    for min_half in (1.08 * MIN_HALF_THICKNESS, MIN_HALF_THICKNESS):
+        low, high = bounds(result)
+        scale = 1.0 / float((high - low).max())
+        result = tuple(_scaled(part, (low + high) / 2, scale, min_half) for part in result)
+    low, high = bounds(result)
+    longest, center = float((high - low).max()), (low + high) / 2
+    return tuple(_scaled(part, center, 1.0 / longest, 0.0) for part in result)
