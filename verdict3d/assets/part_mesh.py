@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from verdict3d.assets.mesh import Mesh
 from verdict3d.assets.parts import Part
 
-CHORD_ERROR = 8e-4
+CHORD_ERROR = 9.5e-4
 """Largest distance between a round surface and its triangles, for objects of longest side 1."""
 
 _Faces = NDArray[np.int32]
@@ -133,7 +133,7 @@ def _segments(radius: float) -> int:
 def _octant_sags() -> tuple[float, ...]:
     """Return for 1, 2, … rows how far an octant's triangles sink below the unit sphere."""
     sags = []
-    for steps in range(1, 7):
+    for steps in range(1, 9):
         _, outward, faces = _rounded_template(steps)
         a, b, c = (outward[faces[:, corner]] for corner in range(3))
         normals = np.cross(b - a, c - a)
@@ -147,7 +147,7 @@ def _octant_steps(radius: float) -> int:
     for steps, sag in enumerate(_octant_sags(), start=1):
         if steps > 1 and radius * sag <= CHORD_ERROR:
             return steps
-    return 6
+    return 8
 
 
 def _triangulate(part: Part) -> tuple[_Rows, _Faces]:

@@ -17,6 +17,8 @@ Color = NDArray[np.uint8]
 
 MIN_HALF_THICKNESS = 0.015
 """Half of the thinnest part of a normalised object; a 64³ grid still sees it."""
+MAX_ROUNDING = 0.07
+"""Largest radius of rounded edges of a normalised object."""
 
 _IDENTITY: Vector = np.eye(3)
 
@@ -136,7 +138,7 @@ def _scaled(part: Part, center: Vector, scale: float, min_half: float) -> Part:
     taper = part.taper
     if part.kind in ("cylinder", "tapered"):
         taper = min(1.0, max(taper, min_half / float(half[:2].min())))
-    rounding = min(part.rounding * scale, 0.9 * float(half.min()))
+    rounding = min(part.rounding * scale, 0.9 * float(half.min()), MAX_ROUNDING)
     return Part(part.kind, (part.center - center) * scale, half, part.rotation, rounding, taper, part.color)
 
 
