@@ -1,0 +1,160 @@
+"""The active cubes of a batch as one lattice: neighbours by arithmetic, corner averages, surface cubes.
+
+All arrays of grid points share one index, the *site*: grid vertex ``(x, y, z)`` and cube ``(x, y, z)`` (its
+corners are vertices ``x..x + 1``, ...) both live at ``((item * P + x + 1) * P + y + 1) * P + z + 1`` with
+``P = n + 2``. The rim of one site keeps neighbours of border cubes inside the tables, and ascending sites are
+the order of the dense reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from verdict3d.trellis.flexicubes_tables import EDGES, corner_offsets, flexicubes_tables
+
+#: Feature channels of a cube: 8 corner values each (sdf, deformation xyz), 21 weights, 8 x (colour, normal).
+SDF, DEFORM, WEIGHTS, COLOUR = slice(0, 8), slice(8, 32), slice(32, 53), slice(53, 101)
+CHANNELS, CHANNELS_WITH_COLOUR = 53, 101
+
+
+@dataclass(frozen=True, eq=False)
+class SiteTables:
+    """The tables as tensors on one device; ``corner_step`` and ``ambiguous_step`` are site differences."""
+
+    corner_step: Tensor  # (8,)
+    edges: Tensor  # (12, 2)
+    groups: Tensor  # (256,)
+    edge_group: Tensor  # (256, 12)
+    group_edges: Tensor  # (256, 4, K)
+    ambiguous_step: Tensor  # (256,)
+
+
+@lru_cache(maxsize=8)
+def site_tables(side: int, device: torch.device) -> SiteTables:
+    """Return the tables for lattices of ``side`` sites along an axis, on one device (cached)."""
+    tables, step = flexicubes_tables(), np.array([side * side, side, 1])
+    arrays = (
+        corner_offsets() @ step,
+        np.array(EDGES),
+        tables.groups,
+        tables.edge_group,
+        tables.group_edges,
+        tables.ambiguous_step @ step,
+    )
+    with torch.inference_mode(False):  # cached: must be usable in training too
+        return SiteTables(*(torch.as_tensor(array, dtype=torch.int64, device=device) for array in arrays))
+
+
+@dataclass(frozen=True, eq=False)
+class CubeLattice:
+    """Active cubes of some items: features by corner, their sites, and the row of the cube at each site."""
+
+    resolution: int
+    items: int
+    sites: Tensor  # (T,)
+    row: Tensor  # int32 (sites of the lattice,), -1 where no cube is active
+    sdf: Tensor  # (T, 8, 1), bias included
+    deform: Tensor  # (T, 8, 3), a view of the features, as the next two
+    colour: Tensor  # (T, 8, 0 or 6)
+    weights: Tensor  # (T, 21)
+
+    @property
+    def side(self) -> int:
+        """Sites along one axis: the grid and a rim."""
+        return self.resolution + 2
+
+    @property
+    def volume(self) -> int:
+        """Sites of all items."""
+        return self.items * self.side**3
+
+    @property
+    def tables(self) -> SiteTables:
+        """The case tables with steps between sites of this lattice."""
+        return site_tables(self.side, self.sites.device)
+
+    def grid_positions(self, sites: Tensor) -> Tensor:
+        """Return the integer vertex coordinates (N, 3) of sites."""
+        side = self.side
+        x, y, z = sites // (side * side) % side, sites // side % side, sites % side
+        return torch.stack([x, y, z], dim=1) - 1
+
+    def item_of(self, sites: Tensor) -> Tensor:
+        """Return the batch item (N,) of sites."""
+        return sites // self.side**3
+
+
+def gather_cubes(coords: Tensor, features: Tensor, resolution: int, items: int) -> CubeLattice:
+    """Put active cubes on a lattice; arguments and errors as in ``mesh_extraction.extract_meshes``."""
+    side, cubes = resolution + 2, len(coords)
+    if features.shape[1] not in (CHANNELS, CHANNELS_WITH_COLOUR):
+        raise ValueError(f"cube features have {features.shape[1]} channels; expected 53, or 101 with colour")
+    if cubes and not (int(coords[:, 1:].min()) >= 0 and int(coords[:, 1:].max()) < resolution):
+        raise ValueError(f"cube coordinates must lie in 0..{resolution - 1}")
+    place = coords.long()
+    sites = ((place[:, 0] * side + place[:, 1] + 1) * side + place[:, 2] + 1) * side + place[:, 3] + 1
+    row = torch.full((items * side**3,), -1, dtype=torch.int32, device=coords.device)
+    row[sites] = torch.arange(cubes, dtype=torch.int32, device=coords.device)
+    sdf = features[:, SDF].float()[:, :, None] - 1.0 / resolution
+    deform = features[:, DEFORM].unflatten(1, (8, 3))
+    colour = features[:, COLOUR] if features.shape[1] > CHANNELS else features[:, :0]
+    colour = colour.unflatten(1, (8, 6 if features.shape[1] > CHANNELS else 0))
+    return CubeLattice(resolution, items, sites, row, sdf, deform, colour, features[:, WEIGHTS])
+
+
+def distinct_sites(cubes: CubeLattice, sites: Tensor) -> Tensor:
+    """Return the distinct values of ``sites``, ascending."""
+    seen = torch.zeros(cubes.volume, dtype=torch.bool, device=sites.device)
+    seen[sites.flatten()] = True
+    return seen.nonzero().squeeze(1)
+
+
+def row_table(cubes: CubeLattice, sites: Tensor) -> Tensor:
+    """Return int32 (volume,): the row of each of ``sites``, undefined elsewhere."""
+    table = torch.empty(cubes.volume, dtype=torch.int32, device=sites.device)
+    table[sites] = torch.arange(len(sites), dtype=torch.int32, device=sites.device)
+    return table
+
+
+def corner_mean(cubes: CubeLattice, sites: Tensor, *corner_values: Tensor) -> tuple[Tensor, Tensor]:
+    """Average corner values (T, 8, C) over the active cubes around grid vertices: a true mean (spec g.2).
+
+    Returns:
+        float32 means (V, sum of C), zero where no cube is active, and the number of active cubes (V,).
+    """
+    rows = cubes.row[sites[:, None] - cubes.tables.corner_step]
+    corner = torch.arange(8, dtype=torch.int32, device=sites.device)
+    hit = rows >= 0
+    count = hit.sum(dim=1)
+    slots, missing = rows.clamp(min=0), ~hit[:, :, None]
+    totals = [values[slots, corner].float().masked_fill(missing, 0.0).sum(dim=1) for values in corner_values]
+    return torch.cat(totals, dim=1) / count.clamp(min=1)[:, None], count
+
+
+def surface_cubes(cubes: CubeLattice, vertex_sites: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sites of the cubes the surface passes through, ascending, and their resolved cases.
+
+    Inactive vertices are outside (sdf +1), so every cube with an inside corner touches an active vertex; it
+    may itself be inactive (spec, trap 3).
+    """
+    tables, side = cubes.tables, cubes.side
+    inside = vertex_sites[sdf < 0]
+    case_at = torch.zeros(cubes.volume, dtype=torch.uint8, device=inside.device)
+    for corner in range(8):
+        around = inside - tables.corner_step[corner]
+        case_at[around] = case_at[around] | (1 << corner)
+    grid = case_at.view(cubes.items, side, side, side)
+    for axis in (1, 2, 3):  # cubes outside the grid
+        grid.select(axis, 0).zero_()
+        grid.select(axis, side - 1).zero_()
+    sites = ((case_at != 0) & (case_at != 255)).nonzero().squeeze(1)
+    case = case_at[sites].long()
+    step = tables.ambiguous_step[case]
+    across = case_at[sites + step].long()
+    inverted = (step != 0) & (tables.ambiguous_step[across] != 0)
+    return sites, torch.where(inverted, 255 - case, case)
