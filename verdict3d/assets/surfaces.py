@@ -57,15 +57,18 @@ def table(rng: np.random.Generator) -> list[Part]:
     elif base == "cross":
         parts += _crossed_legs((width, depth), top + 0.5, 1.2 * thick, frame)
     else:
-        parts += _table_legs(rng, (width, depth), top, thick, frame)
-    if kind in ("coffee", "side") and base == "legs" and rng.random() < 0.5:
-        size = (width - 2.2 * thick, depth - 2.2 * thick, thick)
-        parts.append(box((0, 0, top * rng.uniform(0.22, 0.4)), size, look.second_wood))
+        low_board = look.second_wood if kind in ("coffee", "side") and rng.random() < 0.5 else None
+        parts += _table_legs(rng, (width, depth), top, thick, frame, low_board)
     return parts
 
 
 def _table_legs(
-    rng: np.random.Generator, size: tuple[float, float], top: float, thick: float, color: Color
+    rng: np.random.Generator,
+    size: tuple[float, float],
+    top: float,
+    thick: float,
+    color: Color,
+    low_board: Color | None,
 ) -> list[Part]:
     style = pick(rng, LEG_STYLES)
     width = thick * rng.uniform(1.1, 1.7)
@@ -73,6 +76,10 @@ def _table_legs(
     spread = (size[0] - inset, size[1] - inset)
     splay = rng.uniform(0, 6) if style in ("cone", "round", "tapered") else 0.0
     parts = four_legs(spread, top + 0.5, width, color, style, splay)
+    if low_board is not None:
+        share = rng.uniform(0.22, 0.4)
+        reach = 2 * splay * (1 - share) - 1.1 * width
+        parts.append(box((0, 0, top * share), (spread[0] + reach, spread[1] + reach, thick), low_board))
     if splay < 3 and rng.random() < 0.6:
         x, y, high = spread[0] / 2 - 0.55 * width, spread[1] / 2 - 0.55 * width, rng.uniform(6, 10)
         for side in (-1, 1):
