@@ -236,7 +236,7 @@ def test_standing(wins: int, losses: int, ties: int, expected: str) -> None:
     [(0.0, 0.60, 1.0), (0.5, 0.64, 0.63), (1.0, 0.68, 0.33), (2.0, 0.77, 0.05)],
 )
 def test_dropping_flips_inflates_the_decisive_rate(bias: float, decisive: float, coverage: float) -> None:
-    """Preferences d ~ N(mu, 1) of which 60% are positive, one position bias for all: the protocol's trap 1."""
+    """Preferences d ~ N(mu, 1), 60% of them positive, one position bias for all: the protocol's trap 1."""
     d = NormalDist(NormalDist().inv_cdf(0.6), 1.0)
     rows = [pair(d.inv_cdf(q) + bias, -d.inv_cdf(q) + bias, f"{q}") for q in (np.arange(4000) + 0.5) / 4000]
     got = win_rate(rows, generator(), resamples=1)
