@@ -1,0 +1,223 @@
+"""What differs between VLM families: how pictures become tokens, and where tokens stand.
+
+Everything here works on the modules of the transformers classes, so that training, the batched reading of margins and
+the stock ``forward`` share one set of weights and give the same numbers. Pictures of one size are encoded together:
+Qwen2.5-VL's own vision attention walks over the windows of all pictures one after another, although windows of equal
+length can be one batched call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from verdict3d.errors import Verdict3DError
+
+Grid = tuple[int, int]
+"""Patches of a picture: rows, columns."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture, preprocessed.
+
+    Args:
+        pixels: float32; Qwen: (rows * columns, channels * frames * patch * patch), InternVL: (3, height, width).
+        grid: Patches of the picture.
+    """
+
+    pixels: Tensor
+    grid: Grid
+
+
+class Family(Protocol):
+    """A VLM family."""
+
+    def pictures(self, processed: Any) -> list[Picture]:
+        """Split what the family's image processor returned for several images."""
+
+    def token_count(self, model: Any, grid: Grid) -> int:
+        """Return the number of language tokens of a picture."""
+
+    def image_token_id(self, model: Any) -> int:
+        """Return the id that stands for a picture in rendered chat templates."""
+
+    def image_ids(self, model: Any, tokenizer: Any, grid: Grid) -> list[int]:
+        """Return the ids that replace the one image placeholder of the rendered chat template."""
+
+    def positions(self, model: Any, image_at: list[int], grids: list[Grid], length: int) -> Tensor | None:
+        """Return position ids (3, length), or None where tokens are simply counted."""
+
+    def features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
+        """Encode N pictures of one size to (N, tokens, hidden of the language model)."""
+
+
+class QwenFamily:
+    """Qwen2.5-VL: patches in merge order, window attention, three-axis rotary positions."""
+
+    def pictures(self, processed: Any) -> list[Picture]:
+        """See :class:`Family`."""
+        grids = [tuple(int(value) for value in row) for row in processed["image_grid_thw"]]
+        chunks = torch.as_tensor(processed["pixel_values"]).split([t * h * w for t, h, w in grids])
+        return [Picture(chunk, (h, w)) for chunk, (_, h, w) in zip(chunks, grids, strict=True)]
+
+    def token_count(self, model: Any, grid: Grid) -> int:
+        """See :class:`Family`."""
+        return grid[0] * grid[1] // int(model.config.vision_config.spatial_merge_size) ** 2
+
+    def image_token_id(self, model: Any) -> int:
+        """See :class:`Family`."""
+        return int(model.config.image_token_id)
+
+    def image_ids(self, model: Any, tokenizer: Any, grid: Grid) -> list[int]:
+        """See :class:`Family`; start and end tokens are in the chat template."""
+        return [self.image_token_id(model)] * self.token_count(model, grid)
+
+    def positions(self, model: Any, image_at: list[int], grids: list[Grid], length: int) -> Tensor | None:
+        """Three-axis positions (Qwen2-VL, arXiv 2409.12191, section 2.1).
+
+        Text counts up on all three axes; a picture keeps its start on the first axis, adds row and column on the
+        others, and text goes on after its longer side.
+        """
+        merge = int(model.config.vision_config.spatial_merge_size)
+        columns: list[Tensor] = []
+        token, start = 0, 0
+        for at, (height, width) in zip(image_at, grids, strict=True):
+            text = torch.arange(at - token) + start
+            columns.append(text.expand(3, -1))
+            start += at - token
+            rows, cols = height // merge, width // merge
+            time = torch.full((rows * cols,), start)
+            row = torch.arange(rows).repeat_interleave(cols) + start
+            column = torch.arange(cols).repeat(rows) + start
+            columns.append(torch.stack([time, row, column]))
+            token = at + rows * cols
+            start += max(rows, cols)
+        columns.append((torch.arange(length - token) + start).expand(3, -1))
+        return torch.cat(columns, dim=1)
+
+    def features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
+        """See :class:`Family`; windows of unequal length go through the stock loop."""
+        visual = model.model.visual
+        config = model.config.vision_config
+        merge = int(config.spatial_merge_size)
+        window = int(config.window_size) // merge // int(config.patch_size)
+        rows, columns = grid[0] // merge, grid[1] // merge
+        if rows % window or columns % window:
+            return self._stock_features(model, pixels, grid)
+        order = _window_order(rows, columns, window).to(pixels.device)
+        unit = merge * merge
+        patches = (order[:, None] * unit + torch.arange(unit, device=pixels.device)).flatten()
+        count, length = pixels.shape[:2]
+        weight = visual.patch_embed.proj.weight
+        hidden = functional.linear(pixels[:, patches].to(weight.dtype), weight.flatten(1)).to(weight.dtype)
+        cos, sin = _rotary(visual.rotary_pos_emb.inv_freq.to(pixels.device), grid, merge, patches)
+        for index, block in enumerate(visual.blocks):
+            full = index in config.fullatt_block_indexes
+            hidden = _qwen_block(block, hidden, cos, sin, length if full else window * window * unit)
+        merged = visual.merger(hidden.reshape(count * length, -1)).view(count, length // unit, -1)
+        return merged[:, torch.argsort(order)]
+
+    def _stock_features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
+        count = pixels.shape[0]
+        thw = torch.tensor([[1, *grid]] * count, device=pixels.device)
+        parts = model.model.get_image_features(pixels.flatten(0, 1), thw, return_dict=True).pooler_output
+        return torch.stack(list(parts))
+
+
+def _window_order(rows: int, columns: int, window: int) -> Tensor:
+    """Return merged tokens (rows * columns,) in the order of square windows."""
+    index = torch.arange(rows * columns).view(rows // window, window, columns // window, window)
+    return index.permute(0, 2, 1, 3).flatten()
+
+
+def _rotary(inverse_frequency: Tensor, grid: Grid, merge: int, patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Return cos and sin (patches, 1, head size) of the axial rotation in the order of ``patches``."""
+    rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
+    blocks = (grid[0] // merge, merge, grid[1] // merge, merge)
+    places = torch.stack([rows.reshape(blocks), columns.reshape(blocks)], dim=-1)
+    places = places.transpose(1, 2).reshape(-1, 2).to(patches.device)[patches]
+    angles = (places[..., None].float() * inverse_frequency.float()).flatten(1)
+    angles = torch.cat([angles, angles], dim=-1)[:, None]
+    return angles.cos(), angles.sin()
+
+
+def _qwen_block(block: Any, hidden: Tensor, cos: Tensor, sin: Tensor, window: int) -> Tensor:
+    """Run one vision block over (N, length, width), attention inside runs of ``window`` patches."""
+    count, length, _ = hidden.shape
+    heads = block.attn.num_heads
+    qkv = block.attn.qkv(block.norm1(hidden)).view(count, length, 3, heads, -1)
+    query, key, value = qkv.unbind(2)
+    query, key = _rotate(query, cos, sin), _rotate(key, cos, sin)
+    shape = (count * length // window, window, heads, -1)
+    query, key, value = (part.reshape(shape).transpose(1, 2) for part in (query, key, value))
+    mixed = functional.scaled_dot_product_attention(query, key, value)
+    hidden = hidden + block.attn.proj(mixed.transpose(1, 2).reshape(count, length, -1))
+    return hidden + block.mlp(block.norm2(hidden))
+
+
+def _rotate(part: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate (N, length, heads, size) by angles (length, 1, size), in float32."""
+    wide = part.float()
+    left, right = wide.chunk(2, dim=-1)
+    return (wide * cos + torch.cat([-right, left], dim=-1) * sin).to(part.dtype)
+
+
+class InternVLFamily:
+    """InternVL in its transformers layout: fixed square pictures, pixel shuffle, plain positions."""
+
+    def pictures(self, processed: Any) -> list[Picture]:
+        """See :class:`Family`; every picture is one tile."""
+        pixels = torch.as_tensor(processed["pixel_values"])
+        return [Picture(picture, (picture.shape[-2], picture.shape[-1])) for picture in pixels]
+
+    def token_count(self, model: Any, grid: Grid) -> int:
+        """See :class:`Family`; ``grid`` is the picture's height and width in pixels."""
+        patch = model.config.vision_config.patch_size
+        ratio = float(model.config.downsample_ratio)
+        return int(grid[0] // patch[0] * ratio) * int(grid[1] // patch[1] * ratio)
+
+    def image_token_id(self, model: Any) -> int:
+        """See :class:`Family`."""
+        return int(model.config.image_token_id)
+
+    def image_ids(self, model: Any, tokenizer: Any, grid: Grid) -> list[int]:
+        """See :class:`Family`: start, one id a token, end."""
+        ends = []
+        for name, usual in (("start_image_token", "<img>"), ("end_image_token", "</img>")):
+            token = getattr(tokenizer, name, None) or usual
+            number = tokenizer.convert_tokens_to_ids(token)
+            if number is None or number == tokenizer.unk_token_id:
+                raise Verdict3DError(f"the judge's tokenizer has no token {token!r} ({name}) around pictures")
+            ends.append(int(number))
+        return [ends[0], *[self.image_token_id(model)] * self.token_count(model, grid), ends[1]]
+
+    def positions(self, model: Any, image_at: list[int], grids: list[Grid], length: int) -> Tensor | None:
+        """See :class:`Family`."""
+        return None
+
+    def features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
+        """See :class:`Family`."""
+        return model.model.get_image_features(pixel_values=pixels, return_dict=True).pooler_output
+
+
+FAMILIES: dict[str, Family] = {"qwen2_5_vl": QwenFamily(), "internvl": InternVLFamily()}
+"""Families by ``model_type`` of the model's ``config.json``."""
+
+
+def family_of(model_type: str) -> Family:
+    """Return the family for a ``model_type``.
+
+    Raises:
+        Verdict3DError: No judge of that type is known.
+    """
+    try:
+        return FAMILIES[model_type]
+    except KeyError:
+        raise Verdict3DError(
+            f"models of type {model_type!r} cannot judge here; allowed types: {', '.join(sorted(FAMILIES))}"
+        ) from None

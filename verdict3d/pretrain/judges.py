@@ -1,0 +1,210 @@
+"""Pretraining of the embedded judges: which of two damaged meshes is nearer to the object of a picture?
+
+Every step encodes a picture and a few candidates of each drawn object once, and reads margins for all pairs among
+them in both orders. A fourth kind of pair sets a candidate against one of another object: the right object wins, so
+that the picture of the object is used. The loss is the cross-entropy over the letters A and B.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from verdict3d.errors import Verdict3DError
+from verdict3d.judge.embedded import EmbeddedJudge, build_judge
+from verdict3d.judge.network import Layout, read_margins
+from verdict3d.pretrain.judge_pool import JudgePool, pixel_values
+from verdict3d.randomness import seed_for
+
+Log = Callable[[dict[str, float]], None]
+
+SMALLEST_GAP = 0.03
+"""Candidates whose quality differs by less are not a pair with a winner."""
+
+WRONG_FLOOR = 0.2
+"""A candidate below this quality is not expected to beat a clean mesh of another object."""
+
+_CANDIDATES = 3
+_PAIRS_PER_OBJECT = 4
+_BIAS_WEIGHT = 0.02
+_WARMUP = 0.03
+_GRADIENT_NORM = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """A judge with its token layout on the training device."""
+
+    judge: EmbeddedJudge
+    layout: Layout
+    answers: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, judge: EmbeddedJudge, device: torch.device) -> Reader:
+        """Build the reader on ``device``."""
+        first, second = judge.answers()
+        return cls(judge, judge.layout().to(device), (first.to(device), second.to(device)))
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Encode (N, size, size, 3) pictures to (N, tokens, hidden)."""
+        judge = self.judge
+        return judge.family.features(judge.model, pixel_values(judge, pictures), judge.picture_grid)
+
+    def margins(self, references: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """Return (panels,) margins for (panels, tokens, hidden) features of the three pictures."""
+        features = torch.cat([references, first, second], dim=1)
+        return read_margins(self.judge.model, self.layout, features, self.answers)
+
+    def both_orders(self, references: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return m1 (X shown first) and m2 (Y shown first), each (panels,)."""
+        margins = self.margins(torch.cat([references, references]), torch.cat([x, y]), torch.cat([y, x]))
+        m1, m2 = margins.chunk(2)
+        return m1, m2
+
+
+def train_judge(
+    family: str,
+    pool: JudgePool,
+    steps: int,
+    batch: int,
+    lr: float,
+    seed: int,
+    device: str | torch.device,
+    log: Log,
+) -> EmbeddedJudge:
+    """Train an embedded judge from scratch.
+
+    Args:
+        family: ``"qwen2_5_vl"`` or ``"internvl"``.
+        pool: Objects with candidates of known quality.
+        steps: Optimiser steps.
+        batch: Pairs a step; four pairs share an object.
+        lr: Peak learning rate of AdamW (cosine to zero after a warm-up of 3%).
+        seed: Of the weights and of everything drawn.
+        device: Where to train; bfloat16 autocast on CUDA, float32 on CPU.
+        log: Called about a hundred times with step, loss, accuracy by kind of pair, and bias.
+
+    Returns:
+        The judge, float32, on ``device``, in evaluation mode.
+
+    Raises:
+        Verdict3DError: The loss stopped being finite, or an argument is out of range.
+    """
+    if steps < 1 or batch < _PAIRS_PER_OBJECT:
+        raise Verdict3DError(f"steps {steps} must be 1 or more and batch {batch} {_PAIRS_PER_OBJECT} or more")
+    place = torch.device(device)
+    judge = build_judge(family, seed)
+    model = judge.model.to(place).train()
+    reader = Reader.of(judge, place)
+    fitted = pool.fitted(judge.pictures, place)
+    generator = torch.Generator(place).manual_seed(seed_for(seed, "judge_batches", family))
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.05, fused=place.type == "cuda"
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+    every = max(1, steps // 100)
+    for step in range(1, steps + 1):
+        with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
+            loss, measures = _step_loss(reader, fitted, max(2, batch // _PAIRS_PER_OBJECT), generator)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
+        optimizer.step()
+        schedule.step()
+        if step % every == 0 or step == steps:
+            values = {name: float(value) for name, value in measures.items()}
+            if not math.isfinite(values["loss"]):
+                raise Verdict3DError(
+                    f"judge {family}: the loss is {values['loss']} at step {step}; lower lr {lr}"
+                )
+            log({"step": float(step), **values})
+    model.eval()
+    return judge
+
+
+def _rate(step: int, steps: int) -> float:
+    """Return the share of the peak learning rate at a step: linear warm-up, then cosine to zero."""
+    warmup = max(1.0, _WARMUP * steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, steps - warmup))))
+
+
+def _step_loss(
+    reader: Reader, pool: JudgePool, objects: int, generator: torch.Generator
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Draw objects and candidates and return the loss with what is worth logging."""
+    chosen, candidates, usable = _draw(pool, objects, generator)
+    rows = chosen[:, None]
+    references = reader.encode(_recoloured(pool.references[chosen], generator))
+    montages = reader.encode(pool.montages[rows, candidates].flatten(0, 1)).unflatten(0, candidates.shape)
+    quality = pool.quality[rows, candidates]
+    x, y, sign, weight, wrong = _pairs(montages, quality, usable, generator)
+    count = sign.shape[1]
+    shown = references[:, None].expand(-1, count, -1, -1).flatten(0, 1)
+    m1, m2 = reader.both_orders(shown, x.flatten(0, 1), y.flatten(0, 1))
+    sign, weight, wrong = sign.flatten(), weight.flatten(), wrong.flatten()
+    total = weight.sum().clamp_min(1.0)
+    choice = 0.5 * (functional.softplus(-sign * m1) + functional.softplus(sign * m2))
+    loss = ((choice + _BIAS_WEIGHT * (m1 + m2).square()) * weight).sum() / total
+    with torch.no_grad():
+        right = 0.5 * ((sign * m1 > 0).float() + (sign * m2 < 0).float()) * weight
+        split = [(right * part).sum() / (weight * part).sum().clamp_min(1.0) for part in (~wrong, wrong)]
+        bias = (0.5 * (m1 + m2) * weight).sum() / total
+    return loss, {"loss": loss.detach(), "accuracy": split[0], "accuracy_wrong": split[1], "bias": bias}
+
+
+def _draw(pool: JudgePool, objects: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw objects without replacement and valid candidates of each.
+
+    Returns:
+        Object indices (O,), candidate indices (O, C) and whether each candidate is valid (O, C).
+    """
+    device = pool.quality.device
+    count, available = pool.quality.shape
+    order = torch.randperm(count, generator=generator, device=device)
+    chosen = order[: min(objects, count)]
+    noise = torch.rand((len(chosen), available), generator=generator, device=device)
+    candidates = (noise + pool.valid[chosen].float()).topk(min(_CANDIDATES, available), dim=1).indices
+    return chosen, candidates, pool.valid[chosen[:, None], candidates]
+
+
+def _pairs(
+    montages: Tensor, quality: Tensor, usable: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Form all pairs of an object's candidates, and one against another object's best candidate.
+
+    Returns:
+        Features of X and of Y (O, P, tokens, hidden); sign (O, P), +1 where X is better; weight (O, P), 0 for
+        pairs without a winner; whether the pair is one of different objects (O, P).
+    """
+    objects, candidates = quality.shape
+    left, right = zip(*itertools.combinations(range(candidates), 2), strict=True)
+    gap = quality[:, left] - quality[:, right]
+    weight = ((gap.abs() >= SMALLEST_GAP) & usable[:, left] & usable[:, right]).float()
+    own = torch.randint(candidates, (objects,), generator=generator, device=quality.device)
+    row = torch.arange(objects, device=quality.device)
+    other = row.roll(1)
+    best = torch.where(usable, quality, -1.0).argmax(dim=1)[other]
+    allowed = (quality[row, own] >= WRONG_FLOOR) & usable[row, own] & usable[other, best]
+    x = torch.cat([montages[:, left], montages[row, own][:, None]], dim=1)
+    y = torch.cat([montages[:, right], montages[other, best][:, None]], dim=1)
+    sign = torch.cat([gap.sign(), torch.ones_like(gap[:, :1])], dim=1)
+    wrong = torch.zeros_like(sign, dtype=torch.bool)
+    wrong[:, -1] = True
+    return x, y, sign, torch.cat([weight, allowed.float()[:, None]], dim=1), wrong
+
+
+def _recoloured(references: Tensor, generator: torch.Generator) -> Tensor:
+    """Scale brightness and swap colour channels at random: the colour of an object says nothing about its shape."""
+    count, device = len(references), references.device
+    gain = 0.75 + 0.5 * torch.rand((count, 1, 1, 1), generator=generator, device=device)
+    channels = torch.rand((count, 1, 1, 3), generator=generator, device=device).argsort(dim=-1)
+    mixed = references.gather(-1, channels.expand_as(references))
+    return (mixed.float() * gain).clamp(0.0, 255.0)
