@@ -1,7 +1,7 @@
 """Decoder features to triangle meshes: sparse FlexiCubes (Shen et al. 2023), as TRELLIS uses it.
 
 Equal in vertices, order and faces to the dense reference, but only cubes that touch an active vertex are
-visited, and a whole batch is one pass. Positions in the grid are *sites* (``verdict3d.trellis.cube_lattice``).
+visited, and a whole batch is one pass. Grid positions are *sites*, see ``verdict3d.trellis.cube_lattice``.
 """
 
 from __future__ import annotations

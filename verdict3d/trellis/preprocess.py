@@ -1,0 +1,110 @@
+"""Photos in: reading untrusted image files, and the crop to the object that TRELLIS conditions on.
+
+The photo must have its background removed already (an alpha channel); spec section (a).
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from verdict3d.errors import ItemFailure
+
+RELEASED_SIZE_PX = 518
+FOREGROUND_ALPHA = 204  # 0.8 of 255; a pixel above it belongs to the object
+MARGIN = 1.2  # side of the crop in sides of the object's box
+MAX_PIXELS = 2**26
+"""Largest photo that is decoded: 67 megapixels, 256 MiB of memory."""
+FORMATS = ("PNG", "WEBP", "TIFF", "GIF", "JPEG", "BMP")
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_REMOVE_BACKGROUND = "remove the background first and save it with transparency (PNG or WebP)"
+
+
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Read a photo from an untrusted file, upright; of an animation, the first frame.
+
+    Args:
+        path: PNG, WebP, TIFF, GIF, JPEG or BMP file.
+        max_pixels: Larger images are refused from their header, before they are decoded.
+
+    Returns:
+        RGBA when the file has transparency, else RGB (which ``preprocess_image`` refuses, with advice).
+
+    Raises:
+        ItemFailure: ``missing_file``, ``not_an_image`` (another format, broken, truncated) or ``too_large``.
+    """
+    if not Path(path).is_file():
+        raise ItemFailure("missing_file", f"{path}: there is no such file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > max_pixels:
+                    raise ItemFailure(
+                        "too_large", _too_large(path, f"{image.width} x {image.height}", max_pixels)
+                    )
+                decoded = image.convert("RGBA" if image.has_transparency_data else "RGB")
+                return ImageOps.exif_transpose(decoded)
+    except Image.DecompressionBombError as error:
+        raise ItemFailure("too_large", _too_large(path, "huge", max_pixels)) from error
+    except _BROKEN as error:
+        message = f"{path} cannot be read as an image ({error}); allowed: intact {', '.join(FORMATS)}"
+        raise ItemFailure("not_an_image", message) from error
+
+
+def _too_large(path: str | Path, size: str, max_pixels: int) -> str:
+    return f"{path} is {size} pixels; at most {max_pixels} in all are allowed: shrink it"
+
+
+def object_box(image: Image.Image) -> tuple[float, float, float, float]:
+    """Return the square crop (left, upper, right, lower) around the object of an RGBA photo, in pixels.
+
+    It may reach beyond the image, where the photo counts as transparent.
+
+    Raises:
+        ItemFailure: ``no_alpha`` or ``no_foreground``.
+    """
+    if image.mode != "RGBA":
+        raise ItemFailure(
+            "no_alpha", f"the photo has no alpha channel (mode {image.mode}); {_REMOVE_BACKGROUND}"
+        )
+    alpha = np.asarray(image.getchannel("A"))
+    if alpha.size and alpha.min() == 255:
+        raise ItemFailure("no_alpha", f"every pixel of the photo is opaque; {_REMOVE_BACKGROUND}")
+    rows, columns = (np.flatnonzero((alpha > FOREGROUND_ALPHA).any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        allowed = f"no pixel has an alpha above {FOREGROUND_ALPHA}"
+        raise ItemFailure(
+            "no_foreground", f"the photo is transparent everywhere ({allowed}); keep the object opaque"
+        )
+    left, right, upper, lower = (int(edge) for edge in (columns[0], columns[-1], rows[0], rows[-1]))
+    half = int(MARGIN * max(right - left, lower - upper)) // 2
+    if half == 0:
+        size = f"{right - left + 1} x {lower - upper + 1} pixels"
+        raise ItemFailure("no_foreground", f"the object in the photo is {size}; give a larger picture of it")
+    middle_x, middle_y = (left + right) / 2, (upper + lower) / 2
+    return middle_x - half, middle_y - half, middle_x + half, middle_y + half
+
+
+def preprocess_image(image: Image.Image, size_px: int = RELEASED_SIZE_PX) -> Image.Image:
+    """Crop an RGBA photo to its object, resize it, and put it on black.
+
+    Args:
+        image: RGBA photo, straight alpha.
+        size_px: Side of the result; 518 for the released models.
+
+    Returns:
+        RGB picture of ``size_px`` squared.
+
+    Raises:
+        ItemFailure: ``no_alpha`` or ``no_foreground``.
+    """
+    cropped = image.crop(object_box(image)).resize((size_px, size_px), Image.Resampling.LANCZOS)
+    pixels = np.asarray(cropped).astype(np.float32) / 255
+    composed = pixels[:, :, :3] * pixels[:, :, 3:]
+    return Image.fromarray((composed * 255).astype(np.uint8))
