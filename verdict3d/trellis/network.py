@@ -1,0 +1,76 @@
+"""What all TRELLIS networks share: constructor arguments kept, a half-precision torso, training initialisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from verdict3d.trellis.sparse import KernelWeights
+
+TORSO_LAYERS = (nn.Linear, nn.Conv3d, KernelWeights)
+"""Layers whose weights follow the torso's dtype; norms, gammas and everything outside the torso stay float32."""
+
+
+class Network(nn.Module):
+    """Base of the networks.
+
+    The *torso* is the part that released files keep in float16 and that computes in ``torso_dtype``. Inputs are cast
+    on entry and cast back to float32 before the last layer.
+
+    Args:
+        arguments: ``locals()`` of the subclass's constructor; kept as ``config`` and written beside the weights.
+    """
+
+    TORSO: tuple[str, ...] = ()
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        super().__init__()
+        self.config = {k: v for k, v in arguments.items() if k not in ("self", "__class__")}
+        self.torso_dtype = torch.float32
+
+    def _finish(self) -> None:
+        """Initialise the weights, then give the torso the dtype the configuration asks for."""
+        self.initialize_weights()
+        if self.config.get("use_fp16"):
+            self.set_torso_dtype(torch.float16)
+
+    def torso_layers(self) -> Iterator[tuple[str, nn.Module]]:
+        """Yield (name, module) of the layers that follow ``torso_dtype``."""
+        for part in self.TORSO:
+            for name, module in self.get_submodule(part).named_modules(prefix=part):
+                if isinstance(module, TORSO_LAYERS):
+                    yield name, module
+
+    def set_torso_dtype(self, dtype: torch.dtype) -> None:
+        """Convert the torso's layers to ``dtype``; float32 for training and on CPUs, float16 as released."""
+        for _, module in self.torso_layers():
+            module.to(dtype)
+        self.torso_dtype = dtype
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Follow ``.to(dtype)``, ``.float()`` and the like."""
+        result = super()._apply(fn, recurse)
+        for _, module in self.torso_layers():
+            weight = module.weight
+            assert isinstance(weight, torch.Tensor)
+            self.torso_dtype = weight.dtype
+            break
+        return result
+
+    @torch.no_grad()
+    def initialize_weights(self) -> None:
+        """Initialise for training: Xavier-uniform linear layers and sparse kernels, zero biases; subclasses add theirs."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | KernelWeights):
+                nn.init.xavier_uniform_(module.weight.reshape(len(module.weight), -1))
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
+def zero_layer(module: nn.Module) -> None:
+    """Set all parameters of ``module`` to zero."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
