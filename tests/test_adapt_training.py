@@ -103,7 +103,7 @@ def test_training_lowers_the_loss_and_keeps_clean_tokens_usable(tmp_path):
     state = train_repair(repair, tmp_path, steps=200, rate=1e-2)
     first, last = state.losses[0], state.losses[-1]
     assert first["step"] == 0
-    assert first["validation_loss"] == first["validation_baseline"] == last["validation_baseline"]
+    assert first["validation_loss"] == first["base_validation_loss"] == last["base_validation_loss"]
     assert last["validation_loss_severe"] < 0.7 * first["validation_loss_severe"]
     assert [row["step"] for row in state.losses] == list(range(201))
 

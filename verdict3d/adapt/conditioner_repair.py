@@ -35,6 +35,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.randomness import numpy_generator, torch_generator
 
 if TYPE_CHECKING:
+    from verdict3d.trellis.conditioner import Conditioner
     from verdict3d.trellis.pipeline import TrellisPipeline
 
 _REPAIR_AT_ONCE = 64
@@ -72,16 +73,31 @@ def _length(tokens: Tensor) -> Tensor:
 
 
 class RepairedConditioner(nn.Module):
-    """A conditioner followed by a token repair, in the conditioner's place."""
+    """A conditioner followed by a token repair, in the conditioner's place; repairs can be stacked."""
 
-    def __init__(self, conditioner: nn.Module, repair: TokenRepair) -> None:
+    def __init__(self, conditioner: Conditioner | RepairedConditioner, repair: TokenRepair) -> None:
         super().__init__()
         self.conditioner = conditioner
         self.repair = repair
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Encode pictures (B, 3, H, W) to tokens (B, L, C) float32."""
-        return cast(Tensor, self.repair(self.conditioner(pixels)))
+    @property
+    def image_size(self) -> int:
+        """Side in px of the pictures the conditioner is made for."""
+        return self.conditioner.image_size
+
+    @property
+    def channels(self) -> int:
+        """Channels C of the tokens."""
+        return self.conditioner.channels
+
+    @property
+    def prefix_tokens(self) -> int:
+        """Tokens before the patches."""
+        return self.conditioner.prefix_tokens
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode pictures (B, 3, H, W) in [0, 1] to repaired tokens (B, L, C) float32."""
+        return cast(Tensor, self.repair(self.conditioner(images)))
 
 
 class ConditionerRepair:

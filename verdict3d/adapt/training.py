@@ -152,7 +152,7 @@ def _validate(
     """Add validation losses to the newest row and keep the weights when they are the best so far.
 
     The first validation is the base's own, for the start leaves the base untouched; it is written beside
-    every later one as ``validation_baseline``.
+    every later one as ``base_validation_loss``.
     """
     with torch.no_grad():
         losses = dict(validate())
@@ -161,7 +161,7 @@ def _validate(
     mean = sum(losses.values()) / len(losses) if losses else None
     baseline = state.losses[0].get("validation_loss", mean)
     state.losses[-1].update(
-        {"validation_loss": mean, "validation_baseline": baseline}
+        {"validation_loss": mean, "base_validation_loss": baseline}
         | {f"validation_loss_{name}": value for name, value in losses.items()}
     )
     if mean is None or mean < state.best_loss:
@@ -171,7 +171,7 @@ def _validate(
 
 def _headline(row: Row) -> dict[str, str]:
     """Return what the progress bar shows of a validated row."""
-    shown = ("train_loss", "validation_loss", "validation_baseline")
+    shown = ("train_loss", "validation_loss", "base_validation_loss")
     return {name: f"{row[name]:.4f}" for name in shown if row.get(name) is not None}
 
 

@@ -1,0 +1,42 @@
+"""The arm that a stage is run for, and its adapter on the base."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from tasks.manifest import TRAIN
+from verdict3d.adapt.adapter import Adapter, load_adapter
+from verdict3d.adapt.registry import find_arm
+from verdict3d.config import Params
+from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import digest_directory
+from verdict3d.trellis.pipeline import TrellisPipeline
+
+
+def arm_from_command_line(params: Params) -> str:
+    """Return the one argument of ``python -m tasks.<stage> <arm>``.
+
+    Raises:
+        Verdict3DError: There is not one argument, or it is no arm.
+    """
+    if len(sys.argv) != 2:
+        raise Verdict3DError(f"name one arm, such as {params.train.arms[0]!r}; got {sys.argv[1:]}")
+    return find_arm(sys.argv[1]).name
+
+
+def arm_params(params: Params, arm: str) -> Any:
+    """Return the arm's own section below ``train``."""
+    return getattr(params.train, arm)
+
+
+def load_base(params: Params, root: Path) -> TrellisPipeline:
+    """Load the configured generator."""
+    return TrellisPipeline.from_pretrained(root / params.generator.model, params.generator.device)
+
+
+def load_arm_adapter(params: Params, root: Path, arm: str) -> Adapter:
+    """Read the adapter that the train stage wrote; refused when it belongs to another base."""
+    base_digest = digest_directory(root / params.generator.model)
+    return load_adapter(root / TRAIN / arm, arm=arm, base_digest=base_digest)

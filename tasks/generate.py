@@ -1,0 +1,112 @@
+"""Stage ``generate``: meshes by the base generator.
+
+Roles on training assets: ``winner`` (clean input, full budget), ``sibling`` (the same with another seed) and,
+for each regime of ``generate.pair_regimes``, ``loser`` (degraded input, few steps). The pairs stage makes
+quality-contrastive pairs of winner and loser and same-base pairs of winner and sibling. Roles on held-out
+assets: ``heldout`` for each regime and seed, the base's side of the evaluation, and ``heldout_control``, a
+second clean sample for base against base. The seed does not depend on the regime: a degraded input meets the
+same noise as the clean one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from verdict3d.trellis.pipeline import TrellisPipeline
+
+from tasks.generation import GenerationItem, generate_items
+from tasks.manifest import GENERATE, Conditions, condition_of, read_assets, read_conditions
+from tasks.stage import run_stage
+from verdict3d.config import Params
+from verdict3d.randomness import seed_for
+from verdict3d.records import Row, write_json
+
+
+def plan_generations(params: Params, assets: Sequence[Row], conditions: Conditions) -> list[GenerationItem]:
+    """Return everything the stage generates, in the order of the asset manifest."""
+    full = (params.generator.structure.steps, params.generator.latents.steps)
+    low = tuple(min(params.generate.low_budget_steps, steps) for steps in full)
+    items = []
+
+    def add(asset: Row, role: str, regime: str, number: int, steps: tuple[int, ...]) -> None:
+        items.append(
+            GenerationItem(
+                id=f"{asset['id']}-{role}-{regime}-{number}",
+                asset=asset["id"],
+                category=asset["category"],
+                split=asset["split"],
+                regime=regime,
+                role=role,
+                number=number,
+                seed=seed_for(params.seed, "generation", asset["id"], role, number),
+                picture=condition_of(conditions, asset["id"], regime),
+                truth=asset["mesh"],
+                structure_steps=steps[0],
+                latents_steps=steps[1],
+            )
+        )
+
+    for asset in assets:
+        if asset["split"] == "train":
+            add(asset, "winner", "clean", 0, full)
+            if "same_base" in params.pairs.kinds:
+                add(asset, "sibling", "clean", 0, full)
+            if "contrastive" in params.pairs.kinds:
+                for regime in params.generate.pair_regimes:
+                    add(asset, "loser", regime, 0, low)
+        elif asset["split"] == "heldout":
+            for number in range(params.evaluate.seeds):
+                for regime in params.generate.heldout_regimes:
+                    add(asset, "heldout", regime, number, full)
+            add(asset, "heldout_control", "clean", 0, full)
+    return items
+
+
+def measure_generations(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return counts, failures by reason, the share of non-empty meshes and mean measures by group."""
+    groups: dict[str, dict[str, list[float]]] = {
+        key: defaultdict(list) for key in ("role", "regime", "category")
+    }
+    scores = [row["truth"]["f_score"] for row in rows if row["truth"]]
+    for row in rows:
+        for key, group in groups.items():
+            if row["truth"]:
+                group[row[key]].append(row["truth"]["f_score"])
+    made = sum(row["failure"] is None for row in rows)
+    return {
+        "generations": len(rows),
+        "non_empty_share": made / len(rows) if rows else None,
+        "failures": dict(sorted(Counter(row["failure"] for row in rows if row["failure"]).items())),
+        "f_score_mean": mean(scores),
+        **{
+            f"f_score_by_{key}": {name: mean(values) for name, values in sorted(group.items())}
+            for key, group in groups.items()
+        },
+    }
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the values that are defined; None when there are none."""
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None
+
+
+def run(params: Params, root: Path) -> None:
+    """Run the stage below ``root``."""
+    assets = read_assets(root)
+    rows = generate_items(
+        plan_generations(params, assets, read_conditions(root, assets)),
+        lambda: TrellisPipeline.from_pretrained(root / params.generator.model, params.generator.device),
+        params=params,
+        root=root,
+        stage="generate",
+        out=GENERATE,
+    )
+    write_json(root / GENERATE / "metrics.json", measure_generations(rows))
+
+
+if __name__ == "__main__":
+    run_stage(run)

@@ -1,0 +1,237 @@
+"""Generate a list of items with one pipeline: mesh, montage and measures against the true mesh for each.
+
+The base (``tasks.generate``) and every adapted generator (``tasks.evaluate``) go through here, with the same
+seeds, samplers and measures.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from verdict3d.assets.geometry import compare_meshes
+from verdict3d.trellis.pipeline import TrellisPipeline
+
+from tasks.batches import RESUME_ROOT, Result, digest_code, resuming, run_batches
+from tasks.machine import settle_torch
+from tasks.manifest import start_folder
+from verdict3d.assets.mesh import Mesh, mesh_digest, normalize, read_mesh, write_mesh
+from verdict3d.config import JudgesParams, Params
+from verdict3d.errors import ItemFailure
+from verdict3d.provenance import digest_directory, digest_file
+from verdict3d.randomness import seed_for
+from verdict3d.records import Row, replacing, write_jsonl
+from verdict3d.render.renderer import Renderer
+
+CODE = (
+    "tasks/generation.py",
+    "verdict3d/trellis",
+    "verdict3d/assets",
+    "verdict3d/render",
+    "verdict3d/randomness.py",
+)
+
+
+@dataclass(frozen=True)
+class GenerationItem:
+    """One mesh to generate.
+
+    Attributes:
+        id: Unique name; names the files.
+        asset: Asset id.
+        category: Its category.
+        split: Its split.
+        regime: Regime of the condition picture.
+        role: What the generation is for; see :mod:`tasks.generate`.
+        number: Which of several equal generations this is, from 0.
+        seed: Seed of the noise.
+        picture: Path of the condition picture (RGBA).
+        truth: Path of the asset's mesh.
+        structure_steps: Sampler steps of the structure flow.
+        latents_steps: Sampler steps of the latent flow.
+    """
+
+    id: str
+    asset: str
+    category: str
+    split: str
+    regime: str
+    role: str
+    number: int
+    seed: int
+    picture: str
+    truth: str
+    structure_steps: int
+    latents_steps: int
+
+
+def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
+    """Return the modes that the judges look at, each once; the training judge's first."""
+    return tuple(dict.fromkeys((judges.training.mode, judges.evaluation.mode)))
+
+
+class GenerationWorker:
+    """Generates batches with one pipeline and one render context.
+
+    Args:
+        pipeline: The generator, adapted or not.
+        params: Samplers (their numbers of steps are replaced by each item's own) and the base seed.
+        modes: Montages to draw.
+        root: What the items' paths are relative to.
+    """
+
+    def __init__(self, pipeline: TrellisPipeline, params: Params, modes: Sequence[str], root: Path) -> None:
+        self.pipeline = pipeline
+        self.params = params
+        self.modes = modes
+        self.root = root
+        self.renderer = Renderer()
+
+    def __call__(self, items: Sequence[GenerationItem], folder: Path) -> list[Row]:
+        """Generate one batch; all its items have the same numbers of steps."""
+        first, generator = items[0], self.params.generator
+        pictures = [Image.open(self.root / item.picture).convert("RGBA") for item in items]
+        made = self.pipeline.generate(
+            pictures,
+            [item.seed for item in items],
+            generator.structure.model_copy(update={"steps": first.structure_steps}),
+            generator.latents.model_copy(update={"steps": first.latents_steps}),
+        )
+        return [self._record(item, mesh, folder) for item, mesh in zip(items, made, strict=True)]
+
+    def _record(self, item: GenerationItem, mesh: Mesh | ItemFailure, folder: Path) -> Row:
+        """Write the files of one generation and return its record; a failure is recorded, not raised."""
+        try:
+            if isinstance(mesh, ItemFailure):
+                raise mesh
+            montages = {mode: self.renderer.montage(mesh, mode) for mode in self.modes}
+            seed = seed_for(self.params.seed, "truth_points", item.asset)
+            truth = dict(compare_meshes(normalize(mesh), read_mesh(self.root / item.truth), seed))
+        except ItemFailure as failure:
+            return {"failure": failure.reason, "failure_message": str(failure)}
+        mesh_name = f"{item.id}.glb"
+        write_mesh(mesh, folder / mesh_name)
+        for mode, picture in montages.items():
+            _write_png(picture, folder / f"{item.id}.{mode}.png")
+        return {
+            "failure": None,
+            "mesh": mesh_name,
+            "mesh_digest": mesh_digest(mesh),
+            "montages": {mode: f"{item.id}.{mode}.png" for mode in self.modes},
+            "truth": truth,
+        }
+
+
+def generate_items(
+    items: Sequence[GenerationItem],
+    make_pipeline: Callable[[], TrellisPipeline],
+    *,
+    params: Params,
+    root: Path,
+    stage: str,
+    out: Path,
+    adapter_digest: str | None = None,
+) -> list[Row]:
+    """Generate ``items`` into the folder ``out``; unfinished work survives ``kill -9``.
+
+    Writes ``meshes/<id>.glb``, ``montages/<mode>/<id>.png`` and ``generations.jsonl``, with a row an item in
+    order: the item's fields, ``mesh``, ``mesh_digest``, ``montage`` (in the mode of the judge that looks at
+    this split), ``montages`` by mode, ``truth`` measures, ``failure`` (a reason) and ``failure_message``. What
+    a failed item does not have is None.
+
+    Args:
+        items: The manifest, in order.
+        make_pipeline: Loads the generator; called once, and only when something is left to generate.
+        params: All parameters; the sections ``generator``, ``generate`` and ``judges`` are read.
+        root: The project's top folder.
+        stage: Name for the progress bar and the resume folder.
+        out: Folder below ``root``, relative to it, emptied first.
+        adapter_digest: What else the generator is made of.
+
+    Returns:
+        The rows.
+    """
+    modes = montage_modes(params.judges)
+    identity = {
+        "items": [asdict(item) for item in items],
+        "files": [digest_file(root / path) for item in items for path in (item.picture, item.truth)],
+        "generator": [
+            params.generator.model_dump(mode="json"),
+            digest_directory(root / params.generator.model),
+        ],
+        "adapter": adapter_digest,
+        "modes": modes,
+        "seed": params.seed,
+        "batch_size": params.generate.batch_size,
+        "machine": settle_torch(),
+        "code": digest_code(*CODE),
+    }
+    with resuming(stage, identity, root / RESUME_ROOT) as folder:
+        results = run_batches(
+            items,
+            lambda: GenerationWorker(make_pipeline(), params, modes, root),
+            folder=folder,
+            batch_size=params.generate.batch_size,
+            description=stage,
+            group_by=lambda item: (item.structure_steps, item.latents_steps),
+        )
+        start_folder(root / out)
+        rows = [
+            _place(item, result, root, out, params.judges)
+            for item, result in zip(items, results, strict=True)
+        ]
+        write_jsonl(root / out / "generations.jsonl", rows)
+    return rows
+
+
+def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: JudgesParams) -> Row:
+    """Copy the files of one generation to the stage's outputs and return its row."""
+    record = result.record
+    row = {
+        "id": item.id,
+        "asset": item.asset,
+        "category": item.category,
+        "split": item.split,
+        "regime": item.regime,
+        "role": item.role,
+        "number": item.number,
+        "seed": item.seed,
+        "condition": item.picture,
+        "steps": {"structure": item.structure_steps, "latents": item.latents_steps},
+        "failure": record["failure"],
+        "failure_message": record.get("failure_message"),
+        "mesh": None,
+        "mesh_digest": None,
+        "montage": None,
+        "montages": None,
+        "truth": None,
+    }
+    if record["failure"] is None:
+        judge = judges.evaluation if item.split == "heldout" else judges.training
+        montages = {
+            mode: _copy(result.folder / name, root, out / "montages" / mode / f"{item.id}.png")
+            for mode, name in record["montages"].items()
+        }
+        row |= {
+            "mesh": _copy(result.folder / record["mesh"], root, out / "meshes" / f"{item.id}.glb"),
+            "mesh_digest": record["mesh_digest"],
+            "montage": montages[judge.mode],
+            "montages": montages,
+            "truth": record["truth"],
+        }
+    return row
+
+
+def _copy(source: Path, root: Path, target: Path) -> str:
+    (root / target).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, root / target)
+    return target.as_posix()
+
+
+def _write_png(picture: np.ndarray, path: Path) -> None:
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG", compress_level=6)
