@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import moderngl
 
@@ -44,8 +45,9 @@ def _create() -> moderngl.Context:
     fallback: moderngl.Context | None = None
     problem: Exception | None = None
     for index in range(_MAX_DEVICES):
+        settings: dict[str, Any] = {"backend": "egl", "device_index": index}
         try:
-            context = moderngl.create_context(standalone=True, backend="egl", require=330, device_index=index)
+            context = moderngl.create_context(require=330, standalone=True, **settings)
         except Exception as error:  # glcontext raises bare Exception for every EGL failure
             problem = problem or error
             continue

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verdict3d.errors import ItemFailure
+from verdict3d.render.geometry import face_corners, face_crosses
 
 if TYPE_CHECKING:
     from verdict3d.assets.mesh import Mesh
@@ -23,9 +24,11 @@ STRAY_AREA_SHARE = 0.02
 """A group of faces beyond a gap is stray when it holds less than this share of the area."""
 STRAY_GAP = 0.10
 """A gap counts from this share of the bulk's extent (5th to 95th area percentile, widest axis)."""
-RULE = {"stray_area_share": STRAY_AREA_SHARE, "stray_gap": STRAY_GAP, "version": 1}
+_BINS = 1024  # each axis of the box is divided into
+RULE = {"stray_area_share": STRAY_AREA_SHARE, "stray_gap": STRAY_GAP, "bins": _BINS, "version": 2}
 
 Floats = NDArray[np.float64]
+Bins = NDArray[np.int64]
 
 
 def frame_mesh(mesh: Mesh) -> Mesh:
@@ -34,8 +37,8 @@ def frame_mesh(mesh: Mesh) -> Mesh:
     A mesh already so framed comes back as it is.
 
     Raises:
-        ItemFailure: The mesh has no faces (``no_faces``), coordinates that are not finite (``non_finite``)
-            or no extent (``degenerate``).
+        ItemFailure: The mesh has no faces (``no_faces``), coordinates that are not finite (``non_finite``),
+            faces that name missing vertices (``index_out_of_range``) or no extent (``degenerate``).
     """
     low, high = bulk_box(mesh)
     extent = float((high - low).max())
@@ -49,56 +52,57 @@ def frame_mesh(mesh: Mesh) -> Mesh:
 
 
 def bulk_box(mesh: Mesh) -> tuple[Floats, Floats]:
-    """Return the lower and upper corner, each (3,), of the box of the mesh without stray faces."""
-    if len(mesh.faces) == 0:
-        raise ItemFailure("no_faces", "the mesh has no faces: there is nothing to draw")
-    if not np.isfinite(mesh.vertices).all():
-        raise ItemFailure("non_finite", "the mesh has coordinates that are not finite")
-    corners = mesh.vertices.astype(np.float64)[mesh.faces]
+    """Return the lower and upper corner, each (3,), of the box of the mesh without stray faces.
+
+    Stray faces are taken away until none is left; the gap is measured anew on what remains.
+
+    Raises:
+        ItemFailure: As :func:`frame_mesh`, except for ``degenerate``.
+    """
+    corners = face_corners(mesh)
     low, high = corners.min(axis=1), corners.max(axis=1)
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    area = np.linalg.norm(cross, axis=1)
-    if area.sum() <= 0.0:
-        return low.min(axis=0), high.max(axis=0)
-    gap = STRAY_GAP * _bulk_extent(corners.mean(axis=1), area)
-    kept = np.ones(len(area), dtype=bool)
-    while True:
-        stray = np.zeros(len(area), dtype=bool)
-        for axis in range(3):
-            stray[kept] |= _stray_along(low[kept, axis], high[kept, axis], area[kept], gap, area.sum())
-        if not stray.any() or stray[kept].all():
+    crosses = face_crosses(corners)
+    area = np.sqrt(np.einsum("ij,ij->j", crosses, crosses))
+    smallest_area = STRAY_AREA_SHARE * area.sum()
+    while smallest_area > 0.0:
+        stray = _stray_faces(low, high, area, smallest_area)
+        if not stray.any() or stray.all():
             break
-        kept &= ~stray
-    return low[kept].min(axis=0), high[kept].max(axis=0)
+        low, high, area = low[:, ~stray], high[:, ~stray], area[~stray]
+    return low.min(axis=1), high.max(axis=1)
 
 
-def _bulk_extent(centers: Floats, area: Floats) -> float:
-    extents = []
+def _stray_faces(low: Floats, high: Floats, area: Floats, smallest_area: float) -> NDArray[np.bool_]:
+    """Mark stray faces, (F,), from the faces' boxes (3, F) and areas (F,)."""
+    box_low, box_high = low.min(axis=1), high.max(axis=1)
+    width = np.where(box_high > box_low, box_high - box_low, 1.0) / _BINS
+    first = np.minimum(((low - box_low[:, None]) / width[:, None]).astype(np.int64), _BINS - 1)
+    last = np.minimum(((high - box_low[:, None]) / width[:, None]).astype(np.int64), _BINS - 1)
+    bulk_extent = max(_bulk_bins((a + b) // 2, area) * w for a, b, w in zip(first, last, width, strict=True))
+    stray = np.zeros(len(area), dtype=bool)
     for axis in range(3):
-        order = np.argsort(centers[:, axis], kind="stable")
-        share = np.cumsum(area[order]) / area.sum()
-        inner = centers[order, axis]
-        last = len(order) - 1
-        ends = [inner[min(int(np.searchsorted(share, level)), last)] for level in (0.05, 0.95)]
-        extents.append(ends[1] - ends[0])
-    return float(max(extents))
-
-
-def _stray_along(low: Floats, high: Floats, area: Floats, gap: float, total_area: float) -> NDArray[np.bool_]:
-    """Mark the faces of small groups at either end that wide gaps cut off along one axis."""
-    order = np.argsort(low, kind="stable")
-    reach = np.maximum.accumulate(high[order])
-    group_of_sorted = np.concatenate([[0], np.cumsum(low[order][1:] - reach[:-1] > gap)])
-    groups = int(group_of_sorted[-1]) + 1
-    stray = np.zeros(len(low), dtype=bool)
-    if groups == 1:
-        return stray
-    group_area = np.bincount(group_of_sorted, weights=area[order], minlength=groups)
-    main = int(group_area.argmax())
-    bulky = group_area >= STRAY_AREA_SHARE * total_area
-    bulky[main] = True
-    first, last = np.flatnonzero(bulky)[[0, -1]]
-    group = np.empty(len(low), dtype=np.int64)
-    group[order] = group_of_sorted
-    stray[(group < first) | (group > last)] = True
+        gap_bins = max(STRAY_GAP * bulk_extent / width[axis], 2.0)
+        stray |= _stray_along(first[axis], last[axis], area, gap_bins, smallest_area)
     return stray
+
+
+def _bulk_bins(center: Bins, area: Floats) -> int:
+    share = np.cumsum(np.bincount(center, weights=area, minlength=_BINS))
+    low, high = np.searchsorted(share, (0.05 * share[-1], 0.95 * share[-1]))
+    return int(high - low) + 1
+
+
+def _stray_along(
+    first: Bins, last: Bins, area: Floats, gap_bins: float, smallest_area: float
+) -> NDArray[np.bool_]:
+    """Mark the faces of small groups at either end that wide gaps cut off along one axis."""
+    opened = np.bincount(first, minlength=_BINS + 1)
+    closed = np.bincount(last + 1, minlength=_BINS + 1)
+    occupied = np.flatnonzero(np.cumsum(opened - closed)[:_BINS] > 0)
+    wide = np.flatnonzero(np.diff(occupied) - 1 >= gap_bins)
+    if len(wide) == 0:
+        return np.zeros(len(area), dtype=bool)
+    group = np.searchsorted(occupied[wide + 1], first, side="right")
+    group_area = np.bincount(group, weights=area, minlength=len(wide) + 1)
+    bulky = np.flatnonzero(group_area >= min(smallest_area, group_area.max()))
+    return (group < bulky[0]) | (group > bulky[-1])

@@ -11,46 +11,47 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.errors import Verdict3DError
 from verdict3d.render import shaders
 from verdict3d.render.context import shared_context
 from verdict3d.render.framing import frame_mesh
-from verdict3d.render.geometry import BoxedTexture, corner_colors, corner_normals, corner_positions, corner_uv
 from verdict3d.render.rig import MODES, Camera, Rig, camera_from_world, projection
+from verdict3d.render.uploads import MeshUpload, program_for
 
 if TYPE_CHECKING:
     from verdict3d.assets.mesh import Mesh
 
 Picture = NDArray[np.uint8]
 
-_LAYOUTS = {
-    "normal": (("position", "3f"), ("normal", "3f")),
-    "clay": (("position", "3f"), ("normal", "3f")),
-    "colors": (("position", "3f"), ("normal", "3f"), ("color", "3f1")),
-    "texture": (("position", "3f"), ("normal", "3f"), ("uv", "2f")),
-}
 _KEPT_TARGETS = 4  # framebuffers of different sizes that are kept
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Target:
-    """Samples of all tiles and the averaged picture."""
+    """Samples of all tiles, and the averaged picture."""
 
+    color: moderngl.Texture
+    depth: moderngl.Renderbuffer
     samples: moderngl.Framebuffer
+    average: moderngl.Renderbuffer
     resolved: moderngl.Framebuffer
 
+    @classmethod
+    def make(cls, context: moderngl.Context, size: tuple[int, int], supersample: int) -> _Target:
+        fine = (size[0] * supersample, size[1] * supersample)
+        color, depth = context.texture(fine, 4), context.depth_renderbuffer(fine)
+        average = context.renderbuffer(size, 4)
+        return cls(color, depth, context.framebuffer([color], depth), average, context.framebuffer([average]))
+
     def release(self) -> None:
-        for framebuffer in (self.samples, self.resolved):
-            for attachment in (*framebuffer.color_attachments, framebuffer.depth_attachment):
-                if attachment is not None:
-                    attachment.release()
-            framebuffer.release()
+        for item in (self.samples, self.resolved, self.color, self.depth, self.average):
+            item.release()
 
 
 class Renderer:
@@ -73,23 +74,10 @@ class Renderer:
             name: self._context.program(vertex_shader=vertex, fragment_shader=fragment)
             for name, (vertex, fragment) in shaders.PROGRAMS.items()
         }
-        self._buffers = {
-            name: self._context.buffer(reserve=1 << 16, dynamic=True)
-            for name in ("position", "normal", "color", "uv")
-        }
-        self._arrays = {
-            name: self._context.vertex_array(
-                self._programs[name], [(self._buffers[field], form, field) for field, form in layout]
-            )
-            for name, layout in _LAYOUTS.items()
-        }
+        self._upload = MeshUpload(self._context, self._programs)
         self._resolve = self._context.vertex_array(self._programs["resolve"], [])
         self._targets: dict[tuple[int, int], _Target] = {}
-        self._texture: moderngl.Texture | None = None
-        self._texture_key: tuple[int, int] | None = None
-        self._drawn: weakref.ref[Mesh] | None = None
         self._framed: tuple[weakref.ref[Mesh], Mesh] | None = None
-        self._uploaded: set[str] = set()
 
     def render(self, mesh: Mesh, camera: Camera, mode: str, size_px: int) -> Picture:
         """Draw one view of ``mesh`` as it stands, without framing.
@@ -145,11 +133,10 @@ class Renderer:
         for target in self._targets.values():
             target.release()
         self._targets.clear()
-        held = [*self._arrays.values(), self._resolve, *self._buffers.values(), *self._programs.values()]
-        if self._texture is not None:
-            held.append(self._texture)
-        for item in held:
-            item.release()
+        self._upload.release()
+        self._resolve.release()
+        for program in self._programs.values():
+            program.release()
 
     def _frame(self, mesh: Mesh) -> Mesh:
         if self._framed is None or self._framed[0]() is not mesh:
@@ -166,105 +153,56 @@ class Renderer:
         background: tuple[int, int, int] | None,
     ) -> Picture:
         rows = -(-len(cameras) // columns)
-        self._check(mesh, mode, size_px, max(rows, columns))
+        self._check(mode, size_px, max(rows, columns))
         self._context.__enter__()
-        program = self._upload(mesh, mode, size_px)
-        target = self._target(columns * size_px, rows * size_px)
-        target.samples.use()
-        target.samples.clear(0.0, 0.0, 0.0, 0.0)
-        self._context.enable_only(moderngl.DEPTH_TEST)
         tile = size_px * self.rig.supersample
+        program = program_for(mesh, mode)
+        triangles = self._upload.bring(mesh, program, tile)
+        size = (columns * size_px, rows * size_px)
+        target = self._target(size)
+        target.samples.use()
+        target.samples.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
+        self._context.enable_only(moderngl.DEPTH_TEST)
         for index, camera in enumerate(cameras):
             row, column = divmod(index, columns)
             target.samples.viewport = (column * tile, (rows - 1 - row) * tile, tile, tile)
             turn = camera_from_world(camera)[:3, :3]
-            self._programs[program]["clip_from_object"].write(projection(camera).T.astype("f4").tobytes())
-            self._programs[program]["camera_from_object"].write(turn.T.astype("f4").tobytes())
-            self._arrays[program].render(moderngl.TRIANGLES, vertices=3 * len(mesh.faces))
-        return self._read(target, columns * size_px, rows * size_px, background)
+            self._set(program, "clip_from_object", projection(camera))
+            self._set(program, "camera_from_object", turn)
+            triangles.render(moderngl.TRIANGLES, vertices=3 * len(mesh.faces))
+        return self._read(target, size, background)
+
+    def _set(self, program: str, name: str, matrix: NDArray[np.float64]) -> None:
+        uniform: Any = self._programs[program][name]
+        uniform.write(matrix.T.astype(np.float32).tobytes())
 
     def _read(
-        self, target: _Target, width: int, height: int, background: tuple[int, int, int] | None
+        self, target: _Target, size: tuple[int, int], background: tuple[int, int, int] | None
     ) -> Picture:
         resolve = self._programs["resolve"]
-        resolve["supersample"].value = self.rig.supersample
+        resolve["supersample"] = self.rig.supersample
         color = (0.0, 0.0, 0.0, 0.0) if background is None else (*(b / 255 for b in background), 1.0)
-        resolve["background"].value = color
-        target.samples.color_attachments[0].use(0)
+        resolve["background"] = color
+        target.color.use(0)
         target.resolved.use()
         self._context.enable_only(moderngl.NOTHING)
         self._resolve.render(moderngl.TRIANGLES, vertices=3)
-        picture = np.frombuffer(target.resolved.read(components=4), dtype=np.uint8)
-        return picture.reshape(height, width, 4)
+        picture = np.empty((size[1], size[0], 4), dtype=np.uint8)
+        target.resolved.read_into(picture, components=4)
+        return picture
 
-    def _check(self, mesh: Mesh, mode: str, size_px: int, tiles: int) -> None:
+    def _check(self, mode: str, size_px: int, tiles: int) -> None:
         if mode not in MODES:
             raise Verdict3DError(f"unknown render mode {mode!r}; allowed: {', '.join(MODES)}")
         largest = self._context.info["GL_MAX_TEXTURE_SIZE"] // (tiles * self.rig.supersample)
         if not 1 <= size_px <= largest:
             raise Verdict3DError(f"a view of {size_px} px cannot be drawn; allowed: 1 to {largest} px")
-        if len(mesh.faces) == 0:
-            raise ItemFailure("no_faces", "the mesh has no faces: there is nothing to draw")
 
-    def _upload(self, mesh: Mesh, mode: str, size_px: int) -> str:
-        """Bring the mesh's arrays for ``mode`` to the GPU unless they are there; return the program."""
-        if self._drawn is None or self._drawn() is not mesh:
-            self._uploaded.clear()
-            self._texture_key = None
-        program = _program_for(mesh, mode)
-        for field, _ in _LAYOUTS[program]:
-            if field not in self._uploaded:
-                self._fill(field, _CORNERS[field](mesh))
-                self._uploaded.add(field)
-        self._drawn = weakref.ref(mesh)
-        if program == "texture":
-            self._use_texture(mesh, size_px * self.rig.supersample)
-        return program
-
-    def _fill(self, field: str, values: NDArray[np.generic]) -> None:
-        buffer = self._buffers[field]
-        content = np.ascontiguousarray(values)
-        buffer.orphan(max(content.nbytes, 4))
-        buffer.write(content)
-
-    def _use_texture(self, mesh: Mesh, samples_px: int) -> None:
-        image = BoxedTexture.fit(mesh.texture, samples_px)
-        if self._texture_key != image.key:
-            if self._texture is not None:
-                self._texture.release()
-            height, width = image.pixels.shape[:2]
-            self._texture = self._context.texture((width, height), 3, image.pixels.tobytes(), alignment=1)
-            self._texture_key = image.key
-        assert self._texture is not None
-        self._texture.use(0)
-
-    def _target(self, width: int, height: int) -> _Target:
-        key = (width, height)
-        target = self._targets.pop(key, None)
+    def _target(self, size: tuple[int, int]) -> _Target:
+        target = self._targets.pop(size, None)
         if target is None:
             while len(self._targets) >= _KEPT_TARGETS:
                 self._targets.pop(next(iter(self._targets))).release()
-            factor, make = self.rig.supersample, self._context
-            fine = (width * factor, height * factor)
-            target = _Target(
-                make.framebuffer([make.texture(fine, 4)], make.depth_renderbuffer(fine)),
-                make.framebuffer([make.renderbuffer(key, 4)]),
-            )
-        self._targets[key] = target
+            target = _Target.make(self._context, size, self.rig.supersample)
+        self._targets[size] = target
         return target
-
-
-_CORNERS = {
-    "position": corner_positions,
-    "normal": corner_normals,
-    "color": corner_colors,
-    "uv": corner_uv,
-}
-
-
-def _program_for(mesh: Mesh, mode: str) -> str:
-    if mode != "rgb":
-        return mode
-    if mesh.texture is not None and mesh.uv is not None:
-        return "texture"
-    return "clay" if mesh.colors is None else "colors"
