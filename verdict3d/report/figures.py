@@ -83,7 +83,7 @@ def forest_figure(rows: Sequence[ForestRow], target: float) -> str:
     axes.set_yticks([])
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("win-rate against the base (half-credit ●, decisive ◇)")
+    axes.set_xlabel("win-rate (half-credit ●, decisive ◇)")
     spoken = "; ".join(
         f"{row.label}: {number(row.value)}, interval {interval(row.low, row.high)}" for row in rows
     )
@@ -92,7 +92,7 @@ def forest_figure(rows: Sequence[ForestRow], target: float) -> str:
 
 def loss_figure(curve: LossCurve) -> str:
     """Draw an arm's losses; long curves are averaged in bins, wide ranges get a logarithmic scale."""
-    figure, axes = _figure(height_in=2.6)
+    figure, axes = _figure(height_in=2.4)
     lowest, highest = np.inf, 0.0
     spoken = []
     for position, (name, values) in enumerate(curve.series.items()):
@@ -129,7 +129,7 @@ def _style() -> AbstractContextManager[None]:
 
 def _figure(height_in: float) -> tuple[Figure, Axes]:
     with _style():
-        figure = Figure(figsize=(5.2, height_in), layout="constrained")
+        figure = Figure(figsize=(4.4, height_in), layout="constrained")
         axes = figure.add_subplot()
     figure.patch.set_alpha(0)
     axes.patch.set_alpha(0)

@@ -35,7 +35,6 @@ def render_page(report: Report) -> str:
             curves=[(curve, Markup(loss_figure(curve))) for curve in report.curves],
             missing=views.missing(report),
             paper_repair=words.PAPER_REPAIR,
-            outcomes=words.OUTCOMES,
         )
     )
 
@@ -81,5 +80,5 @@ def _environment() -> Environment:
     environment.filters.update(
         number=words.number, signed=words.signed, percent=words.percent, words=words.title
     )
-    environment.globals.update(interval=words.interval)
+    environment.globals.update(interval=words.interval, outcome=words.outcome)
     return environment

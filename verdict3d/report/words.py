@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from verdict3d.report.content import Exhibit
 from verdict3d.stats.standing import Standing
 
 MINUS = "\u2212"
@@ -29,7 +30,6 @@ SHORT: dict[Standing, str] = {
     "loses": "loses to base",
     "undefined": "no verdict",
 }
-OUTCOMES = {"win": "Adapted better", "loss": "Base better", "tie": "Tie", "invalid": "No verdict"}
 KINDS = {"same_base": "Same base, two seeds", "contrastive": "Contrastive: high against low quality"}
 
 
@@ -72,6 +72,14 @@ def inputs(regime: str) -> str:
         if regime == "clean"
         else {"mild": "mildly", "severe": "severely"}.get(regime, regime) + " degraded inputs"
     )
+
+
+def outcome(exhibit: Exhibit) -> str:
+    """Return an exhibit's verdict in words; a tie says why it is one."""
+    if exhibit.outcome == "tie" and exhibit.m1 is not None and exhibit.m2 is not None:
+        return "Tie: orders disagree" if exhibit.m1 * exhibit.m2 >= 0 else "Tie: too close"
+    plain = {"win": "Adapted better", "loss": "Base better", "tie": "Tie", "invalid": "No verdict"}
+    return plain.get(exhibit.outcome, title(exhibit.outcome))
 
 
 def headline(arm: str, regime: str, standing: Standing, target: float) -> str:

@@ -1,0 +1,207 @@
+"""Stage ``report``: one page that shows what the run found, ``data/report/index.html``.
+
+Reads what the other stages left; a part that is not there is named on the page instead. Paths inside records
+are relative to the project's top folder (or to the folder of the record). Formats:
+
+* ``data/evaluate/<arm>/results.json``: ``{"arm", "target", "judge": {...identity}, "failures": {reason:
+  count}, "warnings": [text] (optional), "regimes": {regime: {"summary": S, "by_category": {category: S},
+  "truth": {"f_score": S, "normal_consistency": S, "arm_f_score_mean", "base_f_score_mean"},
+  "kappa_judge_truth": {value, low, high}}}}`` with S a :func:`verdict3d.stats.winrate.summary`, X = the arm
+  and Y = the base.
+* ``data/evaluate/<arm>/verdicts.jsonl``: rows ``{object, category, regime, seed, outcome, m1, m2, d, b, r,
+  base: {generation, mesh, montage, f_score}, arm: {...}}``; outcome "win": the arm is better.
+* ``data/label/metrics.json``: ``{"kinds": {"contrastive": S, "same_base": S}}`` with X = the expected winner
+  (same_base: the first of the two).
+* ``data/train/<arm>/losses.csv``: a header; the first column is the step, columns with "loss" in their name
+  are drawn, empty cells are gaps.
+* ``data/assets/quarantine.jsonl``: rows ``{source, reason, message}``.
+* ``data/generate/generations.jsonl``: ``failure`` is null, a reason, or ``{reason, message}``.
+* ``data/<stage>/metrics.json``: ``wall_s`` is shown where a stage records it.
+* ``dvc.lock``: digests of the outputs of every stage but this one.
+
+Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures) and ``metrics.json``
+(``{"arms": {arm: {regime: headline numbers and standing}}, "missing", "page_bytes", "exhibits",
+"quarantined", "failed"}``).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import subprocess
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.stage import run_stage
+from verdict3d.config import Params
+from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import digest_directory, digest_file, digest_json
+from verdict3d.records import read_json, read_jsonl, write_bytes, write_json
+from verdict3d.report.content import Failures, LossCurve, Quarantined, Report, Stage
+from verdict3d.report.gallery import gallery
+from verdict3d.report.page import headline_metrics, render_page
+from verdict3d.report.views import missing
+
+MOST_DIGESTED_BYTES = 512 * 2**20
+
+
+def run(params: Params, root: Path) -> None:
+    """Write the report of the run below ``root``."""
+    report = gather(params, root)
+    page = render_page(report).encode()
+    folder = root / "data/report"
+    write_bytes(folder / "index.html", page)
+    write_json(
+        folder / "metrics.json",
+        {
+            "arms": headline_metrics(report),
+            "exhibits": len(report.exhibits),
+            "failed": sum(item.count for item in report.failures or ()),
+            "missing": missing(report),
+            "page_bytes": len(page),
+            "quarantined": len(report.quarantine or ()),
+        },
+    )
+    print(f"report: {folder / 'index.html'} ({len(page) / 1e6:.1f} MB)")
+
+
+def gather(params: Params, root: Path) -> Report:
+    """Collect the report's content from what the stages wrote below ``root``."""
+    data = root / "data"
+    evaluations = {
+        arm: read_json(path)
+        for arm in params.train.arms
+        if (path := data / "evaluate" / arm / "results.json").exists()
+    }
+    labels = data / "label/metrics.json"
+    quarantine = data / "assets/quarantine.jsonl"
+    exhibits, available = gallery(root, params.train.arms, params.report.gallery)
+    return Report(
+        arms=params.train.arms,
+        target=params.evaluate.target,
+        confidence=params.evaluate.confidence,
+        evaluations=evaluations,
+        labels=read_json(labels).get("kinds", {}) if labels.exists() else {},
+        curves=tuple(
+            _loss_curve(path, arm)
+            for arm in params.train.arms
+            if (path := data / "train" / arm / "losses.csv").exists()
+        ),
+        exhibits=exhibits,
+        exhibits_of=available,
+        quarantine=tuple(
+            Quarantined(str(row.get("source", "")), str(row["reason"]), str(row.get("message", "")))
+            for row in read_jsonl(quarantine)
+        )
+        if quarantine.exists()
+        else None,
+        failures=_failures(data, evaluations),
+        stages=_stages(root),
+        warnings=tuple(
+            dict.fromkeys(str(note) for part in evaluations.values() for note in part.get("warnings", ()))
+        ),
+        provenance=_provenance(params, root, evaluations),
+        parameters=yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+    )
+
+
+def _loss_curve(path: Path, arm: str) -> LossCurve:
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    names = list(rows[0]) if rows else ["step"]
+    try:
+        columns = {
+            name: tuple(float(row[name]) if row[name] else math.nan for row in rows)
+            for position, name in enumerate(names)
+            if position == 0 or "loss" in name
+        }
+    except (TypeError, ValueError) as error:
+        raise Verdict3DError(f"{path} is not a table of numbers: {error}; rerun train for {arm}") from error
+    x = columns.pop(names[0], ())
+    return LossCurve(arm, names[0], x, columns)
+
+
+def _failures(data: Path, evaluations: Mapping[str, Any]) -> tuple[Failures, ...] | None:
+    """Count failed items by place and reason; None when no stage left a record."""
+    counts: dict[str, Mapping[str, int]] = {
+        f"evaluate, {arm}": results.get("failures", {}) for arm, results in evaluations.items()
+    }
+    generations = data / "generate/generations.jsonl"
+    if generations.exists():
+        failed = [row["failure"] for row in read_jsonl(generations) if row.get("failure")]
+        counts["generate"] = Counter(item["reason"] if isinstance(item, dict) else item for item in failed)
+    if not counts:
+        return None
+    return tuple(
+        Failures(place, reason, count)
+        for place, reasons in sorted(counts.items())
+        for reason, count in sorted(reasons.items())
+        if count
+    )
+
+
+def _stages(root: Path) -> tuple[Stage, ...]:
+    lock = root / "dvc.lock"
+    if not lock.exists():
+        return ()
+    stages = yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages", {})
+    found = []
+    for name, stage in stages.items():
+        if name != "report":
+            digests = [f"{out['path']} {out.get('md5', '')}" for out in stage.get("outs", ())]
+            metrics = root / "data" / name.replace("@", "/") / "metrics.json"
+            wall_s = read_json(metrics).get("wall_s") if metrics.exists() else None
+            found.append(Stage(name, "; ".join(digests) or None, wall_s))
+    return tuple(found)
+
+
+def _provenance(params: Params, root: Path, evaluations: Mapping[str, Any]) -> dict[str, str]:
+    judges = params.judges
+    values = {
+        "Git commit": _git_commit(root) or "not under git",
+        "Seed": str(params.seed),
+        "Parameters, SHA-256": digest_json(params.model_dump(mode="json")),
+        "Generator": _model(root, params.generator.model),
+        "Training judge": _model(root, judges.training.model, judges.training.revision),
+        "Evaluation judge": _model(root, judges.evaluation.model, judges.evaluation.revision),
+    }
+    for arm, results in evaluations.items():
+        identity = results.get("judge") or {}
+        if identity:
+            values[f"Judge of {arm}"] = "; ".join(f"{key}: {identity[key]}" for key in sorted(identity))
+    for arm in params.train.arms:
+        adapter = root / "data/train" / arm / "adapter.safetensors"
+        if adapter.exists():
+            values[f"Adapter of {arm}, SHA-256"] = digest_file(adapter)
+    packages = ("verdict3d", "torch", "transformers")
+    values["Packages"] = ", ".join(f"{package} {version(package)}" for package in packages)
+    return values
+
+
+def _model(root: Path, model: str, revision: str | None = None) -> str:
+    """Return a model's place with a digest of its files (very large ones go by their revision only)."""
+    folder = root / model
+    if not folder.is_dir():
+        return f"{model}, revision {revision or 'not pinned'}"
+    if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > MOST_DIGESTED_BYTES:
+        return f"{model}, too large to digest"
+    return f"{model}, SHA-256 {digest_directory(folder)}"
+
+
+def _git_commit(root: Path) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False, timeout=30
+        )
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() or None
+
+
+if __name__ == "__main__":
+    run_stage(run)

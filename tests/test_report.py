@@ -1,0 +1,228 @@
+"""The report: what it says, what it escapes, what it says is missing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from report_project import ARM, write_project
+
+from tasks.report import gather, run
+from verdict3d.config import Params, load_params
+from verdict3d.errors import Verdict3DError
+from verdict3d.records import read_json, read_jsonl, write_bytes
+from verdict3d.report.content import LossCurve, Report
+from verdict3d.report.figures import ForestRow, forest_figure, loss_figure
+from verdict3d.report.gallery import gallery_order
+from verdict3d.report.page import render_page
+from verdict3d.report.pictures import embed_picture
+from verdict3d.report.words import headline, number, percent, signed
+
+
+class Outline(HTMLParser):
+    """Text, tags, ids and what elements refer to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.tags, self.ids, self.references = "", [], [], []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("src", "href", "xlink:href", "srcset", "action", "data"):
+                self.references.append(value)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def outline(page: str) -> Outline:
+    parser = Outline()
+    parser.feed(page)
+    return parser
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    write_project(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def params(project: Path) -> Params:
+    return load_params(project / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def page(project: Path, params: Params) -> str:
+    run(params, project)
+    return (project / "data/report/index.html").read_text(encoding="utf-8")
+
+
+def test_the_page_loads_nothing_and_runs_nothing(page: str) -> None:
+    seen = outline(page)
+    assert not {"script", "link", "iframe", "object", "form"} & set(seen.tags)
+    assert all(reference.startswith(("data:image/", "#")) for reference in seen.references)
+    assert "default-src 'none'" in page
+    assert not re.search(r"url\((?!#)", page)
+    assert len(seen.ids) == len(set(seen.ids))
+    assert len(page) < 6_000_000
+
+
+def test_the_page_shows_the_numbers(page: str, project: Path) -> None:
+    text = outline(page).text
+    results = read_json(project / f"data/evaluate/{ARM}/results.json")
+    for part in results["regimes"].values():
+        for estimate in (part["summary"]["half_credit"], part["summary"]["decisive"]):
+            assert number(estimate["value"]) in text
+            assert f"{number(estimate['low'])} to {number(estimate['high'])}" in text
+        assert percent(part["summary"]["coverage"]) in text
+        assert number(part["kappa_judge_truth"]["value"]) in text
+    for row in read_json(project / "data/label/metrics.json")["kinds"].values():
+        assert number(row["flip_rate"]) in text
+    for paper in ("0.94", "0.89", "target 0.65"):
+        assert paper in text
+    assert "Conditioner repair" in text and "severely degraded inputs" in text
+
+
+def test_the_gallery_shows_both_margins(page: str, project: Path) -> None:
+    seen = outline(page)
+    assert seen.tags.count("img") == page.count("data:image/webp") >= 36
+    assert "12 of 40 pairs" in " ".join(seen.text.split())
+    shown = gallery_order(
+        [row | {"arm_name": ARM} for row in read_jsonl(project / f"data/evaluate/{ARM}/verdicts.jsonl")]
+    )[:12]
+    for row in shown:
+        assert row["object"] in seen.text
+        if row["m1"] is not None:
+            assert f"Adapted shown first: {signed(row['m1'])}" in seen.text
+            assert f"Base shown first: {signed(row['m2'])}" in seen.text
+
+
+def test_foreign_text_is_escaped(page: str) -> None:
+    assert "<b>big</b>" not in page
+    assert "sofas/&lt;b&gt;big&lt;/b&gt;.glb" in page
+    bad = '"><script>alert(1)</script>'
+    curve = LossCurve(bad, bad, (1.0, 2.0), {bad + " loss": (2.0, 1.0)})
+    text = render_page(
+        Report(
+            arms=(bad,), target=0.65, curves=(curve,), provenance={bad: bad}, parameters=bad, warnings=(bad,)
+        )
+    )
+    assert "<script" not in text
+    assert "alert(1)" in text
+
+
+def test_same_inputs_same_bytes(project: Path, params: Params, page: str) -> None:
+    run(params, project)
+    assert (project / "data/report/index.html").read_text(encoding="utf-8") == page
+
+
+def test_metrics(project: Path, page: str) -> None:
+    metrics = read_json(project / "data/report/metrics.json")
+    assert metrics["missing"] == []
+    assert metrics["page_bytes"] == len(page.encode())
+    assert (metrics["quarantined"], metrics["failed"], metrics["exhibits"]) == (2, 2, 12)
+    assert set(metrics["arms"][ARM]) == {"clean", "severe"}
+
+
+def test_an_empty_project_says_what_is_missing(tmp_path: Path, params: Params) -> None:
+    run(params, tmp_path)
+    text = " ".join(outline((tmp_path / "data/report/index.html").read_text(encoding="utf-8")).text.split())
+    for words in (
+        "No arm has been evaluated yet",
+        f"arm {ARM} has not been evaluated",
+        f"arm {ARM} has no loss curve",
+        "the label stage has not run",
+        "No DVC lock file",
+        "No training left a loss curve",
+    ):
+        assert words in text
+    assert len(read_json(tmp_path / "data/report/metrics.json")["missing"]) >= 6
+
+
+def test_missing_pictures_and_parts_of_results(tmp_path: Path, params: Params) -> None:
+    write_project(tmp_path, objects=10)
+    for picture in (tmp_path / "data").rglob("*-severe-arm.png"):
+        picture.unlink()
+    report = gather(params, tmp_path)
+    assert any(item.adapted is None and item.regime == "severe" for item in report.exhibits)
+    bare = {"regimes": {"severe": {"summary": report.evaluations[ARM]["regimes"]["severe"]["summary"]}}}
+    text = outline(render_page(replace(report, evaluations={ARM: bare}))).text
+    assert "no mesh" in text
+    assert "No comparison with true geometry" in text
+    assert "No results by category" in text
+
+
+def test_broken_records_are_named(tmp_path: Path, params: Params) -> None:
+    write_project(tmp_path, objects=2)
+    write_bytes(tmp_path / f"data/train/{ARM}/losses.csv", b"step,train_loss\n1,much\n")
+    with pytest.raises(Verdict3DError, match=r"losses\.csv is not a table of numbers"):
+        run(params, tmp_path)
+    write_bytes(tmp_path / "broken.png", b"not a picture")
+    with pytest.raises(Verdict3DError, match=r"broken\.png cannot be read as a picture"):
+        embed_picture(tmp_path / "broken.png", 100, "x")
+
+
+def test_pictures_are_downsized_and_keep_transparency(tmp_path: Path) -> None:
+    Image.new("RGBA", (900, 300), (255, 0, 0, 0)).save(tmp_path / "a.png")
+    picture = embed_picture(tmp_path / "a.png", 320, "red")
+    assert picture is not None
+    assert (picture.width_px, picture.height_px) == (320, 107)
+    assert embed_picture(tmp_path / "none.png", 320, "x") is None
+
+
+def test_gallery_order_ignores_results() -> None:
+    rows = [
+        {"object": f"{c}-{n}", "category": c, "regime": r, "seed": s, "arm_name": "a", "outcome": "loss"}
+        for c in ("bed", "chair")
+        for n in range(3)
+        for r in ("clean", "severe")
+        for s in (0, 1)
+    ]
+    order = [(row["object"], row["regime"]) for row in gallery_order(rows)]
+    won = gallery_order([row | {"outcome": "win"} for row in reversed(rows)])
+    assert [(row["object"], row["regime"]) for row in won] == order
+    assert len(set(order)) == len(order) == 12
+    assert len({name for name, _ in order[:6]}) == 6  # every object once before any comes again
+    assert order[:2] == [("bed-0", "severe"), ("chair-0", "clean")]
+    assert all(row["seed"] == 0 for row in won)
+
+
+def test_the_target_stands_where_it_should() -> None:
+    """The dashed line of the figure is at 0.65 of the axis, the solid one at one half."""
+    figure = forest_figure([ForestRow("Arm, severe", 0.7, 0.6, 0.8, 0.9, "good")], 0.65)
+    spans = re.findall(r"M ([\d.]+) [\d.]+ \nL ([\d.]+) [\d.]+ \n\"[^>]*var\(--(line|muted|goal)", figure)
+    left, right = next((float(a), float(b)) for a, b, color in spans if color == "line" and a != b)
+    verticals = {color: float(a) for a, b, color in spans if a == b and color in ("muted", "goal")}
+    assert (verticals["goal"] - left) / (right - left) == pytest.approx(0.65, abs=1e-3)
+    assert (verticals["muted"] - left) / (right - left) == pytest.approx(0.5, abs=1e-3)
+    assert "Arm, severe: 0.70, interval 0.60 to 0.80" in figure
+
+
+def test_loss_figure_bears_gaps_and_nothing() -> None:
+    gaps = LossCurve("a", "step", (1.0, 2.0, 3.0), {"loss": (1.0, float("nan"), 0.5)})
+    assert "loss: from 1 to 0.5" in loss_figure(gaps)
+    assert "<svg" in loss_figure(LossCurve("a", "step", (), {}))
+    long = LossCurve("a", "step", tuple(range(20_000)), {"loss": tuple(1 / (i + 1) for i in range(20_000))})
+    assert len(loss_figure(long)) < 40_000
+
+
+@pytest.mark.parametrize(
+    ("standing", "words"),
+    [
+        ("certified", "clears the 0.65 target"),
+        ("loses", "loses to the base"),
+        ("undecided", "no clear difference"),
+    ],
+)
+def test_headline(standing: str, words: str) -> None:
+    assert words in headline("conditioner_repair", "severe", standing, 0.65)
+    assert (number(None), signed(-0.5), percent(0.125)) == ("–", "−0.50", "12%")
