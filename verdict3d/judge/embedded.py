@@ -1,13 +1,14 @@
 """The embedded judges: the classes of Qwen2.5-VL and InternVL at 1.4 million parameters, from scratch.
 
-A directory written by :meth:`EmbeddedJudge.save` has the layout of a released model (config, safetensors, tokenizer,
-image processor) plus ``verdict3d.json`` with a prompt of its own, because the vocabulary is a few dozen words. It is
-loaded by the same code as the full-size models.
+A directory written by :meth:`EmbeddedJudge.save` has the layout of a released model (config, safetensors,
+tokenizer, image processor) plus ``verdict3d.json`` with a prompt of its own, because the vocabulary is a few
+dozen words. It is loaded by the same code as the full-size models.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,14 @@ _CHAT = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _QWEN_TOKENS = (*_CHAT, "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 _INTERNVL_TOKENS = (*_CHAT, "<img>", "</img>", "<IMG_CONTEXT>", "<video>")
 _WORDS = (
-    "<unk> user assistant system A B object reference candidate which is better ? . , : the a of in one geometry shape "
-    "matches match mesh montage view views picture answer letter or and first second"
-).split()
+    *("<unk>", "user", "assistant", "system", "A", "B", "object", "reference", "candidate", "which", "is"),
+    *("better", "?", ".", ",", ":", "the", "a", "of", "in", "one", "geometry", "shape", "matches", "match"),
+    *("mesh", "montage", "view", "views", "picture", "answer", "letter", "or", "and", "first", "second"),
+)
 
 _TEMPLATE = """{{% for message in messages %}}<|im_start|> {{{{ message['role'] }}}}
-{{% for part in message['content'] %}}{{% if part['type'] == 'image' %}}{picture}{{% else %}}{{{{ part['text'] }}}}\
-{{% endif %}}{{% endfor %}}<|im_end|>
+{{% for part in message['content'] %}}{{% if part['type'] == 'image' %}}{picture}{{% else %}}\
+{{{{ part['text'] }}}}{{% endif %}}{{% endfor %}}<|im_end|>
 {{% endfor %}}{{% if add_generation_prompt %}}<|im_start|> assistant
 {{% endif %}}"""
 
@@ -166,6 +168,11 @@ def _tokenizer(special: tuple[str, ...], picture: str, **roles: str) -> PreTrain
     return tokenizer
 
 
+def _number(tokenizer: Any) -> Callable[[str], int]:
+    """Return the function from a token to its id."""
+    return lambda token: int(tokenizer.convert_tokens_to_ids(token))
+
+
 def _text_config(vocabulary: int, layers: int, intermediate: int) -> dict[str, Any]:
     return {
         "vocab_size": vocabulary,
@@ -186,7 +193,7 @@ def _text_config(vocabulary: int, layers: int, intermediate: int) -> dict[str, A
 def _build_qwen() -> EmbeddedJudge:
     pictures = QWEN_PICTURES
     tokenizer = _tokenizer(_QWEN_TOKENS, " <|vision_start|><|image_pad|><|vision_end|> ")
-    number = tokenizer.convert_tokens_to_ids
+    number = _number(tokenizer)
     text = _text_config(len(tokenizer), layers=3, intermediate=272)
     text["rope_parameters"] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]}
     text["tie_word_embeddings"] = True
@@ -236,7 +243,7 @@ def _build_internvl() -> EmbeddedJudge:
             "layer_scale_init_value": 1.0,
             "initializer_range": 0.05,
         },
-        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_token_id=_number(tokenizer)("<IMG_CONTEXT>"),
         image_seq_length=(pictures.grid[0] // 2) * (pictures.grid[1] // 2),
         downsample_ratio=0.5,
         tie_word_embeddings=True,

@@ -1,9 +1,9 @@
 """What differs between VLM families: how pictures become tokens, and where tokens stand.
 
-Everything here works on the modules of the transformers classes, so that training, the batched reading of margins and
-the stock ``forward`` share one set of weights and give the same numbers. Pictures of one size are encoded together:
-Qwen2.5-VL's own vision attention walks over the windows of all pictures one after another, although windows of equal
-length can be one batched call.
+Everything here works on the modules of the transformers classes, so that training, the batched reading of
+margins and the stock ``forward`` share one set of weights and give the same numbers. Pictures of one size are
+encoded together: Qwen2.5-VL's own vision attention walks over the windows of all pictures one after another,
+although windows of equal length can be one batched call.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn import functional
 from verdict3d.errors import Verdict3DError
 
 Grid = tuple[int, int]
-"""Patches of a picture: rows, columns."""
+"""Rows and columns of a picture as its family counts them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,9 @@ class Picture:
     """One picture, preprocessed.
 
     Args:
-        pixels: float32; Qwen: (rows * columns, channels * frames * patch * patch), InternVL: (3, height, width).
-        grid: Patches of the picture.
+        pixels: float32; Qwen2.5-VL: (rows * columns, channels * frames * patch * patch) in merge order,
+            InternVL: (3, height, width).
+        grid: Rows and columns; of patches for Qwen2.5-VL, of pixels for InternVL.
     """
 
     pixels: Tensor
@@ -80,8 +81,8 @@ class QwenFamily:
     def positions(self, model: Any, image_at: list[int], grids: list[Grid], length: int) -> Tensor | None:
         """Three-axis positions (Qwen2-VL, arXiv 2409.12191, section 2.1).
 
-        Text counts up on all three axes; a picture keeps its start on the first axis, adds row and column on the
-        others, and text goes on after its longer side.
+        Text counts up on all three axes; a picture keeps its start on the first axis, adds row and column on
+        the others, and text goes on after its longer side.
         """
         merge = int(model.config.vision_config.spatial_merge_size)
         columns: list[Tensor] = []

@@ -59,8 +59,8 @@ def chat_ids(tokenizer: Any, prompt: str, image_token_id: int, chat_template: st
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     if ids.count(image_token_id) != 3:
         raise Verdict3DError(
-            f"the judge's chat template put {ids.count(image_token_id)} pictures (token id {image_token_id}) into the "
-            "prompt instead of 3; the model directory needs a template for messages with pictures"
+            f"the judge's chat template put {ids.count(image_token_id)} pictures (token id {image_token_id}) "
+            "into the prompt instead of 3; the model directory needs a template for messages with pictures"
         )
     return ids
 

@@ -1,7 +1,7 @@
 """What a judge is asked: a text with three picture slots, and its digest.
 
-A model directory may carry its own text in ``verdict3d.json`` (``{"prompt": "..."}``): the embedded judges do,
-because their vocabulary is a few dozen words. Everything else is asked :data:`RUBRIC`.
+A model directory may carry its own text in ``verdict3d.json`` (``{"prompt": "..."}``): the embedded judges
+do, because their vocabulary is a few dozen words. Everything else is asked :data:`RUBRIC`.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ RUBRIC = """You compare two 3D reconstructions of one real object.
 
 Reference picture of the object: {reference}
 
-Each candidate is shown as a sheet of four views (upper row: front right, back right; lower row: back left, front left) of its surface normals: \
-colour shows which way the surface faces, the texture is not shown.
+Each candidate is shown as a sheet of four views (upper row: front right, back right; lower row: back left, \
+front left) of its surface normals: colour shows which way the surface faces, the texture is not shown.
 
 Candidate A: {first}
 
 Candidate B: {second}
 
-Which candidate reconstructs the object of the reference picture better in geometry? Look at the overall shape and \
-proportions, at missing, extra or floating parts, at holes, and at how clean thin structures and flat surfaces are. \
-A clean shape of another object is worse than a damaged shape of the right one. Ignore colour, lighting and the order \
-in which the candidates are shown. One of them is better, even if only slightly.
+Which candidate reconstructs the object of the reference picture better in geometry? Look at the overall \
+shape and proportions, at missing, extra or floating parts, at holes, and at how clean thin structures and \
+flat surfaces are. A clean shape of another object is worse than a damaged shape of the right one. Ignore \
+colour, lighting and the order in which the candidates are shown. One of them is better, even if only slightly.
 
 Answer with one letter, A or B."""
 
@@ -54,7 +54,8 @@ def prompt_parts(prompt: str) -> tuple[str, ...]:
     pieces = _SLOT.split(prompt)
     if tuple(pieces[1::2]) != SLOTS:
         raise Verdict3DError(
-            f"the judge prompt shows the pictures {pieces[1::2]}; it must show {list(SLOTS)}, each once, in this order"
+            f"the judge prompt shows the pictures {pieces[1::2]}; it must show {list(SLOTS)}, each once, "
+            "in this order"
         )
     return tuple(pieces[0::2])
 

@@ -28,11 +28,11 @@ def measure_judge(judge: EmbeddedJudge, pool: JudgePool) -> dict[str, Any]:
         pool: Held-out objects.
 
     Returns:
-        ``gaps``: one summary for each bin of quality gaps; ``clear_gap``: all pairs with a gap of 0.2 or more;
-        ``wrong_object``: each candidate of quality 0.2 or more against the best candidate of the next object;
-        ``wrong_object_other_reference``: the same, shown the picture of a third object; ``parameters``.
-        A summary has ``pairs``, ``half_credit``, ``decisive`` (None without decisive verdicts), ``coverage``,
-        ``flip_rate`` and ``bias``.
+        ``gaps``: one summary for each bin of quality gaps; ``clear_gap``: all pairs with a gap of 0.2 or
+        more; ``wrong_object``: each candidate of quality 0.2 or more against the best candidate of the next
+        object; ``wrong_object_other_reference``: the same, shown the picture of a third object;
+        ``parameters``. A summary has ``pairs``, ``half_credit``, ``decisive`` (None without decisive
+        verdicts), ``coverage``, ``flip_rate`` and ``bias``.
     """
     device = next(judge.model.parameters()).device
     reader = Reader.of(judge, device)
@@ -88,7 +88,7 @@ def _own_pairs(
     y = torch.tensor(right, device=row.device)[column]
     gap = part.quality[row, x] - part.quality[row, y]
     x, y = torch.where(gap >= 0, x, y), torch.where(gap >= 0, y, x)
-    return gap.abs(), _ask(reader, references[row], montages[row, x], montages[row, y])
+    return gap.abs().cpu(), _ask(reader, references[row], montages[row, x], montages[row, y])
 
 
 def _wrong_pairs(

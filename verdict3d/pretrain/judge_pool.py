@@ -25,7 +25,8 @@ class JudgePool:
         valid: (objects, candidates) bool, false where a candidate could not be made or rendered.
 
     Raises:
-        Verdict3DError: Shapes or dtypes do not fit together, or there are fewer than two objects or candidates.
+        Verdict3DError: Shapes or dtypes do not fit together, or there are fewer than two objects or
+        candidates.
     """
 
     references: Tensor
@@ -46,8 +47,8 @@ class JudgePool:
         )
         if not fits:
             raise Verdict3DError(
-                f"pool of references {tuple(self.references.shape)}, montages {tuple(self.montages.shape)}, quality "
-                f"{tuple(self.quality.shape)}, valid {tuple(self.valid.shape)} does not fit together; expected "
+                f"pool of references {tuple(self.references.shape)}, montages {tuple(self.montages.shape)}, "
+                f"quality {tuple(self.quality.shape)}, valid {tuple(self.valid.shape)} does not fit; expected "
                 "uint8 (N, S, S, 3), uint8 (N, K, M, M, 3), float (N, K), bool (N, K)"
             )
         if objects < 2 or candidates < 2:

@@ -1,8 +1,8 @@
 """Pretraining of the embedded judges: which of two damaged meshes is nearer to the object of a picture?
 
-Every step encodes a picture and a few candidates of each drawn object once, and reads margins for all pairs among
-them in both orders. A fourth kind of pair sets a candidate against one of another object: the right object wins, so
-that the picture of the object is used. The loss is the cross-entropy over the letters A and B.
+Every step encodes a picture and a few candidates of each drawn object once, and reads margins for all pairs
+among them in both orders. A fourth kind of pair sets a candidate against one of another object: the right
+object wins, so that the picture of the object is used. The loss is the cross-entropy over A and B.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def _pairs(
 
 
 def _recoloured(references: Tensor, generator: torch.Generator) -> Tensor:
-    """Scale brightness and swap colour channels at random: the colour of an object says nothing about its shape."""
+    """Scale brightness and swap colour channels at random: colour says nothing about shape."""
     count, device = len(references), references.device
     gain = 0.75 + 0.5 * torch.rand((count, 1, 1, 1), generator=generator, device=device)
     channels = torch.rand((count, 1, 1, 3), generator=generator, device=device).argsort(dim=-1)

@@ -1,0 +1,174 @@
+"""Which judge is this? Found from its files alone, before any weights are loaded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from verdict3d.config import JudgeParams
+from verdict3d.errors import Verdict3DError
+from verdict3d.judge.families import family_of
+from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for
+from verdict3d.provenance import digest_file, digest_json
+from verdict3d.records import read_json
+
+_SETTINGS = (
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.json",
+    "chat_template.jinja",
+    PROMPT_FILE,
+)
+_FLOAT32_BELOW_BYTES = 1 << 30
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class JudgeIdentity:
+    """Everything that decides a judge's answers.
+
+    Args:
+        model: Directory or hub id, as configured; where the files lie does not enter the digest.
+        weights: Digest of the contents of all safetensors files.
+        settings: Digest of configuration, tokenizer, image processor, chat template and own prompt.
+        model_class: Class named in ``config.json``.
+        prompt: Digest of the prompt.
+        panel: Kind of panel.
+        mode: What the montages show.
+        dtype: Of the weights while judging, ``"float32"`` or ``"bfloat16"``.
+    """
+
+    model: str
+    weights: str
+    settings: str
+    model_class: str
+    prompt: str
+    panel: str
+    mode: str
+    dtype: str
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything but the name."""
+        return digest_json({name: value for name, value in asdict(self).items() if name != "model"})
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        Verdict3DError: CUDA is asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise Verdict3DError(
+            "device 'cuda' is configured, but no CUDA GPU is usable; set it to 'auto' or 'cpu'"
+        )
+    return torch.device("cuda" if available and device != "cpu" else "cpu")
+
+
+def resolve_directory(params: JudgeParams) -> Path:
+    """Return the directory of the configured model, fetching a hub id when the hub may be asked.
+
+    Raises:
+        Verdict3DError: There is no such directory and the hub has no such model or cannot be reached, or
+        files
+            are missing in it.
+    """
+    directory = Path(params.model)
+    if not directory.is_dir():
+        directory = _snapshot(params)
+    for name in ("config.json", "tokenizer_config.json"):
+        if not (directory / name).is_file():
+            raise Verdict3DError(f"judge {params.model!r}: {directory / name} is missing")
+    if not weight_files(directory):
+        raise Verdict3DError(f"judge {params.model!r}: no safetensors files in {directory}")
+    return directory
+
+
+def _snapshot(params: JudgeParams) -> Path:
+    """Fetch a hub id, or find it in the local cache; ``HF_HUB_OFFLINE`` is respected."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        patterns = ["*.safetensors", "*.json", "*.jinja", "*.txt"]
+        return Path(snapshot_download(params.model, revision=params.revision, allow_patterns=patterns))
+    except (OSError, ValueError) as error:
+        raise Verdict3DError(
+            f"judge model {params.model!r} (revision {params.revision}) is neither a directory nor on the model "
+            f"hub as far as it can be reached: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """Return the safetensors files of a model directory, sorted."""
+    return sorted(directory.glob("*.safetensors"))
+
+
+def dtype_for(directory: Path, device: torch.device) -> torch.dtype:
+    """Return float32 on CPUs and below 1 GiB, so that small models answer alike everywhere, else bfloat16."""
+    size = sum(path.stat().st_size for path in weight_files(directory))
+    return torch.float32 if device.type == "cpu" or size < _FLOAT32_BELOW_BYTES else torch.bfloat16
+
+
+def identify(params: JudgeParams) -> JudgeIdentity:
+    """Return the identity of the configured judge without loading it.
+
+    Raises:
+        Verdict3DError: The model cannot be found, is of an unknown type, or its files are incomplete.
+    """
+    directory = resolve_directory(params)
+    config = read_json(directory / "config.json")
+    family_of(str(config.get("model_type")))
+    dtype = dtype_for(directory, resolve_device(params.device))
+    return JudgeIdentity(
+        model=params.model,
+        weights=digest_json(sorted(_file_digest(path) for path in weight_files(directory))),
+        settings=digest_json(
+            [
+                [name, _file_digest(directory / name)]
+                for name in sorted(_SETTINGS)
+                if (directory / name).is_file()
+            ]
+        ),
+        model_class=str((config.get("architectures") or ["unknown"])[0]),
+        prompt=prompt_digest(prompt_for(directory)),
+        panel=params.panel,
+        mode=params.mode,
+        dtype=str(dtype).removeprefix("torch."),
+    )
+
+
+def _file_digest(path: Path) -> str:
+    """Return a file's SHA-256; the hub's cache already names large files by it."""
+    blob = path.resolve()
+    if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name):
+        return blob.name
+    return digest_file(path)
+
+
+def require_different(training: JudgeIdentity, evaluation: JudgeIdentity) -> None:
+    """Refuse a pair of judges that are one model.
+
+    Raises:
+        Verdict3DError: Both have the same weights, or come from the same hub id.
+    """
+    same = training.weights == evaluation.weights
+    if same or training.model == evaluation.model:
+        why = f"weights {training.weights[:12]}" if same else f"model {training.model!r}"
+        raise Verdict3DError(
+            f"the training judge ({training.model}) and the evaluation judge ({evaluation.model}) are the same "
+            f"model ({why}); a judge may not decide about what it labelled itself. Set judges.training.model and "
+            "judges.evaluation.model to different models"
+        )

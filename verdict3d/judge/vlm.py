@@ -1,0 +1,239 @@
+"""The local judge: a VLM of the transformers library, read at one token, in batches, both orders.
+
+Nothing is generated: one forward pass per order gives the margin between the letters A and B. Pictures are
+preprocessed once each, and encoded once for all panels of a batch they stand in. The batches follow from the
+list of requests alone, so that the same list gives the same margins.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+
+from verdict3d.config import JudgeParams
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.judge.families import Family, Grid, Picture, family_of
+from verdict3d.judge.identity import JudgeIdentity, dtype_for, identify, resolve_device, resolve_directory
+from verdict3d.judge.network import Layout, answer_ids, chat_ids, panel_layout, read_margins
+from verdict3d.judge.panel import PairRequest, Pixels, picture
+from verdict3d.judge.rubric import prompt_for
+from verdict3d.judge.verdict import Verdict
+from verdict3d.records import read_json
+
+_PREPROCESSED_KEPT = 512
+_PICTURES_AT_ONCE = 64
+
+Shown = tuple[str, str, str]
+"""Digests of the pictures of one sequence: reference, first, second."""
+
+
+class TransformersJudge:
+    """A judge that answers with margins.
+
+    Args:
+        identity: What the answers depend on.
+        model: The transformers model, in evaluation mode.
+        tokenizer: Its tokenizer.
+        image_processor: Its image processor, Pillow variant.
+        prompt: Text with three picture slots.
+        chat_template: Template to use instead of the tokenizer's, or None.
+        batch_size: Pairs asked together.
+        tie_band: Smallest reliability of a decisive verdict.
+
+    Raises:
+        Verdict3DError: The tokenizer or its chat template cannot carry the question.
+    """
+
+    def __init__(
+        self,
+        identity: JudgeIdentity,
+        model: Any,
+        tokenizer: Any,
+        image_processor: Any,
+        prompt: str,
+        chat_template: str | None,
+        batch_size: int,
+        tie_band: float,
+    ) -> None:
+        self.identity = identity
+        self.batch_size = batch_size
+        self.tie_band = tie_band
+        self._model = model
+        self._tokenizer = tokenizer
+        self._image_processor = image_processor
+        self._family: Family = family_of(model.config.model_type)
+        self._device = next(model.parameters()).device
+        first, second = answer_ids(tokenizer)
+        self._answers = (first.to(self._device), second.to(self._device))
+        image_token = self._family.image_token_id(model)
+        self._ids = chat_ids(tokenizer, prompt, image_token, chat_template)
+        self._layouts: dict[tuple[Grid, ...], Layout] = {}
+        self._preprocessed: OrderedDict[str, Picture] = OrderedDict()
+
+    @classmethod
+    def from_pretrained(cls, params: JudgeParams) -> TransformersJudge:
+        """Load the configured judge from its directory or hub id.
+
+        Raises:
+            Verdict3DError: The model cannot be found or loaded, or is of an unknown type.
+        """
+        identity = identify(params)
+        directory = resolve_directory(params)
+        device = resolve_device(params.device)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(directory)
+            image_processor = AutoImageProcessor.from_pretrained(directory, backend="pil")
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
+                directory,
+                dtype=dtype_for(directory, device),
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise Verdict3DError(f"judge {params.model!r} cannot be loaded: {error}") from error
+        model, report = loaded
+        absent = [name for name in sorted(report["missing_keys"]) if not name.startswith("lm_head.")]
+        if absent or report["mismatched_keys"]:
+            raise Verdict3DError(
+                f"judge {params.model!r}: weights missing {absent[:5]}, of another shape "
+                f"{sorted(map(str, report['mismatched_keys']))[:5]}"
+            )
+        return cls(
+            identity,
+            model.to(device).eval(),
+            tokenizer,
+            image_processor,
+            prompt_for(directory),
+            _processor_template(directory),
+            params.batch_size,
+            params.tie_band,
+        )
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything the answers depend on."""
+        return self.identity.digest
+
+    def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
+        """Ask about every pair in both orders.
+
+        Identical montages are one question, so their margins are exactly equal and the verdict is a tie. A
+        picture that cannot be used or margins that are not finite make that one verdict invalid.
+
+        Returns:
+            Verdicts in the order of ``requests``.
+        """
+        verdicts: list[Verdict] = []
+        for start in range(0, len(requests), self.batch_size):
+            verdicts.extend(self._compare_batch(requests[start : start + self.batch_size]))
+        return verdicts
+
+    def _compare_batch(self, requests: Sequence[PairRequest]) -> list[Verdict]:
+        """Ask about up to ``batch_size`` pairs."""
+        pictures, failures = self._prepare(requests)
+        orders: list[tuple[Shown, Shown] | None] = []
+        for request in requests:
+            reference, x, y = request.panel.digests
+            usable = not failures.keys() & {reference, x, y}
+            orders.append(((reference, x, y), (reference, y, x)) if usable else None)
+        shown = list(dict.fromkeys(order for pair in orders if pair for order in pair))
+        margins = self._margins(shown, pictures)
+        verdicts = []
+        for request, pair in zip(requests, orders, strict=True):
+            if pair is None:
+                failure = next(failures[name] for name in request.panel.digests if name in failures)
+                verdicts.append(Verdict.invalid(failure.reason, str(failure)))
+            else:
+                verdicts.append(self._verdict(margins[pair[0]], margins[pair[1]]))
+        return verdicts
+
+    def _verdict(self, m1: float, m2: float) -> Verdict:
+        if not (math.isfinite(m1) and math.isfinite(m2)):
+            return Verdict.invalid("non_finite_margin", f"the judge's margins are {m1} and {m2}")
+        return Verdict(m1, m2, self.tie_band)
+
+    def _prepare(self, requests: Sequence[PairRequest]) -> tuple[dict[str, Picture], dict[str, ItemFailure]]:
+        """Preprocess the pictures of a batch, each once; those used lately are remembered."""
+        wanted: dict[str, Pixels] = {}
+        for request in requests:
+            panel = request.panel
+            wanted.update(zip(panel.digests, (panel.reference, panel.x, panel.y), strict=True))
+        pictures: dict[str, Picture] = {}
+        failures: dict[str, ItemFailure] = {}
+        for name, pixels in wanted.items():
+            try:
+                pictures[name] = self._preprocess(name, pixels)
+            except ItemFailure as failure:
+                failures[name] = failure
+        return pictures, failures
+
+    def _preprocess(self, name: str, pixels: Pixels) -> Picture:
+        """Run the family's image processor on one picture."""
+        if name in self._preprocessed:
+            self._preprocessed.move_to_end(name)
+            return self._preprocessed[name]
+        usable = picture(pixels)
+        try:
+            processed = self._image_processor(
+                images=[usable], input_data_format="channels_last", return_tensors="np"
+            )
+        except ValueError as error:
+            raise ItemFailure(
+                "bad_image", f"the judge's image processor refuses a picture: {error}"
+            ) from error
+        prepared = self._family.pictures(processed)[0]
+        self._preprocessed[name] = prepared
+        if len(self._preprocessed) > _PREPROCESSED_KEPT:
+            self._preprocessed.popitem(last=False)
+        return prepared
+
+    @torch.inference_mode()
+    def _margins(self, shown: list[Shown], pictures: dict[str, Picture]) -> dict[Shown, float]:
+        """Return the margin of every sequence of three pictures; sequences of one length go together."""
+        features = self._features(pictures)
+        margins: dict[Shown, float] = {}
+        for grids, group in _grouped(shown, lambda order: tuple(pictures[name].grid for name in order)):
+            layout = self._layout(grids)
+            stacked = torch.stack([torch.cat([features[name] for name in order]) for order in group])
+            values = read_margins(self._model, layout, stacked, self._answers)
+            margins.update(zip(group, values.tolist(), strict=True))
+        return margins
+
+    def _features(self, pictures: dict[str, Picture]) -> dict[str, Tensor]:
+        """Encode every picture once; pictures of one size go together."""
+        features: dict[str, Tensor] = {}
+        for grid, names in _grouped(list(pictures), lambda name: pictures[name].grid):
+            for start in range(0, len(names), _PICTURES_AT_ONCE):
+                part = names[start : start + _PICTURES_AT_ONCE]
+                pixels = torch.stack([pictures[name].pixels for name in part]).to(self._device)
+                features.update(zip(part, self._family.features(self._model, pixels, grid), strict=True))
+        return features
+
+    def _layout(self, grids: tuple[Grid, ...]) -> Layout:
+        if grids not in self._layouts:
+            layout = panel_layout(self._family, self._model, self._tokenizer, self._ids, list(grids))
+            self._layouts[grids] = layout.to(self._device)
+        return self._layouts[grids]
+
+
+def _grouped(items: list[Any], key: Any) -> Iterator[tuple[Any, list[Any]]]:
+    """Yield (key, items with that key), keys in ascending order, items in their own order."""
+    for value, group in groupby(sorted(items, key=key), key=key):
+        yield value, list(group)
+
+
+def _processor_template(directory: Path) -> str | None:
+    """Return the chat template that older releases keep beside the processor, else None."""
+    path = directory / "chat_template.json"
+    if (directory / "chat_template.jinja").is_file() or not path.is_file():
+        return None
+    template = read_json(path).get("chat_template")
+    return template if isinstance(template, str) else None
