@@ -1,0 +1,108 @@
+"""How near a generated mesh is to the true one: the door to all geometry measures."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from verdict3d.assets.mesh import Mesh
+from verdict3d.assets.sampling import Points, diagonal, outer_points, surface_points
+from verdict3d.assets.soundness import Floaters, Validity, floaters, validity
+from verdict3d.randomness import numpy_generator
+
+__all__ = [
+    "Floaters",
+    "Validity",
+    "chamfer_distance",
+    "compare_meshes",
+    "f_score",
+    "floaters",
+    "normal_consistency",
+    "outer_points",
+    "surface_points",
+    "validity",
+]
+
+SAMPLES = 10_000
+F_SCORE_THRESHOLD = 0.05
+"""Share of the truth's bounding box diagonal within which a point counts as met."""
+
+
+def f_score(points: Points, truth: Points, threshold: float | None = None) -> float:
+    """Harmonic mean of precision and recall of points within ``threshold`` (Knapitsch et al. 2017).
+
+    Args:
+        points: (N, 3) from the generated surface.
+        truth: (M, 3) from the true surface.
+        threshold: Distance; by default 5% of the diagonal of the truth's bounding box.
+
+    Returns:
+        In [0, 1]; 0 when either set is empty.
+    """
+    if len(points) == 0 or len(truth) == 0:
+        return 0.0
+    limit = F_SCORE_THRESHOLD * diagonal(truth) if threshold is None else threshold
+    precision = float((cKDTree(truth).query(points)[0] <= limit).mean())
+    recall = float((cKDTree(points).query(truth)[0] <= limit).mean())
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
+def chamfer_distance(points: Points, truth: Points) -> float | None:
+    """Mean of the two mean nearest distances, in object units; None when either set is empty."""
+    if len(points) == 0 or len(truth) == 0:
+        return None
+    there, back = cKDTree(truth).query(points)[0], cKDTree(points).query(truth)[0]
+    return float(there.mean() + back.mean()) / 2
+
+
+def normal_consistency(points: Points, normals: Points, truth: Points, truth_normals: Points) -> float | None:
+    """Mean |cosine| between a point's normal and its nearest neighbour's, both ways (Mescheder et al. 2019).
+
+    Returns:
+        In [0, 1], about 0.5 for unrelated surfaces; None when either set is empty.
+    """
+    if len(points) == 0 or len(truth) == 0:
+        return None
+    there, back = cKDTree(truth).query(points)[1], cKDTree(points).query(truth)[1]
+    forward = np.abs((normals * truth_normals[there]).sum(axis=1)).mean()
+    backward = np.abs((truth_normals * normals[back]).sum(axis=1)).mean()
+    return float(forward + backward) / 2
+
+
+def compare_meshes(
+    generated: Mesh | None, truth: Mesh, seed: int, samples: int = SAMPLES
+) -> dict[str, float | int | bool | None]:
+    """Measure a generated mesh against the true one in their common frame; nothing is aligned.
+
+    Only surface that can be reached from outside is compared.
+
+    Args:
+        generated: The mesh, None or without faces when generation failed.
+        truth: The asset's mesh, with faces.
+        seed: Decides the sampled points; the truth's points do not depend on ``generated``.
+        samples: Points drawn from each surface.
+
+    Returns:
+        ``empty``, ``f_score`` (0 when empty), and measures that are None when empty: ``chamfer_distance``,
+        ``normal_consistency``, ``components``, ``pieces``, ``floating_share``, ``watertight_share``,
+        ``degenerate_share``, ``boundary_edge_share``, ``non_manifold_edge_share``.
+    """
+    nothing = Mesh(np.zeros((0, 3), dtype=np.float32), np.zeros((0, 3), dtype=np.int32))
+    mesh = nothing if generated is None else generated
+    points, normals = outer_points(mesh, samples, numpy_generator(seed, "compare_generated"))
+    true_points, true_normals = outer_points(truth, samples, numpy_generator(seed, "compare_truth"))
+    sound, pieces = validity(mesh), floaters(mesh, seed)
+    empty = sound is None or len(points) == 0
+    return {
+        "empty": empty,
+        "f_score": f_score(points, true_points),
+        "chamfer_distance": chamfer_distance(points, true_points),
+        "normal_consistency": normal_consistency(points, normals, true_points, true_normals),
+        "components": None if empty else pieces.components,
+        "pieces": None if empty else pieces.pieces,
+        "floating_share": None if empty else pieces.floating_share,
+        "watertight_share": None if sound is None else sound.watertight_share,
+        "degenerate_share": None if sound is None else sound.degenerate_share,
+        "boundary_edge_share": None if sound is None else sound.boundary_edge_share,
+        "non_manifold_edge_share": None if sound is None else sound.non_manifold_edge_share,
+    }
