@@ -30,13 +30,15 @@ SHORT: dict[Standing, str] = {
     "loses": "loses to base",
     "undefined": "no verdict",
 }
+ACRONYMS = {"dpo", "orpo", "sft"}
 KINDS = {"same_base": "Same base, two seeds", "contrastive": "Contrastive: high against low quality"}
 
 
 def title(name: str) -> str:
     """Return an identifier as words: ``conditioner_repair`` -> ``Conditioner repair``."""
-    words = name.replace("_", " ").replace("-", " ").strip()
-    return words[:1].upper() + words[1:]
+    words = name.replace("_", " ").replace("-", " ").split()
+    text = " ".join(word.upper() if word in ACRONYMS else word for word in words)
+    return text[:1].upper() + text[1:]
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -67,11 +69,10 @@ def interval(low: float | None, high: float | None, digits: int = 2) -> str:
 
 def inputs(regime: str) -> str:
     """Return how a regime's inputs are called in a sentence."""
-    return (
-        "clean inputs"
-        if regime == "clean"
-        else {"mild": "mildly", "severe": "severely"}.get(regime, regime) + " degraded inputs"
-    )
+    if regime == "clean":
+        return "clean inputs"
+    adverbs = {"mild": "mildly", "medium": "moderately", "severe": "severely"}
+    return f"{adverbs.get(regime, regime)} degraded inputs"
 
 
 def outcome(exhibit: Exhibit) -> str:
