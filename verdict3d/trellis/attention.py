@@ -65,7 +65,8 @@ class SelfAttention(nn.Module):
         flat, parts = qkv.flatten(1), []
         for bucket in sequences.buckets:
             padded = flat.index_select(0, bucket.rows).reshape(len(bucket), bucket.length, *qkv.shape[1:])
-            parts.append(attend(*padded.unbind(2), mask=bucket.mask).flatten(0, 1))
+            q, k, v = padded.unbind(2)
+            parts.append(attend(q, k, v, bucket.mask).flatten(0, 1))
         return self.to_out(sequences.restore(parts))
 
 
@@ -91,7 +92,7 @@ class CrossAttention(nn.Module):
         self.to_out = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, context: Tensor, items: Sequences | None = None) -> Tensor:
-        """Attend from (B, L, C) tokens, or (T, C) rows whose sequences are the items, to (B, S, C') context."""
+        """Attend from (B, L, C) tokens, or (T, C) rows grouped by item, to (B, S, C') context."""
         q = self.to_q(x).unflatten(-1, (self.heads, -1))
         k, v = self.to_kv(context).unflatten(-1, (2, self.heads, -1)).unbind(2)
         if self.qk_rms_norm:

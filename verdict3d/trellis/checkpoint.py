@@ -1,4 +1,4 @@
-"""Networks on disk in the released layout: ``<name>.json`` ({"name", "args"}) beside ``<name>.safetensors``."""
+"""Networks on disk as released: ``<name>.json`` ({"name", "args"}) beside ``<name>.safetensors``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def build_model(config: dict[str, object], device: torch.device | str | None = N
     """Make a network from ``{"name": class, "args": constructor arguments}``.
 
     Args:
-        config: As in a released JSON file; the ``Elastic`` training classes have the same weights and are accepted.
+        config: As in a released JSON file; the ``Elastic`` training classes have the same weights and are
+            accepted.
         device: Where to make it; "meta" makes shapes only.
 
     Raises:
@@ -51,7 +52,7 @@ def build_model(config: dict[str, object], device: torch.device | str | None = N
 
 
 def file_dtypes(model: Network) -> dict[str, torch.dtype]:
-    """Return the dtype of every tensor in a file of ``model``: float16 in the torso of a ``use_fp16`` network."""
+    """Return the dtype of every tensor in a file: float16 in the torso of a ``use_fp16`` network."""
     dtypes = dict.fromkeys(model.state_dict(), torch.float32)
     if model.config.get("use_fp16"):
         for prefix, layer in model.torso_layers():
@@ -83,7 +84,7 @@ def check_fit(path: Path, state: dict[str, Tensor], model: Network) -> None:
 
 
 def compute_dtype(device: torch.device | str, wanted: torch.dtype | None) -> torch.dtype:
-    """Return the torso's dtype on a device: float32 on CPUs; on GPUs ``wanted``, float16 when that is None."""
+    """Return the torso's dtype: float32 on CPUs; on GPUs ``wanted``, float16 when that is None."""
     if torch.device(device).type == "cpu":
         return torch.float32
     return torch.float16 if wanted is None else wanted
@@ -135,7 +136,8 @@ def load_model(
 def save_model(model: Network, directory: str | Path, name: str) -> None:
     """Write a network as ``<name>.json`` and ``<name>.safetensors``; the same weights give the same bytes.
 
-    Torso weights of a ``use_fp16`` network are written in float16 whatever they are computed in, the rest in float32.
+    Torso weights of a ``use_fp16`` network are written in float16 whatever they are computed in, the rest in
+    float32.
 
     Raises:
         Verdict3DError: A weight is not finite in the file's dtype.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -50,8 +51,11 @@ def dinov2_config(**values: int | float) -> Dinov2WithRegistersConfig:
     }
     unknown = set(values) - set(CONFIG_KEYS)
     if unknown:
-        raise Verdict3DError(f"unknown conditioner settings {sorted(unknown)}; known: {', '.join(CONFIG_KEYS)}")
-    return Dinov2WithRegistersConfig(**{**large, **values}, attn_implementation="sdpa")
+        raise Verdict3DError(
+            f"unknown conditioner settings {sorted(unknown)}; known: {', '.join(CONFIG_KEYS)}"
+        )
+    settings: dict[str, Any] = {**large, **values, "attn_implementation": "sdpa"}
+    return Dinov2WithRegistersConfig(**settings)
 
 
 class Conditioner(nn.Module):
@@ -74,20 +78,23 @@ class Conditioner(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
 
+    def _setting(self, name: str) -> int:
+        return int(getattr(self.config, name))
+
     @property
     def image_size(self) -> int:
         """Side in px of the pictures this conditioner is made for."""
-        return int(self.config.image_size)
+        return self._setting("image_size")
 
     @property
     def channels(self) -> int:
         """Channels C of the tokens."""
-        return int(self.config.hidden_size)
+        return self._setting("hidden_size")
 
     @property
     def prefix_tokens(self) -> int:
         """Tokens before the patches: the class token and the registers."""
-        return 1 + int(self.config.num_register_tokens)
+        return 1 + self._setting("num_register_tokens")
 
     def raw_tokens(self, images: Tensor) -> Tensor:
         """Return the last block's output, un-normalised: (B, 1 + registers + N, C).
@@ -100,7 +107,7 @@ class Conditioner(nn.Module):
         return self.model.encoder(hidden).last_hidden_state
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the condition tokens: class, registers, patches row by row, each normalised without parameters.
+        """Return the condition tokens: class, registers, patches row by row, each normalised.
 
         Args:
             images: (B, 3, H, W) RGB in [0, 1], black where the picture is transparent.
@@ -114,7 +121,7 @@ class Conditioner(nn.Module):
     def patch_features(self, images: Tensor) -> Tensor:
         """Return the un-normalised patch tokens as a picture: (B, h, w, C) float32, for SLat features."""
         patches = self.raw_tokens(images)[:, self.prefix_tokens :].float()
-        patch = int(self.config.patch_size)
+        patch = self._setting("patch_size")
         return patches.reshape(len(images), images.shape[2] // patch, images.shape[3] // patch, -1)
 
     def save(self, directory: str | Path) -> None:
@@ -144,7 +151,9 @@ class Conditioner(nn.Module):
         conditioner = cls(dinov2_config(**{key: values[key] for key in CONFIG_KEYS if key in values}))
         weights = directory / "model.safetensors"
         if not weights.is_file():
-            raise Verdict3DError(f"{weights} is missing; the conditioner needs its weights beside config.json")
+            raise Verdict3DError(
+                f"{weights} is missing; the conditioner needs its weights beside config.json"
+            )
         state = {key: value.float() for key, value in load_file(weights).items()}
         try:
             conditioner.model.load_state_dict(state)
@@ -179,7 +188,7 @@ def state_from_hub(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if key in plain:
             renamed[plain[key]] = value
             continue
-        block, number, rest = (key.split(".", 2) + ["", ""])[:3]
+        block, number, rest = [*key.split(".", 2), "", ""][:3]
         if block != "blocks" or not number.isdigit():
             raise Verdict3DError(f"'{key}' is no key of a torch.hub DINOv2 checkpoint with registers")
         layer = f"encoder.layer.{number}."

@@ -79,9 +79,7 @@ class GaussianLayout:
         """Return the (K, 3) offsets before tanh: Hammersley points spread over the voxel, or zeros."""
         if not self.perturb_offset:
             return torch.zeros(self.count, 3)
-        points = [
-            (i / self.count, radical_inverse(i, 2), radical_inverse(i, 3)) for i in range(self.count)
-        ]
+        points = [(i / self.count, radical_inverse(i, 2), radical_inverse(i, 3)) for i in range(self.count)]
         return torch.atanh((2 * torch.tensor(points) - 1) / self.voxel_size)
 
     def activate(self, raw: Tensor, coords: Tensor, perturbation: Tensor) -> dict[str, Tensor]:

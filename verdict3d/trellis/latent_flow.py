@@ -1,4 +1,4 @@
-"""Flow transformer over structured latents: sparse residual blocks around a token transformer (specification (e))."""
+"""Flow transformer over structured latents, between sparse residual blocks (specification (e))."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class _SLatTransformer(Network):
         self.blocks = nn.ModuleList(Block(model_channels, num_heads, mlp_ratio) for _ in range(num_blocks))
 
     def trunk(self, x: SparseTensor) -> SparseTensor:
-        """Embed (T, C_in), add positions, attend in windows shifted by half in odd blocks: (T, C) torso dtype."""
+        """Embed (T, C_in), add positions, attend in windows, shifted by half in odd blocks: (T, C)."""
         h = self.input_layer(x.feats)
         h = (h + position_embedding(x.coords[:, 1:], h.shape[1])).to(self.torso_dtype)
         for index, block in enumerate(self.blocks):
@@ -153,7 +153,7 @@ class SLatGaussianDecoder(_SLatTransformer):
         return x.replace(self.out_layer(F.layer_norm(h, h.shape[-1:])))
 
     def gaussians(self, raw: SparseTensor) -> list[dict[str, Tensor]]:
-        """Activate raw channels: per item xyz, features_dc, scaling, rotation, opacity of all its Gaussians."""
+        """Activate raw channels: xyz, features_dc, scaling, rotation and opacity per item."""
         return [
             self.layout.activate(feats, coords, self.offset_perturbation) for feats, coords in raw.split()
         ]
@@ -180,7 +180,7 @@ class SparseSubdivideBlock3d(nn.Module):
         first, last = self.out_layers[0], self.out_layers[3]
         assert isinstance(norm1, SparseGroupNorm32) and isinstance(norm2, SparseGroupNorm32)
         assert isinstance(first, SparseConv3d)
-        # Pointwise work and the first convolution commute with copying to children, and are cheaper before it.
+        # Pointwise work and the first convolution commute with copying to children: cheaper before it.
         h = first.forward_subdivided(x.replace(F.silu(norm1.normalize(x))), target)
         h = last(h.replace(F.silu(norm2.normalize(h))))
         skip = subdivide(self.skip_connection(x), target)
@@ -190,7 +190,8 @@ class SparseSubdivideBlock3d(nn.Module):
 class SLatMeshDecoder(_SLatTransformer):
     """Structured latents to the features that mesh extraction reads, at four times the resolution.
 
-    Channels: 8 sdf, 24 deformation, 21 weights, then 48 colour and normal when ``use_color``; corners x fastest.
+    Channels: 8 sdf, 24 deformation, 21 weights, then 48 colour and normal with ``use_color``; corners x
+    fastest.
 
     Args:
         resolution: Side of the latent's voxel grid.

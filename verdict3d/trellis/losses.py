@@ -14,9 +14,7 @@ from verdict3d.trellis.sparse import SparseTensor
 SIGMA_MIN = 1e-5
 
 
-def sample_times(
-    count: int, generator: torch.Generator, mean: float = 1.0, std: float = 1.0
-) -> Tensor:
+def sample_times(count: int, generator: torch.Generator, mean: float = 1.0, std: float = 1.0) -> Tensor:
     """Draw (count,) float32 times t = sigmoid(N(mean, std)) on the generator's device."""
     noise = torch.randn(count, generator=generator, device=generator.device)
     return torch.sigmoid(noise * std + mean)
@@ -42,7 +40,9 @@ def velocity_target(clean: State, noise: Tensor, sigma_min: float = SIGMA_MIN) -
 def clean_from_velocity(state: State, velocity: Tensor, t: Tensor, sigma_min: float = SIGMA_MIN) -> State:
     """Invert the path: x_0 = (1 - sigma) x_t - (sigma + (1 - sigma) t) v."""
     t = _per_value(t, state)
-    return with_values(state, (1 - sigma_min) * values_of(state) - (sigma_min + (1 - sigma_min) * t) * velocity)
+    return with_values(
+        state, (1 - sigma_min) * values_of(state) - (sigma_min + (1 - sigma_min) * t) * velocity
+    )
 
 
 def drop_conditions(cond: Tensor, share: float, generator: torch.Generator) -> Tensor:

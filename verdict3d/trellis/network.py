@@ -1,4 +1,4 @@
-"""What all TRELLIS networks share: constructor arguments kept, a half-precision torso, training initialisation."""
+"""What all TRELLIS networks share: kept arguments, a half-precision torso, initialisation."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import nn
 from verdict3d.trellis.sparse import KernelWeights
 
 TORSO_LAYERS = (nn.Linear, nn.Conv3d, KernelWeights)
-"""Layers whose weights follow the torso's dtype; norms, gammas and everything outside the torso stay float32."""
+"""Layers whose weights follow the torso's dtype; norms, gammas and all outside the torso stay float32."""
 
 
 class Network(nn.Module):
     """Base of the networks.
 
-    The *torso* is the part that released files keep in float16 and that computes in ``torso_dtype``. Inputs are cast
-    on entry and cast back to float32 before the last layer.
+    The *torso* is the part that released files keep in float16 and that computes in ``torso_dtype``. Inputs
+    are cast on entry and cast back to float32 before the last layer.
 
     Args:
-        arguments: ``locals()`` of the subclass's constructor; kept as ``config`` and written beside the weights.
+        arguments: ``locals()`` of the subclass's constructor; kept as ``config``, written beside weights.
     """
 
     TORSO: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def initialize_weights(self) -> None:
-        """Initialise for training: Xavier-uniform linear layers and sparse kernels, zero biases; subclasses add theirs."""
+        """Initialise for training: Xavier-uniform matrices and sparse kernels, zero biases."""
         for module in self.modules():
             if isinstance(module, nn.Linear | KernelWeights):
                 nn.init.xavier_uniform_(module.weight.reshape(len(module.weight), -1))

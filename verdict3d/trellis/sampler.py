@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -84,10 +85,7 @@ def _guided_velocity(
     model: Callable[..., State], state: State, t: float, both: Tensor, strength: float
 ) -> Tensor:
     """Evaluate both branches as one batch: conditions first, then the unconditional ones."""
-    if isinstance(state, SparseTensor):
-        doubled = state.repeat(2)
-    else:
-        doubled = torch.cat([state, state])
+    doubled = state.repeat(2) if isinstance(state, SparseTensor) else torch.cat([state, state])
     with_cond, without = _velocity(model, doubled, t, both).chunk(2)
     return (1 + strength) * with_cond - strength * without
 
@@ -121,7 +119,7 @@ def sample_steps(
     low, high = params.guidance_interval
     state = noise
     grid = time_grid(params.steps, params.rescale_t)
-    for t, t_next in zip(grid[:-1], grid[1:], strict=True):
+    for t, t_next in pairwise(grid):
         guided = params.guidance > 0 and low <= t <= high
         if guided:
             velocity = _guided_velocity(model, state, t, both, params.guidance)

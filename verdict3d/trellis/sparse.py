@@ -1,8 +1,8 @@
 """Sparse tensors and exact submanifold convolution in plain PyTorch.
 
 The convolution gathers the 27 neighbours of a block of rows and multiplies once; the backward pass is a
-convolution with the mirrored kernel. No atomics, so the same inputs give the same bits on every run of a device.
-Restated from the specification of the reference's sparse layers (spconv semantics), see the notes at each layer.
+convolution with the mirrored kernel. No atomics, so the same inputs give the same bits on every run of a
+device. Semantics: specification (e) and its first two traps.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ class SparseTensor:
     @classmethod
     def stack(cls, feats: Sequence[Tensor], coords: Sequence[Tensor]) -> SparseTensor:
         """Make a batch from items: (T_i, C) features and (T_i, 3) integer coordinates each."""
-        columns = [
-            F.pad(xyz.to(torch.int32), (1, 0), value=index) for index, xyz in enumerate(coords)
-        ]
+        columns = [F.pad(xyz.to(torch.int32), (1, 0), value=index) for index, xyz in enumerate(coords)]
         return cls(torch.cat(list(feats)), structure=Structure(torch.cat(columns), len(columns)))
 
     @property
@@ -164,7 +162,7 @@ def gather_linear(x: Tensor, weight: Tensor, rows: Tensor, back: Tensor) -> Tens
 
 
 class KernelWeights(nn.Module):
-    """Weight (Cout, k, k, k, Cin) and bias (Cout,) of a sparse convolution, named as in the released files."""
+    """Weight (Cout, k, k, k, Cin) and bias (Cout,) of a sparse convolution, named as released."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
@@ -176,8 +174,8 @@ class KernelWeights(nn.Module):
 class SparseConv3d(nn.Module):
     """Submanifold convolution: outputs only at active voxels, absent neighbours count as zero.
 
-    Kernel 3: y[p] = b + sum_d W[:, d] x[p + d - 1]. Kernel 1 follows the library the released weights were trained
-    with, which reads the (Cout, 1, 1, 1, Cin) buffer as a row-major (Cin, Cout) matrix; it is no transpose.
+    Kernel 3: y[p] = b + sum_d W[:, d] x[p + d - 1]. Kernel 1 follows the library the released weights were
+    trained with, which reads the (Cout, 1, 1, 1, Cin) buffer as a row-major (Cin, Cout) matrix; no transpose.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
@@ -220,7 +218,7 @@ class SparseConv3d(nn.Module):
 
 @cache
 def _subdivided_kernels() -> tuple[tuple[tuple[int, ...], Tensor], ...]:
-    """For each child: the eight parent offsets it sees and the (8, 27) 0/1 matrix that sums weights into them."""
+    """For each child: the eight parent offsets it sees and the (8, 27) 0/1 matrix summing weights."""
     kernels = []
     for row in child_taps():
         parents = tuple(sorted({parent for parent, _ in row}))

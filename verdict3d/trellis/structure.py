@@ -1,8 +1,8 @@
 """Active voxels of a batch and everything that follows from them: neighbours, windows, levels, item ranges.
 
-A structure is made once per set of voxels; every layer that works on these voxels shares it, so that neighbour
-maps and attention windows are computed once and not per layer. Caches never point back (a coarse level does not
-know its fine one), so a structure is freed as soon as its last user is gone.
+A structure is made once per set of voxels; every layer that works on these voxels shares it, so that
+neighbour maps and attention windows are computed once and not per layer. Caches never point back (a coarse
+level does not know its fine one), so a structure is freed as soon as its last user is gone.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Structure:
     """The voxels of a sparse batch.
 
     Args:
-        coords: (T, 4) int32 columns (item, x, y, z), all >= 0, no row twice, rows of an item contiguous and items
-            ascending.
+        coords: (T, 4) int32 columns (item, x, y, z), all >= 0, no row twice, rows of an item contiguous and
+            items ascending.
         batch_size: Number of items; by default the largest item index plus one.
 
     Raises:
@@ -66,7 +66,9 @@ class Structure:
                 [self.coords.amin(), self.coords[:, 1:].amax(), item[-1], (item.diff() >= 0).all()]
             ).tolist()
             if lowest < 0 or not ordered:
-                raise ValueError("coords must be >= 0 with the rows of each item together and items ascending")
+                raise ValueError(
+                    "coords must be >= 0 with the rows of each item together and items ascending"
+                )
             self.size, items = highest + 1, last + 1
         self.batch_size = items if batch_size is None else batch_size
         if items > self.batch_size:
@@ -146,7 +148,7 @@ class Structure:
 
     @cached_property
     def coarse(self) -> tuple[Structure, Tensor]:
-        """Voxels of half the resolution sorted by (item, x, y, z), and (T,) int64 their row for each row here."""
+        """Voxels of half the resolution sorted by (item, x, y, z), and (T,) int64 the one of each row."""
         side = self.size // 2 + 1
         item, x, y, z = self.coords.long().unbind(1)
         code = ((item * side + x // 2) * side + y // 2) * side + z // 2
@@ -155,7 +157,7 @@ class Structure:
         return Structure(torch.stack(columns, dim=1), self.batch_size), inverse
 
     def subdivided(self) -> Structure:
-        """Every voxel as its eight children 2 * coord + d, children of a voxel adjacent, d as child_offsets."""
+        """Every voxel as its eight adjacent children 2 * coord + d, d as :func:`child_offsets`."""
         steps = torch.tensor([(0, *d) for d in child_offsets()], dtype=torch.int32, device=self.device)
         scale = torch.tensor([1, 2, 2, 2], dtype=torch.int32, device=self.device)
         child = Structure.__new__(Structure)

@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from verdict3d.trellis.network import Network, zero_layer
-from verdict3d.trellis.transformer import ModulatedCrossBlock, TimestepEmbedder, modulation, position_embedding
+from verdict3d.trellis.transformer import (
+    ModulatedCrossBlock,
+    TimestepEmbedder,
+    modulation,
+    position_embedding,
+)
 
 
 def patchify(x: Tensor, patch: int) -> Tensor:

@@ -128,7 +128,7 @@ class SparseStructureEncoder(_StructureVAE):
         self._finish()
 
     def distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance, (B, latent, R', R', R') each, of (B, 1, R, R, R) occupancy in {0, 1}."""
+        """Return mean and log variance, (B, latent, r, r, r) each, of (B, 1, R, R, R) occupancy {0, 1}."""
         h = self.input_layer(x).to(self.torso_dtype)
         for block in self.blocks:
             h = block(h)
@@ -139,7 +139,7 @@ class SparseStructureEncoder(_StructureVAE):
     def forward(
         self, x: Tensor, sample_posterior: bool = False, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Encode (B, 1, R, R, R) occupancy as the latent's mean, or a sample of it drawn with ``generator``."""
+        """Encode (B, 1, R, R, R) occupancy as the latent's mean, or a sample drawn with ``generator``."""
         mean, logvar = self.distribution(x)
         return sample_gaussian(mean, logvar, generator) if sample_posterior else mean
 
@@ -182,7 +182,7 @@ class SparseStructureDecoder(_StructureVAE):
         self._finish()
 
     def forward(self, z: Tensor) -> Tensor:
-        """Decode (B, latent, R, R, R) to (B, 1, s R, s R, s R) logits; a voxel is occupied where they are > 0."""
+        """Decode (B, latent, R, R, R) to (B, 1, s R, s R, s R) logits; occupied where they are > 0."""
         h = self.middle_block(self.input_layer(z).to(self.torso_dtype))
         for block in self.blocks:
             h = block(h)

@@ -76,7 +76,7 @@ def modulation(channels: int) -> nn.Sequential:
 
 
 class ModulatedCrossBlock(nn.Module):
-    """Self-attention, cross-attention and feed-forward, modulated by the time embedding (DiT with conditions).
+    """Self-attention, cross-attention and feed-forward, modulated by the time embedding.
 
     Args:
         channels: C.
@@ -132,7 +132,7 @@ class ModulatedCrossBlock(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm self-attention and feed-forward over the windows of a sparse tensor; norms have no parameters."""
+    """Pre-norm self-attention and feed-forward over windows; norms have no parameters."""
 
     def __init__(self, channels: int, heads: int, mlp_ratio: float) -> None:
         super().__init__()
