@@ -17,8 +17,9 @@ from verdict3d.config import RegimeParams, SamplerParams
 from verdict3d.degrade.regimes import degrade_by_regime
 from verdict3d.errors import ItemFailure
 from verdict3d.pretrain.generator import pictures
+from verdict3d.pretrain.judged_rows import quality_from
 from verdict3d.pretrain.pool import Pool, Row
-from verdict3d.pretrain.rows import CONDITION_PX, condition_camera, quality_from, resize
+from verdict3d.pretrain.rows import CONDITION_PX, condition_camera, resize
 from verdict3d.randomness import numpy_generator, seed_for
 from verdict3d.render.renderer import Renderer
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -67,7 +68,9 @@ def _row(job: tuple[int, np.ndarray, list[Mesh | None]]) -> Row:
         try:
             if mesh is None:
                 raise ItemFailure("failed", "no mesh was generated")
-            measures = compare_meshes(normalize(mesh), truth, seed_for(_worker["seed"], "quality", index, number))
+            measures = compare_meshes(
+                normalize(mesh), truth, seed_for(_worker["seed"], "quality", index, number)
+            )
             shown.append(montage(mesh))
             quality.append(quality_from(measures))
             f_score.append(float(measures["f_score"] or 0.0))
@@ -112,7 +115,9 @@ def fill_with_generations(
     )
     pool: Pool | None = None
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(settings,)) as executor:
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start, initargs=(settings,)
+    ) as executor:
         pending = []
         for start in range(0, count, block):
             indices = range(start, min(start + block, count))

@@ -7,20 +7,21 @@ differentiable rasteriser there, learns here from the exact signed distance of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verdict3d.pretrain.architectures import LATENT_CHANNELS, MESH_RESOLUTION, STRUCTURE_RESOLUTION
+from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
 from verdict3d.pretrain.pool import DevicePool
 from verdict3d.pretrain.progress import Average, Budget, Log, optimizer_for
 from verdict3d.pretrain.rows import FEATURE_CAMERAS
-from verdict3d.pretrain.solids import distance_grid, occupancy, unpack_objects
+from verdict3d.pretrain.solids import distance_grid, solid_voxels, unpack_objects
 from verdict3d.render.rig import projection
 from verdict3d.trellis.flexicubes_tables import corner_offsets
+from verdict3d.trellis.losses import dice_loss, flow_matching_loss, kl_divergence
 from verdict3d.trellis.sparse import SparseTensor
 
 REFRESH_EVERY = 50
@@ -44,13 +45,13 @@ class Structures:
         return cls(pool, torch.zeros((pool.limit, *side), dtype=torch.bool, device=pool.device))
 
     @torch.no_grad()
-    def refresh(self, block: int = 64) -> int:
+    def refresh(self, block: int = 256) -> int:
         """Compute what has come since; return the number of rows."""
         ready = self.pool.refresh()
         while self.rows < ready:
             stop = min(self.rows + block, ready)
             packed = unpack_objects(self.pool.arrays["parts"][self.rows : stop])
-            self.values[self.rows : stop] = occupancy(distance_grid(packed)[0])
+            self.values[self.rows : stop] = solid_voxels(packed)
             self.rows = stop
         return self.rows
 
@@ -58,11 +59,6 @@ class Structures:
 def pictures(images: Tensor) -> Tensor:
     """Turn (B, S, S, 3) uint8 pictures into (B, 3, S, S) float32 in [0, 1]."""
     return images.permute(0, 3, 1, 2).float() / 255
-
-
-def sample_time(count: int, device: torch.device) -> Tensor:
-    """Draw t = sigmoid(N(1, 1)), as the released configurations do."""
-    return torch.sigmoid(torch.randn(count, device=device) + 1.0)
 
 
 def sparse_rows(mask: Tensor) -> Tensor:
@@ -83,14 +79,11 @@ def train_structure_vae(
         rows = torch.randint(structures.rows, (batch,), device=device)
         target = structures.values[rows][:, None].float()
         with torch.autocast(device.type, torch.bfloat16):
-            mean, log_variance = encoder(target, return_moments=True)
+            mean, log_variance = encoder.distribution(target)
             latent = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
             logits = decoder(latent)
-        logits, mean, log_variance = logits.float(), mean.float(), log_variance.float()
-        probability = torch.sigmoid(logits)
-        dice = 1 - (2 * (probability * target).sum() + 1) / (probability.sum() + target.sum() + 1)
-        cross_entropy = F.binary_cross_entropy_with_logits(logits, target)
-        kl = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).mean()
+        dice, kl = dice_loss(logits, target), kl_divergence(mean, log_variance)
+        cross_entropy = F.binary_cross_entropy_with_logits(logits.float(), target)
         optimizer.zero_grad(set_to_none=True)
         (dice + cross_entropy + 1e-3 * kl).backward()
         optimizer.step()
@@ -106,7 +99,7 @@ def train_structure_vae(
 @torch.no_grad()
 def _scale_latents(encoder: nn.Module, decoder: nn.Module, structures: Structures) -> None:
     """Give each latent channel unit root mean square, moving the scale into the neighbouring convolutions."""
-    mean = encoder(structures.values[:512][:, None].float(), return_moments=True)[0]
+    mean = encoder(structures.values[:512][:, None].float())
     scale = mean.square().mean(dim=(0, 2, 3, 4)).sqrt()
     last, first = encoder.out_layer[-1], decoder.input_layer
     channels = len(scale)
@@ -124,11 +117,12 @@ class PatchPixels(nn.Module):
         self.head = nn.Linear(channels, 3 * 49)
 
     def forward(self, tokens: Tensor, images: Tensor) -> Tensor:
-        """Return the mean squared error; tokens (B, h, w, C), images (B, 3, S, S) in [0, 1]."""
-        batch, high, wide, _ = tokens.shape
-        small = F.adaptive_avg_pool2d(images, (7 * high, 7 * wide))
-        target = small.unflatten(3, (wide, 7)).unflatten(2, (high, 7)).permute(0, 2, 4, 1, 3, 5)
-        return F.mse_loss(self.head(tokens), target.reshape(batch, high, wide, -1))
+        """Return the mean squared error; tokens (B, N, C) of N = n x n patches, images (B, 3, S, S) in [0, 1]."""
+        batch, count, _ = tokens.shape
+        side = math.isqrt(count)
+        small = F.adaptive_avg_pool2d(images, (7 * side, 7 * side))
+        target = small.unflatten(3, (side, 7)).unflatten(2, (side, 7)).permute(0, 2, 4, 1, 3, 5)
+        return F.mse_loss(self.head(tokens).float(), target.reshape(batch, count, -1))
 
 
 def train_structure_flow(
@@ -148,8 +142,11 @@ def train_structure_flow(
     trained = [flow, conditioner, pixels] if learn_conditioner else [flow]
     budget, optimizer = Budget(seconds, 6e-4 if learn_conditioner else 4e-4), optimizer_for(trained)
     averages = [Average(module) for module in trained]
-    parameters = [parameter for module in trained for parameter in module.parameters() if parameter.requires_grad]
+    parameters = [
+        parameter for module in trained for parameter in module.parameters() if parameter.requires_grad
+    ]
     images = structures.pool.arrays["conditions"]
+    generator = torch.Generator(device).manual_seed(torch.initial_seed())
     for step in budget.steps(optimizer):
         if step % REFRESH_EVERY == 0:
             structures.refresh()
@@ -158,20 +155,16 @@ def train_structure_flow(
         picture = pictures(images[rows, views])
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
             data = encoder(structures.values[rows][:, None].float()).float()
-        noise, time = torch.randn_like(data), sample_time(batch, device)
-        t = time[:, None, None, None, None]
-        dropped = (torch.rand(batch, 1, 1, device=device) < 0.1).float()
         with torch.autocast(device.type, torch.bfloat16):
             if learn_conditioner:
                 raw = conditioner.raw_tokens(picture)
-                auxiliary = pixels(conditioner.patch_grid(raw), picture)
-                tokens = conditioner.normalized(raw)
+                auxiliary = pixels(raw[:, conditioner.prefix_tokens :], picture)
+                tokens = F.layer_norm(raw.float(), raw.shape[-1:])
             else:
                 with torch.no_grad():
                     tokens = conditioner(picture)
                 auxiliary = torch.zeros((), device=device)
-            velocity = flow((1 - t) * data + t * noise, 1000 * time, tokens * (1 - dropped))
-        loss = F.mse_loss(velocity.float(), noise - data)
+            loss = flow_matching_loss(flow, data, tokens, generator)
         optimizer.zero_grad(set_to_none=True)
         (loss + 0.3 * auxiliary).backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -202,8 +195,8 @@ class Features:
         """Return (T, C) features; views (B, V, S, S, 3) uint8, coords (T, 4)."""
         batch, count = views.shape[:2]
         with torch.autocast(views.device.type, torch.bfloat16):
-            tokens = self.conditioner.patch_grid(self.conditioner.raw_tokens(pictures(views.flatten(0, 1))))
-        maps = tokens.permute(0, 3, 1, 2).float()
+            tokens = self.conditioner.patch_features(pictures(views.flatten(0, 1)))
+        maps = tokens.permute(0, 3, 1, 2)
         grid = self.grid[None].expand(batch, -1, -1, -1).flatten(0, 1)[:, :, None]
         values = F.grid_sample(maps, grid, mode="bilinear", align_corners=False)[..., 0]
         mean = values.unflatten(0, (batch, count)).mean(dim=1).transpose(1, 2)
@@ -284,12 +277,11 @@ def train_latent_vae(
         coords = sparse_rows(structures.values[rows])
         inputs = SparseTensor(features(pool.arrays["features"][rows], coords), coords)
         with torch.autocast(pool.device.type, torch.bfloat16):
-            mean, log_variance = encoder(inputs, return_moments=True)
+            mean, log_variance = encoder.distribution(inputs)
             latent = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
             output = decoder(SparseTensor(latent.float(), coords))
         losses = decoder_loss(output.feats.float(), *surfaces.at_corners(rows, output.coords))
-        mean, log_variance = mean.float(), log_variance.float()
-        losses["kl"] = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).mean()
+        losses["kl"] = kl_divergence(mean, log_variance)
         loss = losses["distance"] + losses["color"] + 0.01 * losses["rest"] + 1e-4 * losses["kl"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -309,10 +301,11 @@ def latent_statistics(
     """Return mean and standard deviation (8,) of the latents of the first rows."""
     values = []
     for start in range(0, min(rows, structures.rows), 64):
-        index = torch.arange(start, start + 64, device=structures.pool.device)
+        stop = min(start + 64, structures.rows)
+        index = torch.arange(start, stop, device=structures.pool.device)
         coords = sparse_rows(structures.values[index])
         inputs = SparseTensor(features(structures.pool.arrays["features"][index], coords), coords)
-        values.append(encoder(inputs, return_moments=True)[0].float())
+        values.append(encoder(inputs).feats.float())
     latents = torch.cat(values)
     return latents.mean(dim=0), latents.std(dim=0)
 
@@ -332,6 +325,7 @@ def train_latent_flow(
     pool, device = structures.pool, structures.pool.device
     mean, deviation = statistics
     budget, optimizer = Budget(seconds, 6e-4), optimizer_for([flow])
+    generator = torch.Generator(device).manual_seed(torch.initial_seed())
     average = Average(flow)
     images = pool.arrays["conditions"]
     for step in budget.steps(optimizer):
@@ -342,15 +336,10 @@ def train_latent_flow(
         coords = sparse_rows(structures.values[rows])
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
             inputs = SparseTensor(features(pool.arrays["features"][rows], coords), coords)
-            data = (encoder(inputs, return_moments=True)[0].float() - mean) / deviation
+            data = (encoder(inputs).feats.float() - mean) / deviation
             tokens = conditioner(pictures(images[rows, views]))
-        noise, time = torch.randn_like(data), sample_time(batch, device)
-        t = time[coords[:, 0].long()][:, None]
-        dropped = (torch.rand(batch, 1, 1, device=device) < 0.1).float()
         with torch.autocast(device.type, torch.bfloat16):
-            noisy = SparseTensor((1 - t) * data + t * noise, coords)
-            velocity = flow(noisy, 1000 * time, tokens * (1 - dropped)).feats
-        loss = F.mse_loss(velocity.float(), noise - data)
+            loss = flow_matching_loss(flow, inputs.replace(data), tokens, generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
@@ -358,5 +347,3 @@ def train_latent_flow(
         average.update()
         log.add(step, loss=loss, norm=norm, rows=float(structures.rows))
     average.apply()
-
-

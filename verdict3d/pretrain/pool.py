@@ -59,6 +59,10 @@ class Pool:
             self.arrays[name][index] = value
         self._ready[index] = 1
 
+    def has(self, index: int) -> bool:
+        """Say whether a row is written."""
+        return bool(self._ready[index])
+
     def ready(self) -> int:
         """Return how many leading rows are ready."""
         missing = np.flatnonzero(self._ready == 0)
@@ -70,7 +74,8 @@ def _fill(directory: str, factory: Callable[..., MakeRow], settings: str, worker
     pool = Pool(directory)
     make_row = factory(**json.loads(settings))
     for index in range(worker, pool.count, workers):
-        pool.put(index, make_row(index))
+        if not pool.has(index):
+            pool.put(index, make_row(index))
 
 
 @contextmanager
@@ -80,13 +85,16 @@ def filled_pool(
     """Start processes that fill a pool; they end with the block, however far they came.
 
     Args:
-        directory: Empty or new folder for the arrays.
+        directory: Folder of the arrays; rows that are there already are kept.
         count: Rows at most.
         workers: Processes.
         factory: Importable function; called once in each process with ``settings``, returns the row maker.
         settings: JSON-able keyword arguments of ``factory``.
     """
-    pool = Pool.create(directory, count, factory(**settings)(0))
+    if (Path(directory) / "layout.json").exists():
+        pool = Pool(directory)
+    else:
+        pool = Pool.create(directory, count, factory(**settings)(0))
     context = multiprocessing.get_context("spawn")
     processes = [
         context.Process(
@@ -114,7 +122,9 @@ class DevicePool:
         device: Torch device.
     """
 
-    def __init__(self, pool: Pool, names: tuple[str, ...], device: torch.device, limit: int | None = None) -> None:
+    def __init__(
+        self, pool: Pool, names: tuple[str, ...], device: torch.device, limit: int | None = None
+    ) -> None:
         self.pool, self.device = pool, device
         self.limit = min(pool.count, limit or pool.count)
         self.arrays = {

@@ -33,7 +33,9 @@ class Budget:
         spent = self.spent()
         if spent < self.warmup:
             return self.peak * max(spent / self.warmup, 0.02)
-        return self.peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (spent - self.warmup) / (1 - self.warmup))))
+        return self.peak * (
+            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (spent - self.warmup) / (1 - self.warmup)))
+        )
 
     def steps(self, optimizer: torch.optim.Optimizer) -> Iterator[int]:
         """Yield step numbers until the time is over, setting the learning rate before each."""
@@ -69,9 +71,14 @@ class Average:
 
 def optimizer_for(modules: list[nn.Module], weight_decay: float = 0.01) -> torch.optim.Optimizer:
     """Return AdamW over the trainable parameters, fused where the device allows; decay on matrices only."""
-    parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
+    parameters = [
+        parameter for module in modules for parameter in module.parameters() if parameter.requires_grad
+    ]
     groups = [
-        {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": weight_decay},
+        {
+            "params": [parameter for parameter in parameters if parameter.ndim >= 2],
+            "weight_decay": weight_decay,
+        },
         {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.98), fused=parameters[0].is_cuda)
@@ -94,7 +101,7 @@ class Log:
         """Record values at a step that is a multiple of ``every``."""
         if step % self.every:
             return
-        row = {"step": float(step), **{name: round(float(value), 5) for name, value in values.items()}}
+        row = {"step": float(step), **{name: round(float(torch.as_tensor(value).detach()), 5) for name, value in values.items()}}
         self.rows.append(row)
         text = "  ".join(f"{name} {value:.4g}" for name, value in row.items())
         print(f"[{self.name} {time.monotonic() - self.start:6.1f}s] {text}", flush=True)

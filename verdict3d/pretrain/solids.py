@@ -15,8 +15,11 @@ from verdict3d.assets.sdf import PackedParts, _Group, distance_and_color, pack_p
 from verdict3d.errors import Verdict3DError
 from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
 
-COLUMNS = {"boxes": 40, "cylinders": 24, "tapered": 16}
+COLUMNS = {"boxes": 48, "cylinders": 40, "tapered": 16}
 """Most parts of each shape an object may have in a pool."""
+
+TOUCH = 0.006
+"""Distance from a grid vertex at which the solid counts as touching it, in object units."""
 
 _FIELDS = {"center": 3, "half_size": 3, "rotation": 9, "rounding": 1, "taper": 1, "color": 3, "present": 1}
 
@@ -76,13 +79,11 @@ def distance_grid(packed: PackedParts, cells: int = MESH_RESOLUTION) -> tuple[Te
     return distance.unflatten(1, side), color.unflatten(1, side)
 
 
-def occupancy(distance: Tensor, resolution: int = STRUCTURE_RESOLUTION) -> Tensor:
-    """Return (B, R, R, R) bool: voxels that hold a grid vertex of the solid, their borders included."""
-    stride = (distance.shape[-1] - 1) // resolution
-    inside = (distance < 0).to(torch.float32)[:, None]
-    return F.max_pool3d(inside, kernel_size=stride + 1, stride=stride)[:, 0] > 0.5
-
-
 def solid_voxels(packed: PackedParts) -> Tensor:
-    """Return the (B, 16, 16, 16) bool structure of each object from the mesh grid's distances."""
-    return occupancy(distance_grid(packed)[0])
+    """Return the (B, 16, 16, 16) bool structure: voxels that the solid enters, the inside included.
+
+    Judged by the vertices of a grid of twice the resolution; ``TOUCH`` makes up for what lies between them. Solid,
+    not hollow, so that the mesh decoder makes no inner surface.
+    """
+    inside = (distance_grid(packed, 2 * STRUCTURE_RESOLUTION)[0] < TOUCH).to(torch.float32)
+    return F.max_pool3d(inside[:, None], kernel_size=3, stride=2)[:, 0] > 0.5
