@@ -1,0 +1,200 @@
+"""The chain as a Prefect flow: one task for each DVC stage, then tracking.
+
+Prefect gives order, retries, logs and artifacts; DVC alone decides what has to run, so tasks cache nothing
+and pass nothing but the fact that they are done. The command line starts this module as a process of its
+own (:func:`flows.run.run_chain`), under a supervisor, so that nothing of it outlives a killed run.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.tasks import Task
+
+from flows.dvc_stages import StageBusyError, StageRun, run_stage_through_dvc, stage_graph
+from flows.environment import project_environment
+from flows.processes import stopping_all_on_error
+from flows.results import HEADINGS, as_markdown, read_win_rates, win_rate_cells
+from flows.tracking_step import record_run
+from flows.workspace import Workspace
+from verdict3d.errors import Verdict3DError
+from verdict3d.records import read_jsonl, write_json
+
+BUSY_DELAYS_S: list[float] = [1, 2, 4, 8, 16]
+MONTAGES_SHOWN = 4
+
+
+async def may_retry(task_: Task, task_run: TaskRun, state: State) -> bool:
+    """Tell whether a failed stage may be tried again: only when its files were in use."""
+    try:
+        await state.aresult()
+    except StageBusyError:
+        return True
+    except Exception:  # whatever else went wrong would go wrong again
+        return False
+    return False
+
+
+class Chain:
+    """What the tasks of one run share.
+
+    Args:
+        workspace: Where it runs.
+        environment: For the stages.
+        jobs: Most stages at a time.
+        timeout_s: Limit of one stage, None for no limit.
+        lock_descriptor: Descriptor of the held run lock.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        environment: dict[str, str],
+        jobs: int,
+        timeout_s: float | None,
+        lock_descriptor: int | None,
+    ) -> None:
+        self.workspace = workspace
+        self.environment = environment
+        self.timeout_s = timeout_s
+        self.lock_descriptor = lock_descriptor
+        self.slots = threading.Semaphore(jobs)
+
+    def log_file(self, stage: str) -> Path:
+        """Return where the last output of ``stage`` is kept."""
+        return self.workspace.state / "logs" / (self.workspace.preset or "default") / f"{stage}.log"
+
+
+@task(
+    cache_policy=NO_CACHE,
+    retries=len(BUSY_DELAYS_S),
+    retry_delay_seconds=BUSY_DELAYS_S,
+    retry_condition_fn=may_retry,
+    persist_result=False,
+)
+def run_stage_task(chain: Chain, stage: str) -> StageRun:
+    """Run one stage through DVC."""
+    logger = get_run_logger()
+    with chain.slots:
+        done = run_stage_through_dvc(
+            stage,
+            root=chain.workspace.root,
+            environment=chain.environment,
+            say=logger.info,
+            log_file=chain.log_file(stage),
+            timeout_s=chain.timeout_s,
+            lock_descriptor=chain.lock_descriptor,
+        )
+    logger.info("%s (%.1f s)", done.outcome, done.seconds)
+    return done
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="tracking")
+def track_task(chain: Chain, stages_file: Path) -> None:
+    """Record the run in MLflow; a server that does not answer is no failure, the run is kept for later."""
+    logger = get_run_logger()
+    recorded = record_run(
+        chain.workspace,
+        chain.environment,
+        logger.info,
+        stages_file=stages_file,
+        lock_descriptor=chain.lock_descriptor,
+    )
+    if not recorded:
+        raise Verdict3DError("the run could not be recorded in MLflow; the results themselves are complete")
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="artifacts")
+def leave_artifacts_task(workspace: Workspace, arms: list[str]) -> None:
+    """Leave the table of win-rates, a few montages and the way to the report in Prefect."""
+    table = as_markdown(HEADINGS, [win_rate_cells(rate) for rate in read_win_rates(workspace.root)])
+    create_markdown_artifact(table, key="win-rates", description="held-out win-rates against the base")
+    for arm in arms:
+        folder = workspace.root / "data/evaluate" / arm
+        for number, montage in enumerate(_montages(workspace.root, folder)[:MONTAGES_SHOWN]):
+            picture = base64.b64encode(montage.read_bytes()).decode()
+            create_image_artifact(
+                f"data:image/png;base64,{picture}",
+                key=f"montage-{arm.replace('_', '-')}-{number}",
+                description=montage.name,
+            )
+    if workspace.report.exists():
+        create_link_artifact(workspace.report.as_uri(), key="report", link_text="report page")
+
+
+def _montages(root: Path, folder: Path) -> list[Path]:
+    """Return the montage pictures of an arm's generations, in the order of its manifest."""
+    manifest = folder / "generations.jsonl"
+    rows = read_jsonl(manifest) if manifest.exists() else []
+    paths = [root / row["montage"] for row in rows if row.get("montage")]
+    return [path for path in paths if path.is_file()]
+
+
+@flow(name="verdict3d", validate_parameters=False, persist_result=False)
+def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> None:
+    """Run all stages in order, independent ones side by side, then record what came out.
+
+    Args:
+        chain: What the tasks share.
+        needs: Stages in an order in which they can run, with the stages each needs.
+        stages_file: Gets what became of every stage, also when one fails.
+    """
+    futures: dict[str, PrefectFuture[StageRun]] = {}
+    try:
+        for stage, first in needs.items():
+            first_futures = [futures[name] for name in sorted(first)]
+            named = run_stage_task.with_options(task_run_name=stage)
+            futures[stage] = named.submit(chain, stage, wait_for=first_futures)  # type: ignore[call-overload]
+        for future in futures.values():
+            future.wait()
+    finally:
+        write_json(stages_file, [_stage_row(stage, future) for stage, future in futures.items()])
+    for future in futures.values():
+        future.result()
+    arms = sorted(stage.partition("@")[2] for stage in needs if stage.startswith("evaluate@"))
+    leave_artifacts_task(chain.workspace, arms)
+    track_task(chain, stages_file)
+
+
+def _stage_row(stage: str, future: PrefectFuture[StageRun]) -> dict[str, object]:
+    """Return what became of a stage, as JSON."""
+    row: dict[str, object] = {"stage": stage, "outcome": "not run", "seconds": None, "max_rss_mib": None}
+    if future.state.is_completed():
+        done = future.result()
+        row |= {"outcome": done.outcome, "seconds": done.seconds, "max_rss_mib": done.max_rss_mib}
+    elif future.state.is_failed() or future.state.is_crashed():
+        row["outcome"] = "failed"
+    return row
+
+
+def main(arguments: list[str]) -> int:
+    """Run the flow: project, preset or "", number of jobs, stage limit in seconds or 0, lock descriptor."""
+    project, preset, jobs, timeout_s, lock_descriptor, stages_file = arguments
+    workspace = Workspace(
+        Path(project),
+        Path(project, ".verdict3d/presets", preset) if preset else Path(project),
+        preset or None,
+    )
+    environment = project_environment(workspace.project)
+    chain = Chain(workspace, environment, int(jobs), float(timeout_s) or None, int(lock_descriptor))
+    needs = stage_graph(workspace.root, environment)
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
+    with stopping_all_on_error():
+        chosen = pipeline.with_options(task_runner=runner)  # type: ignore[arg-type]
+        state = chosen(chain, needs, Path(stages_file), return_state=True)
+    return 0 if state.is_completed() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""Starts commands under the supervisor, and stops every one of them when the run is interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+
+_live: set[subprocess.Popen[Any]] = set()
+_live_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a supervised command ended.
+
+    Attributes:
+        status: Exit status; negative for a signal; None when it was stopped from here.
+        seconds: Wall time.
+        max_rss_mib: Memory of its largest process.
+        timed_out: It ran past its limit.
+    """
+
+    status: int | None
+    seconds: float
+    max_rss_mib: float
+    timed_out: bool
+
+
+def run_supervised(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environment: dict[str, str],
+    on_line: Callable[[str, bool], None] | None = None,
+    timeout_s: float | None = None,
+    lock_descriptor: int | None = None,
+) -> Ended:
+    """Run ``command`` and wait; it dies when this process does, whatever way this process ends.
+
+    Args:
+        command: Program and arguments.
+        cwd: Working directory.
+        environment: The whole environment.
+        on_line: Called with each line of output (standard error included) and whether the line redraws itself
+            (a progress bar). None: the output goes where this process's goes.
+        timeout_s: The command is killed after this time.
+        lock_descriptor: Descriptor of a held lock that the command keeps held.
+    """
+    with tempfile.TemporaryDirectory(prefix="verdict3d-") as folder:
+        outcome_file = Path(folder) / "outcome.json"
+        process = subprocess.Popen(
+            [sys.executable, "-S", "-E", str(SUPERVISOR), str(outcome_file), *command],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if on_line else None,
+            stderr=subprocess.STDOUT if on_line else None,
+            start_new_session=True,
+            pass_fds=() if lock_descriptor is None else (lock_descriptor,),
+        )
+        with _live_lock:
+            _live.add(process)
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            kill_group(process)
+
+        timer = threading.Timer(timeout_s or 0, expire)
+        timer.daemon = True
+        if timeout_s:
+            timer.start()
+        try:
+            if on_line and process.stdout:
+                for line, redraws in _lines(process.stdout):
+                    on_line(line, redraws)
+            process.wait()
+        finally:
+            timer.cancel()
+            kill_group(process)
+            process.wait()
+            with _live_lock:
+                _live.discard(process)
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
+        if not outcome_file.exists():
+            return Ended(None, 0.0, 0.0, expired.is_set())
+        return Ended(**json.loads(outcome_file.read_text(encoding="utf-8")), timed_out=False)
+
+
+def kill_group(process: subprocess.Popen[Any]) -> None:
+    """Kill a supervisor and all it started; nothing happens when they are gone."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+@contextmanager
+def stopping_all_on_error() -> Iterator[None]:
+    """Kill every supervised command when the block is left by an exception, interrupts included."""
+    try:
+        yield
+    except BaseException:
+        with _live_lock:
+            running = list(_live)
+        for process in running:
+            kill_group(process)
+        raise
+
+
+def _lines(stream: IO[bytes]) -> Iterator[tuple[str, bool]]:
+    """Yield lines as they come, and whether each ended in a carriage return only."""
+    import io
+
+    for raw in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):
+        text = raw.rstrip("\r\n")
+        if text.strip():
+            yield text, raw.endswith("\r")

@@ -1,0 +1,42 @@
+"""Starts ``tasks.tracking`` as a process of its own: MLflow is loaded only when there is a run to record."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from flows.processes import run_supervised
+from flows.workspace import Workspace
+
+
+def record_run(
+    workspace: Workspace,
+    environment: dict[str, str],
+    say: Callable[[str], None],
+    *,
+    stages_file: Path | None,
+    lock_descriptor: int | None,
+) -> bool:
+    """Record the results of ``workspace`` in MLflow and send what waits from earlier; tell whether it worked.
+
+    A store that does not answer counts as worked: the run waits for the next time, and ``say`` heard so.
+
+    Args:
+        workspace: Whose results.
+        environment: For the process.
+        say: Called with each line it prints.
+        stages_file: What became of every stage in this run; None for results made elsewhere.
+        lock_descriptor: Descriptor of the run lock.
+    """
+    root = os.path.relpath(workspace.root, workspace.project)
+    command = [sys.executable, "-m", "tasks.tracking", root, workspace.preset or ""]
+    ended = run_supervised(
+        [*command, str(stages_file)] if stages_file else command,
+        cwd=workspace.project,
+        environment=environment,
+        on_line=lambda line, redraws: say(line),
+        lock_descriptor=lock_descriptor,
+    )
+    return ended.status == 0
