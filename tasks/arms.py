@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks.manifest import TRAIN
-from verdict3d.adapt.adapter import Adapter, load_adapter
+from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.registry import find_arm
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.provenance import digest_directory
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 
@@ -36,7 +35,12 @@ def load_base(params: Params, root: Path) -> TrellisPipeline:
     return TrellisPipeline.from_pretrained(root / params.generator.model, params.generator.device)
 
 
-def load_arm_adapter(params: Params, root: Path, arm: str) -> Adapter:
-    """Read the adapter that the train stage wrote; refused when it belongs to another base."""
-    base_digest = digest_directory(root / params.generator.model)
-    return load_adapter(root / TRAIN / arm, arm=arm, base_digest=base_digest)
+def load_adapted(params: Params, root: Path, arm: str) -> TrellisPipeline:
+    """Load the configured generator with the adapter that the train stage wrote for ``arm``.
+
+    Raises:
+        Verdict3DError: The adapter is missing, damaged, or belongs to another base.
+    """
+    base = load_base(params, root)
+    adapter = load_adapter(root / TRAIN / arm, arm=arm, base_digest=base.digest)
+    return find_arm(arm).wrap(base, adapter)

@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from verdict3d.trellis.pipeline import TrellisPipeline
-
-from tasks.generation import GenerationItem, generate_items
+from tasks.arms import load_base
+from tasks.generation import GenerationItem, generated
 from tasks.manifest import GENERATE, Conditions, condition_of, read_assets, read_conditions
 from tasks.stage import run_stage
 from verdict3d.config import Params
@@ -97,15 +96,15 @@ def mean(values: Sequence[float | None]) -> float | None:
 def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
     assets = read_assets(root)
-    rows = generate_items(
+    with generated(
         plan_generations(params, assets, read_conditions(root, assets)),
-        lambda: TrellisPipeline.from_pretrained(root / params.generator.model, params.generator.device),
+        lambda: load_base(params, root),
         params=params,
         root=root,
         stage="generate",
         out=GENERATE,
-    )
-    write_json(root / GENERATE / "metrics.json", measure_generations(rows))
+    ) as rows:
+        write_json(root / GENERATE / "metrics.json", measure_generations(rows))
 
 
 if __name__ == "__main__":

@@ -7,18 +7,18 @@ seeds, samplers and measures.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from verdict3d.assets.geometry import compare_meshes
-from verdict3d.trellis.pipeline import TrellisPipeline
 
 from tasks.batches import RESUME_ROOT, Result, digest_code, resuming, run_batches
 from tasks.machine import settle_torch
 from tasks.manifest import start_folder
+from verdict3d.assets.geometry import compare_meshes
 from verdict3d.assets.mesh import Mesh, mesh_digest, normalize, read_mesh, write_mesh
 from verdict3d.config import JudgesParams, Params
 from verdict3d.errors import ItemFailure
@@ -26,6 +26,7 @@ from verdict3d.provenance import digest_directory, digest_file
 from verdict3d.randomness import seed_for
 from verdict3d.records import Row, replacing, write_jsonl
 from verdict3d.render.renderer import Renderer
+from verdict3d.trellis.pipeline import TrellisPipeline
 
 CODE = (
     "tasks/generation.py",
@@ -126,7 +127,8 @@ class GenerationWorker:
         }
 
 
-def generate_items(
+@contextmanager
+def generated(
     items: Sequence[GenerationItem],
     make_pipeline: Callable[[], TrellisPipeline],
     *,
@@ -135,13 +137,15 @@ def generate_items(
     stage: str,
     out: Path,
     adapter_digest: str | None = None,
-) -> list[Row]:
-    """Generate ``items`` into the folder ``out``; unfinished work survives ``kill -9``.
+) -> Iterator[list[Row]]:
+    """Generate ``items`` into the folder ``out`` and yield their rows.
+
+    Finished batches survive ``kill -9`` until the block has succeeded, so the block is the rest of the stage.
 
     Writes ``meshes/<id>.glb``, ``montages/<mode>/<id>.png`` and ``generations.jsonl``, with a row an item in
     order: the item's fields, ``mesh``, ``mesh_digest``, ``montage`` (in the mode of the judge that looks at
-    this split), ``montages`` by mode, ``truth`` measures, ``failure`` (a reason) and ``failure_message``. What
-    a failed item does not have is None.
+    this split), ``montages`` by mode, ``truth`` measures, ``failure`` (a reason) and ``failure_message``.
+    What a failed item does not have is None.
 
     Args:
         items: The manifest, in order.
@@ -151,9 +155,6 @@ def generate_items(
         stage: Name for the progress bar and the resume folder.
         out: Folder below ``root``, relative to it, emptied first.
         adapter_digest: What else the generator is made of.
-
-    Returns:
-        The rows.
     """
     modes = montage_modes(params.judges)
     identity = {
@@ -185,7 +186,7 @@ def generate_items(
             for item, result in zip(items, results, strict=True)
         ]
         write_jsonl(root / out / "generations.jsonl", rows)
-    return rows
+        yield rows
 
 
 def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: JudgesParams) -> Row:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
+from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 
 from tasks.arms import arm_from_command_line, arm_params, load_base
 from tasks.batches import RESUME_ROOT, digest_code, resuming
@@ -22,9 +23,8 @@ from verdict3d.adapt.adapter import save_adapter
 from verdict3d.adapt.method import Example, FitInputs
 from verdict3d.adapt.registry import find_arm
 from verdict3d.config import Params
-from verdict3d.degrade.regimes import degrade_by_regime
 from verdict3d.errors import ItemFailure
-from verdict3d.provenance import digest_directory, digest_file, digest_json
+from verdict3d.provenance import digest_file, digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records import Row, write_bytes, write_json
 from verdict3d.trellis.preprocess import object_box
@@ -52,11 +52,9 @@ def make_examples(
         clean = Image.open(root / asset["condition"]).convert("RGBA")
         for draw in range(draws):
             regime = regimes[draw % len(regimes)]
-            degraded = clean
-            if regime != "clean":
-                rng = numpy_generator(params.seed, "training_picture", asset["id"], regime, draw)
-                degraded, _ = degrade_by_regime(clean, params.degrade.regimes[regime], rng)
+            rng = numpy_generator(params.seed, "training_picture", asset["id"], regime, draw)
             try:
+                degraded, _ = degrade_by_regime(clean, regime_params(params.degrade, regime), rng)
                 object_box(degraded)
             except ItemFailure:
                 continue
@@ -88,15 +86,15 @@ def run(params: Params, root: Path, arm: str) -> None:
         "data": {name: _data_digest(root, rows) for name, rows in splits.items()},
         "assets": {name: len(rows) for name, rows in splits.items()},
     }
-    base_digest = digest_directory(root / params.generator.model)
-    identity = [arm, story, base_digest, params.generator.device, settle_torch(), digest_code(*CODE)]
+    base = load_base(params, root)
+    identity = [arm, story, base.digest, params.generator.device, settle_torch(), digest_code(*CODE)]
     with resuming(f"train/{arm}", identity, root / RESUME_ROOT) as checkpoints:
         regimes = settings.regimes
         train = make_examples(params, root, splits["train"], regimes, settings.draws)
         validation = make_examples(
             params, root, splits["validation"], regimes, VALIDATION_DRAWS * len(regimes)
         )
-        inputs = FitInputs(load_base(params, root), train, validation, params.seed, checkpoints)
+        inputs = FitInputs(base, train, validation, params.seed, checkpoints)
         fit = method.fit(inputs, settings)
         measures = {
             **fit.measures,
@@ -108,7 +106,7 @@ def run(params: Params, root: Path, arm: str) -> None:
         save_adapter(
             fit.tensors,
             arm=arm,
-            base_digest=base_digest,
+            base_digest=base.digest,
             story={**story, "measures": measures},
             directory=out,
         )

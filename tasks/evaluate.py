@@ -1,0 +1,241 @@
+"""Stage ``evaluate@<arm>``: the arm against the base on held-out assets (``python -m tasks.evaluate <arm>``).
+
+The arm generates from the same pictures and the same noise as the base did in ``data/generate``. The
+evaluation judge sees the clean picture and both montages, in both orders; x is the arm and y the base. A pair
+with a failed generation is invalid and counted, never a tie. Beside it the same pairs are compared by F-score
+and normal consistency against the true mesh.
+
+Writes ``data/evaluate/<arm>/``: what :func:`tasks.generation.generated` writes, ``verdicts.jsonl``,
+``controls.jsonl`` (two samples of the base from the clean picture), ``results.json`` and ``metrics.json``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tasks.arms import arm_from_command_line, load_adapted
+from tasks.generation import GenerationItem, generated
+from tasks.judging import Pairing, judge_pairings
+from tasks.manifest import EVALUATE, GENERATE, TRAIN, read_assets
+from tasks.stage import run_stage
+from verdict3d.adapt.adapter import WEIGHTS
+from verdict3d.config import Params
+from verdict3d.errors import Verdict3DError
+from verdict3d.judge.identity import identify, require_different
+from verdict3d.provenance import digest_file
+from verdict3d.randomness import numpy_generator
+from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.stats.agreement import agreement
+from verdict3d.stats.standing import standing
+from verdict3d.stats.winrate import by_slice, summary
+
+TRUTH_MEASURES = ("f_score", "normal_consistency")
+TRUTH_TIE = 0.01
+"""Differences of a truth measure below this are ties."""
+
+
+def run(params: Params, root: Path, arm: str) -> None:
+    """Evaluate ``arm`` on what the earlier stages left below ``root``."""
+    judge = identify(params.judges.evaluation)
+    require_different(identify(params.judges.training), judge)
+    assets = {asset["id"]: asset for asset in read_assets(root)}
+    generations = read_jsonl(root / GENERATE / "generations.jsonl")
+    base = base_generations(params, generations)
+    out = EVALUATE / arm
+    with generated(
+        plan_arm(arm, base, assets),
+        lambda: load_adapted(params, root, arm),
+        params=params,
+        root=root,
+        stage=f"evaluate/{arm}",
+        out=out,
+        adapter_digest=digest_file(root / TRAIN / arm / WEIGHTS),
+    ) as adapted:
+        pairs = {"controls": pair_controls(generations), arm: list(zip(adapted, base, strict=True))}
+        asked = [
+            (f"judge {name}", [Pairing(assets[x["asset"]]["condition"], x, y) for x, y in pairs[name]])
+            for name in pairs
+        ]
+        answers = judge_pairings(asked, params.judges.evaluation, root)
+        controls, rows = (
+            [verdict_row(x, y, verdict) for (x, y), verdict in zip(pairs[name], verdicts, strict=True)]
+            for name, verdicts in zip(pairs, answers, strict=True)
+        )
+        results = {
+            "arm": arm,
+            "target": params.evaluate.target,
+            "judge": {**asdict(judge), "digest": judge.digest},
+            "failures": dict(sorted(Counter(row["reason"] for row in rows if row["reason"]).items())),
+            "regimes": {name: judge_regime(params, arm, rows, name) for name in params.evaluate.regimes},
+            "controls": {"base_vs_base": _summary(params, controls, "controls")},
+        }
+        write_jsonl(root / out / "verdicts.jsonl", rows)
+        write_jsonl(root / out / "controls.jsonl", controls)
+        write_json(root / out / "results.json", results)
+        write_json(root / out / "metrics.json", headline_metrics(results))
+
+
+def base_generations(params: Params, generations: Sequence[Row]) -> list[Row]:
+    """Return the base's held-out generations of the evaluated regimes, in their order.
+
+    Raises:
+        Verdict3DError: The generate stage made none for a regime, or none at all.
+    """
+    heldout = [row for row in generations if row["role"] == "heldout"]
+    missing = set(params.evaluate.regimes) - {row["regime"] for row in heldout}
+    if missing:
+        raise Verdict3DError(
+            f"the base has no held-out generations for {sorted(missing)}; add these regimes to "
+            "generate.heldout_regimes, and at least one asset to the held-out split"
+        )
+    return [row for row in heldout if row["regime"] in params.evaluate.regimes]
+
+
+def plan_arm(arm: str, base: Sequence[Row], assets: dict[str, Row]) -> list[GenerationItem]:
+    """Return the arm's generations: the base's, with the same pictures, seeds and budgets."""
+    return [
+        GenerationItem(
+            id=f"{row['asset']}-{arm}-{row['regime']}-{row['number']}",
+            asset=row["asset"],
+            category=row["category"],
+            split=row["split"],
+            regime=row["regime"],
+            role=arm,
+            number=row["number"],
+            seed=row["seed"],
+            picture=row["condition"],
+            truth=assets[row["asset"]]["mesh"],
+            structure_steps=row["steps"]["structure"],
+            latents_steps=row["steps"]["latents"],
+        )
+        for row in base
+    ]
+
+
+def pair_controls(generations: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Return pairs of two clean samples of the base that differ in nothing but the seed."""
+    second = {row["asset"]: row for row in generations if row["role"] == "heldout_control"}
+    return [
+        (second[row["asset"]], row)
+        for row in generations
+        if row["role"] == "heldout" and row["regime"] == "clean" and row["number"] == 0
+    ]
+
+
+def verdict_row(x: Row, y: Row, verdict: Row) -> Row:
+    """Return one row of ``verdicts.jsonl``; x is the arm (in controls, the second sample)."""
+    margins = {key: verdict[key] for key in ("outcome", "m1", "m2", "d", "b", "r", "reason", "message")}
+    return {
+        "object": x["asset"],
+        "category": x["category"],
+        "regime": x["regime"],
+        "seed": x["number"],
+        **margins,
+        "arm": _side(x),
+        "base": _side(y),
+    }
+
+
+def _side(generation: Row) -> Row:
+    truth = generation["truth"] or {}
+    return {
+        "generation": generation["id"],
+        **{key: generation[key] for key in ("mesh", "mesh_digest", "montage", "failure")},
+        **{measure: truth.get(measure) for measure in TRUTH_MEASURES},
+    }
+
+
+def truth_outcome(row: Row, measure: str) -> str:
+    """Class a pair by a truth measure: the arm's side wins, loses, ties (within 0.01) or is invalid."""
+    arm, base = row["arm"][measure], row["base"][measure]
+    if arm is None or base is None:
+        return "invalid"
+    if abs(arm - base) < TRUTH_TIE:
+        return "tie"
+    return "win" if arm > base else "loss"
+
+
+def judge_regime(params: Params, arm: str, rows: Sequence[Row], regime: str) -> Row:
+    """Summarise one regime: the judge's word, by category, beside the truth's, and their agreement."""
+    mine = [row for row in rows if row["regime"] == regime]
+    by_truth = {
+        measure: [{"object": row["object"], "outcome": truth_outcome(row, measure)} for row in mine]
+        for measure in TRUTH_MEASURES
+    }
+    judged = _summary(params, mine, arm, regime)
+    return {
+        "summary": judged,
+        "standing": standing(judged, params.evaluate.target),
+        "by_category": by_slice(
+            mine,
+            "category",
+            lambda category: numpy_generator(params.seed, "evaluate", arm, regime, "category", category),
+            params.evaluate.bootstrap,
+            params.evaluate.confidence,
+        ),
+        "truth": {
+            **{
+                measure: _summary(params, outcomes, arm, regime, measure)
+                for measure, outcomes in by_truth.items()
+            },
+            **{
+                f"{side}_{measure}_mean": _mean([row[side][measure] for row in mine])
+                for side in ("arm", "base")
+                for measure in TRUTH_MEASURES
+            },
+        },
+        "kappa_judge_truth": agreement(
+            [row["outcome"] for row in mine],
+            [row["outcome"] for row in by_truth["f_score"]],
+            [row["object"] for row in mine],
+            numpy_generator(params.seed, "evaluate", arm, regime, "kappa"),
+            params.evaluate.bootstrap,
+            params.evaluate.confidence,
+        ).as_dict(),
+    }
+
+
+def headline_metrics(results: Row) -> Row:
+    """Return the numbers that runs are compared by."""
+    regimes = {}
+    for regime, part in results["regimes"].items():
+        judged = part["summary"]
+        regimes[regime] = {
+            "half_credit": judged["half_credit"],
+            "decisive": judged["decisive"]["value"],
+            "coverage": judged["coverage"],
+            "flip_rate": judged["flip_rate"],
+            "invalid": judged["invalid"],
+            "f_score_half_credit": part["truth"]["f_score"]["half_credit"]["value"],
+            "arm_f_score_mean": part["truth"]["arm_f_score_mean"],
+            "base_f_score_mean": part["truth"]["base_f_score_mean"],
+            "kappa_judge_truth": part["kappa_judge_truth"]["value"],
+        }
+    control = results["controls"]["base_vs_base"]
+    return {
+        "regimes": regimes,
+        "base_vs_base": {key: control[key] for key in ("half_credit", "flip_rate", "coverage")},
+        "failures": results["failures"],
+    }
+
+
+def _summary(params: Params, rows: Sequence[Row], *name: str) -> dict[str, Any]:
+    rng = numpy_generator(params.seed, "evaluate", *name)
+    return summary(rows, rng, params.evaluate.bootstrap, params.evaluate.confidence)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None
+
+
+def _main(params: Params, root: Path) -> None:
+    run(params, root, arm_from_command_line(params))
+
+
+if __name__ == "__main__":
+    run_stage(_main)

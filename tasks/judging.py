@@ -1,0 +1,85 @@
+"""Ask a configured judge about pairs of generations; nothing is asked twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tasks.machine import settle_torch
+from verdict3d.config import JudgeParams
+from verdict3d.judge.panel import PairRequest, Panel, read_picture
+from verdict3d.judge.store import VerdictStore
+from verdict3d.judge.verdict import Verdict
+from verdict3d.judge.vlm import TransformersJudge
+from verdict3d.records import Row
+from verdict3d.render.rig import Rig
+
+STORE = Path(".verdict3d/verdicts.jsonl")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """One question: which of two generations is the better mesh of the reference's object?
+
+    Attributes:
+        reference: Path of the clean condition.
+        x: Generation row with ``mesh_digest``, ``montage`` and ``failure``.
+        y: The other.
+    """
+
+    reference: str
+    x: Row
+    y: Row
+
+    @property
+    def failure(self) -> str | None:
+        """Why there is nothing to judge: the reason of the first failed side."""
+        reason: str | None = self.x["failure"] or self.y["failure"]
+        return reason
+
+
+def judge_pairings(
+    lists: Sequence[tuple[str, Sequence[Pairing]]], params: JudgeParams, root: Path
+) -> list[list[Row]]:
+    """Return the verdicts on each list of pairings, in order; one judge is loaded for all lists.
+
+    The lists are asked one after another and never share a batch, so the verdicts of one do not depend on
+    another. Margins are kept in a store outside the stage's outputs, a batch at a time: a killed run goes on
+    where it was.
+
+    Args:
+        lists: (what the progress bar says, pairings).
+        params: The judge.
+        root: What the paths of pairings are relative to.
+    """
+    settle_torch()
+    judge = TransformersJudge.from_pretrained(params)
+    store = VerdictStore(root / STORE)
+    return [_judge_list(judge, store, description, pairings, root) for description, pairings in lists]
+
+
+def _judge_list(
+    judge: TransformersJudge, store: VerdictStore, description: str, pairings: Sequence[Pairing], root: Path
+) -> list[Row]:
+    whole = [pairing for pairing in pairings if not pairing.failure]
+    requests = tqdm(_requests(whole, root), total=len(whole), desc=description, unit="pair", mininterval=1.0)
+    verdicts = iter(store.ask(judge, requests))
+    return [
+        (Verdict.invalid(pairing.failure, "a generation failed") if pairing.failure else next(verdicts)).row()
+        for pairing in pairings
+    ]
+
+
+def _requests(pairings: Sequence[Pairing], root: Path) -> Iterator[PairRequest]:
+    """Read the pictures of each pairing when it is asked for."""
+    rig = Rig().digest
+    for pairing in pairings:
+        panel = Panel(
+            read_picture(root / pairing.reference),
+            read_picture(root / pairing.x["montage"]),
+            read_picture(root / pairing.y["montage"]),
+        )
+        yield PairRequest.of(panel, pairing.x["mesh_digest"], pairing.y["mesh_digest"], rig)

@@ -1,0 +1,63 @@
+"""A whole project at a tiny scale: real classes with random weights, five assets, their conditions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from tests.tiny_trellis import tiny_photo, write_tiny_generator
+from verdict3d.assets.furniture import furniture
+from verdict3d.assets.mesh import write_mesh
+from verdict3d.assets.part_mesh import mesh_from_parts
+from verdict3d.config import Params, load_params
+from verdict3d.degrade.regimes import degrade_by_regime, regime_params
+from verdict3d.judge.embedded import build_judge
+from verdict3d.randomness import numpy_generator
+from verdict3d.records import write_jsonl
+
+SPLITS = ("train", "train", "validation", "heldout", "heldout")
+
+
+def write_tiny_project(root: Path, **train_values: int) -> Params:
+    """Write parameters, checkpoints, assets and conditions below ``root`` and return the parameters."""
+    values = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+    for name in ("structure", "latents"):
+        values["generator"][name]["steps"] = 3
+    values["generator"]["device"] = "cpu"
+    values["generate"].update(batch_size=2, low_budget_steps=1)
+    values["train"]["conditioner_repair"].update(
+        {"steps": 6, "batch_size": 3, "hidden": 16, "draws": 4, "checkpoint_every": 2, **train_values}
+    )
+    values["evaluate"]["bootstrap"] = 50
+    for judge, family in (("training", "qwen2_5_vl"), ("evaluation", "internvl")):
+        place = root / f"data/checkpoints/judge-{judge}"
+        build_judge(family, seed=3).save(place)
+        values["judges"][judge].update(model=str(place), device="cpu", batch_size=2)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "params.yaml").write_text(yaml.safe_dump(values))
+    params = load_params(root / "params.yaml")
+    write_tiny_generator(root / params.generator.model)
+    _write_assets(root, params)
+    return params
+
+
+def _write_assets(root: Path, params: Params) -> None:
+    assets, conditions = [], []
+    for folder in ("assets/meshes", "assets/conditions", "degrade/images/severe"):
+        (root / "data" / folder).mkdir(parents=True)
+    for number, split in enumerate(SPLITS):
+        name = f"chair-{number:05d}"
+        mesh, picture = f"data/assets/meshes/{name}.glb", f"data/assets/conditions/{name}.png"
+        degraded = f"data/degrade/images/severe/{name}.png"
+        photo = tiny_photo(number)
+        write_mesh(mesh_from_parts(furniture("chair", numpy_generator(0, "chair", number))), root / mesh)
+        photo.save(root / picture)
+        worse, _ = degrade_by_regime(
+            photo, regime_params(params.degrade, "severe"), numpy_generator(0, "worse", number)
+        )
+        worse.save(root / degraded)
+        assets.append({"id": name, "category": "chair", "split": split, "mesh": mesh, "condition": picture})
+        conditions.append({"asset": name, "split": split, "regime": "severe", "image": degraded})
+    write_jsonl(root / "data/assets/assets.jsonl", assets)
+    write_jsonl(root / "data/degrade/conditions.jsonl", conditions)
