@@ -137,14 +137,13 @@ def _window_order(rows: int, columns: int, window: int) -> Tensor:
 
 
 def _rotary(inverse_frequency: Tensor, grid: Grid, merge: int, patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Return cos and sin (patches, 1, head size) of the axial rotation in the order of ``patches``."""
+    """Return cos and sin (patches, 1, head size / 2) of the axial rotation in the order of ``patches``."""
     rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
     blocks = (grid[0] // merge, merge, grid[1] // merge, merge)
     places = torch.stack([rows.reshape(blocks), columns.reshape(blocks)], dim=-1)
     places = places.transpose(1, 2).reshape(-1, 2).to(patches.device)[patches]
     angles = (places[..., None].float() * inverse_frequency.float()).flatten(1)
-    angles = torch.cat([angles, angles], dim=-1)[:, None]
-    return angles.cos(), angles.sin()
+    return angles.cos()[:, None], angles.sin()[:, None]
 
 
 def _qwen_block(block: Any, hidden: Tensor, cos: Tensor, sin: Tensor, window: int) -> Tensor:
@@ -162,10 +161,10 @@ def _qwen_block(block: Any, hidden: Tensor, cos: Tensor, sin: Tensor, window: in
 
 
 def _rotate(part: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate (N, length, heads, size) by angles (length, 1, size), in float32."""
-    wide = part.float()
-    left, right = wide.chunk(2, dim=-1)
-    return (wide * cos + torch.cat([-right, left], dim=-1) * sin).to(part.dtype)
+    """Rotate (N, length, heads, size) by angles (length, 1, size / 2), in float32."""
+    left, right = part.float().chunk(2, dim=-1)
+    turned = [(left * cos).addcmul(right, sin, value=-1), (right * cos).addcmul(left, sin)]
+    return torch.cat(turned, dim=-1).to(part.dtype)
 
 
 class InternVLFamily:

@@ -106,8 +106,8 @@ def _snapshot(params: JudgeParams) -> Path:
         return Path(snapshot_download(params.model, revision=params.revision, allow_patterns=patterns))
     except (OSError, ValueError) as error:
         raise Verdict3DError(
-            f"judge model {params.model!r} (revision {params.revision}) is neither a directory nor on the model "
-            f"hub as far as it can be reached: {str(error).splitlines()[0]}"
+            f"judge model {params.model!r} (revision {params.revision}) is neither a directory nor on the "
+            f"model hub as far as it can be reached: {str(error).splitlines()[0]}"
         ) from error
 
 
@@ -168,7 +168,7 @@ def require_different(training: JudgeIdentity, evaluation: JudgeIdentity) -> Non
     if same or training.model == evaluation.model:
         why = f"weights {training.weights[:12]}" if same else f"model {training.model!r}"
         raise Verdict3DError(
-            f"the training judge ({training.model}) and the evaluation judge ({evaluation.model}) are the same "
-            f"model ({why}); a judge may not decide about what it labelled itself. Set judges.training.model and "
-            "judges.evaluation.model to different models"
+            f"the training judge ({training.model}) and the evaluation judge ({evaluation.model}) are the "
+            f"same model ({why}); a judge may not decide about what it labelled itself. Set "
+            "judges.training.model and judges.evaluation.model to different models"
         )

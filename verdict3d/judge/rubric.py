@@ -32,7 +32,7 @@ Candidate B: {second}
 Which candidate reconstructs the object of the reference picture better in geometry? Look at the overall \
 shape and proportions, at missing, extra or floating parts, at holes, and at how clean thin structures and \
 flat surfaces are. A clean shape of another object is worse than a damaged shape of the right one. Ignore \
-colour, lighting and the order in which the candidates are shown. One of them is better, even if only slightly.
+colour, lighting and the order in which the candidates are shown. One of them is better, if only slightly.
 
 Answer with one letter, A or B."""
 

@@ -29,7 +29,8 @@ from verdict3d.judge.verdict import Verdict
 from verdict3d.records import read_json
 
 _PREPROCESSED_KEPT = 512
-_PICTURES_AT_ONCE = 64
+_PICTURES_AT_ONCE = {"cpu": 8, "cuda": 64}  # on a CPU, what stays in its caches
+_PANELS_AT_ONCE = {"cpu": 8, "cuda": 64}
 
 Shown = tuple[str, str, str]
 """Digests of the pictures of one sequence: reference, first, second."""
@@ -202,17 +203,17 @@ class TransformersJudge:
         margins: dict[Shown, float] = {}
         for grids, group in _grouped(shown, lambda order: tuple(pictures[name].grid for name in order)):
             layout = self._layout(grids)
-            stacked = torch.stack([torch.cat([features[name] for name in order]) for order in group])
-            values = read_margins(self._model, layout, stacked, self._answers)
-            margins.update(zip(group, values.tolist(), strict=True))
+            for part in _chunks(group, _PANELS_AT_ONCE[self._device.type]):
+                stacked = torch.stack([torch.cat([features[name] for name in order]) for order in part])
+                values = read_margins(self._model, layout, stacked, self._answers)
+                margins.update(zip(part, values.tolist(), strict=True))
         return margins
 
     def _features(self, pictures: dict[str, Picture]) -> dict[str, Tensor]:
         """Encode every picture once; pictures of one size go together."""
         features: dict[str, Tensor] = {}
         for grid, names in _grouped(list(pictures), lambda name: pictures[name].grid):
-            for start in range(0, len(names), _PICTURES_AT_ONCE):
-                part = names[start : start + _PICTURES_AT_ONCE]
+            for part in _chunks(names, _PICTURES_AT_ONCE[self._device.type]):
                 pixels = torch.stack([pictures[name].pixels for name in part]).to(self._device)
                 features.update(zip(part, self._family.features(self._model, pixels, grid), strict=True))
         return features
@@ -228,6 +229,12 @@ def _grouped(items: list[Any], key: Any) -> Iterator[tuple[Any, list[Any]]]:
     """Yield (key, items with that key), keys in ascending order, items in their own order."""
     for value, group in groupby(sorted(items, key=key), key=key):
         yield value, list(group)
+
+
+def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
+    """Yield ``items`` in lists of up to ``size``."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _processor_template(directory: Path) -> str | None:

@@ -29,7 +29,7 @@ def measure_judge(judge: EmbeddedJudge, pool: JudgePool) -> dict[str, Any]:
 
     Returns:
         ``gaps``: one summary for each bin of quality gaps; ``clear_gap``: all pairs with a gap of 0.2 or
-        more; ``wrong_object``: each candidate of quality 0.2 or more against the best candidate of the next
+        more; ``wrong_object``: each candidate of quality 0.6 or more against the best candidate of the next
         object; ``wrong_object_other_reference``: the same, shown the picture of a third object;
         ``parameters``. A summary has ``pairs``, ``half_credit``, ``decisive`` (None without decisive
         verdicts), ``coverage``, ``flip_rate`` and ``bias``.

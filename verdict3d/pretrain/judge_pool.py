@@ -48,7 +48,7 @@ class JudgePool:
         if not fits:
             raise Verdict3DError(
                 f"pool of references {tuple(self.references.shape)}, montages {tuple(self.montages.shape)}, "
-                f"quality {tuple(self.quality.shape)}, valid {tuple(self.valid.shape)} does not fit; expected "
+                f"quality {tuple(self.quality.shape)}, valid {tuple(self.valid.shape)} does not fit; wanted "
                 "uint8 (N, S, S, 3), uint8 (N, K, M, M, 3), float (N, K), bool (N, K)"
             )
         if objects < 2 or candidates < 2:
