@@ -133,7 +133,8 @@ def _gather_linear(x: Tensor, weight: Tensor, rows: Tensor) -> Tensor:
 
 def _gather_outer(x: Tensor, grad: Tensor, rows: Tensor) -> Tensor:
     padded = _padded(x)
-    total = torch.zeros(grad.shape[1], rows.shape[1] * x.shape[1], dtype=torch.float32, device=x.device)
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    total = torch.zeros(grad.shape[1], rows.shape[1] * x.shape[1], dtype=dtype, device=x.device)
     start = 0
     for block in _blocks(rows, x.shape[1]):
         gathered = padded.index_select(0, block.reshape(-1)).reshape(len(block), -1)
