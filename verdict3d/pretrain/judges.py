@@ -28,7 +28,7 @@ SMALLEST_GAP = 0.03
 """Candidates whose quality differs by less are not a pair with a winner."""
 
 WRONG_FLOOR = 0.6
-"""A candidate below this quality is not expected to beat a clean mesh of another object (which can look alike)."""
+"""A candidate below this quality need not beat a clean mesh of another object, which can look alike."""
 
 _CANDIDATES = 3
 _PAIRS_PER_OBJECT = 4
