@@ -41,7 +41,7 @@ def occlude(straight: Floats, box: Box, share: float, rng: np.random.Generator) 
 def _reach(alpha: Floats, box: Box, rng: np.random.Generator) -> Floats:
     """Return for each pixel of the box the common size at which one of the drawn shapes covers it."""
     rows, columns = np.mgrid[0 : box.height, 0 : box.width].astype(np.float64)
-    object_rows, object_columns = np.nonzero(alpha >= 0.5)
+    object_rows, object_columns = np.nonzero(alpha >= min(0.5, alpha.max()))
     reach = np.full(alpha.shape, np.inf)
     for _ in range(int(rng.integers(1, 4))):
         center = int(rng.integers(len(object_rows)))

@@ -68,13 +68,16 @@ def unpremultiply(premultiplied: Floats) -> Floats:
 
 
 def object_box(image: Image.Image) -> Box:
-    """Return the box of the pixels that are at least half opaque.
+    """Return the box of the pixels that are at least half opaque, or of all visible ones if none is.
 
     Raises:
-        ItemFailure: No pixel is (``empty_picture``).
+        ItemFailure: Every pixel is transparent (``empty_picture``).
     """
-    mask = np.asarray(image.getchannel("A")) >= 128
+    alpha = np.asarray(image.getchannel("A"))
+    mask = alpha >= 128
+    if not mask.any():
+        mask = alpha > 0
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if len(rows) == 0:
-        raise ItemFailure("empty_picture", "the picture shows no object: no pixel is at least half opaque")
+        raise ItemFailure("empty_picture", "the picture shows no object: every pixel is transparent")
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)

@@ -20,15 +20,22 @@ _contexts: dict[int, moderngl.Context] = {}
 
 
 def shared_context() -> moderngl.Context:
-    """Return this process's context; a forked child gets its own.
+    """Return this process's context and make it current.
 
     The first EGL device with a hardware driver is chosen, else the first that works (Mesa's llvmpipe).
 
     Raises:
-        Verdict3DError: No context can be made; the message names the packages to install.
+        Verdict3DError: No context can be made (the message names the packages to install), or this process
+            was forked from one that had a context: the drivers' threads do not survive a fork and drawing
+            would hang.
     """
     process = os.getpid()
     if process not in _contexts:
+        if _contexts:
+            raise Verdict3DError(
+                "this process was forked from one that had already rendered, which OpenGL drivers do not "
+                'survive; start workers with multiprocessing.get_context("spawn")'
+            )
         _contexts[process] = _create()
     context = _contexts[process]
     context.__enter__()

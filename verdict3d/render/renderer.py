@@ -17,7 +17,7 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from verdict3d.errors import Verdict3DError
+from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.render import shaders
 from verdict3d.render.context import shared_context
 from verdict3d.render.framing import frame_mesh
@@ -99,8 +99,17 @@ class Renderer:
         return self._draw(mesh, (camera,), mode, size_px, columns=1, background=None)
 
     def condition(self, mesh: Mesh, camera: Camera, size_px: int) -> Picture:
-        """Draw the condition picture: ``rgb`` mode, (size_px, size_px, 4) uint8 RGBA, transparent."""
-        return self.render(mesh, camera, "rgb", size_px)
+        """Draw the condition picture: ``rgb`` mode, (size_px, size_px, 4) uint8 RGBA, transparent.
+
+        Raises:
+            ItemFailure: As :meth:`render`, or no pixel shows the mesh (``nothing_visible``).
+        """
+        picture = self.render(mesh, camera, "rgb", size_px)
+        if not picture[..., 3].any():
+            raise ItemFailure(
+                "nothing_visible", "the mesh covers no pixel: its faces have no area or lie outside"
+            )
+        return picture
 
     def montage(self, mesh: Mesh, mode: str = "normal", view_px: int | None = None) -> Picture:
         """Draw the rig's four montage views of the framed mesh, 2x2, yaws row by row.
@@ -152,9 +161,9 @@ class Renderer:
         columns: int,
         background: tuple[int, int, int] | None,
     ) -> Picture:
+        shared_context()
         rows = -(-len(cameras) // columns)
         self._check(mode, size_px, max(rows, columns))
-        self._context.__enter__()
         tile = size_px * self.rig.supersample
         program = program_for(mesh, mode)
         triangles = self._upload.bring(mesh, program, tile)
