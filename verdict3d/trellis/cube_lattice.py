@@ -121,13 +121,18 @@ def row_table(cubes: CubeLattice, sites: Tensor) -> Tensor:
     return table
 
 
+def take_rows(table: Tensor, rows: Tensor) -> Tensor:
+    """Return ``table[rows]`` for rows of any shape; several times faster than indexing on a CPU."""
+    return table.index_select(0, rows.flatten()).view(*rows.shape, *table.shape[1:])
+
+
 def corner_mean(cubes: CubeLattice, sites: Tensor, *corner_values: Tensor) -> tuple[Tensor, Tensor]:
     """Average corner values (T, 8, C) over the active cubes around grid vertices: a true mean (spec g.2).
 
     Returns:
         float32 means (V, sum of C), zero where no cube is active, and the number of active cubes (V,).
     """
-    rows = cubes.row[sites[:, None] - cubes.tables.corner_step]
+    rows = take_rows(cubes.row, sites[:, None] - cubes.tables.corner_step)
     corner = torch.arange(8, dtype=torch.int32, device=sites.device)
     hit = rows >= 0
     count = hit.sum(dim=1)

@@ -20,6 +20,7 @@ from verdict3d.trellis.cube_lattice import (
     gather_cubes,
     row_table,
     surface_cubes,
+    take_rows,
 )
 from verdict3d.trellis.flexicubes_tables import EDGES, quad_corners
 
@@ -89,7 +90,8 @@ def _number_duals(cubes: CubeLattice, sites: Tensor, case: Tensor) -> _Crossings
 def _sum_pairs(crossings: _Crossings, values: Tensor) -> Tensor:
     """Sum pair values (M, C) over the pairs of each dual vertex, in a fixed order: (D, C)."""
     pairs = crossings.dual_pairs
-    return values[pairs.clamp(min=0)].masked_fill((pairs < 0)[:, :, None], 0.0).sum(dim=1)
+    rows = take_rows(values, pairs.clamp(min=0))
+    return rows.masked_fill((pairs < 0)[:, :, None], 0.0).sum(dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,16 +127,16 @@ def _place_duals(cubes: CubeLattice, crossings: _Crossings, grid: _Vertices, tra
     """Place the dual vertices (FlexiCubes eq. 3 to 5, spec section g)."""
     tables, cube = cubes.tables, crossings.pair_cube
     rows = cubes.row[crossings.sites]
-    weights = cubes.weights[rows.clamp(min=0)].float().masked_fill((rows < 0)[:, None], 0.0)
+    weights = take_rows(cubes.weights, rows.clamp(min=0)).float().masked_fill((rows < 0)[:, None], 0.0)
     beta = torch.tanh(weights[:, :12]) * 0.99 + 1
     alpha = torch.tanh(weights[:, 12:20]) * 0.99 + 1
     gamma = torch.sigmoid(weights[:, 20]) * 0.99 + 0.005
     ends = tables.edges[crossings.pair_edge]
-    a, b = grid.row[crossings.sites[cube][:, None] + tables.corner_step[ends]].unbind(dim=1)
+    a, b = take_rows(grid.row, crossings.sites[cube][:, None] + tables.corner_step[ends]).unbind(dim=1)
     sdf_a, sdf_b = grid.sdf[a], grid.sdf[b]
     alphas = alpha[cube[:, None], ends]
     scaled_a, scaled_b = sdf_a * alphas[:, 0], sdf_b * alphas[:, 1]
-    values_a, values_b = grid.values[a], grid.values[b]
+    values_a, values_b = take_rows(grid.values, a), take_rows(grid.values, b)
     crossing = (values_a * scaled_b[:, None] - values_b * scaled_a[:, None]) / (scaled_b - scaled_a)[:, None]
     share = beta[cube, crossings.pair_edge][:, None]
     sums = _sum_pairs(crossings, torch.cat([crossing * share, share], dim=1))
