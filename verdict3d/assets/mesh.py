@@ -111,13 +111,13 @@ def normalize(mesh: Mesh) -> Mesh:
 
 
 def mesh_digest(mesh: Mesh) -> str:
-    """Return the SHA-256 of everything in ``mesh``, vertex and face order included."""
+    """Return the SHA-256 of everything in ``mesh``, vertex and face order included; -0 counts as 0."""
     digest = hashlib.sha256()
     for name in ("vertices", "faces", "colors", "uv", "texture"):
         array = getattr(mesh, name)
         if array is not None:
             digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update((array + array.dtype.type(0)).tobytes())
     return digest.hexdigest()
 
 

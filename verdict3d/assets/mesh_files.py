@@ -83,7 +83,7 @@ def _pieces(path: Path, suffix: str, limits: MeshLimits) -> list[Piece]:
 
 def _turned(mesh: Mesh) -> Mesh:
     """Turn glTF's y-up frame into the object frame: (x, y, z) -> (x, -z, y)."""
-    vertices = mesh.vertices[:, [0, 2, 1]] * np.array([1, -1, 1], dtype=np.float32)
+    vertices = mesh.vertices[:, [0, 2, 1]] * np.array([1, -1, 1], dtype=np.float32) + np.float32(0)
     return Mesh(vertices, mesh.faces, mesh.colors, mesh.uv, mesh.texture)
 
 

@@ -14,8 +14,9 @@ from verdict3d.assets.mesh import Mesh
 
 Points = NDArray[np.float32]
 
-_GRID = 48
-_DENSE = 150_000
+_GRID = 40
+_DENSE = 240_000
+"""Dense enough that a closed surface leaves no cell empty: 20 points a cell on the faces of a cube."""
 
 
 def areas_and_normals(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -61,13 +62,13 @@ def sampled_faces(
 def outer_points(mesh: Mesh, count: int, generator: np.random.Generator) -> tuple[Points, Points]:
     """Draw points uniformly by area from the surface that empty space outside touches.
 
-    Space is a grid of 48 cells along the longest side; a point counts as outer when the outside, flooded from
+    Space is a grid of 40 cells along the longest side; a point counts as outer when the outside, flooded from
     the border through cells without surface, comes to within one cell of it. A surface buried deeper than
     about two cells is left out. Open meshes let the flood in and keep both sides.
 
     Args:
         mesh: With faces or without, at any scale.
-        count: Number of points, at most 150,000.
+        count: Number of points, at most 240,000.
         generator: Decides everything.
 
     Returns:

@@ -1,0 +1,200 @@
+"""Furniture: determinism, frame, closed parts, connected objects, variety, and the distance field."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
+
+from verdict3d.assets.furniture import CATEGORIES, furniture
+from verdict3d.assets.part_mesh import mesh_from_parts
+from verdict3d.assets.parts import MIN_HALF_THICKNESS, Part, bar, bounds, box, rod, turned
+from verdict3d.assets.sampling import surface_points
+from verdict3d.assets.sdf import distance_and_color, nearest_color, pack_parts, signed_distance
+from verdict3d.errors import Verdict3DError
+
+RED, BLUE = np.array([200, 20, 10], np.uint8), np.array([10, 20, 200], np.uint8)
+SEEDS = range(8)
+
+
+def draw(category: str, seed: int) -> tuple[Part, ...]:
+    return furniture(category, np.random.default_rng([CATEGORIES.index(category), seed]))
+
+
+def as_trimesh(parts: tuple[Part, ...] | list[Part]) -> trimesh.Trimesh:
+    mesh = mesh_from_parts(parts)
+    return trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+
+
+def test_ten_categories_and_a_clear_message_for_others() -> None:
+    assert len(CATEGORIES) == len(set(CATEGORIES)) == 10
+    with pytest.raises(Verdict3DError, match=r"wardrobe.*chair"):
+        furniture("wardrobe", np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_same_generator_state_gives_same_mesh(category: str) -> None:
+    first, again, other = (mesh_from_parts(draw(category, seed)) for seed in (3, 3, 4))
+    assert first.vertices.tobytes() == again.vertices.tobytes()
+    assert first.faces.tobytes() == again.faces.tobytes()
+    assert first.colors is not None and again.colors is not None
+    assert first.colors.tobytes() == again.colors.tobytes()
+    assert first.vertices.tobytes() != other.vertices.tobytes()
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_objects_are_normalised_closed_and_not_thin(category: str) -> None:
+    for seed in SEEDS:
+        parts = draw(category, seed)
+        low, high = bounds(parts)
+        assert (high - low).max() == pytest.approx(1.0)
+        assert np.abs(low + high).max() < 1e-9
+        for part in parts:
+            assert part.half_size.min() >= MIN_HALF_THICKNESS - 1e-9
+            assert part.half_size[:2].min() * part.taper >= 0.9 * MIN_HALF_THICKNESS
+            assert part.rotation @ part.rotation.T == pytest.approx(np.eye(3), abs=1e-9)
+            assert np.linalg.det(part.rotation) == pytest.approx(1.0)
+            assert 0 < part.taper <= 1 and 0 <= part.rounding < part.half_size.min()
+        shells = as_trimesh(parts)
+        assert shells.is_watertight and shells.is_winding_consistent
+        assert all(shell.volume > 0 for shell in shells.split(only_watertight=False))
+        assert 24 <= len(shells.faces) <= 6000
+        assert np.abs(shells.bounds).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_no_part_floats(category: str) -> None:
+    for seed in SEEDS:
+        parts = draw(category, seed)
+        rng = np.random.default_rng(0)
+        inner = np.stack([_points_inside(part, rng) for part in parts])
+        points = torch.tensor(inner.reshape(1, -1, 3), dtype=torch.float32)
+        touches = np.stack(
+            [
+                signed_distance(points, pack_parts([[part]])).reshape(len(parts), -1).amin(1).numpy() < 4e-3
+                for part in parts
+            ]
+        )
+        count, _ = connected_components(touches | touches.T)
+        assert count == 1, f"{category} {seed} falls apart"
+
+
+def _points_inside(part: Part, rng: np.random.Generator) -> np.ndarray:
+    points = rng.uniform(-1, 1, (400, 3))
+    points[:200, 2] = np.sign(points[:200, 2])
+    points[:, :2] *= part.taper
+    return (points * part.half_size) @ part.rotation.T + part.center
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_objects_stand_on_the_floor_with_several_colors(category: str) -> None:
+    several = 0
+    for seed in SEEDS:
+        parts = draw(category, seed)
+        assert bounds(parts)[0, 2] == pytest.approx(bounds([_lowest(parts)])[0, 2])
+        several += len({part.color.tobytes() for part in parts}) > 1
+    assert several >= len(SEEDS) // 2
+
+
+def _lowest(parts: tuple[Part, ...]) -> Part:
+    return min(parts, key=lambda part: float(bounds([part])[0, 2]))
+
+
+def _occupancy(category: str, seed: int, grid: torch.Tensor) -> torch.Tensor:
+    return signed_distance(grid, pack_parts([draw(category, seed)]))[0] < 0
+
+
+def test_categories_are_told_apart_by_their_shape() -> None:
+    """A nearest-mean rule on coarse occupancy recognises most unseen objects."""
+    axis = (torch.arange(12) + 0.5) / 12 - 0.5
+    grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).reshape(1, -1, 3)
+    known = torch.stack(
+        [
+            torch.stack([_occupancy(name, seed, grid).float() for seed in range(24)]).mean(0)
+            for name in CATEGORIES
+        ]
+    )
+    hits = []
+    for number, name in enumerate(CATEGORIES):
+        for seed in range(100, 106):
+            seen = _occupancy(name, seed, grid).float()
+            hits.append(int((known - seen).square().sum(1).argmin()) == number)
+    assert np.mean(hits) > 0.45  # by chance 0.1
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_surface_lies_on_the_zero_of_the_distance(category: str) -> None:
+    for seed in range(4):
+        parts = draw(category, seed)
+        points, _ = surface_points(mesh_from_parts(parts), 1500, np.random.default_rng(0))
+        distance = signed_distance(torch.from_numpy(points)[None], pack_parts([parts]))[0]
+        assert distance.max() < 1e-3
+        for part in parts:
+            alone, _ = surface_points(mesh_from_parts([part]), 100, np.random.default_rng(0))
+            assert signed_distance(torch.from_numpy(alone)[None], pack_parts([[part]])).abs().max() < 1e-3
+
+
+SOLIDS = {
+    "box": box((0.1, -0.2, 0.05), (0.5, 0.3, 0.2), RED),
+    "rounded": box((0.0, 0.1, 0.0), (0.6, 0.4, 0.2), RED, 0.06),
+    "cylinder": rod((0.1, 0.0, -0.3), (-0.2, 0.1, 0.3), 0.1, RED),
+    "cone": rod((0.1, 0.0, -0.3), (-0.2, 0.1, 0.3), 0.06, RED, 0.2),
+    "bar": bar((0.0, 0.1, -0.3), (0.1, -0.1, 0.3), 0.1, RED, 0.06),
+}
+
+
+@pytest.mark.parametrize("name", SOLIDS)
+def test_distance_agrees_with_the_triangles_everywhere(name: str) -> None:
+    """Oracle: distance to every triangle, and the side of every face."""
+    part = turned([SOLIDS[name]], "x", 20)[0]
+    shell = as_trimesh([part])
+    points = np.random.default_rng(0).uniform(-0.6, 0.6, (300, 3))
+    corners = np.repeat(shell.triangles[None], len(points), axis=0).reshape(-1, 3, 3)
+    nearest = trimesh.triangles.closest_point(corners, np.repeat(points, len(shell.faces), axis=0))
+    distance = np.linalg.norm(nearest.reshape(len(points), -1, 3) - points[:, None], axis=2).min(axis=1)
+    beyond = np.einsum("nfk,fk->nf", points[:, None] - shell.triangles[:, 0], shell.face_normals)
+    inside = (beyond < 0).all(axis=1)  # the solids are convex
+    value = signed_distance(torch.tensor(points[None], dtype=torch.float32), pack_parts([[part]]))[0].numpy()
+    assert ((value < 0) == inside)[distance > 2e-3].all()
+    near = distance < 0.03 if name == "bar" else np.ones(len(points), dtype=bool)
+    assert np.abs(np.abs(value) - distance)[near].max() < 2e-3
+
+
+def test_distance_of_hand_placed_solids() -> None:
+    parts = [box((0, 0, 0), (1, 1, 1), RED), rod((2, 0, -1), (2, 0, 1), 0.5, BLUE)]
+    points = torch.tensor([[[0.0, 0, 0], [0, 0, 1.5], [-1.5, 1.5, 0.5], [2, 0, 0], [2, 0, 3], [1, 0, 0]]])
+    distance, color = distance_and_color(points, pack_parts([parts]))
+    assert distance[0].tolist() == pytest.approx([-0.5, 1.0, 2**0.5, -0.5, 2.0, 0.5], abs=1e-5)
+    assert color[0, :5].tolist() == [RED.tolist()] * 3 + [BLUE.tolist()] * 2
+    assert nearest_color(points, pack_parts([parts])).equal(color)
+
+
+def test_batches_do_not_mix_and_padding_is_invisible() -> None:
+    objects = [draw(name, 1) for name in CATEGORIES[:4]] + [()]
+    points = torch.rand(5, 200, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    together = signed_distance(points, pack_parts(objects))
+    for row, parts in enumerate(objects[:-1]):
+        alone = signed_distance(points[row : row + 1], pack_parts([parts]))
+        assert torch.allclose(together[row], alone[0], atol=1e-6)
+    assert (together[-1] > 100).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    half=st.tuples(*[st.floats(0.02, 0.5)] * 3),
+    rounding=st.floats(0, 0.07),
+    angle=st.floats(-180, 180),
+    axis=st.sampled_from(["x", "y", "z"]),
+)
+def test_reach_of_turned_boxes_is_that_of_their_corners(
+    half: tuple[float, float, float], rounding: float, angle: float, axis: str
+) -> None:
+    part = turned([box((0.1, 0.2, 0.3), np.array(half) * 2, RED, rounding)], axis, angle)[0]  # type: ignore[arg-type]
+    reach, shell = bounds([part]), as_trimesh([part])
+    assert shell.is_watertight and shell.volume > 0
+    assert (shell.bounds[0] >= reach[0] - 1e-6).all() and (shell.bounds[1] <= reach[1] + 1e-6).all()
+    assert np.abs(shell.bounds - reach).max() < (1e-6 if part.kind == "box" else 0.02)
