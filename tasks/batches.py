@@ -21,6 +21,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records import Row, read_json, write_json
 
+SOURCES = Path(__file__).parents[1]
 RESUME_ROOT = Path(".verdict3d/resume")
 RECORDS = "records.json"
 
@@ -38,14 +39,24 @@ class Result:
 
 
 def digest_code(*packages: str) -> str:
-    """Return one SHA-256 over the sources below ``packages`` (paths of folders or files), caches left out."""
-    files = sorted(
-        path
-        for package in packages
-        for path in (Path(package).rglob("*") if Path(package).is_dir() else [Path(package)])
-        if path.is_file() and "__pycache__" not in path.parts
-    )
-    return digest_json([[path.as_posix(), digest_file(path)] for path in files])
+    """Return one SHA-256 over the sources in ``packages``, caches left out.
+
+    Args:
+        *packages: Folders or files, relative to the folder that holds ``tasks`` and ``verdict3d``.
+
+    Raises:
+        Verdict3DError: One of them is not there.
+    """
+    files = []
+    for package in packages:
+        place = SOURCES / package
+        if not place.exists():
+            raise Verdict3DError(
+                f"{place} is not there; its digest decides whether unfinished work is usable"
+            )
+        found = place.rglob("*") if place.is_dir() else [place]
+        files += sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
+    return digest_json([[path.relative_to(SOURCES).as_posix(), digest_file(path)] for path in files])
 
 
 @contextmanager

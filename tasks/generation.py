@@ -35,6 +35,8 @@ CODE = (
     "verdict3d/render",
     "verdict3d/randomness.py",
 )
+TRUTH_POINTS = 4000
+"""Surface points for the measures: F-score to about 0.01, at a fraction of the time of generating."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class GenerationWorker:
                 raise mesh
             montages = {mode: self.renderer.montage(mesh, mode) for mode in self.modes}
             seed = seed_for(self.params.seed, "truth_points", item.asset)
-            truth = dict(compare_meshes(normalize(mesh), read_mesh(self.root / item.truth), seed))
+            asset = read_mesh(self.root / item.truth)
+            truth = compare_meshes(normalize(mesh), asset, seed, TRUTH_POINTS)
         except ItemFailure as failure:
             return {"failure": failure.reason, "failure_message": str(failure)}
         mesh_name = f"{item.id}.glb"

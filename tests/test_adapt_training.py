@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -123,40 +124,35 @@ def test_resumed_training_equals_an_uninterrupted_one(tmp_path):
     assert checkpoints[0] == checkpoints[1]
 
 
-KILLED_TRAINING = """
-import sys, time
-from pathlib import Path
-import torch
-from tests.test_adapt_training import make_repair, tokens_problem
-from verdict3d.adapt.adapter import save_adapter
-from verdict3d.adapt.training import Schedule, train
+def train_to_an_adapter(folder: Path, pause: float) -> None:
+    """Train 24 steps with a checkpoint every second one, slowly when there is a pause."""
+    repair = make_repair()
 
-folder, pause = Path(sys.argv[1]), float(sys.argv[2])
-repair = make_repair()
-def loss_at(step):
-    time.sleep(pause)
-    degraded, clean = tokens_problem(step)
-    return torch.nn.functional.mse_loss(repair(degraded), clean)
-train(repair, loss_at, dict, Schedule(24, 3e-3, 2), folder, "tokens")
-save_adapter(repair.state_dict(), arm="a", base_digest="b", story={}, directory=folder / "out")
-"""
+    def loss_at(step: int) -> torch.Tensor:
+        time.sleep(pause)
+        degraded, clean = tokens_problem(step)
+        return nn.functional.mse_loss(repair(degraded), clean)
 
-
-def start_training(folder, pause: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", KILLED_TRAINING, str(folder), str(pause)]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    train(repair, loss_at, dict, Schedule(24, 3e-3, 2), folder, "tokens")
+    save_adapter(repair.state_dict(), arm="a", base_digest="b", story={}, directory=folder / "out")
 
 
 def test_killed_training_ends_with_the_same_adapter(tmp_path):
-    assert start_training(tmp_path / "whole", 0.0).wait() == 0
+    train_to_an_adapter(tmp_path / "whole", 0.0)
     killed = tmp_path / "killed"
-    process = start_training(killed, 0.1)
+    code = f"from test_adapt_training import *; train_to_an_adapter(Path({str(killed)!r}), 0.1)"
+    here = str(Path(__file__).parent)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": here},
+    )
     while not (killed / CHECKPOINT).exists() and process.poll() is None:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not (killed / "out").exists()
-    assert start_training(killed, 0.0).wait() == 0
+    train_to_an_adapter(killed, 0.0)
     for name in ("adapter.safetensors", "card.json"):
         assert (killed / "out" / name).read_bytes() == (tmp_path / "whole" / "out" / name).read_bytes()
 

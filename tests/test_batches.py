@@ -151,12 +151,16 @@ def test_batches_hold_every_position_once_in_order(groups, batch_size):
         assert all(size == batch_size for size in sizes[:-1])
 
 
-def test_code_digest_ignores_caches_and_sees_changes(tmp_path):
+def test_code_digest_ignores_caches_and_sees_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.batches.SOURCES", tmp_path)
     source = tmp_path / "package"
     (source / "__pycache__").mkdir(parents=True)
     (source / "a.py").write_text("x = 1\n")
-    before = digest_code(str(source))
+    before = digest_code("package")
     (source / "__pycache__" / "a.pyc").write_bytes(b"cache")
-    assert digest_code(str(source)) == before
+    assert digest_code("package") == before == digest_code("package")
+    assert digest_code("package/a.py") == before
     (source / "a.py").write_text("x = 2\n")
-    assert digest_code(str(source)) != before
+    assert digest_code("package") != before
+    with pytest.raises(Verdict3DError, match="missing is not there"):
+        digest_code("missing")

@@ -1,12 +1,16 @@
-"""A whole project at a tiny scale: real classes with random weights, five assets, their conditions."""
+"""A whole project at a tiny scale: real classes with random weights, five assets, their conditions.
+
+Of the last asset the severe condition is empty: every generation from it fails.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import yaml
+from PIL import Image
+from tiny_trellis import tiny_photo, write_tiny_generator
 
-from tests.tiny_trellis import tiny_photo, write_tiny_generator
 from verdict3d.assets.furniture import furniture
 from verdict3d.assets.mesh import write_mesh
 from verdict3d.assets.part_mesh import mesh_from_parts
@@ -56,6 +60,8 @@ def _write_assets(root: Path, params: Params) -> None:
         worse, _ = degrade_by_regime(
             photo, regime_params(params.degrade, "severe"), numpy_generator(0, "worse", number)
         )
+        if number == len(SPLITS) - 1:
+            worse = Image.new("RGBA", worse.size)  # nothing of the object is left: its generations fail
         worse.save(root / degraded)
         assets.append({"id": name, "category": "chair", "split": split, "mesh": mesh, "condition": picture})
         conditions.append({"asset": name, "split": split, "regime": "severe", "image": degraded})

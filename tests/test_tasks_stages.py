@@ -1,0 +1,214 @@
+"""generate, pairs, train and evaluate on a tiny project of real classes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_project import SPLITS, write_tiny_project
+from tiny_trellis import tiny_photo, write_tiny_generator
+
+import tasks.evaluate
+import tasks.generate
+import tasks.pairs
+import tasks.train
+from tasks.arms import load_adapted, load_base
+from tasks.generation import GenerationWorker
+from verdict3d.adapt.adapter import Adapter
+from verdict3d.adapt.conditioner_repair import ConditionerRepair, TokenRepair
+from verdict3d.adapt.registry import ARMS, find_arm
+from verdict3d.assets.mesh import mesh_digest, read_mesh
+from verdict3d.config import Params, load_params
+from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import digest_directory
+from verdict3d.records import read_json, read_jsonl
+from verdict3d.trellis.pipeline import TrellisPipeline
+
+ARM = "conditioner_repair"
+Project = tuple[Path, Params]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project after the whole chain."""
+    root = tmp_path_factory.mktemp("project")
+    params = write_tiny_project(root)
+    tasks.generate.run(params, root)
+    tasks.pairs.run(params, root)
+    tasks.train.run(params, root, ARM)
+    tasks.evaluate.run(params, root, ARM)
+    return root, params
+
+
+def fork(project: Project, target: Path, **changes: object) -> Project:
+    """Copy the project, with top-level sections of its parameters replaced."""
+    root, params = project
+    shutil.copytree(root, target)
+    return target, params.model_copy(update=changes)
+
+
+def test_generations_have_their_files_or_a_reason(project):
+    root, _ = project
+    rows = read_jsonl(root / "data/generate/generations.jsonl")
+    assert len(rows) == 2 * 3 + 2 * 3
+    made = [row for row in rows if row["failure"] is None]
+    for row in made:
+        mesh = read_mesh(root / row["mesh"])
+        assert len(mesh.faces) > 0
+        assert mesh_digest(mesh) == row["mesh_digest"]
+        assert (root / row["montage"]).stat().st_size > 0
+        assert row["montages"] == {"normal": row["montage"]}
+        assert 0 <= row["truth"]["f_score"] <= 1
+    failed = [row for row in rows if row not in made]
+    assert {(row["asset"], row["regime"], row["failure"]) for row in failed} >= {
+        (f"chair-{len(SPLITS) - 1:05d}", "severe", "no_foreground")
+    }
+    assert all(row["mesh"] is None and row["failure_message"] for row in failed)
+    metrics = read_json(root / "data/generate/metrics.json")
+    assert metrics["failures"]["no_foreground"] == 1
+    assert metrics["non_empty_share"] == len(made) / len(rows)
+
+
+def test_nothing_is_left_in_the_resume_folder(project):
+    root, _ = project
+    left = [path for path in (root / ".verdict3d/resume").rglob("*") if path.is_file()]
+    assert left == []
+
+
+def test_evaluation_uses_the_bases_noise_and_counts_failures_as_invalid(project):
+    root, params = project
+    base = {row["id"]: row for row in read_jsonl(root / "data/generate/generations.jsonl")}
+    arm = {row["id"]: row for row in read_jsonl(root / f"data/evaluate/{ARM}/generations.jsonl")}
+    rows = read_jsonl(root / f"data/evaluate/{ARM}/verdicts.jsonl")
+    assert len(rows) == 2 * len(params.evaluate.regimes)
+    for row in rows:
+        mine, theirs = arm[row["arm"]["generation"]], base[row["base"]["generation"]]
+        for key in ("asset", "seed", "condition", "steps", "regime", "number"):
+            assert mine[key] == theirs[key]
+        if row["outcome"] == "invalid":
+            assert row["m1"] is None
+            assert row["reason"]
+        else:
+            assert row["d"] == pytest.approx((row["m1"] - row["m2"]) / 2)
+    results = read_json(root / f"data/evaluate/{ARM}/results.json")
+    assert results["failures"]["no_foreground"] == 1
+    assert results["regimes"]["severe"]["summary"]["invalid"] >= 1
+    assert set(results["regimes"]) == {"clean", "severe"}
+    assert results["controls"]["base_vs_base"]["pairs"] == 2
+    assert results["judge"]["model"] == params.judges.evaluation.model
+
+
+def test_evaluating_again_asks_nothing_and_writes_the_same_bytes(project, tmp_path):
+    root, params = fork(project, tmp_path / "again")
+    before = digest_directory(root / f"data/evaluate/{ARM}")
+    store = (root / ".verdict3d/verdicts.jsonl").read_bytes()
+    tasks.evaluate.run(params, root, ARM)
+    assert digest_directory(root / f"data/evaluate/{ARM}") == before
+    assert (root / ".verdict3d/verdicts.jsonl").read_bytes() == store
+
+
+def test_the_same_judge_twice_is_refused_before_any_work(project, tmp_path):
+    _, params = project
+    judges = params.judges.model_copy(update={"evaluation": params.judges.training})
+    root, changed = fork(project, tmp_path / "same", judges=judges)
+    shutil.rmtree(root / f"data/evaluate/{ARM}")
+    with pytest.raises(Verdict3DError, match="same model"):
+        tasks.evaluate.run(changed, root, ARM)
+    assert not (root / f"data/evaluate/{ARM}").exists()
+
+
+def test_adapter_of_another_base_is_refused_with_both_digests(project, tmp_path):
+    root, params = fork(project, tmp_path / "other")
+    ours = load_base(params, root).digest
+    shutil.rmtree(root / params.generator.model)
+    write_tiny_generator(root / params.generator.model, seed=9)
+    other = load_base(params, root).digest
+    with pytest.raises(Verdict3DError, match=f"{ours}.*{other}"):
+        load_adapted(params, root, ARM)
+
+
+def test_training_again_writes_the_same_bytes(project, tmp_path):
+    root, params = fork(project, tmp_path / "again")
+    before = digest_directory(root / f"data/train/{ARM}")
+    tasks.train.run(params, root, ARM)
+    assert digest_directory(root / f"data/train/{ARM}") == before
+
+
+def test_train_records_losses_and_where_the_adapter_comes_from(project):
+    root, params = project
+    out = root / f"data/train/{ARM}"
+    lines = (out / "losses.csv").read_text().splitlines()
+    assert lines[0].startswith("step,learning_rate,train_loss,validation_loss,base_validation_loss,")
+    assert len(lines) == 1 + 1 + params.train.conditioner_repair.steps
+    card = read_json(out / "card.json")
+    assert card["arm"] == ARM
+    assert card["base_digest"] == load_base(params, root).digest
+    assert card["assets"] == {"train": 2, "validation": 1}
+    metrics = read_json(out / "metrics.json")
+    assert metrics["adapter"]["validation_loss"] <= metrics["base"]["validation_loss"]
+    assert metrics["base"]["validation_loss_clean"] < 1e-9
+
+
+def untrained_adapter(pipeline: TrellisPipeline) -> Adapter:
+    repair = TokenRepair(pipeline.conditioner.channels, 16)
+    return Adapter(repair.state_dict(), {})
+
+
+def test_untrained_adapter_is_the_base_and_a_trained_one_is_not(project):
+    root, params = project
+    base = load_base(params, root)
+    pictures = [base.preprocess(tiny_photo(number)) for number in range(3)]
+    tokens = base.encode(pictures)
+    method = ConditionerRepair()
+    untrained = method.wrap(base, untrained_adapter(base))
+    assert torch.equal(untrained.encode(pictures), tokens)
+    seeds = [1, 2, 3]
+    expected = base.generate_from_tokens(tokens, seeds)
+    made = untrained.generate([tiny_photo(number) for number in range(3)], seeds)
+    assert [mesh_digest(mesh) for mesh in made] == [mesh_digest(mesh) for mesh in expected]
+
+    adapter = untrained_adapter(base)
+    moved = {name: tensor + 0.3 for name, tensor in adapter.tensors.items()}
+    adapted = method.wrap(base, Adapter(moved | {"outer.bias": torch.linspace(-1, 1, 24)}, {}))
+    assert not torch.allclose(adapted.encode(pictures), tokens, atol=1e-2)
+    assert torch.equal(base.encode(pictures), tokens), "the base must not change when an adapter is on"
+    stacked = method.wrap(adapted, untrained_adapter(base))
+    assert stacked.image_size == base.image_size
+    assert torch.equal(stacked.encode(pictures), adapted.encode(pictures))
+
+
+def test_unknown_arm_names_the_known_ones():
+    with pytest.raises(Verdict3DError, match=f"'wishful'.*{', '.join(sorted(ARMS))}"):
+        find_arm("wishful")
+
+
+def test_killed_generate_resumes_to_the_same_bytes(project, tmp_path, monkeypatch):
+    root, _ = fork(project, tmp_path / "killed")
+    before = digest_directory(root / "data/generate")
+    shutil.rmtree(root / "data/generate")
+    process = subprocess.Popen([sys.executable, "-m", "tasks.generate"], cwd=root, stderr=subprocess.DEVNULL)
+    finished = root / ".verdict3d/resume/generate"
+    while len(list(finished.glob("*/0*"))) < 2 and process.poll() is None:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    kept = len(list(finished.glob("*/0*")))
+
+    calls = []
+    work = GenerationWorker.__call__
+
+    def counted(self, items, folder):
+        calls.append(items)
+        return work(self, items, folder)
+
+    monkeypatch.setattr(GenerationWorker, "__call__", counted)
+    tasks.generate.run(load_params(root / "params.yaml"), root)
+    assert digest_directory(root / "data/generate") == before
+    assert len(calls) == 6 - kept
