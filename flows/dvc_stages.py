@@ -30,7 +30,7 @@ _OUTCOMES: tuple[tuple[re.Pattern[str], Outcome], ...] = (
 )
 _BUSY = ("is busy, it is being blocked by", "Unable to acquire lock")
 _CHATTER = re.compile(
-    r"^(Running stage '|(Updating|Generating) lock file|Use `dvc push`|> |Stage '.*' (is cached|didn't change)"
+    r"^(Running stage '|(Updating|Generating) lock file|Use `dvc push`|> |Stage '.*' (is cached|didn't)"
     r"|Data and pipelines are up to date|To track the changes with git|\s*git add)"
 )
 _EDGE = re.compile(r'^"([^"]+)"(?: -> "([^"]+)")?;?$')
@@ -146,7 +146,7 @@ def run_stage_through_dvc(
         raise StageBusyError(f"{stage}: its files are in use by another DVC command\n{tail}")
     if ended.timed_out:
         raise StageFailedError(f"{stage} ran past its limit of {timeout_s:.0f} s and was stopped\n{tail}")
-    raise StageFailedError(f"{stage} failed; all of its output is in {log_file}, which ends with\n{tail}")
+    raise StageFailedError(f"{stage} failed; all of its output is in {log_file}\n{tail}")
 
 
 class _Listener:

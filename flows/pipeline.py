@@ -19,10 +19,11 @@ from prefect.artifacts import create_image_artifact, create_link_artifact, creat
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 
-from flows.dvc_stages import StageBusyError, StageRun, run_stage_through_dvc, stage_graph
+from flows.dvc_stages import StageBusyError, StageFailedError, StageRun, run_stage_through_dvc, stage_graph
 from flows.environment import project_environment
 from flows.processes import stopping_all_on_error
 from flows.results import HEADINGS, as_markdown, read_win_rates, win_rate_cells
@@ -83,19 +84,23 @@ class Chain:
     retry_condition_fn=may_retry,
     persist_result=False,
 )
-def run_stage_task(chain: Chain, stage: str) -> StageRun:
-    """Run one stage through DVC."""
+def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
+    """Run one stage through DVC; a failed stage is a failed task without a traceback of this machinery."""
     logger = get_run_logger()
-    with chain.slots:
-        done = run_stage_through_dvc(
-            stage,
-            root=chain.workspace.root,
-            environment=chain.environment,
-            say=logger.info,
-            log_file=chain.log_file(stage),
-            timeout_s=chain.timeout_s,
-            lock_descriptor=chain.lock_descriptor,
-        )
+    try:
+        with chain.slots:
+            done = run_stage_through_dvc(
+                stage,
+                root=chain.workspace.root,
+                environment=chain.environment,
+                say=logger.info,
+                log_file=chain.log_file(stage),
+                timeout_s=chain.timeout_s,
+                lock_descriptor=chain.lock_descriptor,
+            )
+    except StageFailedError as error:
+        logger.error(str(error).partition("\n")[0])
+        return Failed(message=f"{stage} failed")
     logger.info("%s (%.1f s)", done.outcome, done.seconds)
     return done
 
@@ -142,7 +147,7 @@ def _montages(root: Path, folder: Path) -> list[Path]:
 
 
 @flow(name="verdict3d", validate_parameters=False, persist_result=False)
-def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> None:
+def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> State[Any]:
     """Run all stages in order, independent ones side by side, then record what came out.
 
     Args:
@@ -152,19 +157,22 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
     """
     futures: dict[str, PrefectFuture[StageRun]] = {}
     try:
-        for stage, first in needs.items():
-            first_futures = [futures[name] for name in sorted(first)]
-            named = run_stage_task.with_options(task_run_name=stage)
-            futures[stage] = named.submit(chain, stage, wait_for=first_futures)  # type: ignore[call-overload]
-        for future in futures.values():
-            future.wait()
+        with stopping_all_on_error():
+            for stage, first in needs.items():
+                first_futures = [futures[name] for name in sorted(first)]
+                named = run_stage_task.with_options(task_run_name=stage)
+                futures[stage] = named.submit(chain, stage, wait_for=first_futures)  # type: ignore[call-overload]
+            for future in futures.values():
+                future.wait()
     finally:
         write_json(stages_file, [_stage_row(stage, future) for stage, future in futures.items()])
-    for future in futures.values():
-        future.result()
+    unfinished = [stage for stage, future in futures.items() if not future.state.is_completed()]
+    if unfinished:
+        return Failed(message=f"not finished: {', '.join(unfinished)}")
     arms = sorted(stage.partition("@")[2] for stage in needs if stage.startswith("evaluate@"))
     leave_artifacts_task(chain.workspace, arms)
     track_task(chain, stages_file)
+    return Completed()
 
 
 def _stage_row(stage: str, future: PrefectFuture[StageRun]) -> dict[str, object]:
@@ -190,9 +198,8 @@ def main(arguments: list[str]) -> int:
     chain = Chain(workspace, environment, int(jobs), float(timeout_s) or None, int(lock_descriptor))
     needs = stage_graph(workspace.root, environment)
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
-    with stopping_all_on_error():
-        chosen = pipeline.with_options(task_runner=runner)  # type: ignore[arg-type]
-        state = chosen(chain, needs, Path(stages_file), return_state=True)
+    chosen = pipeline.with_options(task_runner=runner)  # type: ignore[arg-type]
+    state = chosen(chain, needs, Path(stages_file), return_state=True)
     return 0 if state.is_completed() else 1
 
 

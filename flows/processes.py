@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
+STOP_S = 10.0
 
 _live: set[subprocess.Popen[Any]] = set()
 _live_lock = threading.Lock()
@@ -58,47 +60,65 @@ def run_supervised(
         timeout_s: The command is killed after this time.
         lock_descriptor: Descriptor of a held lock that the command keeps held.
     """
-    with tempfile.TemporaryDirectory(prefix="verdict3d-") as folder:
-        outcome_file = Path(folder) / "outcome.json"
+    outcome_reader, outcome_writer = os.pipe()
+    kept = [outcome_writer] if lock_descriptor is None else [outcome_writer, lock_descriptor]
+    try:
         process = subprocess.Popen(
-            [sys.executable, "-S", "-E", str(SUPERVISOR), str(outcome_file), *command],
+            [sys.executable, "-S", "-E", str(SUPERVISOR), str(outcome_writer), *command],
             cwd=cwd,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if on_line else None,
             stderr=subprocess.STDOUT if on_line else None,
             start_new_session=True,
-            pass_fds=() if lock_descriptor is None else (lock_descriptor,),
+            pass_fds=kept,
         )
+    finally:
+        os.close(outcome_writer)
+    with os.fdopen(outcome_reader, "rb") as outcome:
+        expired = _follow(process, on_line, timeout_s)
+        words = outcome.read()
+    if not words:
+        return Ended(None, 0.0, 0.0, expired)
+    return Ended(**json.loads(words), timed_out=False)
+
+
+def _follow(
+    process: subprocess.Popen[bytes], on_line: Callable[[str, bool], None] | None, timeout_s: float | None
+) -> bool:
+    """Pass on the lines of a supervisor until it has ended; tell whether it had to be killed for time."""
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        kill_group(process)
+
+    timer = threading.Timer(timeout_s or 0, expire)
+    timer.daemon = True
+    with _live_lock:
+        _live.add(process)
+    if timeout_s:
+        timer.start()
+    try:
+        if on_line and process.stdout:
+            for line, redraws in _lines(process.stdout):
+                on_line(line, redraws)
+        process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(STOP_S)
+        raise
+    finally:
+        timer.cancel()
+        kill_group(process)
+        process.wait()
         with _live_lock:
-            _live.add(process)
-        expired = threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            kill_group(process)
-
-        timer = threading.Timer(timeout_s or 0, expire)
-        timer.daemon = True
-        if timeout_s:
-            timer.start()
-        try:
-            if on_line and process.stdout:
-                for line, redraws in _lines(process.stdout):
-                    on_line(line, redraws)
-            process.wait()
-        finally:
-            timer.cancel()
-            kill_group(process)
-            process.wait()
-            with _live_lock:
-                _live.discard(process)
-            for pipe in (process.stdin, process.stdout):
-                if pipe:
-                    pipe.close()
-        if not outcome_file.exists():
-            return Ended(None, 0.0, 0.0, expired.is_set())
-        return Ended(**json.loads(outcome_file.read_text(encoding="utf-8")), timed_out=False)
+            _live.discard(process)
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
+    return expired.is_set()
 
 
 def kill_group(process: subprocess.Popen[Any]) -> None:
@@ -124,8 +144,6 @@ def stopping_all_on_error() -> Iterator[None]:
 
 def _lines(stream: IO[bytes]) -> Iterator[tuple[str, bool]]:
     """Yield lines as they come, and whether each ended in a carriage return only."""
-    import io
-
     for raw in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):
         text = raw.rstrip("\r\n")
         if text.strip():
