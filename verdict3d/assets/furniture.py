@@ -6,11 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from verdict3d.assets.beds import bed
+from verdict3d.assets.cabinets import cabinet
+from verdict3d.assets.chairs import chair, stool
+from verdict3d.assets.desks import desk
+from verdict3d.assets.lamps import lamp
 from verdict3d.assets.part_mesh import mesh_from_parts
 from verdict3d.assets.parts import Part, normalize_parts
-from verdict3d.assets.seating import bench, chair, sofa, stool
-from verdict3d.assets.storage import cabinet, lamp, shelf
-from verdict3d.assets.surfaces import bed, desk, table
+from verdict3d.assets.shelves import shelf
+from verdict3d.assets.sofas import bench, sofa
+from verdict3d.assets.tables import table
 from verdict3d.errors import Verdict3DError
 
 __all__ = ["CATEGORIES", "Part", "furniture", "mesh_from_parts"]
