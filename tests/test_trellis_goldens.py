@@ -14,7 +14,7 @@ from torch import Tensor
 
 from verdict3d.config import SamplerParams
 from verdict3d.trellis.checkpoint import MODEL_CLASSES
-from verdict3d.trellis.conditioner import Conditioner, dinov2_config, state_from_hub
+from verdict3d.trellis.conditioner import Conditioner, dinov2_config
 from verdict3d.trellis.latent_flow import SLatFlowModel
 from verdict3d.trellis.latent_vae import SLatEncoder, SLatGaussianDecoder, SLatMeshDecoder
 from verdict3d.trellis.losses import clean_from_velocity, diffuse, sample_times, velocity_target
@@ -180,7 +180,7 @@ def test_conditioner() -> None:
         image_size=args["img_size"],
     )
     model = Conditioner(config)
-    model.model.load_state_dict(state_from_hub(r.weights))
+    model.load_weights(r.weights)
     model.eval()
     images = r.inputs["image01"]
     r.close("x_prenorm", model.raw_tokens(images))

@@ -14,6 +14,7 @@ from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.records import read_json, replacing, write_json
+from verdict3d.trellis.conditioner_weights import names_for, published_names
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -125,7 +126,7 @@ class Conditioner(nn.Module):
         return patches.reshape(len(images), images.shape[2] // patch, images.shape[3] // patch, -1)
 
     def save(self, directory: str | Path) -> None:
-        """Write ``config.json`` and ``model.safetensors`` (float16), names as in transformers."""
+        """Write ``config.json`` and ``model.safetensors`` (float16) under the published names."""
         directory = Path(directory)
         write_json(
             directory / "config.json",
@@ -135,13 +136,22 @@ class Conditioner(nn.Module):
                 **{key: getattr(self.config, key) for key in CONFIG_KEYS},
             },
         )
-        state = {key: value.half().cpu().contiguous() for key, value in self.model.state_dict().items()}
+        named = published_names(self.model.state_dict())
+        state = {key: value.half().cpu().contiguous() for key, value in named.items()}
         with replacing(directory / "model.safetensors") as temporary:
             save_file(state, temporary, metadata={"format": "pt"})
 
+    def load_weights(self, state: Mapping[str, Tensor]) -> None:
+        """Load weights named as in torch.hub, the published files or the installed transformers.
+
+        Raises:
+            RuntimeError: A weight is missing, unknown or of another shape.
+        """
+        self.model.load_state_dict(names_for(self.model, state))
+
     @classmethod
     def load(cls, directory: str | Path, device: torch.device | str = "cpu") -> Conditioner:
-        """Read a directory written by :meth:`save`; computes in float32.
+        """Read a directory written by :meth:`save`, or a published one of the same class; float32.
 
         Raises:
             Verdict3DError: A file is missing or the weights do not fit the configuration.
@@ -156,47 +166,7 @@ class Conditioner(nn.Module):
             )
         state = {key: value.float() for key, value in load_file(weights).items()}
         try:
-            conditioner.model.load_state_dict(state)
+            conditioner.load_weights(state)
         except RuntimeError as error:
             raise Verdict3DError(f"{weights} does not fit {directory / 'config.json'}: {error}") from error
         return conditioner.eval().to(device)
-
-
-def state_from_hub(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename torch.hub DINOv2 weights (``dinov2_vit*14_reg``) to transformers' names; splits q, k and v.
-
-    Raises:
-        Verdict3DError: A key is not one of the hub's.
-    """
-    plain = {
-        "cls_token": "embeddings.cls_token",
-        "mask_token": "embeddings.mask_token",
-        "register_tokens": "embeddings.register_tokens",
-        "pos_embed": "embeddings.position_embeddings",
-        "patch_embed.proj.weight": "embeddings.patch_embeddings.projection.weight",
-        "patch_embed.proj.bias": "embeddings.patch_embeddings.projection.bias",
-        "norm.weight": "layernorm.weight",
-        "norm.bias": "layernorm.bias",
-    }
-    in_block = {
-        "attn.proj": "attention.o_proj",
-        "ls1.gamma": "layer_scale1.lambda1",
-        "ls2.gamma": "layer_scale2.lambda1",
-    }
-    renamed = {}
-    for key, value in state.items():
-        if key in plain:
-            renamed[plain[key]] = value
-            continue
-        block, number, rest = [*key.split(".", 2), "", ""][:3]
-        if block != "blocks" or not number.isdigit():
-            raise Verdict3DError(f"'{key}' is no key of a torch.hub DINOv2 checkpoint with registers")
-        layer = f"encoder.layer.{number}."
-        if rest.startswith("attn.qkv."):
-            for name, part in zip("qkv", value.chunk(3), strict=True):
-                renamed[f"{layer}attention.{name}_proj.{rest.rsplit('.', 1)[1]}"] = part
-            continue
-        for old, new in in_block.items():
-            rest = rest.replace(old, new) if rest.startswith(old) else rest
-        renamed[layer + rest] = value
-    return renamed

@@ -208,26 +208,27 @@ class SparseConv3d(nn.Module):
         """
         rows = x.structure.neighbours
         kernel = self.conv.weight.reshape(self.out_channels, 27, self.in_channels)
-        parts = []
-        for taps, sums in _subdivided_kernels():
-            summed = torch.einsum("jk,okc->ojc", sums.to(kernel), kernel)
-            index = torch.tensor(taps, device=rows.device)
-            parts.append(gather_linear(x.feats, summed, rows[:, index], rows[:, 26 - index]))
+        taps, sums = _subdivided_kernels(rows.device)
+        summed = torch.einsum("djk,okc->dojc", sums.to(kernel), kernel)
+        parts = [
+            gather_linear(x.feats, summed[child], rows[:, taps[child]], rows[:, 26 - taps[child]])
+            for child in range(8)
+        ]
         feats = torch.stack(parts, dim=1).reshape(len(target), self.out_channels)
         return SparseTensor(feats + self.conv.bias.to(feats.dtype), structure=target)
 
 
 @cache
-def _subdivided_kernels() -> tuple[tuple[tuple[int, ...], Tensor], ...]:
-    """For each child: the eight parent offsets it sees and the (8, 27) 0/1 matrix summing weights."""
-    kernels = []
-    for row in child_taps():
-        parents = tuple(sorted({parent for parent, _ in row}))
-        sums = torch.zeros(8, 27)
+@torch.inference_mode(False)
+def _subdivided_kernels(device: torch.device) -> tuple[Tensor, Tensor]:
+    """For each child, the parent offsets it sees (8, 8) and the 0/1 sums of weights (8, 8, 27)."""
+    taps, sums = torch.zeros(8, 8, dtype=torch.int64), torch.zeros(8, 8, 27)
+    for child, row in enumerate(child_taps()):
+        parents = sorted({parent for parent, _ in row})
+        taps[child] = torch.tensor(parents)
         for offset, (parent, _) in enumerate(row):
-            sums[parents.index(parent), offset] = 1.0
-        kernels.append((parents, sums))
-    return tuple(kernels)
+            sums[child, parents.index(parent), offset] = 1.0
+    return taps.to(device), sums.to(device)
 
 
 class SparseGroupNorm32(nn.GroupNorm):
