@@ -46,8 +46,7 @@ def run(params: Params, root: Path) -> None:
 
 
 def verdict_row(pair: Row, answer: Row) -> Row:
-    """Return one row of ``verdicts.jsonl``: the pair without its pictures, and what the judge said about
-    x."""
+    """Return one row of ``verdicts.jsonl``: the pair without its pictures, and the verdict about x."""
     return {
         **{key: pair[key] for key in ("id", "kind", "asset", "category", "split", "expected")},
         **{side: {key: pair[side][key] for key in ("generation", "mesh_digest")} for side in ("x", "y")},

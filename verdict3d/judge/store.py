@@ -14,14 +14,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.panel import PairRequest
 from verdict3d.judge.verdict import Verdict
 from verdict3d.provenance import digest_json
 from verdict3d.records import Row, row_line
+
+if TYPE_CHECKING:
+    from verdict3d.judge.identity import JudgeIdentity
 
 
 class Judge(Protocol):

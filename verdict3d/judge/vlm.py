@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
@@ -98,7 +99,7 @@ class TransformersJudge:
                 use_safetensors=True,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise Verdict3DError(f"judge {params.model!r} cannot be loaded: {error}") from error
         model, report = loaded
         absent = [name for name in sorted(report["missing_keys"]) if not name.startswith("lm_head.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import torch
@@ -41,8 +42,11 @@ def measure_judge(judge: EmbeddedJudge, pool: JudgePool) -> dict[str, Any]:
     own: list[tuple[Tensor, Tensor]] = []
     wrong: list[tuple[Tensor, Tensor]] = []
     shuffled: list[tuple[Tensor, Tensor]] = []
-    for start in range(0, len(fitted.references), _OBJECTS_AT_ONCE):
-        part = _part(fitted, start)
+    parts = math.ceil(len(fitted.references) / _OBJECTS_AT_ONCE)
+    for rows in torch.arange(len(fitted.references)).tensor_split(parts):
+        part = JudgePool(
+            fitted.references[rows], fitted.montages[rows], fitted.quality[rows], fitted.valid[rows]
+        )
         references = reader.encode(part.references)
         shape = part.quality.shape
         montages = reader.encode(part.montages.flatten(0, 1)).unflatten(0, shape)
@@ -67,14 +71,6 @@ def measure_judge(judge: EmbeddedJudge, pool: JudgePool) -> dict[str, Any]:
         "wrong_object_other_reference": _joined(shuffled),
         "parameters": judge.parameter_count,
     }
-
-
-def _part(pool: JudgePool, start: int) -> JudgePool:
-    """Return up to 16 objects, never a single one."""
-    stop = start + _OBJECTS_AT_ONCE
-    first = min(start, max(0, len(pool.references) - 2))
-    span = slice(first, stop)
-    return JudgePool(pool.references[span], pool.montages[span], pool.quality[span], pool.valid[span])
 
 
 def _own_pairs(

@@ -1,0 +1,260 @@
+"""Both families, loaded from a directory by the generic path, against the stock classes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from judge_examples import FAMILIES, load, noise_picture, params, request
+from PIL import Image
+from transformers import AutoImageProcessor, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.judge.embedded import build_judge
+from verdict3d.judge.families import QwenFamily
+from verdict3d.judge.identity import identify, require_different
+from verdict3d.judge.panel import PairRequest, Panel, picture, read_picture
+from verdict3d.judge.rubric import RUBRIC, prompt_for, prompt_parts
+from verdict3d.judge.vlm import TransformersJudge
+
+
+@pytest.fixture(scope="module")
+def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("judges")
+    for family in FAMILIES:
+        build_judge(family, seed=7).save(root / family)
+    return {family: root / family for family in FAMILIES}
+
+
+@pytest.fixture(scope="module")
+def judges(directories: dict[str, Path]) -> dict[str, TransformersJudge]:
+    return {family: load(directory) for family, directory in directories.items()}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_margins_are_those_of_the_stock_forward(family: str, judges: dict[str, TransformersJudge]) -> None:
+    judge = judges[family]
+    asked = request(1, 2)
+    verdict = judge.compare([asked])[0]
+    pictures = [asked.panel.reference, asked.panel.x, asked.panel.y]
+    for order, margin in (((0, 1, 2), verdict.m1), ((0, 2, 1), verdict.m2)):
+        assert stock_margin(judge, family, [pictures[place] for place in order]) == pytest.approx(
+            margin, abs=1e-4
+        )
+
+
+def stock_margin(judge: TransformersJudge, family: str, pictures: list[np.ndarray]) -> float:
+    """One panel through image processor, chat template and ``forward`` as the class's users do it."""
+    processed = judge._image_processor(images=pictures, return_tensors="pt")
+    tokenizer, model = judge._tokenizer, judge._model
+    content = []
+    for text, shown in zip(prompt_parts(prompt_for(judge.identity.model)), [1, 1, 1, 0], strict=True):
+        content += [{"type": "text", "text": text}] + [{"type": "image"}] * shown
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )
+    if family == "qwen2_5_vl":
+        assert text.count("<|image_pad|>") == 3
+        text = text.replace("<|image_pad|>", "<|image_pad|>" * 64)
+    else:
+        text = text.replace("<IMG_CONTEXT>", "<img>" + "<IMG_CONTEXT>" * 36 + "</img>")
+        processed.pop("num_patches", None)
+    ids = tokenizer(text, return_tensors="pt")["input_ids"]
+    extra = (
+        {"mm_token_type_ids": (ids == model.config.image_token_id).int()} if family == "qwen2_5_vl" else {}
+    )
+    with torch.no_grad():
+        logits = model(input_ids=ids, **processed, **extra).logits[0, -1]
+    a, b = tokenizer.convert_tokens_to_ids(["A", "B"])
+    return float(logits[a] - logits[b])
+
+
+def test_windows_in_one_call_are_the_stock_vision_tower() -> None:
+    torch.manual_seed(3)
+    config = Qwen2_5_VLConfig(
+        text_config={
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "vocab_size": 32,
+            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3]},
+        },
+        vision_config={
+            "depth": 3,
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_heads": 2,
+            "patch_size": 4,
+            "spatial_merge_size": 2,
+            "window_size": 16,
+            "out_hidden_size": 32,
+            "fullatt_block_indexes": [1],
+        },
+    )
+    model = Qwen2_5_VLForConditionalGeneration(config).eval()
+    family = QwenFamily()
+    for grid in ((8, 12), (8, 10)):  # 2 x 3 windows of 2 x 2 merged tokens; and a width that does not divide
+        pixels = torch.randn(3, grid[0] * grid[1], 3 * 2 * 4 * 4)
+        with torch.no_grad():
+            mine = family.features(model, pixels, grid)
+            stock = family._stock_features(model, pixels, grid)
+        assert mine.shape == (3, grid[0] * grid[1] // 4, 32)
+        torch.testing.assert_close(mine, stock, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_batches_answer_as_single_questions(family: str, judges: dict[str, TransformersJudge]) -> None:
+    judge = judges[family]
+    asked = [request(2 * number, 2 * number + 1, reference=900 + number % 2) for number in range(6)]
+    together = judge.compare(asked)
+    for one, verdict in zip(asked, together, strict=True):
+        alone = judge.compare([one])[0]
+        assert alone.m1 == pytest.approx(verdict.m1, abs=1e-5)
+        assert alone.m2 == pytest.approx(verdict.m2, abs=1e-5)
+    assert judge.compare(asked) == together
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_swapping_flips_and_identical_montages_tie_exactly(
+    family: str, judges: dict[str, TransformersJudge]
+) -> None:
+    there, back, null = judges[family].compare([request(1, 2), request(2, 1), request(5, 5)])
+    assert back == there.flipped()
+    assert there.m1 != there.m2
+    assert null.m1 == null.m2 and null.d == 0.0 and null.outcome == "tie"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pictures_of_other_sizes_share_a_batch(family: str, judges: dict[str, TransformersJudge]) -> None:
+    asked = [request(1, 2, size_px=64), request(3, 4, size_px=128), request(5, 6, size_px=224)]
+    assert all(verdict.valid for verdict in judges[family].compare(asked))
+
+
+def test_the_reference_is_seen(judges: dict[str, TransformersJudge]) -> None:
+    for judge in judges.values():
+        one, other = judge.compare([request(1, 2, reference=10), request(1, 2, reference=11)])
+        assert one.m1 != other.m1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [np.zeros((64, 64), np.uint8), np.zeros((64, 64, 3), np.float32), np.zeros((4, 64, 3), np.uint8)],
+)
+def test_a_bad_picture_spoils_one_verdict(broken: np.ndarray, judges: dict[str, TransformersJudge]) -> None:
+    bad = PairRequest.of(Panel(noise_picture(1), broken, noise_picture(2)), "x", "y", "rig")
+    good, spoiled, also_good = judges["internvl"].compare([request(1, 2), bad, request(3, 4)])
+    assert good.valid and also_good.valid
+    assert spoiled.outcome == "invalid" and spoiled.reason == "bad_image"
+
+
+def test_margins_that_are_not_numbers_are_invalid(directories: dict[str, Path]) -> None:
+    judge = load(directories["internvl"])
+    with torch.no_grad():
+        judge._model.model.language_model.norm.weight.fill_(float("nan"))
+    assert judge.compare([request(1, 2)])[0].reason == "non_finite_margin"
+
+
+def test_embedded_judges_are_small(directories: dict[str, Path]) -> None:
+    for family, directory in directories.items():
+        assert build_judge(family, 0).parameter_count <= 1_400_000
+        assert sum(path.stat().st_size for path in directory.iterdir()) <= 2.9e6
+
+
+def test_torchvision_is_not_needed(directories: dict[str, Path]) -> None:
+    for directory in directories.values():
+        processor = AutoImageProcessor.from_pretrained(directory, backend="pil")
+        assert type(processor).__name__.endswith("Pil")
+
+
+def test_the_same_model_twice_is_refused(directories: dict[str, Path], tmp_path: Path) -> None:
+    qwen, internvl = (identify(params(directories[family])) for family in FAMILIES)
+    require_different(qwen, internvl)
+    copied = tmp_path / "another-name"
+    shutil.copytree(directories["qwen2_5_vl"], copied)
+    (copied / "verdict3d.json").write_text(
+        json.dumps({"prompt": "A is {reference} {first} better or {second} ?"})
+    )
+    other = identify(params(copied))
+    assert other.digest != qwen.digest and other.weights == qwen.weights
+    with pytest.raises(Verdict3DError, match="are the same model"):
+        require_different(qwen, other)
+
+
+def test_identity_follows_content_not_place(directories: dict[str, Path], tmp_path: Path) -> None:
+    here = identify(params(directories["internvl"]))
+    shutil.copytree(directories["internvl"], tmp_path / "moved")
+    (tmp_path / "moved" / "card.json").write_text("{}")
+    assert identify(params(tmp_path / "moved")).digest == here.digest
+    assert identify(params(directories["internvl"], mode="clay")).digest != here.digest
+    assert here.model_class == "InternVLForConditionalGeneration" and here.dtype == "float32"
+
+
+def test_unusable_directories_say_why(
+    directories: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(
+        Verdict3DError, match=r"neither a directory nor on the model hub|config.json is missing"
+    ):
+        identify(params(tmp_path / "nowhere"))
+    with pytest.raises(Verdict3DError, match=r"config\.json is missing"):
+        identify(params(tmp_path))
+    broken = tmp_path / "broken"
+    shutil.copytree(directories["qwen2_5_vl"], broken)
+    (broken / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
+    with pytest.raises(Verdict3DError, match="allowed types: internvl, qwen2_5_vl"):
+        load(broken)
+    (broken / "config.json").unlink()
+    shutil.copy(directories["qwen2_5_vl"] / "config.json", broken)
+    (broken / "chat_template.jinja").write_text("{{ messages[0]['role'] }}")
+    with pytest.raises(Verdict3DError, match="0 pictures"):
+        load(broken)
+    (broken / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(Verdict3DError, match="cannot be loaded"):
+        load(broken)
+    (broken / "model.safetensors").unlink()
+    with pytest.raises(Verdict3DError, match="no safetensors"):
+        load(broken)
+
+
+def test_older_releases_keep_the_template_beside_the_processor(
+    directories: dict[str, Path], tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(directories["qwen2_5_vl"], old)
+    template = (old / "chat_template.jinja").read_text()
+    (old / "chat_template.jinja").unlink()
+    (old / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+    asked = [request(1, 2)]
+    assert load(old).compare(asked) == load(directories["qwen2_5_vl"]).compare(asked)
+
+
+def test_prompts_are_checked(tmp_path: Path) -> None:
+    assert len(prompt_parts(RUBRIC)) == 4 and "tie" not in RUBRIC.lower().split()
+    with pytest.raises(Verdict3DError, match="each once"):
+        prompt_parts("{reference} {second} {first}")
+    assert prompt_for(tmp_path) == RUBRIC
+    (tmp_path / "verdict3d.json").write_text('{"prompt": 3}')
+    with pytest.raises(Verdict3DError, match="must be of the form"):
+        prompt_for(tmp_path)
+
+
+def test_transparent_pictures_stand_on_black(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (16, 16), (200, 100, 50, 0))
+    image.putpixel((3, 2), (200, 100, 50, 255))
+    image.save(tmp_path / "condition.png")
+    pixels = read_picture(tmp_path / "condition.png")
+    assert tuple(pixels[2, 3]) == (200, 100, 50) and int(pixels.sum()) == 350
+    assert np.array_equal(pixels, picture(image))
+    with pytest.raises(ItemFailure) as missing:
+        read_picture(tmp_path / "absent.png")
+    assert missing.value.reason == "missing_image"
+    (tmp_path / "torn.png").write_bytes((tmp_path / "condition.png").read_bytes()[:40])
+    with pytest.raises(ItemFailure) as torn:
+        read_picture(tmp_path / "torn.png")
+    assert torn.value.reason == "bad_image"
