@@ -94,10 +94,10 @@ def test_textured_round_trip_and_colors_at_vertices_elsewhere(tmp_path: Path) ->
     colors = read_mesh(tmp_path / "t.ply").colors
     assert colors is not None
     assert colors.tolist() == [
-        texture[0, 0].tolist(),
-        texture[0, 7].tolist(),
         texture[3, 0].tolist(),
-        texture[1, 2].tolist(),
+        texture[3, 7].tolist(),
+        texture[0, 0].tolist(),
+        texture[2, 2].tolist(),
     ]
 
 
@@ -177,7 +177,7 @@ def test_several_textures_become_an_atlas_or_vertex_colors(tmp_path: Path, wrapp
         assert mesh.texture is not None and mesh.uv is not None
         height, width = mesh.texture.shape[:2]
         middle = mesh.uv[mesh.faces].mean(axis=1)
-        seen = mesh.texture[(middle[:, 1] * height).astype(int), (middle[:, 0] * width).astype(int)]
+        seen = mesh.texture[((1 - middle[:, 1]) * height).astype(int), (middle[:, 0] * width).astype(int)]
     assert seen.tolist() == [[255, 0, 0], [0, 0, 255], [0, 255, 0]]
 
 
@@ -199,7 +199,13 @@ def test_obj_polygons_relative_indices_and_texture_origin(tmp_path: Path) -> Non
     ]
     assert mesh.uv is not None
     at = mesh.vertices.tolist().index([0, 1, 0])
-    assert mesh.uv[at].tolist() == [0, 0]
+    assert mesh.uv[at].tolist() == [0, 1]
+    write_mesh(mesh, tmp_path / "q.glb")
+    document, binary = document_of((tmp_path / "q.glb").read_bytes())
+    picture = document["bufferViews"][document["images"][0]["bufferView"]]
+    start, length = picture["byteOffset"], picture["byteLength"]
+    stored = np.asarray(Image.open(io.BytesIO(binary[start : start + length])))
+    assert stored[:, 0, 0].tolist() == [0, 255]  # v = 1, the white pixel, is the lower row in glTF
 
 
 def test_stl_becomes_connected_and_ply_face_colors_survive(tmp_path: Path) -> None:
@@ -427,7 +433,7 @@ def test_a_ply_texture_follows_the_same_rule(tmp_path: Path) -> None:
     (tmp_path / "t.ply").write_text(text.format("t.png"))
     mesh = read_mesh(tmp_path / "t.ply")
     assert mesh.texture is not None and mesh.texture.shape == (2, 2, 3)
-    assert mesh.uv is not None and mesh.uv.tolist() == [[0, 1], [1, 1], [0, 0]]
+    assert mesh.uv is not None and mesh.uv.tolist() == [[0, 0], [1, 0], [0, 1]]
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,8 @@ class _Scene:
         if source not in self._pictures:
             image = _entry(self._document, "images", source)
             content = _embedded(image["uri"]) if "uri" in image else self._view(image["bufferView"])
-            self._pictures[source] = read_picture(content, self._limits)
+            upside_down = read_picture(content, self._limits)  # glTF's v points down
+            self._pictures[source] = np.ascontiguousarray(upside_down[::-1])
         return self._pictures[source]
 
     def _view(self, index: int) -> bytes:

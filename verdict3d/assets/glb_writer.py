@@ -67,7 +67,8 @@ def glb_bytes(mesh: Mesh) -> bytes:
     if mesh.uv is not None and mesh.texture is not None:
         attributes["TEXCOORD_0"] = buffer.add_array(mesh.uv.astype("<f4"), _FLOAT, "VEC2", _ARRAY_BUFFER)
         picture = io.BytesIO()
-        Image.fromarray(mesh.texture).save(picture, format="PNG")
+        # glTF's v points down: the picture is turned over, so that the coordinates stay as they are, exactly
+        Image.fromarray(mesh.texture[::-1]).save(picture, format="PNG")
         document["images"] = [{"bufferView": buffer.add_view(picture.getvalue()), "mimeType": "image/png"}]
         document["textures"] = [{"source": 0}]
         surface["baseColorTexture"] = {"index": 0}

@@ -24,8 +24,8 @@ class Mesh:
         vertices: (V, 3) float32.
         faces: (F, 3) int32 indices into ``vertices``, counter-clockwise seen from outside.
         colors: (V, 3) uint8 sRGB, or None.
-        uv: (V, 2) float32, or None. As in glTF, (0, 0) is the upper left of the texture's first pixel and
-            the texture repeats outside [0, 1].
+        uv: (V, 2) float32, or None. (0, 0) is the texture's lower left corner: v = 1 is the edge of its first
+            row. The texture repeats outside [0, 1].
         texture: (H, W, 3) uint8 sRGB, or None; present exactly when ``uv`` is.
 
     Raises:

@@ -102,8 +102,7 @@ def _read_ply(content: bytes, folder: OwnFolder, limits: MeshLimits) -> Piece:
     if picture is not None:
         texture = folder.picture(picture[1].decode("utf-8", errors="replace"))
         if uv is not None and len(uv) == len(vertices):
-            coordinates = np.asarray(uv, dtype=np.float64) * [1, -1] + [0, 1]
-            return Piece(vertices, faces, uv=coordinates, texture=texture)
+            return Piece(vertices, faces, uv=np.asarray(uv, dtype=np.float64), texture=texture)
     if visual.kind == "vertex":
         return Piece(vertices, faces, colors=np.asarray(visual.vertex_colors, dtype=np.uint8)[:, :3])
     if visual.kind == "face":

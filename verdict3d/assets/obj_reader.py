@@ -148,8 +148,7 @@ def _piece(
     faces = places.reshape(-1, 3).astype(np.int64)
     rows = table[used[:, 0]]
     if textured and material.picture is not None:
-        coordinates = uv[used[:, 1]] * [1, -1] + [0, 1]
-        return Piece(rows[:, :3], faces, uv=coordinates, texture=pictures[material.picture])
+        return Piece(rows[:, :3], faces, uv=uv[used[:, 1]], texture=pictures[material.picture])
     if np.isfinite(rows[:, 3:]).all():
         scale = 255.0 if rows[:, 3:].max() <= 1.0 else 1.0
         colors = np.clip(np.rint(rows[:, 3:] * scale), 0, 255).astype(np.uint8)

@@ -28,7 +28,7 @@ class Piece:
         faces: (F, 3) int64.
         colors: (V, 3) uint8 sRGB, or None.
         flat: (3,) uint8 sRGB of the whole piece, or None.
-        uv: (V, 2) float64, first texture row at v = 0, or None.
+        uv: (V, 2) float64 with the origin at the texture's lower left, or None.
         texture: (H, W, 3) uint8 sRGB, or None.
     """
 
@@ -84,7 +84,7 @@ def sample_texture(texture: NDArray[np.uint8], uv: NDArray[np.floating]) -> NDAr
     wrapped = uv - np.floor(uv)
     columns = np.minimum((wrapped[:, 0] * width).astype(np.int64), width - 1)
     rows = np.minimum((wrapped[:, 1] * height).astype(np.int64), height - 1)
-    return texture[rows, columns]
+    return texture[height - 1 - rows, columns]
 
 
 def _is_textured(piece: Piece) -> bool:
@@ -151,5 +151,5 @@ def _cell_uv(
     inner = np.full((len(piece.vertices), 2), 0.5)
     if piece.uv is not None and piece.texture is not None:
         inner = np.clip(np.nan_to_num(piece.uv), 0.0, 1.0)
-    pixels = np.array([column, row]) * cell_px + 0.5 + inner * (cell_px - 1)
-    return pixels / np.array([atlas_shape[1], atlas_shape[0]])
+    corner = np.array([column * cell_px, atlas_shape[0] - (row + 1) * cell_px])
+    return (corner + 0.5 + inner * (cell_px - 1)) / np.array([atlas_shape[1], atlas_shape[0]])
