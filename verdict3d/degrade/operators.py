@@ -88,7 +88,11 @@ def occlusion(straight: Floats, box: Box, severity: int, rng: np.random.Generato
 
 
 def downscale(straight: Floats, box: Box, severity: int, rng: np.random.Generator) -> Floats:
-    """Resample to a smaller picture (box filter) and back (bicubic)."""
+    """Resample to a smaller picture (box filter) and back (bicubic).
+
+    The factor is the one that takes an object box of 518 px to the stated side, whatever the box here: a
+    picture of any size loses the same share of its pixels.
+    """
     height, width = straight.shape[:2]
     factor = _DOWNSCALED_BOX_PX[severity - 1] / FULL_BOX_PX
     small = (max(1, round(width * factor)), max(1, round(height * factor)))

@@ -139,6 +139,7 @@ class Renderer:
 
     def release(self) -> None:
         """Release every OpenGL object of this renderer; it cannot draw afterwards."""
+        self._context.detect_framebuffer(0).use()  # a released framebuffer must not stay bound
         for target in self._targets.values():
             target.release()
         self._targets.clear()
