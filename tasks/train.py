@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
-from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 
 from tasks.arms import arm_from_command_line, arm_params, load_base
 from tasks.batches import RESUME_ROOT, digest_code, resuming
@@ -23,6 +22,7 @@ from verdict3d.adapt.adapter import save_adapter
 from verdict3d.adapt.method import Example, FitInputs
 from verdict3d.adapt.registry import find_arm
 from verdict3d.config import Params
+from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import ItemFailure
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.randomness import numpy_generator
