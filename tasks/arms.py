@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tasks.base import load_base
 from tasks.manifest import TRAIN
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.registry import find_arm
@@ -28,11 +29,6 @@ def arm_from_command_line(params: Params) -> str:
 def arm_params(params: Params, arm: str) -> Any:
     """Return the arm's own section below ``train``."""
     return getattr(params.train, arm)
-
-
-def load_base(params: Params, root: Path) -> TrellisPipeline:
-    """Load the configured generator."""
-    return TrellisPipeline.from_pretrained(root / params.generator.model, params.generator.device)
 
 
 def load_adapted(params: Params, root: Path, arm: str) -> TrellisPipeline:

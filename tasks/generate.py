@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.arms import load_base
+from tasks.base import load_base
 from tasks.generation import GenerationItem, generated
 from tasks.manifest import GENERATE, Conditions, condition_of, read_assets, read_conditions
 from tasks.stage import run_stage

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from tasks.arms import arm_from_command_line, arm_params, load_base
+from tasks.arms import arm_from_command_line, arm_params
+from tasks.base import load_base
 from tasks.batches import RESUME_ROOT, digest_code, resuming
 from tasks.machine import settle_torch
 from tasks.manifest import TRAIN, read_assets, start_folder

@@ -19,7 +19,8 @@ import tasks.evaluate
 import tasks.generate
 import tasks.pairs
 import tasks.train
-from tasks.arms import load_adapted, load_base
+from tasks.arms import load_adapted
+from tasks.base import load_base
 from tasks.generation import GenerationWorker
 from verdict3d.adapt.adapter import Adapter
 from verdict3d.adapt.conditioner_repair import ConditionerRepair, TokenRepair
