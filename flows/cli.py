@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flows.environment import TELEMETRY_OFF
 from verdict3d.errors import Verdict3DError
 
 app = typer.Typer(
-    help="Judge and adapt single-image-to-3D generators: a de-biased judge, and the pipeline around it.",
+    help="Judge single-image-to-3D generators without order bias, and adapt them with the judge.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="rich",
 )
 
 Preset = Annotated[
-    str | None, typer.Option(help="Use presets/NAME.yaml over params.yaml, with results of its own.")
+    str | None, typer.Option(help="Lay presets/NAME.yaml over params.yaml, with results of its own.")
 ]
 
 
-@app.command(
-    epilog="Examples: [bold]verdict3d run[/bold] | [bold]verdict3d run --preset quick[/bold]",
-)
+class View(StrEnum):
+    """What `render` draws."""
+
+    condition = "condition"
+    montage = "montage"
+    rig = "rig"
+
+
+class Mode(StrEnum):
+    """How `render` draws."""
+
+    normal = "normal"
+    clay = "clay"
+    rgb = "rgb"
+
+
+class JudgeName(StrEnum):
+    """Which configured judge answers."""
+
+    training = "training"
+    evaluation = "evaluation"
+
+
+@app.command(epilog="Examples:  verdict3d run   |   verdict3d run --preset quick")
 def run(
     preset: Preset = None,
     jobs: Annotated[
@@ -42,15 +67,17 @@ def run(
     run_chain(open_workspace(find_project(), preset), jobs, stage_timeout_s)
 
 
-@app.command(epilog="Example: [bold]verdict3d status[/bold]")
+@app.command(epilog="Example:  verdict3d status")
 def status(preset: Preset = None) -> None:
-    """Say which stages would run and why, and show the last results. Changes nothing."""
+    """Say which stages would run and why, and show the last results. Runs nothing."""
     from flows.dvc_stages import changed_stages
     from flows.environment import project_environment
+    from flows.own_meshes import watch_own_meshes
     from flows.run import describe_results
     from flows.workspace import find_project, open_workspace
 
     workspace = open_workspace(find_project(), preset)
+    watch_own_meshes(workspace)
     changed = changed_stages(workspace.root, project_environment(workspace.project))
     for stage, reasons in changed.items():
         typer.echo(f"{stage}: {'; '.join(reasons)}")
@@ -59,8 +86,121 @@ def status(preset: Preset = None) -> None:
     typer.echo(f"\n{describe_results(workspace)}")
 
 
+@app.command(
+    epilog="Examples:  verdict3d generate photo.png -o chair.glb   |   verdict3d generate photos/ -o meshes/"
+)
+def generate(
+    photo: Annotated[Path, typer.Argument(help="RGBA photo (background removed), or a folder of them.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Mesh file (.glb, .ply, .obj), or a folder.")
+    ],
+    arm: Annotated[str | None, typer.Option(help="Use the trained adapter of this arm.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the noise; same seed and photo, same mesh.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default as in params.yaml.")] = None,
+) -> None:
+    """Make a mesh from a photo."""
+    from flows.single import generate_files
+    from flows.workspace import find_project
+    from verdict3d.config import load_params
+
+    project = find_project()
+    params = load_params(project / "params.yaml")
+    if device:
+        params = params.model_copy(
+            update={"generator": params.generator.model_copy(update={"device": device})}
+        )
+    failed = generate_files(photo, output, params=params, project=project, arm=arm, seed=seed, say=typer.echo)
+    if failed:
+        raise Verdict3DError(f"{failed} photo(s) failed")
+
+
+@app.command(epilog="Example:  verdict3d render mesh.glb -o montage.png --view montage --mode clay")
+def render(
+    mesh: Annotated[Path, typer.Argument(help="GLB, OBJ, PLY or STL file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file.")],
+    view: Annotated[View, typer.Option(help="One view, the judge's 2x2, or all 24 views.")] = View.montage,
+    mode: Annotated[Mode, typer.Option(help="What the surface shows.")] = Mode.normal,
+    size_px: Annotated[int, typer.Option(min=8, max=4096, help="Side of one view.")] = 224,
+    yaw_deg: Annotated[float, typer.Option(help="Of the condition view; 0 sees the front.")] = 30.0,
+    elevation_deg: Annotated[float, typer.Option(min=-89, max=89, help="Of the condition view.")] = 20.0,
+) -> None:
+    """Draw a mesh."""
+    from flows.single import render_file
+
+    render_file(
+        mesh,
+        output,
+        view=view.value,
+        mode=mode.value,
+        size_px=size_px,
+        yaw_deg=yaw_deg,
+        elevation_deg=elevation_deg,
+    )
+    typer.echo(output)
+
+
+@app.command(epilog="Example:  verdict3d judge --reference photo.png a.glb b.glb --json")
+def judge(
+    x: Annotated[Path, typer.Argument(help="One mesh.")],
+    y: Annotated[Path, typer.Argument(help="The other mesh.")],
+    reference: Annotated[Path, typer.Option(help="Picture of the object that both meshes show.")],
+    by: Annotated[JudgeName, typer.Option(help="Which judge of params.yaml answers.")] = JudgeName.evaluation,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:
+    """Say which of two meshes is better, asked in both orders, with the margins."""
+    from flows.single import describe_verdict, judge_files
+    from flows.workspace import find_project
+    from verdict3d.config import load_params
+
+    project = find_project()
+    judges = load_params(project / "params.yaml").judges
+    params = judges.training if by is JudgeName.training else judges.evaluation
+    if (project / params.model).is_dir():
+        params = params.model_copy(update={"model": str(project / params.model)})
+    row = judge_files(reference, x, y, params)
+    typer.echo(json.dumps(row, indent=2) if as_json else describe_verdict(row))
+    if row["outcome"] == "invalid":
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example:  verdict3d report --open")
+def report(
+    preset: Preset = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Print where the report page of the last run is."""
+    from flows.workspace import find_project, open_workspace
+
+    page = open_workspace(find_project(), preset).report
+    if not page.is_file():
+        raise Verdict3DError(f"{page} is not there yet; `verdict3d run` makes it")
+    typer.echo(page)
+    if open_page:
+        typer.launch(page.as_uri())
+
+
+@app.command(epilog="Example:  verdict3d doctor --json")
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Look whether this machine has what a run needs."""
+    from flows.doctor import examine
+    from flows.workspace import find_project
+
+    findings = []
+    for check in examine(find_project()):
+        findings.append(check)
+        if not as_json:
+            typer.echo(f"{'ok ' if check.ok else 'BAD'}  {check.name:12} {check.detail}")
+    if as_json:
+        typer.echo(json.dumps([check.as_dict() for check in findings], indent=2))
+    if not all(check.ok for check in findings):
+        raise typer.Exit(1)
+
+
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script: a problem is one message and status 1."""
+    os.environ.update(TELEMETRY_OFF)
     try:
         app()
     except Verdict3DError as error:

@@ -11,13 +11,13 @@ from typing import Any
 
 from flows.dvc_stages import changed_stages
 from flows.environment import project_environment
+from flows.own_meshes import watch_own_meshes
 from flows.processes import run_supervised
 from flows.results import HEADINGS, as_text, read_win_rates, win_rate_cells
 from flows.run_lock import recover_dvc_locks, run_lock
 from flows.tracking_step import record_run
 from flows.workspace import Workspace
 from tasks.outbox import Outbox
-from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records import read_json
 
@@ -46,12 +46,12 @@ def run_chain(
     Raises:
         Verdict3DError: A stage failed, or another run holds the checkout.
     """
-    load_params(workspace.root / "params.yaml")
     started = time.monotonic()
     environment = project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
         if recover_dvc_locks(workspace.root):
             say("removed DVC's list of busy paths, left by a killed run")
+        watch_own_meshes(workspace)
         changed = changed_stages(workspace.root, environment)
         if changed:
             _announce(changed, say)
