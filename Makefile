@@ -1,0 +1,91 @@
+# make run    bring the whole chain up to date and show the win-rates
+# make test   all tests
+# make check  formatting, lint, types, import layers
+# Each makes the environment in .venv first, once for every requirements.lock.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := run
+.DELETE_ON_ERROR:
+.PHONY: run test check format install system browser lock clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	if command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))'; \
+	then command -v $$p; break; fi; done)
+# where the environment stands is part of the key: environments cannot be moved
+KEY := $(shell (pwd; cat requirements.lock pyproject.toml) | sha256sum | cut -c1-16)
+STAMP := $(VENV)/.installed-$(KEY)
+
+# $(call apt,PACKAGES) installs Debian packages as root or with a sudo that asks nothing; otherwise it fails
+apt = if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo="sudo -n"; else false; fi \
+	&& command -v apt-get >/dev/null \
+	&& { $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1) \
+	  || { $$sudo apt-get update -q \
+	    && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }; }
+
+run: install
+	@$(PY) -m flows.cli run
+
+test: install browser
+	@$(PY) -m pytest
+
+check: install
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) $(VENV)/bin/lint-imports
+
+format: install
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+install: system $(STAMP)
+
+# the renderer draws through EGL; without a GPU Mesa does it in software
+system:
+	@missing=(); \
+	ldconfig -p 2>/dev/null | grep -q 'libEGL\.so\.1' || missing+=(libegl1); \
+	compgen -G '/usr/lib*/*/dri/*_dri.so' >/dev/null || compgen -G '/usr/lib*/*/libgallium*' >/dev/null \
+	  || compgen -G '/usr/lib*/dri/*_dri.so' >/dev/null \
+	  || ldconfig -p 2>/dev/null | grep -q 'libEGL_nvidia' || missing+=(libgl1-mesa-dri); \
+	if [ "$${#missing[@]}" -gt 0 ]; then \
+	  echo "installing $${missing[*]}"; \
+	  { $(call apt,$${missing[*]}); } || { echo; \
+	    echo "OpenGL is missing and cannot be installed from here. Type:"; \
+	    echo "    sudo apt-get update && sudo apt-get install -y libegl1 libgl1-mesa-dri"; exit 1; } >&2; \
+	fi
+
+# one test opens the report in Chromium; it says why it was skipped where there is none
+browser:
+	@if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null \
+	    && ! command -v google-chrome >/dev/null; then \
+	  { $(call apt,chromium); } >/dev/null 2>&1 \
+	    || echo "no Chromium, and it cannot be installed from here: the test that opens the report is skipped"; \
+	fi
+
+$(STAMP): | system
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "Python 3.11 or newer is needed. Type:  sudo apt-get install -y python3 python3-venv" >&2; exit 1; fi
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(call apt,python3-venv); } || { \
+	  echo "Python cannot make environments here. Type:  sudo apt-get install -y python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -r requirements.lock
+	$(PY) -m pip install --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/.installed-*; touch $@
+
+# writes down what is installed; a local build of torch ("+cpu") is the same version, and its CUDA packages
+# come with the build that needs them
+lock: install
+	$(PY) -m pip freeze --all --exclude-editable \
+	  | grep -E '^[A-Za-z0-9._-]+==' | grep -v -i -E '^(pip|wheel|triton|nvidia-.*|cuda-.*)==' \
+	  | sed -E 's/\+[A-Za-z0-9.]+$$//' > requirements.lock.new
+	{ echo '# Everything installed, exactly; written by `make lock`. CONTRIBUTING.md says which pins matter.'; \
+	  cat requirements.lock.new; } > requirements.lock
+	rm requirements.lock.new
+
+# what tools leave behind; results (data, mlflow.db, mlruns, .dvc/cache) and the environment stay
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find verdict3d tasks flows tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
