@@ -71,7 +71,7 @@ $(STAMP): | system
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(call apt,python3-venv); } || { \
 	  echo "Python cannot make environments here. Type:  sudo apt-get install -y python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install -r requirements.lock
+	$(PY) -m pip install -r requirements.lock -c requirements.lock
 	$(PY) -m pip install --no-deps --no-build-isolation -e .
 	@rm -f $(VENV)/.installed-*; touch $@
 

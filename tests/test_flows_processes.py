@@ -1,0 +1,103 @@
+"""Commands under the supervisor: output as it comes, outcomes, limits, nothing that outlives its owner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.processes import run_supervised, stopping_all_on_error
+
+WRITE_AND_STAY = (
+    "import os, pathlib, subprocess, sys, time;"
+    "child = subprocess.Popen(['sleep', '300']);"
+    "pathlib.Path('pids.new').write_text(f'{os.getpid()} {child.pid}');"
+    "os.rename('pids.new', 'pids');"
+    "time.sleep(300)"
+)
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_for(condition, limit_s: float = 20.0) -> bool:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def run(tmp_path: Path, code: str, **options):  # type: ignore[no-untyped-def]
+    return run_supervised([sys.executable, "-c", code], cwd=tmp_path, environment=dict(os.environ), **options)
+
+
+def test_lines_come_with_their_kind_and_the_outcome_is_told(tmp_path: Path) -> None:
+    lines: list[tuple[str, bool]] = []
+    code = "import sys; sys.stdout.write('one\\n10%\\r20%\\r\\ntwo'); sys.stderr.write('err\\n'); sys.exit(3)"
+    ended = run(tmp_path, code, on_line=lambda line, redraws: lines.append((line, redraws)))
+    assert ended.status == 3 and not ended.timed_out
+    assert ended.max_rss_mib > 1 and ended.seconds > 0
+    assert {("one", False), ("10%", True), ("20%", False)} <= set(lines)
+    assert any("two" in line for line, _ in lines) and any("err" in line for line, _ in lines)
+
+
+def test_a_signal_that_ended_the_command_is_told(tmp_path: Path) -> None:
+    assert run(tmp_path, "import os; os.kill(os.getpid(), 9)").status == -9
+
+
+def test_a_limit_ends_the_command_and_what_it_started(tmp_path: Path) -> None:
+    ended = run(tmp_path, WRITE_AND_STAY, timeout_s=3.0)
+    assert ended.status is None and ended.timed_out
+    assert wait_for(lambda: not any(alive(int(pid)) for pid in (tmp_path / "pids").read_text().split()))
+
+
+def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    code = WRITE_AND_STAY.replace("time.sleep(300)", "sys.exit(0)")
+    assert run(tmp_path, code).status == 0
+    left = int((tmp_path / "pids").read_text().split()[1])
+    assert wait_for(lambda: not alive(left))
+
+
+@pytest.mark.parametrize("victim", ["owner", "supervisor", "command"])
+def test_kill_9_leaves_nothing_running(tmp_path: Path, victim: str) -> None:
+    owner = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import os, sys; from pathlib import Path; from flows.processes import run_supervised;"
+            f"run_supervised([sys.executable, '-c', {WRITE_AND_STAY!r}], cwd=Path('.'),"
+            " environment=dict(os.environ))",
+        ],
+        cwd=tmp_path,
+    )
+    assert wait_for((tmp_path / "pids").exists)
+    command, grandchild = map(int, (tmp_path / "pids").read_text().split())
+    supervisor = os.getpgid(command)
+    os.kill({"owner": owner.pid, "supervisor": supervisor, "command": command}[victim], signal.SIGKILL)
+    assert wait_for(lambda: not any(map(alive, (supervisor, command, grandchild))))
+    owner.wait(20)
+
+
+def test_an_error_ends_everything_that_runs(tmp_path: Path) -> None:
+    import threading
+
+    thread = threading.Thread(target=run, args=(tmp_path, WRITE_AND_STAY))
+    with pytest.raises(RuntimeError), stopping_all_on_error():
+        thread.start()
+        assert wait_for((tmp_path / "pids").exists)
+        raise RuntimeError
+    thread.join(20)
+    assert not thread.is_alive()
+    assert wait_for(lambda: not any(alive(int(pid)) for pid in (tmp_path / "pids").read_text().split()))
