@@ -13,6 +13,7 @@ from verdict3d.judge.embedded import build_judge
 from verdict3d.pretrain.judge_measures import GAPS, measure_judge
 from verdict3d.pretrain.judge_pool import JudgePool, pixel_values, resize_pictures
 from verdict3d.pretrain.judges import _draw, _pairs, train_judge
+from verdict3d.pretrain.progress import Budget, Log
 
 CPU = torch.device("cpu")
 
@@ -63,9 +64,9 @@ def test_resizing_is_pillows() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_training_lowers_the_loss_and_repeats(family: str) -> None:
     pool = bars_pool(4, 3, seed=0)
-    runs: list[list[dict[str, float]]] = [[], []]
-    judges = [train_judge(family, pool, 3, 8, 1e-3, 11, CPU, log.append) for log in runs]
-    assert runs[0] == runs[1] and [row["step"] for row in runs[0]] == [1.0, 2.0, 3.0]
+    logs = [Log("judge", 1), Log("judge", 1)]
+    judges = [train_judge(family, pool, Budget(1e-3, steps=3), 8, 11, CPU, log) for log in logs]
+    assert logs[0].rows == logs[1].rows and [row["step"] for row in logs[0].rows] == [0.0, 1.0, 2.0]
     first, second = (judge.model.state_dict() for judge in judges)
     fresh = build_judge(family, 11).model.state_dict()
     for name, value in first.items():
@@ -78,7 +79,7 @@ def test_training_lowers_the_loss_and_repeats(family: str) -> None:
 
 def test_saved_judges_answer_as_trained(tmp_path_factory: pytest.TempPathFactory) -> None:
     pool = bars_pool(4, 3, seed=0)
-    trained = train_judge("internvl", pool, 2, 8, 1e-3, 3, CPU, lambda _: None)
+    trained = train_judge("internvl", pool, Budget(1e-3, steps=2), 8, 3, CPU, Log("judge", 1))
     directory = tmp_path_factory.mktemp("trained")
     trained.save(directory)
     loaded = load(directory)._model.state_dict()
@@ -139,5 +140,5 @@ def test_pools_that_do_not_fit_are_refused() -> None:
         JudgePool(pool.references[:1], pool.montages[:1], pool.quality[:1], pool.valid[:1])
     with pytest.raises(Verdict3DError, match="allowed: qwen2_5_vl, internvl"):
         build_judge("llava", 0)
-    with pytest.raises(Verdict3DError, match="steps 0"):
-        train_judge("internvl", pool, 0, 8, 1e-3, 0, CPU, lambda _: None)
+    with pytest.raises(Verdict3DError, match="batch 2 must be 4"):
+        train_judge("internvl", pool, Budget(1e-3, steps=1), 2, 0, CPU, Log("judge", 1))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
+from verdict3d.pretrain.architectures import LATENT_CHANNELS, MESH_RESOLUTION, STRUCTURE_RESOLUTION
 from verdict3d.pretrain.pool import DevicePool
 from verdict3d.pretrain.progress import Average, Budget, Log, optimizer_for
 from verdict3d.pretrain.rows import FEATURE_CAMERAS
@@ -71,7 +71,7 @@ def train_structure_vae(
 ) -> None:
     """Dice + 1e-3 KL on occupancy; afterwards the latents are scaled to unit variance, exactly."""
     device = structures.pool.device
-    budget, optimizer = Budget(seconds, 2e-3), optimizer_for([encoder, decoder], 0.0)
+    budget, optimizer = Budget(2e-3, seconds), optimizer_for([encoder, decoder], 0.0)
     averages = [Average(encoder), Average(decoder)]
     for step in budget.steps(optimizer):
         if step % REFRESH_EVERY == 0:
@@ -140,7 +140,7 @@ def train_structure_flow(
     conditioner.requires_grad_(learn_conditioner)
     pixels = PatchPixels(conditioner.channels).to(device)
     trained = [flow, conditioner, pixels] if learn_conditioner else [flow]
-    budget, optimizer = Budget(seconds, 6e-4 if learn_conditioner else 4e-4), optimizer_for(trained)
+    budget, optimizer = Budget(6e-4 if learn_conditioner else 4e-4, seconds), optimizer_for(trained)
     averages = [Average(module) for module in trained]
     parameters = [
         parameter for module in trained for parameter in module.parameters() if parameter.requires_grad
@@ -269,7 +269,7 @@ def train_latent_vae(
 ) -> None:
     """Learn structured latents that the mesh decoder turns into distance and colour; 1e-4 KL."""
     pool = structures.pool
-    budget, optimizer = Budget(seconds, 8e-4), optimizer_for([encoder, decoder])
+    budget, optimizer = Budget(1e-3, seconds), optimizer_for([encoder, decoder])
     averages = [Average(encoder), Average(decoder)]
     parameters = [*encoder.parameters(), *decoder.parameters()]
     for step in budget.steps(optimizer):
@@ -294,56 +294,68 @@ def train_latent_vae(
         average.apply()
 
 
-@torch.no_grad()
-def latent_statistics(
-    encoder: nn.Module, features: Features, structures: Structures, rows: int = 512
-) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation (8,) of the latents of the first rows."""
-    values = []
-    for start in range(0, min(rows, structures.rows), 64):
-        stop = min(start + 64, structures.rows)
-        index = torch.arange(start, stop, device=structures.pool.device)
-        coords = sparse_rows(structures.values[index])
-        inputs = SparseTensor(features(structures.pool.arrays["features"][index], coords), coords)
-        values.append(encoder(inputs).feats.float())
-    latents = torch.cat(values)
-    return latents.mean(dim=0), latents.std(dim=0)
+@dataclass
+class Latents:
+    """Structured latents of pool rows, computed once, on dense grids: values only at a row's voxels."""
+
+    values: Tensor
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def over(
+        cls, encoder: nn.Module, features: Features, structures: Structures, rows: int, block: int = 128
+    ) -> Latents:
+        """Encode the first ``rows`` rows; mean and standard deviation (8,) are over all their voxels."""
+        side, device = (STRUCTURE_RESOLUTION,) * 3, structures.pool.device
+        values = torch.zeros((rows, *side, LATENT_CHANNELS), dtype=torch.float16, device=device)
+        moments = torch.zeros(3, LATENT_CHANNELS, dtype=torch.float64, device=device)
+        for start in range(0, rows, block):
+            index = torch.arange(start, min(start + block, rows), device=device)
+            coords = sparse_rows(structures.values[index])
+            inputs = SparseTensor(features(structures.pool.arrays["features"][index], coords), coords)
+            latent = encoder(inputs).feats.float()
+            place = coords.long().unbind(1)
+            values[(index[place[0]], *place[1:])] = latent.half()
+            moments += torch.stack([torch.ones_like(latent), latent, latent.square()]).double().sum(dim=1)
+        mean = moments[1] / moments[0]
+        return cls(values, mean.float(), (moments[2] / moments[0] - mean.square()).sqrt().float())
+
+    def at(self, rows: Tensor, coords: Tensor) -> Tensor:
+        """Return (T, 8) normalised latents of the chosen rows at their voxels."""
+        place = coords.long().unbind(1)
+        return (self.values[(rows[place[0]], *place[1:])].float() - self.mean) / self.std
 
 
 def train_latent_flow(
     flow: nn.Module,
-    encoder: nn.Module,
+    latents: Latents,
     conditioner: nn.Module,
-    features: Features,
     structures: Structures,
-    statistics: tuple[Tensor, Tensor],
     seconds: float,
     batch: int,
     log: Log,
 ) -> None:
     """Flow matching on normalised structured latents, conditioned on one picture of the object."""
     pool, device = structures.pool, structures.pool.device
-    mean, deviation = statistics
-    budget, optimizer = Budget(seconds, 6e-4), optimizer_for([flow])
+    budget, optimizer = Budget(8e-4, seconds), optimizer_for([flow])
     generator = torch.Generator(device).manual_seed(torch.initial_seed())
     average = Average(flow)
     images = pool.arrays["conditions"]
     for step in budget.steps(optimizer):
-        if step % REFRESH_EVERY == 0:
-            structures.refresh()
-        rows = torch.randint(structures.rows, (batch,), device=device)
+        rows = torch.randint(len(latents.values), (batch,), device=device)
         views = torch.randint(images.shape[1], (batch,), device=device)
         coords = sparse_rows(structures.values[rows])
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-            inputs = SparseTensor(features(pool.arrays["features"][rows], coords), coords)
-            data = (encoder(inputs).feats.float() - mean) / deviation
-            tokens = conditioner(pictures(images[rows, views]))
+        clean = SparseTensor(latents.at(rows, coords), coords)
         with torch.autocast(device.type, torch.bfloat16):
-            loss = flow_matching_loss(flow, inputs.replace(data), tokens, generator)
+            with torch.no_grad():
+                tokens = conditioner(pictures(images[rows, views]))
+            loss = flow_matching_loss(flow, clean, tokens, generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
         optimizer.step()
         average.update()
-        log.add(step, loss=loss, norm=norm, rows=float(structures.rows))
+        log.add(step, loss=loss, norm=norm)
     average.apply()

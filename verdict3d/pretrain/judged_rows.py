@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from scipy.spatial import cKDTree
 
 from verdict3d.assets.damage import DEFECTS, damage
 from verdict3d.assets.furniture import CATEGORIES, furniture, mesh_from_parts
-from verdict3d.assets.geometry import compare_meshes
 from verdict3d.assets.mesh import Mesh, normalize
+from verdict3d.assets.sampling import surface_points
 from verdict3d.errors import ItemFailure
 from verdict3d.pretrain.pool import MakeRow, Row
 from verdict3d.pretrain.rows import condition_camera, condition_picture, resize
-from verdict3d.randomness import numpy_generator, seed_for
+from verdict3d.randomness import numpy_generator
 from verdict3d.render.renderer import Renderer
 
-
-def quality_from(measures: dict[str, Any]) -> float:
-    """How near a mesh is to the truth, in [0, 1]: F-scores at two thresholds and normal consistency."""
-    return float(
-        0.4 * (measures["f_score"] or 0.0)
-        + 0.3 * (measures["f_score_fine"] or 0.0)
-        + 0.3 * max(measures["normal_consistency"] or 0.0, 0.0)
-    )
+SAMPLES = 1500
+COARSE, FINE = 0.05, 0.02
+"""Distances that count as met, as shares of the truth's diagonal."""
 
 
-def quality_of(candidate: Mesh, truth: Mesh, seed: int) -> float:
-    """Return ``quality_from`` of a mesh against the truth; 0 for a mesh that cannot be measured."""
-    try:
-        return quality_from(compare_meshes(normalize(candidate), truth, seed))
-    except ItemFailure:
-        return 0.0
+class Truth:
+    """An object's surface, to measure many candidates against quickly."""
+
+    def __init__(self, mesh: Mesh, rng: np.random.Generator) -> None:
+        self.points, self.normals = surface_points(mesh, SAMPLES, rng)
+        self.tree = cKDTree(self.points)
+        self.diagonal = float(np.linalg.norm(np.ptp(mesh.vertices, axis=0)))
+        self.rng = rng
+
+    def quality(self, candidate: Mesh) -> float:
+        """How near a mesh is, in [0, 1]: F-scores at two distances and the agreement of signed normals."""
+        try:
+            points, normals = surface_points(normalize(candidate), SAMPLES, self.rng)
+        except ItemFailure:
+            return 0.0
+        to_truth, nearest = self.tree.query(points)
+        to_candidate, back = cKDTree(points).query(self.points)
+        scores = []
+        for share in (COARSE, FINE):
+            precision = float((to_truth <= share * self.diagonal).mean())
+            recall = float((to_candidate <= share * self.diagonal).mean())
+            scores.append(2 * precision * recall / max(precision + recall, 1e-9))
+        along = (normals * self.normals[nearest]).sum(axis=1).mean()
+        across = (normals[back] * self.normals).sum(axis=1).mean()
+        return 0.4 * scores[0] + 0.3 * scores[1] + 0.3 * max(0.0, float(along + across) / 2)
 
 
 def judged_rows(
@@ -55,13 +68,14 @@ def judged_rows(
     def make(index: int) -> Row:
         rng = numpy_generator(seed, "judged", index)
         truth = mesh_from_parts(furniture(CATEGORIES[index % len(CATEGORIES)], rng))
+        measured = Truth(truth, rng)
         pictures, quality = [montage(truth)], [1.0]
         while len(pictures) < candidates:
             mesh = damage(truth, names[int(rng.integers(len(names)))], int(rng.integers(1, 6)), rng)
             if rng.random() < 0.3:
                 mesh = damage(mesh, names[int(rng.integers(len(names)))], int(rng.integers(1, 4)), rng)
             pictures.append(montage(mesh))
-            quality.append(quality_of(mesh, truth, seed_for(seed, "quality", index, len(pictures))))
+            quality.append(measured.quality(mesh))
         return {
             "references": resize(condition_picture(renderer, truth, condition_camera(rng), size_px), size_px),
             "montages": np.stack(pictures),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,9 +19,8 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.embedded import EmbeddedJudge, build_judge
 from verdict3d.judge.network import Layout, read_margins
 from verdict3d.pretrain.judge_pool import JudgePool, pixel_values
+from verdict3d.pretrain.progress import Budget, Log
 from verdict3d.randomness import seed_for
-
-Log = Callable[[dict[str, float]], None]
 
 SMALLEST_GAP = 0.03
 """Candidates whose quality differs by less are not a pair with a winner."""
@@ -33,7 +31,6 @@ WRONG_FLOOR = 0.6
 _CANDIDATES = 3
 _PAIRS_PER_OBJECT = 4
 _BIAS_WEIGHT = 0.02
-_WARMUP = 0.03
 _GRADIENT_NORM = 1.0
 
 
@@ -71,69 +68,56 @@ class Reader:
 def train_judge(
     family: str,
     pool: JudgePool,
-    steps: int,
+    budget: Budget,
     batch: int,
-    lr: float,
     seed: int,
     device: str | torch.device,
     log: Log,
+    start: EmbeddedJudge | None = None,
 ) -> EmbeddedJudge:
-    """Train an embedded judge from scratch.
+    """Train an embedded judge.
 
     Args:
         family: ``"qwen2_5_vl"`` or ``"internvl"``.
         pool: Objects with candidates of known quality.
-        steps: Optimiser steps.
+        budget: Length and peak learning rate of AdamW.
         batch: Pairs a step; four pairs share an object.
-        lr: Peak learning rate of AdamW (cosine to zero after a warm-up of 3%).
         seed: Of the weights and of everything drawn.
         device: Where to train; bfloat16 autocast on CUDA, float32 on CPU.
-        log: Called about a hundred times with step, loss, accuracy by kind of pair, and bias.
+        log: Records loss, accuracy by kind of pair, and bias.
+        start: A judge of this family to go on with, instead of fresh weights.
 
     Returns:
         The judge, float32, on ``device``, in evaluation mode.
 
     Raises:
-        Verdict3DError: The loss stopped being finite, or an argument is out of range.
+        Verdict3DError: The loss stopped being finite, or ``batch`` is too small.
     """
-    if steps < 1 or batch < _PAIRS_PER_OBJECT:
-        raise Verdict3DError(f"steps {steps} must be 1 or more and batch {batch} {_PAIRS_PER_OBJECT} or more")
+    if batch < _PAIRS_PER_OBJECT:
+        raise Verdict3DError(f"batch {batch} must be {_PAIRS_PER_OBJECT} or more")
     place = torch.device(device)
-    judge = build_judge(family, seed)
+    judge = build_judge(family, seed) if start is None else start
     model = judge.model.to(place).train()
     reader = Reader.of(judge, place)
     fitted = pool.fitted(judge.pictures, place)
     generator = torch.Generator(place).manual_seed(seed_for(seed, "judge_batches", family))
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.05, fused=place.type == "cuda"
+        model.parameters(), lr=budget.peak, betas=(0.9, 0.98), weight_decay=0.05, fused=place.type == "cuda"
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
-    every = max(1, steps // 100)
-    for step in range(1, steps + 1):
+    for step in budget.steps(optimizer):
         with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
             loss, measures = _step_loss(reader, fitted, max(2, batch // _PAIRS_PER_OBJECT), generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
         optimizer.step()
-        schedule.step()
-        if step % every == 0 or step == steps:
-            values = {name: float(value) for name, value in measures.items()}
-            if not math.isfinite(values["loss"]):
-                raise Verdict3DError(
-                    f"judge {family}: the loss is {values['loss']} at step {step}; lower lr {lr}"
-                )
-            log({"step": float(step), **values})
+        log.add(step, **measures)
+        if step % log.every == 0 and not math.isfinite(log.rows[-1]["loss"]):
+            raise Verdict3DError(
+                f"judge {family}: the loss is not finite at step {step}; lower {budget.peak}"
+            )
     model.eval()
     return judge
-
-
-def _rate(step: int, steps: int) -> float:
-    """Return the share of the peak learning rate at a step: linear warm-up, then cosine to zero."""
-    warmup = max(1.0, _WARMUP * steps)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, steps - warmup))))
 
 
 def _step_loss(

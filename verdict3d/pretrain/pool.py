@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -78,39 +79,46 @@ def _fill(directory: str, factory: Callable[..., MakeRow], settings: str, worker
             pool.put(index, make_row(index))
 
 
-@contextmanager
-def filled_pool(
-    directory: str | Path, count: int, workers: int, factory: Callable[..., MakeRow], **settings: Any
-) -> Iterator[Pool]:
-    """Start processes that fill a pool; they end with the block, however far they came.
+@dataclass(frozen=True)
+class PoolRecipe:
+    """How one pool is made.
 
     Args:
         directory: Folder of the arrays; rows that are there already are kept.
-        count: Rows at most.
+        count: Rows.
         workers: Processes.
         factory: Importable function; called once in each process with ``settings``, returns the row maker.
         settings: JSON-able keyword arguments of ``factory``.
     """
-    if (Path(directory) / "layout.json").exists():
-        pool = Pool(directory)
-    else:
-        pool = Pool.create(directory, count, factory(**settings)(0))
+
+    directory: str
+    count: int
+    workers: int
+    factory: Callable[..., MakeRow]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def fill_pools(recipes: list[PoolRecipe], seconds: float) -> None:
+    """Fill pools side by side until all are full or the time is over: rendering and training share a GPU badly."""
     context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(
-            target=_fill, args=(str(directory), factory, json.dumps(settings), worker, workers), daemon=True
-        )
-        for worker in range(workers)
-    ]
+    processes = []
+    for recipe in recipes:
+        if not (Path(recipe.directory) / "layout.json").exists():
+            Pool.create(recipe.directory, recipe.count, recipe.factory(**recipe.settings)(0))
+        settings = json.dumps(recipe.settings)
+        for worker in range(recipe.workers):
+            arguments = (recipe.directory, recipe.factory, settings, worker, recipe.workers)
+            processes.append(context.Process(target=_fill, args=arguments, daemon=True))
     for process in processes:
         process.start()
-    try:
-        yield pool
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
+    end = time.monotonic() + seconds
+    for process in processes:
+        process.join(max(0.0, end - time.monotonic()))
+    for process in processes:
+        process.terminate()
+        process.join()
+    for recipe in recipes:
+        print(f"{recipe.directory}: {Pool(recipe.directory).ready()} of {recipe.count} rows", flush=True)
 
 
 class DevicePool:

@@ -11,34 +11,41 @@ from torch import nn
 
 
 class Budget:
-    """Seconds given to one training; the learning rate follows the share of them that is spent.
+    """Length of one training, in seconds or in steps; the learning rate follows the share of it that is spent.
 
     Args:
-        seconds: Length of the training.
         peak: Peak learning rate, reached after ``warmup`` of the budget, then a cosine to 2% of it.
+        seconds: Length in seconds, or None.
+        steps: Length in steps, or None; with both, what ends first.
         warmup: Share of the budget.
     """
 
-    def __init__(self, seconds: float, peak: float, warmup: float = 0.03) -> None:
-        self.seconds, self.peak, self.warmup = seconds, peak, warmup
+    def __init__(
+        self, peak: float, seconds: float | None = None, steps: int | None = None, warmup: float = 0.03
+    ) -> None:
+        self.peak, self.seconds, self.total, self.warmup = peak, seconds, steps, warmup
         self.start = time.monotonic()
         self.step = 0
 
     def spent(self) -> float:
         """Return the share of the budget that is spent, in [0, 1]."""
-        return min(1.0, (time.monotonic() - self.start) / self.seconds)
+        shares = [0.0]
+        if self.seconds is not None:
+            shares.append((time.monotonic() - self.start) / self.seconds)
+        if self.total is not None:
+            shares.append(self.step / self.total)
+        return min(1.0, max(shares))
 
     def learning_rate(self) -> float:
         """Return the learning rate of now."""
         spent = self.spent()
         if spent < self.warmup:
             return self.peak * max(spent / self.warmup, 0.02)
-        return self.peak * (
-            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (spent - self.warmup) / (1 - self.warmup)))
-        )
+        decay = 0.5 * (1 + math.cos(math.pi * (spent - self.warmup) / (1 - self.warmup)))
+        return self.peak * (0.02 + 0.98 * decay)
 
     def steps(self, optimizer: torch.optim.Optimizer) -> Iterator[int]:
-        """Yield step numbers until the time is over, setting the learning rate before each."""
+        """Yield step numbers until the budget is spent, setting the learning rate before each."""
         while self.spent() < 1.0:
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate()
@@ -101,7 +108,10 @@ class Log:
         """Record values at a step that is a multiple of ``every``."""
         if step % self.every:
             return
-        row = {"step": float(step), **{name: round(float(torch.as_tensor(value).detach()), 5) for name, value in values.items()}}
+        row = {
+            "step": float(step),
+            **{name: round(float(torch.as_tensor(value).detach()), 5) for name, value in values.items()},
+        }
         self.rows.append(row)
         text = "  ".join(f"{name} {value:.4g}" for name, value in row.items())
         print(f"[{self.name} {time.monotonic() - self.start:6.1f}s] {text}", flush=True)
