@@ -1,7 +1,8 @@
 """Make the embedded checkpoints from a seed on one GPU: ``python -m flows.pretrain --help``.
 
-The recipe runs in phases that depend on each other; each writes its weights and losses to a work folder, so it can
-be done in shares. With several GPUs the trainings of a phase run side by side.
+The recipe runs in phases that depend on each other. Each writes its weights and losses to a work folder and
+starts from what is there, so it can be done in shares. With several GPUs the trainings of a phase run side by
+side. Without a GPU everything works too, slowly.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import argparse
 import json
 import multiprocessing
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,43 +26,57 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from verdict3d.assets.damage import DEFECTS
+from verdict3d.config import load_params
+from verdict3d.judge.embedded import load_judge
 from verdict3d.pretrain import generator as training
 from verdict3d.pretrain.architectures import CONDITIONER, NETWORKS, PICTURE_PX
 from verdict3d.pretrain.judge_measures import measure_judge
 from verdict3d.pretrain.judge_pool import JudgePool
-from verdict3d.pretrain.judged_rows import judged_rows
+from verdict3d.pretrain.judged_rows import generated_rows, generator_measures, judged_rows
 from verdict3d.pretrain.judges import train_judge
 from verdict3d.pretrain.pool import DevicePool, Pool, PoolRecipe, fill_pools
 from verdict3d.pretrain.progress import Budget, Log
 from verdict3d.pretrain.rows import furniture_rows
-from verdict3d.records import write_json
+from verdict3d.records import read_json, write_json
 from verdict3d.trellis.checkpoint import MODEL_CLASSES
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.pipeline import TrellisPipeline
 
+CHECKPOINTS = Path("data/checkpoints")
 SEED = 71
-FURNITURE_ROWS, JUDGED_ROWS, HELD_OUT_ROWS, SURFACE_ROWS = 60_000, 20_000, 200, 12_000
+FURNITURE_ROWS, FEATURE_ROWS = 60_000, 1_000
+JUDGED_ROWS = {"damaged": 20_000, "generated": 5_000}
 SECONDS = {
     "pools": 150.0,
     "structure_vae": 60.0,
     "structure_flow": 400.0,
-    "structure_flow_more": 300.0,
-    "latent_vae": 240.0,
-    "latent_flow": 200.0,
+    "mesh_decoder": 300.0,
+    "latent_encoder": 60.0,
+    "latent_flow": 300.0,
     "judges": 300.0,
 }
 """Length of each training on one H200, and of the rendering before; ``--scale`` multiplies all of them."""
-BATCH = {"structure_vae": 256, "structure_flow": 1024, "latent_vae": 24, "latent_flow": 192, "judges": 512}
+BATCH = {
+    "structure_vae": 256,
+    "structure_flow": 1024,
+    "judges": 512,
+    "mesh_decoder": 2,
+    "latent_encoder": 8,
+    "latent_flow": 32,
+}
 
 
-def build(name: str) -> nn.Module:
-    """Return an untrained network of the embedded generator by its pipeline name (or ``conditioner``)."""
+def build(name: str) -> Any:
+    """Return an untrained network of the embedded generator by its pipeline name, or ``conditioner``."""
     if name == "conditioner":
         return Conditioner(dinov2_config(**CONDITIONER))
     kind, arguments = NETWORKS[name]
-    return MODEL_CLASSES[kind](**{**arguments, "use_fp16": False})
+    network = MODEL_CLASSES[kind](**arguments)
+    network.set_torso_dtype(torch.float32)
+    return network
 
 
-def load_network(work: Path, name: str, device: torch.device) -> nn.Module:
+def load_network(work: Path, name: str, device: torch.device) -> Any:
     """Return a trained network from the work folder, frozen, in float32."""
     network = build(name)
     state = load_file(work / f"{name}.safetensors")
@@ -73,7 +90,7 @@ def save_network(work: Path, name: str, network: nn.Module) -> None:
     save_file(state, work / f"{name}.safetensors")
 
 
-def resumed(work: Path, name: str, device: torch.device) -> nn.Module:
+def resumed(work: Path, name: str, device: torch.device) -> Any:
     """Return a network to train: from the work folder where an earlier share left it, else untrained."""
     if (work / f"{name}.safetensors").exists():
         return load_network(work, name, device).requires_grad_(True).train()
@@ -82,117 +99,157 @@ def resumed(work: Path, name: str, device: torch.device) -> nn.Module:
 
 def train_structure(work: Path, pools: Path, device: torch.device, scale: float) -> None:
     """Structure VAE, then conditioner and structure flow together."""
-    pool = DevicePool(Pool(pools / "furniture"), ("conditions", "parts"), device)
-    structures = training.Structures.over(pool)
-    encoder, decoder = (
-        build("sparse_structure_encoder").to(device),
-        build("sparse_structure_decoder").to(device),
-    )
+    pool = filled(pools, ("conditions", "structure"), device)
+    encoder, decoder = (resumed(work, f"sparse_structure_{end}", device) for end in ("encoder", "decoder"))
     log = Log("structure_vae", 200)
     training.train_structure_vae(
-        encoder, decoder, structures, scale * SECONDS["structure_vae"], BATCH["structure_vae"], log
+        encoder, decoder, pool, scale * SECONDS["structure_vae"], BATCH["structure_vae"], log
     )
     save_network(work, "sparse_structure_encoder", encoder)
     save_network(work, "sparse_structure_decoder", decoder)
     write_json(work / "structure_vae.json", log.rows)
-    conditioner, flow = build("conditioner").to(device), build("sparse_structure_flow_model").to(device)
-    _train_structure_flow(work, structures, conditioner, flow, scale, learn_conditioner=True)
-    save_network(work, "conditioner", conditioner)
-
-
-def train_structure_more(work: Path, pools: Path, device: torch.device, scale: float) -> None:
-    """Structure flow again, from where it was, with the conditioner frozen."""
-    pool = DevicePool(Pool(pools / "furniture"), ("conditions", "parts"), device)
-    flow = load_network(work, "sparse_structure_flow_model", device).requires_grad_(True).train()
-    conditioner = load_network(work, "conditioner", device)
-    _train_structure_flow(
-        work, training.Structures.over(pool), conditioner, flow, scale, learn_conditioner=False
+    conditioner, flow = (
+        resumed(work, name, device) for name in ("conditioner", "sparse_structure_flow_model")
     )
-
-
-def _train_structure_flow(
-    work: Path,
-    structures: training.Structures,
-    conditioner: nn.Module,
-    flow: nn.Module,
-    scale: float,
-    learn_conditioner: bool,
-) -> None:
-    name = "structure_flow" if learn_conditioner else "structure_flow_more"
-    encoder = load_network(work, "sparse_structure_encoder", structures.pool.device)
-    log = Log(name, 250)
+    log = Log("structure_flow", 250)
+    seconds = scale * SECONDS["structure_flow"]
     training.train_structure_flow(
-        conditioner,
-        flow,
-        encoder,
-        structures,
-        scale * SECONDS[name],
-        BATCH["structure_flow"],
-        log,
-        learn_conditioner,
+        conditioner, flow, encoder, pool, seconds, BATCH["structure_flow"], log, learn_conditioner=True
     )
     save_network(work, "sparse_structure_flow_model", flow)
-    write_json(work / f"{name}.json", log.rows)
+    save_network(work, "conditioner", conditioner)
+    write_json(work / "structure_flow.json", log.rows)
+
+
+def train_decoder(work: Path, pools: Path, device: torch.device, scale: float) -> None:
+    """Mesh decoder, from exact grids of objects made on the fly."""
+    decoder = resumed(work, "slat_decoder_mesh", device)
+    log, budget = Log("mesh_decoder", 20), Budget(1.2e-3, scale * SECONDS["mesh_decoder"])
+    training.train_mesh_decoder(decoder, SEED, FURNITURE_ROWS, device, budget, BATCH["mesh_decoder"], log)
+    save_network(work, "slat_decoder_mesh", decoder)
+    write_json(work / "mesh_decoder.json", log.rows)
 
 
 def train_latents(work: Path, pools: Path, device: torch.device, scale: float) -> None:
-    """Structured-latent VAE with its mesh decoder, then the latent flow."""
-    pool = DevicePool(Pool(pools / "furniture"), ("conditions", "features", "parts"), device)
-    structures = training.Structures.over(pool)
-    structures.refresh()
+    """Latent flow, then the encoder that reads latents from picture features."""
+    pool = filled(pools, ("conditions", "features", "structure", "codes"), device)
+    codes = training.Codes.over(pool)
+    write_json(work / "latent_statistics.json", {"mean": codes.mean.tolist(), "std": codes.std.tolist()})
     conditioner = load_network(work, "conditioner", device)
+    encoder = resumed(work, "slat_encoder", device)
+    log, budget = Log("latent_encoder", 20), Budget(1e-3, scale * SECONDS["latent_encoder"])
     features = training.Features(conditioner, device)
-    encoder, decoder, flow = (
-        resumed(work, name, device) for name in ("slat_encoder", "slat_decoder_mesh", "slat_flow_model")
-    )
-    surfaces = training.Surfaces.over(pool, min(SURFACE_ROWS, pool.rows))
-    log = Log("latent_vae", 50)
-    training.train_latent_vae(
-        encoder,
-        decoder,
-        features,
-        structures,
-        surfaces,
-        scale * SECONDS["latent_vae"],
-        BATCH["latent_vae"],
-        log,
-    )
+    rows = min(FEATURE_ROWS, pool.rows)
+    training.train_latent_encoder(encoder, features, codes, rows, budget, BATCH["latent_encoder"], log)
     save_network(work, "slat_encoder", encoder)
-    save_network(work, "slat_decoder_mesh", decoder)
-    write_json(work / "latent_vae.json", log.rows)
-    del surfaces
-    encoder.eval().requires_grad_(False)
-    latents = training.Latents.over(encoder, features, structures, pool.rows)
-    write_json(work / "latent_statistics.json", {"mean": latents.mean.tolist(), "std": latents.std.tolist()})
-    log = Log("latent_flow", 100)
-    training.train_latent_flow(
-        flow, latents, conditioner, structures, scale * SECONDS["latent_flow"], BATCH["latent_flow"], log
-    )
+    write_json(work / "latent_encoder.json", log.rows)
+    flow = resumed(work, "slat_flow_model", device)
+    log, budget = Log("latent_flow", 50), Budget(1e-3, scale * SECONDS["latent_flow"])
+    training.train_latent_flow(flow, codes, conditioner, budget, BATCH["latent_flow"], log)
     save_network(work, "slat_flow_model", flow)
     write_json(work / "latent_flow.json", log.rows)
 
 
+def filled(pools: Path, names: tuple[str, ...], device: torch.device) -> DevicePool:
+    """Return the furniture pool on a device."""
+    pool = DevicePool(Pool(pools / "furniture"), names, device)
+    pool.refresh()
+    return pool
+
+
+def assemble(work: Path, pools: Path, device: torch.device, scale: float) -> None:
+    """Write the trained networks as a generator in the released layout."""
+    params, statistics = load_params().generator, read_json(work / "latent_statistics.json")
+    TrellisPipeline(
+        load_network(work, "conditioner", torch.device("cpu")),
+        {name: load_network(work, name, torch.device("cpu")) for name in NETWORKS},
+        params.structure,
+        params.latents,
+        (torch.tensor(statistics["mean"]), torch.tensor(statistics["std"])),
+        device="cpu",
+    ).save_pretrained(work / "generator")
+
+
+def publish(work: Path, pools: Path, device: torch.device, scale: float) -> None:
+    """Copy generator and judges into ``data/checkpoints``, each with a card."""
+    judged = {family: read_json(work / f"{family}.json") for family in JUDGES}
+    trainings = ("structure_vae", "structure_flow", "mesh_decoder", "latent_encoder", "latent_flow")
+    losses = {name: read_json(work / f"{name}.json") for name in trainings}
+    folders = {
+        "generator": {
+            "seed": SEED,
+            "trainings": {name: {"first": rows[0], "last": rows[-1]} for name, rows in losses.items()},
+            "held_out": {family: values["generator"] for family, values in judged.items()},
+        },
+        **{
+            JUDGES[family].folder: {
+                "seed": JUDGES[family].seed,
+                "defects": JUDGES[family].defects,
+                "trainings": {"judge": {"first": values["losses"][0], "last": values["losses"][-1]}},
+                "held_out": values["measures"],
+            }
+            for family, values in judged.items()
+        },
+    }
+    for folder, card in folders.items():
+        target = CHECKPOINTS / folder
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(work / folder, target)
+        weights = sorted(target.rglob("*.safetensors"))
+        parameters = {str(path.relative_to(target)): weight_count(path) for path in weights}
+        size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+        recipe = "python -m flows.pretrain; flows/pretrain.py, verdict3d/pretrain"
+        write_json(
+            target / "card.json",
+            {"scale": "embedded", "recipe": recipe, "parameters": parameters, "bytes": size, **card},
+        )
+
+
+def weight_count(path: Path) -> int:
+    """Return how many numbers a safetensors file holds."""
+    return sum(tensor.numel() for tensor in load_file(path).values())
+
+
 def train_one_judge(work: Path, pools: Path, device: torch.device, scale: float, family: str) -> None:
-    """Train one judge on damaged meshes; write it and its measures on unseen objects."""
-    torch.manual_seed(JUDGES[family].seed)
-    pool, held_out = judge_pools(Pool(pools / family), HELD_OUT_ROWS)
-    log, budget = Log(family, 100), Budget(1e-3, scale * SECONDS["judges"])
-    judge = train_judge(family, pool, budget, BATCH["judges"], JUDGES[family].seed, device, log)
-    judge.save(work / JUDGES[family].folder)
-    measures = measure_judge(judge, held_out)
+    """Train one judge on damaged and generated meshes; write it and its measures on unseen objects."""
+    data = JUDGES[family]
+    torch.manual_seed(data.seed)
+    sources = {kind: Pool(pools / f"{family}-{kind}") for kind in ("damaged", "generated")}
+    learned, held_out = zip(*(judge_pools(pool) for pool in sources.values()), strict=True)
+    start = load_judge(family, work / data.folder) if (work / data.folder).exists() else None
+    log, budget = Log(family, 20), Budget(1e-3 if start is None else 3e-4, scale * SECONDS["judges"])
+    judge = train_judge(family, joined(learned), budget, BATCH["judges"], data.seed, device, log, start)
+    judge.save(work / data.folder)
+    measures = {kind: measure_judge(judge, pool) for kind, pool in zip(sources, held_out, strict=True)}
     print(family, json.dumps(measures), flush=True)
-    write_json(work / f"{family}.json", {"losses": log.rows, "measures": measures, "steps": budget.step})
+    write_json(
+        work / f"{family}.json",
+        {
+            "losses": log.rows,
+            "measures": measures,
+            "steps": budget.step,
+            "generator": generator_measures(sources["generated"]),
+        },
+    )
 
 
-def judge_pools(pool: Pool, held_out: int) -> tuple[JudgePool, JudgePool]:
-    """Split the ready rows of a pool into what a judge learns from and the last ``held_out`` objects."""
+def judge_pools(pool: Pool) -> tuple[JudgePool, JudgePool]:
+    """Split the ready rows of a pool into what a judge learns from and the last tenth, held out."""
     ready = pool.ready()
     parts = []
-    for rows in (slice(0, ready - held_out), slice(ready - held_out, ready)):
-        arrays = {name: torch.from_numpy(np.array(array[rows])) for name, array in pool.arrays.items()}
-        valid = torch.ones_like(arrays["quality"], dtype=torch.bool)
-        parts.append(JudgePool(arrays["references"], arrays["montages"], arrays["quality"], valid))
+    for rows in (slice(0, ready - ready // 10), slice(ready - ready // 10, ready)):
+        names = ("references", "montages", "quality")
+        references, montages, quality = (
+            torch.from_numpy(np.array(pool.arrays[name][rows])) for name in names
+        )
+        parts.append(JudgePool(references, montages, quality, quality > 0))
     return parts[0], parts[1]
+
+
+def joined(pools: Sequence[JudgePool]) -> JudgePool:
+    """Return several pools as one."""
+    names = ("references", "montages", "quality", "valid")
+    return JudgePool(*(torch.cat([getattr(pool, name) for pool in pools]) for name in names))
 
 
 @dataclass(frozen=True)
@@ -213,34 +270,52 @@ JUDGES = {
 Phase = Callable[..., None]
 PHASES: dict[str, tuple[Phase, int]] = {
     "structure": (train_structure, 0),
-    "structure_more": (train_structure_more, 0),
+    "decoder": (train_decoder, 1),
     "latents": (train_latents, 0),
+    "assemble": (assemble, 0),
+    "publish": (publish, 0),
     **{f"judge-{family}": (partial(train_one_judge, family=family), 1) for family in JUDGES},
 }
 """Each phase and the GPU it prefers when there are several."""
 
 
-def pool_recipes(pools: Path, names: set[str], workers: int, scale: float) -> list[PoolRecipe]:
+def pool_recipes(work: Path, pools: Path, names: set[str], workers: int, scale: float) -> list[PoolRecipe]:
     """Return what has to be rendered for some phases."""
-    furniture = bool(names & {"structure", "structure_more", "latents"})
+    params = load_params()
+    furniture = bool(names & {"structure", "latents"})
     families = [family for family in JUDGES if f"judge-{family}" in names]
-    share = max(1, workers // (furniture + 2 * len(families)))
+    share = max(1, workers // max(1, furniture + 2 * len(families)))
     recipes = []
     if furniture:
-        settings = {"seed": SEED, "size_px": PICTURE_PX, "conditions": 4}
+        settings: dict[str, Any] = {
+            "seed": SEED,
+            "size_px": PICTURE_PX,
+            "conditions": 4,
+            "feature_rows": FEATURE_ROWS,
+        }
         count = int(scale * FURNITURE_ROWS)
         recipes.append(PoolRecipe(str(pools / "furniture"), count, share, furniture_rows, settings))
     for family in families:
         data = JUDGES[family]
-        settings = {"seed": data.seed, "size_px": 144, "candidates": 4, "defects": data.defects}
-        settings["montage_view_px"] = 112
-        count = int(scale * JUDGED_ROWS)
-        recipes.append(PoolRecipe(str(pools / family), count, 2 * share, judged_rows, settings))
+        shown: dict[str, Any] = {"seed": data.seed, "size_px": 144, "montage_view_px": 112}
+        damaged = {**shown, "candidates": 4, "defects": data.defects}
+        generated = {
+            **shown,
+            "generator": str(work / "generator"),
+            "regimes": {name: regime.model_dump() for name, regime in params.degrade.regimes.items()},
+            "low_budget_steps": params.generate.low_budget_steps,
+        }
+        for kind, factory, settings in (
+            ("damaged", judged_rows, damaged),
+            ("generated", generated_rows, generated),
+        ):
+            count = int(scale * JUDGED_ROWS[kind])
+            recipes.append(PoolRecipe(str(pools / f"{family}-{kind}"), count, share, factory, settings))
     return recipes
 
 
 def run_side_by_side(names: list[str], work: Path, pools: Path, scale: float) -> None:
-    """Run phases as processes; where one fails the others still end, and then the command fails."""
+    """Run phases as processes; where one fails the others still end, then the command fails."""
     context = multiprocessing.get_context("spawn")
     devices = torch.cuda.device_count()
     processes = []
@@ -274,7 +349,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--phases",
         nargs="+",
-        default=["structure", "structure_more+latents", "+".join(f"judge-{family}" for family in JUDGES)],
+        default=[
+            "structure+decoder",
+            "latents",
+            "assemble",
+            "+".join(f"judge-{family}" for family in JUDGES),
+            "publish",
+        ],
         help=f"in order; a+b runs side by side; known: {', '.join(PHASES)}",
     )
     parser.add_argument(
@@ -283,14 +364,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="rendering processes")
     options = parser.parse_args(arguments)
     options.work.mkdir(parents=True, exist_ok=True)
-    names = {name for phase in options.phases for name in phase.split("+")}
     with ExitStack() as stack:
         pools = options.pools or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        fill_pools(
-            pool_recipes(pools, names, options.workers, options.scale), options.scale * SECONDS["pools"]
-        )
         for phase in options.phases:
-            run_side_by_side(phase.split("+"), options.work, pools, options.scale)
+            names = phase.split("+")
+            recipes = pool_recipes(options.work, pools, set(names), options.workers, options.scale)
+            fill_pools(recipes, options.scale * SECONDS["pools"])
+            run_side_by_side(names, options.work, pools, options.scale)
 
 
 if __name__ == "__main__":

@@ -193,7 +193,8 @@ def test_batches_do_not_mix_and_padding_is_invisible() -> None:
 def test_reach_of_turned_boxes_is_that_of_their_corners(
     half: tuple[float, float, float], rounding: float, angle: float, axis: str
 ) -> None:
-    part = turned([box((0.1, 0.2, 0.3), np.array(half) * 2, RED, rounding)], axis, angle)[0]  # type: ignore[arg-type]
+    solid = box((0.1, 0.2, 0.3), np.array(half) * 2, RED, rounding)
+    part = turned([solid], axis, angle)[0]  # type: ignore[arg-type]
     reach, shell = bounds([part]), as_trimesh([part])
     assert shell.is_watertight and shell.volume > 0
     assert (shell.bounds[0] >= reach[0] - 1e-6).all() and (shell.bounds[1] <= reach[1] + 1e-6).all()

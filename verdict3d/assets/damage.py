@@ -1,7 +1,7 @@
 """Damage to meshes in five grades: controls with a known answer, and food for training judges.
 
-Every operator takes a mesh in the unit box, a grade from 1 (barely visible) to 5 (ruined) and a generator; the same
-inputs give the same mesh. Operators act on geometry only: colours follow their vertices.
+Every operator takes a mesh in the unit box, a grade from 1 (barely visible) to 5 (ruined) and a generator.
+The same inputs give the same mesh. Operators act on geometry only: colours follow their vertices.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _patch(mesh: Mesh, share: float, seeds: int, rng: np.random.Generator) -> np
 
 
 def _refine(mesh: Mesh, max_edge: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Split long edges; return vertices, faces and the original vertex each new vertex takes its colour from."""
+    """Split long edges; return vertices, faces and the original vertex that colours each new one."""
     vertices, faces, source = mesh.vertices.astype(np.float64), mesh.faces, np.arange(len(mesh.vertices))
     for _ in range(5):
         corners = vertices[faces]
@@ -94,7 +94,8 @@ def drop_parts(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
         keep = along <= np.quantile(along, 1.0 - share)
     else:
         order = rng.permutation(len(sizes))
-        removed, total = [], 0.0
+        removed: list[int] = []
+        total = 0.0
         for part in order[:-1]:
             if removed and total >= share:
                 break
@@ -125,21 +126,8 @@ def add_floaters(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     """Add 1 to 11 loose blocks inside the unit box."""
     count = (1, 2, 4, 7, 11)[grade - 1]
     corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
-    block = np.array(
-        [
-            [0, 1, 3],
-            [0, 3, 2],
-            [4, 6, 7],
-            [4, 7, 5],
-            [0, 4, 5],
-            [0, 5, 1],
-            [2, 3, 7],
-            [2, 7, 6],
-            [0, 2, 6],
-            [0, 6, 4],
-        ]
-        + [[1, 5, 7], [1, 7, 3]]
-    )
+    sides = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
+    block = np.array([triangle for a, b, c, d in sides for triangle in ((a, b, c), (a, c, d))])
     centers = rng.uniform(-0.45, 0.45, size=(count, 1, 3))
     sizes = rng.uniform(0.02, 0.07, size=(count, 1, 3))
     turn = np.linalg.qr(rng.normal(size=(count, 3, 3)))[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,12 @@ def build_judge(family_name: str, seed: int) -> EmbeddedJudge:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "judge_weights", family_name))
         return builders[family_name]()
+
+
+def load_judge(family_name: str, directory: str | Path) -> EmbeddedJudge:
+    """Load a saved embedded judge to train on, float32."""
+    fresh = build_judge(family_name, 0)
+    return replace(fresh, model=type(fresh.model).from_pretrained(directory, dtype=torch.float32))
 
 
 def _tokenizer(special: tuple[str, ...], picture: str, **roles: str) -> PreTrainedTokenizerFast:

@@ -9,7 +9,7 @@ STRUCTURE_RESOLUTION = 16
 MESH_RESOLUTION = 4 * STRUCTURE_RESOLUTION
 LATENT_RESOLUTION = 8
 STRUCTURE_CHANNELS = 4
-LATENT_CHANNELS = 8
+LATENT_CHANNELS = 12
 TOKEN_CHANNELS = 192
 
 CONDITIONER: dict[str, Any] = {
@@ -71,7 +71,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
             "in_channels": TOKEN_CHANNELS,
             "model_channels": 128,
             "latent_channels": LATENT_CHANNELS,
-            "num_blocks": 2,
+            "num_blocks": 1,
             "num_heads": 4,
             "mlp_ratio": 4,
             "attn_mode": "swin",
@@ -87,7 +87,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
             "latent_channels": LATENT_CHANNELS,
             "num_blocks": 1,
             "num_heads": 4,
-            "mlp_ratio": 4,
+            "mlp_ratio": 2,
             "attn_mode": "swin",
             "window_size": 8,
             "use_fp16": True,
@@ -104,7 +104,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
             "cond_channels": TOKEN_CHANNELS,
             "num_blocks": 4,
             "num_heads": 4,
-            "mlp_ratio": 4,
+            "mlp_ratio": 3,
             "patch_size": 2,
             "num_io_res_blocks": 2,
             "io_block_channels": [32],

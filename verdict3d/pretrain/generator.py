@@ -1,59 +1,38 @@
 """Training of the embedded generator's networks, in the order in which they depend on each other.
 
-structure VAE -> conditioner and structure flow together -> structured-latent VAE (its features come from the
-conditioner) -> latent flow. Losses are those of TRELLIS where it has them; the mesh decoder, trained through a
-differentiable rasteriser there, learns here from the exact signed distance of the procedural objects.
+structure VAE -> conditioner and structure flow together -> mesh decoder, latent flow and latent encoder.
+Losses are those of TRELLIS where it has them. Two things differ, because the objects are procedural and the
+budget small: the mesh decoder learns from the exact signed distance instead of through a differentiable
+rasteriser, and the structured latents have a fixed meaning (``solids.latent_codes``) that the encoder learns
+to read from picture features.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verdict3d.pretrain.architectures import LATENT_CHANNELS, MESH_RESOLUTION, STRUCTURE_RESOLUTION
+from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
 from verdict3d.pretrain.pool import DevicePool
 from verdict3d.pretrain.progress import Average, Budget, Log, optimizer_for
-from verdict3d.pretrain.rows import FEATURE_CAMERAS
-from verdict3d.pretrain.solids import distance_grid, solid_voxels, unpack_objects
+from verdict3d.pretrain.rows import FEATURE_CAMERAS, object_parts
+from verdict3d.pretrain.solids import closed, distance_grid, latent_codes, solid_voxels, sparse_rows
+from verdict3d.randomness import numpy_generator
 from verdict3d.render.rig import projection
 from verdict3d.trellis.flexicubes_tables import corner_offsets
 from verdict3d.trellis.losses import dice_loss, flow_matching_loss, kl_divergence
 from verdict3d.trellis.sparse import SparseTensor
 
-REFRESH_EVERY = 50
-"""Steps between two looks for new rows of the pool."""
-DISTANCE_SCALE = MESH_RESOLUTION / 2
-"""Signed distances are learned in units of two grid cells, clamped to [-1, 1]."""
-
-
-@dataclass
-class Structures:
-    """Occupancies of the pool's rows, computed once: (rows, 16, 16, 16) bool."""
-
-    pool: DevicePool
-    values: Tensor
-    rows: int = 0
-
-    @classmethod
-    def over(cls, pool: DevicePool) -> Structures:
-        """Make room for every row of ``pool``."""
-        side = (STRUCTURE_RESOLUTION,) * 3
-        return cls(pool, torch.zeros((pool.limit, *side), dtype=torch.bool, device=pool.device))
-
-    @torch.no_grad()
-    def refresh(self, block: int = 256) -> int:
-        """Compute what has come since; return the number of rows."""
-        ready = self.pool.refresh()
-        while self.rows < ready:
-            stop = min(self.rows + block, ready)
-            packed = unpack_objects(self.pool.arrays["parts"][self.rows : stop])
-            self.values[self.rows : stop] = solid_voxels(packed)
-            self.rows = stop
-        return self.rows
+CELL = 1.0 / MESH_RESOLUTION
+"""Side of a mesh cell; distances are learned in units of two cells, clamped to [-1, 1]."""
+CODE_NOISE = 0.08
+"""Noise on the codes the decoder learns from, so that it forgives the latent flow's errors."""
 
 
 def pictures(images: Tensor) -> Tensor:
@@ -61,23 +40,16 @@ def pictures(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float() / 255
 
 
-def sparse_rows(mask: Tensor) -> Tensor:
-    """Return the (T, 4) int32 coordinates (item, x, y, z) of the set voxels of (B, R, R, R) masks."""
-    return mask.nonzero().int()
-
-
 def train_structure_vae(
-    encoder: nn.Module, decoder: nn.Module, structures: Structures, seconds: float, batch: int, log: Log
+    encoder: Any, decoder: Any, pool: DevicePool, seconds: float, batch: int, log: Log
 ) -> None:
     """Dice + 1e-3 KL on occupancy; afterwards the latents are scaled to unit variance, exactly."""
-    device = structures.pool.device
+    device = pool.device
     budget, optimizer = Budget(2e-3, seconds), optimizer_for([encoder, decoder], 0.0)
     averages = [Average(encoder), Average(decoder)]
     for step in budget.steps(optimizer):
-        if step % REFRESH_EVERY == 0:
-            structures.refresh()
-        rows = torch.randint(structures.rows, (batch,), device=device)
-        target = structures.values[rows][:, None].float()
+        rows = torch.randint(pool.rows, (batch,), device=device)
+        target = pool.arrays["structure"][rows][:, None].float()
         with torch.autocast(device.type, torch.bfloat16):
             mean, log_variance = encoder.distribution(target)
             latent = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
@@ -90,16 +62,16 @@ def train_structure_vae(
         for average in averages:
             average.update()
         wrong = ((logits > 0) != (target > 0.5)).float().mean() if step % log.every == 0 else 0.0
-        log.add(step, dice=dice, cross_entropy=cross_entropy, kl=kl, wrong=wrong, rows=float(structures.rows))
+        log.add(step, dice=dice, cross_entropy=cross_entropy, kl=kl, wrong=wrong)
     for average in averages:
         average.apply()
-    _scale_latents(encoder, decoder, structures)
+    _scale_latents(encoder, decoder, pool)
 
 
 @torch.no_grad()
-def _scale_latents(encoder: nn.Module, decoder: nn.Module, structures: Structures) -> None:
+def _scale_latents(encoder: Any, decoder: Any, pool: DevicePool) -> None:
     """Give each latent channel unit root mean square, moving the scale into the neighbouring convolutions."""
-    mean = encoder(structures.values[:512][:, None].float())
+    mean = encoder(pool.arrays["structure"][:512][:, None].float())
     scale = mean.square().mean(dim=(0, 2, 3, 4)).sqrt()
     last, first = encoder.out_layer[-1], decoder.input_layer
     channels = len(scale)
@@ -110,14 +82,14 @@ def _scale_latents(encoder: nn.Module, decoder: nn.Module, structures: Structure
 
 
 class PatchPixels(nn.Module):
-    """Auxiliary head of the conditioner: each patch token shows its own 7x7 pixels, so colour and detail stay."""
+    """Auxiliary head of the conditioner: each patch token shows its own 7x7 pixels, so colour stays."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.head = nn.Linear(channels, 3 * 49)
 
     def forward(self, tokens: Tensor, images: Tensor) -> Tensor:
-        """Return the mean squared error; tokens (B, N, C) of N = n x n patches, images (B, 3, S, S) in [0, 1]."""
+        """Return the mean squared error; tokens (B, n * n, C), images (B, 3, S, S) in [0, 1]."""
         batch, count, _ = tokens.shape
         side = math.isqrt(count)
         small = F.adaptive_avg_pool2d(images, (7 * side, 7 * side))
@@ -126,17 +98,17 @@ class PatchPixels(nn.Module):
 
 
 def train_structure_flow(
-    conditioner: nn.Module,
+    conditioner: Any,
     flow: nn.Module,
-    encoder: nn.Module,
-    structures: Structures,
+    encoder: Any,
+    pool: DevicePool,
     seconds: float,
     batch: int,
     log: Log,
     learn_conditioner: bool,
 ) -> None:
     """Flow matching on structure latents; ``learn_conditioner`` trains the picture encoder along with it."""
-    device = structures.pool.device
+    device = pool.device
     conditioner.requires_grad_(learn_conditioner)
     pixels = PatchPixels(conditioner.channels).to(device)
     trained = [flow, conditioner, pixels] if learn_conditioner else [flow]
@@ -145,16 +117,14 @@ def train_structure_flow(
     parameters = [
         parameter for module in trained for parameter in module.parameters() if parameter.requires_grad
     ]
-    images = structures.pool.arrays["conditions"]
+    images = pool.arrays["conditions"]
     generator = torch.Generator(device).manual_seed(torch.initial_seed())
     for step in budget.steps(optimizer):
-        if step % REFRESH_EVERY == 0:
-            structures.refresh()
-        rows = torch.randint(structures.rows, (batch,), device=device)
+        rows = torch.randint(pool.rows, (batch,), device=device)
         views = torch.randint(images.shape[1], (batch,), device=device)
         picture = pictures(images[rows, views])
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-            data = encoder(structures.values[rows][:, None].float()).float()
+            data = encoder(pool.arrays["structure"][rows][:, None].float()).float()
         with torch.autocast(device.type, torch.bfloat16):
             if learn_conditioner:
                 raw = conditioner.raw_tokens(picture)
@@ -171,7 +141,7 @@ def train_structure_flow(
         optimizer.step()
         for average in averages:
             average.update()
-        log.add(step, loss=loss, pixels=auxiliary, norm=norm, rows=float(structures.rows))
+        log.add(step, loss=loss, pixels=auxiliary, norm=norm)
     for average in averages:
         average.apply()
 
@@ -179,7 +149,7 @@ def train_structure_flow(
 class Features:
     """Structured-latent features: un-normalised patch tokens of fixed views, averaged at voxel centres."""
 
-    def __init__(self, conditioner: nn.Module, device: torch.device) -> None:
+    def __init__(self, conditioner: Any, device: torch.device) -> None:
         self.conditioner = conditioner
         ticks = (torch.arange(STRUCTURE_RESOLUTION, device=device) + 0.5) / STRUCTURE_RESOLUTION - 0.5
         centers = torch.stack(torch.meshgrid(ticks, ticks, ticks, indexing="ij"), dim=-1).reshape(-1, 3)
@@ -205,34 +175,33 @@ class Features:
         return mean[index[:, 0], (index[:, 1] * side + index[:, 2]) * side + index[:, 3]]
 
 
-@dataclass
-class Surfaces:
-    """Distance and colour grids of pool rows, computed once for the mesh decoder's targets."""
+@dataclass(frozen=True)
+class Cells:
+    """What the mesh decoder learns from: codes at voxels, distance and colour at cell corners."""
 
+    codes: SparseTensor
     distance: Tensor
     color: Tensor
 
     @classmethod
-    @torch.no_grad()
-    def over(cls, pool: DevicePool, rows: int, block: int = 64) -> Surfaces:
-        """Compute the grids of the first ``rows`` rows."""
-        side = (MESH_RESOLUTION + 1,) * 3
-        distance = torch.empty((rows, *side), dtype=torch.float16, device=pool.device)
-        color = torch.empty((rows, *side, 3), dtype=torch.uint8, device=pool.device)
-        for start in range(0, rows, block):
-            packed = unpack_objects(pool.arrays["parts"][start : min(start + block, rows)])
-            values, colors = distance_grid(packed)
-            distance[start : start + len(values)] = values.clamp(-1, 1).half()
-            color[start : start + len(values)] = colors
-        return cls(distance, color)
+    def of(cls, seed: int, indices: list[int], device: torch.device) -> Cells:
+        """Compute the grids of some training objects."""
+        grids = [distance_grid(object_parts(seed, index)) for index in indices]
+        structure = torch.from_numpy(np.stack([solid_voxels(distance) for distance, _ in grids]))
+        coords = sparse_rows(structure)
+        codes = torch.from_numpy(np.stack([latent_codes(*grid) for grid in grids]))
+        return cls(
+            SparseTensor(codes[tuple(coords.long().unbind(1))].to(device), coords.to(device)),
+            torch.from_numpy(np.stack([closed(distance) for distance, _ in grids])).to(device),
+            torch.from_numpy(np.stack([color for _, color in grids])).to(device),
+        )
 
-    def at_corners(self, rows: Tensor, coords: Tensor) -> tuple[Tensor, Tensor]:
+    def at_corners(self, coords: Tensor) -> tuple[Tensor, Tensor]:
         """Return distances (N, 8) and colours (N, 8, 3) in [0, 1] at the corners of mesh cells (N, 4)."""
         offsets = torch.from_numpy(corner_offsets()).to(coords.device)
         vertex = coords[:, None, 1:].long() + offsets[None]
-        item = rows[coords[:, 0].long()][:, None]
-        place = (item, vertex[..., 0], vertex[..., 1], vertex[..., 2])
-        return self.distance[place].float(), self.color[place].float() / 255
+        place = (coords[:, :1].long(), vertex[..., 0], vertex[..., 1], vertex[..., 2])
+        return self.distance[place], self.color[place].float() / 255
 
 
 def decoder_loss(features: Tensor, distance: Tensor, color: Tensor) -> dict[str, Tensor]:
@@ -243,13 +212,14 @@ def decoder_loss(features: Tensor, distance: Tensor, color: Tensor) -> dict[str,
         distance: (N, 8) signed distances in object units.
         color: (N, 8, 3) in [0, 1].
     """
-    target = (distance * DISTANCE_SCALE).clamp(-1, 1) + 1.0 / MESH_RESOLUTION
-    near = (distance.abs() * DISTANCE_SCALE < 1.0).float()
+    # Extraction subtracts one cell side from the network's distance (spec, section g), so it is added here.
+    target = (distance / (2 * CELL)).clamp(-1, 1) + CELL
+    near = (distance.abs() < 2 * CELL).float()
     weight = 0.1 + near
     error = F.smooth_l1_loss(features[:, :8], target, beta=0.1, reduction="none")
-    shade = torch.sigmoid(features[:, 53:].unflatten(1, (8, 6))[..., :3])
-    off = (shade - color).square().mean(dim=-1)
-    rest = torch.cat([features[:, 8:53], features[:, 53:].unflatten(1, (8, 6))[..., 3:].flatten(1)], dim=1)
+    shades = features[:, 53:].unflatten(1, (8, 6))
+    off = (torch.sigmoid(shades[..., :3]) - color).square().mean(dim=-1)
+    rest = torch.cat([features[:, 8:53], shades[..., 3:].flatten(1)], dim=1)
     return {
         "distance": (error * weight).sum() / weight.sum(),
         "color": (off * near).sum() / near.sum().clamp(min=1),
@@ -257,105 +227,99 @@ def decoder_loss(features: Tensor, distance: Tensor, color: Tensor) -> dict[str,
     }
 
 
-def train_latent_vae(
-    encoder: nn.Module,
+def train_mesh_decoder(
     decoder: nn.Module,
-    features: Features,
-    structures: Structures,
-    surfaces: Surfaces,
-    seconds: float,
+    seed: int,
+    objects: int,
+    device: torch.device,
+    budget: Budget,
     batch: int,
     log: Log,
 ) -> None:
-    """Learn structured latents that the mesh decoder turns into distance and colour; 1e-4 KL."""
-    pool = structures.pool
-    budget, optimizer = Budget(1e-3, seconds), optimizer_for([encoder, decoder])
-    averages = [Average(encoder), Average(decoder)]
-    parameters = [*encoder.parameters(), *decoder.parameters()]
+    """Learn distance and colour of the 64³ grid from the codes of the 16³ voxels, slightly disturbed."""
+    optimizer, average = optimizer_for([decoder]), Average(decoder, 0.99)
     for step in budget.steps(optimizer):
-        rows = torch.randint(len(surfaces.distance), (batch,), device=pool.device)
-        coords = sparse_rows(structures.values[rows])
-        inputs = SparseTensor(features(pool.arrays["features"][rows], coords), coords)
-        with torch.autocast(pool.device.type, torch.bfloat16):
-            mean, log_variance = encoder.distribution(inputs)
-            latent = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
-            output = decoder(SparseTensor(latent.float(), coords))
-        losses = decoder_loss(output.feats.float(), *surfaces.at_corners(rows, output.coords))
-        losses["kl"] = kl_divergence(mean, log_variance)
-        loss = losses["distance"] + losses["color"] + 0.01 * losses["rest"] + 1e-4 * losses["kl"]
+        rng = numpy_generator(seed, "decoder_batch", step)
+        cells = Cells.of(seed, rng.integers(objects, size=batch).tolist(), device)
+        noise = torch.randn_like(cells.codes.feats) * CODE_NOISE
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            output = decoder(cells.codes.replace(cells.codes.feats + noise))
+        losses = decoder_loss(output.feats.float(), *cells.at_corners(output.coords))
+        loss = losses["distance"] + losses["color"] + 0.01 * losses["rest"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimizer.step()
-        for average in averages:
-            average.update()
+        average.update()
         log.add(step, **losses)
-    for average in averages:
-        average.apply()
+    average.apply()
 
 
-@dataclass
-class Latents:
-    """Structured latents of pool rows, computed once, on dense grids: values only at a row's voxels."""
+@dataclass(frozen=True)
+class Codes:
+    """Mean and standard deviation (12,) of the codes, and the normalised codes of chosen rows."""
 
-    values: Tensor
+    pool: DevicePool
     mean: Tensor
     std: Tensor
 
     @classmethod
-    @torch.no_grad()
-    def over(
-        cls, encoder: nn.Module, features: Features, structures: Structures, rows: int, block: int = 128
-    ) -> Latents:
-        """Encode the first ``rows`` rows; mean and standard deviation (8,) are over all their voxels."""
-        side, device = (STRUCTURE_RESOLUTION,) * 3, structures.pool.device
-        values = torch.zeros((rows, *side, LATENT_CHANNELS), dtype=torch.float16, device=device)
-        moments = torch.zeros(3, LATENT_CHANNELS, dtype=torch.float64, device=device)
-        for start in range(0, rows, block):
-            index = torch.arange(start, min(start + block, rows), device=device)
-            coords = sparse_rows(structures.values[index])
-            inputs = SparseTensor(features(structures.pool.arrays["features"][index], coords), coords)
-            latent = encoder(inputs).feats.float()
-            place = coords.long().unbind(1)
-            values[(index[place[0]], *place[1:])] = latent.half()
-            moments += torch.stack([torch.ones_like(latent), latent, latent.square()]).double().sum(dim=1)
-        mean = moments[1] / moments[0]
-        return cls(values, mean.float(), (moments[2] / moments[0] - mean.square()).sqrt().float())
+    def over(cls, pool: DevicePool, rows: int = 512) -> Codes:
+        """Measure the first rows."""
+        structure = pool.arrays["structure"][:rows].bool()
+        values = pool.arrays["codes"][:rows][structure].float()
+        return cls(pool, values.mean(dim=0), values.std(dim=0))
 
-    def at(self, rows: Tensor, coords: Tensor) -> Tensor:
-        """Return (T, 8) normalised latents of the chosen rows at their voxels."""
-        place = coords.long().unbind(1)
-        return (self.values[(rows[place[0]], *place[1:])].float() - self.mean) / self.std
+    def at(self, rows: Tensor) -> SparseTensor:
+        """Return the normalised codes of some rows of the pool."""
+        structure = self.pool.arrays["structure"][rows].bool()
+        values = self.pool.arrays["codes"][rows][structure].float()
+        return SparseTensor((values - self.mean) / self.std, sparse_rows(structure))
 
 
 def train_latent_flow(
-    flow: nn.Module,
-    latents: Latents,
-    conditioner: nn.Module,
-    structures: Structures,
-    seconds: float,
-    batch: int,
-    log: Log,
+    flow: nn.Module, codes: Codes, conditioner: Any, budget: Budget, batch: int, log: Log
 ) -> None:
-    """Flow matching on normalised structured latents, conditioned on one picture of the object."""
-    pool, device = structures.pool, structures.pool.device
-    budget, optimizer = Budget(8e-4, seconds), optimizer_for([flow])
+    """Flow matching on normalised codes, conditioned on one picture of the object."""
+    pool, device = codes.pool, codes.pool.device
+    optimizer, average = optimizer_for([flow]), Average(flow)
     generator = torch.Generator(device).manual_seed(torch.initial_seed())
-    average = Average(flow)
     images = pool.arrays["conditions"]
     for step in budget.steps(optimizer):
-        rows = torch.randint(len(latents.values), (batch,), device=device)
+        rows = torch.randint(pool.rows, (batch,), device=device)
         views = torch.randint(images.shape[1], (batch,), device=device)
-        coords = sparse_rows(structures.values[rows])
-        clean = SparseTensor(latents.at(rows, coords), coords)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             with torch.no_grad():
                 tokens = conditioner(pictures(images[rows, views]))
-            loss = flow_matching_loss(flow, clean, tokens, generator)
+            loss = flow_matching_loss(flow, codes.at(rows), tokens, generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
         optimizer.step()
         average.update()
         log.add(step, loss=loss, norm=norm)
+    average.apply()
+
+
+def train_latent_encoder(
+    encoder: Any, features: Features, codes: Codes, rows: int, budget: Budget, batch: int, log: Log
+) -> None:
+    """Learn to read codes from picture features at voxels: Gaussian log-likelihood of mean and variance."""
+    pool = codes.pool
+    optimizer, average = optimizer_for([encoder]), Average(encoder)
+    for step in budget.steps(optimizer):
+        chosen = torch.randint(rows, (batch,), device=pool.device)
+        clean = codes.at(chosen)
+        with torch.autocast(pool.device.type, torch.bfloat16, enabled=pool.device.type == "cuda"):
+            inputs = clean.replace(features(pool.arrays["features"][chosen], clean.coords))
+            mean, log_variance = encoder.distribution(inputs)
+        error = (mean.float() - (clean.feats * codes.std + codes.mean)).square()
+        log_variance = log_variance.float().clamp(-8, 4)
+        loss = 0.5 * (error * torch.exp(-log_variance) + log_variance).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
+        optimizer.step()
+        average.update()
+        log.add(step, loss=loss, error=error.mean())
     average.apply()

@@ -1,19 +1,28 @@
-"""Rows of the judges' training pools: damaged copies of an object with their known quality."""
+"""Rows of the judges' training pools: damaged copies and generations of known quality."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from PIL import Image
 from scipy.spatial import cKDTree
 
 from verdict3d.assets.damage import DEFECTS, damage
 from verdict3d.assets.furniture import CATEGORIES, furniture, mesh_from_parts
-from verdict3d.assets.mesh import Mesh, normalize
+from verdict3d.assets.geometry import compare_meshes
+from verdict3d.assets.mesh import Mesh
 from verdict3d.assets.sampling import surface_points
+from verdict3d.config import RegimeParams
+from verdict3d.degrade.regimes import degrade_by_regime
 from verdict3d.errors import ItemFailure
-from verdict3d.pretrain.pool import MakeRow, Row
-from verdict3d.pretrain.rows import condition_camera, condition_picture, resize
-from verdict3d.randomness import numpy_generator
+from verdict3d.pretrain.pool import MakeRow, Pool, Row
+from verdict3d.pretrain.rows import CONDITION_PX, condition_camera, condition_picture, resize
+from verdict3d.randomness import numpy_generator, seed_for
+from verdict3d.render.framing import frame_mesh
 from verdict3d.render.renderer import Renderer
+from verdict3d.trellis.pipeline import TrellisPipeline
+from verdict3d.trellis.preprocess import preprocess_image
 
 SAMPLES = 1500
 COARSE, FINE = 0.05, 0.02
@@ -32,7 +41,7 @@ class Truth:
     def quality(self, candidate: Mesh) -> float:
         """How near a mesh is, in [0, 1]: F-scores at two distances and the agreement of signed normals."""
         try:
-            points, normals = surface_points(normalize(candidate), SAMPLES, self.rng)
+            points, normals = surface_points(frame_mesh(candidate), SAMPLES, self.rng)
         except ItemFailure:
             return 0.0
         to_truth, nearest = self.tree.query(points)
@@ -83,3 +92,83 @@ def judged_rows(
         }
 
     return make
+
+
+GENERATED = (("clean", False), ("medium", True), ("severe", False))
+"""Regime of the input of each generation in a row, and whether it gets the low budget."""
+
+
+def generated_rows(
+    seed: int,
+    generator: str,
+    size_px: int,
+    montage_view_px: int,
+    regimes: dict[str, dict[str, Any]],
+    low_budget_steps: int,
+) -> MakeRow:
+    """Rows with generations of unseen objects; ``f_score`` holds the generator's own measure.
+
+    Args:
+        seed: Data seed of this judge.
+        generator: Directory of the generator.
+        size_px: Side of the pictures as the judge sees them.
+        montage_view_px: Side of one of the four views before the montage is resized to ``size_px``.
+        regimes: Degradation regimes by name, as in ``params.yaml``.
+        low_budget_steps: Steps of a generation with the low budget.
+    """
+    renderer, pipeline = Renderer(), TrellisPipeline.from_pretrained(generator)
+    mixtures = {name: RegimeParams.model_validate(values) for name, values in regimes.items()}
+
+    def generate(picture: Image.Image, regime: str, low: bool, index: int, rng: np.random.Generator) -> Mesh:
+        shown = degrade_by_regime(picture, mixtures.get(regime), rng)[0]
+        samplers = [
+            settings.model_copy(update={"steps": low_budget_steps}) if low else settings
+            for settings in (pipeline.structure, pipeline.latents)
+        ]
+        (mesh,) = pipeline.generate([shown], [seed_for(seed, "generation", index, regime)], *samplers)
+        if isinstance(mesh, ItemFailure):
+            raise mesh
+        return mesh
+
+    def make(index: int) -> Row:
+        rng = numpy_generator(seed, "generated", index)
+        truth = mesh_from_parts(furniture(CATEGORIES[index % len(CATEGORIES)], rng))
+        clean = Image.fromarray(renderer.condition(truth, condition_camera(rng), CONDITION_PX))
+        measured = Truth(truth, rng)
+
+        def montage(mesh: Mesh) -> np.ndarray:
+            return resize(renderer.montage(mesh, "normal", montage_view_px), size_px)
+
+        shown, quality, f_score = [montage(truth)], [1.0], [1.0]
+        for regime, low in GENERATED:
+            try:
+                mesh = generate(clean, regime, low, index, rng)
+                shown.append(montage(mesh))
+                quality.append(measured.quality(mesh))
+                f_score.append(float(compare_meshes(mesh, truth, index, 4000)["f_score"] or 0.0))
+            except ItemFailure:
+                shown.append(np.full_like(shown[0], 255))
+                quality.append(0.0)
+                f_score.append(0.0)
+        return {
+            "references": resize(np.asarray(preprocess_image(clean, size_px)), size_px),
+            "montages": np.stack(shown),
+            "quality": np.array(quality, dtype=np.float32),
+            "f_score": np.array(f_score, dtype=np.float32),
+        }
+
+    return make
+
+
+def generator_measures(pool: Pool) -> dict[str, dict[str, float]]:
+    """Return mean F-score and share of non-empty meshes by regime, over the ready rows of generations."""
+    scores = np.asarray(pool.arrays["f_score"])[: pool.ready(), 1:]
+    quality = np.asarray(pool.arrays["quality"])[: pool.ready(), 1:]
+    return {
+        f"{regime}, {'low' if low else 'full'} budget": {
+            "objects": float(len(scores)),
+            "f_score": round(float(scores[:, column].mean()), 4),
+            "non_empty": round(float((quality[:, column] > 0).mean()), 4),
+        }
+        for column, (regime, low) in enumerate(GENERATED)
+    }

@@ -1,4 +1,4 @@
-"""A growing pool of rendered furniture: worker processes fill memory-mapped arrays, training reads what is there.
+"""Pools of rendered furniture: worker processes fill memory-mapped arrays, training reads them.
 
 Rows depend only on (seed, purpose, index); how many are ready at a step depends on the machine.
 """
@@ -99,7 +99,7 @@ class PoolRecipe:
 
 
 def fill_pools(recipes: list[PoolRecipe], seconds: float) -> None:
-    """Fill pools side by side until all are full or the time is over: rendering and training share a GPU badly."""
+    """Fill pools until all are full or the time is over; not while training, they share a GPU badly."""
     context = multiprocessing.get_context("spawn")
     processes = []
     for recipe in recipes:

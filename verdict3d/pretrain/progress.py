@@ -11,7 +11,7 @@ from torch import nn
 
 
 class Budget:
-    """Length of one training, in seconds or in steps; the learning rate follows the share of it that is spent.
+    """Length of one training, in seconds or in steps; the learning rate follows the share spent.
 
     Args:
         peak: Peak learning rate, reached after ``warmup`` of the budget, then a cosine to 2% of it.

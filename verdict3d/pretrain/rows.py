@@ -7,8 +7,9 @@ from PIL import Image
 
 from verdict3d.assets.furniture import CATEGORIES, furniture, mesh_from_parts
 from verdict3d.assets.mesh import Mesh
+from verdict3d.assets.parts import Part
 from verdict3d.pretrain.pool import MakeRow, Row
-from verdict3d.pretrain.solids import pack_object
+from verdict3d.pretrain.solids import distance_grid, latent_codes, solid_voxels
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera
@@ -32,23 +33,38 @@ def condition_picture(renderer: Renderer, mesh: Mesh, camera: Camera, size_px: i
     return np.asarray(preprocess_image(picture, size_px))
 
 
-def furniture_rows(seed: int, size_px: int, conditions: int) -> MakeRow:
-    """Rows for the generator: conditions, feature pictures, packed parts, category."""
+def object_parts(seed: int, index: int) -> tuple[Part, ...]:
+    """Return the parts of one training object; categories take turns."""
+    return furniture(CATEGORIES[index % len(CATEGORIES)], numpy_generator(seed, "pretrain", index))
+
+
+def furniture_rows(seed: int, size_px: int, conditions: int, feature_rows: int) -> MakeRow:
+    """Rows for the generator: conditions, feature pictures, structure, latent codes.
+
+    Args:
+        seed: Data seed.
+        size_px: Side of the pictures.
+        conditions: Pictures an object from the front half.
+        feature_rows: Rows with feature pictures; later rows leave them black.
+    """
     renderer = Renderer()
 
     def make(index: int) -> Row:
-        rng = numpy_generator(seed, "pretrain", index)
-        parts = furniture(CATEGORIES[index % len(CATEGORIES)], rng)
+        parts, rng = object_parts(seed, index), numpy_generator(seed, "views", index)
         mesh = mesh_from_parts(parts)
         pictures = [
             condition_picture(renderer, mesh, condition_camera(rng), size_px) for _ in range(conditions)
         ]
-        features = [on_black(renderer.render(mesh, camera, "rgb", size_px)) for camera in FEATURE_CAMERAS]
+        features = np.zeros((len(FEATURE_CAMERAS), size_px, size_px, 3), dtype=np.uint8)
+        if index < feature_rows:
+            for number, camera in enumerate(FEATURE_CAMERAS):
+                features[number] = on_black(renderer.render(mesh, camera, "rgb", size_px))
+        distance, color = distance_grid(parts)
         return {
             "conditions": np.stack(pictures),
-            "features": np.stack(features),
-            "parts": pack_object(parts),
-            "category": np.array(index % len(CATEGORIES), dtype=np.int64),
+            "features": features,
+            "structure": solid_voxels(distance).astype(np.uint8),
+            "codes": latent_codes(distance, color).astype(np.float16),
         }
 
     return make

@@ -1,89 +1,99 @@
-"""Training targets on regular grids from the analytic distance of an object's parts."""
+"""Exact targets on regular grids: signed distance and colour near an object's surface, and what follows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from verdict3d.assets.parts import Part
-from verdict3d.assets.sdf import PackedParts, _Group, distance_and_color, pack_parts
-from verdict3d.errors import Verdict3DError
-from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
+from verdict3d.assets.parts import Part, part_reach
+from verdict3d.assets.sdf import distance_and_color, pack_parts
+from verdict3d.pretrain.architectures import LATENT_CHANNELS, MESH_RESOLUTION, STRUCTURE_RESOLUTION
 
-COLUMNS = {"boxes": 48, "cylinders": 40, "tapered": 16}
-"""Most parts of each shape an object may have in a pool."""
-
-TOUCH = 0.006
-"""Distance from a grid vertex at which the solid counts as touching it, in object units."""
-
-_FIELDS = {"center": 3, "half_size": 3, "rotation": 9, "rounding": 1, "taper": 1, "color": 3, "present": 1}
+REACH = 1.0 / STRUCTURE_RESOLUTION
+"""Distances are exact up to this far outside and clamped beyond, in object units."""
+TOUCH = 0.002
+"""Distance at which a grid vertex counts as inside when voxels are marked, in object units."""
 
 
-def pack_object(parts: Sequence[Part]) -> np.ndarray:
-    """Return one object as a fixed-size array (sum of ``COLUMNS``, 21) float32."""
-    packed = pack_parts([parts])
-    rows = []
-    for name, most in COLUMNS.items():
-        group = getattr(packed, name)
-        count = group.present.shape[1]
-        if count > most:
-            raise Verdict3DError(f"an object has {count} {name}; a pool row holds {most}")
-        values = [getattr(group, field)[0].reshape(count, width).float() for field, width in _FIELDS.items()]
-        rows.append(F.pad(torch.cat(values, dim=1), (0, 0, 0, most - count)))
-    return torch.cat(rows).numpy()
+def distance_grid(parts: Sequence[Part], cells: int = MESH_RESOLUTION) -> tuple[np.ndarray, np.ndarray]:
+    """Signed distance and colour of the nearest part at the vertices of a grid over the unit box.
 
-
-def unpack_objects(rows: Tensor) -> PackedParts:
-    """Turn (B, sum of ``COLUMNS``, 21) float32 rows back into packed parts on their device."""
-    groups, start = [], 0
-    for most in COLUMNS.values():
-        columns = rows[:, start : start + most]
-        start += most
-        used = int((columns[..., -1] > 0.5).sum(dim=1).max())
-        values = dict(zip(_FIELDS, columns[:, :used].split(list(_FIELDS.values()), dim=-1), strict=True))
-        groups.append(
-            {
-                "center": values["center"],
-                "half_size": values["half_size"],
-                "rotation": values["rotation"].unflatten(-1, (3, 3)),
-                "rounding": values["rounding"][..., 0],
-                "taper": values["taper"][..., 0],
-                "color": values["color"].to(torch.uint8),
-                "present": values["present"][..., 0] > 0.5,
-            }
-        )
-    return PackedParts(*(_Group(**group) for group in groups))
-
-
-@cache
-def _grid_points(cells: int, device: torch.device) -> Tensor:
-    ticks = torch.arange(cells + 1, device=device, dtype=torch.float32) / cells - 0.5
-    return torch.stack(torch.meshgrid(ticks, ticks, ticks, indexing="ij"), dim=-1).reshape(1, -1, 3)
-
-
-def distance_grid(packed: PackedParts, cells: int = MESH_RESOLUTION) -> tuple[Tensor, Tensor]:
-    """Signed distance and colour at the vertices of a grid over the unit box.
+    Each part is evaluated only in the box it can matter in.
 
     Returns:
-        (B, cells+1, cells+1, cells+1) float32 and the same with 3 channels uint8; axes x, y, z.
+        (n, n, n) float32 clamped to +-``REACH`` and (n, n, n, 3) uint8, n = ``cells`` + 1, axes x, y, z.
     """
-    device = packed.boxes.center.device
-    points = _grid_points(cells, device).expand(len(packed), -1, -1)
-    distance, color = distance_and_color(points, packed)
-    side = (cells + 1,) * 3
-    return distance.unflatten(1, side), color.unflatten(1, side)
+    side = cells + 1
+    distance = np.full((side,) * 3, REACH, dtype=np.float32)
+    color = np.zeros((side, side, side, 3), dtype=np.uint8)
+    ticks = np.arange(side, dtype=np.float32) / cells - 0.5
+    for part in parts:
+        low, high = part_reach(part)
+        first = np.clip(np.floor((low - REACH + 0.5) * cells), 0, cells).astype(int)
+        last = np.clip(np.ceil((high + REACH + 0.5) * cells), 0, cells).astype(int) + 1
+        window = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
+        points = np.stack(np.meshgrid(*(ticks[axis] for axis in window), indexing="ij"), axis=-1)
+        values, colors = distance_and_color(torch.from_numpy(points.reshape(1, -1, 3)), pack_parts([[part]]))
+        shape = points.shape[:3]
+        found = values.numpy().reshape(shape)
+        closer = found < distance[window]
+        distance[window] = np.where(closer, found, distance[window])
+        color[window] = np.where(closer[..., None], colors.numpy().reshape(*shape, 3), color[window])
+    return np.maximum(distance, -REACH), color
 
 
-def solid_voxels(packed: PackedParts) -> Tensor:
-    """Return the (B, 16, 16, 16) bool structure: voxels that the solid enters, the inside included.
+def closed(distance: np.ndarray) -> np.ndarray:
+    """Return a distance grid that is outside all over the box's border, so that extraction leaves no opening.
 
-    Judged by the vertices of a grid of twice the resolution; ``TOUCH`` makes up for what lies between them. Solid,
-    not hollow, so that the mesh decoder makes no inner surface.
+    Objects fill the box; their outermost faces lie on its border, where extraction makes no surface.
     """
-    inside = (distance_grid(packed, 2 * STRUCTURE_RESOLUTION)[0] < TOUCH).to(torch.float32)
-    return F.max_pool3d(inside[:, None], kernel_size=3, stride=2)[:, 0] > 0.5
+    result = distance.copy()
+    for axis in range(3):
+        for side in (0, -1):
+            border = np.moveaxis(result, axis, 0)[side]
+            np.maximum(border, 0.75 / MESH_RESOLUTION, out=border)
+    return result
+
+
+def solid_voxels(distance: np.ndarray) -> np.ndarray:
+    """Return the (16, 16, 16) bool structure: voxels that hold a grid vertex of the solid, borders included.
+
+    Solid, not hollow, so that the mesh decoder makes no inner surface.
+
+    Args:
+        distance: (65, 65, 65) from ``distance_grid``.
+    """
+    inside = torch.from_numpy((distance < TOUCH).astype(np.float32))[None, None]
+    stride = MESH_RESOLUTION // STRUCTURE_RESOLUTION
+    return (F.max_pool3d(inside, kernel_size=stride + 1, stride=stride)[0, 0] > 0.5).numpy()
+
+
+def latent_codes(distance: np.ndarray, color: np.ndarray) -> np.ndarray:
+    """Return (16, 16, 16, 12) float32: what the embedded structured latents mean.
+
+    Of every voxel the signed distance at its eight corners (x fastest) and its centre, in voxels, clamped to
+    +-1, and the colour of the part nearest to its centre, in [-1, 1].
+    """
+    stride = MESH_RESOLUTION // STRUCTURE_RESOLUTION
+    corners = distance[::stride, ::stride, ::stride] / REACH
+    channels = [
+        corners[x : x + STRUCTURE_RESOLUTION, y : y + STRUCTURE_RESOLUTION, z : z + STRUCTURE_RESOLUTION]
+        for z in (0, 1)
+        for y in (0, 1)
+        for x in (0, 1)
+    ]
+    middle = slice(stride // 2, None, stride)
+    channels.append(distance[middle, middle, middle] / REACH)
+    shade = color[middle, middle, middle].astype(np.float32) / 127.5 - 1.0
+    codes = np.concatenate([np.stack(channels, axis=-1), shade], axis=-1).astype(np.float32)
+    assert codes.shape[-1] == LATENT_CHANNELS
+    return codes
+
+
+def sparse_rows(mask: Tensor) -> Tensor:
+    """Return the (T, 4) int32 coordinates (item, x, y, z) of the set voxels of (B, R, R, R) masks."""
+    return mask.nonzero().int()
