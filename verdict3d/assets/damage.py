@@ -83,43 +83,54 @@ def drop_faces(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     return _with(mesh, mesh.vertices, mesh.faces[~marked]) if not marked.all() else mesh
 
 
-def drop_parts(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
-    """Remove whole parts; where the mesh is one piece, everything beyond a plane."""
-    share = (0.06, 0.13, 0.22, 0.35, 0.5)[grade - 1]
-    components, areas = _face_components(mesh), _face_areas(mesh)
-    sizes = np.bincount(components, weights=areas) / max(areas.sum(), 1e-12)
+def _parts(mesh: Mesh, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return a part number for each face and the parts' shares of the area.
+
+    A mesh that is nearly one piece, as generated ones are, is cut by a plane into two parts; the second holds
+    about ``share``.
+    """
+    parts, areas = _face_components(mesh), _face_areas(mesh)
+    sizes = np.bincount(parts, weights=areas) / max(areas.sum(), 1e-12)
     if len(sizes) < 3 or sizes.max() > 0.9:
         direction = rng.normal(size=3)
         along = mesh.vertices[mesh.faces].mean(axis=1) @ (direction / np.linalg.norm(direction))
-        keep = along <= np.quantile(along, 1.0 - share)
-    else:
-        order = rng.permutation(len(sizes))
-        removed: list[int] = []
-        total = 0.0
-        for part in order[:-1]:
-            if removed and total >= share:
-                break
-            if total + sizes[part] <= max(1.8 * share, float(sizes.min())):
-                removed.append(part)
-                total += sizes[part]
-        keep = ~np.isin(components, removed)
+        order = np.argsort(along, kind="stable")
+        beyond = order[np.cumsum(areas[order]) > (1.0 - share) * areas.sum()]
+        parts = np.zeros(len(mesh.faces), dtype=np.int64)
+        parts[beyond] = 1
+        sizes = np.array([1.0 - share, share])
+    return parts, sizes
+
+
+def drop_parts(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
+    """Remove whole parts, 6 to 50% of the surface."""
+    share = (0.06, 0.13, 0.22, 0.35, 0.5)[grade - 1]
+    parts, sizes = _parts(mesh, share, rng)
+    removed: list[int] = []
+    total = 0.0
+    for part in [1] if len(sizes) == 2 else rng.permutation(len(sizes))[:-1]:
+        if removed and total >= share:
+            break
+        if total + sizes[part] <= max(1.8 * share, float(sizes.min())):
+            removed.append(part)
+            total += sizes[part]
+    keep = ~np.isin(parts, removed)
     return _with(mesh, mesh.vertices, mesh.faces[keep]) if keep.any() else mesh
 
 
 def move_parts(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     """Shift a third of the parts by 0.04 to 0.3 of the box."""
     distance = (0.04, 0.08, 0.13, 0.2, 0.3)[grade - 1]
-    components = _face_components(mesh)
-    count = int(components.max()) + 1
-    shifts = rng.normal(size=(count, 3))
+    parts, sizes = _parts(mesh, 0.35, rng)
+    shifts = rng.normal(size=(len(sizes), 3))
     shifts *= distance / np.linalg.norm(shifts, axis=1, keepdims=True)
-    shifts[rng.random(count) > (0.34 if count > 1 else 0.0)] = 0.0
-    shifts[rng.integers(count)] += distance * np.array([1.0, 0.0, 0.0]) if count > 1 else 0.0
-    vertices = mesh.vertices.astype(np.float64)
-    vertices[mesh.faces.reshape(-1)] = mesh.vertices[mesh.faces.reshape(-1)] + np.repeat(
-        shifts[components], 3, axis=0
-    )
-    return _with(mesh, vertices, mesh.faces)
+    moving = rng.random(len(sizes)) < 0.34
+    moving[0], moving[1 if len(sizes) == 2 else int(rng.integers(1, len(sizes)))] = False, True
+    shifts[~moving] = 0.0
+    # every face gets corners of its own, so that parts that share vertices come apart
+    corners = mesh.faces.reshape(-1)
+    vertices = mesh.vertices[corners] + np.repeat(shifts[parts], 3, axis=0)
+    return _with(mesh, vertices, np.arange(len(corners)).reshape(-1, 3), corners)
 
 
 def add_floaters(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
