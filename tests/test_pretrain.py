@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tiny_trellis import write_tiny_generator
 
 from verdict3d.assets.sdf import pack_parts, signed_distance
 from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
 from verdict3d.pretrain.generator import Cells, Codes, train_latent_flow, train_mesh_decoder
+from verdict3d.pretrain.judged_rows import generated_rows
 from verdict3d.pretrain.pool import DevicePool, Pool, PoolRecipe, Row, fill_pools
 from verdict3d.pretrain.progress import Average, Budget, Log
 from verdict3d.pretrain.rows import object_parts
@@ -123,3 +125,17 @@ def test_the_latent_flow_trains_on_codes(tmp_path: Path) -> None:
     log = Log("flow", 1)
     train_latent_flow(flow, Codes.over(held), conditioner, Budget(5e-3, steps=8), 2, log)
     assert log.rows[-1]["loss"] < log.rows[0]["loss"]
+
+
+def test_rows_of_generations_rank_the_damaged_copy_below_its_original(tmp_path: Path) -> None:
+    write_tiny_generator(tmp_path)
+    regimes = {"severe": {"operators": ["blur"], "count": 1, "severities": [5]}}
+    make = generated_rows(3, str(tmp_path), 48, 32, regimes, 1, ("wrong_proportions",))
+    row = make(0)
+    assert row["montages"].shape == (4, 48, 48, 3) and row["references"].shape == (48, 48, 3)
+    truth, clean, damaged, severe = row["quality"]
+    assert truth == 1.0 and 0 <= severe < 1
+    assert damaged < clean < 1 or clean == damaged == 0.0
+    again = make(0)
+    for name, value in row.items():
+        np.testing.assert_array_equal(value, again[name])

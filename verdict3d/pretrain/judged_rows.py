@@ -94,8 +94,10 @@ def judged_rows(
     return make
 
 
-GENERATED = (("clean", False), ("medium", True), ("severe", False))
+GENERATED = (("clean", False), ("severe", True))
 """Regime of the input of each generation in a row, and whether it gets the low budget."""
+MARGIN = 0.05
+"""A damaged copy counts as at least this much worse than what it was made from."""
 
 
 def generated_rows(
@@ -105,8 +107,9 @@ def generated_rows(
     montage_view_px: int,
     regimes: dict[str, dict[str, Any]],
     low_budget_steps: int,
+    defects: tuple[str, ...],
 ) -> MakeRow:
-    """Rows with generations of unseen objects; ``f_score`` holds the generator's own measure.
+    """Rows with the truth, generations of unseen objects and a damaged copy of the best of them.
 
     Args:
         seed: Data seed of this judge.
@@ -115,17 +118,18 @@ def generated_rows(
         montage_view_px: Side of one of the four views before the montage is resized to ``size_px``.
         regimes: Degradation regimes by name, as in ``params.yaml``.
         low_budget_steps: Steps of a generation with the low budget.
+        defects: The damage mix of this judge.
     """
     renderer, pipeline = Renderer(), TrellisPipeline.from_pretrained(generator)
     mixtures = {name: RegimeParams.model_validate(values) for name, values in regimes.items()}
 
-    def generate(picture: Image.Image, regime: str, low: bool, index: int, rng: np.random.Generator) -> Mesh:
+    def generate(picture: Image.Image, regime: str, low: bool, seed_of_item: int, rng: Any) -> Mesh:
         shown = degrade_by_regime(picture, mixtures.get(regime), rng)[0]
         samplers = [
             settings.model_copy(update={"steps": low_budget_steps}) if low else settings
             for settings in (pipeline.structure, pipeline.latents)
         ]
-        (mesh,) = pipeline.generate([shown], [seed_for(seed, "generation", index, regime)], *samplers)
+        (mesh,) = pipeline.generate([shown], [seed_of_item], *samplers)
         if isinstance(mesh, ItemFailure):
             raise mesh
         return mesh
@@ -134,25 +138,27 @@ def generated_rows(
         rng = numpy_generator(seed, "generated", index)
         truth = mesh_from_parts(furniture(CATEGORIES[index % len(CATEGORIES)], rng))
         clean = Image.fromarray(renderer.condition(truth, condition_camera(rng), CONDITION_PX))
-        measured = Truth(truth, rng)
+        measured, blank = Truth(truth, rng), np.full((size_px, size_px, 3), 255, dtype=np.uint8)
 
-        def montage(mesh: Mesh) -> np.ndarray:
+        def shown(mesh: Mesh) -> np.ndarray:
             return resize(renderer.montage(mesh, "normal", montage_view_px), size_px)
 
-        shown, quality, f_score = [montage(truth)], [1.0], [1.0]
+        pictures, quality, f_score = [shown(truth)], [1.0], []
         for regime, low in GENERATED:
             try:
-                mesh = generate(clean, regime, low, index, rng)
-                shown.append(montage(mesh))
-                quality.append(measured.quality(mesh))
+                mesh = generate(clean, regime, low, seed_for(seed, "generation", index, regime), rng)
+                candidates = [mesh] if low else [mesh, hurt(mesh, defects, rng)]
+                values = [measured.quality(candidate) for candidate in candidates]
+                pictures += [shown(candidate) for candidate in candidates]
+                quality += [values[0], *(max(0.01, min(value, values[0] - MARGIN)) for value in values[1:])]
                 f_score.append(float(compare_meshes(mesh, truth, index, 4000)["f_score"] or 0.0))
             except ItemFailure:
-                shown.append(np.full_like(shown[0], 255))
-                quality.append(0.0)
+                pictures += [blank] * (1 if low else 2)
+                quality += [0.0] * (1 if low else 2)
                 f_score.append(0.0)
         return {
             "references": resize(np.asarray(preprocess_image(clean, size_px)), size_px),
-            "montages": np.stack(shown),
+            "montages": np.stack(pictures),
             "quality": np.array(quality, dtype=np.float32),
             "f_score": np.array(f_score, dtype=np.float32),
         }
@@ -160,15 +166,19 @@ def generated_rows(
     return make
 
 
+def hurt(mesh: Mesh, defects: tuple[str, ...], rng: np.random.Generator) -> Mesh:
+    """Return a visibly damaged copy: one defect of the mix, grade 3 to 5."""
+    return damage(mesh, defects[int(rng.integers(len(defects)))], int(rng.integers(3, 6)), rng)
+
+
 def generator_measures(pool: Pool) -> dict[str, dict[str, float]]:
     """Return mean F-score and share of non-empty meshes by regime, over the ready rows of generations."""
-    scores = np.asarray(pool.arrays["f_score"])[: pool.ready(), 1:]
-    quality = np.asarray(pool.arrays["quality"])[: pool.ready(), 1:]
+    scores = np.asarray(pool.arrays["f_score"])[: pool.ready()]
     return {
         f"{regime}, {'low' if low else 'full'} budget": {
             "objects": float(len(scores)),
             "f_score": round(float(scores[:, column].mean()), 4),
-            "non_empty": round(float((quality[:, column] > 0).mean()), 4),
+            "non_empty": round(float((scores[:, column] > 0).mean()), 4),
         }
         for column, (regime, low) in enumerate(GENERATED)
     }
