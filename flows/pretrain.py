@@ -304,7 +304,7 @@ def pool_recipes(work: Path, pools: Path, names: set[str], workers: int, scale: 
             "generator": str(work / "generator"),
             "regimes": {name: regime.model_dump() for name, regime in params.degrade.regimes.items()},
             "low_budget_steps": params.generate.low_budget_steps,
-            "defects": data.defects,
+            "defects": tuple(DEFECTS),
         }
         for kind, factory, settings in (
             ("damaged", judged_rows, damaged),
