@@ -113,9 +113,7 @@ def train_structure(work: Path, pools: Path, device: torch.device, scale: float)
     )
     log = Log("structure_flow", 250)
     seconds = scale * SECONDS["structure_flow"]
-    training.train_structure_flow(
-        conditioner, flow, encoder, pool, seconds, BATCH["structure_flow"], log, learn_conditioner=True
-    )
+    training.train_structure_flow(conditioner, flow, encoder, pool, seconds, BATCH["structure_flow"], log)
     save_network(work, "sparse_structure_flow_model", flow)
     save_network(work, "conditioner", conditioner)
     write_json(work / "structure_flow.json", log.rows)

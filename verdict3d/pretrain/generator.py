@@ -105,14 +105,13 @@ def train_structure_flow(
     seconds: float,
     batch: int,
     log: Log,
-    learn_conditioner: bool,
 ) -> None:
-    """Flow matching on structure latents; ``learn_conditioner`` trains the picture encoder along with it."""
+    """Flow matching on structure latents; the conditioner is trained along with it."""
     device = pool.device
-    conditioner.requires_grad_(learn_conditioner)
+    conditioner.requires_grad_(True)
     pixels = PatchPixels(conditioner.channels).to(device)
-    trained = [flow, conditioner, pixels] if learn_conditioner else [flow]
-    budget, optimizer = Budget(6e-4 if learn_conditioner else 4e-4, seconds), optimizer_for(trained)
+    trained = [flow, conditioner, pixels]
+    budget, optimizer = Budget(6e-4, seconds), optimizer_for(trained)
     averages = [Average(module) for module in trained]
     parameters = [
         parameter for module in trained for parameter in module.parameters() if parameter.requires_grad
@@ -126,14 +125,9 @@ def train_structure_flow(
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
             data = encoder(pool.arrays["structure"][rows][:, None].float()).float()
         with torch.autocast(device.type, torch.bfloat16):
-            if learn_conditioner:
-                raw = conditioner.raw_tokens(picture)
-                auxiliary = pixels(raw[:, conditioner.prefix_tokens :], picture)
-                tokens = F.layer_norm(raw.float(), raw.shape[-1:])
-            else:
-                with torch.no_grad():
-                    tokens = conditioner(picture)
-                auxiliary = torch.zeros((), device=device)
+            raw = conditioner.raw_tokens(picture)
+            auxiliary = pixels(raw[:, conditioner.prefix_tokens :], picture)
+            tokens = F.layer_norm(raw.float(), raw.shape[-1:])
             loss = flow_matching_loss(flow, data, tokens, generator)
         optimizer.zero_grad(set_to_none=True)
         (loss + 0.3 * auxiliary).backward()
