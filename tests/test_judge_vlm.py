@@ -1,6 +1,7 @@
 """Both families, loaded from a directory by the generic path, against the stock classes."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from verdict3d.judge.embedded import build_judge
 from verdict3d.judge.families import QwenFamily
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.judge.panel import PairRequest, Panel, picture, read_picture
-from verdict3d.judge.rubric import RUBRIC, prompt_for, prompt_parts
+from verdict3d.judge.rubric import RUBRIC, SLOTS, prompt_for, prompt_parts
 from verdict3d.judge.vlm import TransformersJudge
 
 
@@ -34,16 +35,44 @@ def judges(directories: dict[str, Path]) -> dict[str, TransformersJudge]:
     return {family: load(directory) for family, directory in directories.items()}
 
 
+@pytest.mark.parametrize("panel", SLOTS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_margins_are_those_of_the_stock_forward(family: str, judges: dict[str, TransformersJudge]) -> None:
-    judge = judges[family]
+def test_margins_are_those_of_the_stock_forward(
+    family: str, panel: str, judges: dict[str, TransformersJudge]
+) -> None:
+    judge = judges[family].showing(panel, "normal")
     asked = request(1, 2)
     verdict = judge.compare([asked])[0]
-    pictures = [asked.panel.reference, asked.panel.x, asked.panel.y]
-    for order, margin in (((0, 1, 2), verdict.m1), ((0, 2, 1), verdict.m2)):
-        assert stock_margin(judge, family, [pictures[place] for place in order]) == pytest.approx(
-            margin, abs=1e-4
-        )
+    arranged = asked.panel.arranged(panel)
+    for order, margin in zip(arranged.orders, (verdict.m1, verdict.m2), strict=True):
+        assert len(order) == len(SLOTS[panel])
+        pictures = [arranged.pictures[name] for name in order]
+        assert stock_margin(judge, family, pictures) == pytest.approx(margin, abs=1e-4)
+
+
+def test_another_panel_is_another_judge_with_the_same_weights(
+    judges: dict[str, TransformersJudge], directories: dict[str, Path]
+) -> None:
+    family = FAMILIES[0]
+    assert judges[family].showing("three_images", "normal").digest == judges[family].digest
+    for panel, mode in (("seven_images", "normal"), ("three_images", "rgb")):
+        other = judges[family].showing(panel, mode)
+        assert other.digest != judges[family].digest
+        assert other.identity == identify(params(directories[family], panel=panel, mode=mode))
+
+
+def test_panels_show_what_they_say() -> None:
+    asked = request(1, 2)
+    panel = asked.panel
+    seven = panel.arranged("seven_images")
+    assert [part.shape for part in seven.x] == [(32, 32, 3)] * 3
+    assert np.array_equal(np.concatenate(seven.x[:2], axis=1), panel.x[:32])
+    assert np.array_equal(seven.y[2], panel.y[32:, :32])
+    (page,) = panel.arranged("two_sheets").x
+    assert page.shape == (64, 96, 3) and np.array_equal(page[:, 32:], panel.x)
+    assert (page[:16, :32] == 255).all() and not (page[16:48, :32] == 255).all()
+    alone = panel.arranged("reference_free")
+    assert alone.reference == () and alone.x == (panel.x,)
 
 
 def stock_margin(judge: TransformersJudge, family: str, pictures: list[np.ndarray]) -> float:
@@ -51,14 +80,17 @@ def stock_margin(judge: TransformersJudge, family: str, pictures: list[np.ndarra
     processed = judge._image_processor(images=pictures, return_tensors="pt")
     tokenizer, model = judge._tokenizer, judge._model
     content = []
-    for text, shown in zip(prompt_parts(prompt_for(judge.identity.model)), [1, 1, 1, 0], strict=True):
-        content += [{"type": "text", "text": text}] + [{"type": "image"}] * shown
+    panel = judge.identity.panel
+    texts = prompt_parts(prompt_for(judge.identity.model, panel), panel)
+    for text, shown in zip(texts, [1] * len(pictures) + [0], strict=True):
+        content += [{"type": "text", "text": text}] * bool(text) + [{"type": "image"}] * shown
     text = tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )
     if family == "qwen2_5_vl":
-        assert text.count("<|image_pad|>") == 3
-        text = text.replace("<|image_pad|>", "<|image_pad|>" * 64)
+        assert text.count("<|image_pad|>") == len(pictures)
+        tokens = (int(grid.prod()) // 4 for grid in processed["image_grid_thw"])
+        text = re.sub(r"<\|image_pad\|>", lambda pad: pad[0] * next(tokens), text)
     else:
         text = text.replace("<IMG_CONTEXT>", "<img>" + "<IMG_CONTEXT>" * 36 + "</img>")
         processed.pop("num_patches", None)
@@ -236,7 +268,7 @@ def test_older_releases_keep_the_template_beside_the_processor(
 
 def test_prompts_are_checked(tmp_path: Path) -> None:
     assert len(prompt_parts(RUBRIC)) == 4 and "tie" not in RUBRIC.lower().split()
-    with pytest.raises(Verdict3DError, match="each once"):
+    with pytest.raises(Verdict3DError, match="in this order"):
         prompt_parts("{reference} {second} {first}")
     assert prompt_for(tmp_path) == RUBRIC
     (tmp_path / "verdict3d.json").write_text('{"prompt": 3}')

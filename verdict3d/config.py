@@ -12,6 +12,7 @@ from verdict3d.errors import Verdict3DError
 
 Regime = Literal["clean", "mild", "medium", "severe"]
 Mode = Literal["normal", "clay", "rgb"]
+PanelKind = Literal["three_images", "two_sheets", "reference_free", "seven_images"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Interval = tuple[float, float]
@@ -113,7 +114,7 @@ class JudgeParams(Section):
 
     model: str
     revision: str | None
-    panel: Literal["three_images"]
+    panel: PanelKind
     mode: Mode
     device: Literal["auto", "cpu", "cuda"]
     batch_size: Count

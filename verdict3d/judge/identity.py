@@ -143,7 +143,7 @@ def identify(params: JudgeParams) -> JudgeIdentity:
             ]
         ),
         model_class=str((config.get("architectures") or ["unknown"])[0]),
-        prompt=prompt_digest(prompt_for(directory)),
+        prompt=prompt_digest(prompt_for(directory, params.panel, params.mode)),
         panel=params.panel,
         mode=params.mode,
         dtype=str(dtype).removeprefix("torch."),

@@ -1,4 +1,4 @@
-"""From three pictures to one margin: the one-token reading that training and inference share."""
+"""From pictures to one margin: the one-token reading that training and inference share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.families import Family, Grid
-from verdict3d.judge.rubric import prompt_parts
+from verdict3d.judge.rubric import texts_between
 
 LETTERS = ("A", "B")
 _SPELLINGS = ("{}", " {}")
@@ -18,7 +18,7 @@ _SPELLINGS = ("{}", " {}")
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where text and picture tokens stand in a panel of three pictures.
+    """Where text and picture tokens stand in a panel.
 
     Args:
         ids: (length,) int64 token ids.
@@ -42,9 +42,9 @@ def chat_ids(tokenizer: Any, prompt: str, image_token_id: int, chat_template: st
     Each picture is still one placeholder. The template decides what stands around pictures.
 
     Raises:
-        Verdict3DError: The template did not put exactly three pictures into the text.
+        Verdict3DError: The template did not put exactly the prompt's pictures into the text.
     """
-    before, *between = prompt_parts(prompt)
+    before, *between = texts_between(prompt)
     content: list[dict[str, str]] = [{"type": "text", "text": before}] if before else []
     for text in between:
         content.append({"type": "image"})
@@ -57,16 +57,17 @@ def chat_ids(tokenizer: Any, prompt: str, image_token_id: int, chat_template: st
         chat_template=chat_template,
     )
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    if ids.count(image_token_id) != 3:
+    if ids.count(image_token_id) != len(between):
         raise Verdict3DError(
             f"the judge's chat template put {ids.count(image_token_id)} pictures (token id {image_token_id}) "
-            "into the prompt instead of 3; the model directory needs a template for messages with pictures"
+            f"into the prompt instead of {len(between)}; the model directory needs a template for messages "
+            "with pictures"
         )
     return ids
 
 
 def panel_layout(family: Family, model: Any, tokenizer: Any, ids: list[int], grids: list[Grid]) -> Layout:
-    """Replace the three placeholders by the tokens of pictures with these grids."""
+    """Replace the placeholders, one a picture, by the tokens of pictures with these grids."""
     image_token = family.image_token_id(model)
     full: list[int] = []
     image_at: list[int] = []
@@ -110,7 +111,7 @@ def read_margins(model: Any, layout: Layout, features: Tensor, answers: tuple[Te
     Args:
         model: A VLM with ``model.language_model`` and ``lm_head``.
         layout: The token sequence of all panels, on the model's device.
-        features: (panels, picture tokens, hidden) features of reference, first and second picture in a row.
+        features: (panels, picture tokens, hidden) features of all pictures of a panel in a row.
         answers: Ids of the spellings of A and of B, on the model's device.
 
     Returns:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from verdict3d.errors import ItemFailure
+from verdict3d.judge.rubric import SEPARATE_VIEWS
 
 Pixels = NDArray[np.uint8]
 
@@ -80,6 +81,75 @@ class Panel:
     def digests(self) -> tuple[str, str, str]:
         """Digests of reference, X and Y."""
         return picture_digest(self.reference), picture_digest(self.x), picture_digest(self.y)
+
+    def arranged(self, kind: str) -> Arrangement:
+        """Return the pictures that a question of this panel kind shows.
+
+        ``three_images``: reference and montages as they are. ``two_sheets``: each montage beside the
+        reference. ``reference_free``: the montages alone. ``seven_images``: the reference and the first
+        three views of each montage as pictures of their own (how the paper's seven are made up is not known;
+        this is our choice).
+
+        Raises:
+            ItemFailure: ``bad_image``: a montage is too small to be cut into views.
+        """
+        if kind == "seven_images":
+            return Arrangement((self.reference,), separate_views(self.x), separate_views(self.y))
+        if kind == "two_sheets":
+            sheets = [sheet(self.reference, montage) for montage in (self.x, self.y)]
+            return Arrangement((), (sheets[0],), (sheets[1],))
+        return Arrangement(() if kind == "reference_free" else (self.reference,), (self.x,), (self.y,))
+
+
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """The pictures of one question: those before the candidates, and those of X and Y."""
+
+    reference: tuple[Pixels, ...]
+    x: tuple[Pixels, ...]
+    y: tuple[Pixels, ...]
+
+    @cached_property
+    def pictures(self) -> dict[str, Pixels]:
+        """All pictures by digest."""
+        names = [name for group in self._digests for name in group]
+        return dict(zip(names, (*self.reference, *self.x, *self.y), strict=True))
+
+    @property
+    def orders(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Digests of the pictures in the order they are shown, X first and Y first."""
+        reference, x, y = self._digests
+        return (*reference, *x, *y), (*reference, *y, *x)
+
+    @cached_property
+    def _digests(self) -> tuple[tuple[str, ...], ...]:
+        groups = (self.reference, self.x, self.y)
+        return tuple(tuple(picture_digest(pixels) for pixels in group) for group in groups)
+
+
+def separate_views(montage: Pixels) -> tuple[Pixels, ...]:
+    """Cut the first three views out of a 2x2 montage, row by row.
+
+    Raises:
+        ItemFailure: ``bad_image``: the montage has fewer than 16 pixels a side.
+    """
+    whole = picture(montage)
+    rows, columns = whole.shape[0] // 2, whole.shape[1] // 2
+    corners = [(row * rows, column * columns) for row in (0, 1) for column in (0, 1)]
+    return tuple(
+        picture(whole[top : top + rows, left : left + columns]) for top, left in corners[:SEPARATE_VIEWS]
+    )
+
+
+def sheet(reference: Pixels, montage: Pixels) -> Pixels:
+    """Return a montage with the reference at its left, half as high, on white."""
+    whole = picture(montage)
+    side = whole.shape[0] // 2
+    inset = Image.fromarray(picture(reference)).resize((side, side), Image.Resampling.BICUBIC)
+    page = np.full((whole.shape[0], side + whole.shape[1], 3), 255, dtype=np.uint8)
+    page[(whole.shape[0] - side) // 2 :][:side, :side] = np.asarray(inset)
+    page[:, side:] = whole
+    return page
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.families import Family, Grid, Picture, family_of
 from verdict3d.judge.identity import JudgeIdentity, dtype_for, identify, resolve_device, resolve_directory
 from verdict3d.judge.network import Layout, answer_ids, chat_ids, panel_layout, read_margins
-from verdict3d.judge.panel import PairRequest, Pixels, picture
-from verdict3d.judge.rubric import prompt_for
+from verdict3d.judge.panel import Arrangement, PairRequest, Pixels, picture
+from verdict3d.judge.rubric import own_prompt, prompt_digest, prompt_of
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records import read_json
 
@@ -33,8 +34,8 @@ _PREPROCESSED_KEPT = 512
 _PICTURES_AT_ONCE = {"cpu": 8, "cuda": 64}  # on a CPU, what stays in its caches
 _PANELS_AT_ONCE = {"cpu": 8, "cuda": 64}
 
-Shown = tuple[str, str, str]
-"""Digests of the pictures of one sequence: reference, first, second."""
+Shown = tuple[str, ...]
+"""Digests of the pictures of one sequence, in the order they are shown."""
 
 
 class TransformersJudge:
@@ -45,7 +46,7 @@ class TransformersJudge:
         model: The transformers model, in evaluation mode.
         tokenizer: Its tokenizer.
         image_processor: Its image processor, Pillow variant.
-        prompt: Text with three picture slots.
+        own_prompt: The model's own text with three picture slots; None: the rubric.
         chat_template: Template to use instead of the tokenizer's, or None.
         batch_size: Pairs asked together.
         tie_band: Smallest reliability of a decisive verdict.
@@ -60,7 +61,7 @@ class TransformersJudge:
         model: Any,
         tokenizer: Any,
         image_processor: Any,
-        prompt: str,
+        own_prompt: str | None,
         chat_template: str | None,
         batch_size: int,
         tie_band: float,
@@ -71,12 +72,14 @@ class TransformersJudge:
         self._model = model
         self._tokenizer = tokenizer
         self._image_processor = image_processor
+        self._own_prompt = own_prompt
+        self._chat_template = chat_template
         self._family: Family = family_of(model.config.model_type)
         self._device = next(model.parameters()).device
         first, second = answer_ids(tokenizer)
         self._answers = (first.to(self._device), second.to(self._device))
-        image_token = self._family.image_token_id(model)
-        self._ids = chat_ids(tokenizer, prompt, image_token, chat_template)
+        prompt = prompt_of(own_prompt, identity.panel, identity.mode)
+        self._ids = chat_ids(tokenizer, prompt, self._family.image_token_id(model), chat_template)
         self._layouts: dict[tuple[Grid, ...], Layout] = {}
         self._preprocessed: OrderedDict[str, Picture] = OrderedDict()
 
@@ -113,7 +116,7 @@ class TransformersJudge:
             model.to(device).eval(),
             tokenizer,
             image_processor,
-            prompt_for(directory),
+            own_prompt(directory),
             _processor_template(directory),
             params.batch_size,
             params.tie_band,
@@ -123,6 +126,22 @@ class TransformersJudge:
     def digest(self) -> str:
         """Digest of everything the answers depend on."""
         return self.identity.digest
+
+    def showing(self, panel: str, mode: str) -> TransformersJudge:
+        """Return the same weights as a judge of another panel kind or of montages in another mode."""
+        prompt = prompt_digest(prompt_of(self._own_prompt, panel, mode))
+        other = TransformersJudge(
+            replace(self.identity, panel=panel, mode=mode, prompt=prompt),
+            self._model,
+            self._tokenizer,
+            self._image_processor,
+            self._own_prompt,
+            self._chat_template,
+            self.batch_size,
+            self.tie_band,
+        )
+        other._preprocessed = self._preprocessed
+        return other
 
     def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
         """Ask about every pair in both orders.
@@ -140,34 +159,34 @@ class TransformersJudge:
 
     def _compare_batch(self, requests: Sequence[PairRequest]) -> list[Verdict]:
         """Ask about up to ``batch_size`` pairs."""
-        pictures, failures = self._prepare(requests)
-        orders: list[tuple[Shown, Shown] | None] = []
-        for request in requests:
-            reference, x, y = request.panel.digests
-            usable = not failures.keys() & {reference, x, y}
-            orders.append(((reference, x, y), (reference, y, x)) if usable else None)
-        shown = list(dict.fromkeys(order for pair in orders if pair for order in pair))
-        margins = self._margins(shown, pictures)
-        verdicts = []
-        for request, pair in zip(requests, orders, strict=True):
-            if pair is None:
-                failure = next(failures[name] for name in request.panel.digests if name in failures)
-                verdicts.append(Verdict.invalid(failure.reason, str(failure)))
-            else:
-                verdicts.append(self._verdict(margins[pair[0]], margins[pair[1]]))
-        return verdicts
+        arranged = [self._arranged(request) for request in requests]
+        pictures, failures = self._prepare([part for part in arranged if isinstance(part, Arrangement)])
+        answers = [_orders(part, failures) for part in arranged]
+        orders = [answer for answer in answers if not isinstance(answer, ItemFailure)]
+        margins = self._margins(list(dict.fromkeys(order for pair in orders for order in pair)), pictures)
+        return [
+            Verdict.invalid(answer.reason, str(answer))
+            if isinstance(answer, ItemFailure)
+            else self._verdict(margins[answer[0]], margins[answer[1]])
+            for answer in answers
+        ]
+
+    def _arranged(self, request: PairRequest) -> Arrangement | ItemFailure:
+        try:
+            return request.panel.arranged(self.identity.panel)
+        except ItemFailure as failure:
+            return failure
 
     def _verdict(self, m1: float, m2: float) -> Verdict:
         if not (math.isfinite(m1) and math.isfinite(m2)):
             return Verdict.invalid("non_finite_margin", f"the judge's margins are {m1} and {m2}")
         return Verdict(m1, m2, self.tie_band)
 
-    def _prepare(self, requests: Sequence[PairRequest]) -> tuple[dict[str, Picture], dict[str, ItemFailure]]:
+    def _prepare(self, parts: Sequence[Arrangement]) -> tuple[dict[str, Picture], dict[str, ItemFailure]]:
         """Preprocess the pictures of a batch, each once; those used lately are remembered."""
         wanted: dict[str, Pixels] = {}
-        for request in requests:
-            panel = request.panel
-            wanted.update(zip(panel.digests, (panel.reference, panel.x, panel.y), strict=True))
+        for part in parts:
+            wanted.update(part.pictures)
         pictures: dict[str, Picture] = {}
         failures: dict[str, ItemFailure] = {}
         for name, pixels in wanted.items():
@@ -199,7 +218,7 @@ class TransformersJudge:
 
     @torch.inference_mode()
     def _margins(self, shown: list[Shown], pictures: dict[str, Picture]) -> dict[Shown, float]:
-        """Return the margin of every sequence of three pictures; sequences of one length go together."""
+        """Return the margin of every sequence of pictures; sequences of one length go together."""
         features = self._features(pictures)
         margins: dict[Shown, float] = {}
         for grids, group in _grouped(shown, lambda order: tuple(pictures[name].grid for name in order)):
@@ -224,6 +243,16 @@ class TransformersJudge:
             layout = panel_layout(self._family, self._model, self._tokenizer, self._ids, list(grids))
             self._layouts[grids] = layout.to(self._device)
         return self._layouts[grids]
+
+
+def _orders(
+    part: Arrangement | ItemFailure, failures: dict[str, ItemFailure]
+) -> tuple[Shown, Shown] | ItemFailure:
+    """Return what is shown in both orders, or why nothing can be."""
+    if isinstance(part, ItemFailure):
+        return part
+    broken = [failures[name] for name in part.orders[0] if name in failures]
+    return broken[0] if broken else part.orders
 
 
 def _grouped(items: list[Any], key: Any) -> Iterator[tuple[Any, list[Any]]]:
