@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli_operations import register_operations
 from flows.environment import TELEMETRY_OFF
 from verdict3d.errors import Verdict3DError
 
@@ -196,6 +197,9 @@ def doctor(
         typer.echo(json.dumps([check.as_dict() for check in findings], indent=2))
     if not all(check.ok for check in findings):
         raise typer.Exit(1)
+
+
+register_operations(app)
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from flows.processes import run_supervised
 from flows.workspace import Workspace
+from tasks.outbox import Outbox
+from verdict3d.errors import Verdict3DError
 
 
 def record_run(
@@ -40,3 +42,22 @@ def record_run(
         lock_descriptor=lock_descriptor,
     )
     return ended.status == 0
+
+
+def send_unsent(project: Path, environment: dict[str, str], say: Callable[[str], None]) -> int:
+    """Send the runs of ``project`` that wait for MLflow; return how many there were.
+
+    Raises:
+        Verdict3DError: The store cannot be used; they go on waiting.
+    """
+    waiting = len(Outbox(project).waiting())
+    if waiting:
+        ended = run_supervised(
+            [sys.executable, "-m", "tasks.tracking"],
+            cwd=project,
+            environment=environment,
+            on_line=lambda line, redraws: say(line),
+        )
+        if ended.status != 0:
+            raise Verdict3DError("nothing is lost: what could not be sent goes on waiting")
+    return waiting

@@ -6,9 +6,12 @@ left. Knows files only, not MLflow.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.run_record import RunRecord, run_key
@@ -35,6 +38,14 @@ class Outbox:
         self.folder = project / ".verdict3d/spool"
         self._arrived = project / ".verdict3d/recorded.json"
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from sending: two at a time would find the same run missing and make it twice."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
     def waiting(self) -> list[Path]:
         """Return the folders of unsent runs, oldest first."""
         records = self.folder.glob("*/record.json")
@@ -56,8 +67,9 @@ class Outbox:
             part.artifacts = copies
         write_json(unfinished / "record.json", record.as_dict())
         home = self.folder / record.key
-        shutil.rmtree(home, ignore_errors=True)
-        unfinished.replace(home)
+        with self.alone():
+            shutil.rmtree(home, ignore_errors=True)
+            unfinished.replace(home)
         return home
 
     def read(self, home: Path) -> RunRecord:

@@ -106,7 +106,7 @@ def gather(params: Params, root: Path) -> Report:
             dict.fromkeys(str(note) for part in evaluations.values() for note in part.get("warnings", ()))
         ),
         provenance=_provenance(params, root, evaluations),
-        parameters=yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        parameters=yaml.safe_dump(params.experiment(), sort_keys=False, allow_unicode=True),
     )
 
 
@@ -165,7 +165,7 @@ def _provenance(params: Params, root: Path, evaluations: Mapping[str, Any]) -> d
     values = {
         "Git commit": _git_commit(root) or "not under git",
         "Seed": str(params.seed),
-        "Parameters, SHA-256": digest_json(params.model_dump(mode="json")),
+        "Parameters, SHA-256": digest_json(params.experiment()),
         "Generator": _model(root, params.generator.model),
         "Training judge": _model(root, judges.training.model, judges.training.revision),
         "Evaluation judge": _model(root, judges.evaluation.model, judges.evaluation.revision),

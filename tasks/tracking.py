@@ -1,4 +1,4 @@
-"""Record finished runs in MLflow: ``python -m tasks.tracking ROOT [PRESET] [STAGES_FILE]``, from the project.
+"""Record finished runs in MLflow: ``python -m tasks.tracking [ROOT [PRESET [STAGES_FILE]]]``, from the project.
 
 The only module that knows MLflow. It writes from the files of the outbox, never from inside a stage. The
 same results are recorded once, whoever asks how often: ``dvc.lock`` identifies them. A store that cannot be
@@ -50,17 +50,18 @@ def send_waiting(outbox: Outbox) -> list[str]:
     uri = tracking_uri()
     sent = []
     try:
-        client = MlflowClient(uri)
-        experiment = _open_experiment(client, uri)
-        for home in outbox.waiting():
-            run_id = _send(client, experiment, outbox.read(home))
-            outbox.remove(home, run_id)
-            sent.append(run_id)
+        with outbox.alone():
+            client = MlflowClient(uri)
+            experiment = _open_experiment(client, uri)
+            for home in outbox.waiting():
+                run_id = _send(client, experiment, outbox.read(home))
+                outbox.remove(home, run_id)
+                sent.append(run_id)
     except (MlflowException, OSError, sqlite3.Error) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise Verdict3DError(
-            f"MLflow at {uri} cannot be used: {reason[0][:300]}\n"
-            f"{len(outbox.waiting())} run(s) wait in {outbox.folder}; the next `verdict3d run` sends them."
+            f"MLflow at {uri} cannot be used: {reason[0][:300]}\n{len(outbox.waiting())} run(s) wait in "
+            f"{outbox.folder}; `verdict3d sync` or the next `verdict3d run` sends them."
         ) from error
     return sent
 
@@ -129,24 +130,25 @@ def _make_run(client: MlflowClient, experiment: str, part: Part, start_ms: int) 
     return run_id
 
 
-def main(root: str, preset: str = "", stages_file: str = "") -> int:
+def main(root: str = "", preset: str = "", stages_file: str = "") -> int:
     """Record the results below ``root`` and whatever waits from earlier; return the exit status.
 
     Args:
-        root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``, relative to the current folder.
+        root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``, relative to the current folder; "": only send
+            what waits, which is then expected to arrive.
         preset: Name of the preset the results were made with.
         stages_file: What became of every stage in this run, "" when the results were made elsewhere.
     """
     outbox = Outbox(Path.cwd())
     try:
-        if outbox.run_id(Path(root)) is None:
+        if root and outbox.run_id(Path(root)) is None:
             stages = read_json(stages_file) if stages_file else None
             outbox.put(collect_run(Path(root), preset, stages))
         for run_id in send_waiting(outbox):
             print(f"recorded in MLflow ({tracking_uri()}) as run {run_id}")
     except Verdict3DError as error:
         print(f"not recorded yet: {error}", file=sys.stderr)
-        return 0 if outbox.waiting() else 1
+        return 0 if root and outbox.waiting() else 1
     return 0
 
 

@@ -16,6 +16,7 @@ from verdict3d.assets.furniture import furniture
 from verdict3d.assets.mesh import write_mesh
 from verdict3d.assets.part_mesh import mesh_from_parts
 from verdict3d.randomness import numpy_generator
+from verdict3d.records import write_json
 
 HEAVY = (
     "torch",
@@ -29,7 +30,7 @@ HEAVY = (
     "scipy",
     "moderngl",
 )
-COMMANDS = ("run", "status", "generate", "render", "judge", "report", "doctor")
+COMMANDS = ("run", "status", "generate", "render", "judge", "report", "doctor", "sync")
 
 
 def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -109,3 +110,23 @@ def test_doctor_names_what_is_missing(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert not findings["packages"]["ok"] and "torch" in findings["packages"]["detail"]
     assert not findings["checkpoints"]["ok"] and findings["telemetry"]["ok"] and findings["python"]["ok"]
+
+
+def test_sync_sends_what_waits_and_says_when_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write_toy_chain(tmp_path / "project")
+    done = call("sync", cwd=project)
+    assert (done.returncode, done.stdout) == (0, "nothing waits to be sent\n")
+    waiting = project / ".verdict3d/spool/a-key"
+    waiting.mkdir(parents=True)
+    part = {"name": "run", "params": {}, "tags": {}, "metrics": {"m": 1.0}, "series": {}, "artifacts": []}
+    write_json(waiting / "record.json", {"key": "a-key", "seconds": 1.0, "parent": part, "arms": []})
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    done = call("sync", cwd=project)
+    assert done.returncode == 1 and waiting.is_dir()
+    assert "1 run(s) wait" in done.stdout and "nothing is lost" in done.stderr
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    done = call("sync", cwd=project)
+    assert done.returncode == 0 and "recorded in MLflow" in done.stdout and not waiting.exists()

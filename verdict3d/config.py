@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -172,6 +173,24 @@ class ReportParams(Section):
     gallery: int = Field(ge=0)
 
 
+class ScheduleParams(Section):
+    """When the scheduled flow runs, and who hears of it; concerns no result."""
+
+    cron: str = Field(pattern=r"^\S+( \S+){4}$")
+    timezone: str
+    stage_retries: int = Field(ge=0, le=10)
+    remote: str | None
+    webhook_env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+    @model_validator(mode="after")
+    def _known_timezone(self) -> ScheduleParams:
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"unknown time zone {self.timezone!r}, expected e.g. Europe/Berlin") from error
+        return self
+
+
 class Params(Section):
     """All of ``params.yaml``."""
 
@@ -185,6 +204,11 @@ class Params(Section):
     train: TrainParams
     evaluate: EvaluateParams
     report: ReportParams
+    schedule: ScheduleParams
+
+    def experiment(self) -> dict[str, Any]:
+        """Return everything that results depend on, as JSON values: all but the schedule."""
+        return self.model_dump(mode="json", exclude={"schedule"})
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:
