@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.stats import beta
@@ -54,8 +55,10 @@ def unanimous_interval(score: float, objects: int, confidence: float = 0.95) -> 
     return score * (1 - others), score * (1 - others) + others
 
 
-def sign_flip_p_value(balances: Sequence[int]) -> float | None:
-    """Return the exact two-sided sign-flip randomisation p-value of "no preference".
+def sign_flip_p_value(
+    balances: Sequence[int], alternative: Literal["two-sided", "greater"] = "two-sided"
+) -> float | None:
+    """Return the exact sign-flip randomisation p-value of "no preference".
 
     Under the null hypothesis each object's balance is as likely with the other sign. The distribution of
     the sum over all 2**N sign choices is built by convolution, so the value is exact for any N; with one
@@ -63,10 +66,11 @@ def sign_flip_p_value(balances: Sequence[int]) -> float | None:
 
     Args:
         balances: Wins minus losses of each object.
+        alternative: What counts as extreme: a sum as far from zero, or one as great.
 
     Returns:
-        The chance of a sum at least as far from zero as the observed one (1.0 when all balances are zero);
-        None without objects.
+        The chance of a sum at least as extreme as the observed one (1.0 when all balances are zero); None
+        without objects.
     """
     if not balances:
         return None
@@ -79,5 +83,6 @@ def sign_flip_p_value(balances: Sequence[int]) -> float | None:
         distribution = wider
     reach = sum(steps)
     sums = np.arange(-reach, reach + 1)
-    extreme = np.abs(sums) >= abs(sum(balances))
+    observed = sum(balances)
+    extreme = sums >= observed if alternative == "greater" else np.abs(sums) >= abs(observed)
     return min(1.0, float(distribution[extreme].sum()))

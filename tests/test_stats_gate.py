@@ -1,0 +1,198 @@
+"""The promotion decision on evidence made by hand."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from verdict3d.stats.conditions import Rule
+from verdict3d.stats.gate import category_groups, decide_all
+
+RULE = Rule(
+    regime="severe",
+    bar="beats",
+    target=0.65,
+    test="fixed",
+    alpha=0.025,
+    objects=64,
+    margins={"clean": 0.1, "category": 0.2, "texture": 0.1, "validity": 0.05},
+    category_objects=12,
+    gap_limit=0.15,
+    candidates_limit=20,
+    queries_limit=10_000,
+    resamples=1000,
+)
+
+
+def tally(wins: int, losses: int, ties: int, name: str = "o") -> list[list[Any]]:
+    """One pair an object, outcomes spread evenly over the order."""
+    outcomes = [(1, 0, 0)] * wins + [(0, 1, 0)] * losses + [(0, 0, 1)] * ties
+    order = np.random.default_rng(wins).permutation(len(outcomes))
+    return [[f"{name}{place:03d}", *outcomes[i]] for place, i in enumerate(order)]
+
+
+def evidence(primary: tuple[int, int, int] = (46, 14, 4), **changes: Any) -> dict[str, Any]:
+    return {
+        "adapter": "new",
+        "champion": {"name": "the base", "adapter": None},
+        "tallies": {
+            "primary": tally(*primary),
+            "clean": tally(20, 18, 26),
+            "texture": tally(25, 15, 24),
+            "validity": tally(0, 0, 64),
+            **changes.pop("tallies", {}),
+        },
+        "categories": {f"o{i:03d}": "chair" if i % 2 else f"rare {i % 7}" for i in range(200)},
+        "certificates": {role: {"state": "met", "words": "passed"} for role in ("training", "evaluation")},
+        "gap": {"value": 0.02, "low": -0.05, "high": 0.09},
+        "holdout": {"candidates": 1, "queries": 256},
+        **changes,
+    }
+
+
+def decide(found: dict[str, Any], rule: Rule = RULE) -> dict[str, Any]:
+    return decide_all({"arm": found}, rule, lambda name: np.random.default_rng(len(name)))["arm"]
+
+
+def state(decision: dict[str, Any], name: str) -> str:
+    (condition,) = [found for found in decision["conditions"] if found["name"] == name]
+    return condition["state"]
+
+
+def test_everything_met_promotes_and_the_document_repeats_itself() -> None:
+    decision = decide(evidence())
+    assert decision["decision"] == "PROMOTE", decision["reasons"]
+    assert decision["reasons"] == [] and decision["more_objects"] is None
+    assert decision["standing"] == "reaches"
+    again = decide(json.loads(json.dumps(evidence())))
+    assert json.dumps(decision, allow_nan=False) == json.dumps(again, allow_nan=False)
+
+
+def test_an_undecided_candidate_is_held_with_the_objects_it_takes() -> None:
+    decision = decide(evidence((32, 24, 8)))
+    assert decision["decision"] == "HOLD" and state(decision, "bar") == "open"
+    assert "not shown: it beats the base on severe inputs" in decision["reasons"][0]
+    # 32 of 56 decisive pairs: exact test, 7/8 of the objects decisive
+    from verdict3d.stats.power import pairs_to_beat
+
+    assert decision["more_objects"] == int(np.ceil(pairs_to_beat(32 / 56, 0.025) * 64 / 56)) - 64
+
+
+def test_a_worse_candidate_is_rejected_with_the_reason() -> None:
+    decision = decide(evidence((10, 50, 4)))
+    assert decision["decision"] == "REJECT" and decision["more_objects"] is None
+    assert decision["reasons"][0].startswith("shown not to be so: it beats the base")
+
+
+@pytest.mark.parametrize(
+    ("name", "worse", "undecided"),
+    [
+        ("clean inputs", (4, 56, 4), (22, 30, 12)),
+        ("texture", (4, 56, 4), (22, 30, 12)),
+        ("valid meshes", (0, 40, 24), (0, 4, 60)),
+    ],
+)
+def test_each_axis_can_reject_or_hold(
+    name: str, worse: tuple[int, int, int], undecided: tuple[int, int, int]
+) -> None:
+    key = {"clean inputs": "clean", "texture": "texture", "valid meshes": "validity"}[name]
+    rejected = decide(evidence(tallies={key: tally(*worse)}))
+    assert rejected["decision"] == "REJECT" and state(rejected, f"not worse: {name}") == "failed"
+    assert any(name in reason for reason in rejected["reasons"])
+    held = decide(evidence(tallies={key: tally(*undecided)}))
+    assert held["decision"] == "HOLD" and held["more_objects"] > 0
+    missing = decide(evidence(tallies={key: None}))
+    assert missing["decision"] == "HOLD" and missing["reasons"] == [f"not measured: {name}"]
+
+
+def test_a_large_category_that_gets_worse_rejects_though_the_whole_gets_better() -> None:
+    found = evidence((48, 16, 0))
+    lost = {row[0] for row in found["tallies"]["primary"] if row[2]}
+    order = [row[0] for row in found["tallies"]["primary"]]
+    found["categories"] = {name: "lamp" if name in lost else "chair" for name in order}
+    decision = decide(found)
+    assert decision["decision"] == "REJECT"
+    assert state(decision, "not worse: category lamp") == "failed"
+    assert state(decision, "not worse: category chair") == state(decision, "bar") == "met"
+    # the same objects spread over categories too small to be tested alone are tested together
+    found["categories"] = {name: f"rare {i % 9}" for i, name in enumerate(order)}
+    assert decide(found)["decision"] == "PROMOTE"
+    assert list(category_groups(found["tallies"]["primary"], found["categories"], 12)) == ["other categories"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "condition"),
+    [
+        ({"gap": {"value": 0.3, "low": 0.05, "high": 0.4}}, "over-optimisation"),
+        ({"gap": None}, "over-optimisation"),
+        ({"holdout": {"candidates": 21, "queries": 256}}, "hold-out"),
+        ({"holdout": {"candidates": 1, "queries": 10_001}}, "hold-out"),
+        ({"holdout": {"candidates": 1, "queries": None}}, "hold-out"),
+        ({"adapter": "same", "champion": {"name": "version 3", "adapter": "same"}}, "new"),
+        (
+            {"certificates": {"evaluation": {"state": "open", "words": "the clear-gap control failed"}}},
+            "certificate: evaluation",
+        ),
+    ],
+)
+def test_every_other_condition_holds_it(changes: dict[str, Any], condition: str) -> None:
+    decision = decide(evidence(**changes))
+    assert decision["decision"] == "HOLD" and decision["more_objects"] is None
+    assert state(decision, condition) == "open" and len(decision["reasons"]) == 1
+
+
+def test_a_large_over_optimisation_gap_rejects() -> None:
+    decision = decide(evidence(gap={"value": 0.4, "low": 0.2, "high": 0.5}))
+    assert decision["decision"] == "REJECT" and "over-optimisation gap +0.400" in decision["reasons"][0]
+
+
+def test_fewer_objects_than_were_fixed_do_not_promote() -> None:
+    found = evidence((30, 2, 2))
+    found["tallies"] |= {"clean": tally(34, 0, 0), "texture": tally(34, 0, 0)}
+    decision = decide(found, replace(RULE, margins={**RULE.margins, "validity": 0.2}))
+    assert decision["decision"] == "HOLD" and "64 objects were fixed beforehand" in decision["reasons"][0]
+    assert decision["more_objects"] == 64 - 34
+
+
+def test_higher_bars_ask_for_more() -> None:
+    found = evidence((46, 14, 4))
+    assert decide(found, replace(RULE, bar="reaches"))["decision"] == "PROMOTE"
+    assert decide(found, replace(RULE, bar="certified"))["decision"] == "HOLD"
+    sure = evidence((60, 4, 0))
+    assert decide(sure, replace(RULE, bar="certified"))["standing"] == "certified"
+
+
+def test_candidates_of_one_run_share_the_level_by_holm() -> None:
+    strong, weak = evidence((50, 10, 4)), evidence((40, 22, 2))
+    alone = decide(weak)
+    assert alone["decision"] == "PROMOTE", alone["reasons"]
+    rng = lambda name: np.random.default_rng(len(name))  # noqa: E731
+    both = decide_all({"a": strong, "b": weak}, RULE, rng)
+    assert [both[arm]["decision"] for arm in "ab"] == ["PROMOTE", "PROMOTE"]  # the first frees its share
+    three = decide_all({"a": evidence((30, 30, 4)), "b": weak, "c": evidence((31, 29, 4))}, RULE, rng)
+    assert three["b"]["decision"] == "HOLD"
+    assert (
+        next(c for c in three["b"]["conditions"] if c["name"] == "bar")["measured"]["alpha"] == RULE.alpha / 3
+    )
+
+
+def test_sequential_test_decides_at_any_number_of_objects() -> None:
+    rule = replace(RULE, test="sequential")
+    sure = evidence((46, 4, 0))
+    sure["tallies"] = {
+        "primary": tally(46, 4, 0),
+        "clean": tally(40, 10, 0),
+        "texture": tally(40, 10, 0),
+        "validity": tally(10, 0, 140),
+    }
+    assert decide(sure, rule)["decision"] == "PROMOTE"
+    few = copy.deepcopy(sure)
+    few["tallies"]["primary"] = few["tallies"]["primary"][:6]
+    held = decide(few, rule)
+    assert held["decision"] == "HOLD" and held["more_objects"] > 0
+    assert decide(evidence((4, 46, 0)), rule)["decision"] == "REJECT"

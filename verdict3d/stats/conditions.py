@@ -1,0 +1,176 @@
+"""What a candidate has to show before it is promoted, one condition at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from verdict3d.stats.power import pairs_to_beat
+from verdict3d.stats.standing import Standing, standing
+from verdict3d.stats.tally import Bounded, Tally, half_credit_against, rows_of
+from verdict3d.stats.winrate import summary
+
+State = Literal["met", "failed", "open"]
+Generators = Callable[[str], np.random.Generator]
+
+_RANK: tuple[Standing, ...] = ("undefined", "loses", "undecided", "beats", "reaches", "certified")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is fixed before any candidate is seen: the section ``promotion`` of the parameters.
+
+    Attributes:
+        regime: Regime of the first condition.
+        bar: What the candidate has to do there: ``beats``, ``reaches`` (the target) or ``certified``.
+        target: Decisive win-rate aimed at.
+        test: ``fixed`` number of objects or ``sequential``.
+        alpha: One-sided level.
+        objects: Held-out objects that a test at a fixed number needs.
+        margins: How much half-credit may be below 1/2: ``clean``, ``category``, ``texture``, ``validity``
+            (where a win is a valid mesh against a failed one, so that 0.05 is 10% more failed meshes).
+        category_objects: Categories with fewer objects are tested together.
+        gap_limit: Largest over-optimisation gap.
+        candidates_limit: Most candidates that one held-out set may decide on.
+        queries_limit: Most questions to the evaluation judge about one held-out set.
+        resamples: Of the bootstrap.
+    """
+
+    regime: str
+    bar: Literal["beats", "reaches", "certified"]
+    target: float
+    test: Literal["fixed", "sequential"]
+    alpha: float
+    objects: int
+    margins: Mapping[str, float]
+    category_objects: int
+    gap_limit: float
+    candidates_limit: int
+    queries_limit: int
+    resamples: int
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition: its state, in words, with the numbers it rests on.
+
+    Attributes:
+        name: Identifier.
+        state: ``met``, ``failed`` or ``open``.
+        words: One sentence.
+        measured: What it rests on, JSON values.
+        objects_to_decide: Objects in all that would decide it, when more objects can.
+    """
+
+    name: str
+    state: State
+    words: str
+    measured: Mapping[str, Any]
+    objects_to_decide: int | None = None
+
+
+def bounded(tally: Tally, null: float, rule: Rule, alpha: float, rng: np.random.Generator) -> Bounded:
+    """Test a tally by the rule's method at a level of its own."""
+    return half_credit_against(tally, null, alpha=alpha, method=rule.test, rng=rng, resamples=rule.resamples)
+
+
+def is_new(evidence: Mapping[str, Any]) -> Condition:
+    """Ask whether there is anything to decide: the champion cannot challenge itself."""
+    same = evidence["adapter"] == evidence["champion"]["adapter"]
+    words = "this adapter is the champion already" if same else "this adapter is not the champion"
+    return Condition("new", "open" if same else "met", words, {"adapter": evidence["adapter"]})
+
+
+def primary(evidence: Mapping[str, Any], rule: Rule, generators: Generators) -> tuple[Condition, Standing]:
+    """Ask whether the candidate reaches the bar against the champion; return its standing too."""
+    tally, champion = evidence["tallies"].get("primary"), evidence["champion"]["name"]
+    name = {
+        "beats": f"beats {champion}",
+        "reaches": f"beats {champion} and reaches {rule.target:g}",
+        "certified": f"is certainly above {rule.target:g} against {champion}",
+    }[rule.bar] + f" on {rule.regime} inputs"
+    if not tally:
+        return Condition("bar", "open", f"not measured: whether it {name}", {}), "undefined"
+    test = bounded(tally, 0.5, rule, rule.alpha, generators("primary"))
+    counted = summary(rows_of(tally), generators("primary"), rule.resamples, 1 - 2 * rule.alpha)
+    counted["half_credit"] = {"value": test.value, "low": test.low, "high": test.high}
+    word = standing(counted, rule.target)
+    beaten = test.p_value is not None and test.p_value <= rule.alpha
+    enough = rule.test == "sequential" or test.objects >= rule.objects
+    state: State = "open"
+    if test.side == "below":
+        state = "failed"
+    elif enough and beaten and _RANK.index(word) >= _RANK.index(rule.bar):
+        state = "met"
+    coverage = counted["coverage"] or 1.0
+    at_target = pairs_to_beat(rule.target, rule.alpha)
+    measured = {
+        **test.as_dict(),
+        "alpha": rule.alpha,
+        "standing": word,
+        **{key: counted[key] for key in ("decisive", "coverage")},
+        "objects_at_target": None if at_target is None else int(np.ceil(at_target / coverage)),
+    }
+    asked = [test.objects_to_decide or measured["objects_at_target"] or 0, 0 if enough else rule.objects]
+    verb = {"met": "shown", "failed": "shown not to be so", "open": "not shown"}[state]
+    words = f"{verb}: it {name} ({_numbers(test)})"
+    if not enough:
+        words += f"; {rule.objects} objects were fixed beforehand"
+    return Condition("bar", state, words, measured, max(asked) or None), word
+
+
+def not_worse(
+    name: str, tally: Tally | None, margin: float, rule: Rule, tests: int, generators: Generators
+) -> Condition:
+    """Ask whether the candidate is not worse than the champion by more than a margin (of half-credit)."""
+    key = f"not worse: {name}"
+    if not tally:
+        return Condition(key, "open", f"not measured: {name}", {"margin": margin})
+    null = 0.5 - margin
+    test = bounded(tally, null, rule, rule.alpha, generators(key))
+    strict = bounded(tally, null, rule, rule.alpha / tests, generators(key))
+    state: State = "met" if test.side == "above" else "failed" if strict.side == "below" else "open"
+    verb = {"met": "not worse", "failed": "worse", "open": "not shown to be no worse"}[state]
+    words = f"{name}: {verb} than the champion by more than {margin:g} ({_numbers(test)})"
+    return Condition(key, state, words, {**test.as_dict(), "margin": margin}, test.objects_to_decide)
+
+
+def certificate(role: str, found: Mapping[str, Any]) -> Condition:
+    """Pass on what is known of a judge's certificate; without one nothing is promoted."""
+    return Condition(f"certificate: {role}", found["state"], f"{role} judge: {found['words']}", {})
+
+
+def gap(found: Mapping[str, Any] | None, rule: Rule) -> Condition:
+    """Ask whether the training judge likes the arm about as much as the evaluation judge does."""
+    if not found or found.get("value") is None:
+        return Condition("over-optimisation", "open", "not measured: over-optimisation gap", {})
+    low, high = (found["value"] if found.get(end) is None else found[end] for end in ("low", "high"))
+    state: State = "met" if high <= rule.gap_limit else "failed" if low > rule.gap_limit else "open"
+    relation = {"met": "below", "failed": "above", "open": "not shown to be below"}[state]
+    measured = f"{found['value']:+.3f} [{low:+.3f}, {high:+.3f}]"
+    words = f"over-optimisation gap {measured} is {relation} {rule.gap_limit:g}"
+    return Condition("over-optimisation", state, words, dict(found))
+
+
+def holdout(used: Mapping[str, Any], rule: Rule) -> Condition:
+    """Ask whether the held-out objects have not been asked too often to be held out still."""
+    if used.get("queries") is None:
+        return Condition("hold-out", "open", "not measured: questions asked about the held-out objects", {})
+    over = used["candidates"] > rule.candidates_limit or used["queries"] > rule.queries_limit
+    words = (
+        f"candidate {used['candidates']} of at most {rule.candidates_limit} on these held-out objects, "
+        f"{used['queries']} of at most {rule.queries_limit} questions"
+    )
+    if over:
+        words = f"the held-out objects are used up ({words}); take new ones"
+    return Condition("hold-out", "open" if over else "met", words, dict(used))
+
+
+def _numbers(test: Bounded) -> str:
+    if test.value is None:
+        return "no valid pair"
+    bounds = "no interval" if test.low is None else f"[{test.low:.3f}, {test.high:.3f}]"
+    return f"half-credit {test.value:.3f} {bounds}, {test.objects} objects"

@@ -1,0 +1,127 @@
+"""The promotion decision: PROMOTE, HOLD or REJECT, a pure function of a document of evidence.
+
+Every condition is *met*, *failed* or *open*. One failed condition rejects the candidate, one open condition
+holds it, and it is promoted when all are met. Not measured is open, never met.
+
+All conditions must be met, so each is tested at the full alpha: the chance that a candidate is promoted
+although one of them is false is at most alpha, however many they are (intersection-union test; Berger 1982).
+Several candidates of one run share the alpha of the first condition by Holm's procedure. The other way round,
+one failed condition among many rejects, so the others fail only at alpha divided by their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Literal
+
+from verdict3d.stats.conditions import (
+    Generators,
+    Rule,
+    State,
+    bounded,
+    certificate,
+    gap,
+    holdout,
+    is_new,
+    not_worse,
+    primary,
+)
+from verdict3d.stats.tally import Tally
+
+Word = Literal["PROMOTE", "HOLD", "REJECT"]
+
+SMALL_CATEGORIES = "other categories"
+
+
+def decide_all(
+    candidates: Mapping[str, Mapping[str, Any]], rule: Rule, generators: Generators
+) -> dict[str, dict[str, Any]]:
+    """Decide on every candidate of a run.
+
+    Args:
+        candidates: Evidence by arm:
+
+            * ``champion``: {"name", "adapter"}, ``adapter``: digest of the candidate's weights;
+            * ``tallies``: {"primary", "clean", "texture", "validity"}, each a tally against the champion, or
+              None when it was not measured;
+            * ``categories``: category of each object;
+            * ``certificates``: {"training", "evaluation"}: {"state": State, "words"};
+            * ``gap``: {"value", "low", "high"} or None;
+            * ``holdout``: {"candidates": int, "queries": int or None}.
+        rule: What was fixed beforehand.
+        generators: Gives the generator for each named bootstrap.
+
+    Returns:
+        By arm: ``decision``, ``reasons``, ``more_objects`` (None when more objects would not help or their
+        number is beyond naming), ``standing``, ``conditions``.
+    """
+    levels = _holm_levels(candidates, rule, generators)
+    return {
+        arm: _decide(evidence, replace(rule, alpha=levels[arm]), rule.alpha, generators)
+        for arm, evidence in candidates.items()
+    }
+
+
+def _holm_levels(
+    candidates: Mapping[str, Mapping[str, Any]], rule: Rule, generators: Generators
+) -> dict[str, float]:
+    """Return the level of each candidate's first condition by Holm (1979)."""
+    p_values = {}
+    for arm, evidence in candidates.items():
+        tally = evidence["tallies"].get("primary")
+        found = bounded(tally, 0.5, rule, rule.alpha, generators("holm")).p_value if tally else None
+        p_values[arm] = 1.0 if found is None else found
+    levels: dict[str, float] = {}
+    left, stopped = len(p_values), False
+    for arm in sorted(p_values, key=lambda name: (p_values[name], name)):
+        levels[arm] = rule.alpha / left
+        stopped = stopped or p_values[arm] > levels[arm]
+        if not stopped:
+            left -= 1
+    return levels
+
+
+def _decide(evidence: Mapping[str, Any], first: Rule, alpha: float, generators: Generators) -> dict[str, Any]:
+    rule = replace(first, alpha=alpha)
+    tallies = evidence["tallies"]
+    groups = category_groups(tallies.get("primary") or (), evidence["categories"], rule.category_objects)
+    tests = {
+        "clean inputs": (tallies.get("clean"), rule.margins["clean"]),
+        "texture": (tallies.get("texture"), rule.margins["texture"]),
+        "valid meshes": (tallies.get("validity"), rule.margins["validity"]),
+        **{f"category {name}": (tally, rule.margins["category"]) for name, tally in groups.items()},
+    }
+    reached, word = primary(evidence, first, generators)
+    conditions = [
+        is_new(evidence),
+        reached,
+        *(not_worse(name, *test, rule, len(tests), generators) for name, test in tests.items()),
+        *(certificate(role, found) for role, found in sorted(evidence["certificates"].items())),
+        gap(evidence.get("gap"), rule),
+        holdout(evidence["holdout"], rule),
+    ]
+    states = [condition.state for condition in conditions]
+    decision: Word = "REJECT" if "failed" in states else "HOLD" if "open" in states else "PROMOTE"
+    speaking: State = "failed" if decision == "REJECT" else "open"
+    waiting = [c.objects_to_decide for c in conditions if c.state == "open" and c.objects_to_decide]
+    seen = len(tallies.get("primary") or ())
+    return {
+        "decision": decision,
+        "standing": word,
+        "reasons": [c.words for c in conditions if c.state == speaking],
+        "more_objects": max(1, max(waiting) - seen) if decision == "HOLD" and waiting else None,
+        "conditions": [asdict(condition) for condition in conditions],
+    }
+
+
+def category_groups(
+    tally: Tally, categories: Mapping[str, str], smallest: int
+) -> dict[str, list[Sequence[Any]]]:
+    """Split a tally by category; categories with fewer than ``smallest`` objects make one group together."""
+    groups: dict[str, list[Sequence[Any]]] = {}
+    for row in tally:
+        groups.setdefault(categories[row[0]], []).append(row)
+    large = {name: rows for name, rows in sorted(groups.items()) if len(rows) >= smallest}
+    rest = [row for row in tally if categories[row[0]] not in large]
+    return {**large, SMALL_CATEGORIES: rest} if rest else large
