@@ -32,11 +32,11 @@ from verdict3d.pretrain import generator as training
 from verdict3d.pretrain.architectures import CONDITIONER, NETWORKS, PICTURE_PX
 from verdict3d.pretrain.judge_measures import measure_judge
 from verdict3d.pretrain.judge_pool import JudgePool
-from verdict3d.pretrain.judged_rows import generated_rows, generator_measures, judged_rows
+from verdict3d.pretrain.judged_rows import GENERATED, generated_rows, generator_measures, judged_rows
 from verdict3d.pretrain.judges import train_judge
 from verdict3d.pretrain.pool import DevicePool, Pool, PoolRecipe, fill_pools
 from verdict3d.pretrain.progress import Budget, Log
-from verdict3d.pretrain.rows import furniture_rows
+from verdict3d.pretrain.rows import furniture_rows, grid_rows
 from verdict3d.records import read_json, write_json
 from verdict3d.trellis.checkpoint import MODEL_CLASSES
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
@@ -44,23 +44,25 @@ from verdict3d.trellis.pipeline import TrellisPipeline
 
 CHECKPOINTS = Path("data/checkpoints")
 SEED = 71
-FURNITURE_ROWS, FEATURE_ROWS = 60_000, 1_000
+FURNITURE_ROWS, FEATURE_ROWS, GRID_ROWS = 60_000, 1_000, 3_000
 JUDGED_ROWS = {"damaged": 20_000, "generated": 5_000}
+GENERATED_WEIGHT = 4
+"""How often a row of generations is drawn, for one of damaged meshes; they are fewer, and harder."""
 SECONDS = {
-    "pools": 150.0,
-    "structure_vae": 60.0,
-    "structure_flow": 400.0,
-    "mesh_decoder": 300.0,
-    "latent_encoder": 60.0,
-    "latent_flow": 300.0,
+    "pools": 110.0,
+    "structure_vae": 40.0,
+    "structure_flow": 320.0,
+    "mesh_decoder": 340.0,
+    "latent_encoder": 30.0,
+    "latent_flow": 240.0,
     "judges": 300.0,
 }
-"""Length of each training on one H200, and of the rendering before; ``--scale`` multiplies all of them."""
+"""Length of each training on one H100, and of the rendering before; ``--scale`` multiplies all of them."""
 BATCH = {
     "structure_vae": 256,
     "structure_flow": 1024,
     "judges": 512,
-    "mesh_decoder": 2,
+    "mesh_decoder": 16,
     "latent_encoder": 8,
     "latent_flow": 32,
 }
@@ -97,35 +99,39 @@ def resumed(work: Path, name: str, device: torch.device) -> Any:
     return build(name).to(device)
 
 
+def write_log(work: Path, log: Log, device: torch.device, seconds: float) -> None:
+    """Write the losses of a training, with where it ran and for how long."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    write_json(work / f"{log.name}.json", {"device": name, "seconds": seconds, "losses": log.rows})
+
+
 def train_structure(work: Path, pools: Path, device: torch.device, scale: float) -> None:
     """Structure VAE, then conditioner and structure flow together."""
     pool = filled(pools, ("conditions", "structure"), device)
     encoder, decoder = (resumed(work, f"sparse_structure_{end}", device) for end in ("encoder", "decoder"))
-    log = Log("structure_vae", 200)
-    training.train_structure_vae(
-        encoder, decoder, pool, scale * SECONDS["structure_vae"], BATCH["structure_vae"], log
-    )
+    log, seconds = Log("structure_vae", 200), scale * SECONDS["structure_vae"]
+    training.train_structure_vae(encoder, decoder, pool, seconds, BATCH["structure_vae"], log)
     save_network(work, "sparse_structure_encoder", encoder)
     save_network(work, "sparse_structure_decoder", decoder)
-    write_json(work / "structure_vae.json", log.rows)
+    write_log(work, log, device, seconds)
     conditioner, flow = (
         resumed(work, name, device) for name in ("conditioner", "sparse_structure_flow_model")
     )
-    log = Log("structure_flow", 250)
-    seconds = scale * SECONDS["structure_flow"]
+    log, seconds = Log("structure_flow", 250), scale * SECONDS["structure_flow"]
     training.train_structure_flow(conditioner, flow, encoder, pool, seconds, BATCH["structure_flow"], log)
     save_network(work, "sparse_structure_flow_model", flow)
     save_network(work, "conditioner", conditioner)
-    write_json(work / "structure_flow.json", log.rows)
+    write_log(work, log, device, seconds)
 
 
 def train_decoder(work: Path, pools: Path, device: torch.device, scale: float) -> None:
-    """Mesh decoder, from exact grids of objects made on the fly."""
+    """Mesh decoder, from exact grids."""
+    pool = filled(pools, ("structure", "codes", "distance", "color"), device, "grids")
     decoder = resumed(work, "slat_decoder_mesh", device)
-    log, budget = Log("mesh_decoder", 20), Budget(1.2e-3, scale * SECONDS["mesh_decoder"])
-    training.train_mesh_decoder(decoder, SEED, FURNITURE_ROWS, device, budget, BATCH["mesh_decoder"], log)
+    log, seconds = Log("mesh_decoder", 50), scale * SECONDS["mesh_decoder"]
+    training.train_mesh_decoder(decoder, pool, Budget(1.2e-3, seconds), BATCH["mesh_decoder"], log)
     save_network(work, "slat_decoder_mesh", decoder)
-    write_json(work / "mesh_decoder.json", log.rows)
+    write_log(work, log, device, seconds)
 
 
 def train_latents(work: Path, pools: Path, device: torch.device, scale: float) -> None:
@@ -135,22 +141,26 @@ def train_latents(work: Path, pools: Path, device: torch.device, scale: float) -
     write_json(work / "latent_statistics.json", {"mean": codes.mean.tolist(), "std": codes.std.tolist()})
     conditioner = load_network(work, "conditioner", device)
     encoder = resumed(work, "slat_encoder", device)
-    log, budget = Log("latent_encoder", 20), Budget(1e-3, scale * SECONDS["latent_encoder"])
+    log, seconds = Log("latent_encoder", 20), scale * SECONDS["latent_encoder"]
     features = training.Features(conditioner, device)
     rows = min(FEATURE_ROWS, pool.rows)
-    training.train_latent_encoder(encoder, features, codes, rows, budget, BATCH["latent_encoder"], log)
+    training.train_latent_encoder(
+        encoder, features, codes, rows, Budget(1e-3, seconds), BATCH["latent_encoder"], log
+    )
     save_network(work, "slat_encoder", encoder)
-    write_json(work / "latent_encoder.json", log.rows)
+    write_log(work, log, device, seconds)
     flow = resumed(work, "slat_flow_model", device)
-    log, budget = Log("latent_flow", 50), Budget(1e-3, scale * SECONDS["latent_flow"])
-    training.train_latent_flow(flow, codes, conditioner, budget, BATCH["latent_flow"], log)
+    log, seconds = Log("latent_flow", 50), scale * SECONDS["latent_flow"]
+    training.train_latent_flow(flow, codes, conditioner, Budget(1e-3, seconds), BATCH["latent_flow"], log)
     save_network(work, "slat_flow_model", flow)
-    write_json(work / "latent_flow.json", log.rows)
+    write_log(work, log, device, seconds)
 
 
-def filled(pools: Path, names: tuple[str, ...], device: torch.device) -> DevicePool:
-    """Return the furniture pool on a device."""
-    pool = DevicePool(Pool(pools / "furniture"), names, device)
+def filled(
+    pools: Path, names: tuple[str, ...], device: torch.device, folder: str = "furniture"
+) -> DevicePool:
+    """Return a pool on a device."""
+    pool = DevicePool(Pool(pools / folder), names, device)
     pool.refresh()
     return pool
 
@@ -170,20 +180,26 @@ def assemble(work: Path, pools: Path, device: torch.device, scale: float) -> Non
 
 def publish(work: Path, pools: Path, device: torch.device, scale: float) -> None:
     """Copy generator and judges into ``data/checkpoints``, each with a card."""
-    judged = {family: read_json(work / f"{family}.json") for family in JUDGES}
+    judged = {
+        family: {
+            **read_json(work / f"{family}-measures.json"),
+            "training": read_json(work / f"{family}.json"),
+        }
+        for family in JUDGES
+    }
     trainings = ("structure_vae", "structure_flow", "mesh_decoder", "latent_encoder", "latent_flow")
-    losses = {name: read_json(work / f"{name}.json") for name in trainings}
+    runs = {name: shortened(read_json(work / f"{name}.json")) for name in trainings}
     folders = {
         "generator": {
             "seed": SEED,
-            "trainings": {name: {"first": rows[0], "last": rows[-1]} for name, rows in losses.items()},
+            "trainings": runs,
             "held_out": {family: values["generator"] for family, values in judged.items()},
         },
         **{
             JUDGES[family].folder: {
                 "seed": JUDGES[family].seed,
                 "defects": JUDGES[family].defects,
-                "trainings": {"judge": {"first": values["losses"][0], "last": values["losses"][-1]}},
+                "trainings": {"judge": shortened(read_json(work / f"{family}.json"))},
                 "held_out": values["measures"],
             }
             for family, values in judged.items()
@@ -203,6 +219,12 @@ def publish(work: Path, pools: Path, device: torch.device, scale: float) -> None
         )
 
 
+def shortened(training: dict[str, Any]) -> dict[str, Any]:
+    """Return what a card says of a training: where, how long, first and last losses."""
+    losses = training["losses"]
+    return {**training, "losses": {"first": losses[0], "last": losses[-1]}}
+
+
 def weight_count(path: Path) -> int:
     """Return how many numbers a safetensors file holds."""
     return sum(tensor.numel() for tensor in load_file(path).values())
@@ -215,19 +237,18 @@ def train_one_judge(work: Path, pools: Path, device: torch.device, scale: float,
     sources = {kind: Pool(pools / f"{family}-{kind}") for kind in ("damaged", "generated")}
     learned, held_out = zip(*(judge_pools(pool) for pool in sources.values()), strict=True)
     start = load_judge(family, work / data.folder) if (work / data.folder).exists() else None
-    log, budget = Log(family, 20), Budget(1e-3 if start is None else 3e-4, scale * SECONDS["judges"])
-    judge = train_judge(family, joined(learned), budget, BATCH["judges"], data.seed, device, log, start)
+    log, seconds = Log(family, 50), scale * SECONDS["judges"]
+    budget = Budget(1e-3 if start is None else 3e-4, seconds)
+    damaged, generated = learned
+    pool = joined([damaged, *[generated] * GENERATED_WEIGHT])
+    judge = train_judge(family, pool, budget, BATCH["judges"], data.seed, device, log, start)
+    write_log(work, log, device, seconds)
     judge.save(work / data.folder)
     measures = {kind: measure_judge(judge, pool) for kind, pool in zip(sources, held_out, strict=True)}
     print(family, json.dumps(measures), flush=True)
     write_json(
-        work / f"{family}.json",
-        {
-            "losses": log.rows,
-            "measures": measures,
-            "steps": budget.step,
-            "generator": generator_measures(sources["generated"]),
-        },
+        work / f"{family}-measures.json",
+        {"measures": measures, "steps": budget.step, "generator": generator_measures(sources["generated"])},
     )
 
 
@@ -269,48 +290,51 @@ Phase = Callable[..., None]
 PHASES: dict[str, tuple[Phase, int]] = {
     "structure": (train_structure, 0),
     "decoder": (train_decoder, 1),
-    "latents": (train_latents, 0),
+    "latents": (train_latents, 1),
     "assemble": (assemble, 0),
     "publish": (publish, 0),
-    **{f"judge-{family}": (partial(train_one_judge, family=family), 1) for family in JUDGES},
+    **{
+        f"judge-{family}": (partial(train_one_judge, family=family), number)
+        for number, family in enumerate(JUDGES)
+    },
 }
 """Each phase and the GPU it prefers when there are several."""
 
 
 def pool_recipes(work: Path, pools: Path, names: set[str], workers: int, scale: float) -> list[PoolRecipe]:
-    """Return what has to be rendered for some phases."""
+    """Return what has to be rendered for some phases; processes are shared out by the work there is."""
+    wanted: list[tuple[int, str, int, Callable[..., Any], dict[str, Any]]] = []
+    if names & {"structure", "latents"}:
+        views = {"seed": SEED, "size_px": PICTURE_PX, "conditions": 4, "feature_rows": FEATURE_ROWS}
+        wanted.append((15, "furniture", FURNITURE_ROWS, furniture_rows, views))
+    if "decoder" in names:
+        wanted.append((1, "grids", GRID_ROWS, grid_rows, {"seed": SEED}))
+    for family, data in JUDGES.items():
+        if f"judge-{family}" in names:
+            damaged, generated = judge_settings(work, data)
+            wanted.append((1, f"{family}-damaged", JUDGED_ROWS["damaged"], judged_rows, damaged))
+            wanted.append((2, f"{family}-generated", JUDGED_ROWS["generated"], generated_rows, generated))
+    total = sum(weight for weight, *_ in wanted)
+    return [
+        PoolRecipe(
+            str(pools / folder), int(scale * rows), max(1, workers * weight // total), factory, settings
+        )
+        for weight, folder, rows, factory, settings in wanted
+    ]
+
+
+def judge_settings(work: Path, data: JudgeData) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of a judge's two row makers, damaged and generated."""
     params = load_params()
-    furniture = bool(names & {"structure", "latents"})
-    families = [family for family in JUDGES if f"judge-{family}" in names]
-    share = max(1, workers // max(1, furniture + 2 * len(families)))
-    recipes = []
-    if furniture:
-        settings: dict[str, Any] = {
-            "seed": SEED,
-            "size_px": PICTURE_PX,
-            "conditions": 4,
-            "feature_rows": FEATURE_ROWS,
-        }
-        count = int(scale * FURNITURE_ROWS)
-        recipes.append(PoolRecipe(str(pools / "furniture"), count, share, furniture_rows, settings))
-    for family in families:
-        data = JUDGES[family]
-        shown: dict[str, Any] = {"seed": data.seed, "size_px": 144, "montage_view_px": 112}
-        damaged = {**shown, "candidates": 4, "defects": data.defects}
-        generated = {
-            **shown,
-            "generator": str(work / "generator"),
-            "regimes": {name: regime.model_dump() for name, regime in params.degrade.regimes.items()},
-            "low_budget_steps": params.generate.low_budget_steps,
-            "defects": tuple(DEFECTS),
-        }
-        for kind, factory, settings in (
-            ("damaged", judged_rows, damaged),
-            ("generated", generated_rows, generated),
-        ):
-            count = int(scale * JUDGED_ROWS[kind])
-            recipes.append(PoolRecipe(str(pools / f"{family}-{kind}"), count, share, factory, settings))
-    return recipes
+    shown: dict[str, Any] = {"seed": data.seed, "size_px": 144, "montage_view_px": 112}
+    candidates = 1 + sum(1 + copies for *_, copies in GENERATED)
+    return {**shown, "candidates": candidates, "defects": data.defects}, {
+        **shown,
+        "generator": str(work / "generator"),
+        "regimes": {name: regime.model_dump() for name, regime in params.degrade.regimes.items()},
+        "low_budget_steps": params.generate.low_budget_steps,
+        "defects": tuple(DEFECTS),
+    }
 
 
 def run_side_by_side(names: list[str], work: Path, pools: Path, scale: float) -> None:

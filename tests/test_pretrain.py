@@ -14,7 +14,7 @@ from verdict3d.pretrain.generator import Cells, Codes, train_latent_flow, train_
 from verdict3d.pretrain.judged_rows import generated_rows
 from verdict3d.pretrain.pool import DevicePool, Pool, PoolRecipe, Row, fill_pools
 from verdict3d.pretrain.progress import Average, Budget, Log
-from verdict3d.pretrain.rows import object_parts
+from verdict3d.pretrain.rows import grid_rows, object_parts
 from verdict3d.pretrain.solids import REACH, distance_grid, latent_codes, solid_voxels
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
 from verdict3d.trellis.latent_flow import SLatFlowModel
@@ -84,14 +84,19 @@ def test_the_average_follows_a_constant() -> None:
     torch.testing.assert_close(module.weight, torch.full((2, 2), 3.0))
 
 
-def test_the_mesh_decoder_learns_and_exact_features_give_the_surface() -> None:
+def test_the_mesh_decoder_learns_and_exact_features_give_the_surface(tmp_path: Path) -> None:
     torch.manual_seed(0)
     decoder = SLatMeshDecoder(16, 256, 12, 0, 4, representation_config={"use_color": True})
     log = Log("decoder", 1)
-    train_mesh_decoder(decoder, 5, 1, CPU, Budget(2e-3, steps=3), 1, log)
+    row = grid_rows(5)(0)
+    source = Pool.create(tmp_path / "grids", 1, row)
+    source.put(0, row)
+    pool = DevicePool(source, ("structure", "codes", "distance", "color"), CPU)
+    pool.refresh()
+    train_mesh_decoder(decoder, pool, Budget(2e-3, steps=3), 1, log)
     assert log.rows[-1]["distance"] < log.rows[0]["distance"]
 
-    cells = Cells.of(5, [0], CPU)
+    cells = Cells.of(pool, torch.tensor([0]))
     fine = cells.codes.structure.subdivided().subdivided()
     distance, _ = cells.at_corners(fine.coords)
     features = torch.zeros(len(fine), 101)
@@ -132,10 +137,11 @@ def test_rows_of_generations_rank_the_damaged_copy_below_its_original(tmp_path: 
     regimes = {"severe": {"operators": ["blur"], "count": 1, "severities": [5]}}
     make = generated_rows(3, str(tmp_path), 48, 32, regimes, 1, ("wrong_proportions",))
     row = make(0)
-    assert row["montages"].shape == (4, 48, 48, 3) and row["references"].shape == (48, 48, 3)
-    truth, clean, damaged, severe = row["quality"]
-    assert truth == 1.0 and 0 <= severe < 1
-    assert damaged < clean < 1 or clean == damaged == 0.0
+    assert row["montages"].shape == (6, 48, 48, 3) and row["references"].shape == (48, 48, 3)
+    truth, clean, *damaged, severe, damaged_severe = row["quality"]
+    assert truth == 1.0
+    assert max(damaged) < clean < 1 or clean == max(damaged) == 0.0
+    assert damaged_severe < severe < 1 or severe == damaged_severe == 0.0
     again = make(0)
     for name, value in row.items():
         np.testing.assert_array_equal(value, again[name])

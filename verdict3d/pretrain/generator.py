@@ -13,7 +13,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,9 +20,8 @@ from torch.nn import functional as F
 from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
 from verdict3d.pretrain.pool import DevicePool
 from verdict3d.pretrain.progress import Average, Budget, Log, optimizer_for
-from verdict3d.pretrain.rows import FEATURE_CAMERAS, object_parts
-from verdict3d.pretrain.solids import closed, distance_grid, latent_codes, solid_voxels, sparse_rows
-from verdict3d.randomness import numpy_generator
+from verdict3d.pretrain.rows import FEATURE_CAMERAS
+from verdict3d.pretrain.solids import sparse_rows
 from verdict3d.render.rig import projection
 from verdict3d.trellis.flexicubes_tables import corner_offsets
 from verdict3d.trellis.losses import dice_loss, flow_matching_loss, kl_divergence
@@ -178,16 +176,14 @@ class Cells:
     color: Tensor
 
     @classmethod
-    def of(cls, seed: int, indices: list[int], device: torch.device) -> Cells:
-        """Compute the grids of some training objects."""
-        grids = [distance_grid(object_parts(seed, index)) for index in indices]
-        structure = torch.from_numpy(np.stack([solid_voxels(distance) for distance, _ in grids]))
-        coords = sparse_rows(structure)
-        codes = torch.from_numpy(np.stack([latent_codes(*grid) for grid in grids]))
+    def of(cls, pool: DevicePool, rows: Tensor) -> Cells:
+        """Take some rows of a pool of grids (``rows.grid_rows``)."""
+        structure = pool.arrays["structure"][rows].bool()
+        codes = pool.arrays["codes"][rows][structure].float()
         return cls(
-            SparseTensor(codes[tuple(coords.long().unbind(1))].to(device), coords.to(device)),
-            torch.from_numpy(np.stack([closed(distance) for distance, _ in grids])).to(device),
-            torch.from_numpy(np.stack([color for _, color in grids])).to(device),
+            SparseTensor(codes, sparse_rows(structure)),
+            pool.arrays["distance"][rows],
+            pool.arrays["color"][rows],
         )
 
     def at_corners(self, coords: Tensor) -> tuple[Tensor, Tensor]:
@@ -195,7 +191,7 @@ class Cells:
         offsets = torch.from_numpy(corner_offsets()).to(coords.device)
         vertex = coords[:, None, 1:].long() + offsets[None]
         place = (coords[:, :1].long(), vertex[..., 0], vertex[..., 1], vertex[..., 2])
-        return self.distance[place], self.color[place].float() / 255
+        return self.distance[place].float(), self.color[place].float() / 255
 
 
 def decoder_loss(features: Tensor, distance: Tensor, color: Tensor) -> dict[str, Tensor]:
@@ -221,20 +217,12 @@ def decoder_loss(features: Tensor, distance: Tensor, color: Tensor) -> dict[str,
     }
 
 
-def train_mesh_decoder(
-    decoder: nn.Module,
-    seed: int,
-    objects: int,
-    device: torch.device,
-    budget: Budget,
-    batch: int,
-    log: Log,
-) -> None:
+def train_mesh_decoder(decoder: nn.Module, pool: DevicePool, budget: Budget, batch: int, log: Log) -> None:
     """Learn distance and colour of the 64³ grid from the codes of the 16³ voxels, slightly disturbed."""
-    optimizer, average = optimizer_for([decoder]), Average(decoder, 0.99)
+    device = pool.device
+    optimizer, average = optimizer_for([decoder]), Average(decoder)
     for step in budget.steps(optimizer):
-        rng = numpy_generator(seed, "decoder_batch", step)
-        cells = Cells.of(seed, rng.integers(objects, size=batch).tolist(), device)
+        cells = Cells.of(pool, torch.randint(pool.rows, (batch,), device=device))
         noise = torch.randn_like(cells.codes.feats) * CODE_NOISE
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             output = decoder(cells.codes.replace(cells.codes.feats + noise))

@@ -94,8 +94,8 @@ def judged_rows(
     return make
 
 
-GENERATED = (("clean", False), ("severe", True))
-"""Regime of the input of each generation in a row, and whether it gets the low budget."""
+GENERATED = (("clean", False, 2), ("severe", True, 1))
+"""Of each generation in a row: regime of its input, whether its budget is low, number of damaged copies."""
 MARGIN = 0.05
 """A damaged copy counts as at least this much worse than what it was made from."""
 
@@ -109,7 +109,7 @@ def generated_rows(
     low_budget_steps: int,
     defects: tuple[str, ...],
 ) -> MakeRow:
-    """Rows with the truth, generations of unseen objects and a damaged copy of the best of them.
+    """Rows with the truth, generations of unseen objects and damaged copies of them.
 
     Args:
         seed: Data seed of this judge.
@@ -144,17 +144,17 @@ def generated_rows(
             return resize(renderer.montage(mesh, "normal", montage_view_px), size_px)
 
         pictures, quality, f_score = [shown(truth)], [1.0], []
-        for regime, low in GENERATED:
+        for regime, low, copies in GENERATED:
             try:
                 mesh = generate(clean, regime, low, seed_for(seed, "generation", index, regime), rng)
-                candidates = [mesh] if low else [mesh, hurt(mesh, defects, rng)]
+                candidates = [mesh, *(hurt(mesh, defects, rng) for _ in range(copies))]
                 values = [measured.quality(candidate) for candidate in candidates]
                 pictures += [shown(candidate) for candidate in candidates]
                 quality += [values[0], *(max(0.01, min(value, values[0] - MARGIN)) for value in values[1:])]
                 f_score.append(float(compare_meshes(mesh, truth, index, 4000)["f_score"] or 0.0))
             except ItemFailure:
-                pictures += [blank] * (1 if low else 2)
-                quality += [0.0] * (1 if low else 2)
+                pictures += [blank] * (1 + copies)
+                quality += [0.0] * (1 + copies)
                 f_score.append(0.0)
         return {
             "references": resize(np.asarray(preprocess_image(clean, size_px)), size_px),
@@ -180,5 +180,5 @@ def generator_measures(pool: Pool) -> dict[str, dict[str, float]]:
             "f_score": round(float(scores[:, column].mean()), 4),
             "non_empty": round(float((scores[:, column] > 0).mean()), 4),
         }
-        for column, (regime, low) in enumerate(GENERATED)
+        for column, (regime, low, _) in enumerate(GENERATED)
     }

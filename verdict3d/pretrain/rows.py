@@ -9,7 +9,7 @@ from verdict3d.assets.furniture import CATEGORIES, furniture, mesh_from_parts
 from verdict3d.assets.mesh import Mesh
 from verdict3d.assets.parts import Part
 from verdict3d.pretrain.pool import MakeRow, Row
-from verdict3d.pretrain.solids import distance_grid, latent_codes, solid_voxels
+from verdict3d.pretrain.solids import closed, distance_grid, latent_codes, solid_voxels
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera
@@ -65,6 +65,25 @@ def furniture_rows(seed: int, size_px: int, conditions: int, feature_rows: int) 
             "features": features,
             "structure": solid_voxels(distance).astype(np.uint8),
             "codes": latent_codes(distance, color).astype(np.float16),
+        }
+
+    return make
+
+
+def grid_rows(seed: int) -> MakeRow:
+    """Rows for the mesh decoder: the codes it is given and the grids it has to reach.
+
+    Args:
+        seed: Data seed; the objects are those of ``furniture_rows``.
+    """
+
+    def make(index: int) -> Row:
+        distance, color = distance_grid(object_parts(seed, index))
+        return {
+            "structure": solid_voxels(distance).astype(np.uint8),
+            "codes": latent_codes(distance, color).astype(np.float16),
+            "distance": closed(distance).astype(np.float16),
+            "color": color,
         }
 
     return make
