@@ -10,13 +10,19 @@ import pytest
 import torch
 from judge_examples import FAMILIES, load, noise_picture, params, request
 from PIL import Image
-from transformers import AutoImageProcessor, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageTextToText,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+)
 
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.embedded import build_judge
 from verdict3d.judge.families import QwenFamily
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.judge.panel import PairRequest, Panel, picture, read_picture
+from verdict3d.judge.reading import PanelReader
 from verdict3d.judge.rubric import RUBRIC, SLOTS, prompt_for, prompt_parts
 from verdict3d.judge.vlm import TransformersJudge
 
@@ -47,7 +53,7 @@ def test_margins_are_those_of_the_stock_forward(
     for order, margin in zip(arranged.orders, (verdict.m1, verdict.m2), strict=True):
         assert len(order) == len(SLOTS[panel])
         pictures = [arranged.pictures[name] for name in order]
-        assert stock_margin(judge, family, pictures) == pytest.approx(margin, abs=1e-4)
+        assert stock_margin(judge, family, pictures) == pytest.approx(margin, abs=1e-5)
 
 
 def test_another_panel_is_another_judge_with_the_same_weights(
@@ -57,6 +63,7 @@ def test_another_panel_is_another_judge_with_the_same_weights(
     assert judges[family].showing("three_images", "normal").digest == judges[family].digest
     for panel, mode in (("seven_images", "normal"), ("three_images", "rgb")):
         other = judges[family].showing(panel, mode)
+        assert other._encoder is judges[family]._encoder
         assert other.digest != judges[family].digest
         assert other.identity == identify(params(directories[family], panel=panel, mode=mode))
 
@@ -78,7 +85,8 @@ def test_panels_show_what_they_say() -> None:
 def stock_margin(judge: TransformersJudge, family: str, pictures: list[np.ndarray]) -> float:
     """One panel through image processor, chat template and ``forward`` as the class's users do it."""
     processed = judge._image_processor(images=pictures, return_tensors="pt")
-    tokenizer, model = judge._tokenizer, judge._model
+    tokenizer = judge._tokenizer
+    model = AutoModelForImageTextToText.from_pretrained(judge.identity.model, dtype=torch.float32).eval()
     content = []
     panel = judge.identity.panel
     texts = prompt_parts(prompt_for(judge.identity.model, panel), panel)
@@ -129,14 +137,15 @@ def test_windows_in_one_call_are_the_stock_vision_tower() -> None:
         },
     )
     model = Qwen2_5_VLForConditionalGeneration(config).eval()
-    family = QwenFamily()
-    for grid in ((8, 12), (8, 10)):  # 2 x 3 windows of 2 x 2 merged tokens; and a width that does not divide
+    # 2 x 3 whole windows of 2 x 2 merged tokens; less than whole at the right, below, at both; none whole
+    for grid in ((8, 12), (8, 10), (10, 8), (6, 10), (2, 6)):
         pixels = torch.randn(3, grid[0] * grid[1], 3 * 2 * 4 * 4)
+        thw = torch.tensor([[1, *grid]] * 3)
         with torch.no_grad():
-            mine = family.features(model, pixels, grid)
-            stock = family._stock_features(model, pixels, grid)
+            mine = QwenFamily().features(model, pixels, grid)
+            stock = model.model.get_image_features(pixels.flatten(0, 1), thw, return_dict=True).pooler_output
         assert mine.shape == (3, grid[0] * grid[1] // 4, 32)
-        torch.testing.assert_close(mine, stock, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(mine, torch.stack(list(stock)), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -149,6 +158,35 @@ def test_batches_answer_as_single_questions(family: str, judges: dict[str, Trans
         assert alone.m1 == pytest.approx(verdict.m1, abs=1e-5)
         assert alone.m2 == pytest.approx(verdict.m2, abs=1e-5)
     assert judge.compare(asked) == together
+
+
+@pytest.mark.parametrize("leading", [0, 1])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_shared_beginning_changes_nothing(
+    family: str, leading: int, judges: dict[str, TransformersJudge]
+) -> None:
+    reader = judges[family]._reader
+    wanted = {f"{number}": noise_picture(number) for number in range(6)}
+    pictures, _ = judges[family]._encoder.prepare(wanted)
+    a, x, y, other, z, w = wanted
+    shown = [(a, x, y), (a, y, x), (other, z, w), (a, w, x), (other, w, z)]
+    parts = (reader._model, reader._family, reader._encoder, reader._tokenizer, reader._ids, leading)
+    shared, plain = PanelReader(*parts), PanelReader(*parts)
+    plain._shares = False
+    assert shared._shares
+    together, alone = shared.margins(shown, pictures), plain.margins(shown, pictures)
+    assert list(together) == list(alone) and together == pytest.approx(alone, abs=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_remembered_features_do_not_change_a_bit(family: str, directories: dict[str, Path]) -> None:
+    earlier = [request(2 * number, 2 * number + 1) for number in range(5)]
+    asked = [request(1, 4), request(3, 20, reference=998), request(8, 2)]
+    warm = load(directories[family])
+    warm.compare(earlier)
+    encoder = warm._encoder
+    assert encoder._features_bytes == sum(kept.nbytes for kept in encoder._features.values()) > 0
+    assert warm.compare(asked) == load(directories[family]).compare(asked)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -102,38 +102,51 @@ class QwenFamily:
         return torch.cat(columns, dim=1)
 
     def features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
-        """See :class:`Family`; windows of unequal length go through the stock loop."""
+        """See :class:`Family`; windows of one shape (whole, at an edge, in a corner) are one call."""
         visual = model.model.visual
         config = model.config.vision_config
         merge = int(config.spatial_merge_size)
-        window = int(config.window_size) // merge // int(config.patch_size)
-        rows, columns = grid[0] // merge, grid[1] // merge
-        if rows % window or columns % window:
-            return self._stock_features(model, pixels, grid)
-        order = _window_order(rows, columns, window).to(pixels.device)
         unit = merge * merge
+        order, windows = _windows(
+            grid[0] // merge, grid[1] // merge, int(config.window_size) // merge // int(config.patch_size)
+        )
+        order = order.to(pixels.device)
         patches = (order[:, None] * unit + torch.arange(unit, device=pixels.device)).flatten()
         count, length = pixels.shape[:2]
         weight = visual.patch_embed.proj.weight
         hidden = functional.linear(pixels[:, patches].to(weight.dtype), weight.flatten(1)).to(weight.dtype)
         cos, sin = _rotary(visual.rotary_pos_emb.inv_freq.to(pixels.device), grid, merge, patches)
+        runs = [(number, size * unit) for number, size in windows]
         for index, block in enumerate(visual.blocks):
             full = index in config.fullatt_block_indexes
-            hidden = _qwen_block(block, hidden, cos, sin, length if full else window * window * unit)
+            hidden = _qwen_block(block, hidden, cos, sin, [(1, length)] if full else runs)
         merged = visual.merger(hidden.reshape(count * length, -1)).view(count, length // unit, -1)
         return merged[:, torch.argsort(order)]
 
-    def _stock_features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
-        count = pixels.shape[0]
-        thw = torch.tensor([[1, *grid]] * count, device=pixels.device)
-        parts = model.model.get_image_features(pixels.flatten(0, 1), thw, return_dict=True).pooler_output
-        return torch.stack(list(parts))
+
+def _windows(rows: int, columns: int, window: int) -> tuple[Tensor, list[tuple[int, int]]]:
+    """Cut merged tokens into square windows, smaller at the lower and right edge.
+
+    Returns:
+        The tokens (rows * columns,) window by window, windows of one shape in a row; and for each shape the
+        number of windows and of tokens in one.
+    """
+    index = torch.arange(rows * columns).view(rows, columns)
+    places: list[Tensor] = []
+    sizes: list[tuple[int, int]] = []
+    for vertical, height in _cuts(rows, window):
+        for horizontal, width in _cuts(columns, window):
+            blocks = index[vertical, horizontal].unfold(0, height, height).unfold(1, width, width)
+            places.append(blocks.flatten())
+            sizes.append((blocks.shape[0] * blocks.shape[1], height * width))
+    return torch.cat(places), sizes
 
 
-def _window_order(rows: int, columns: int, window: int) -> Tensor:
-    """Return merged tokens (rows * columns,) in the order of square windows."""
-    index = torch.arange(rows * columns).view(rows // window, window, columns // window, window)
-    return index.permute(0, 2, 1, 3).flatten()
+def _cuts(side: int, window: int) -> list[tuple[slice, int]]:
+    """Return where whole windows stand along a side, and the rest, each with the side of its windows."""
+    whole = side // window * window
+    parts = [(slice(0, whole), window), (slice(whole, side), side - whole)]
+    return [(part, size) for part, size in parts if part.stop > part.start]
 
 
 def _rotary(inverse_frequency: Tensor, grid: Grid, merge: int, patches: Tensor) -> tuple[Tensor, Tensor]:
@@ -146,17 +159,25 @@ def _rotary(inverse_frequency: Tensor, grid: Grid, merge: int, patches: Tensor) 
     return angles.cos()[:, None], angles.sin()[:, None]
 
 
-def _qwen_block(block: Any, hidden: Tensor, cos: Tensor, sin: Tensor, window: int) -> Tensor:
-    """Run one vision block over (N, length, width), attention inside runs of ``window`` patches."""
+def _qwen_block(
+    block: Any, hidden: Tensor, cos: Tensor, sin: Tensor, windows: list[tuple[int, int]]
+) -> Tensor:
+    """Run one vision block over (N, length, width), attention inside windows: (number, patches) in a row."""
     count, length, _ = hidden.shape
     heads = block.attn.num_heads
     qkv = block.attn.qkv(block.norm1(hidden)).view(count, length, 3, heads, -1)
     query, key, value = qkv.unbind(2)
-    query, key = _rotate(query, cos, sin), _rotate(key, cos, sin)
-    shape = (count * length // window, window, heads, -1)
-    query, key, value = (part.reshape(shape).transpose(1, 2) for part in (query, key, value))
-    mixed = functional.scaled_dot_product_attention(query, key, value)
-    hidden = hidden + block.attn.proj(mixed.transpose(1, 2).reshape(count, length, -1))
+    parts = (_rotate(query, cos, sin), _rotate(key, cos, sin), value)
+    mixed = []
+    start = 0
+    for number, patches in windows:
+        run = slice(start, start + number * patches)
+        shape = (count * number, patches, heads, -1)
+        query, key, value = (part[:, run].reshape(shape).transpose(1, 2) for part in parts)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        mixed.append(attended.transpose(1, 2).reshape(count, number * patches, -1))
+        start = run.stop
+    hidden = hidden + block.attn.proj(mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1))
     return hidden + block.mlp(block.norm2(hidden))
 
 

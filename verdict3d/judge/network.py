@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+from torch.nn.attention.bias import causal_lower_right
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.families import Family, Grid
@@ -24,16 +26,39 @@ class Layout:
         ids: (length,) int64 token ids.
         picture_at: (picture tokens,) int64 places where a picture's features replace the embedding.
         positions: (3, length) int64 for families with three-axis positions, else None.
+        starts: Place of the first token of each picture.
     """
 
     ids: Tensor
     picture_at: Tensor
     positions: Tensor | None
+    starts: tuple[int, ...]
 
     def to(self, device: torch.device) -> Layout:
         """Return the layout on ``device``."""
         positions = None if self.positions is None else self.positions.to(device)
-        return Layout(self.ids.to(device), self.picture_at.to(device), positions)
+        return Layout(self.ids.to(device), self.picture_at.to(device), positions, self.starts)
+
+    def split(self, place: int) -> tuple[Layout, Layout]:
+        """Cut at the token ``place``, which is not inside a picture; positions go on as they were."""
+        before = self.picture_at < place
+        positions: list[Tensor | None] = [None, None]
+        if self.positions is not None:
+            positions = [self.positions[:, :place], self.positions[:, place:]]
+        return (
+            Layout(
+                self.ids[:place],
+                self.picture_at[before],
+                positions[0],
+                tuple(start for start in self.starts if start < place),
+            ),
+            Layout(
+                self.ids[place:],
+                self.picture_at[~before] - place,
+                positions[1],
+                tuple(start - place for start in self.starts if start >= place),
+            ),
+        )
 
 
 def chat_ids(tokenizer: Any, prompt: str, image_token_id: int, chat_template: str | None = None) -> list[int]:
@@ -80,7 +105,8 @@ def panel_layout(family: Family, model: Any, tokenizer: Any, ids: list[int], gri
         full.extend(tokens)
     whole = torch.tensor(full)
     picture_at = (whole == image_token).nonzero().flatten()
-    return Layout(whole, picture_at, family.positions(model, image_at, grids, len(full)))
+    positions = family.positions(model, image_at, grids, len(full))
+    return Layout(whole, picture_at, positions, tuple(image_at))
 
 
 def answer_ids(tokenizer: Any) -> tuple[Tensor, Tensor]:
@@ -117,12 +143,75 @@ def read_margins(model: Any, layout: Layout, features: Tensor, answers: tuple[Te
     Returns:
         (panels,) float32 margins, positive where the first candidate is preferred.
     """
+    hidden = _language(model, layout, features)
+    return _margins(model, hidden, answers)
+
+
+def read_margins_after(
+    model: Any,
+    parts: tuple[Layout, Layout],
+    features: tuple[Tensor, Tensor],
+    beginning_of: Tensor,
+    answers: tuple[Tensor, Tensor],
+) -> Tensor:
+    """As :func:`read_margins`, with what several panels begin with computed once.
+
+    Args:
+        model: A VLM whose language model attends by :func:`attend_causally`.
+        parts: The token sequence of all panels, cut where they begin to differ.
+        features: (beginnings, picture tokens of the first part, hidden) and (panels, picture tokens of the
+            second part, hidden).
+        beginning_of: (panels,) int64 row of each panel's beginning.
+        answers: Ids of the spellings of A and of B.
+
+    Returns:
+        (panels,) float32 margins.
+    """
+    from transformers import DynamicCache
+
+    cache = DynamicCache()
+    _language(model, parts[0], features[0], cache)
+    cache.batch_select_indices(beginning_of)
+    return _margins(model, _language(model, parts[1], features[1], cache), answers)
+
+
+def _language(model: Any, layout: Layout, features: Tensor, cache: Any = None) -> Tensor:
+    """Run the language model over (N, picture tokens, hidden) features; (N, hidden) at the last token."""
     language = model.model.language_model
     count = features.shape[0]
     embedded = language.get_input_embeddings()(layout.ids)
     whole = embedded.expand(count, -1, -1).index_copy(1, layout.picture_at, features.to(embedded.dtype))
     positions = None if layout.positions is None else layout.positions[:, None].expand(-1, count, -1)
-    hidden = language(inputs_embeds=whole, position_ids=positions, use_cache=False).last_hidden_state[:, -1]
+    done = language(
+        inputs_embeds=whole, position_ids=positions, past_key_values=cache, use_cache=cache is not None
+    )
+    return done.last_hidden_state[:, -1]
+
+
+def _margins(model: Any, hidden: Tensor, answers: tuple[Tensor, Tensor]) -> Tensor:
     logits = model.lm_head(hidden).float()
     first, second = (logits[:, ids].logsumexp(dim=-1) for ids in answers)
     return first - second
+
+
+def attend_causally(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: None, **kwargs: Any
+) -> tuple[Tensor, None]:
+    """Attention of the last tokens of sequences of one length to all before them, without a mask in memory.
+
+    In the form the transformers library calls: query (N, heads, new tokens, size), key and value (N, key
+    heads, all tokens, size); returns (N, new tokens, heads, size).
+    """
+    new, every = query.shape[2], key.shape[2]
+    scale = kwargs.get("scaling")
+    if new == every:
+        mixed = functional.scaled_dot_product_attention(
+            query, key, value, is_causal=True, scale=scale, enable_gqa=True
+        )
+    else:
+        groups = query.shape[1] // key.shape[1]
+        key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
+        mixed = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=causal_lower_right(new, every), scale=scale
+        )
+    return mixed.transpose(1, 2).contiguous(), None

@@ -8,34 +8,25 @@ list of requests alone, so that the same list gives the same margins.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
-from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
 from verdict3d.config import JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.judge.families import Family, Grid, Picture, family_of
+from verdict3d.judge.encoding import PictureEncoder
+from verdict3d.judge.families import Family, family_of
 from verdict3d.judge.identity import JudgeIdentity, dtype_for, identify, resolve_device, resolve_directory
-from verdict3d.judge.network import Layout, answer_ids, chat_ids, panel_layout, read_margins
-from verdict3d.judge.panel import Arrangement, PairRequest, Pixels, picture
-from verdict3d.judge.rubric import own_prompt, prompt_digest, prompt_of
+from verdict3d.judge.network import chat_ids
+from verdict3d.judge.panel import Arrangement, PairRequest, Pixels
+from verdict3d.judge.reading import PanelReader, Shown
+from verdict3d.judge.rubric import SLOTS, own_prompt, prompt_digest, prompt_of
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records import read_json
-
-_PREPROCESSED_KEPT = 512
-_PICTURES_AT_ONCE = {"cpu": 8, "cuda": 64}  # on a CPU, what stays in its caches
-_PANELS_AT_ONCE = {"cpu": 8, "cuda": 64}
-
-Shown = tuple[str, ...]
-"""Digests of the pictures of one sequence, in the order they are shown."""
 
 
 class TransformersJudge:
@@ -50,6 +41,7 @@ class TransformersJudge:
         chat_template: Template to use instead of the tokenizer's, or None.
         batch_size: Pairs asked together.
         tie_band: Smallest reliability of a decisive verdict.
+        encoder: That of a judge of the same weights, to remember pictures together.
 
     Raises:
         Verdict3DError: The tokenizer or its chat template cannot carry the question.
@@ -65,6 +57,7 @@ class TransformersJudge:
         chat_template: str | None,
         batch_size: int,
         tie_band: float,
+        encoder: PictureEncoder | None = None,
     ) -> None:
         self.identity = identity
         self.batch_size = batch_size
@@ -74,14 +67,12 @@ class TransformersJudge:
         self._image_processor = image_processor
         self._own_prompt = own_prompt
         self._chat_template = chat_template
-        self._family: Family = family_of(model.config.model_type)
-        self._device = next(model.parameters()).device
-        first, second = answer_ids(tokenizer)
-        self._answers = (first.to(self._device), second.to(self._device))
+        family: Family = family_of(model.config.model_type)
         prompt = prompt_of(own_prompt, identity.panel, identity.mode)
-        self._ids = chat_ids(tokenizer, prompt, self._family.image_token_id(model), chat_template)
-        self._layouts: dict[tuple[Grid, ...], Layout] = {}
-        self._preprocessed: OrderedDict[str, Picture] = OrderedDict()
+        ids = chat_ids(tokenizer, prompt, family.image_token_id(model), chat_template)
+        leading = SLOTS[identity.panel].count("reference")
+        self._encoder = encoder or PictureEncoder(model, family, image_processor)
+        self._reader = PanelReader(model, family, self._encoder, tokenizer, ids, leading)
 
     @classmethod
     def from_pretrained(cls, params: JudgeParams) -> TransformersJudge:
@@ -130,7 +121,7 @@ class TransformersJudge:
     def showing(self, panel: str, mode: str) -> TransformersJudge:
         """Return the same weights as a judge of another panel kind or of montages in another mode."""
         prompt = prompt_digest(prompt_of(self._own_prompt, panel, mode))
-        other = TransformersJudge(
+        return TransformersJudge(
             replace(self.identity, panel=panel, mode=mode, prompt=prompt),
             self._model,
             self._tokenizer,
@@ -139,9 +130,8 @@ class TransformersJudge:
             self._chat_template,
             self.batch_size,
             self.tie_band,
+            self._encoder,
         )
-        other._preprocessed = self._preprocessed
-        return other
 
     def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
         """Ask about every pair in both orders.
@@ -160,10 +150,15 @@ class TransformersJudge:
     def _compare_batch(self, requests: Sequence[PairRequest]) -> list[Verdict]:
         """Ask about up to ``batch_size`` pairs."""
         arranged = [self._arranged(request) for request in requests]
-        pictures, failures = self._prepare([part for part in arranged if isinstance(part, Arrangement)])
+        wanted: dict[str, Pixels] = {}
+        for part in arranged:
+            wanted.update(part.pictures if isinstance(part, Arrangement) else {})
+        pictures, failures = self._encoder.prepare(wanted)
         answers = [_orders(part, failures) for part in arranged]
         orders = [answer for answer in answers if not isinstance(answer, ItemFailure)]
-        margins = self._margins(list(dict.fromkeys(order for pair in orders for order in pair)), pictures)
+        margins = self._reader.margins(
+            list(dict.fromkeys(order for pair in orders for order in pair)), pictures
+        )
         return [
             Verdict.invalid(answer.reason, str(answer))
             if isinstance(answer, ItemFailure)
@@ -182,68 +177,6 @@ class TransformersJudge:
             return Verdict.invalid("non_finite_margin", f"the judge's margins are {m1} and {m2}")
         return Verdict(m1, m2, self.tie_band)
 
-    def _prepare(self, parts: Sequence[Arrangement]) -> tuple[dict[str, Picture], dict[str, ItemFailure]]:
-        """Preprocess the pictures of a batch, each once; those used lately are remembered."""
-        wanted: dict[str, Pixels] = {}
-        for part in parts:
-            wanted.update(part.pictures)
-        pictures: dict[str, Picture] = {}
-        failures: dict[str, ItemFailure] = {}
-        for name, pixels in wanted.items():
-            try:
-                pictures[name] = self._preprocess(name, pixels)
-            except ItemFailure as failure:
-                failures[name] = failure
-        return pictures, failures
-
-    def _preprocess(self, name: str, pixels: Pixels) -> Picture:
-        """Run the family's image processor on one picture."""
-        if name in self._preprocessed:
-            self._preprocessed.move_to_end(name)
-            return self._preprocessed[name]
-        usable = picture(pixels)
-        try:
-            processed = self._image_processor(
-                images=[usable], input_data_format="channels_last", return_tensors="np"
-            )
-        except ValueError as error:
-            raise ItemFailure(
-                "bad_image", f"the judge's image processor refuses a picture: {error}"
-            ) from error
-        prepared = self._family.pictures(processed)[0]
-        self._preprocessed[name] = prepared
-        if len(self._preprocessed) > _PREPROCESSED_KEPT:
-            self._preprocessed.popitem(last=False)
-        return prepared
-
-    @torch.inference_mode()
-    def _margins(self, shown: list[Shown], pictures: dict[str, Picture]) -> dict[Shown, float]:
-        """Return the margin of every sequence of pictures; sequences of one length go together."""
-        features = self._features(pictures)
-        margins: dict[Shown, float] = {}
-        for grids, group in _grouped(shown, lambda order: tuple(pictures[name].grid for name in order)):
-            layout = self._layout(grids)
-            for part in _chunks(group, _PANELS_AT_ONCE[self._device.type]):
-                stacked = torch.stack([torch.cat([features[name] for name in order]) for order in part])
-                values = read_margins(self._model, layout, stacked, self._answers)
-                margins.update(zip(part, values.tolist(), strict=True))
-        return margins
-
-    def _features(self, pictures: dict[str, Picture]) -> dict[str, Tensor]:
-        """Encode every picture once; pictures of one size go together."""
-        features: dict[str, Tensor] = {}
-        for grid, names in _grouped(list(pictures), lambda name: pictures[name].grid):
-            for part in _chunks(names, _PICTURES_AT_ONCE[self._device.type]):
-                pixels = torch.stack([pictures[name].pixels for name in part]).to(self._device)
-                features.update(zip(part, self._family.features(self._model, pixels, grid), strict=True))
-        return features
-
-    def _layout(self, grids: tuple[Grid, ...]) -> Layout:
-        if grids not in self._layouts:
-            layout = panel_layout(self._family, self._model, self._tokenizer, self._ids, list(grids))
-            self._layouts[grids] = layout.to(self._device)
-        return self._layouts[grids]
-
 
 def _orders(
     part: Arrangement | ItemFailure, failures: dict[str, ItemFailure]
@@ -253,18 +186,6 @@ def _orders(
         return part
     broken = [failures[name] for name in part.orders[0] if name in failures]
     return broken[0] if broken else part.orders
-
-
-def _grouped(items: list[Any], key: Any) -> Iterator[tuple[Any, list[Any]]]:
-    """Yield (key, items with that key), keys in ascending order, items in their own order."""
-    for value, group in groupby(sorted(items, key=key), key=key):
-        yield value, list(group)
-
-
-def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
-    """Yield ``items`` in lists of up to ``size``."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _processor_template(directory: Path) -> str | None:
