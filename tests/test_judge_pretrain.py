@@ -50,7 +50,7 @@ def test_training_pixels_are_those_of_the_image_processor(
     size = embedded.pictures.size_px
     shown = np.asarray(Image.fromarray(noise_picture(5, 224)).resize((size, size), Image.Resampling.BICUBIC))
     mine = pixel_values(embedded, torch.from_numpy(shown.copy())[None])[0]
-    theirs = judge._preprocess("shown", shown).pixels
+    theirs = judge._encoder.prepare({"shown": shown})[0]["shown"].pixels
     torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-5)
 
 
