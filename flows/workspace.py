@@ -19,7 +19,15 @@ from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records import write_bytes
 
-LINKED = ("dvc.yaml", ".dvcignore", "tasks", "verdict3d", "data/checkpoints", "data/meshes")
+LINKED = (
+    "dvc.yaml",
+    ".dvcignore",
+    "tasks",
+    "verdict3d",
+    "data/checkpoints",
+    "data/meshes",
+    "data/registry/champion/README.md",  # each preset has a champion of its own
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,10 @@ class Pairing:
 
 
 def judge_pairings(
-    lists: Sequence[tuple[str, Sequence[Pairing]]], params: JudgeParams, root: Path
+    lists: Sequence[tuple[str, Sequence[Pairing]]],
+    params: JudgeParams,
+    root: Path,
+    enough: Callable[[list[list[Row]]], bool] = lambda answers: False,
 ) -> list[list[Row]]:
     """Return the verdicts on each list of pairings, in order; one judge is loaded for all lists.
 
@@ -54,11 +57,17 @@ def judge_pairings(
         lists: (what the progress bar says, pairings).
         params: The judge.
         root: What the paths of pairings are relative to.
+        enough: Asked with all verdicts so far after each list; True leaves the remaining lists unasked.
     """
     settle_torch()
     judge = TransformersJudge.from_pretrained(params)
     store = VerdictStore(root / STORE)
-    return [_judge_list(judge, store, description, pairings, root) for description, pairings in lists]
+    answers: list[list[Row]] = []
+    for description, pairings in lists:
+        answers.append(_judge_list(judge, store, description, pairings, root))
+        if enough(answers):
+            break
+    return answers
 
 
 def _judge_list(

@@ -19,6 +19,10 @@ PAIRS = Path("data/pairs")
 LABEL = Path("data/label")
 TRAIN = Path("data/train")
 EVALUATE = Path("data/evaluate")
+CHALLENGE = Path("data/challenge")
+GATE = Path("data/gate")
+REGISTRY = Path("data/registry")
+AUDIT = Path("data/audit")
 
 Conditions = dict[tuple[str, str], str]
 """Path of the condition picture of (asset, regime)."""

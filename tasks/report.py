@@ -16,6 +16,7 @@ are relative to the project's top folder (or to the folder of the record). Forma
   are drawn, empty cells are gaps.
 * ``data/assets/quarantine.jsonl``: rows ``{source, reason, message}``.
 * ``data/generate/generations.jsonl``: ``failure`` is null, a reason, or ``{reason, message}``.
+* ``data/gate/decision.json``: the gate's document (:mod:`tasks.gate`).
 * ``data/<stage>/metrics.json``: ``wall_s`` is shown where a stage records it.
 * ``dvc.lock``: digests of the outputs of every stage but this one.
 
@@ -102,6 +103,7 @@ def gather(params: Params, root: Path) -> Report:
         else None,
         failures=_failures(data, evaluations),
         stages=_stages(root),
+        promotion=read_json(decision) if (decision := data / "gate/decision.json").exists() else None,
         warnings=tuple(
             dict.fromkeys(str(note) for part in evaluations.values() for note in part.get("warnings", ()))
         ),

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tasks.gate import rule_of
+from verdict3d.config import load_params
 from verdict3d.records import write_bytes, write_json, write_jsonl
 from verdict3d.stats.agreement import agreement
+from verdict3d.stats.gate import decide_all
+from verdict3d.stats.tally import tally_rows
 from verdict3d.stats.winrate import by_slice, summary
 
 ARM = "conditioner_repair"
@@ -102,6 +107,7 @@ def write_project(root: Path, objects: int = 20, paint: Paint = paint, size_px: 
     write_jsonl(data / f"evaluate/{ARM}/verdicts.jsonl", rows)
     write_json(data / f"evaluate/{ARM}/results.json", results(rows))
     write_json(data / "label/metrics.json", {"kinds": labels(rng)})
+    write_json(data / "gate/decision.json", decision(root, rows))
     lines = ["step,learning_rate,train_loss,validation_loss_severe"]
     for step in range(1, 401):
         loss = 0.9 * math.exp(-step / 90) + 0.12 + 0.02 * rng.random()
@@ -149,6 +155,28 @@ def results(rows: list[dict]) -> dict[str, Any]:
         "regimes": regimes,
         "failures": {"empty_structure": 1},
     }
+
+
+def decision(root: Path, rows: list[dict]) -> dict[str, Any]:
+    """What the gate stage would write for ``rows`` without certificates, texture or an older champion."""
+    order = sorted({row["object"] for row in rows})
+    champion = {"name": "the base", "version": None, "arm": None, "adapter": None}
+    missing = {"state": "open", "words": "it has no certificate"}
+    evidence = {
+        "champion": champion,
+        "adapter": "weights",
+        "categories": {row["object"]: row["category"] for row in rows},
+        "tallies": {
+            name: tally_rows([row for row in rows if row["regime"] == regime], order)
+            for name, regime in (("primary", "severe"), ("clean", "clean"))
+        },
+        "certificates": {"training": missing, "evaluation": missing},
+        "gap": {"value": 0.02, "low": -0.1, "high": 0.1},
+        "holdout": {"candidates": 1, "queries": 80},
+    }
+    rule = rule_of(load_params(root / "params.yaml"))
+    arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(8))
+    return {"champion": champion, "rule": asdict(rule), "arms": arms, "chosen": None}
 
 
 def truth(row: dict) -> dict[str, Any]:

@@ -12,7 +12,18 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-STAGES = ("assets", "degrade", "generate", "pairs", "label", "train", "evaluate", "report")
+STAGES = (
+    "assets",
+    "degrade",
+    "generate",
+    "pairs",
+    "label",
+    "train",
+    "evaluate",
+    "challenge",
+    "gate",
+    "report",
+)
 COMPUTE_NOTHING = {"verdict3d.config", "verdict3d.errors", "tasks.stage"}
 ARM = "conditioner_repair"
 

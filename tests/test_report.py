@@ -106,6 +106,15 @@ def test_the_gallery_shows_both_margins(page: str, project: Path) -> None:
             assert f"Base shown first: {signed(row['m2'])}" in seen.text
 
 
+def test_the_gates_word_and_its_conditions_are_shown(project: Path, page: str) -> None:
+    text = " ".join(outline(page).text.split())
+    decision = read_json(project / "data/gate/decision.json")["arms"][ARM]
+    assert f"Conditioner repair {decision['decision']}" in text
+    for condition in decision["conditions"]:
+        assert condition["words"] in text
+    assert "not measured: texture" in text and "it has no certificate" in text
+
+
 def test_foreign_text_is_escaped(page: str) -> None:
     assert "<b>big</b>" not in page
     assert "sofas/&lt;b&gt;big&lt;/b&gt;.glb" in page

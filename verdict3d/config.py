@@ -167,6 +167,39 @@ class EvaluateParams(Section):
     confidence: float = Field(gt=0.5, lt=1.0)
 
 
+class MarginParams(Section):
+    """How much half-credit against the champion may be below 1/2, by what is compared."""
+
+    clean: Annotated[float, Field(gt=0.0, lt=0.5)]
+    category: Annotated[float, Field(gt=0.0, lt=0.5)]
+    texture: Annotated[float, Field(gt=0.0, lt=0.5)]
+    validity: Annotated[float, Field(gt=0.0, lt=0.5)]
+
+
+class PromotionLimits(Section):
+    """What no candidate may exceed."""
+
+    over_optimisation_gap: Share
+    holdout_candidates: Count
+    holdout_queries: Count
+
+
+class PromotionParams(Section):
+    """Stages ``challenge`` and ``gate``: what is fixed before a candidate is seen."""
+
+    arms: tuple[str, ...] = Field(min_length=1, max_length=3)
+    regime: Regime
+    estimand: Literal["half_credit"]
+    bar: Literal["beats", "reaches", "certified"]
+    test: Literal["fixed", "sequential"]
+    batch_objects: Count
+    alpha: float = Field(gt=0.0, le=0.1)
+    objects: Count
+    category_objects: Annotated[int, Field(ge=2)]
+    margins: MarginParams
+    limits: PromotionLimits
+
+
 class ReportParams(Section):
     """Stage ``report``."""
 
@@ -203,8 +236,19 @@ class Params(Section):
     judges: JudgesParams
     train: TrainParams
     evaluate: EvaluateParams
+    promotion: PromotionParams
     report: ReportParams
     schedule: ScheduleParams
+
+    @model_validator(mode="after")
+    def _candidates_are_evaluated(self) -> Params:
+        unknown = sorted(set(self.promotion.arms) - set(self.train.arms))
+        if unknown:
+            raise ValueError(f"promotion.arms names {unknown}, which train.arms does not train")
+        missing = sorted({self.promotion.regime, "clean"} - set(self.evaluate.regimes))
+        if missing:
+            raise ValueError(f"promotion needs {missing} among evaluate.regimes")
+        return self
 
     def experiment(self) -> dict[str, Any]:
         """Return everything that results depend on, as JSON values: all but the schedule."""

@@ -107,6 +107,7 @@ class Report:
         quarantine: Quarantined files; None when the assets stage left no record.
         failures: Failed items by place and reason; None when no record was found.
         stages: Stages with the digests of their outputs.
+        promotion: ``decision.json`` of the gate; None when it has not decided.
         warnings: What a reader must know about the run, such as judges that share a language model.
         provenance: Names and values that identify the run.
         parameters: The parameters as text.
@@ -123,6 +124,7 @@ class Report:
     quarantine: tuple[Quarantined, ...] | None = None
     failures: tuple[Failures, ...] | None = None
     stages: tuple[Stage, ...] = ()
+    promotion: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     parameters: str = ""

@@ -32,6 +32,7 @@ def render_page(report: Report) -> str:
             forest=Markup(_forest(report, found)) if found else None,
             categories=views.category_tables(found),
             labels=views.label_rows(report),
+            promotions=views.promotions(report),
             curves=[(curve, Markup(loss_figure(curve))) for curve in report.curves],
             missing=views.missing(report),
             paper_repair=words.PAPER_REPAIR,

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from verdict3d.report.content import REGIMES, Report
-from verdict3d.report.words import KINDS, PAPER, SHORT, SYMBOLS, headline, inputs, interval, number, title
+from verdict3d.report.words import (
+    KINDS,
+    PAPER,
+    SHORT,
+    SYMBOLS,
+    headline,
+    inputs,
+    interval,
+    number,
+    plan_words,
+    title,
+)
 from verdict3d.stats.standing import Standing, standing
 
 TONES: dict[Standing, str] = {
@@ -167,8 +178,44 @@ def missing(report: Report) -> list[str]:
         "the assets stage left no quarantine record": report.quarantine is not None,
         "no stage left a record of failures": report.failures is not None,
         "no DVC lock file: outputs are not identified": report.stages,
+        "the gate has not decided on promotion": report.promotion,
     }
     return gaps + [words for words, there in parts.items() if not there]
+
+
+@dataclass(frozen=True)
+class PromotionView:
+    """The gate's word on one candidate.
+
+    Attributes:
+        arm: The candidate.
+        decision: PROMOTE, HOLD or REJECT.
+        tone: "good", "even" or "bad".
+        plan: What would decide it, in words; None when it is decided.
+        conditions: (symbol, tone, sentence) of each condition.
+    """
+
+    arm: str
+    decision: str
+    tone: str
+    plan: str | None
+    conditions: tuple[tuple[str, str, str], ...]
+
+
+def promotions(report: Report) -> list[PromotionView]:
+    """Return the gate's word on every candidate."""
+    tones = {"PROMOTE": "good", "HOLD": "even", "REJECT": "bad"}
+    marks = {"met": ("✓", "good"), "open": ("?", "even"), "failed": ("✗", "bad")}
+    return [
+        PromotionView(
+            arm=arm,
+            decision=found["decision"],
+            tone=tones[found["decision"]],
+            plan=plan_words(found),
+            conditions=tuple((*marks[row["state"]], row["words"]) for row in found["conditions"]),
+        )
+        for arm, found in ((report.promotion or {}).get("arms") or {}).items()
+    ]
 
 
 def _severity(regime: str) -> int:

@@ -1,0 +1,209 @@
+"""Stage ``challenge``: every candidate against the current champion on held-out assets.
+
+The champion (:mod:`tasks.champion`) generates from the same pictures and the same noise as the candidates
+did in ``data/evaluate``; when the base is the champion, these meshes are there already. The evaluation judge
+is asked about geometry in the pre-registered regime and on clean inputs, and about texture where montages in
+colour exist.
+
+The objects are looked at in an order shuffled beforehand: all at once, or in batches until a sequential test
+has decided (``promotion.test``).
+
+Writes ``data/challenge/``: ``champion/`` (its generations), ``<arm>/verdicts.jsonl`` and
+``<arm>/texture.jsonl`` (``arm`` is the candidate, ``base`` the champion), ``challenge.json`` and
+``metrics.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.base import load_base
+from tasks.champion import CHAMPION, Champion, holdout_digest, read_champion
+from tasks.evaluate import base_generations, plan_arm, verdict_row
+from tasks.generation import generated
+from tasks.judging import Pairing, judge_pairings
+from tasks.manifest import CHALLENGE, EVALUATE, GENERATE, TRAIN, read_assets, start_folder
+from tasks.stage import run_stage
+from verdict3d.adapt.adapter import WEIGHTS, load_adapter
+from verdict3d.adapt.registry import find_arm
+from verdict3d.config import Params
+from verdict3d.judge.identity import identify
+from verdict3d.provenance import digest_file
+from verdict3d.randomness import numpy_generator
+from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.stats.tally import half_credit_against, tally_rows
+from verdict3d.trellis.pipeline import TrellisPipeline
+
+TEXTURE_MODE = "rgb"
+
+
+def run(params: Params, root: Path) -> None:
+    """Let every candidate below ``root`` challenge the champion."""
+    champion, assets = read_champion(root), read_assets(root)
+    regimes = tuple(dict.fromkeys((params.promotion.regime, "clean")))
+    base = [
+        row for row in base_generations(params, read_generations(root, GENERATE)) if row["regime"] in regimes
+    ]
+    order = shuffled_objects(params, base)
+    with champion_generations(params, root, champion, base, assets) as theirs:
+        arms = {arm: challenge(params, root, arm, theirs, order, assets) for arm in params.promotion.arms}
+        document = {
+            "champion": champion.as_dict(),
+            "regimes": regimes,
+            "holdout": holdout_digest(root, assets),
+            "judge": identify(params.judges.evaluation).digest,
+            "arms": arms,
+        }
+        write_json(root / CHALLENGE / "challenge.json", document)
+        write_json(
+            root / CHALLENGE / "metrics.json",
+            {arm: {"objects": len(found["objects"]), "looks": found["looks"]} for arm, found in arms.items()},
+        )
+
+
+def read_generations(root: Path, stage: Path) -> list[Row]:
+    """Return the generations that a stage left."""
+    return read_jsonl(root / stage / "generations.jsonl")
+
+
+def shuffled_objects(params: Params, base: Sequence[Row]) -> list[str]:
+    """Return the held-out objects in the order in which they are looked at."""
+    names = sorted({row["asset"] for row in base})
+    rng = numpy_generator(params.seed, "order of a challenge")
+    return [names[place] for place in rng.permutation(len(names))]
+
+
+@contextmanager
+def champion_generations(
+    params: Params, root: Path, champion: Champion, base: Sequence[Row], assets: Sequence[Row]
+) -> Iterator[list[Row]]:
+    """Yield the champion's side: the base's own generations, or new ones with the champion's adapter."""
+    start_folder(root / CHALLENGE)
+    if champion.version is None:
+        yield list(base)
+        return
+    with generated(
+        plan_arm("champion", base, {asset["id"]: asset for asset in assets}),
+        lambda: load_champion(params, root, champion),
+        params=params,
+        root=root,
+        stage="challenge",
+        out=CHALLENGE / "champion",
+        adapter_digest=champion.adapter,
+    ) as rows:
+        yield rows
+
+
+def load_champion(params: Params, root: Path, champion: Champion) -> TrellisPipeline:
+    """Load the generator with the champion's adapter on."""
+    base = load_base(params, root)
+    if champion.arm is None:
+        return base
+    adapter = load_adapter(root / CHAMPION, arm=champion.arm, base_digest=base.digest)
+    return find_arm(champion.arm).wrap(base, adapter)
+
+
+def challenge(
+    params: Params, root: Path, arm: str, theirs: Sequence[Row], order: Sequence[str], assets: Sequence[Row]
+) -> Row:
+    """Judge one candidate against the champion; write its verdicts and return what the gate has to know."""
+    conditions = {asset["id"]: asset["condition"] for asset in assets}
+    mine = {_key(row): row for row in read_generations(root, EVALUATE / arm)}
+    pairs = [(mine[_key(row)], row) for row in theirs]
+    batches = _batches(params, pairs, order)
+    answers = judge_pairings(
+        [
+            (f"judge {arm}, batch {number}", _pairings(batch, conditions))
+            for number, batch in enumerate(batches, 1)
+        ],
+        params.judges.evaluation,
+        root,
+        lambda found: decided(params, _rows(batches, found), order),
+    )
+    rows = _rows(batches, answers)
+    seen = {row["object"] for row in rows}
+    write_jsonl(root / CHALLENGE / arm / "verdicts.jsonl", rows)
+    colours = in_colour(
+        [(x, y) for x, y in pairs if x["asset"] in seen and x["regime"] == params.promotion.regime]
+    )
+    if colours:
+        judge = params.judges.evaluation.model_copy(update={"mode": TEXTURE_MODE})
+        verdicts = judge_pairings([(f"judge texture of {arm}", _pairings(colours, conditions))], judge, root)
+        write_jsonl(root / CHALLENGE / arm / "texture.jsonl", _rows([colours], verdicts))
+    return {
+        "adapter": digest_file(root / TRAIN / arm / WEIGHTS),
+        "objects": [name for name in order if name in seen],
+        "looks": len(answers),
+        "texture": bool(colours),
+    }
+
+
+def _batches(
+    params: Params, pairs: Sequence[tuple[Row, Row]], order: Sequence[str]
+) -> list[list[tuple[Row, Row]]]:
+    """Cut the pairs by objects in their order; a test at a fixed number has one batch of all."""
+    sequential = params.promotion.test == "sequential"
+    size = params.promotion.batch_objects if sequential else len(order)
+    chosen = [set(order[start : start + size]) for start in range(0, len(order), size)]
+    return [[pair for pair in pairs if pair[0]["asset"] in names] for names in chosen]
+
+
+def _rows(batches: Sequence[Sequence[tuple[Row, Row]]], answers: Sequence[Sequence[Row]]) -> list[Row]:
+    """Return the verdict rows of the batches that have been asked."""
+    return [
+        verdict_row(x, y, verdict)
+        for batch, verdicts in zip(batches, answers, strict=False)
+        for (x, y), verdict in zip(batch, verdicts, strict=True)
+    ]
+
+
+def decided(params: Params, rows: Sequence[Row], order: Sequence[str]) -> bool:
+    """Tell whether a sequential test may stop: lost in the regime, or won there and no worse on clean inputs.
+
+    A test at a fixed number never stops early.
+    """
+    if params.promotion.test == "fixed":
+        return False
+
+    def side(regime: str, null: float) -> str:
+        tally = tally_rows([row for row in rows if row["regime"] == regime], order)
+        rng = numpy_generator(params.seed, "unused")  # betting draws nothing
+        promotion = params.promotion
+        return half_credit_against(
+            tally,
+            null,
+            alpha=promotion.alpha / len(promotion.arms),
+            method="sequential",
+            rng=rng,
+            resamples=0,
+        ).side
+
+    first = side(params.promotion.regime, 0.5)
+    return first == "below" or (
+        first == "above" and side("clean", 0.5 - params.promotion.margins.clean) == "above"
+    )
+
+
+def _key(row: Row) -> tuple[str, str, int]:
+    return row["asset"], row["regime"], row["number"]
+
+
+def _pairings(pairs: Sequence[tuple[Row, Row]], conditions: dict[str, str]) -> list[Pairing]:
+    return [Pairing(conditions[x["asset"]], x, y) for x, y in pairs]
+
+
+def in_colour(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[Row, Row]]:
+    """Return the pairs with their montages in colour; none when a mesh has no such montage."""
+    turned = []
+    for x, y in pairs:
+        sides = [{**row, "montage": (row["montages"] or {}).get(TEXTURE_MODE)} for row in (x, y)]
+        if any(row["montage"] is None and row["failure"] is None for row in sides):
+            return []
+        turned.append((sides[0], sides[1]))
+    return turned
+
+
+if __name__ == "__main__":
+    run_stage(run)

@@ -1,0 +1,183 @@
+"""Stages challenge and gate on a tiny project of real classes, against the base and against an adapter."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_project import write_tiny_project
+
+import tasks.challenge
+import tasks.evaluate
+import tasks.gate
+import tasks.generate
+import tasks.label
+import tasks.pairs
+import tasks.train
+from tasks.champion import Champion, holdout_digest, place_champion, read_champion
+from tasks.manifest import read_assets
+from verdict3d.adapt.adapter import save_adapter
+from verdict3d.config import Params
+from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import digest_directory, digest_file
+from verdict3d.records import read_json, read_jsonl, write_json
+
+ARM = "conditioner_repair"
+Project = tuple[Path, Params]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project after the whole chain, with the base as champion."""
+    root = tmp_path_factory.mktemp("project")
+    params = write_tiny_project(root)
+    for stage in (tasks.generate, tasks.pairs, tasks.label):
+        stage.run(params, root)
+    tasks.train.run(params, root, ARM)
+    tasks.evaluate.run(params, root, ARM)
+    tasks.challenge.run(params, root)
+    tasks.gate.run(params, root)
+    return root, params
+
+
+def fork(project: Project, target: Path, **promotion: object) -> Project:
+    root, params = project
+    shutil.copytree(root, target)
+    changed = params.promotion.model_copy(update=promotion)
+    return target, params.model_copy(update={"promotion": changed})
+
+
+def other_adapter(root: Path, folder: Path) -> Champion:
+    """Write an adapter that differs from the candidate's and return it as a champion."""
+    card = read_json(root / f"data/train/{ARM}/card.json")
+    weights = load_file(root / f"data/train/{ARM}/adapter.safetensors")
+    moved = {name: tensor + 0.05 * torch.ones_like(tensor) for name, tensor in weights.items()}
+    save_adapter(moved, arm=ARM, base_digest=card["base_digest"], story={}, directory=folder)
+    return Champion(3, ARM, digest_file(folder / "adapter.safetensors"))
+
+
+def test_against_the_base_the_verdicts_are_those_of_the_evaluation(project: Project) -> None:
+    root, _ = project
+    challenge = read_json(root / "data/challenge/challenge.json")
+    assert challenge["champion"]["name"] == "the base" and challenge["arms"][ARM]["looks"] == 1
+    evaluated = read_jsonl(root / f"data/evaluate/{ARM}/verdicts.jsonl")
+    assert read_jsonl(root / f"data/challenge/{ARM}/verdicts.jsonl") == evaluated
+    assert sorted(challenge["arms"][ARM]["objects"]) == sorted({row["object"] for row in evaluated})
+
+
+def test_what_was_not_measured_holds_the_candidate(project: Project) -> None:
+    root, params = project
+    decision = read_json(root / "data/gate/decision.json")
+    mine = decision["arms"][ARM]
+    assert mine["decision"] != "PROMOTE" and decision["chosen"] is None
+    states = {condition["name"]: condition for condition in mine["conditions"]}
+    for name in ("certificate: training", "certificate: evaluation"):
+        assert states[name]["state"] == "open" and "no certificate" in states[name]["words"]
+    assert decision["rule"]["objects"] == params.promotion.objects
+    assert decision["adapters"][ARM] == digest_file(root / f"data/train/{ARM}/adapter.safetensors")
+
+
+def test_the_same_inputs_give_the_same_bytes(project: Project, tmp_path: Path) -> None:
+    root, params = fork(project, tmp_path / "again")
+    before = {name: digest_directory(root / "data" / name) for name in ("challenge", "gate")}
+    tasks.challenge.run(params, root)
+    tasks.gate.run(params, root)
+    assert {name: digest_directory(root / "data" / name) for name in before} == before
+
+
+def test_a_champion_with_an_adapter_generates_anew_from_the_same_noise(
+    project: Project, tmp_path: Path
+) -> None:
+    root, params = fork(project, tmp_path / "champion")
+    champion = other_adapter(root, tmp_path / "adapter")
+    assert place_champion(root, champion, tmp_path / "adapter")
+    assert not place_champion(root, champion, tmp_path / "adapter")
+    tasks.challenge.run(params, root)
+    theirs = read_jsonl(root / "data/challenge/champion/generations.jsonl")
+    mine = read_jsonl(root / f"data/evaluate/{ARM}/generations.jsonl")
+    keys = ("asset", "regime", "number", "seed", "condition", "steps")
+    assert [[row[key] for key in keys] for row in theirs] == [[row[key] for key in keys] for row in mine]
+    assert [row["mesh_digest"] for row in theirs] != [row["mesh_digest"] for row in mine]
+    tasks.gate.run(params, root)
+    decision = read_json(root / "data/gate/decision.json")
+    assert decision["champion"] == {**champion.as_dict(), "name": f"version 3 ({ARM})"}
+    bar = next(found for found in decision["arms"][ARM]["conditions"] if found["name"] == "bar")
+    assert f"version 3 ({ARM})" in bar["words"]
+
+    (root / "data/registry/champion/adapter.safetensors").write_bytes(b"other weights")
+    with pytest.raises(Verdict3DError, match="fetches it again"):
+        read_champion(root)
+    assert place_champion(root, Champion(), None) and read_champion(root) == Champion()
+
+
+def test_the_champion_cannot_challenge_itself(project: Project, tmp_path: Path) -> None:
+    root, params = fork(project, tmp_path / "self")
+    adapter = root / f"data/train/{ARM}"
+    place_champion(root, Champion(1, ARM, digest_file(adapter / "adapter.safetensors")), adapter)
+    tasks.challenge.run(params, root)
+    rows = read_jsonl(root / f"data/challenge/{ARM}/verdicts.jsonl")
+    assert {row["outcome"] for row in rows} <= {"tie", "invalid"}  # the same bytes on both sides
+    tasks.gate.run(params, root)
+    found = read_json(root / "data/gate/decision.json")["arms"][ARM]["conditions"]
+    assert found[0]["words"] == "this adapter is the champion already"
+
+
+def test_certificates_count_for_the_judge_they_name(project: Project, tmp_path: Path) -> None:
+    root, params = fork(project, tmp_path / "certified")
+    judge = read_json(root / "data/challenge/challenge.json")["judge"]
+    certificate = {"passed": True, "reasons": [], "judge": {"digest": judge}}
+    path = root / "data/audit/evaluation/certificate.json"
+    write_json(path, certificate)
+    assert tasks.gate.certificates(params, root, judge)["evaluation"]["state"] == "met"
+    write_json(path, certificate | {"passed": False, "reasons": ["clear gap: 0.70 is below 0.83"]})
+    found = tasks.gate.certificates(params, root, judge)["evaluation"]
+    assert found["state"] == "open" and "0.70 is below 0.83" in found["words"]
+    write_json(path, certificate | {"judge": {"digest": "another"}})
+    assert "another judge" in tasks.gate.certificates(params, root, judge)["evaluation"]["words"]
+
+
+def test_a_held_out_set_remembers_the_candidates_it_decided_on(project: Project, tmp_path: Path) -> None:
+    root, params = fork(project, tmp_path / "used")
+    mine = digest_file(root / f"data/train/{ARM}/adapter.safetensors")
+    identity = holdout_digest(root, read_assets(root))
+    write_json(root / "data/registry/holdout.json", {identity: ["a", "b", mine], "another set": ["c"]})
+    challenge = read_json(root / "data/challenge/challenge.json")
+    assert challenge["holdout"] == identity
+    assert tasks.gate.collect_evidence(params, root, ARM, challenge)["holdout"]["candidates"] == 3
+
+
+def test_a_sequential_challenge_stops_when_it_is_decided(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, params = fork(project, tmp_path / "sequential", test="sequential", batch_objects=1)
+    tasks.challenge.run(params, root)
+    whole = read_json(root / "data/challenge/challenge.json")["arms"][ARM]
+    assert whole["looks"] == 2 == len(whole["objects"])  # two objects decide nothing
+    monkeypatch.setattr(tasks.challenge, "decided", lambda params, rows, order: True)
+    tasks.challenge.run(params, root)
+    short = read_json(root / "data/challenge/challenge.json")["arms"][ARM]
+    assert short["looks"] == 1 and short["objects"] == whole["objects"][:1]
+
+
+def test_when_a_sequential_test_is_decided(project: Project) -> None:
+    params = project[1].model_copy(
+        update={"promotion": project[1].promotion.model_copy(update={"test": "sequential"})}
+    )
+    order = [f"o{number}" for number in range(60)]
+
+    def rows(severe: str, clean: str, objects: int) -> list[dict[str, str]]:
+        return [
+            {"object": name, "regime": regime, "outcome": outcome}
+            for name in order[:objects]
+            for regime, outcome in (("severe", severe), ("clean", clean))
+        ]
+
+    def decided(severe: str, clean: str, objects: int) -> bool:
+        return tasks.challenge.decided(params, rows(severe, clean, objects), order)
+
+    assert not decided("win", "win", 3) and decided("win", "win", 20)
+    assert decided("loss", "win", 20) and not decided("win", "loss", 20) and not decided("tie", "tie", 60)
+    assert not tasks.challenge.decided(project[1], rows("win", "win", 20), order)  # a fixed number is fixed
