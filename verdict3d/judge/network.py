@@ -197,21 +197,21 @@ def _margins(model: Any, hidden: Tensor, answers: tuple[Tensor, Tensor]) -> Tens
 def attend_causally(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: None, **kwargs: Any
 ) -> tuple[Tensor, None]:
-    """Attention of the last tokens of sequences of one length to all before them, without a mask in memory.
+    """Attention of the last tokens of sequences of one length to all before them.
 
     In the form the transformers library calls: query (N, heads, new tokens, size), key and value (N, key
-    heads, all tokens, size); returns (N, new tokens, heads, size).
+    heads, all tokens, size); returns (N, new tokens, heads, size). On a GPU no mask is written to memory.
     """
     new, every = query.shape[2], key.shape[2]
     scale = kwargs.get("scaling")
+    attend = functional.scaled_dot_product_attention
     if new == every:
-        mixed = functional.scaled_dot_product_attention(
-            query, key, value, is_causal=True, scale=scale, enable_gqa=True
-        )
-    else:
+        mixed = attend(query, key, value, is_causal=True, scale=scale, enable_gqa=True)
+    elif query.is_cuda:
         groups = query.shape[1] // key.shape[1]
         key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
-        mixed = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=causal_lower_right(new, every), scale=scale
-        )
+        mixed = attend(query, key, value, attn_mask=causal_lower_right(new, every), scale=scale)
+    else:
+        mask = query.new_ones(new, every, dtype=torch.bool).tril(every - new)
+        mixed = attend(query, key, value, attn_mask=mask, scale=scale, enable_gqa=True)
     return mixed.transpose(1, 2).contiguous(), None

@@ -1,0 +1,215 @@
+"""Two-order verdicts per second at full size, random weights, bf16: `python -m benchmarks.judge_full_size`.
+
+Three ways in one run: the ordinary one (one pair and one order at a time, pictures prepared each time, 64
+tokens by `generate`), the batched one-token reading without anything shared, and the product's. Beside them the
+floor: the operations that the product's way needs, at the rate of a large matrix product measured in the same run.
+Needs a GPU of 40 GiB; `--small` runs tiny networks on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.full_size_judges import (
+    FULL,
+    SIDE_PX,
+    SMALL,
+    Size,
+    language_operations,
+    picture_operations,
+    random_judge,
+)
+from verdict3d.judge.network import panel_layout
+from verdict3d.judge.panel import PairRequest, Panel, Pixels
+from verdict3d.judge.vlm import TransformersJudge
+
+
+def pairs_of(count: int, per_reference: int, seed: int) -> list[PairRequest]:
+    """Return pairs of montages that stand in one pair each, some with the same reference."""
+    rng = np.random.default_rng(seed)
+
+    def draw() -> Pixels:
+        coarse = rng.integers(0, 256, (SIDE_PX // 8, SIDE_PX // 8, 3), dtype=np.uint8)
+        return coarse.repeat(8, axis=0).repeat(8, axis=1)
+
+    references = [draw() for _ in range(-(-count // per_reference))]
+    return [
+        PairRequest.of(
+            Panel(references[number // per_reference], draw(), draw()), f"{number}x", f"{number}y", "rig"
+        )
+        for number in range(count)
+    ]
+
+
+def ordinary_margin(
+    judge: TransformersJudge, family: str, pair: PairRequest, first: str, tokens: int
+) -> float:
+    """Answer one order as users of the class do: prepare pictures, generate, look at the first token."""
+    candidates = [pair.panel.x, pair.panel.y]
+    shown = [pair.panel.reference, *(candidates if first == "x" else candidates[::-1])]
+    inputs = dict(
+        judge._image_processor(images=shown, input_data_format="channels_last", return_tensors="pt")
+    )
+    inputs.pop("num_patches", None)
+    model, reader = judge._model, judge._reader
+    grid = (SIDE_PX // 14, SIDE_PX // 14) if family == "qwen2_5_vl" else (SIDE_PX, SIDE_PX)
+    layout = panel_layout(reader._family, model, judge._tokenizer, reader._ids, [grid] * 3)
+    ids = layout.ids[None].to(model.device)
+    if family == "qwen2_5_vl":
+        inputs["mm_token_type_ids"] = (ids == model.config.image_token_id).int()
+    moved = {name: torch.as_tensor(value).to(model.device) for name, value in inputs.items()}
+    with torch.inference_mode():
+        made = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            **moved,
+            max_new_tokens=tokens,
+            min_new_tokens=tokens,
+            do_sample=False,
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+    logits = made.logits[0][0].float()
+    a, b = (logits[answers.to(logits.device)].logsumexp(0) for answers in reader._answers)
+    return float(a - b)
+
+
+def needed_operations(judge: TransformersJudge, family: str, size: Size, pairs: list[PairRequest]) -> int:
+    """Return the operations of `pairs` when each picture and each beginning is computed once a batch."""
+    grid = (SIDE_PX // 14, SIDE_PX // 14) if family == "qwen2_5_vl" else (SIDE_PX, SIDE_PX)
+    layout = judge._reader._layout((grid,) * 3)
+    shared = layout.starts[1]
+    rest = len(layout.ids) - shared
+    total = 0
+    for start in range(0, len(pairs), judge.batch_size):
+        batch = pairs[start : start + judge.batch_size]
+        pictures = {digest for pair in batch for digest in pair.panel.digests}
+        total += len(pictures) * sum(picture_operations(family, size))
+        total += len({pair.reference for pair in batch}) * sum(language_operations(size, shared))
+        orders = 2 * len(batch)
+        total += orders * (
+            sum(language_operations(size, rest, shared)) + 2 * size.language[0] * size.vocabulary
+        )
+    return total
+
+
+def matrix_rate(device: str, dtype: torch.dtype) -> float:
+    """Return operations per second of a large square matrix product, best of ten."""
+    side = 8192 if device == "cuda" else 512
+    left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    return max(2 * side**3 / seconds(lambda: left @ right, device) for _ in range(10))
+
+
+def seconds(work: Callable[[], Any], device: str) -> float:
+    """Return the wall time of `work`, the GPU's work included."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def forget(judge: TransformersJudge) -> None:
+    """Drop every remembered picture."""
+    judge._encoder._prepared.clear()
+    judge._encoder._features.clear()
+    judge._encoder._features_bytes = 0
+
+
+def measure(family: str, given: argparse.Namespace) -> None:
+    device, size = ("cpu", SMALL) if given.small else ("cuda", FULL)
+    dtype = torch.float32 if given.small else torch.bfloat16
+    judge = random_judge(family, size, device, dtype, given.batch_size)
+    if given.compile:
+        fuse(judge._model)
+    pairs = pairs_of(given.pairs, given.per_reference, seed=1)
+    rate = matrix_rate(device, dtype)
+    floor = rate / needed_operations(judge, family, size, pairs) * len(pairs)
+    print(f"\n{family}, {dtype}, {sum(p.numel() for p in judge._model.parameters()) / 1e9:.2f} G parameters")
+    print(f"matrix product: {rate / 1e12:.0f} TFLOP/s; floor {floor:.2f} verdicts/s")
+
+    judge._model.model.language_model.config._attn_implementation = "sdpa"
+    few = pairs[: given.ordinary]
+    ordinary_margin(judge, family, pairs[-1], "x", 4)
+    taken = seconds(lambda: [ordinary_margin(judge, family, p, f, 64) for p in few for f in "xy"], device)
+    ordinary = len(few) / taken
+    print(f"ordinary, one order at a time, 64 tokens: {ordinary:.3f} verdicts/s")
+
+    judge._model.model.language_model.config._attn_implementation = "verdict3d_causal"
+    warm_up = pairs_of(given.batch_size, given.per_reference, seed=2)
+    results = {}
+    for name, shares in (("one token, batched, nothing shared", False), ("one token, batched, shared", True)):
+        judge._reader._shares = shares
+        judge.compare(warm_up)
+        forget(judge)
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        verdicts: list[Any] = []
+        taken = seconds(lambda found=verdicts: found.extend(judge.compare(pairs)), device)
+        results[name] = [verdict.m1 for verdict in verdicts]
+        memory = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else 0.0
+        speed = len(pairs) / taken
+        print(
+            f"{name}: {speed:.2f} verdicts/s, {speed / ordinary:.0f} x ordinary, "
+            f"{speed / floor:.0%} of the floor, peak {memory:.1f} GiB"
+        )
+    alone, shared = (np.array(values) for values in results.values())
+    apart = np.abs(alone - shared).max()
+    print(f"margins: spread {alone.std():.4f}, largest difference shared or not {apart:.4f}")
+    parts(judge, pairs[: given.batch_size], device)
+
+
+def parts(judge: TransformersJudge, batch: list[PairRequest], device: str) -> None:
+    """Print where the time of one batch goes."""
+    forget(judge)
+    arranged = [pair.panel.arranged("three_images") for pair in batch]
+    wanted = {name: pixels for part in arranged for name, pixels in part.pictures.items()}
+    shown = list(dict.fromkeys(order for part in arranged for order in part.orders))
+    prepare = seconds(lambda: judge._encoder.prepare(wanted), device)
+    pictures, _ = judge._encoder.prepare(wanted)
+    encode = seconds(lambda: judge._encoder.encode(pictures), device)
+    read = seconds(lambda: judge._reader.margins(shown, pictures), device)
+    print(
+        f"one batch of {len(batch)}: prepare {len(wanted)} pictures {prepare:.2f} s, encode {encode:.2f} s, "
+        f"language model {read:.2f} s"
+    )
+
+
+def fuse(model: Any) -> None:
+    """Let torch.compile fuse norms and activations of every layer (`--compile`)."""
+    language = model.model.language_model.layers
+    for layer in language:
+        for part in (layer.input_layernorm, layer.post_attention_layernorm, layer.mlp):
+            part.compile(dynamic=True)
+    for block in getattr(getattr(model.model, "visual", None), "blocks", ()):
+        for part in (block.norm1, block.norm2, block.mlp):
+            part.compile(dynamic=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--family", choices=("qwen2_5_vl", "internvl"))
+    parser.add_argument("--pairs", type=int, default=256)
+    parser.add_argument("--per-reference", type=int, default=2, help="pairs with the same reference")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--ordinary", type=int, default=4, help="pairs asked in the ordinary way")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--small", action="store_true")
+    given = parser.parse_args()
+    if not given.small:
+        print(torch.cuda.get_device_name(), torch.__version__)
+    for family in [given.family] if given.family else ["qwen2_5_vl", "internvl"]:
+        measure(family, given)
+        torch.cuda.empty_cache()
+
+
+if __name__ == "__main__":
+    main()
