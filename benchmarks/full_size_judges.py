@@ -1,7 +1,7 @@
 """The judges at full size with random weights, and the floor of their work: operations counted by hand.
 
 Configurations are those of Qwen2.5-VL-7B-Instruct and InternVL3-8B, built from the classes without any
-download; the tokenizers are those of the embedded judges (a word a token), so that a prompt is about as long as
+download; the tokenizers are those of the embedded judges (a word a token), so a prompt is about as long as
 a real one.
 """
 

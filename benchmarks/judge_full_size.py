@@ -1,8 +1,8 @@
 """Two-order verdicts per second at full size, random weights, bf16: `python -m benchmarks.judge_full_size`.
 
 Three ways in one run: the ordinary one (one pair and one order at a time, pictures prepared each time, 64
-tokens by `generate`), the batched one-token reading without anything shared, and the product's. Beside them the
-floor: the operations that the product's way needs, at the rate of a large matrix product measured in the same run.
+tokens by `generate`), the batched one-token reading without anything shared, and the product's. Beside them
+the floor: the operations the product's way needs, at the rate of a large matrix product of the same run.
 Needs a GPU of 40 GiB; `--small` runs tiny networks on a CPU.
 """
 

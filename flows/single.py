@@ -152,8 +152,8 @@ def judge_files(reference: Path, first: Path, second: Path, params: JudgeParams)
     Raises:
         Verdict3DError: A file or the judge cannot be used.
     """
+    from verdict3d.judge.loading import load_judge
     from verdict3d.judge.panel import PairRequest, Panel, read_picture
-    from verdict3d.judge.vlm import TransformersJudge
 
     picture = read_picture(reference)
     meshes = [_read(path) for path in (first, second)]
@@ -161,7 +161,7 @@ def judge_files(reference: Path, first: Path, second: Path, params: JudgeParams)
     panel = Panel(picture, *(renderer.montage(mesh, params.mode) for mesh in meshes))
     x, y = (mesh_digest(mesh) for mesh in meshes)
     request = PairRequest.of(panel, x, y, renderer.rig.digest)
-    judge = TransformersJudge.from_pretrained(params)
+    judge = load_judge(params)
     (verdict,) = judge.compare([request])
     return {
         "reference": str(reference),

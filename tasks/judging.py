@@ -10,10 +10,10 @@ from tqdm import tqdm
 
 from tasks.machine import settle_torch
 from verdict3d.config import JudgeParams
+from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, Panel, read_picture
-from verdict3d.judge.store import VerdictStore
+from verdict3d.judge.store import Judge, VerdictStore
 from verdict3d.judge.verdict import Verdict
-from verdict3d.judge.vlm import TransformersJudge
 from verdict3d.records import Row
 from verdict3d.render.rig import Rig
 
@@ -60,7 +60,7 @@ def judge_pairings(
         enough: Asked with all verdicts so far after each list; True leaves the remaining lists unasked.
     """
     settle_torch()
-    judge = TransformersJudge.from_pretrained(params)
+    judge = load_judge(params)
     store = VerdictStore(root / STORE)
     answers: list[list[Row]] = []
     for description, pairings in lists:
@@ -71,7 +71,7 @@ def judge_pairings(
 
 
 def _judge_list(
-    judge: TransformersJudge, store: VerdictStore, description: str, pairings: Sequence[Pairing], root: Path
+    judge: Judge, store: VerdictStore, description: str, pairings: Sequence[Pairing], root: Path
 ) -> list[Row]:
     whole = [pairing for pairing in pairings if not pairing.failure]
     requests = tqdm(_requests(whole, root), total=len(whole), desc=description, unit="pair", mininterval=1.0)

@@ -110,6 +110,25 @@ class PairsParams(Section):
     kinds: tuple[Literal["contrastive", "same_base"], ...]
 
 
+class EndpointParams(Section):
+    """An OpenAI-compatible server that answers for a judge; docs/judges.md says how to use one."""
+
+    url: str = Field(pattern=r"^https?://[^/@?#\s]+(/[^@?#\s]*)?$")
+    """Address up to the version, such as ``http://127.0.0.1:8000/v1``; without name, password or query."""
+    key_variable: str | None = None
+    """Environment variable that holds the key."""
+    answers: Literal["logprobs", "text"] = "logprobs"
+    top_logprobs: Count = 20
+    """Tokens whose log-probabilities are asked for; 20 is the most that many servers give."""
+    concurrency: Count = 8
+    timeout_s: float = Field(default=120.0, gt=0.0)
+    attempts: Count = 6
+    pause_s: float = Field(default=0.5, ge=0.0)
+    """Before the second attempt; doubles from one to the next."""
+    prompt: str | None = None
+    """Question with picture slots for three images; by default the rubric."""
+
+
 class JudgeParams(Section):
     """One judge: which model, what it is shown, how its answers are classed."""
 
@@ -120,6 +139,7 @@ class JudgeParams(Section):
     device: Literal["auto", "cpu", "cuda"]
     batch_size: Count
     tie_band: float = Field(ge=0.0)
+    endpoint: EndpointParams | None = None
 
 
 class JudgesParams(Section):

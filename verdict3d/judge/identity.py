@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from verdict3d.config import JudgeParams
+from verdict3d.config import EndpointParams, JudgeParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.families import family_of
-from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for
+from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for, prompt_of
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records import read_json
 
@@ -128,6 +128,8 @@ def identify(params: JudgeParams) -> JudgeIdentity:
     Raises:
         Verdict3DError: The model cannot be found, is of an unknown type, or its files are incomplete.
     """
+    if params.endpoint is not None:
+        return _identify_endpoint(params, params.endpoint)
     directory = resolve_directory(params)
     config = read_json(directory / "config.json")
     family_of(str(config.get("model_type")))
@@ -147,6 +149,24 @@ def identify(params: JudgeParams) -> JudgeIdentity:
         panel=params.panel,
         mode=params.mode,
         dtype=str(dtype).removeprefix("torch."),
+    )
+
+
+def _identify_endpoint(params: JudgeParams, endpoint: EndpointParams) -> JudgeIdentity:
+    """Return the identity of a judge behind a server, whose weights cannot be seen from here.
+
+    The server's address stands for them, beside the model's name and revision: another server is another
+    judge.
+    """
+    return JudgeIdentity(
+        model=params.model,
+        weights=digest_json([params.model, params.revision, endpoint.url]),
+        settings=digest_json([endpoint.answers, endpoint.top_logprobs]),
+        model_class="endpoint",
+        prompt=prompt_digest(prompt_of(endpoint.prompt, params.panel, params.mode)),
+        panel=params.panel,
+        mode=params.mode,
+        dtype="as served",
     )
 
 

@@ -1,0 +1,26 @@
+"""The configured judge, wherever it answers from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verdict3d.config import JudgeParams
+
+if TYPE_CHECKING:
+    from verdict3d.judge.remote import RemoteJudge
+    from verdict3d.judge.vlm import TransformersJudge
+
+
+def load_judge(params: JudgeParams) -> TransformersJudge | RemoteJudge:
+    """Load the judge's weights, or connect to the server that has them.
+
+    Raises:
+        Verdict3DError: It cannot be loaded or asked; the message says what to do.
+    """
+    if params.endpoint is None:
+        from verdict3d.judge.vlm import TransformersJudge
+
+        return TransformersJudge.from_pretrained(params)
+    from verdict3d.judge.remote import RemoteJudge
+
+    return RemoteJudge.connect(params)
