@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -100,9 +99,11 @@ def resumed(work: Path, name: str, device: torch.device) -> Any:
 
 
 def write_log(work: Path, log: Log, device: torch.device, seconds: float) -> None:
-    """Write the losses of a training, with where it ran and for how long."""
+    """Append the losses of a share of a training, with where it ran and for how long."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    write_json(work / f"{log.name}.json", {"device": name, "seconds": seconds, "losses": log.rows})
+    path = work / f"{log.name}.json"
+    earlier = read_json(path) if path.exists() else []
+    write_json(path, [*earlier, {"device": name, "seconds": seconds, "losses": log.rows}])
 
 
 def train_structure(work: Path, pools: Path, device: torch.device, scale: float) -> None:
@@ -160,9 +161,7 @@ def filled(
     pools: Path, names: tuple[str, ...], device: torch.device, folder: str = "furniture"
 ) -> DevicePool:
     """Return a pool on a device."""
-    pool = DevicePool(Pool(pools / folder), names, device)
-    pool.refresh()
-    return pool
+    return DevicePool(Pool(pools / folder), names, device)
 
 
 def assemble(work: Path, pools: Path, device: torch.device, scale: float) -> None:
@@ -219,10 +218,11 @@ def publish(work: Path, pools: Path, device: torch.device, scale: float) -> None
         )
 
 
-def shortened(training: dict[str, Any]) -> dict[str, Any]:
-    """Return what a card says of a training: where, how long, first and last losses."""
-    losses = training["losses"]
-    return {**training, "losses": {"first": losses[0], "last": losses[-1]}}
+def shortened(shares: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what a card says of a training's shares: where, how long, first and last losses."""
+    return [
+        {**share, "losses": {"first": share["losses"][0], "last": share["losses"][-1]}} for share in shares
+    ]
 
 
 def weight_count(path: Path) -> int:
@@ -256,11 +256,9 @@ def judge_pools(pool: Pool) -> tuple[JudgePool, JudgePool]:
     """Split the ready rows of a pool into what a judge learns from and the last tenth, held out."""
     ready = pool.ready()
     parts = []
-    for rows in (slice(0, ready - ready // 10), slice(ready - ready // 10, ready)):
+    for rows in (ready[: len(ready) - len(ready) // 10], ready[len(ready) - len(ready) // 10 :]):
         names = ("references", "montages", "quality")
-        references, montages, quality = (
-            torch.from_numpy(np.array(pool.arrays[name][rows])) for name in names
-        )
+        references, montages, quality = (torch.from_numpy(pool.arrays[name][rows]) for name in names)
         parts.append(JudgePool(references, montages, quality, quality > 0))
     return parts[0], parts[1]
 

@@ -59,10 +59,10 @@ def test_a_pool_fills_in_processes_and_goes_on_from_what_is_there(tmp_path: Path
     row: Row = {"value": np.array([-1], dtype=np.int64)}
     pool = Pool.create(tmp_path / "pool", 7, row)
     pool.put(2, row)
-    assert pool.ready() == 0
+    assert pool.ready().tolist() == [2]
     fill_pools([PoolRecipe(str(tmp_path / "pool"), 7, 2, numbers, {"offset": 10})], 60)
     held = DevicePool(Pool(tmp_path / "pool"), ("value",), CPU)
-    assert held.refresh() == 7
+    assert held.rows == 7
     assert held.arrays["value"][:, 0].tolist() == [10, 11, -1, 13, 14, 15, 16]
 
 
@@ -92,7 +92,6 @@ def test_the_mesh_decoder_learns_and_exact_features_give_the_surface(tmp_path: P
     source = Pool.create(tmp_path / "grids", 1, row)
     source.put(0, row)
     pool = DevicePool(source, ("structure", "codes", "distance", "color"), CPU)
-    pool.refresh()
     train_mesh_decoder(decoder, pool, Budget(2e-3, steps=3), 1, log)
     assert log.rows[-1]["distance"] < log.rows[0]["distance"]
 
@@ -120,7 +119,6 @@ def test_the_latent_flow_trains_on_codes(tmp_path: Path) -> None:
     for index in range(2):
         pool.put(index, row)
     held = DevicePool(pool, tuple(row), CPU)
-    held.refresh()
     conditioner = Conditioner(
         dinov2_config(hidden_size=12, num_hidden_layers=1, num_attention_heads=1, image_size=28)
     )

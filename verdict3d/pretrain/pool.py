@@ -64,10 +64,9 @@ class Pool:
         """Say whether a row is written."""
         return bool(self._ready[index])
 
-    def ready(self) -> int:
-        """Return how many leading rows are ready."""
-        missing = np.flatnonzero(self._ready == 0)
-        return int(missing[0]) if len(missing) else self.count
+    def ready(self) -> np.ndarray:
+        """Return the indices of the rows that are written, ascending."""
+        return np.flatnonzero(self._ready)
 
 
 def _fill(directory: str, factory: Callable[..., MakeRow], settings: str, worker: int, workers: int) -> None:
@@ -118,11 +117,11 @@ def fill_pools(recipes: list[PoolRecipe], seconds: float) -> None:
         process.terminate()
         process.join()
     for recipe in recipes:
-        print(f"{recipe.directory}: {Pool(recipe.directory).ready()} of {recipe.count} rows", flush=True)
+        print(f"{recipe.directory}: {len(Pool(recipe.directory).ready())} of {recipe.count} rows", flush=True)
 
 
 class DevicePool:
-    """The ready rows of a pool on a device; ``refresh`` copies what has come since.
+    """The ready rows of a pool, copied to a device.
 
     Args:
         pool: Where rows come from.
@@ -130,28 +129,16 @@ class DevicePool:
         device: Torch device.
     """
 
-    def __init__(
-        self, pool: Pool, names: tuple[str, ...], device: torch.device, limit: int | None = None
-    ) -> None:
-        self.pool, self.device = pool, device
-        self.limit = min(pool.count, limit or pool.count)
-        self.arrays = {
-            name: torch.empty(
-                (self.limit, *pool.arrays[name].shape[1:]),
-                dtype=torch.from_numpy(np.empty(0, pool.arrays[name].dtype)).dtype,
-                device=device,
-            )
-            for name in names
-        }
-        self.rows = 0
-
-    def refresh(self, block: int = 1024) -> int:
-        """Copy new rows; return how many there are now."""
-        ready = min(self.pool.ready(), self.limit)
-        while self.rows < ready:
-            stop = min(self.rows + block, ready)
-            for name, array in self.arrays.items():
-                rows = torch.from_numpy(np.ascontiguousarray(self.pool.arrays[name][self.rows : stop]))
-                array[self.rows : stop] = rows.to(self.device)
-            self.rows = stop
-        return self.rows
+    def __init__(self, pool: Pool, names: tuple[str, ...], device: torch.device, block: int = 1024) -> None:
+        self.device = device
+        ready = pool.ready()
+        self.rows = len(ready)
+        self.arrays = {}
+        for name in names:
+            source = pool.arrays[name]
+            kind = torch.from_numpy(np.empty(0, source.dtype)).dtype
+            array = torch.empty((self.rows, *source.shape[1:]), dtype=kind, device=device)
+            for start in range(0, self.rows, block):
+                rows = torch.from_numpy(source[ready[start : start + block]])
+                array[start : start + block] = rows.to(device)
+            self.arrays[name] = array
