@@ -40,7 +40,7 @@ class Outbox:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other processes from sending: two at a time would find the same run missing and make it twice."""
+        """Keep other processes from sending: two at a time would both make the run that is missing."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Record finished runs in MLflow: ``python -m tasks.tracking [ROOT [PRESET [STAGES_FILE]]]``, from the project.
+"""Record finished runs in MLflow: ``python -m tasks.tracking [ROOT [PRESET [STAGES_FILE]]]`` in the project.
 
 The only module that knows MLflow. It writes from the files of the outbox, never from inside a stage. The
 same results are recorded once, whoever asks how often: ``dvc.lock`` identifies them. A store that cannot be
@@ -134,8 +134,8 @@ def main(root: str = "", preset: str = "", stages_file: str = "") -> int:
     """Record the results below ``root`` and whatever waits from earlier; return the exit status.
 
     Args:
-        root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``, relative to the current folder; "": only send
-            what waits, which is then expected to arrive.
+        root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``, relative to the current folder; "": only
+            send what waits, which is then expected to arrive.
         preset: Name of the preset the results were made with.
         stages_file: What became of every stage in this run, "" when the results were made elsewhere.
     """

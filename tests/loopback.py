@@ -1,4 +1,4 @@
-"""Servers on loopback for tests: a free port, waiting until one answers, and a webhook that keeps what it hears."""
+"""Servers on loopback for tests: a free port, waiting for an answer, a webhook that keeps what it hears."""
 
 from __future__ import annotations
 
