@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from tasks.base import load_base
 from tasks.manifest import TRAIN
-from verdict3d.adapt.adapter import load_adapter
-from verdict3d.adapt.registry import find_arm
+from verdict3d.adapt.adapter import Adapter, load_adapter
+from verdict3d.adapt.method import Tools
+from verdict3d.adapt.registry import find_method
 from verdict3d.config import Params
+from verdict3d.config_arms import AnyArm, ArmParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.trellis.pipeline import TrellisPipeline
 
@@ -23,12 +26,21 @@ def arm_from_command_line(params: Params) -> str:
     """
     if len(sys.argv) != 2:
         raise Verdict3DError(f"name one arm, such as {params.train.arms[0]!r}; got {sys.argv[1:]}")
-    return find_arm(sys.argv[1]).name
+    arm_params(params, sys.argv[1])
+    return sys.argv[1]
 
 
-def arm_params(params: Params, arm: str) -> Any:
-    """Return the arm's own section below ``train``."""
-    return getattr(params.train, arm)
+def arm_params(params: Params, arm: str) -> AnyArm:
+    """Return the arm's own section below ``train``.
+
+    Raises:
+        Verdict3DError: There is no such section; the known ones are named.
+    """
+    try:
+        return params.train.sections[arm]
+    except KeyError:
+        known = ", ".join(sorted(params.train.sections))
+        raise Verdict3DError(f"unknown arm {arm!r}; params.yaml has sections for: {known}") from None
 
 
 def load_adapted(params: Params, root: Path, arm: str) -> TrellisPipeline:
@@ -39,4 +51,11 @@ def load_adapted(params: Params, root: Path, arm: str) -> TrellisPipeline:
     """
     base = load_base(params, root)
     adapter = load_adapter(root / TRAIN / arm, arm=arm, base_digest=base.digest)
-    return find_arm(arm).wrap(base, adapter)
+    return with_adapter(params, base, adapter)
+
+
+def with_adapter(params: Params, base: TrellisPipeline, adapter: Adapter) -> TrellisPipeline:
+    """Return the base with an adapter on, put together as its card says."""
+    settings: AnyArm = TypeAdapter(ArmParams).validate_python(adapter.card["params"])
+    method = find_method(settings.method)
+    return method.wrap(base, settings, adapter.tensors, Tools(seed=params.seed))

@@ -7,13 +7,11 @@ Writes ``data/assets/``: ``assets.jsonl`` (one row an asset), ``meshes/<id>.glb`
 from __future__ import annotations
 
 import io
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
@@ -27,17 +25,15 @@ from verdict3d.assets.library import (
     mesh_paths,
     procedural_assets,
 )
-from verdict3d.assets.mesh import Mesh, write_mesh
-from verdict3d.config import AssetsParams, Params, ViewParams
+from verdict3d.assets.mesh import write_mesh
+from verdict3d.config import AssetsParams, Params
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.randomness import numpy_generator
 from verdict3d.records import Row, write_bytes, write_json, write_jsonl
 from verdict3d.render.renderer import Renderer
-from verdict3d.render.rig import Camera, camera_from_world
+from verdict3d.render.views import sample_camera
 
 PROCEDURAL = "procedural"
-_FRAME_SHARE = 0.95
-"""An asset fills at most this share of its condition picture."""
 
 
 def run(params: Params, root: Path) -> None:
@@ -79,7 +75,7 @@ def _outcomes(params: AssetsParams, seed: int, root: Path) -> tuple[Iterable[Ass
 def _write_asset(asset: Asset, params: Params, out: Path, renderer: Renderer) -> Row:
     """Write mesh and condition picture of one asset and return its row."""
     size_px = params.assets.condition_size_px
-    camera = sample_camera(asset.mesh, params.assets.view, params.seed, asset.id)
+    camera = sample_camera(asset.mesh, params.assets.view, numpy_generator(params.seed, "view", asset.id))
     picture = io.BytesIO()
     Image.fromarray(renderer.condition(asset.mesh, camera, size_px)).save(picture, format="PNG")
     write_bytes(out / "conditions" / f"{asset.id}.png", picture.getvalue())
@@ -101,18 +97,6 @@ def _write_asset(asset: Asset, params: Params, out: Path, renderer: Renderer) ->
             "distance": camera.distance,
         },
     }
-
-
-def sample_camera(mesh: Mesh, view: ViewParams, seed: int, asset: str) -> Camera:
-    """Draw the view of an asset, moved back from ``view.distance`` where the object would not fit."""
-    rng = numpy_generator(seed, "view", asset)
-    yaw_deg = round(float(rng.uniform(*view.yaw_deg)), 3)
-    elevation_deg = round(float(rng.uniform(*view.elevation_deg)), 3)
-    turn = camera_from_world(Camera(yaw_deg, elevation_deg, view.fov_deg, view.distance))[:3, :3]
-    seen = mesh.vertices[mesh.faces.ravel()].astype(np.float64) @ turn.T
-    half_width = _FRAME_SHARE * math.tan(math.radians(view.fov_deg) / 2)
-    fitting = float((seen[:, 2] + np.abs(seen[:, :2]).max(axis=1) / half_width).max())
-    return Camera(yaw_deg, elevation_deg, view.fov_deg, math.ceil(max(view.distance, fitting) * 1e3) / 1e3)
 
 
 def measure_assets(rows: Sequence[Row], quarantine: Sequence[Row]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.arms import with_adapter
 from tasks.base import load_base
 from tasks.champion import CHAMPION, Champion, holdout_digest, read_champion
 from tasks.evaluate import base_generations, plan_arm, verdict_row
@@ -27,7 +28,6 @@ from tasks.judging import Pairing, judge_pairings
 from tasks.manifest import CHALLENGE, EVALUATE, GENERATE, TRAIN, read_assets, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import WEIGHTS, load_adapter
-from verdict3d.adapt.registry import find_arm
 from verdict3d.config import Params
 from verdict3d.judge.identity import identify
 from verdict3d.provenance import digest_file
@@ -102,7 +102,7 @@ def load_champion(params: Params, root: Path, champion: Champion) -> TrellisPipe
     if champion.arm is None:
         return base
     adapter = load_adapter(root / CHAMPION, arm=champion.arm, base_digest=base.digest)
-    return find_arm(champion.arm).wrap(base, adapter)
+    return with_adapter(params, base, adapter)
 
 
 def challenge(

@@ -8,59 +8,38 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from PIL import Image
 
 from tasks.arms import arm_from_command_line, arm_params
 from tasks.base import load_base
 from tasks.batches import RESUME_ROOT, digest_code, resuming
 from tasks.machine import settle_torch
-from tasks.manifest import TRAIN, read_assets, start_folder
+from tasks.manifest import LABEL, TRAIN, read_assets, start_folder
 from tasks.stage import run_stage
+from tasks.training_pictures import make_examples, read_preferences
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.adapt.method import Example, FitInputs
-from verdict3d.adapt.registry import find_arm
+from verdict3d.adapt.registry import find_method
+from verdict3d.adapt.targets import ENCODER
 from verdict3d.config import Params
-from verdict3d.degrade.regimes import degrade_by_regime, regime_params
-from verdict3d.errors import ItemFailure
+from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, StackParams
 from verdict3d.provenance import digest_file, digest_json
-from verdict3d.randomness import numpy_generator
 from verdict3d.records import Row, write_bytes, write_json
-from verdict3d.trellis.preprocess import object_box
+from verdict3d.trellis.layout import read_pipeline_file
+from verdict3d.trellis.pipeline import TrellisPipeline
 
 CODE = (
     "tasks/train.py",
     "verdict3d/adapt",
     "verdict3d/degrade",
+    "verdict3d/render",
     "verdict3d/trellis",
+    "tasks/training_pictures.py",
     "verdict3d/randomness.py",
 )
 VALIDATION_DRAWS = 2
 """Degraded pictures of each validation asset and regime."""
-
-
-def make_examples(
-    params: Params, root: Path, assets: Sequence[Row], regimes: Sequence[str], draws: int
-) -> list[Example]:
-    """Degrade the clean condition of each asset ``draws`` times, the regimes taking turns.
-
-    Pictures in which nothing of the object is left teach nothing and are left out.
-    """
-    examples = []
-    for asset in assets:
-        clean = Image.open(root / asset["condition"]).convert("RGBA")
-        for draw in range(draws):
-            regime = regimes[draw % len(regimes)]
-            rng = numpy_generator(params.seed, "training_picture", asset["id"], regime, draw)
-            try:
-                degraded, _ = degrade_by_regime(clean, regime_params(params.degrade, regime), rng)
-                object_box(degraded)
-            except ItemFailure:
-                continue
-            examples.append(Example(asset["id"], regime, clean, degraded))
-    return examples
 
 
 def format_losses(rows: Sequence[Row]) -> bytes:
@@ -75,10 +54,13 @@ def format_losses(rows: Sequence[Row]) -> bytes:
 
 def run(params: Params, root: Path, arm: str) -> None:
     """Train ``arm`` on the assets below ``root``."""
-    method, settings = find_arm(arm), arm_params(params, arm)
+    settings = arm_params(params, arm)
+    method = find_method(settings.method)
     assets = read_assets(root)
     splits = {name: [row for row in assets if row["split"] == name] for name in ("train", "validation")}
+    preferences = read_preferences(root, kinds) if (kinds := wanted_kinds(settings)) else []
     story = {
+        "method": method.name,
         "trains": method.trains,
         "base": params.generator.model,
         "params": settings.model_dump(mode="json"),
@@ -86,22 +68,31 @@ def run(params: Params, root: Path, arm: str) -> None:
         "seed": params.seed,
         "data": {name: _data_digest(root, rows) for name, rows in splits.items()},
         "assets": {name: len(rows) for name, rows in splits.items()},
+        "preferences": len(preferences),
     }
-    base = load_base(params, root)
-    identity = [arm, story, base.digest, params.generator.device, settle_torch(), digest_code(*CODE)]
+    base, teacher = load_base(params, root), load_teacher(params, root)
+    identity = [arm, story, base.digest, _preference_digest(root, kinds), params.generator.device]
+    identity += [params.generator.structure.model_dump(), params.generator.latents.model_dump()]
+    identity += [params.assets.view.model_dump(), settle_torch(), digest_code(*CODE)]
     with resuming(f"train/{arm}", identity, root / RESUME_ROOT) as checkpoints:
-        regimes = settings.regimes
-        train = make_examples(params, root, splits["train"], regimes, settings.draws)
-        validation = make_examples(
-            params, root, splits["validation"], regimes, VALIDATION_DRAWS * len(regimes)
+        teacher.structure, teacher.latents = params.generator.structure, params.generator.latents
+        train, validation = _examples(params, root, splits, settings, teacher.image_size)
+        inputs = FitInputs(
+            teacher,
+            train,
+            validation,
+            params.seed,
+            checkpoints,
+            {row["id"]: root / row["mesh"] for rows in splits.values() for row in rows},
+            preferences,
         )
-        inputs = FitInputs(base, train, validation, params.seed, checkpoints)
         fit = method.fit(inputs, settings)
         measures = {
             **fit.measures,
             "best_step": fit.best_step,
             "train_pictures": len(train),
             "validation_pictures": len(validation),
+            "preferences": len(preferences),
         }
         out = start_folder(root / TRAIN / arm)
         save_adapter(
@@ -113,6 +104,44 @@ def run(params: Params, root: Path, arm: str) -> None:
         )
         write_bytes(out / "losses.csv", format_losses(fit.losses))
         write_json(out / "metrics.json", measures)
+
+
+def _examples(
+    params: Params, root: Path, splits: Mapping[str, Sequence[Row]], settings: AnyArm, size_px: int
+) -> tuple[list[Example], list[Example]]:
+    """Return training and validation pictures, as the most demanding part of the arm wants them."""
+    parts = [part for part in parts_of(settings) if isinstance(part, Pictures)]
+    if not parts:
+        return [], []
+    regimes = tuple(dict.fromkeys(regime for part in parts for regime in part.regimes))
+    views, draws = (max(getattr(part, name) for part in parts) for name in ("views", "draws"))
+    train = make_examples(params, root, splits["train"], regimes, views, draws, size_px)
+    draws = VALIDATION_DRAWS * len(regimes)
+    return train, make_examples(params, root, splits["validation"], regimes, 0, draws, size_px)
+
+
+def parts_of(settings: AnyArm) -> Sequence[AnyArm]:
+    """Return the arms that an arm is made of: the parts of a stack, else itself."""
+    return settings.parts if isinstance(settings, StackParams) else (settings,)
+
+
+def wanted_kinds(settings: AnyArm) -> list[str]:
+    """Return the kinds of preferences that an arm learns from, each once."""
+    parts = [part for part in parts_of(settings) if isinstance(part, PreferenceParams)]
+    return list(dict.fromkeys(kind for part in parts for kind in part.kinds))
+
+
+def _preference_digest(root: Path, kinds: Sequence[str]) -> str | None:
+    return digest_file(root / LABEL / "preferences.jsonl") if kinds else None
+
+
+def load_teacher(params: Params, root: Path) -> TrellisPipeline:
+    """Load the configured generator to train on: in float32, with its structure encoder if it has one."""
+    import torch
+
+    place = root / params.generator.model
+    extra = [ENCODER] if ENCODER in read_pipeline_file(place).models else []
+    return TrellisPipeline.from_pretrained(place, params.generator.device, torch.float32, extra=extra)
 
 
 def _data_digest(root: Path, rows: Sequence[Row]) -> str:

@@ -19,12 +19,12 @@ import tasks.evaluate
 import tasks.generate
 import tasks.pairs
 import tasks.train
-from tasks.arms import load_adapted
+from tasks.arms import arm_params, load_adapted
 from tasks.base import load_base
 from tasks.generation import GenerationWorker
-from verdict3d.adapt.adapter import Adapter
 from verdict3d.adapt.conditioner_repair import ConditionerRepair, TokenRepair
-from verdict3d.adapt.registry import ARMS, find_arm
+from verdict3d.adapt.method import Tools
+from verdict3d.adapt.registry import METHODS, find_method
 from verdict3d.assets.mesh import mesh_digest, read_mesh
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
@@ -147,7 +147,7 @@ def test_train_records_losses_and_where_the_adapter_comes_from(project):
     out = root / f"data/train/{ARM}"
     lines = (out / "losses.csv").read_text().splitlines()
     assert lines[0].startswith("step,learning_rate,train_loss,validation_loss,base_validation_loss,")
-    assert len(lines) == 1 + 1 + params.train.conditioner_repair.steps
+    assert len(lines) == 1 + 1 + params.train.sections[ARM].steps
     card = read_json(out / "card.json")
     assert card["arm"] == ARM
     assert card["base_digest"] == load_base(params, root).digest
@@ -157,9 +157,8 @@ def test_train_records_losses_and_where_the_adapter_comes_from(project):
     assert metrics["base"]["validation_loss_clean"] < 1e-9
 
 
-def untrained_adapter(pipeline: TrellisPipeline) -> Adapter:
-    repair = TokenRepair(pipeline.conditioner.channels, 16)
-    return Adapter(repair.state_dict(), {})
+def untrained_weights(pipeline: TrellisPipeline) -> dict[str, torch.Tensor]:
+    return TokenRepair(pipeline.conditioner.channels, 16).state_dict()
 
 
 def test_untrained_adapter_is_the_base_and_a_trained_one_is_not(project):
@@ -167,27 +166,29 @@ def test_untrained_adapter_is_the_base_and_a_trained_one_is_not(project):
     base = load_base(params, root)
     pictures = [base.preprocess(tiny_photo(number)) for number in range(3)]
     tokens = base.encode(pictures)
-    method = ConditionerRepair()
-    untrained = method.wrap(base, untrained_adapter(base))
+    method, section = ConditionerRepair(), params.train.sections[ARM]
+    untrained = method.wrap(base, section, untrained_weights(base), Tools())
     assert torch.equal(untrained.encode(pictures), tokens)
     seeds = [1, 2, 3]
     expected = base.generate_from_tokens(tokens, seeds)
     made = untrained.generate([tiny_photo(number) for number in range(3)], seeds)
     assert [mesh_digest(mesh) for mesh in made] == [mesh_digest(mesh) for mesh in expected]
 
-    adapter = untrained_adapter(base)
-    moved = {name: tensor + 0.3 for name, tensor in adapter.tensors.items()}
-    adapted = method.wrap(base, Adapter(moved | {"outer.bias": torch.linspace(-1, 1, 24)}, {}))
+    moved = {name: tensor + 0.3 for name, tensor in untrained_weights(base).items()}
+    moved["outer.bias"] = torch.linspace(-1, 1, 24)
+    adapted = method.wrap(base, section, moved, Tools())
     assert not torch.allclose(adapted.encode(pictures), tokens, atol=1e-2)
     assert torch.equal(base.encode(pictures), tokens), "the base must not change when an adapter is on"
-    stacked = method.wrap(adapted, untrained_adapter(base))
+    stacked = method.wrap(adapted, section, untrained_weights(base), Tools())
     assert stacked.image_size == base.image_size
     assert torch.equal(stacked.encode(pictures), adapted.encode(pictures))
 
 
-def test_unknown_arm_names_the_known_ones():
-    with pytest.raises(Verdict3DError, match=f"'wishful'.*{', '.join(sorted(ARMS))}"):
-        find_arm("wishful")
+def test_unknown_arms_and_methods_name_the_known_ones(project):
+    with pytest.raises(Verdict3DError, match=f"'wishful'.*{', '.join(sorted(METHODS))}"):
+        find_method("wishful")
+    with pytest.raises(Verdict3DError, match=f"'wishful'.*{ARM}"):
+        arm_params(project[1], "wishful")
 
 
 def test_killed_generate_resumes_to_the_same_bytes(project, tmp_path, monkeypatch):

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from verdict3d.config_arms import AnyArm, ArmParams, Regime
 from verdict3d.errors import Verdict3DError
 
-Regime = Literal["clean", "mild", "medium", "severe"]
 Mode = Literal["normal", "clay", "rgb"]
 PanelKind = Literal["three_images", "two_sheets", "reference_free", "seven_images"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -149,28 +149,22 @@ class JudgesParams(Section):
     evaluation: JudgeParams
 
 
-class ConditionerRepairParams(Section):
-    """Arm ``conditioner_repair``: a residual adapter from degraded to clean tokens."""
-
-    steps: Count
-    batch_size: Count
-    learning_rate: float = Field(gt=0.0)
-    hidden: Count
-    clean_share: Share
-    draws: Count
-    regimes: tuple[Regime, ...]
-    checkpoint_every: Count
-
-
 class TrainParams(Section):
-    """Stage ``train``: the arms to train and a section for each."""
+    """Stage ``train``: the arms to train, and sections of arms by name; those not in ``arms`` may stay."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, ArmParams] = Field(init=False)
 
     arms: tuple[str, ...]
-    conditioner_repair: ConditionerRepairParams
+
+    @property
+    def sections(self) -> dict[str, AnyArm]:
+        """Every arm that has a section, by name."""
+        return dict(self.__pydantic_extra__)
 
     @model_validator(mode="after")
     def _arms_have_sections(self) -> TrainParams:
-        known = set(type(self).model_fields) - {"arms"}
+        known = set(self.sections)
         unknown = set(self.arms) - known
         if unknown:
             raise ValueError(f"unknown arms {sorted(unknown)}; known: {sorted(known)}")

@@ -20,26 +20,25 @@ re-centred), it can only learn what is usual at that kind of token. That is the 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # the customary short name
 
-from verdict3d.adapt.adapter import Adapter
-from verdict3d.adapt.method import Fit, FitInputs
+from verdict3d.adapt.conditioners import EPSILON, RepairedConditioner, on_the_sphere
+from verdict3d.adapt.method import Fit, FitInputs, Tools
 from verdict3d.adapt.tokens import TokenPairs, encode_examples
-from verdict3d.adapt.training import Schedule, TrainingState, train
-from verdict3d.config import ConditionerRepairParams
+from verdict3d.adapt.training import Schedule, train, validated_measures
+from verdict3d.config_arms import ConditionerRepairParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.randomness import numpy_generator, torch_generator
 
 if TYPE_CHECKING:
-    from verdict3d.trellis.conditioner import Conditioner
     from verdict3d.trellis.pipeline import TrellisPipeline
 
 _REPAIR_AT_ONCE = 64
-_EPSILON = 1e-5  # of the conditioner's own layer norm
 
 
 class TokenRepair(nn.Module):
@@ -61,43 +60,9 @@ class TokenRepair(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Repair tokens (..., C) float32."""
-        normed = F.layer_norm(tokens, tokens.shape[-1:], eps=_EPSILON)
+        normed = F.layer_norm(tokens, tokens.shape[-1:], eps=EPSILON)
         correction = self.outer(F.gelu(self.inner(normed)))
-        repaired = tokens + (correction - correction.mean(dim=-1, keepdim=True))
-        return repaired * (_length(tokens) / _length(repaired))
-
-
-def _length(tokens: Tensor) -> Tensor:
-    """Return the root mean square of each token, (..., 1)."""
-    return (tokens.square().mean(dim=-1, keepdim=True) + _EPSILON).sqrt()
-
-
-class RepairedConditioner(nn.Module):
-    """A conditioner followed by a token repair, in the conditioner's place; repairs can be stacked."""
-
-    def __init__(self, conditioner: Conditioner | RepairedConditioner, repair: TokenRepair) -> None:
-        super().__init__()
-        self.conditioner = conditioner
-        self.repair = repair
-
-    @property
-    def image_size(self) -> int:
-        """Side in px of the pictures the conditioner is made for."""
-        return self.conditioner.image_size
-
-    @property
-    def channels(self) -> int:
-        """Channels C of the tokens."""
-        return self.conditioner.channels
-
-    @property
-    def prefix_tokens(self) -> int:
-        """Tokens before the patches."""
-        return self.conditioner.prefix_tokens
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Encode pictures (B, 3, H, W) in [0, 1] to repaired tokens (B, L, C) float32."""
-        return cast(Tensor, self.repair(self.conditioner(images)))
+        return on_the_sphere(tokens, correction)
 
 
 class ConditionerRepair:
@@ -122,7 +87,7 @@ class ConditionerRepair:
             rng = numpy_generator(inputs.seed, "train", self.name, step)
             chosen = torch.from_numpy(rng.integers(len(pictures.degraded), size=params.batch_size))
             stays_clean = torch.from_numpy(rng.random(params.batch_size) < params.clean_share)
-            target = pictures.clean[pictures.clean_row[chosen]]
+            target = pictures.clean[pictures.pictures.clean_row[chosen]]
             given = torch.where(
                 stays_clean.to(target.device)[:, None, None], target, pictures.degraded[chosen]
             )
@@ -136,13 +101,24 @@ class ConditionerRepair:
             inputs.checkpoints,
             f"train {self.name}",
         )
-        return Fit(repair.state_dict(), state.losses, state.best_step, _measures(state, repair))
+        return Fit(
+            repair.state_dict(),
+            state.losses,
+            state.best_step,
+            validated_measures(state, dict(repair.named_parameters())),
+        )
 
-    def wrap(self, pipeline: TrellisPipeline, adapter: Adapter) -> TrellisPipeline:
+    def wrap(
+        self,
+        pipeline: TrellisPipeline,
+        params: ConditionerRepairParams,
+        tensors: Mapping[str, Tensor],
+        tools: Tools,
+    ) -> TrellisPipeline:
         """Return a copy of ``pipeline`` whose conditioner is repaired; everything else is shared."""
-        hidden, channels = adapter.tensors["inner.weight"].shape
+        hidden, channels = tensors["inner.weight"].shape
         repair = TokenRepair(channels, hidden)
-        repair.load_state_dict(dict(adapter.tensors))
+        repair.load_state_dict(dict(tensors))
         wrapped = copy.copy(pipeline)
         wrapped.conditioner = RepairedConditioner(pipeline.conditioner, repair.eval().to(pipeline.device))
         return wrapped
@@ -153,9 +129,10 @@ def validation_losses(repair: nn.Module, pairs: TokenPairs | None) -> dict[str, 
     if pairs is None:
         return {}
     losses = {"clean": _mean_squared_error(repair, pairs.clean, pairs.clean)}
-    for regime in sorted(set(pairs.regimes) - {"clean"}):
-        rows = torch.tensor([row for row, name in enumerate(pairs.regimes) if name == regime])
-        losses[regime] = _mean_squared_error(repair, pairs.degraded[rows], pairs.clean[pairs.clean_row[rows]])
+    for regime in sorted(set(pairs.pictures.regimes) - {"clean"}):
+        rows = pairs.pictures.rows_of(regime)
+        target = pairs.clean[pairs.pictures.clean_row[rows]]
+        losses[regime] = _mean_squared_error(repair, pairs.degraded[rows], target)
     return losses
 
 
@@ -163,14 +140,3 @@ def _mean_squared_error(repair: nn.Module, given: Tensor, target: Tensor) -> flo
     parts = zip(given.split(_REPAIR_AT_ONCE), target.split(_REPAIR_AT_ONCE), strict=True)
     total = sum(F.mse_loss(repair(tokens), wanted, reduction="sum").item() for tokens, wanted in parts)
     return total / target.numel()
-
-
-def _measures(state: TrainingState, repair: TokenRepair) -> dict[str, Any]:
-    """Return the validation losses of the kept weights and of the base, and the adapter's size."""
-    kept = next(row for row in state.losses if row["step"] == state.best_step)
-    names = [name for name in kept if name.startswith("validation_loss")]
-    return {
-        "parameters": sum(weight.numel() for weight in repair.parameters()),
-        "adapter": {name: kept[name] for name in names},
-        "base": {name: state.losses[0][name] for name in names},
-    }

@@ -1,42 +1,76 @@
-"""What an arm is: a named way to fit an adapter on a frozen generator and to put it on."""
+"""What a method is: a way to fit weights on a frozen generator, and to put them on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from verdict3d.adapt.adapter import Adapter
 from verdict3d.records import Row
 
 if TYPE_CHECKING:
+    from verdict3d.assets.mesh import Mesh
     from verdict3d.trellis.pipeline import TrellisPipeline
+
+Picture = NDArray[np.uint8]
+"""(S, S, 3) RGB on black, as the conditioner takes it."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One training picture of an asset beside the asset's clean condition.
+    """One training picture of an asset beside the same view before degradation.
 
     Attributes:
         asset: Id of the asset.
+        view: Number of the view; 0 is the asset's condition picture.
         regime: How the picture was degraded.
-        clean: Clean condition, RGBA.
-        degraded: The same condition after degradation, RGBA, same size.
+        clean: Clean picture.
+        degraded: The same after degradation and its own crop.
     """
 
     asset: str
+    view: int
     regime: str
-    clean: Image.Image
-    degraded: Image.Image
+    clean: Picture
+    degraded: Picture
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How the base made one sample, enough to make it again.
+
+    Attributes:
+        picture: Its condition picture (RGBA).
+        seed: Seed of its noise.
+        structure_steps: Sampler steps of the structure flow.
+        latents_steps: Sampler steps of the latent flow.
+    """
+
+    picture: Image.Image
+    seed: int
+    structure_steps: int
+    latents_steps: int
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Two samples of one asset, of which the training judge preferred one in both orders."""
+
+    asset: str
+    kind: str
+    chosen: Sample
+    rejected: Sample
 
 
 @dataclass(frozen=True)
 class FitInputs:
-    """What every arm may learn from.
+    """What every method may learn from.
 
     Attributes:
         pipeline: The frozen base generator.
@@ -44,6 +78,8 @@ class FitInputs:
         validation: Pictures of validation assets: they choose the checkpoint, nothing else.
         seed: Base seed of the run.
         checkpoints: Folder for resumable checkpoints, kept until the stage has succeeded.
+        meshes: Mesh files of the training and validation assets, by id.
+        preferences: The training judge's decisive verdicts on training assets.
     """
 
     pipeline: TrellisPipeline
@@ -51,14 +87,16 @@ class FitInputs:
     validation: Sequence[Example]
     seed: int
     checkpoints: Path
+    meshes: Mapping[str, Path] = field(default_factory=dict)
+    preferences: Sequence[Preference] = ()
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted adapter's weights with how they came about.
+    """Fitted weights with how they came about.
 
     Attributes:
-        tensors: Weights by name.
+        tensors: Weights by name; empty for what trains nothing.
         losses: One row a training step or validation, in order; a value that was not measured is None.
         best_step: Number of steps after which the kept weights stood; 0 is the untouched base.
         measures: Numbers for the card and the metrics.
@@ -70,17 +108,36 @@ class Fit:
     measures: Mapping[str, Any]
 
 
+Prefers = Callable[[Sequence[tuple[Image.Image, "Mesh", "Mesh"]]], list[float]]
+"""Margins of the training judge, over both orders, for the first mesh of each (photo, mesh, mesh)."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a generator with an arm on may ask while it works.
+
+    Attributes:
+        prefers: Makes the training judge; called when a search first needs it.
+        seed: Base seed of the run.
+    """
+
+    prefers: Callable[[], Prefers] | None = None
+    seed: int = 0
+
+
 class Method(Protocol):
-    """One arm. Implementations hold no state: what they learn is in the adapter."""
+    """One method. Implementations hold no state: what they learn is in the weights."""
 
     name: str
     trains: str
-    """The part of the generator it changes: ``conditioner``, ``structure``, ``latents`` or ``search``."""
+    """The part of the generator it changes, in a word for the card."""
 
     def fit(self, inputs: FitInputs, params: Any) -> Fit:
-        """Train an adapter; ``params`` is the arm's section of ``params.yaml``."""
+        """Train; ``params`` is the arm's section of ``params.yaml``."""
         ...
 
-    def wrap(self, pipeline: TrellisPipeline, adapter: Adapter) -> TrellisPipeline:
-        """Return a pipeline with the adapter on; ``pipeline`` itself stays as it is."""
+    def wrap(
+        self, pipeline: TrellisPipeline, params: Any, tensors: Mapping[str, Tensor], tools: Tools
+    ) -> TrellisPipeline:
+        """Return a pipeline with the weights on; ``pipeline`` itself stays as it is, bit for bit."""
         ...

@@ -1,4 +1,4 @@
-"""Tokens of training pictures: of degraded ones and of their clean originals."""
+"""Training pictures in memory, and their tokens: of degraded ones and of their clean originals."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -19,41 +20,76 @@ _ENCODE_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class TokenPairs:
-    """Tokens of examples, in memory; each clean picture is encoded once.
+class PictureSet:
+    """Pictures of examples; each clean view is kept once.
 
     Attributes:
-        clean: (A, L, C) tokens of the clean condition of each asset.
-        degraded: (N, L, C) tokens of each degraded picture.
+        clean: (V, S, S, 3) uint8, the clean views.
+        degraded: (N, S, S, 3) uint8.
         clean_row: (N,) row of ``clean`` that belongs to each degraded picture.
         regimes: Regime of each degraded picture.
+        assets: Asset of each clean view.
     """
 
     clean: Tensor
     degraded: Tensor
     clean_row: Tensor
     regimes: tuple[str, ...]
+    assets: tuple[str, ...]
+
+    def rows_of(self, regime: str) -> Tensor:
+        """Return the rows of ``degraded`` that have a regime."""
+        return torch.tensor([row for row, name in enumerate(self.regimes) if name == regime])
+
+
+@dataclass(frozen=True)
+class TokenPairs:
+    """Tokens of a :class:`PictureSet`.
+
+    Attributes:
+        clean: (V, L, C) tokens of the clean views.
+        degraded: (N, L, C) tokens of the degraded pictures.
+        pictures: What they were made from.
+    """
+
+    clean: Tensor
+    degraded: Tensor
+    pictures: PictureSet
+
+
+def gather_pictures(examples: Sequence[Example]) -> PictureSet | None:
+    """Stack the pictures of examples; None when there are none."""
+    if not examples:
+        return None
+    views = {(example.asset, example.view): example.clean for example in examples}
+    row_of = {key: row for row, key in enumerate(views)}
+    return PictureSet(
+        clean=torch.from_numpy(np.stack(list(views.values()))),
+        degraded=torch.from_numpy(np.stack([example.degraded for example in examples])),
+        clean_row=torch.tensor([row_of[example.asset, example.view] for example in examples]),
+        regimes=tuple(example.regime for example in examples),
+        assets=tuple(asset for asset, _ in views),
+    )
+
+
+def as_input(pictures: Tensor) -> Tensor:
+    """Turn (B, S, S, 3) uint8 pictures into the conditioner's (B, 3, S, S) float32 in [0, 1]."""
+    return pictures.permute(0, 3, 1, 2).float() / 255
+
+
+def encode_pictures(pipeline: TrellisPipeline, pictures: Tensor, description: str) -> Tensor:
+    """Return tokens (B, L, C) of (B, S, S, 3) uint8 pictures, a few at a time."""
+    parts = pictures.split(_ENCODE_AT_ONCE)
+    progress = tqdm(parts, desc=description, unit="batch", mininterval=1.0)
+    return torch.cat([pipeline.encode_tensor(as_input(part)) for part in progress])
 
 
 def encode_examples(
     pipeline: TrellisPipeline, examples: Sequence[Example], description: str
 ) -> TokenPairs | None:
-    """Encode examples with the base's conditioner; None when there are none."""
-    if not examples:
+    """Encode examples with the pipeline's conditioner; None when there are none."""
+    pictures = gather_pictures(examples)
+    if pictures is None:
         return None
-    clean_pictures = {example.asset: example.clean for example in examples}
-    row_of = {asset: row for row, asset in enumerate(clean_pictures)}
-    pictures = [*clean_pictures.values(), *(example.degraded for example in examples)]
-    parts = []
-    for start in tqdm(
-        range(0, len(pictures), _ENCODE_AT_ONCE), desc=description, unit="batch", mininterval=1.0
-    ):
-        prepared = [pipeline.preprocess(picture) for picture in pictures[start : start + _ENCODE_AT_ONCE]]
-        parts.append(pipeline.encode(prepared))
-    tokens = torch.cat(parts)
-    return TokenPairs(
-        clean=tokens[: len(row_of)],
-        degraded=tokens[len(row_of) :],
-        clean_row=torch.tensor([row_of[example.asset] for example in examples]),
-        regimes=tuple(example.regime for example in examples),
-    )
+    tokens = encode_pictures(pipeline, torch.cat([pictures.clean, pictures.degraded]), description)
+    return TokenPairs(tokens[: len(pictures.clean)], tokens[len(pictures.clean) :], pictures)

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -79,17 +80,18 @@ class TrainingState:
 
 
 def train(
-    module: nn.Module,
+    trained: nn.Module | Mapping[str, nn.Parameter],
     loss_at: Callable[[int], Tensor],
     validate: Callable[[], Mapping[str, float]],
     schedule: Schedule,
     checkpoints: Path,
     description: str,
 ) -> TrainingState:
-    """Train the parameters of ``module`` that require gradients and leave the best weights in it.
+    """Train parameters and leave the best weights in them.
 
     Args:
-        module: What is trained, in its initial state, which must leave the base untouched.
+        trained: Parameters by name, or a module whose parameters that require gradients are meant; in their
+            initial state, which must leave the base untouched.
         loss_at: Scalar loss of a step, counted from 0; all its randomness is keyed by the step.
         validate: Losses by name on data that is never trained on; an empty mapping when there is none.
         schedule: Steps and learning rate.
@@ -99,7 +101,11 @@ def train(
     Raises:
         Verdict3DError: The loss is not finite at some step.
     """
-    weights = {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
+    weights = (
+        {name: weight for name, weight in trained.named_parameters() if weight.requires_grad}
+        if isinstance(trained, nn.Module)
+        else dict(trained)
+    )
     optimizer = torch.optim.AdamW(
         weights.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
     )
@@ -120,6 +126,17 @@ def train(
         for name, weight in weights.items():
             weight.copy_(state.best[name])
     return state
+
+
+def validated_measures(state: TrainingState, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the size of what was trained, and the validation losses of the kept weights and of the base."""
+    kept = next(row for row in state.losses if row["step"] == state.best_step)
+    names = [name for name in kept if name.startswith("validation_loss")]
+    return {
+        "parameters": sum(weight.numel() for weight in weights.values()),
+        "adapter": {name: kept[name] for name in names},
+        "base": {name: state.losses[0][name] for name in names},
+    }
 
 
 def _take_step(

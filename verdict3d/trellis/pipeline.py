@@ -185,34 +185,34 @@ class TrellisPipeline:
         tokens: Tensor = self.conditioner(pictures.to(self.device))
         return tokens.float()
 
-    @torch.no_grad()
-    def sample_structure(
-        self, tokens: Tensor, generators: Sequence[torch.Generator], params: SamplerParams | None = None
-    ) -> list[Tensor | ItemFailure]:
-        """Sample which voxels are occupied.
-
-        Args:
-            tokens: (B, L, C) condition tokens.
-            generators: One CPU generator per item; the structure noise is drawn from it.
-            params: Sampler parameters, by default the pipeline's.
-
-        Returns:
-            Per item int32 (T, 3) voxels, x slowest, or a failure ``non_finite`` or ``empty_structure``.
-        """
-        flow, decoder = (
-            self.networks["sparse_structure_flow_model"],
-            self.networks["sparse_structure_decoder"],
-        )
+    def structure_noise(self, generators: Sequence[torch.Generator]) -> Tensor:
+        """Draw the structure's noise (B, C, R, R, R), one CPU generator an item."""
+        flow = self.networks["sparse_structure_flow_model"]
         shape = (flow.config["in_channels"], *(flow.config["resolution"],) * 3)
         noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
-        latent = sample_flow(
-            flow,
-            noise.to(self.device),
+        return noise.to(self.device)
+
+    @torch.no_grad()
+    def sample_structure_latents(
+        self, tokens: Tensor, noise: Tensor, params: SamplerParams | None = None
+    ) -> Tensor:
+        """Sample the latent (B, C, R, R, R) of the structure from noise of that shape."""
+        return sample_flow(
+            self.networks["sparse_structure_flow_model"],
+            noise,
             tokens.to(self.device),
             params or self.structure,
             sigma_min=self.sigma_min[0],
         )
-        logits = decoder(latent)
+
+    @torch.no_grad()
+    def decode_structure(self, latent: Tensor) -> list[Tensor | ItemFailure]:
+        """Decode structure latents (B, C, R, R, R).
+
+        Returns:
+            Per item int32 (T, 3) voxels, x slowest, or a failure ``non_finite`` or ``empty_structure``.
+        """
+        logits = self.networks["sparse_structure_decoder"](latent)
         finite = logits.flatten(1).isfinite().all(dim=1).tolist()
         voxels = occupied_voxels(logits)
         counts = torch.bincount(voxels[:, 0].long(), minlength=len(logits)).tolist()
@@ -226,7 +226,46 @@ class TrellisPipeline:
                 results.append(coords)
         return results
 
+    def sample_structure(
+        self, tokens: Tensor, generators: Sequence[torch.Generator], params: SamplerParams | None = None
+    ) -> list[Tensor | ItemFailure]:
+        """Sample which voxels are occupied.
+
+        Args:
+            tokens: (B, L, C) condition tokens.
+            generators: One CPU generator per item; the structure noise is drawn from it.
+            params: Sampler parameters, by default the pipeline's.
+
+        Returns:
+            As :meth:`decode_structure`.
+        """
+        latent = self.sample_structure_latents(tokens, self.structure_noise(generators), params)
+        return self.decode_structure(latent)
+
+    def latents_noise(self, coords: Sequence[Tensor], generators: Sequence[torch.Generator]) -> SparseTensor:
+        """Draw the latents' noise on the voxels (T, 3) of each item, one CPU generator an item."""
+        channels = self.networks["slat_flow_model"].config["in_channels"]
+        noise = [
+            torch.randn(len(voxels), channels, generator=generator)
+            for voxels, generator in zip(coords, generators, strict=True)
+        ]
+        return SparseTensor.stack(
+            [part.to(self.device) for part in noise], [part.to(self.device) for part in coords]
+        )
+
     @torch.no_grad()
+    def sample_normalized_latents(
+        self, tokens: Tensor, noise: SparseTensor, params: SamplerParams | None = None
+    ) -> SparseTensor:
+        """Sample structured latents from noise, in the flow's own scale."""
+        return sample_flow(
+            self.networks["slat_flow_model"],
+            noise,
+            tokens.to(self.device),
+            params or self.latents,
+            sigma_min=self.sigma_min[1],
+        )
+
     def sample_latents(
         self,
         tokens: Tensor,
@@ -245,18 +284,7 @@ class TrellisPipeline:
         Returns:
             The latents of the batch, in the decoder's scale.
         """
-        flow = self.networks["slat_flow_model"]
-        channels = flow.config["in_channels"]
-        noise = [
-            torch.randn(len(voxels), channels, generator=generator)
-            for voxels, generator in zip(coords, generators, strict=True)
-        ]
-        start = SparseTensor.stack(
-            [part.to(self.device) for part in noise], [part.to(self.device) for part in coords]
-        )
-        sample = sample_flow(
-            flow, start, tokens.to(self.device), params or self.latents, sigma_min=self.sigma_min[1]
-        )
+        sample = self.sample_normalized_latents(tokens, self.latents_noise(coords, generators), params)
         return sample.replace(sample.feats * self.std + self.mean)
 
     @torch.no_grad()
@@ -270,8 +298,16 @@ class TrellisPipeline:
         seeds: Sequence[int],
         structure: SamplerParams | None = None,
         latents: SamplerParams | None = None,
+        latents_tokens: Tensor | None = None,
     ) -> list[Outcome]:
         """Generate one mesh for each row of ``tokens`` (B, L, C) with that row's seed.
+
+        Args:
+            tokens: Condition of the structure, and of the latents unless they have their own.
+            seeds: One an item.
+            structure: Sampler parameters, by default the pipeline's.
+            latents: The same of the latents.
+            latents_tokens: (B, L, C) condition of the latents.
 
         Raises:
             Verdict3DError: Not one seed per item.
@@ -293,7 +329,8 @@ class TrellisPipeline:
                 occupied.append((item, voxels, generator))
         if occupied:
             kept, coords, sources = (list(column) for column in zip(*occupied, strict=True))
-            sampled = self.sample_latents(tokens[kept], coords, sources, latents)
+            own = tokens if latents_tokens is None else latents_tokens
+            sampled = self.sample_latents(own[kept], coords, sources, latents)
             for item, outcome in zip(kept, self.decode_meshes(sampled), strict=True):
                 outcomes[item] = outcome
         return outcomes

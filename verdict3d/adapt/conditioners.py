@@ -1,0 +1,118 @@
+"""Conditioners with something changed: tokens repaired behind them, or their encoder adapted."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from verdict3d.adapt.layers import ENCODER_LAYERS, Parameters, trainable_copy
+from verdict3d.config_arms import EncoderLayers
+
+EPSILON = 1e-5
+"""Of the conditioner's own layer norm."""
+
+
+class RepairedConditioner(nn.Module):
+    """A conditioner followed by a token repair, in the conditioner's place; repairs can be stacked.
+
+    Args:
+        conditioner: A conditioner, repaired or not.
+        repair: Module that maps tokens (B, L, C) to tokens.
+    """
+
+    def __init__(self, conditioner: Any, repair: nn.Module) -> None:
+        super().__init__()
+        self.conditioner = conditioner
+        self.repair = repair
+
+    @property
+    def image_size(self) -> int:
+        """Side in px of the pictures the conditioner is made for."""
+        return int(self.conditioner.image_size)
+
+    @property
+    def channels(self) -> int:
+        """Channels C of the tokens."""
+        return int(self.conditioner.channels)
+
+    @property
+    def prefix_tokens(self) -> int:
+        """Tokens before the patches."""
+        return int(self.conditioner.prefix_tokens)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode pictures (B, 3, H, W) in [0, 1] to repaired tokens (B, L, C) float32."""
+        repaired: Tensor = self.repair(self.conditioner(images))
+        return repaired
+
+
+def adapted_encoder(
+    conditioner: Any, params: EncoderLayers, generator: torch.Generator | None = None
+) -> tuple[Any, Parameters]:
+    """Copy a conditioner, repaired or not, so that layers of its encoder can be trained."""
+    if isinstance(conditioner, RepairedConditioner):
+        inner, parameters = adapted_encoder(conditioner.conditioner, params, generator)
+        return RepairedConditioner(inner, conditioner.repair), parameters
+    copied = copy.copy(conditioner)
+    copied._modules = dict(conditioner._modules)
+    copied.model, parameters = trainable_copy(
+        conditioner.model, ENCODER_LAYERS, params.layers, params.rank, generator
+    )
+    return copied, parameters
+
+
+class TokenTransformer(nn.Module):
+    """Transformer blocks over all tokens with a learnt place embedding; identity until trained.
+
+    Tokens d become d + c, c zero at the start, centred and scaled to the length d had: the conditioner's
+    final layer norm, written so that c = 0 gives d back bit by bit.
+
+    Args:
+        channels: Width C of the tokens.
+        tokens: Their number L.
+        blocks: Transformer blocks.
+        heads: Attention heads.
+        generator: Source of the initial weights.
+    """
+
+    def __init__(
+        self, channels: int, tokens: int, blocks: int, heads: int, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.randn(tokens, channels, generator=generator) * 0.02)
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                channels, heads, 4 * channels, 0.0, F.gelu, batch_first=True, norm_first=True
+            )
+            for _ in range(blocks)
+        )
+        self.outer = nn.Linear(channels, channels)
+        for name, weight in self.blocks.named_parameters():
+            if weight.ndim > 1:
+                nn.init.xavier_uniform_(weight, generator=generator)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)
+        nn.init.zeros_(self.outer.weight)
+        nn.init.zeros_(self.outer.bias)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Repair tokens (B, L, C) float32."""
+        h = tokens + self.place
+        for block in self.blocks:
+            h = block(h)
+        return on_the_sphere(tokens, self.outer(F.layer_norm(h, h.shape[-1:])))
+
+
+def on_the_sphere(tokens: Tensor, correction: Tensor) -> Tensor:
+    """Add a correction to tokens (..., C), keeping each token's mean and length; zero changes no bit."""
+    moved = tokens + (correction - correction.mean(dim=-1, keepdim=True))
+    return moved * (_length(tokens) / _length(moved))
+
+
+def _length(tokens: Tensor) -> Tensor:
+    """Return the root mean square of each token, (..., 1)."""
+    return (tokens.square().mean(dim=-1, keepdim=True) + EPSILON).sqrt()

@@ -1,0 +1,250 @@
+"""Method ``degraded_inputs``: what the base makes of the clean picture, from the degraded one.
+
+One loss, several places to put it. With d a degraded picture, c its clean original, v the frozen flow and
+v' the student, at a noisy state x_t of the object:
+
+* velocity distillation, |v'(x_t, t, g'(d)) - v(x_t, t, g(c))|^2: weighs errors of tokens by what the flow
+  makes of them, where token regression weighs all alike;
+* flow matching on the object itself under d: the paper's "SFT on clean under degraded inputs";
+* token regression, as a small help.
+
+Trained is any of the conditioner's encoder, a transformer over its tokens, the structure flow, the latent
+flow. A conditioner repair that reads d alone can only aim at an average of what d may show; a flow that is
+trained under d also sees x_t, and can follow the one among these objects that x_t is about to become.
+
+States are noised objects at the times of the flow's own training (logit-normal), or a share of the batches
+comes from the student's own sampler, as it will meet them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from verdict3d.adapt.flow_losses import guidance_weights, velocity_error
+from verdict3d.adapt.method import Fit, FitInputs, Tools
+from verdict3d.adapt.student import Student, load_student, make_student
+from verdict3d.adapt.targets import FLOWS, Targets, encoded_structures, sampled_targets
+from verdict3d.adapt.tokens import PictureSet, as_input, encode_pictures, gather_pictures
+from verdict3d.adapt.training import Schedule, train, validated_measures
+from verdict3d.config_arms import DegradedInputsParams
+from verdict3d.errors import Verdict3DError
+from verdict3d.randomness import numpy_generator, torch_generator
+from verdict3d.trellis.losses import diffuse, sample_times, velocity_target
+from verdict3d.trellis.sampler import sample_steps, values_of
+
+if TYPE_CHECKING:
+    from verdict3d.trellis.pipeline import TrellisPipeline
+
+_VALIDATE_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Material:
+    """Pictures with the clean tokens and, by stage, the clean latents of their assets.
+
+    Attributes:
+        pictures: Clean and degraded pictures.
+        clean: (V, L, C) tokens of the clean views by the frozen conditioner.
+        targets: Clean latents by stage.
+        target_row: Row of the targets for each clean view.
+    """
+
+    pictures: PictureSet
+    clean: Tensor
+    targets: Mapping[str, Targets]
+    target_row: tuple[int, ...]
+
+
+class DegradedInputs:
+    """The method: see the module's description."""
+
+    name = "degraded_inputs"
+    trains = "conditioner and flows"
+
+    def fit(self, inputs: FitInputs, params: DegradedInputsParams) -> Fit:
+        """Train on pictures and on clean latents of the training assets."""
+        student = make_student(inputs.pipeline, inputs.seed, **_parts(params))
+        material = gather_material(inputs, params, student, inputs.train, "training")
+        if material is None:
+            raise Verdict3DError(f"{self.name} needs training pictures, but no asset is in the train split")
+        held_back = gather_material(inputs, params, student, inputs.validation, "validation")
+        course = Course(inputs.pipeline, params, student, inputs.seed)
+        state = train(
+            student.parameters,
+            lambda step: course.loss(material, step),
+            lambda: course.validate(held_back),
+            Schedule(params.steps, params.learning_rate, params.checkpoint_every),
+            inputs.checkpoints,
+            f"train {self.name}",
+        )
+        measures = validated_measures(state, student.parameters)
+        return Fit(dict(student.parameters), state.losses, state.best_step, measures)
+
+    def wrap(
+        self,
+        pipeline: TrellisPipeline,
+        params: DegradedInputsParams,
+        tensors: Mapping[str, Tensor],
+        tools: Tools,
+    ) -> TrellisPipeline:
+        """Return a copy of ``pipeline`` with the trained copies in it."""
+        return load_student(pipeline, tensors, **_parts(params))
+
+
+def _parts(params: DegradedInputsParams) -> dict[str, Any]:
+    return {part: getattr(params, part) for part in ("encoder", "tokens", "structure", "latents")}
+
+
+def stages_of(student: Student, params: DegradedInputsParams) -> tuple[str, ...]:
+    """Return the flows whose velocities are compared: the trained ones, else the structure flow."""
+    if not (params.loss.velocity or params.loss.flow_matching):
+        return ()
+    return tuple(stage for stage in FLOWS if student.trains(stage)) or ("structure",)
+
+
+def gather_material(
+    inputs: FitInputs, params: DegradedInputsParams, student: Student, examples: Any, what: str
+) -> Material | None:
+    """Encode clean views and make the clean latents of their assets; None without examples."""
+    pictures = gather_pictures(examples)
+    if pictures is None:
+        return None
+    pipeline = inputs.pipeline
+    clean = encode_pictures(pipeline, pictures.clean, f"encode {what} pictures")
+    assets = tuple(dict.fromkeys(pictures.assets))
+    row_of = {asset: row for row, asset in enumerate(assets)}
+    stages = list(stages_of(student, params))
+    targets: dict[str, Targets] = {}
+    if "structure" in stages and params.targets == "assets":
+        targets["structure"] = encoded_structures(pipeline, [inputs.meshes[asset] for asset in assets])
+        stages.remove("structure")
+    if stages:
+        first = [pictures.assets.index(asset) for asset in assets]
+        targets |= sampled_targets(pipeline, clean[first], assets, stages, inputs.seed)
+    return Material(pictures, clean, targets, tuple(row_of[asset] for asset in pictures.assets))
+
+
+class Course:
+    """The losses of one training.
+
+    Args:
+        pipeline: The frozen generator, the teacher.
+        params: The arm.
+        student: What is trained.
+        seed: Base seed; every draw is keyed by the step.
+    """
+
+    def __init__(
+        self, pipeline: TrellisPipeline, params: DegradedInputsParams, student: Student, seed: int
+    ) -> None:
+        self.pipeline, self.params, self.student, self.seed = pipeline, params, student, seed
+        self.stages = stages_of(student, params)
+        self.trains_flow = any(student.trains(stage) for stage in FLOWS)
+
+    def loss(self, material: Material, step: int) -> Tensor:
+        """Return the loss of a training step."""
+        params, rng = self.params, numpy_generator(self.seed, "train", "degraded_inputs", step)
+        chosen = torch.from_numpy(rng.integers(len(material.pictures.degraded), size=params.batch_size))
+        stays_clean = torch.from_numpy(rng.random(params.batch_size) < params.clean_share)
+        view = material.pictures.clean_row[chosen]
+        pictures = torch.where(
+            stays_clean[:, None, None, None],
+            material.pictures.clean[view],
+            material.pictures.degraded[chosen],
+        )
+        tokens, clean = self._tokens(pictures), material.clean[view.to(material.clean.device)]
+        total = params.loss.tokens * F.mse_loss(tokens, clean)
+        if self.trains_flow:
+            kept = torch.from_numpy(rng.random(params.batch_size) >= params.unconditional_share)
+            mask = kept.to(tokens)[:, None, None]
+            tokens, clean = tokens * mask, clean * mask
+        own = bool(rng.random() < params.on_policy_share)
+        generator = torch_generator(self.seed, "train_noise", "degraded_inputs", step)
+        rows = [material.target_row[row] for row in view.tolist()]
+        for stage in self.stages:
+            errors = self._errors(stage, material.targets[stage].batch(rows), tokens, clean, generator, own)
+            total = total + errors.mean()
+        return total
+
+    def validate(self, material: Material | None) -> dict[str, float]:
+        """Return the distance to what the base does on the clean pictures, by regime, at fixed noise."""
+        if material is None:
+            return {}
+        pictures = material.pictures
+        losses = {"clean": self._distance(material, pictures.clean, torch.arange(len(pictures.clean)))}
+        for regime in sorted(set(pictures.regimes) - {"clean"}):
+            rows = pictures.rows_of(regime)
+            losses[regime] = self._distance(material, pictures.degraded[rows], pictures.clean_row[rows])
+        return losses
+
+    def _tokens(self, pictures: Tensor) -> Tensor:
+        tokens: Tensor = self.student.conditioner(as_input(pictures).to(self.pipeline.device))
+        return tokens.float()
+
+    def _errors(
+        self, stage: str, target: Any, tokens: Tensor, clean: Tensor, generator: torch.Generator, own: bool
+    ) -> Tensor:
+        """Return the weighted errors (B,) of one stage."""
+        weights, flow = self.params.loss, self.student.flows[stage]
+        values = values_of(target)
+        noise = torch.randn(values.shape, generator=generator).to(values)
+        t = sample_times(len(tokens), generator).to(values)
+        state = diffuse(target, noise, t)
+        if own:
+            state, t = self._own_state(stage, target, noise, tokens, generator)
+        predicted = values_of(flow(state, 1000 * t, tokens))
+        total = torch.zeros_like(t)
+        if weights.velocity:
+            with torch.no_grad():
+                wanted = values_of(self.pipeline.networks[FLOWS[stage]](state, 1000 * t, clean))
+            error = velocity_error(state, predicted, wanted)
+            sampler = getattr(self.pipeline, stage)
+            if self.params.guided:
+                error = error * guidance_weights(t, sampler.guidance, sampler.guidance_interval)
+            total = total + weights.velocity * error
+        if weights.flow_matching and not own:
+            wanted = velocity_target(target, noise)
+            total = total + weights.flow_matching * velocity_error(state, predicted, wanted)
+        return total
+
+    @torch.no_grad()
+    def _own_state(
+        self, stage: str, target: Any, noise: Tensor, tokens: Tensor, generator: torch.Generator
+    ) -> tuple[Any, Tensor]:
+        """Walk the student's own sampler from noise to a drawn step; return the state and its times."""
+        sampler = getattr(self.pipeline, stage)
+        start = target.replace(noise) if stage == "latents" else noise
+        last = int(torch.randint(sampler.steps, (1,), generator=generator))
+        state, t = start, 1.0
+        if last:
+            for number, step in enumerate(sample_steps(self.student.flows[stage], start, tokens, sampler), 1):
+                state, t = step.state, step.t_next
+                if number == last:
+                    break
+        return state, torch.full((len(tokens),), t, device=tokens.device)
+
+    @torch.no_grad()
+    def _distance(self, material: Material, pictures: Tensor, views: Tensor) -> float:
+        """Return the mean distance of some pictures: of velocities, or of tokens where none are compared."""
+        total = 0.0
+        generator = torch_generator(self.seed, "validation_noise", "degraded_inputs")
+        for part, rows in zip(pictures.split(_VALIDATE_AT_ONCE), views.split(_VALIDATE_AT_ONCE), strict=True):
+            tokens, clean = self._tokens(part), material.clean[rows.to(material.clean.device)]
+            if not self.stages:
+                total += F.mse_loss(tokens, clean).item() * len(part)
+            for stage in self.stages:
+                target = material.targets[stage].batch([material.target_row[row] for row in rows.tolist()])
+                values = values_of(target)
+                noise = torch.randn(values.shape, generator=generator).to(values)
+                t = sample_times(len(part), generator).to(values)
+                state = diffuse(target, noise, t)
+                predicted = values_of(self.student.flows[stage](state, 1000 * t, tokens))
+                wanted = values_of(self.pipeline.networks[FLOWS[stage]](state, 1000 * t, clean))
+                total += velocity_error(state, predicted, wanted).sum().item()
+        return total / len(pictures)

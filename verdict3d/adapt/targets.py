@@ -1,0 +1,112 @@
+"""What the flows of a training asset should arrive at: its clean latents.
+
+Either the asset's own (its voxels through the structure encoder), or samples of the base from its clean
+picture, which need no mesh and no encoder. Structured latents are always samples of the base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes
+from torch import Tensor
+
+from verdict3d.assets.mesh import Mesh, read_mesh
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.randomness import torch_generator
+from verdict3d.trellis.sparse import SparseTensor
+from verdict3d.trellis.voxelize import voxelize_surface
+
+if TYPE_CHECKING:
+    from verdict3d.config_arms import Stage
+    from verdict3d.trellis.pipeline import TrellisPipeline
+
+FLOWS: Mapping[str, str] = {"structure": "sparse_structure_flow_model", "latents": "slat_flow_model"}
+ENCODER = "sparse_structure_encoder"
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Clean latents of one stage, an item each.
+
+    Attributes:
+        stage: ``structure`` or ``latents``.
+        items: (C, R, R, R) tensors, or (features (T, C), voxels (T, 3)).
+    """
+
+    stage: Stage
+    items: Sequence[Any]
+
+    def batch(self, rows: Sequence[int]) -> Any:
+        """Return items as one (B, C, R, R, R) tensor or one sparse tensor."""
+        chosen = [self.items[row] for row in rows]
+        if self.stage == "structure":
+            return torch.stack(chosen)
+        return SparseTensor.stack([feats for feats, _ in chosen], [coords for _, coords in chosen])
+
+
+def solid_voxels(mesh: Mesh, resolution: int) -> NDArray[np.bool_]:
+    """Return the voxels (R, R, R) of a mesh's surface and of what it encloses."""
+    grid = np.zeros((resolution,) * 3, dtype=bool)
+    grid[tuple(voxelize_surface(mesh, resolution).T)] = True
+    filled: NDArray[np.bool_] = binary_fill_holes(grid)
+    return filled
+
+
+@torch.no_grad()
+def encoded_structures(pipeline: TrellisPipeline, meshes: Sequence[Path]) -> Targets:
+    """Encode the solid voxels of meshes.
+
+    Raises:
+        Verdict3DError: The generator was loaded without its structure encoder.
+    """
+    if ENCODER not in pipeline.networks:
+        raise Verdict3DError(
+            f"this generator has no {ENCODER}, which targets: assets needs; set targets: samples for the arm"
+        )
+    flow = pipeline.networks[FLOWS["structure"]].config
+    decoder = pipeline.networks["sparse_structure_decoder"].config
+    resolution = flow["resolution"] * 2 ** (len(decoder["channels"]) - 1)
+    items: list[Tensor] = []
+    for start in range(0, len(meshes), _AT_ONCE):
+        solids = np.stack(
+            [solid_voxels(read_mesh(path), resolution) for path in meshes[start : start + _AT_ONCE]]
+        )
+        grid = torch.from_numpy(solids)[:, None].float().to(pipeline.device)
+        items += pipeline.networks[ENCODER](grid).float().unbind()
+    return Targets("structure", items)
+
+
+@torch.no_grad()
+def sampled_targets(
+    pipeline: TrellisPipeline, tokens: Tensor, assets: Sequence[str], stages: Sequence[str], seed: int
+) -> dict[str, Targets]:
+    """Sample the latents of clean tokens (B, L, C), one an asset, with the pipeline's samplers.
+
+    Raises:
+        Verdict3DError: The base makes nothing of an asset's clean picture.
+    """
+    structures: list[Tensor] = []
+    latents: list[tuple[Tensor, Tensor]] = []
+    for start in range(0, len(assets), _AT_ONCE):
+        names, given = assets[start : start + _AT_ONCE], tokens[start : start + _AT_ONCE]
+        generators = [torch_generator(seed, "target", name) for name in names]
+        sampled = pipeline.sample_structure_latents(given, pipeline.structure_noise(generators))
+        structures += sampled.unbind()
+        if "latents" in stages:
+            voxels = pipeline.decode_structure(sampled)
+            for name, coords in zip(names, voxels, strict=True):
+                if isinstance(coords, ItemFailure):
+                    raise Verdict3DError(f"the base makes nothing of the clean picture of {name}: {coords}")
+            whole = [coords for coords in voxels if isinstance(coords, Tensor)]
+            noise = pipeline.latents_noise(whole, generators)
+            latents += pipeline.sample_normalized_latents(given, noise).split()
+    found = {"structure": Targets("structure", structures), "latents": Targets("latents", latents)}
+    return {stage: found[stage] for stage in stages}

@@ -1,0 +1,219 @@
+"""Typed parameters of the adaptation arms: one model for each method; an arm is a name for one of them.
+
+``train.<arm>.method`` chooses the model. The same method serves several arms with other values.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Regime = Literal["clean", "mild", "medium", "severe"]
+Stage = Literal["structure", "latents"]
+FlowLayer = Literal["self_attention", "cross_attention", "feed_forward", "sparse_linear"]
+EncoderLayer = Literal["attention", "feed_forward"]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0.0)]
+
+
+class ArmSection(BaseModel):
+    """Base of every arm's section: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Trained(ArmSection):
+    """How long, on how much at a time and how fast."""
+
+    steps: Count
+    batch_size: Count
+    learning_rate: float = Field(gt=0.0)
+    checkpoint_every: Count
+
+
+class Pictures(Trained):
+    """Arms that learn from degraded pictures beside clean ones."""
+
+    clean_share: Share
+    """Of a batch keeps its clean input."""
+    views: int = Field(default=0, ge=0)
+    """Further views that are rendered of each training mesh, besides its condition picture."""
+    draws: Count
+    """Degraded pictures of each view."""
+    regimes: tuple[Regime, ...] = Field(min_length=1)
+
+
+class ConditionerRepairParams(Pictures):
+    """The paper's token regression: a residual adapter from degraded to clean tokens."""
+
+    method: Literal["conditioner_repair"]
+    hidden: Count
+
+
+class FlowLayers(ArmSection):
+    """What is trained of a flow: LoRA of a rank, or at rank 0 the layers themselves."""
+
+    rank: int = Field(ge=0)
+    layers: tuple[FlowLayer, ...] = Field(min_length=1)
+
+
+class EncoderLayers(ArmSection):
+    """What is trained of the conditioner's encoder: LoRA of a rank, or at rank 0 the layers themselves."""
+
+    rank: int = Field(ge=0)
+    layers: tuple[EncoderLayer, ...] = Field(min_length=1)
+
+
+class TokenTransformerParams(ArmSection):
+    """A transformer over the tokens, behind the conditioner."""
+
+    blocks: Count
+    heads: Count
+
+
+class LossWeights(ArmSection):
+    """Weights of the losses of ``degraded_inputs``; 0 leaves one out."""
+
+    velocity: Weight = 0.0
+    """Distance to the velocity of the frozen flow under the clean tokens."""
+    flow_matching: Weight = 0.0
+    """Distance to the velocity of the training object itself (supervised fine-tuning)."""
+    tokens: Weight = 0.0
+    """Distance to the clean tokens."""
+
+
+class DegradedInputsParams(Pictures):
+    """Learn to make of a degraded picture what the base makes of the clean one."""
+
+    method: Literal["degraded_inputs"]
+    encoder: EncoderLayers | None = None
+    tokens: TokenTransformerParams | None = None
+    structure: FlowLayers | None = None
+    latents: FlowLayers | None = None
+    loss: LossWeights
+    guided: bool = False
+    """Weigh velocities where the sampler guides as it amplifies them: by (1 + w)^2, divided by the mean."""
+    on_policy_share: Share = 0.0
+    """Of the batches start from states of the student's own sampler instead of noised objects."""
+    unconditional_share: Share = 0.1
+    """Of a batch loses its condition, where a flow is trained."""
+    targets: Literal["assets", "samples"] = "assets"
+    """Clean latents: those of the training meshes, or samples of the base from their clean pictures."""
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> DegradedInputsParams:
+        if not (self.encoder or self.tokens or self.structure or self.latents):
+            raise ValueError("train at least one of encoder, tokens, structure, latents")
+        if not (self.loss.velocity or self.loss.flow_matching or self.loss.tokens):
+            raise ValueError("give at least one loss a weight above 0")
+        if not (self.encoder or self.tokens) and not (self.loss.velocity or self.loss.flow_matching):
+            raise ValueError("a token loss alone trains no flow")
+        return self
+
+
+class PreferenceParams(Trained):
+    """Flow-DPO, ORPO or fine-tuning on the preferred samples, from the pairs that the judge decided."""
+
+    method: Literal["preference"]
+    objective: Literal["dpo", "orpo", "sft"]
+    structure: FlowLayers | None = None
+    latents: FlowLayers | None = None
+    kinds: tuple[Literal["contrastive", "same_base"], ...] = Field(min_length=1)
+    condition: Literal["chosen", "rejected"]
+    """Whose picture both samples are trained under: the preferred (clean) or the other (degraded) one."""
+    reduction: Literal["mean", "sum"] = "mean"
+    """Of a sample's squared velocity errors over its values."""
+    beta: float = Field(default=0.1, gt=0.0)
+    stored_noise: bool = False
+    """Noise each sample with the prior noise it was generated from."""
+    safeguard: float | None = Field(default=None, ge=0.0, lt=1.0)
+    """mu of the winner safeguard (Diffusion-SDPO); None leaves it out. Structure flow only."""
+    winner_weight: Weight = 0.0
+    """Weight of the preferred sample's own flow-matching loss, added to DPO."""
+    odds_weight: Weight = 0.1
+    odds_slope: float = Field(default=0.5, gt=0.0)
+    odds_temperature: float = Field(default=1000.0, gt=0.0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> PreferenceParams:
+        if not (self.structure or self.latents):
+            raise ValueError("train at least one of structure, latents")
+        if self.safeguard is not None and self.latents:
+            raise ValueError(
+                "the safeguard compares gradients value by value, which latents of two samples forbid"
+            )
+        return self
+
+
+class TokenFlowParams(Pictures):
+    """Generative repair: a flow that draws clean tokens given degraded ones."""
+
+    method: Literal["token_flow"]
+    width: Count
+    blocks: Count
+    heads: Count
+    sampler_steps: Count = 12
+
+
+class SearchParams(ArmSection):
+    """Best of ``samples`` by a single-elimination tournament of the training judge; trains nothing."""
+
+    method: Literal["search"]
+    samples: int = Field(ge=2)
+    pick: Literal["judge", "random"]
+
+
+class ControlParams(ArmSection):
+    """A control, which trains nothing: what each stage sees, and whether the noise is the base's."""
+
+    method: Literal["control"]
+    structure_input: Literal["given", "clean"]
+    latents_input: Literal["given", "clean"]
+    fresh_noise: bool = False
+
+
+Simple = Annotated[
+    ConditionerRepairParams
+    | DegradedInputsParams
+    | PreferenceParams
+    | TokenFlowParams
+    | SearchParams
+    | ControlParams,
+    Field(discriminator="method"),
+]
+
+
+class StackParams(ArmSection):
+    """Arms on top of each other; each is trained on the generator with the earlier ones on."""
+
+    method: Literal["stack"]
+    parts: tuple[Simple, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _no_controls(self) -> StackParams:
+        if any(part.method == "control" for part in self.parts):
+            raise ValueError("a control stands alone")
+        return self
+
+
+ArmParams = Annotated[
+    ConditionerRepairParams
+    | DegradedInputsParams
+    | PreferenceParams
+    | TokenFlowParams
+    | SearchParams
+    | ControlParams
+    | StackParams,
+    Field(discriminator="method"),
+]
+AnyArm = (
+    ConditionerRepairParams
+    | DegradedInputsParams
+    | PreferenceParams
+    | TokenFlowParams
+    | SearchParams
+    | ControlParams
+    | StackParams
+)
