@@ -84,15 +84,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         with self.lock:
             self.seen["requests"] += 1
-            self.seen["at_once"] += 1
-            self.seen["most_at_once"] = max(self.seen["most_at_once"], self.seen["at_once"])
             self.seen["bodies"].append({key: value for key, value in body.items() if key != "messages"})
             fault = self.faults.pop(0) if self.faults else ""
-        try:
-            self._answer(body, fault)
-        finally:
-            with self.lock:
-                self.seen["at_once"] -= 1
+        self._answer(body, fault)
 
     def _answer(self, body: dict[str, Any], fault: str) -> None:
         if self.headers.get("Authorization") != f"Bearer {KEY}":
@@ -109,7 +103,13 @@ class Handler(BaseHTTPRequestHandler):
         elif fault == "malformed":
             self._send(200, b"<html>not a completion</html>")
         else:
-            self._deliver(self._reply(body, fault), fault)
+            with self.lock:
+                self.seen["at_once"] += 1
+                self.seen["most_at_once"] = max(self.seen["most_at_once"], self.seen["at_once"])
+            reply = self._reply(body, fault)
+            with self.lock:  # before it is sent: the client may ask on as soon as it has it
+                self.seen["at_once"] -= 1
+            self._deliver(reply, fault)
 
     def _deliver(self, reply: bytes, fault: str) -> None:
         """Send a whole reply, its first half as if it were whole or as it is, or a byte now and then."""
