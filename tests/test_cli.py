@@ -30,7 +30,7 @@ HEAVY = (
     "scipy",
     "moderngl",
 )
-COMMANDS = ("run", "status", "generate", "render", "judge", "report", "doctor", "sync")
+COMMANDS = ("run", "status", "generate", "render", "judge", "report", "doctor", "sync", "verdicts")
 
 
 def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

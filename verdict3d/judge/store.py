@@ -3,6 +3,7 @@
 One JSON row a verdict. A row's key is the digest of everything the margins depend on: both meshes, the
 reference, the rig and the judge (its weights, prompt, panel, mode and dtype), so a new judge, prompt or rig
 never meets an old verdict. The tie band is no part of it: margins are stored, classes follow.
+``pandas.read_json(path, lines=True)`` reads the file.
 """
 
 from __future__ import annotations
