@@ -65,7 +65,8 @@ def _refine(mesh: Mesh, max_edge: float) -> tuple[np.ndarray, np.ndarray, np.nda
             break
         # Splitting whole components keeps neighbours welded: one rule for every edge of the mesh.
         edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-        unique, inverse = np.unique(edges, axis=0, return_inverse=True)
+        keys, inverse = np.unique(edges[:, 0] * np.int64(len(vertices)) + edges[:, 1], return_inverse=True)
+        unique = np.stack(np.divmod(keys, len(vertices)), axis=1)
         middle = (len(vertices) + inverse.reshape(3, -1)).T
         vertices = np.concatenate([vertices, vertices[unique].mean(axis=1)])
         source = np.concatenate([source, source[unique[:, 0]]])
