@@ -14,7 +14,7 @@ import typer
 from flows.cli_operations import register_operations
 from flows.cli_verdicts import register_verdicts
 from flows.environment import TELEMETRY_OFF
-from verdict3d.errors import Verdict3DError
+from verdict3d.errors import Verdict3DError, storage_problem
 
 app = typer.Typer(
     help="Judge single-image-to-3D generators without order bias, and adapt them with the judge.",
@@ -209,12 +209,15 @@ def main() -> None:
     os.environ.update(TELEMETRY_OFF)
     try:
         app()
-    except Verdict3DError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        message = str(error) if isinstance(error, Verdict3DError) else storage_problem(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ TELEMETRY_OFF = {
 DEFAULTS = {
     # a fresh server migrates its database first, which takes most of the default 20 s on two busy cores
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # a run that stops sending these was killed; flows/schedule.py tells the server what to do then
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_FORMATTERS_STANDARD_FORMAT": "%(message)s",
     "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(message)s",
@@ -52,6 +54,7 @@ def project_environment(project: Path) -> dict[str, str]:
     state = project / STATE_FOLDER
     environment = {
         **DEFAULTS,
+        "VERDICT3D_PROJECT": str(project),
         "PREFECT_HOME": str(state / "prefect"),
         "DVC_SITE_CACHE_DIR": str(state / "dvc"),
         **os.environ,

@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -36,15 +37,19 @@ BUSY_DELAYS_S: list[float] = [1, 2, 4, 8, 16]
 MONTAGES_SHOWN = 4
 
 
-async def may_retry(task_: Task, task_run: TaskRun, state: State) -> bool:
-    """Tell whether a failed stage may be tried again: only when its files were in use."""
-    try:
-        await state.aresult()
-    except StageBusyError:
-        return True
-    except Exception:  # whatever else went wrong would go wrong again
+def retrying(stage_retries: int) -> Callable[[Task, TaskRun, State], Awaitable[bool]]:
+    """Return when a stage is tried again: files in use, or no more than ``stage_retries`` failures so far."""
+
+    async def may_retry(task_: Task, task_run: TaskRun, state: State) -> bool:
+        try:
+            await state.aresult()
+        except StageBusyError:
+            return True
+        except Exception:
+            return task_run.run_count <= stage_retries
         return False
-    return False
+
+    return may_retry
 
 
 class Chain:
@@ -56,6 +61,7 @@ class Chain:
         jobs: Most stages at a time.
         timeout_s: Limit of one stage, None for no limit.
         lock_descriptor: Descriptor of the held run lock.
+        stage_retries: How often a stage that failed is tried again.
     """
 
     def __init__(
@@ -65,11 +71,14 @@ class Chain:
         jobs: int,
         timeout_s: float | None,
         lock_descriptor: int | None,
+        stage_retries: int = 0,
     ) -> None:
         self.workspace = workspace
         self.environment = environment
         self.timeout_s = timeout_s
         self.lock_descriptor = lock_descriptor
+        self.stage_retries = stage_retries
+        self.finished = False
         self.slots = threading.Semaphore(jobs)
 
     def log_file(self, stage: str) -> Path:
@@ -81,7 +90,7 @@ class Chain:
     cache_policy=NO_CACHE,
     retries=len(BUSY_DELAYS_S),
     retry_delay_seconds=BUSY_DELAYS_S,
-    retry_condition_fn=may_retry,
+    retry_condition_fn=retrying(0),
     persist_result=False,
 )
 def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
@@ -158,9 +167,10 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
     futures: dict[str, PrefectFuture[StageRun]] = {}
     try:
         with stopping_all_on_error():
+            again = retrying(chain.stage_retries)
             for stage, first in needs.items():
                 first_futures = [futures[name] for name in sorted(first)]
-                named = run_stage_task.with_options(task_run_name=stage)
+                named = run_stage_task.with_options(task_run_name=stage, retry_condition_fn=again)
                 futures[stage] = named.submit(chain, stage, wait_for=first_futures)  # type: ignore[call-overload]
             for future in futures.values():
                 future.wait()
@@ -169,9 +179,13 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
     unfinished = [stage for stage, future in futures.items() if not future.state.is_completed()]
     if unfinished:
         return Failed(message=f"not finished: {', '.join(unfinished)}")
-    arms = sorted(stage.partition("@")[2] for stage in needs if stage.startswith("evaluate@"))
-    leave_artifacts_task(chain.workspace, arms)
     track_task(chain, stages_file)
+    arms = sorted(stage.partition("@")[2] for stage in needs if stage.startswith("evaluate@"))
+    try:
+        leave_artifacts_task(chain.workspace, arms)
+    except Exception as error:  # Prefect's server went away: what it would have shown is in the report
+        get_run_logger().warning("no artifacts in Prefect: %s", type(error).__name__)
+    chain.finished = True
     return Completed()
 
 
@@ -186,6 +200,20 @@ def _stage_row(stage: str, future: PrefectFuture[StageRun]) -> dict[str, object]
     return row
 
 
+def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
+    """Run :func:`pipeline` with a thread for every stage, alone or inside another flow; return its end."""
+    needs = stage_graph(chain.workspace.root, chain.environment)
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
+    chosen = pipeline.with_options(task_runner=runner)  # type: ignore[arg-type]
+    try:
+        state: State[Any] = chosen(chain, needs, stages_file, return_state=True)
+    except httpx.HTTPError as error:  # Prefect's server went away; stages and tracking do not need it
+        if not chain.finished:
+            raise
+        return Completed(message=f"finished, although Prefect's server went away ({type(error).__name__})")
+    return state
+
+
 def main(arguments: list[str]) -> int:
     """Run the flow: project, preset or "", number of jobs, stage limit in seconds or 0, lock descriptor."""
     project, preset, jobs, timeout_s, lock_descriptor, stages_file = arguments
@@ -196,11 +224,7 @@ def main(arguments: list[str]) -> int:
     )
     environment = project_environment(workspace.project)
     chain = Chain(workspace, environment, int(jobs), float(timeout_s) or None, int(lock_descriptor))
-    needs = stage_graph(workspace.root, environment)
-    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
-    chosen = pipeline.with_options(task_runner=runner)  # type: ignore[arg-type]
-    state = chosen(chain, needs, Path(stages_file), return_state=True)
-    return 0 if state.is_completed() else 1
+    return 0 if run_flow(chain, Path(stages_file)).is_completed() else 1
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 STOP_S = 10.0
+PARENT_POLL_S = 1.0
 
 _live: set[subprocess.Popen[Any]] = set()
 _live_lock = threading.Lock()
@@ -60,6 +61,52 @@ def run_supervised(
         timeout_s: The command is killed after this time.
         lock_descriptor: Descriptor of a held lock that the command keeps held.
     """
+    output = subprocess.PIPE if on_line else None
+    process, outcome = _start(command, cwd, environment, output, lock_descriptor)
+    with outcome:
+        expired = _follow(process, on_line, timeout_s)
+        words = outcome.read()
+    if not words:
+        return Ended(None, 0.0, 0.0, expired)
+    return Ended(**json.loads(words), timed_out=False)
+
+
+@contextmanager
+def supervised(
+    command: Sequence[str], *, cwd: Path, environment: dict[str, str], log_file: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``command`` beside the block; when the block is left it is asked to end, and killed if it does not.
+
+    Args:
+        command: Program and arguments. It dies when this process does, whatever way this process ends.
+        cwd: Working directory.
+        environment: The whole environment.
+        log_file: Gets its output; None: the output goes where this process's goes.
+    """
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(log_file.open("ab")) if log_file else None
+        process, outcome = _start(command, cwd, environment, log, None)
+        stack.enter_context(outcome)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
+            kill_group(process)
+            process.wait()
+            if process.stdin:
+                process.stdin.close()
+
+
+def _start(
+    command: Sequence[str],
+    cwd: Path,
+    environment: dict[str, str],
+    output: int | IO[bytes] | None,
+    lock_descriptor: int | None,
+) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    """Start a supervisor; return it, and the stream on which it tells how the command ended."""
     outcome_reader, outcome_writer = os.pipe()
     kept = [outcome_writer] if lock_descriptor is None else [outcome_writer, lock_descriptor]
     try:
@@ -68,19 +115,14 @@ def run_supervised(
             cwd=cwd,
             env=environment,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if on_line else None,
-            stderr=subprocess.STDOUT if on_line else None,
+            stdout=output,
+            stderr=subprocess.STDOUT if output is not None else None,
             start_new_session=True,
             pass_fds=kept,
         )
     finally:
         os.close(outcome_writer)
-    with os.fdopen(outcome_reader, "rb") as outcome:
-        expired = _follow(process, on_line, timeout_s)
-        words = outcome.read()
-    if not words:
-        return Ended(None, 0.0, 0.0, expired)
-    return Ended(**json.loads(words), timed_out=False)
+    return process, os.fdopen(outcome_reader, "rb")
 
 
 def _follow(
@@ -140,6 +182,24 @@ def stopping_all_on_error() -> Iterator[None]:
         for process in running:
             kill_group(process)
         raise
+
+
+@contextmanager
+def ending_with_parent() -> Iterator[None]:
+    """Send this process SIGTERM when the one that started it is gone: a run whose worker was killed ends."""
+    parent, done = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(PARENT_POLL_S):
+            if os.getppid() != parent:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def _lines(stream: IO[bytes]) -> Iterator[tuple[str, bool]]:

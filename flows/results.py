@@ -95,6 +95,12 @@ def win_rate_cells(rate: WinRate) -> tuple[str, ...]:
     )
 
 
+def win_rate_sentence(rate: WinRate) -> str:
+    """Return a win-rate in words, for messages."""
+    value = win_rate_cells(rate)[3]
+    return f"{rate.arm} on {rate.regime} inputs {value} with ties as one half ({rate.pairs} pairs)"
+
+
 def as_text(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of aligned columns."""
     widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]

@@ -12,6 +12,7 @@ from typing import Any
 from flows.dvc_stages import changed_stages
 from flows.environment import project_environment
 from flows.own_meshes import watch_own_meshes
+from flows.prefect_server import without_silent_server
 from flows.processes import run_supervised
 from flows.results import HEADINGS, as_text, read_win_rates, win_rate_cells
 from flows.run_lock import recover_dvc_locks, run_lock
@@ -49,12 +50,9 @@ def run_chain(
     started = time.monotonic()
     environment = project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
-        if recover_dvc_locks(workspace.root):
-            say("removed DVC's list of busy paths, left by a killed run")
-        watch_own_meshes(workspace)
-        changed = changed_stages(workspace.root, environment)
+        changed = look_for_changes(workspace, environment, say)
         if changed:
-            _announce(changed, say)
+            announce(changed, say)
             _run_flow(workspace, environment, jobs or default_jobs(), stage_timeout_s, lock, say)
         else:
             say("nothing changed: every stage is up to date")
@@ -62,6 +60,16 @@ def run_chain(
     say("")
     say(describe_results(workspace))
     say(f"\n{time.monotonic() - started:.1f} s")
+
+
+def look_for_changes(
+    workspace: Workspace, environment: dict[str, str], say: Callable[[str], None]
+) -> dict[str, list[str]]:
+    """Clear up after a killed run, return the stages to run with their reasons; needs the run lock."""
+    if recover_dvc_locks(workspace.root):
+        say("removed DVC's list of busy paths, left by a killed run")
+    watch_own_meshes(workspace)
+    return changed_stages(workspace.root, environment)
 
 
 def describe_results(workspace: Workspace) -> str:
@@ -82,7 +90,8 @@ def default_jobs() -> int:
     return max(1, min(cores // CORES_PER_STAGE, int(memory_gib) // GIB_PER_STAGE))
 
 
-def _announce(changed: dict[str, list[str]], say: Callable[[str], None]) -> None:
+def announce(changed: dict[str, list[str]], say: Callable[[str], None]) -> None:
+    """Say which stages will run and why, or only which when results are missing, as on the first run."""
     if any("changed outs" in reason for reasons in changed.values() for reason in reasons):
         say(f"{len(changed)} stages to bring up to date: {', '.join(changed)}")
         return
@@ -102,6 +111,7 @@ def _run_flow(
     stages_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "flows.pipeline", str(workspace.project), workspace.preset or ""]
     command += [str(jobs), str(stage_timeout_s or 0), str(lock), str(stages_file)]
+    environment = without_silent_server(environment, say)
     ended = run_supervised(command, cwd=workspace.project, environment=environment, lock_descriptor=lock)
     rows = read_json(stages_file) if stages_file.exists() else []
     if rows:

@@ -231,8 +231,8 @@ def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: 
 
 
 def _copy(source: Path, root: Path, target: Path) -> str:
-    (root / target).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, root / target)
+    with replacing(root / target) as temporary:
+        shutil.copyfile(source, temporary)
     return target.as_posix()
 
 

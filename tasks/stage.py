@@ -7,18 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from verdict3d.config import Params, load_params
-from verdict3d.errors import Verdict3DError
+from verdict3d.errors import Verdict3DError, storage_problem
 
 
 def run_stage(run: Callable[[Params, Path], None]) -> None:
     """Run a stage on ``params.yaml`` of the current folder, which is the project's top folder.
 
-    A :class:`~verdict3d.errors.Verdict3DError` is printed to standard error and ends the process with
-    status 1; anything else is a bug and keeps its traceback.
+    A :class:`~verdict3d.errors.Verdict3DError`, a full disk and a folder that may not be written are one
+    message on standard error and status 1; anything else is a bug and keeps its traceback.
     """
     root = Path.cwd()
     try:
         run(load_params(root / "params.yaml"), root)
-    except Verdict3DError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        message = str(error) if isinstance(error, Verdict3DError) else storage_problem(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
         sys.exit(1)

@@ -33,6 +33,20 @@ def wait_until(condition: Callable[[], Any], what: str, limit_s: float = START_S
     return found
 
 
+def processes_of(project: Path) -> dict[int, str]:
+    """Return the commands of running processes whose working directory is ``project``, by process id."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == project:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if command:
+                    found[int(process.name)] = command
+        except OSError:
+            continue
+    return found
+
+
 def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5):

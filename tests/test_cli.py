@@ -30,7 +30,19 @@ HEAVY = (
     "scipy",
     "moderngl",
 )
-COMMANDS = ("run", "status", "generate", "render", "judge", "report", "doctor", "sync", "verdicts")
+COMMANDS = (
+    "run",
+    "status",
+    "generate",
+    "render",
+    "judge",
+    "report",
+    "doctor",
+    "serve",
+    "services",
+    "sync",
+    "verdicts",
+)
 
 
 def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

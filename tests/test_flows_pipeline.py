@@ -12,21 +12,10 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from loopback import processes_of
 from toy_chain import ARM, write_toy_chain
 
 RUN = [sys.executable, "-m", "flows.cli", "run"]
-
-
-def processes_of(project: Path) -> list[str]:
-    """Return the commands of running processes whose working directory is the project."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").readlink() == project:
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:
-            continue
-    return [command for command in found if command]
 
 
 def finished_runs(project: Path) -> int:
@@ -52,7 +41,7 @@ def test_killed_gone_on_with_and_at_rest(tmp_path: Path) -> None:
     deadline = time.monotonic() + 20
     while processes_of(project) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert processes_of(project) == []
+    assert processes_of(project) == {}
     assert half.read_text() == "half"
 
     (project / "hold-train").unlink()

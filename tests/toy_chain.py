@@ -22,6 +22,10 @@ print(f"{name} works", flush=True)
 hold = Path(f"hold-{name}")
 while hold.exists():
     time.sleep(0.05)
+once = Path(f"fail-once-{name}")
+if once.exists():
+    once.unlink()
+    sys.exit("it does not work this time")
 if Path(f"fail-{name}").exists():
     sys.exit("it does not work")
 (folder / "whole").write_text("whole")
@@ -64,7 +68,8 @@ def write_toy_chain(project: Path) -> Path:
     (project / ".dvc").mkdir(parents=True)
     shutil.copy(ROOT / ".dvc/config", project / ".dvc/config")
     shutil.copy(ROOT / ".dvcignore", project / ".dvcignore")
-    shutil.copy(ROOT / "params.yaml", project / "params.yaml")
+    for name in ("params.yaml", "prefect.yaml"):
+        shutil.copy(ROOT / name, project / name)
     (project / "dvc.yaml").write_text(PIPELINE)
     (project / "stage.py").write_text(STAGE)
     for folder in ("data/meshes", "data/checkpoints", "presets", "tasks", "verdict3d"):

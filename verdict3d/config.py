@@ -226,7 +226,7 @@ class ScheduleParams(Section):
     cron: str = Field(pattern=r"^\S+( \S+){4}$")
     timezone: str
     stage_retries: int = Field(ge=0, le=10)
-    remote: str | None
+    use_remote: bool
     webhook_env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
 
     @model_validator(mode="after")

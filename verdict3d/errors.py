@@ -1,5 +1,7 @@
 """Errors a user can act on: what, where, what is allowed, what to do."""
 
+import errno
+
 
 class Verdict3DError(Exception):
     """A problem the user can solve; commands print its message and exit with status 1."""
@@ -19,3 +21,22 @@ class ItemFailure(Verdict3DError):
 
     def __reduce__(self) -> tuple[type["ItemFailure"], tuple[str, str]]:
         return type(self), (self.reason, str(self))
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def storage_problem(error: BaseException) -> str | None:
+    """Return a message for people when ``error`` means that a file could not be written, None otherwise.
+
+    Writers below Python (safetensors, SQLite) put the system's words into errors of their own.
+    """
+    where = getattr(error, "filename", None)
+    place = f" ({where})" if where else ""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _FULL or "No space left on device" in str(error) or "disk is full" in str(error):
+        return f"the disk is full{place}: make room and run again; finished work is kept"
+    if number in _FORBIDDEN or "attempt to write a readonly database" in str(error):
+        return f"no permission to write{place}: make it writable for this user, or use another folder"
+    return None
