@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from flows.cli_operations import register_operations
+from flows.cli_promotion import register_promotion
 from flows.cli_verdicts import register_verdicts
 from flows.environment import TELEMETRY_OFF
 from verdict3d.errors import Verdict3DError, storage_problem
@@ -202,6 +203,7 @@ def doctor(
 
 register_operations(app)
 register_verdicts(app)
+register_promotion(app)
 
 
 def main() -> None:

@@ -110,6 +110,7 @@ def run_stage_through_dvc(
     log_file: Path,
     timeout_s: float | None = None,
     lock_descriptor: int | None = None,
+    force: bool = False,
 ) -> StageRun:
     """Run one stage with ``dvc repro --single-item``; its needs must be up to date.
 
@@ -121,6 +122,7 @@ def run_stage_through_dvc(
         log_file: Gets every line.
         timeout_s: The stage is killed after this time.
         lock_descriptor: Descriptor of the run lock.
+        force: Run it whatever DVC's cache holds.
 
     Raises:
         StageBusyError: DVC found its paths in use.
@@ -130,7 +132,7 @@ def run_stage_through_dvc(
     started = time.monotonic()
     with listener:
         ended = run_supervised(
-            [*_DVC, "repro", "--single-item", stage],
+            [*_DVC, "repro", "--single-item", *(["--force"] if force else []), stage],
             cwd=root,
             environment=environment,
             on_line=listener.hear,

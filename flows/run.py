@@ -14,6 +14,7 @@ from flows.environment import project_environment
 from flows.own_meshes import watch_own_meshes
 from flows.prefect_server import without_silent_server
 from flows.processes import run_supervised
+from flows.promotion_step import refresh_champion
 from flows.results import HEADINGS, as_text, read_win_rates, win_rate_cells
 from flows.run_lock import recover_dvc_locks, run_lock
 from flows.tracking_step import record_run
@@ -53,6 +54,7 @@ def run_chain(
         changed = look_for_changes(workspace, environment, say)
         if changed:
             announce(changed, say)
+            refresh_champion(workspace, environment, lock, say)
             _run_flow(workspace, environment, jobs or default_jobs(), stage_timeout_s, lock, say)
         else:
             say("nothing changed: every stage is up to date")

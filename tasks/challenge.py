@@ -21,16 +21,15 @@ from pathlib import Path
 
 from tasks.arms import with_adapter
 from tasks.base import load_base
-from tasks.champion import CHAMPION, Champion, holdout_digest, read_champion
+from tasks.champion import CHAMPION, Champion, adapter_identity, holdout_digest, read_champion
 from tasks.evaluate import base_generations, plan_arm, verdict_row
 from tasks.generation import generated
 from tasks.judging import Pairing, judge_pairings
 from tasks.manifest import CHALLENGE, EVALUATE, GENERATE, TRAIN, read_assets, start_folder
 from tasks.stage import run_stage
-from verdict3d.adapt.adapter import WEIGHTS, load_adapter
+from verdict3d.adapt.adapter import load_adapter
 from verdict3d.config import Params
 from verdict3d.judge.identity import identify
-from verdict3d.provenance import digest_file
 from verdict3d.randomness import numpy_generator
 from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
 from verdict3d.stats.tally import half_credit_against, tally_rows
@@ -133,7 +132,7 @@ def challenge(
         verdicts = judge_pairings([(f"judge texture of {arm}", _pairings(colours, conditions))], judge, root)
         write_jsonl(root / CHALLENGE / arm / "texture.jsonl", _rows([colours], verdicts))
     return {
-        "adapter": digest_file(root / TRAIN / arm / WEIGHTS),
+        "adapter": adapter_identity(root / TRAIN / arm),
         "objects": [name for name in order if name in seen],
         "looks": len(answers),
         "texture": bool(colours),

@@ -1,6 +1,6 @@
 """The champion as the stages see it: a copy of its adapter in ``data/registry``, put there from the registry.
 
-``data/registry/champion`` holds ``champion.json`` ({"version", "arm", "adapter": digest of the weights})
+``data/registry/champion`` holds ``champion.json`` ({"version", "arm", "adapter": identity of the weights})
 with the adapter's files, or nothing: then the base is the champion. ``data/registry/holdout.json`` lists, by
 digest of the held-out set, the adapters that it has decided on. ``tasks.promotion`` writes both; stages only
 read.
@@ -31,7 +31,7 @@ class Champion:
     Attributes:
         version: Version in the model registry; None for the base generator.
         arm: Arm that made its adapter.
-        adapter: SHA-256 of its weights.
+        adapter: Identity of its adapter.
     """
 
     version: int | None = None
@@ -58,12 +58,18 @@ def read_champion(root: Path) -> Champion:
     if not record.exists():
         return Champion()
     champion = Champion(**read_json(record))
-    weights = root / CHAMPION / WEIGHTS
-    if not weights.is_file() or digest_file(weights) != champion.adapter:
+    folder = root / CHAMPION
+    whole = all((folder / name).is_file() for name in (WEIGHTS, CARD))
+    if not whole or adapter_identity(folder) != champion.adapter:
         raise Verdict3DError(
-            f"{weights} is not the adapter of {champion.name}; `verdict3d promote` fetches it again"
+            f"{folder} does not hold the adapter of {champion.name}; `verdict3d promote` fetches it again"
         )
     return champion
+
+
+def adapter_identity(folder: Path) -> str:
+    """Return one SHA-256 over an adapter's weights and card: two arms without weights are not the same."""
+    return digest_json([digest_file(folder / name) for name in (WEIGHTS, CARD)])
 
 
 def place_champion(root: Path, champion: Champion, adapter: Path | None) -> bool:

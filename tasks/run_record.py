@@ -91,7 +91,7 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
         raise Verdict3DError(f"{root / 'dvc.lock'} is missing; nothing has been run here")
     params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     arms = [str(arm) for arm in params["train"]["arms"]]
-    tags = {**_source_tags(root), **_lock_tags(root), "dvc.lock": key, "preset": preset or "none"}
+    tags = {**source_tags(root), **_lock_tags(root), "dvc.lock": key, "preset": preset or "none"}
     parent = Part(name=f"{preset or 'run'} {key[:8]}", params=dict(flatten(params)), tags=tags)
     seconds = 0.0
     for stage in stages or []:
@@ -103,7 +103,14 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
     for path in sorted((root / "data").glob("*/metrics.json")):
         parent.metrics |= dict(numbers(read_json(path), path.parent.name))
     parent.artifacts = _existing(
-        [(root / "params.yaml", ""), (root / "dvc.lock", ""), (root / "data/report/index.html", "report")]
+        [
+            (root / "params.yaml", ""),
+            (root / "dvc.lock", ""),
+            (root / "data/report/index.html", "report"),
+            *((root / "data/gate" / name, "gate") for name in ("decision.json", "evidence.json")),
+            (root / "data/registry/champion/champion.json", "registry"),
+            (root / "data/registry/holdout.json", "registry"),
+        ]
     )
     children = [_collect_arm(root, arm, params, tags) for arm in arms]
     for child in children:
@@ -193,7 +200,7 @@ def _lock_tags(root: Path) -> dict[str, str]:
     return tags
 
 
-def _source_tags(root: Path) -> dict[str, str]:
+def source_tags(root: Path) -> dict[str, str]:
     """Return the git commit and whether the tree differs from it; nothing outside git.
 
     ``dvc.lock`` does not count: it records results, and every run on another machine changes it.

@@ -1,8 +1,8 @@
 """Record finished runs in MLflow: ``python -m tasks.tracking [ROOT [PRESET [STAGES_FILE]]]`` in the project.
 
-The only module that knows MLflow. It writes from the files of the outbox, never from inside a stage. The
-same results are recorded once, whoever asks how often: ``dvc.lock`` identifies them. A store that cannot be
-reached is no failure; the run waits in the outbox for the next time.
+Only this module, :mod:`tasks.registry` and what uses it know MLflow. This one writes from the files of the
+outbox, never from inside a stage. The same results are recorded once, whoever asks how often: ``dvc.lock``
+identifies them. A store that cannot be reached is no failure; the run waits in the outbox for the next time.
 
 The default store is embedded: ``mlflow.db`` with the artifacts in ``mlruns``. MLflow writes absolute
 artifact paths into such a database, which break when the folder moves; they are made relative here, and
@@ -34,7 +34,10 @@ PARAMS_A_REQUEST = 100
 METRICS_A_REQUEST = 1000
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
+NOTE_TAG = "mlflow.note.content"
 _PATH_COLUMNS = (
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -128,6 +131,37 @@ def _make_run(client: MlflowClient, experiment: str, part: Part, start_ms: int) 
     for path, folder in part.artifacts:
         client.log_artifact(run_id, path, folder or None)
     return run_id
+
+
+def record_decision(root: Path, preset: str, arm: str, word: str, record: Path, note: str) -> dict[str, str]:
+    """Attach a promotion record to the run of the results below ``root``, which is recorded first if need be.
+
+    Args:
+        root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``.
+        preset: Name of the preset the results were made with.
+        arm: The candidate.
+        word: PROMOTE, HOLD or REJECT.
+        record: The record's file.
+        note: The record for people, shown on the run's page.
+
+    Returns:
+        Ids of the arms' runs, by arm.
+
+    Raises:
+        Verdict3DError: The store cannot be used.
+    """
+    outbox = Outbox(Path.cwd())
+    if outbox.run_id(root) is None:
+        outbox.put(collect_run(root, preset))
+    send_waiting(outbox)
+    parent = outbox.run_id(root) or ""
+    client = MlflowClient(tracking_uri())
+    client.log_artifact(parent, str(record), "promotion")
+    client.set_tag(parent, f"decision.{arm}", word)
+    client.set_tag(parent, NOTE_TAG, f"```\n{note}\n```"[:LONGEST_TAG])
+    experiment = client.get_run(parent).info.experiment_id
+    children = client.search_runs([experiment], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'")
+    return {run.data.tags["arm"]: str(run.info.run_id) for run in children}
 
 
 def main(root: str = "", preset: str = "", stages_file: str = "") -> int:

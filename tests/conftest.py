@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from verdict3d.config import Params
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -16,3 +21,12 @@ def own_thread_count() -> Iterator[None]:
     yield
     if torch and threads:
         torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def tiny_chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
+    """A tiny project after the whole chain, with the base as champion. Copy it before changing anything."""
+    from tiny_project import run_tiny_chain
+
+    root = tmp_path_factory.mktemp("tiny") / "project"
+    return root, run_tiny_chain(root)

@@ -8,21 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_project import write_tiny_project
 
 import tasks.challenge
-import tasks.evaluate
 import tasks.gate
-import tasks.generate
-import tasks.label
-import tasks.pairs
-import tasks.train
-from tasks.champion import Champion, holdout_digest, place_champion, read_champion
+from tasks.champion import Champion, adapter_identity, holdout_digest, place_champion, read_champion
 from tasks.manifest import read_assets
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.provenance import digest_directory, digest_file
+from verdict3d.provenance import digest_directory
 from verdict3d.records import read_json, read_jsonl, write_json
 
 ARM = "conditioner_repair"
@@ -30,17 +24,9 @@ Project = tuple[Path, Params]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(tiny_chain: Project) -> Project:
     """The project after the whole chain, with the base as champion."""
-    root = tmp_path_factory.mktemp("project")
-    params = write_tiny_project(root)
-    for stage in (tasks.generate, tasks.pairs, tasks.label):
-        stage.run(params, root)
-    tasks.train.run(params, root, ARM)
-    tasks.evaluate.run(params, root, ARM)
-    tasks.challenge.run(params, root)
-    tasks.gate.run(params, root)
-    return root, params
+    return tiny_chain
 
 
 def fork(project: Project, target: Path, **promotion: object) -> Project:
@@ -55,8 +41,10 @@ def other_adapter(root: Path, folder: Path) -> Champion:
     card = read_json(root / f"data/train/{ARM}/card.json")
     weights = load_file(root / f"data/train/{ARM}/adapter.safetensors")
     moved = {name: tensor + 0.05 * torch.ones_like(tensor) for name, tensor in weights.items()}
-    save_adapter(moved, arm=ARM, base_digest=card["base_digest"], story={}, directory=folder)
-    return Champion(3, ARM, digest_file(folder / "adapter.safetensors"))
+    save_adapter(
+        moved, arm=ARM, base_digest=card["base_digest"], story={"params": card["params"]}, directory=folder
+    )
+    return Champion(3, ARM, adapter_identity(folder))
 
 
 def test_against_the_base_the_verdicts_are_those_of_the_evaluation(project: Project) -> None:
@@ -77,7 +65,7 @@ def test_what_was_not_measured_holds_the_candidate(project: Project) -> None:
     for name in ("certificate: training", "certificate: evaluation"):
         assert states[name]["state"] == "open" and "no certificate" in states[name]["words"]
     assert decision["rule"]["objects"] == params.promotion.objects
-    assert decision["adapters"][ARM] == digest_file(root / f"data/train/{ARM}/adapter.safetensors")
+    assert decision["adapters"][ARM] == adapter_identity(root / f"data/train/{ARM}")
 
 
 def test_the_same_inputs_give_the_same_bytes(project: Project, tmp_path: Path) -> None:
@@ -116,7 +104,7 @@ def test_a_champion_with_an_adapter_generates_anew_from_the_same_noise(
 def test_the_champion_cannot_challenge_itself(project: Project, tmp_path: Path) -> None:
     root, params = fork(project, tmp_path / "self")
     adapter = root / f"data/train/{ARM}"
-    place_champion(root, Champion(1, ARM, digest_file(adapter / "adapter.safetensors")), adapter)
+    place_champion(root, Champion(1, ARM, adapter_identity(adapter)), adapter)
     tasks.challenge.run(params, root)
     rows = read_jsonl(root / f"data/challenge/{ARM}/verdicts.jsonl")
     assert {row["outcome"] for row in rows} <= {"tie", "invalid"}  # the same bytes on both sides
@@ -141,7 +129,7 @@ def test_certificates_count_for_the_judge_they_name(project: Project, tmp_path: 
 
 def test_a_held_out_set_remembers_the_candidates_it_decided_on(project: Project, tmp_path: Path) -> None:
     root, params = fork(project, tmp_path / "used")
-    mine = digest_file(root / f"data/train/{ARM}/adapter.safetensors")
+    mine = adapter_identity(root / f"data/train/{ARM}")
     identity = holdout_digest(root, read_assets(root))
     write_json(root / "data/registry/holdout.json", {identity: ["a", "b", mine], "another set": ["c"]})
     challenge = read_json(root / "data/challenge/challenge.json")

@@ -42,6 +42,9 @@ COMMANDS = (
     "services",
     "sync",
     "verdicts",
+    "promote",
+    "rollback",
+    "reproduce",
 )
 
 
@@ -99,6 +102,8 @@ def test_problems_are_one_message_and_status_1(tmp_path: Path, chair: Path) -> N
         ("render", chair, "-o", tmp_path / "x.jpg"),
         ("judge", "--reference", tmp_path / "absent.png", chair, chair),
         ("run", "--preset", "absent"),
+        ("promote", "--force"),
+        ("promote", "--reason", "no force"),
     ):
         done = call(*arguments)
         assert done.returncode == 1, arguments

@@ -67,3 +67,23 @@ def _write_assets(root: Path, params: Params) -> None:
         conditions.append({"asset": name, "split": split, "regime": "severe", "image": degraded})
     write_jsonl(root / "data/assets/assets.jsonl", assets)
     write_jsonl(root / "data/degrade/conditions.jsonl", conditions)
+
+
+def run_tiny_chain(root: Path) -> Params:
+    """Write the tiny project and run every stage from ``generate`` to ``gate``."""
+    import tasks.challenge
+    import tasks.evaluate
+    import tasks.gate
+    import tasks.generate
+    import tasks.label
+    import tasks.pairs
+    import tasks.train
+
+    params = write_tiny_project(root)
+    for stage in (tasks.generate, tasks.pairs, tasks.label):
+        stage.run(params, root)
+    tasks.train.run(params, root, "conditioner_repair")
+    tasks.evaluate.run(params, root, "conditioner_repair")
+    tasks.challenge.run(params, root)
+    tasks.gate.run(params, root)
+    return params
