@@ -182,16 +182,17 @@ def report(
         typer.launch(page.as_uri())
 
 
-@app.command(epilog="Example:  verdict3d doctor --json")
+@app.command(epilog="Examples:  verdict3d doctor   |   verdict3d doctor --preset full")
 def doctor(
+    preset: Preset = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Look whether this machine has what a run needs."""
     from flows.doctor import examine
-    from flows.workspace import find_project
+    from flows.workspace import find_project, open_workspace
 
     findings = []
-    for check in examine(find_project()):
+    for check in examine(open_workspace(find_project(), preset)):
         findings.append(check)
         if not as_json:
             typer.echo(f"{'ok ' if check.ok else 'BAD'}  {check.name:12} {check.detail}")

@@ -13,7 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from flows.doctor_models import examine_models, memory_finding
 from flows.environment import TELEMETRY_OFF, project_environment
+from flows.workspace import Workspace
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
@@ -40,13 +42,15 @@ class Check:
         return asdict(self)
 
 
-def examine(project: Path) -> Iterator[Check]:
+def examine(workspace: Workspace) -> Iterator[Check]:
     """Yield one finding after the other; none of them raises."""
+    project = workspace.project
     checks: tuple[tuple[str, Callable[[], Check]], ...] = (
         ("python", _python),
         ("packages", lambda: _packages(project)),
-        ("parameters", lambda: _parameters(project)),
-        ("checkpoints", lambda: _checkpoints(project)),
+        ("parameters", lambda: _parameters(workspace)),
+        ("checkpoints", lambda: _checkpoints(workspace)),
+        ("memory", lambda: _memory(workspace)),
         ("opengl", _opengl),
         ("gpu", _gpu),
         ("disk", lambda: _disk(project)),
@@ -84,31 +88,23 @@ def _packages(project: Path) -> Check:
     return Check("packages", True, f"all {len(pins)} as in requirements.lock")
 
 
-def _parameters(project: Path) -> Check:
+def _parameters(workspace: Workspace) -> Check:
     try:
-        load_params(project / "params.yaml")
+        load_params(workspace.root / "params.yaml")
     except Verdict3DError as error:
         return Check("parameters", False, str(error))
     return Check("parameters", True, "params.yaml fits")
 
 
-def _checkpoints(project: Path) -> Check:
-    params = load_params(project / "params.yaml")
-    found, missing = [], []
-    for model in (params.generator.model, params.judges.training.model, params.judges.evaluation.model):
-        folder = project / model
-        files = list(folder.rglob("*.safetensors")) if folder.is_dir() else []
-        if files:
-            found.append(f"{model} {sum(path.stat().st_size for path in files) / 2**20:.1f} MiB")
-        elif model.startswith("data/"):
-            missing.append(model)
-        else:
-            found.append(f"{model} (looked up on first use)")
-    if missing:
-        return Check(
-            "checkpoints", False, f"no weights in {', '.join(missing)}; they belong to the repository"
-        )
-    return Check("checkpoints", True, ", ".join(found))
+def _checkpoints(workspace: Workspace) -> Check:
+    findings = examine_models(load_params(workspace.root / "params.yaml"), workspace.root)
+    detail = "; ".join(f"{finding.role} {finding.detail}" for finding in findings)
+    return Check("checkpoints", all(finding.ok for finding in findings), detail)
+
+
+def _memory(workspace: Workspace) -> Check:
+    findings = examine_models(load_params(workspace.root / "params.yaml"), workspace.root)
+    return Check("memory", *memory_finding(findings))
 
 
 def _opengl() -> Check:

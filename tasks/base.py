@@ -3,11 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from verdict3d.config import Params
+from verdict3d.hub import GENERATOR_PATTERNS, TRANSFORMERS_PATTERNS, local_directory
 from verdict3d.trellis.pipeline import TrellisPipeline
 
+if TYPE_CHECKING:
+    import torch
 
-def load_base(params: Params, root: Path) -> TrellisPipeline:
-    """Load the configured generator."""
-    return TrellisPipeline.from_pretrained(root / params.generator.model, params.generator.device)
+
+def generator_directory(params: Params, root: Path) -> Path:
+    """Return the directory of the configured generator, below ``root`` or fetched from the hub.
+
+    Raises:
+        Verdict3DError: It is in neither.
+    """
+    generator = params.generator
+    if (root / generator.model).is_dir():
+        return root / generator.model
+    return local_directory(generator.model, generator.revision, GENERATOR_PATTERNS, "generator")
+
+
+def conditioner_directory(params: Params, root: Path) -> Path | None:
+    """Return the directory of the configured conditioner; None: it is part of the generator.
+
+    Raises:
+        Verdict3DError: It is neither below ``root`` nor on the hub.
+    """
+    named = params.generator.conditioner
+    if named is None or (root / named).is_dir():
+        return None if named is None else root / named
+    return local_directory(named, None, TRANSFORMERS_PATTERNS, "conditioner")
+
+
+def load_base(
+    params: Params, root: Path, dtype: torch.dtype | None = None, extra: tuple[str, ...] = ()
+) -> TrellisPipeline:
+    """Load the configured generator; ``dtype`` and ``extra`` as :meth:`TrellisPipeline.from_pretrained`."""
+    return TrellisPipeline.from_pretrained(
+        generator_directory(params, root),
+        params.generator.device,
+        dtype,
+        conditioner_directory(params, root),
+        extra,
+    )

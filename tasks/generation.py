@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tasks.base import generator_directory
 from tasks.batches import RESUME_ROOT, Result, digest_code, resuming, run_batches
 from tasks.machine import settle_torch
 from tasks.manifest import start_folder
@@ -165,7 +166,7 @@ def generated(
         "files": [digest_file(root / path) for item in items for path in (item.picture, item.truth)],
         "generator": [
             params.generator.model_dump(mode="json"),
-            digest_directory(root / params.generator.model),
+            digest_directory(generator_directory(params, root)),
         ],
         "adapter": adapter_digest,
         "modes": modes,

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tasks.arms import arm_from_command_line, arm_params
-from tasks.base import load_base
+from tasks.base import generator_directory, load_base
 from tasks.batches import RESUME_ROOT, digest_code, resuming
 from tasks.machine import settle_torch
 from tasks.manifest import LABEL, TRAIN, read_assets, start_folder
@@ -139,9 +139,8 @@ def load_teacher(params: Params, root: Path) -> TrellisPipeline:
     """Load the configured generator to train on: in float32, with its structure encoder if it has one."""
     import torch
 
-    place = root / params.generator.model
-    extra = [ENCODER] if ENCODER in read_pipeline_file(place).models else []
-    return TrellisPipeline.from_pretrained(place, params.generator.device, torch.float32, extra=extra)
+    known = read_pipeline_file(generator_directory(params, root)).models
+    return load_base(params, root, torch.float32, (ENCODER,) if ENCODER in known else ())
 
 
 def _data_digest(root: Path, rows: Sequence[Row]) -> str:

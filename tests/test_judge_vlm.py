@@ -268,9 +268,7 @@ def test_unusable_directories_say_why(
     directories: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(
-        Verdict3DError, match=r"neither a directory nor on the model hub|config.json is missing"
-    ):
+    with pytest.raises(Verdict3DError, match=r"neither a directory nor a hub id|config.json is missing"):
         identify(params(tmp_path / "nowhere"))
     with pytest.raises(Verdict3DError, match=r"config\.json is missing"):
         identify(params(tmp_path))

@@ -90,6 +90,9 @@ class GeneratorParams(Section):
     """The generator every stage uses."""
 
     model: str
+    revision: str | None = None
+    conditioner: str | None = None
+    """Directory or hub id of the DINOv2 weights, where they are not in the model's folder."""
     device: Literal["auto", "cpu", "cuda"]
     structure: SamplerParams
     latents: SamplerParams

@@ -11,6 +11,7 @@ import torch
 
 from verdict3d.config import EndpointParams, JudgeParams
 from verdict3d.errors import Verdict3DError
+from verdict3d.hub import JUDGE_PATTERNS, local_directory
 from verdict3d.judge.families import family_of
 from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for, prompt_of
 from verdict3d.provenance import digest_file, digest_json
@@ -86,29 +87,13 @@ def resolve_directory(params: JudgeParams) -> Path:
         files
             are missing in it.
     """
-    directory = Path(params.model)
-    if not directory.is_dir():
-        directory = _snapshot(params)
+    directory = local_directory(params.model, params.revision, JUDGE_PATTERNS, "judge")
     for name in ("config.json", "tokenizer_config.json"):
         if not (directory / name).is_file():
             raise Verdict3DError(f"judge {params.model!r}: {directory / name} is missing")
     if not weight_files(directory):
         raise Verdict3DError(f"judge {params.model!r}: no safetensors files in {directory}")
     return directory
-
-
-def _snapshot(params: JudgeParams) -> Path:
-    """Fetch a hub id, or find it in the local cache; ``HF_HUB_OFFLINE`` is respected."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        patterns = ["*.safetensors", "*.json", "*.jinja", "*.txt"]
-        return Path(snapshot_download(params.model, revision=params.revision, allow_patterns=patterns))
-    except (OSError, ValueError) as error:
-        raise Verdict3DError(
-            f"judge model {params.model!r} (revision {params.revision}) is neither a directory nor on the "
-            f"model hub as far as it can be reached: {str(error).splitlines()[0]}"
-        ) from error
 
 
 def weight_files(directory: Path) -> list[Path]:
