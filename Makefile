@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
-.PHONY: run test check format install system browser lock clean
+.PHONY: run test check format install system browser postgres lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -28,7 +28,7 @@ apt = if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then su
 run: install
 	@$(PY) -m flows.cli run
 
-test: install browser
+test: install browser postgres
 	@$(PY) -m pytest
 
 check: install
@@ -64,6 +64,12 @@ browser:
 	  { $(call apt,chromium); } >/dev/null 2>&1 \
 	    || echo "no Chromium, and it cannot be installed from here: the test that opens the report is skipped"; \
 	fi
+
+# one test runs MLflow and Prefect on PostgreSQL; it says why it was skipped where there is none
+postgres:
+	@compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null \
+	  || { $(call apt,postgresql); } >/dev/null 2>&1 \
+	  || echo "no PostgreSQL, and it cannot be installed from here: the test that runs on it is skipped"
 
 $(STAMP): | system
 	@if [ -z "$(PYTHON)" ]; then \
