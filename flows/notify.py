@@ -25,7 +25,7 @@ def notify(
     """Post a message to the webhook, when there is one; a webhook that does not answer is no failure.
 
     Args:
-        event: What happened: ``decision``, ``failure`` or ``sync``.
+        event: What happened: ``retrained``, ``decision`` or ``failure``.
         text: One sentence for people.
         facts: JSON values beside it.
         variable: Environment variable that holds the address; nothing is sent when it is unset or empty.

@@ -107,5 +107,5 @@ def _tell_results(workspace: Workspace, schedule: ScheduleParams, say: Callable[
     sentences = [win_rate_sentence(rate) for rate in read_win_rates(workspace.root)]
     text = f"retrained: {'; '.join(sentences) or 'no win-rates'}"
     facts = {"dvc.lock": run_key(workspace.root), "preset": workspace.preset or "none"}
-    notify("decision", f"Verdict3D: {text}", facts, variable=schedule.webhook_env, say=say)
+    notify("retrained", f"Verdict3D: {text}", facts, variable=schedule.webhook_env, say=say)
     return Completed(message=text)

@@ -66,7 +66,7 @@ def test_a_schedule_with_a_server_and_a_worker(tmp_path: Path) -> None:
         stack.enter_context(prefect_server(tmp_path, environment, port, tmp_path / "server.log"))
         with serving(project, environment, log) as first:
             fires_and_tries_again(api, project)
-            assert [message["event"] for message in heard] == ["decision"] and "0.700" in heard[0]["text"]
+            assert [message["event"] for message in heard] == ["retrained"] and "0.700" in heard[0]["text"]
             skips(api)
             ends_with_its_children(api, project, "cancel")
             ends_with_its_children(api, project, "kill")
