@@ -8,6 +8,7 @@ own (:func:`flows.run.run_chain`), under a supervisor, so that nothing of it out
 from __future__ import annotations
 
 import base64
+import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -35,6 +36,7 @@ from verdict3d.records import read_jsonl, write_json
 
 BUSY_DELAYS_S: list[float] = [1, 2, 4, 8, 16]
 MONTAGES_SHOWN = 4
+SERVER_LOST = "FinishedWithoutServer"
 
 
 def retrying(stage_retries: int) -> Callable[[Task, TaskRun, State], Awaitable[bool]]:
@@ -210,7 +212,7 @@ def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
     except httpx.HTTPError as error:  # Prefect's server went away; stages and tracking do not need it
         if not chain.finished:
             raise
-        return Completed(message=f"finished, although Prefect's server went away ({type(error).__name__})")
+        return Completed(name=SERVER_LOST, message=f"Prefect's server went away ({type(error).__name__})")
     return state
 
 
@@ -224,7 +226,11 @@ def main(arguments: list[str]) -> int:
     )
     environment = project_environment(workspace.project)
     chain = Chain(workspace, environment, int(jobs), float(timeout_s) or None, int(lock_descriptor))
-    return 0 if run_flow(chain, Path(stages_file)).is_completed() else 1
+    state = run_flow(chain, Path(stages_file))
+    if state.name == SERVER_LOST:
+        print(f"the run is finished; {state.message}", flush=True)
+        os._exit(0)  # Prefect would try for minutes to send its events to a server that is not there
+    return 0 if state.is_completed() else 1
 
 
 if __name__ == "__main__":
