@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ class RepairedConditioner(nn.Module):
 
     Args:
         conditioner: A conditioner, repaired or not.
-        repair: Module that maps tokens (B, L, C) to tokens.
+        repair: Module that maps tokens (B, L, C) to tokens; one that draws them (``draws``) is also given a
+            seed for each item, which its picture decides.
     """
 
     def __init__(self, conditioner: Any, repair: nn.Module) -> None:
@@ -46,8 +48,17 @@ class RepairedConditioner(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode pictures (B, 3, H, W) in [0, 1] to repaired tokens (B, L, C) float32."""
-        repaired: Tensor = self.repair(self.conditioner(images))
+        tokens = self.conditioner(images)
+        drawn = (picture_seeds(images),) if getattr(self.repair, "draws", False) else ()
+        repaired: Tensor = self.repair(tokens, *drawn)
         return repaired
+
+
+def picture_seeds(images: Tensor) -> list[int]:
+    """Return a seed for each picture (B, 3, H, W) in [0, 1], from its 8-bit values."""
+    levels = (images * 255).round().to(torch.uint8).cpu()
+    digests = [hashlib.sha256(image.contiguous().numpy().tobytes()).digest() for image in levels]
+    return [int.from_bytes(digest[:8], "big") >> 1 for digest in digests]
 
 
 def adapted_encoder(

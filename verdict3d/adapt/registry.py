@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from verdict3d.adapt.conditioner_repair import ConditionerRepair
+from verdict3d.adapt.control import Control
 from verdict3d.adapt.degraded_inputs import DegradedInputs
 from verdict3d.adapt.method import Method
+from verdict3d.adapt.preference import PreferenceTraining
+from verdict3d.adapt.search import Search
+from verdict3d.adapt.stack import Stack
+from verdict3d.adapt.token_flow import GenerativeRepair
 from verdict3d.errors import Verdict3DError
 
 METHODS: Mapping[str, Method] = {
@@ -14,6 +19,11 @@ METHODS: Mapping[str, Method] = {
     for method in (
         ConditionerRepair(),
         DegradedInputs(),
+        PreferenceTraining(),
+        GenerativeRepair(),
+        Search(),
+        Control(),
+        Stack(),
     )
 }
 
