@@ -50,10 +50,12 @@ def generate_files(
     """
     from tasks.arms import load_adapted
     from tasks.base import load_base
+    from tasks.preferring import search_tools
     from verdict3d.trellis.preprocess import read_image
 
     pairs = _photo_outputs(photos, output)
-    pipeline = load_adapted(params, project, arm) if arm else load_base(params, project)
+    tools = search_tools(params, project)
+    pipeline = load_adapted(params, project, arm, tools) if arm else load_base(params, project)
     failed = 0
     size = params.generate.batch_size
     for batch in (pairs[start : start + size] for start in range(0, len(pairs), size)):

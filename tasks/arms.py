@@ -43,7 +43,7 @@ def arm_params(params: Params, arm: str) -> AnyArm:
         raise Verdict3DError(f"unknown arm {arm!r}; params.yaml has sections for: {known}") from None
 
 
-def load_adapted(params: Params, root: Path, arm: str) -> TrellisPipeline:
+def load_adapted(params: Params, root: Path, arm: str, tools: Tools) -> TrellisPipeline:
     """Load the configured generator with the adapter that the train stage wrote for ``arm``.
 
     Raises:
@@ -51,11 +51,11 @@ def load_adapted(params: Params, root: Path, arm: str) -> TrellisPipeline:
     """
     base = load_base(params, root)
     adapter = load_adapter(root / TRAIN / arm, arm=arm, base_digest=base.digest)
-    return with_adapter(params, base, adapter)
+    return with_adapter(base, adapter, tools)
 
 
-def with_adapter(params: Params, base: TrellisPipeline, adapter: Adapter) -> TrellisPipeline:
+def with_adapter(base: TrellisPipeline, adapter: Adapter, tools: Tools) -> TrellisPipeline:
     """Return the base with an adapter on, put together as its card says."""
     settings: AnyArm = TypeAdapter(ArmParams).validate_python(adapter.card["params"])
     method = find_method(settings.method)
-    return method.wrap(base, settings, adapter.tensors, Tools(seed=params.seed))
+    return method.wrap(base, settings, adapter.tensors, tools)

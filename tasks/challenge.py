@@ -23,9 +23,11 @@ from tasks.arms import with_adapter
 from tasks.base import load_base
 from tasks.champion import CHAMPION, Champion, adapter_identity, holdout_digest, read_champion
 from tasks.evaluate import base_generations, plan_arm, verdict_row
-from tasks.generation import generated
+from tasks.generation import TEXTURE_MODE, generated
 from tasks.judging import Pairing, judge_pairings
 from tasks.manifest import CHALLENGE, EVALUATE, GENERATE, TRAIN, read_assets, start_folder
+from tasks.measures import in_colour
+from tasks.preferring import search_tools
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.config import Params
@@ -34,8 +36,6 @@ from verdict3d.randomness import numpy_generator
 from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
 from verdict3d.stats.tally import half_credit_against, tally_rows
 from verdict3d.trellis.pipeline import TrellisPipeline
-
-TEXTURE_MODE = "rgb"
 
 
 def run(params: Params, root: Path) -> None:
@@ -101,7 +101,7 @@ def load_champion(params: Params, root: Path, champion: Champion) -> TrellisPipe
     if champion.arm is None:
         return base
     adapter = load_adapter(root / CHAMPION, arm=champion.arm, base_digest=base.digest)
-    return with_adapter(params, base, adapter)
+    return with_adapter(base, adapter, search_tools(params, root))
 
 
 def challenge(
@@ -191,17 +191,6 @@ def _key(row: Row) -> tuple[str, str, int]:
 
 def _pairings(pairs: Sequence[tuple[Row, Row]], conditions: dict[str, str]) -> list[Pairing]:
     return [Pairing(conditions[x["asset"]], x, y) for x, y in pairs]
-
-
-def in_colour(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[Row, Row]]:
-    """Return the pairs with their montages in colour; none when a mesh has no such montage."""
-    turned = []
-    for x, y in pairs:
-        sides = [{**row, "montage": (row["montages"] or {}).get(TEXTURE_MODE)} for row in (x, y)]
-        if any(row["montage"] is None and row["failure"] is None for row in sides):
-            return []
-        turned.append((sides[0], sides[1]))
-    return turned
 
 
 if __name__ == "__main__":

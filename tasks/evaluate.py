@@ -17,23 +17,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tasks.arms import arm_from_command_line, load_adapted
-from tasks.generation import GenerationItem, generated
+from tasks.arms import arm_from_command_line, arm_params, load_adapted
+from tasks.generation import TEXTURE_MODE, GenerationItem, generated
 from tasks.judging import Pairing, judge_pairings
 from tasks.manifest import EVALUATE, GENERATE, TRAIN, read_assets
+from tasks.measures import in_colour, over_optimisation_gap, queries, side_means, validity
+from tasks.preferring import search_tools
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import WEIGHTS
 from verdict3d.config import Params
+from verdict3d.config_arms import AnyArm, ControlParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.provenance import digest_file
-from verdict3d.randomness import numpy_generator
+from verdict3d.randomness import numpy_generator, seed_for
 from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.standing import standing
 from verdict3d.stats.winrate import by_slice, summary
 
 TRUTH_MEASURES = ("f_score", "normal_consistency")
+SIDE_MEASURES = (*TRUTH_MEASURES, "floating_share")
 TRUTH_TIE = 0.01
 """Differences of a truth measure below this are ties."""
 
@@ -47,8 +51,8 @@ def run(params: Params, root: Path, arm: str) -> None:
     base = base_generations(params, generations)
     out = EVALUATE / arm
     with generated(
-        plan_arm(arm, base, assets),
-        lambda: load_adapted(params, root, arm),
+        plan_arm(arm, base, assets, arm_params(params, arm)),
+        lambda: load_adapted(params, root, arm, search_tools(params, root)),
         params=params,
         root=root,
         stage=f"evaluate/{arm}",
@@ -60,21 +64,39 @@ def run(params: Params, root: Path, arm: str) -> None:
             (f"judge {name}", [Pairing(assets[x["asset"]]["condition"], x, y) for x, y in pairs[name]])
             for name in pairs
         ]
+        colours = in_colour(pairs[arm])
         answers = judge_pairings(asked, params.judges.evaluation, root)
         controls, rows = (
             [verdict_row(x, y, verdict) for (x, y), verdict in zip(pairs[name], verdicts, strict=True)]
             for name, verdicts in zip(pairs, answers, strict=True)
         )
+        (second,) = judge_pairings([(f"training judge on {arm}", asked[1][1])], params.judges.training, root)
+        trained = [verdict_row(x, y, one) for (x, y), one in zip(pairs[arm], second, strict=True)]
+        textures = judge_texture(params, root, arm, colours, assets)
         results = {
             "arm": arm,
             "target": params.evaluate.target,
             "judge": {**asdict(judge), "digest": judge.digest},
             "failures": dict(sorted(Counter(row["reason"] for row in rows if row["reason"]).items())),
-            "regimes": {name: judge_regime(params, arm, rows, name) for name in params.evaluate.regimes},
+            "regimes": {
+                name: judge_regime(params, arm, rows, name) | beside(params, arm, trained, rows, name)
+                for name in params.evaluate.regimes
+            },
+            "texture": {
+                name: _summary(
+                    params, [row for row in textures if row["regime"] == name], arm, name, "texture"
+                )
+                for name in params.evaluate.regimes
+                if textures
+            },
+            "validity": validity(rows),
+            "holdout_queries": queries(rows, controls, textures),
             "controls": {"base_vs_base": _summary(params, controls, "controls")},
         }
         write_jsonl(root / out / "verdicts.jsonl", rows)
         write_jsonl(root / out / "controls.jsonl", controls)
+        write_jsonl(root / out / "training_judge.jsonl", trained)
+        write_jsonl(root / out / "texture.jsonl", textures)
         write_json(root / out / "results.json", results)
         write_json(root / out / "metrics.json", headline_metrics(results))
 
@@ -95,8 +117,40 @@ def base_generations(params: Params, generations: Sequence[Row]) -> list[Row]:
     return [row for row in heldout if row["regime"] in params.evaluate.regimes]
 
 
-def plan_arm(arm: str, base: Sequence[Row], assets: dict[str, Row]) -> list[GenerationItem]:
-    """Return the arm's generations: the base's, with the same pictures, seeds and budgets."""
+def judge_texture(
+    params: Params, root: Path, arm: str, pairs: Sequence[tuple[Row, Row]], assets: dict[str, Row]
+) -> list[Row]:
+    """Return the evaluation judge's verdicts on montages in colour: an axis of its own."""
+    if not pairs:
+        return []
+    judge = params.judges.evaluation.model_copy(update={"mode": TEXTURE_MODE})
+    asked = [Pairing(assets[x["asset"]]["condition"], x, y) for x, y in pairs]
+    (answers,) = judge_pairings([(f"judge texture of {arm}", asked)], judge, root)
+    return [verdict_row(x, y, one) for (x, y), one in zip(pairs, answers, strict=True)]
+
+
+def beside(params: Params, arm: str, trained: Sequence[Row], rows: Sequence[Row], regime: str) -> Row:
+    """Return the training judge's word on one regime, and its distance to the evaluation judge's."""
+    mine, theirs = ([row for row in side if row["regime"] == regime] for side in (trained, rows))
+    return {
+        "training_judge": _summary(params, mine, arm, regime, "training_judge"),
+        "over_optimisation_gap": over_optimisation_gap(params, mine, theirs, arm, regime),
+    }
+
+
+def plan_arm(
+    arm: str, base: Sequence[Row], assets: dict[str, Row], settings: AnyArm | None = None
+) -> list[GenerationItem]:
+    """Return the arm's generations: the base's, with the same pictures, seeds and budgets.
+
+    A control may be shown the clean picture in either stage, and have noise of its own.
+    """
+    control = settings if isinstance(settings, ControlParams) else None
+
+    def picture(row: Row, shown: str) -> str:
+        path: str = assets[row["asset"]]["condition"] if shown == "clean" else row["condition"]
+        return path
+
     return [
         GenerationItem(
             id=f"{row['asset']}-{arm}-{row['regime']}-{row['number']}",
@@ -106,8 +160,9 @@ def plan_arm(arm: str, base: Sequence[Row], assets: dict[str, Row]) -> list[Gene
             regime=row["regime"],
             role=arm,
             number=row["number"],
-            seed=row["seed"],
-            picture=row["condition"],
+            seed=seed_for(row["seed"], "fresh_noise") if control and control.fresh_noise else row["seed"],
+            picture=picture(row, control.structure_input if control else "given"),
+            latents_picture=picture(row, control.latents_input if control else "given"),
             truth=assets[row["asset"]]["mesh"],
             structure_steps=row["steps"]["structure"],
             latents_steps=row["steps"]["latents"],
@@ -145,7 +200,7 @@ def _side(generation: Row) -> Row:
     return {
         "generation": generation["id"],
         **{key: generation[key] for key in ("mesh", "mesh_digest", "montage", "failure")},
-        **{measure: truth.get(measure) for measure in TRUTH_MEASURES},
+        **{measure: truth.get(measure) for measure in SIDE_MEASURES},
     }
 
 
@@ -182,11 +237,7 @@ def judge_regime(params: Params, arm: str, rows: Sequence[Row], regime: str) -> 
                 measure: _summary(params, outcomes, arm, regime, measure)
                 for measure, outcomes in by_truth.items()
             },
-            **{
-                f"{side}_{measure}_mean": _mean([row[side][measure] for row in mine])
-                for side in ("arm", "base")
-                for measure in TRUTH_MEASURES
-            },
+            **side_means(mine, SIDE_MEASURES),
         },
         "kappa_judge_truth": agreement(
             [row["outcome"] for row in mine],

@@ -36,6 +36,8 @@ CODE = (
     "verdict3d/render",
     "verdict3d/randomness.py",
 )
+TEXTURE_MODE = "rgb"
+"""Held-out meshes are also drawn in colour: texture is judged beside shape, never for it."""
 TRUTH_POINTS = 4000
 """Surface points for the measures: F-score to about 0.01, at a fraction of the time of generating."""
 
@@ -54,6 +56,7 @@ class GenerationItem:
         number: Which of several equal generations this is, from 0.
         seed: Seed of the noise.
         picture: Path of the condition picture (RGBA).
+        latents_picture: Path of the picture that the latent flow is conditioned on.
         truth: Path of the asset's mesh.
         structure_steps: Sampler steps of the structure flow.
         latents_steps: Sampler steps of the latent flow.
@@ -68,6 +71,7 @@ class GenerationItem:
     number: int
     seed: int
     picture: str
+    latents_picture: str
     truth: str
     structure_steps: int
     latents_steps: int
@@ -76,6 +80,11 @@ class GenerationItem:
 def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
     """Return the modes that the judges look at, each once; the training judge's first."""
     return tuple(dict.fromkeys((judges.training.mode, judges.evaluation.mode)))
+
+
+def drawn_modes(modes: Sequence[str], split: str) -> tuple[str, ...]:
+    """Return what is drawn of a mesh: what the judges look at, and held-out ones also in colour."""
+    return tuple(dict.fromkeys((*modes, TEXTURE_MODE))) if split == "heldout" else tuple(modes)
 
 
 class GenerationWorker:
@@ -98,21 +107,26 @@ class GenerationWorker:
     def __call__(self, items: Sequence[GenerationItem], folder: Path) -> list[Row]:
         """Generate one batch; all its items have the same numbers of steps."""
         first, generator = items[0], self.params.generator
-        pictures = [Image.open(self.root / item.picture).convert("RGBA") for item in items]
+        own = any(item.latents_picture != item.picture for item in items)
         made = self.pipeline.generate(
-            pictures,
+            self._read([item.picture for item in items]),
             [item.seed for item in items],
             generator.structure.model_copy(update={"steps": first.structure_steps}),
             generator.latents.model_copy(update={"steps": first.latents_steps}),
+            latents_images=self._read([item.latents_picture for item in items]) if own else None,
         )
         return [self._record(item, mesh, folder) for item, mesh in zip(items, made, strict=True)]
+
+    def _read(self, paths: Sequence[str]) -> list[Image.Image]:
+        return [Image.open(self.root / path).convert("RGBA") for path in paths]
 
     def _record(self, item: GenerationItem, mesh: Mesh | ItemFailure, folder: Path) -> Row:
         """Write the files of one generation and return its record; a failure is recorded, not raised."""
         try:
             if isinstance(mesh, ItemFailure):
                 raise mesh
-            montages = {mode: self.renderer.montage(mesh, mode) for mode in self.modes}
+            modes = drawn_modes(self.modes, item.split)
+            montages = {mode: self.renderer.montage(mesh, mode) for mode in modes}
             seed = seed_for(self.params.seed, "truth_points", item.asset)
             asset = read_mesh(self.root / item.truth)
             truth = compare_meshes(normalize(mesh), asset, seed, TRUTH_POINTS)
@@ -126,7 +140,7 @@ class GenerationWorker:
             "failure": None,
             "mesh": mesh_name,
             "mesh_digest": mesh_digest(mesh),
-            "montages": {mode: f"{item.id}.{mode}.png" for mode in self.modes},
+            "montages": {mode: f"{item.id}.{mode}.png" for mode in modes},
             "truth": truth,
         }
 
@@ -163,7 +177,11 @@ def generated(
     modes = montage_modes(params.judges)
     identity = {
         "items": [asdict(item) for item in items],
-        "files": [digest_file(root / path) for item in items for path in (item.picture, item.truth)],
+        "files": [
+            digest_file(root / path)
+            for item in items
+            for path in (item.picture, item.latents_picture, item.truth)
+        ],
         "generator": [
             params.generator.model_dump(mode="json"),
             digest_directory(generator_directory(params, root)),

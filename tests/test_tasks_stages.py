@@ -65,7 +65,8 @@ def test_generations_have_their_files_or_a_reason(project):
         assert len(mesh.faces) > 0
         assert mesh_digest(mesh) == row["mesh_digest"]
         assert (root / row["montage"]).stat().st_size > 0
-        assert row["montages"] == {"normal": row["montage"]}
+        assert set(row["montages"]) == {"normal", *(["rgb"] if row["split"] == "heldout" else [])}
+        assert row["montages"]["normal"] == row["montage"]
         assert 0 <= row["truth"]["f_score"] <= 1
     failed = [row for row in rows if row not in made]
     assert {(row["asset"], row["regime"], row["failure"]) for row in failed} >= {
@@ -106,6 +107,29 @@ def test_evaluation_uses_the_bases_noise_and_counts_failures_as_invalid(project)
     assert results["judge"]["model"] == params.judges.evaluation.model
 
 
+def test_evaluation_writes_what_stands_beside_the_win_rates(project):
+    root, params = project
+    results = read_json(root / f"data/evaluate/{ARM}/results.json")
+    rows = read_jsonl(root / f"data/evaluate/{ARM}/verdicts.jsonl")
+    trained = read_jsonl(root / f"data/evaluate/{ARM}/training_judge.jsonl")
+    colours = read_jsonl(root / f"data/evaluate/{ARM}/texture.jsonl")
+    assert [row["arm"]["generation"] for row in trained] == [row["arm"]["generation"] for row in rows]
+    assert all(
+        row["arm"]["montage"].startswith(f"data/evaluate/{ARM}/montages/rgb/")
+        for row in colours
+        if not row["reason"]
+    )
+    for regime in params.evaluate.regimes:
+        part = results["regimes"][regime]
+        gap, mine = part["over_optimisation_gap"], part["training_judge"]["half_credit"]["value"]
+        if part["summary"]["invalid"] == 0:
+            assert gap["value"] == pytest.approx(mine - part["summary"]["half_credit"]["value"])
+        assert results["texture"][regime]["pairs"] == part["summary"]["pairs"]
+    valid = sum(row["outcome"] != "invalid" for row in rows)
+    assert 4 * valid <= results["holdout_queries"] <= 4 * valid + 4
+    assert 0 < results["validity"]["base"] <= 1
+
+
 def test_evaluating_again_asks_nothing_and_writes_the_same_bytes(project, tmp_path):
     root, params = fork(project, tmp_path / "again")
     before = digest_directory(root / f"data/evaluate/{ARM}")
@@ -132,7 +156,7 @@ def test_adapter_of_another_base_is_refused_with_both_digests(project, tmp_path)
     write_tiny_generator(root / params.generator.model, seed=9)
     other = load_base(params, root).digest
     with pytest.raises(Verdict3DError, match=f"{ours}.*{other}"):
-        load_adapted(params, root, ARM)
+        load_adapted(params, root, ARM, Tools())
 
 
 def test_training_again_writes_the_same_bytes(project, tmp_path):

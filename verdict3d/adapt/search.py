@@ -73,12 +73,14 @@ class SearchingPipeline(TrellisPipeline):
         seeds: Sequence[int],
         structure: SamplerParams | None = None,
         latents: SamplerParams | None = None,
+        *,
+        latents_images: Sequence[Image.Image] | None = None,
     ) -> list[Outcome]:
         """Generate the kept sample for each photo; arguments and results as of the base."""
         rounds: list[list[Outcome]] = []
         for number in range(self.search.samples):
             own = [seed if number == 0 else seed_for(seed, "search", number) for seed in seeds]
-            rounds.append(super().generate(images, own, structure, latents))
+            rounds.append(super().generate(images, own, structure, latents, latents_images=latents_images))
         return [
             self._pick(image, seed, [made[place] for made in rounds])
             for place, (image, seed) in enumerate(zip(images, seeds, strict=True))

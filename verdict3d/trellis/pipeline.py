@@ -341,8 +341,17 @@ class TrellisPipeline:
         seeds: Sequence[int],
         structure: SamplerParams | None = None,
         latents: SamplerParams | None = None,
+        *,
+        latents_images: Sequence[Image.Image] | None = None,
     ) -> list[Outcome]:
         """Generate one mesh for each RGBA photo with its seed; the same seed and photo give the same mesh.
+
+        Args:
+            images: Photos.
+            seeds: One each.
+            structure: Sampler parameters, by default the pipeline's.
+            latents: The same of the latents.
+            latents_images: Photos that the latents are conditioned on, by default the same ones.
 
         Returns:
             Per photo a mesh (z up, inside [-0.5, 0.5]^3, vertex colours) or an ``ItemFailure`` with reason
@@ -354,17 +363,23 @@ class TrellisPipeline:
         if len(seeds) != len(images):
             raise Verdict3DError(f"{len(images)} photos and {len(seeds)} seeds; give one seed for each photo")
         outcomes: list[Outcome] = []
-        pictures, places = [], []
+        pictures, others, places = [], [], []
         for place, image in enumerate(images):
             try:
-                pictures.append(self.preprocess(image))
+                picture = self.preprocess(image)
+                others.append(picture if latents_images is None else self.preprocess(latents_images[place]))
+                pictures.append(picture)
                 places.append(place)
                 outcomes.append(non_finite("the condition"))
             except ItemFailure as failure:
                 outcomes.append(failure)
         if places:
             made = self.generate_from_tokens(
-                self.encode(pictures), [seeds[place] for place in places], structure, latents
+                self.encode(pictures),
+                [seeds[place] for place in places],
+                structure,
+                latents,
+                None if latents_images is None else self.encode(others),
             )
             for place, outcome in zip(places, made, strict=True):
                 outcomes[place] = outcome

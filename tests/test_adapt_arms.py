@@ -1,0 +1,259 @@
+"""Every arm on a tiny generator: it trains, is saved and loaded, changes what is made, comes off again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import TypeAdapter, ValidationError
+from tiny_trellis import tiny_photo, tiny_pipeline
+
+from verdict3d.adapt.adapter import load_adapter, save_adapter
+from verdict3d.adapt.conditioners import TokenTransformer, picture_seeds
+from verdict3d.adapt.degraded_inputs import Course, gather_material
+from verdict3d.adapt.layers import FLOW_LAYERS, trainable_copy
+from verdict3d.adapt.method import Example, FitInputs, Preference, Sample, Tools
+from verdict3d.adapt.registry import METHODS, find_method
+from verdict3d.adapt.search import tournament
+from verdict3d.adapt.student import make_student
+from verdict3d.adapt.token_flow import TokenFlow
+from verdict3d.assets.furniture import furniture
+from verdict3d.assets.mesh import Mesh, mesh_digest, write_mesh
+from verdict3d.assets.part_mesh import mesh_from_parts
+from verdict3d.config_arms import AnyArm, ArmParams, TokenFlowParams
+from verdict3d.errors import Verdict3DError
+from verdict3d.randomness import numpy_generator, torch_generator
+from verdict3d.trellis.pipeline import TrellisPipeline
+
+TRAINED = {"steps": 3, "batch_size": 2, "learning_rate": 0.02, "checkpoint_every": 2}
+PICTURES = {**TRAINED, "clean_share": 0.2, "draws": 2, "regimes": ["severe"]}
+ATTENTION = {"rank": 2, "layers": ["self_attention", "cross_attention"]}
+SPARSE = {"rank": 2, "layers": ["sparse_linear"]}
+VELOCITY = {"velocity": 1.0, "tokens": 0.1}
+PAIRS = {**TRAINED, "method": "preference", "kinds": ["contrastive"]}
+DEGRADED = {**PICTURES, "method": "degraded_inputs"}
+ENCODER = {"rank": 2, "layers": ["attention", "feed_forward"]}
+REPAIR = {**DEGRADED, "tokens": {"blocks": 1, "heads": 2}, "loss": VELOCITY}
+
+ARMS = {
+    "token_regression": {**PICTURES, "method": "conditioner_repair", "hidden": 8},
+    "token_repair": {**REPAIR, "on_policy_share": 0.5, "guided": True},
+    "encoder_lora": {**DEGRADED, "encoder": ENCODER, "loss": VELOCITY},
+    "encoder_whole": {**DEGRADED, "encoder": {**ENCODER, "rank": 0}, "loss": {"tokens": 1.0}},
+    "amodal": {
+        **DEGRADED,
+        "structure": ATTENTION,
+        "latents": ATTENTION,
+        "loss": {"velocity": 1.0, "flow_matching": 0.5},
+        "targets": "samples",
+        "on_policy_share": 0.5,
+    },
+    "sft_on_clean": {**DEGRADED, "latents": SPARSE, "loss": {"flow_matching": 1.0}},
+    "sft_on_best": {**PAIRS, "objective": "sft", "condition": "chosen", "latents": SPARSE},
+    "dpo": {**PAIRS, "objective": "dpo", "condition": "chosen", "latents": SPARSE, "reduction": "sum"},
+    "clean_vs_degraded": {
+        **PAIRS,
+        "objective": "dpo",
+        "condition": "rejected",
+        "structure": ATTENTION,
+        "beta": 500,
+        "stored_noise": True,
+        "safeguard": 0.6,
+        "winner_weight": 0.2,
+    },
+    "orpo": {**PAIRS, "objective": "orpo", "condition": "chosen", "structure": ATTENTION},
+    "token_flow": {
+        **PICTURES,
+        "method": "token_flow",
+        "width": 16,
+        "blocks": 1,
+        "heads": 2,
+        "sampler_steps": 3,
+    },
+    "stack": {"method": "stack", "parts": [REPAIR, {**DEGRADED, "structure": ATTENTION, "loss": VELOCITY}]},
+}
+
+
+def section(values: dict) -> AnyArm:
+    return TypeAdapter(ArmParams).validate_python(values)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> FitInputs:
+    """Three training objects and one to validate on, photos with a corner cut off, three preferences."""
+    root, pipeline = tmp_path_factory.mktemp("inputs"), tiny_pipeline()
+    examples, meshes, preferences = [], {}, []
+    for number in range(4):
+        name, photo = f"chair-{number}", tiny_photo(number)
+        meshes[name] = root / f"{name}.glb"
+        write_mesh(mesh_from_parts(furniture("chair", numpy_generator(0, "chair", number))), meshes[name])
+        clean = np.asarray(pipeline.preprocess(photo))
+        cut = clean.copy()
+        cut[: len(cut) // 2] = 0
+        examples.append(Example(name, 0, "severe", clean, cut))
+        samples = [Sample(tiny_photo(number + other), 40 + number + other, 2, 2) for other in (0, 10)]
+        preferences.append(Preference(name, "contrastive", *samples))
+    return FitInputs(pipeline, examples[:3], examples[3:], 7, root, meshes, preferences[:3])
+
+
+def made(pipeline: TrellisPipeline) -> list[str]:
+    outcomes = pipeline.generate([tiny_photo(1), tiny_photo(2)], [5, 6])
+    return [mesh_digest(mesh) if isinstance(mesh, Mesh) else mesh.reason for mesh in outcomes]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_arm_trains_saves_loads_changes_the_output_and_comes_off(arm, inputs, tmp_path):
+    params = section(ARMS[arm])
+    method = find_method(params.method)
+    own = FitInputs(**{**vars(inputs), "checkpoints": tmp_path / "checkpoints"})
+    own.checkpoints.mkdir()
+    before = made(inputs.pipeline)
+    fit = method.fit(own, params)
+    assert any(row.get("train_loss") is not None for row in fit.losses)
+    moved = {name: tensor.detach() + 0.2 for name, tensor in fit.tensors.items()}  # 3 steps move too little
+    story = {"params": params.model_dump(mode="json")}
+    save_adapter(moved, arm=arm, base_digest="base", story=story, directory=tmp_path)
+    adapter = load_adapter(tmp_path, arm=arm, base_digest="base")
+    again = section(adapter.card["params"])
+    assert again == params
+    wrapped = method.wrap(inputs.pipeline, again, adapter.tensors, Tools())
+    after = made(wrapped)
+    assert after != before
+    assert made(method.wrap(inputs.pipeline, again, adapter.tensors, Tools())) == after
+    assert made(inputs.pipeline) == before, "with the arm off there is the base, bit for bit"
+
+
+def test_every_method_has_an_arm_here_or_trains_nothing():
+    assert set(METHODS) == {values["method"] for values in ARMS.values()} | {"search", "control"}
+
+
+@pytest.mark.parametrize("rank", [0, 3])
+@pytest.mark.parametrize("group", FLOW_LAYERS)
+def test_untrained_layers_compute_the_same_bits_and_all_get_gradients(group, rank):
+    pipeline = tiny_pipeline()
+    flow = pipeline.networks["slat_flow_model"]
+    copied, parameters = trainable_copy(flow, FLOW_LAYERS, [group], rank, torch.Generator().manual_seed(1))
+    noise = pipeline.latents_noise([torch.tensor([[0, 1, 2], [3, 4, 5]])], [torch.Generator().manual_seed(2)])
+    tokens, t = torch.randn(1, 5, 24, generator=torch.Generator().manual_seed(3)), torch.tensor([500.0])
+    assert torch.equal(copied(noise, t, tokens).feats, flow(noise, t, tokens).feats)
+    with torch.no_grad():
+        for name, value in parameters.items():
+            if "lora_B" in name:
+                value.fill_(0.1)
+    copied(noise, t, tokens).feats.square().sum().backward()
+    assert parameters
+    assert all(value.grad is not None for value in parameters.values())
+    assert all(value.grad is None for value in flow.parameters())
+
+
+def test_token_transformer_starts_as_the_identity_and_keeps_lengths():
+    transformer = TokenTransformer(12, 5, 1, 2, torch.Generator().manual_seed(0))
+    tokens = torch.nn.functional.layer_norm(torch.randn(2, 5, 12), (12,))
+    assert torch.equal(transformer(tokens), tokens)
+    torch.nn.init.normal_(transformer.outer.weight)
+    torch.testing.assert_close(transformer(tokens).square().mean(-1), tokens.square().mean(-1))
+
+
+def test_distillation_gradient_equals_finite_differences(inputs):
+    """Through the frozen flow into one weight of the token transformer's last layer."""
+    params = section({**REPAIR, "clean_share": 0.0})
+    student = make_student(inputs.pipeline, 7, tokens=params.tokens)
+    material = gather_material(inputs, params, student, inputs.train, "training")
+    course = Course(inputs.pipeline, params, student, 7)
+    weight = student.parameters["tokens.outer.weight"]
+    torch.nn.init.normal_(weight, std=0.3, generator=torch.Generator().manual_seed(4))
+    (gradient,) = torch.autograd.grad(course.loss(material, 0), weight)
+    row, column = divmod(int(gradient.abs().argmax()), weight.shape[1])
+    losses = []
+    with torch.no_grad():
+        for step in (0.01, -0.02):
+            weight[row, column] += step
+            losses.append(course.loss(material, 0).item())
+    assert gradient[row, column].item() == pytest.approx((losses[0] - losses[1]) / 0.02, rel=0.05)
+
+
+def test_distillation_of_the_clean_picture_is_zero_by_construction(inputs):
+    params = section({**REPAIR, "clean_share": 1.0})
+    student = make_student(inputs.pipeline, 7, tokens=params.tokens)
+    material = gather_material(inputs, params, student, inputs.train, "training")
+    assert Course(inputs.pipeline, params, student, 7).loss(material, 0).item() == pytest.approx(0, abs=1e-8)
+
+
+def test_token_flow_loss_by_hand_and_its_gradient():
+    """Untrained, the velocity is zero: the loss is the mean square of noise minus clean tokens."""
+    params = TokenFlowParams(**{**ARMS["token_flow"]})
+    flow = TokenFlow(4, 3, params, torch.Generator().manual_seed(1))
+    clean = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(2))
+    noise = torch.randn(2, 3, 4, generator=torch_generator(1, "x"))
+    expected = ((1 - 1e-5) * noise - clean).square().mean()
+    assert flow.loss(clean, clean, torch_generator(1, "x")).item() == pytest.approx(expected.item(), rel=1e-5)
+    flow.double()
+    clean, t = clean.double(), torch.tensor([0.3, 0.8], dtype=torch.float64)
+    torch.nn.init.normal_(flow.outer.weight, generator=torch.Generator().manual_seed(3))
+    state = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
+    flow.time.float()
+    flow.time.forward = lambda t: torch.zeros(len(t), 16, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: flow.velocity(x, t, clean).square().mean(), (state,))
+
+
+def test_drawn_tokens_depend_on_the_picture_alone():
+    pictures = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    seeds = picture_seeds(pictures)
+    assert len(set(seeds)) == 3
+    assert picture_seeds(pictures[1:2]) == seeds[1:2]
+
+
+def test_tournament_by_hand():
+    """(1, 3) and (5, 2) first, 4 waits; 3 against 5 is undecided and goes to 3, then 4 wins."""
+    asked = []
+
+    def margins(matches):
+        asked.append(matches)
+        return [x - y if (x, y) != (3, 5) else 0.0 for x, y in matches]
+
+    assert tournament([1, 3, 5, 2, 4], margins) == 4
+    assert asked == [[(1, 3), (5, 2)], [(3, 5)], [(3, 4)]]
+    assert tournament([7], margins) == 7
+
+
+def test_search_keeps_what_the_judge_prefers_and_sees_the_given_photo(inputs):
+    photos = [tiny_photo(1)]
+    seen = []
+
+    def prefers(matches):
+        seen.extend(photo for photo, _, _ in matches)
+        return [-1.0] * len(matches)  # always the later sample
+
+    search = section({"method": "search", "samples": 2, "pick": "judge"})
+    method = find_method("search")
+    wrapped = method.wrap(inputs.pipeline, search, {}, Tools(lambda: prefers))
+    first = inputs.pipeline.generate(photos, [5])
+    kept = wrapped.generate(photos, [5])
+    assert seen == photos
+    assert mesh_digest(kept[0]) != mesh_digest(first[0])
+    with pytest.raises(Verdict3DError, match="judge"):
+        method.wrap(inputs.pipeline, search, {}, Tools())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"loss": {}}, "weight above 0"),
+        ({"tokens": None}, "train at least one"),
+        ({"tokens": None, "structure": ATTENTION, "loss": {"tokens": 1.0}}, "trains no flow"),
+        ({"speed": 3}, "Extra inputs"),
+    ],
+)
+def test_sections_that_do_not_fit_are_refused(changes, words):
+    with pytest.raises(ValidationError, match=words):
+        section({**REPAIR, **changes})
+
+
+def test_an_arm_without_what_it_learns_from_says_so(inputs, tmp_path: Path):
+    bare = FitInputs(inputs.pipeline, [], [], 7, tmp_path)
+    with pytest.raises(Verdict3DError, match="train split"):
+        find_method("degraded_inputs").fit(bare, section(REPAIR))
+    with pytest.raises(Verdict3DError, match="no preference to learn from"):
+        find_method("preference").fit(bare, section(ARMS["dpo"]))
