@@ -19,6 +19,7 @@ from PIL import Image
 from tasks.arms import with_adapter
 from tasks.machine import settle_torch
 from verdict3d.adapt.adapter import CARD, load_adapter
+from verdict3d.adapt.method import Tools
 from verdict3d.assets.mesh import Mesh, write_mesh
 from verdict3d.config import load_params
 from verdict3d.errors import ItemFailure
@@ -38,7 +39,7 @@ class PhotoToMesh(PythonModel):
         base = TrellisPipeline.from_pretrained(context.artifacts["generator"], self.generator.device)
         folder = Path(context.artifacts["adapter"])
         adapter = load_adapter(folder, arm=read_json(folder / CARD)["arm"], base_digest=base.digest)
-        self.pipeline = with_adapter(params, base, adapter)
+        self.pipeline = with_adapter(base, adapter, Tools(seed=params.seed))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
         """Generate a mesh from each photo.
