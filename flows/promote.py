@@ -34,7 +34,19 @@ def promote_candidate(workspace: Workspace, arm: str, reason: str, say: Say) -> 
     if stale:
         run_chain(workspace, say=say)
     with run_lock(workspace.state / "run.lock", say) as lock:
-        done = call_promotion(workspace, environment, lock, "promote", arm, reason)
+        return act_on_decision(workspace, environment, lock, say, arm, reason)
+
+
+def act_on_decision(
+    workspace: Workspace,
+    environment: dict[str, str],
+    lock: int,
+    say: Say,
+    arm: str = "",
+    reason: str = "",
+) -> dict[str, Any]:
+    """Act on the gate's decision as it is, print it and tell the webhook; needs the run lock."""
+    done = call_promotion(workspace, environment, lock, "promote", arm, reason)
     mine = done["record"]["decision"]["arms"][done["arm"]]
     champion = done["record"]["decision"]["champion"]["name"]
     lines = [f"{done['decision']}: {done['arm']} against {champion}"]

@@ -60,6 +60,20 @@ def read_win_rates(root: Path) -> list[WinRate]:
     return rows
 
 
+def decision_lines(root: Path) -> list[str]:
+    """Return the gate's word on each candidate; empty before the first decision."""
+    path = root / "data/gate/decision.json"
+    if not path.is_file():
+        return []
+    document = read_json(path)
+    champion = document["champion"]["name"]
+    return [
+        f"{arm} against {champion}: {found['decision']}"
+        + (f" (about {found['more_objects']} more objects would decide)" if found["more_objects"] else "")
+        for arm, found in document["arms"].items()
+    ]
+
+
 def _bounded(value: Any) -> Bounded | None:
     number = _number(value)
     return None if number is None else (number, _number(value.get("low")), _number(value.get("high")))

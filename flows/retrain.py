@@ -21,15 +21,19 @@ from flows.environment import project_environment
 from flows.notify import notify
 from flows.pipeline import Chain, run_flow
 from flows.processes import ending_with_parent
+from flows.promote import act_on_decision
+from flows.promotion_step import refresh_champion
 from flows.results import read_win_rates, win_rate_sentence
 from flows.run import announce, default_jobs, look_for_changes, stages_file_of
 from flows.run_lock import run_lock
 from flows.workspace import Workspace, find_project, open_workspace
+from tasks.manifest import GATE
 from tasks.run_record import run_key
 from verdict3d.config import ScheduleParams, load_params
 from verdict3d.errors import Verdict3DError
 
 SKIPPED = "Skipped"
+DECISION = GATE / "decision.json"
 
 
 def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -77,13 +81,26 @@ def _retrain(workspace: Workspace, lock: int, say: Callable[[str], None]) -> Sta
     if not changed:
         return Completed(name=SKIPPED, message="no asset, parameter or code has changed")
     announce(changed, say)
+    refresh_champion(workspace, environment, lock, say)
     chain = Chain(workspace, environment, default_jobs(), None, lock, schedule.stage_retries)
     state = run_flow(chain, stages_file_of(workspace))
     if not state.is_completed():
         return Failed(message=state.message)
     if schedule.use_remote:
         exchange_task(workspace, environment, "push")
+    if (workspace.root / DECISION).exists():
+        promote_task(workspace, environment, lock)
     return _tell_results(workspace, schedule, say)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="promotion")
+def promote_task(workspace: Workspace, environment: dict[str, str], lock: int) -> None:
+    """Act on the gate's decision; a registry that is down stops no run, `verdict3d promote` acts later."""
+    logger = get_run_logger()
+    try:
+        act_on_decision(workspace, environment, lock, logger.info)
+    except Verdict3DError as error:
+        logger.warning("the decision was not acted on: %s", error)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="{direction}")

@@ -15,7 +15,7 @@ from flows.own_meshes import watch_own_meshes
 from flows.prefect_server import without_silent_server
 from flows.processes import run_supervised
 from flows.promotion_step import refresh_champion
-from flows.results import HEADINGS, as_text, read_win_rates, win_rate_cells
+from flows.results import HEADINGS, as_text, decision_lines, read_win_rates, win_rate_cells
 from flows.run_lock import recover_dvc_locks, run_lock
 from flows.tracking_step import record_run
 from flows.workspace import Workspace
@@ -78,6 +78,9 @@ def describe_results(workspace: Workspace) -> str:
     """Return the last win-rates of ``workspace`` and where its report is."""
     rates = read_win_rates(workspace.root)
     lines = [as_text(HEADINGS, [win_rate_cells(rate) for rate in rates]) if rates else "no results yet"]
+    decisions = decision_lines(workspace.root)
+    if decisions:
+        lines.append("\n".join(["", *decisions, "`verdict3d promote --explain` says why"]))
     if workspace.report.is_file():
         lines.append(f"\nreport: {workspace.report}")
     return "\n".join(lines)
