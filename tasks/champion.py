@@ -20,6 +20,8 @@ from verdict3d.records import Row, read_json, write_bytes, write_json
 CHAMPION = REGISTRY / "champion"
 HOLDOUT = REGISTRY / "holdout.json"
 RECORD = "champion.json"
+Used = dict[str, dict[str, int]]
+"""By digest of the held-out set and by adapter: how much the evaluation judge was asked to decide on it."""
 WEIGHTS, CARD = "adapter.safetensors", "card.json"
 """The files of an adapter, as :mod:`verdict3d.adapt.adapter` writes them (which would load torch here)."""
 
@@ -106,7 +108,7 @@ def holdout_digest(root: Path, assets: Sequence[Row]) -> str:
     )
 
 
-def read_holdout(root: Path) -> dict[str, list[str]]:
-    """Return the adapters that each held-out set has decided on."""
+def read_holdout(root: Path) -> Used:
+    """Return what each held-out set has been used for."""
     path = root / HOLDOUT
     return read_json(path) if path.exists() else {}

@@ -84,7 +84,10 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Row) -> di
         return tally_rows(verdicts, order) or None
 
     texture = read_jsonl(root / CHALLENGE / arm / "texture.jsonl") if found["texture"] else []
-    earlier = set(read_holdout(root).get(challenge["holdout"], ())) - {found["adapter"]}
+    used = {**read_holdout(root).get(challenge["holdout"], {})}
+    used.pop(found["adapter"], None)
+    asked = results.get("holdout_queries")
+    own = None if asked is None else asked + questions([*rows, *texture])
     return {
         "champion": challenge["champion"],
         "adapter": found["adapter"],
@@ -97,8 +100,17 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Row) -> di
         },
         "certificates": certificates(params, root, challenge["judge"]),
         "gap": results["regimes"][regime].get("over_optimisation_gap"),
-        "holdout": {"candidates": len(earlier) + 1, "queries": results.get("holdout_queries")},
+        "holdout": {
+            "candidates": len(used) + 1,
+            "queries": None if own is None else own + sum(used.values()),
+            "own": own,
+        },
     }
+
+
+def questions(rows: Sequence[Row]) -> int:
+    """Return how often the evaluation judge was asked for these verdicts: in both orders."""
+    return 2 * sum(row["outcome"] != "invalid" for row in rows)
 
 
 def validity(row: Row) -> Row:

@@ -45,7 +45,7 @@ def sync(root: Path, registry: Registry) -> Row:
     else:
         with registry.adapter_of(champion.version) as adapter:
             changed = place_champion(root, champion, adapter)
-    used = registry.decided_on()
+    used = registry.used()
     path = root / HOLDOUT
     if (read_json(path) if path.exists() else {}) != used:
         write_json(path, used)
@@ -89,7 +89,7 @@ def promote(
         against = record["decision"]["champion"]["version"]
         _expect_champion(registry, against)
         runs = record_decision(root, preset, arm, decision["decision"], kept, explain(record))
-        registry.add_decision(record["decision"]["holdout"], adapter)
+        registry.add_use(record["decision"]["holdout"], adapter, _questions(decision))
         result = {"arm": arm, "decision": decision["decision"], "record": record, "digest": digest}
         current = registry.champion()
         if (decision["decision"] == "REJECT" and not forced) or current.adapter == adapter:
@@ -170,6 +170,12 @@ def _expect_champion(registry: Registry, version: int | None) -> None:
             f"the decision was made against {against}, but {now.name} is the champion now; "
             "`verdict3d promote` compares with it"
         )
+
+
+def _questions(decision: Mapping[str, Any]) -> int:
+    """Return what the decision has cost of the held-out set; 0 when it was not counted."""
+    (used,) = [found for found in decision["conditions"] if found["name"] == "hold-out"]
+    return int(used["measured"].get("own") or 0)
 
 
 def _refuse_uncertified(decision: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from tasks.champion import Champion
+from tasks.champion import Champion, Used
 from verdict3d.errors import Verdict3DError
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -128,8 +128,8 @@ class Registry:
         moves = [*self.moves(), {"from": before, "to": after, "why": why, "record": record}]
         self.client.set_registered_model_tag(self.name, MOVES, json.dumps(moves))
 
-    def decided_on(self) -> dict[str, list[str]]:
-        """Return the adapters that each held-out set has decided on."""
+    def used(self) -> Used:
+        """Return what each held-out set has been used for."""
         notes = self.notes()
         return {
             key.removeprefix(HOLDOUT): json.loads(notes[key])
@@ -137,13 +137,12 @@ class Registry:
             if key.startswith(HOLDOUT)
         }
 
-    def add_decision(self, holdout: str, adapter: str) -> None:
-        """Count a candidate against a held-out set, once."""
-        known = self.decided_on().get(holdout, [])
-        if adapter not in known:
-            self.client.set_registered_model_tag(
-                self.name, f"{HOLDOUT}{holdout}", json.dumps([*known, adapter])
-            )
+    def add_use(self, holdout: str, adapter: str, questions: int) -> None:
+        """Count a candidate and the questions it took against a held-out set, once."""
+        known = self.used().get(holdout, {})
+        if known.get(adapter) != questions:
+            text = json.dumps({**known, adapter: questions})
+            self.client.set_registered_model_tag(self.name, f"{HOLDOUT}{holdout}", text)
 
     @contextmanager
     def alone(self) -> Iterator[Lock]:

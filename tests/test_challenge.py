@@ -131,10 +131,15 @@ def test_a_held_out_set_remembers_the_candidates_it_decided_on(project: Project,
     root, params = fork(project, tmp_path / "used")
     mine = adapter_identity(root / f"data/train/{ARM}")
     identity = holdout_digest(root, read_assets(root))
-    write_json(root / "data/registry/holdout.json", {identity: ["a", "b", mine], "another set": ["c"]})
+    used = {identity: {"a": 5, "b": 7, mine: 9}, "another": {"c": 1}}
+    write_json(root / "data/registry/holdout.json", used)
     challenge = read_json(root / "data/challenge/challenge.json")
     assert challenge["holdout"] == identity
-    assert tasks.gate.collect_evidence(params, root, ARM, challenge)["holdout"]["candidates"] == 3
+    results = root / f"data/evaluate/{ARM}/results.json"
+    write_json(results, read_json(results) | {"holdout_queries": 20})
+    asked = 20 + tasks.gate.questions(read_jsonl(root / f"data/challenge/{ARM}/verdicts.jsonl"))
+    found = tasks.gate.collect_evidence(params, root, ARM, challenge)["holdout"]
+    assert found == {"candidates": 3, "queries": asked + 12, "own": asked} and asked > 20
 
 
 def test_a_sequential_challenge_stops_when_it_is_decided(

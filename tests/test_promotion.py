@@ -75,7 +75,7 @@ def decided(root: Path, word: str, certified: bool = True) -> None:
         "tallies": {"primary": tally, "clean": even, "texture": even, "validity": even},
         "certificates": {"training": state, "evaluation": state},
         "gap": {"value": 0.0, "low": -0.1, "high": 0.1},
-        "holdout": {"candidates": 1, "queries": 10},
+        "holdout": {"candidates": 1, "queries": 10, "own": 10},
     }
     rule = rule_of(load_params(root / "params.yaml"))
     arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(1))
@@ -169,7 +169,7 @@ def test_one_cycle(project: Project) -> None:
     assert better["moved"] and registry().champion().version == better["version"] == 3
     assert registry().aliased("champion").tags["previous"] == "1"
     adapters = [found["record"]["candidate"]["adapter"] for found in (first, better)]
-    assert registry().decided_on() == {"the held-out set": adapters}
+    assert registry().used() == {"the held-out set": dict.fromkeys(adapters, 10)}
 
     assert act(project, "rollback", "", "chairs got worse")["champion"]["version"] == 1
     assert registry().version(3).tags["rolled_back"] == "chairs got worse"
