@@ -22,7 +22,8 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
-from tasks.champion import HOLDOUT, place_champion
+from tasks.champion import CARD, HOLDOUT, Used, adapter_identity, place_champion
+from tasks.manifest import TRAIN
 from tasks.outbox import EMBEDDED_STORE, tracking_uri
 from tasks.packaging import MODEL, package_model
 from tasks.promotion_record import explain, make_record
@@ -45,12 +46,25 @@ def sync(root: Path, registry: Registry) -> Row:
     else:
         with registry.adapter_of(champion.version) as adapter:
             changed = place_champion(root, champion, adapter)
-    used = registry.used()
+    used = earlier_uses(registry.used(), root)
     path = root / HOLDOUT
     if (read_json(path) if path.exists() else {}) != used:
         write_json(path, used)
         changed = True
     return {"champion": champion.as_dict(), "changed": changed}
+
+
+def earlier_uses(used: Used, root: Path) -> Used:
+    """Return the uses of held-out sets without those by the adapters below ``root``.
+
+    Deciding on a candidate counts it, and must not make its own decision stale.
+    """
+    mine = {adapter_identity(card.parent) for card in (root / TRAIN).glob(f"*/{CARD}")}
+    left = {
+        holdout: {adapter: asked for adapter, asked in uses.items() if adapter not in mine}
+        for holdout, uses in used.items()
+    }
+    return {holdout: uses for holdout, uses in left.items() if uses}
 
 
 def promote(

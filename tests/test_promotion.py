@@ -152,6 +152,8 @@ def test_one_cycle(project: Project) -> None:
         act(project, "promote")
     assert act(project, "sync")["changed"] and read_champion(root).version == 1
     assert not act(project, "sync")["changed"]
+    earlier = {first["record"]["candidate"]["adapter"]: 10}
+    assert read_json(root / "data/registry/holdout.json") == {"the held-out set": earlier}
 
     decided(root, "REJECT")
     rejected = act(project, "promote")
@@ -170,6 +172,10 @@ def test_one_cycle(project: Project) -> None:
     assert registry().aliased("champion").tags["previous"] == "1"
     adapters = [found["record"]["candidate"]["adapter"] for found in (first, better)]
     assert registry().used() == {"the held-out set": dict.fromkeys(adapters, 10)}
+
+    # its own decision counts from the next candidate on; that it was counted makes nothing stale
+    assert act(project, "sync")["changed"] and not act(project, "sync")["changed"]
+    assert read_json(root / "data/registry/holdout.json") == {"the held-out set": earlier}
 
     assert act(project, "rollback", "", "chairs got worse")["champion"]["version"] == 1
     assert registry().version(3).tags["rolled_back"] == "chairs got worse"
