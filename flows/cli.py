@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from flows.cli_operations import register_operations
+from flows.cli_preflight import register_preflight
 from flows.cli_promotion import register_promotion
 from flows.cli_verdicts import register_verdicts
 from flows.environment import TELEMETRY_OFF
@@ -204,6 +205,7 @@ def doctor(
 
 register_operations(app)
 register_verdicts(app)
+register_preflight(app)
 register_promotion(app)
 
 

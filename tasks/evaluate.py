@@ -24,6 +24,7 @@ from tasks.manifest import EVALUATE, GENERATE, TRAIN, read_assets
 from tasks.measures import in_colour, over_optimisation_gap, queries, side_means, validity
 from tasks.preferring import search_tools
 from tasks.stage import run_stage
+from tasks.washout import diagnosis, measure_washout
 from verdict3d.adapt.adapter import WEIGHTS
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm, ControlParams
@@ -89,6 +90,7 @@ def run(params: Params, root: Path, arm: str) -> None:
                 for name in params.evaluate.regimes
                 if textures
             },
+            "washout": follow(params, root, arm, assets, pairs[arm], rows),
             "validity": validity(rows),
             "holdout_queries": queries(rows, controls, textures),
             "controls": {"base_vs_base": _summary(params, controls, "controls")},
@@ -136,6 +138,24 @@ def beside(params: Params, arm: str, trained: Sequence[Row], rows: Sequence[Row]
         "training_judge": _summary(params, mine, arm, regime, "training_judge"),
         "over_optimisation_gap": over_optimisation_gap(params, mine, theirs, arm, regime),
     }
+
+
+def follow(
+    params: Params,
+    root: Path,
+    arm: str,
+    assets: dict[str, Row],
+    pairs: Sequence[tuple[Row, Row]],
+    rows: Sequence[Row],
+) -> Row:
+    """Return, by regime, where the arm's change gets lost, and what became of it by the judge's word."""
+    found: Row = {}
+    for regime in params.evaluate.regimes:
+        mine = [pair for pair in pairs if pair[0]["regime"] == regime]
+        way = measure_washout(params, root, arm, assets, mine, search_tools(params, root))
+        judged = [row for row in rows if row["regime"] == regime]
+        found[regime] = {**way, "diagnosis": diagnosis(way, _summary(params, judged, arm, regime))}
+    return found
 
 
 def plan_arm(

@@ -18,6 +18,7 @@ STAGES = (
     "generate",
     "pairs",
     "label",
+    "preflight",
     "train",
     "evaluate",
     "challenge",

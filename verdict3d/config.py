@@ -174,6 +174,16 @@ class TrainParams(Section):
         return self
 
 
+class PreflightParams(Section):
+    """Stage ``preflight``: what the training judge must show before anything is trained."""
+
+    least_win_rate: Share
+    least_coverage: Share
+    least_headroom: Share
+    power: float = Field(gt=0.0, lt=1.0)
+    override: bool
+
+
 class EvaluateParams(Section):
     """Stage ``evaluate``."""
 
@@ -251,6 +261,7 @@ class Params(Section):
     generate: GenerateParams
     pairs: PairsParams
     judges: JudgesParams
+    preflight: PreflightParams
     train: TrainParams
     evaluate: EvaluateParams
     promotion: PromotionParams

@@ -99,6 +99,8 @@ class DegradedInputsParams(Pictures):
     """Of the batches start from states of the student's own sampler instead of noised objects."""
     unconditional_share: Share = 0.1
     """Of a batch loses its condition, where a flow is trained."""
+    times: Literal["trained", "early"] = "trained"
+    """Of the states: as the flow was trained (logit-normal), or early, t = 1 - 0.3 u^1.5 with u uniform."""
     targets: Literal["assets", "samples"] = "assets"
     """Clean latents: those of the training meshes, or samples of the base from their clean pictures."""
 

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
 
 _VALIDATE_AT_ONCE = 32
+EARLY = 0.3
+"""Early times reach from 1 down to 1 - this."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ class Course:
         weights, flow = self.params.loss, self.student.flows[stage]
         values = values_of(target)
         noise = torch.randn(values.shape, generator=generator).to(values)
-        t = sample_times(len(tokens), generator).to(values)
+        t = self._times(len(tokens), generator).to(values)
         state = diffuse(target, noise, t)
         if own:
             state, t = self._own_state(stage, target, noise, tokens, generator)
@@ -212,6 +214,12 @@ class Course:
             wanted = velocity_target(target, noise)
             total = total + weights.flow_matching * velocity_error(state, predicted, wanted)
         return total
+
+    def _times(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw times (B,)."""
+        if self.params.times == "trained":
+            return sample_times(count, generator)
+        return 1 - EARLY * torch.rand(count, generator=generator) ** 1.5
 
     @torch.no_grad()
     def _own_state(

@@ -1,0 +1,127 @@
+"""All arms in one table, from what the evaluate stage left: per regime and over all arms together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from verdict3d.config import Params
+from verdict3d.randomness import numpy_generator
+from verdict3d.records import Row, read_json, read_jsonl, write_bytes, write_json
+from verdict3d.stats.bradley_terry import answers_of, fit
+from verdict3d.stats.multiplicity import holm
+
+PAPER = {  # held-out win-rates at severe that the paper reports (8 objects)
+    "sft_on_best": 0.0, "dpo_01_mean": 0.0, "dpo_01_sum": 0.0, "dpo_05_mean": 0.0, "dpo_05_sum": 0.0,
+    "orpo": 0.0, "sft_on_clean": 0.0, "conditioner_repair": 0.5,
+}  # fmt: skip
+CONFIRMATORY = ("encoder_repair", "repair_and_amodal", "repair_and_search")
+HEADROOM = 0.70
+"""Half-credit of the oracle below which a cell says nothing about methods."""
+
+
+def write_table(root: Path, params: Params) -> str:
+    """Write ``data/table.json`` and ``data/table.md`` below ``root`` and return the latter."""
+    results = {
+        arm: read_json(path)
+        for arm in params.train.arms
+        if (path := root / f"data/evaluate/{arm}/results.json").exists()
+    }
+    document = {
+        "cells": {arm: {name: cell(part, name) for name in part["regimes"]} for arm, part in results.items()},
+        "no_headroom": no_headroom(results),
+        "holm_at_severe": holm_at(results, "severe"),
+        "bradley_terry_at_severe": strengths(root, params, list(results), "severe"),
+        "missing": [arm for arm in params.train.arms if arm not in results],
+    }
+    write_json(root / "data/table.json", document)
+    text = markdown(document)
+    write_bytes(root / "data/table.md", text.encode())
+    return text
+
+
+def cell(results: Row, regime: str) -> dict[str, Any]:
+    """Return one arm under one regime."""
+    part = results["regimes"][regime]
+    judged = part["summary"]
+    return {
+        "half_credit": judged["half_credit"],
+        "decisive": judged["decisive"],
+        "coverage": judged["coverage"],
+        "standing": part["standing"],
+        "gap": part["over_optimisation_gap"],
+        "texture": (results["texture"].get(regime) or {}).get("half_credit"),
+        "p_value": judged["p_value"],
+        "objects": judged["objects"],
+        "pairs": judged["pairs"],
+        **{name: value for name, value in part["truth"].items() if name.endswith("_mean")},
+    }
+
+
+def no_headroom(results: dict[str, Row]) -> list[str]:
+    """Return the regimes in which even the clean tokens do not win often enough."""
+    regimes = results.get("oracle", {}).get("regimes", {})
+    values = {name: part["summary"]["half_credit"]["value"] for name, part in regimes.items()}
+    return [name for name, value in values.items() if value is not None and value < HEADROOM]
+
+
+def holm_at(results: dict[str, Row], regime: str) -> dict[str, float]:
+    """Return Holm's p-values of the confirmatory arms."""
+    p_values = {
+        arm: results[arm]["regimes"][regime]["summary"]["p_value"] for arm in CONFIRMATORY if arm in results
+    }
+    return holm({arm: p for arm, p in p_values.items() if p is not None})
+
+
+def strengths(root: Path, params: Params, arms: list[str], regime: str) -> Row | None:
+    """Return the Bradley-Terry fit over all arms."""
+    answers = [
+        answer
+        for arm in arms
+        for answer in answers_of(
+            [
+                row
+                for row in read_jsonl(root / f"data/evaluate/{arm}/verdicts.jsonl")
+                if row["regime"] == regime
+            ],
+            arm,
+            "base",
+        )
+    ]
+    if not answers:
+        return None
+    return fit(answers, "base", numpy_generator(params.seed, "bradley_terry", regime))
+
+
+def markdown(document: Row) -> str:
+    """Return the table for people: one line an arm, its half-credit in every regime."""
+    cells = document["cells"]
+    regimes = list(next(iter(cells.values()), {}))
+    head = ["arm", *regimes, "decisive, coverage (severe)", "F-score (severe)", "gap (severe)", "paper"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for arm, row in cells.items():
+        severe = row.get("severe") or next(iter(row.values()))
+        lines.append(
+            "| "
+            + " | ".join(
+                [
+                    arm,
+                    *(_bounded(row[name]["half_credit"]) for name in regimes),
+                    f"{_number(severe['decisive']['value'])}, {_number(severe['coverage'])}",
+                    f"{_number(severe['base_f_score_mean'])} → {_number(severe['arm_f_score_mean'])}",
+                    _bounded(severe["gap"]),
+                    _number(PAPER.get(arm)),
+                ]
+            )
+            + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _bounded(estimate: Row) -> str:
+    low, high = _number(estimate["low"]), _number(estimate["high"])
+    return f"{_number(estimate['value'])} [{low}, {high}]"

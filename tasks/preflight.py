@@ -1,0 +1,93 @@
+"""Stage ``preflight``: whether training can teach anything, before it is tried.
+
+From the training judge's verdicts on pairs of known order: flips, coverage, win-rate of the better side and
+the headroom of each regime (how often what the clean picture gives is preferred to what the degraded one
+gives; the latter also had fewer steps, so this is an upper bound). Writes ``data/preflight/``:
+``preflight.json`` and ``metrics.json``, and stops the run when there is no signal, unless
+``preflight.override`` says to go on, which is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.manifest import GENERATE, LABEL, PREFLIGHT, start_folder
+from tasks.stage import run_stage
+from verdict3d.config import Params
+from verdict3d.errors import Verdict3DError
+from verdict3d.records import Row, read_json, read_jsonl, write_json
+from verdict3d.stats.preflight import half_credit_of, objects_needed, promising_regime, signal_reasons
+
+
+def examine(params: Params, root: Path) -> Row:
+    """Return what is known before training below ``root``."""
+    kinds = read_json(root / LABEL / "metrics.json")["kinds"]
+    generations = {row["id"]: row for row in read_jsonl(root / GENERATE / "generations.jsonl")}
+    verdicts = read_jsonl(root / LABEL / "verdicts.jsonl")
+    wanted, contrastive = params.preflight, kinds.get("contrastive") or {}
+    reasons = signal_reasons(kinds, wanted.least_win_rate, wanted.least_coverage)
+    headroom = {regime: headroom_of(verdicts, generations, regime) for regime in params.generate.pair_regimes}
+    heldout = len({row["asset"] for row in generations.values() if row["split"] == "heldout"})
+    needed = objects_needed(params.evaluate.target, contrastive.get("coverage") or 0.0, wanted.power)
+    return {
+        "signal": not reasons,
+        "reasons": reasons,
+        "overridden": bool(reasons) and wanted.override,
+        "pairs": {
+            kind: {key: found[key] for key in ("half_credit", "coverage", "flip_rate", "pairs")}
+            for kind, found in kinds.items()
+        },
+        "headroom": headroom,
+        "regime": promising_regime(
+            {name: part["judge"] for name, part in headroom.items()}, wanted.least_headroom
+        ),
+        "objects_needed": needed,
+        "objects_heldout": heldout,
+        "enough_objects": needed is not None and heldout >= needed,
+    }
+
+
+def headroom_of(verdicts: Sequence[Row], generations: dict[str, Row], regime: str) -> Row:
+    """Return how often the clean side wins against this regime, by the judge and by the truth's F-score."""
+    judged: list[str] = []
+    true: list[str] = []
+    for row in verdicts:
+        if row["kind"] != "contrastive":
+            continue
+        better, worse = row[row["expected"]], row["y" if row["expected"] == "x" else "x"]
+        mine, theirs = generations[better["generation"]], generations[worse["generation"]]
+        if theirs["regime"] != regime:
+            continue
+        flipped = {"win": "loss", "loss": "win"}
+        judged.append(
+            str(row["outcome"])
+            if row["expected"] == "x"
+            else flipped.get(row["outcome"], str(row["outcome"]))
+        )
+        if mine["truth"] and theirs["truth"]:
+            gap = mine["truth"]["f_score"] - theirs["truth"]["f_score"]
+            true.append("win" if gap > 0 else "loss" if gap < 0 else "tie")
+    return {"judge": half_credit_of(judged), "truth": half_credit_of(true), "pairs": len(judged)}
+
+
+def run(params: Params, root: Path) -> None:
+    """Run the stage below ``root``.
+
+    Raises:
+        Verdict3DError: There is no signal, and nobody said to go on.
+    """
+    found = examine(params, root)
+    out = start_folder(root / PREFLIGHT)
+    write_json(out / "preflight.json", found)
+    metrics = {key: found[key] for key in ("signal", "overridden", "objects_needed", "objects_heldout")}
+    write_json(out / "metrics.json", metrics)
+    if found["reasons"] and not found["overridden"]:
+        raise Verdict3DError(
+            f"nothing to learn from: {'; '.join(found['reasons'])}. More or clearer pairs help, or another "
+            "training judge; preflight.override: true in params.yaml trains all the same and records it"
+        )
+
+
+if __name__ == "__main__":
+    run_stage(run)

@@ -1,0 +1,63 @@
+"""Before training: is there a signal to learn from, in which regime, and how many objects will show it?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from verdict3d.stats.power import pairs_to_beat
+
+ALPHA = 0.025
+"""One-sided level of the evaluation: the lower bound of a two-sided 95% interval."""
+
+
+def signal_reasons(
+    kinds: Mapping[str, Mapping[str, Any]], least_win_rate: float, least_coverage: float
+) -> list[str]:
+    """Return why there is no learnable signal; an empty list when there is one.
+
+    Args:
+        kinds: Win-rate summaries of the training judge by kind of pair, seen from the expected winner.
+        least_win_rate: Half-credit that contrastive pairs must reach.
+        least_coverage: Decisive share that they must reach.
+    """
+    found = kinds.get("contrastive")
+    if found is None or found["half_credit"]["value"] is None:
+        return ["there are no judged contrastive pairs, so nothing is known about the judge's preferences"]
+    reasons = []
+    if found["half_credit"]["value"] < least_win_rate:
+        reasons.append(
+            "the training judge prefers the better of a contrastive pair in "
+            f"{found['half_credit']['value']:.2f} of cases; {least_win_rate:.2f} is the least"
+        )
+    if found["coverage"] < least_coverage:
+        reasons.append(
+            f"only {found['coverage']:.2f} of the contrastive pairs are decided; "
+            f"{least_coverage:.2f} is the least"
+        )
+    return reasons
+
+
+def objects_needed(target: float, coverage: float, power: float) -> int | None:
+    """Return how many held-out objects show a decisive win-rate at ``target`` to be above 1/2.
+
+    Args:
+        target: Decisive win-rate that is hoped for.
+        coverage: Decisive share of the pairs, in (0, 1].
+        power: Wanted chance.
+    """
+    pairs = pairs_to_beat(target, ALPHA, power)
+    return None if pairs is None or coverage <= 0 else math.ceil(pairs / coverage)
+
+
+def promising_regime(headroom: Mapping[str, float | None], least: float) -> str | None:
+    """Return the regime with most headroom, None when none has enough."""
+    known = {name: value for name, value in headroom.items() if value is not None and value >= least}
+    return max(known, key=lambda name: (known[name], name)) if known else None
+
+
+def half_credit_of(outcomes: Sequence[str]) -> float | None:
+    """Return the mean of win 1, tie 1/2, loss 0; invalid ones are left out."""
+    scores = [{"win": 1.0, "tie": 0.5, "loss": 0.0}[name] for name in outcomes if name != "invalid"]
+    return sum(scores) / len(scores) if scores else None
