@@ -137,7 +137,9 @@ def test_a_held_out_set_remembers_the_candidates_it_decided_on(project: Project,
     assert challenge["holdout"] == identity
     results = root / f"data/evaluate/{ARM}/results.json"
     write_json(results, read_json(results) | {"holdout_queries": 20})
-    asked = 20 + tasks.gate.questions(read_jsonl(root / f"data/challenge/{ARM}/verdicts.jsonl"))
+    files = [root / f"data/challenge/{ARM}" / name for name in ("verdicts.jsonl", "texture.jsonl")]
+    rows = [row for path in files if path.exists() for row in read_jsonl(path)]
+    asked = 20 + 2 * sum(row["outcome"] != "invalid" for row in rows)
     found = tasks.gate.collect_evidence(params, root, ARM, challenge)["holdout"]
     assert found == {"candidates": 3, "queries": asked + 12, "own": asked} and asked > 20
 
