@@ -128,6 +128,10 @@ def test_evaluation_writes_what_stands_beside_the_win_rates(project):
     valid = sum(row["outcome"] != "invalid" for row in rows)
     assert 4 * valid <= results["holdout_queries"] <= 4 * valid + 4
     assert 0 < results["validity"]["base"] <= 1
+    for regime, way in results["washout"].items():
+        assert set(way["velocities"]) == {"0.95", "0.75", "0.5", "0.25"}
+        assert 0 <= way["structure_iou"] <= 1
+        assert (way["tokens"] is None) == (regime == "clean"), "on clean pictures there is no gap to close"
 
 
 def test_evaluating_again_asks_nothing_and_writes_the_same_bytes(project, tmp_path):
