@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli_generate import register_generate
 from flows.cli_operations import register_operations
 from flows.cli_preflight import register_preflight
 from flows.cli_promotion import register_promotion
@@ -88,34 +89,6 @@ def status(preset: Preset = None) -> None:
     if not changed:
         typer.echo("every stage is up to date")
     typer.echo(f"\n{describe_results(workspace)}")
-
-
-@app.command(
-    epilog="Examples:  verdict3d generate photo.png -o chair.glb   |   verdict3d generate photos/ -o meshes/"
-)
-def generate(
-    photo: Annotated[Path, typer.Argument(help="RGBA photo (background removed), or a folder of them.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Mesh file (.glb, .ply, .obj), or a folder.")
-    ],
-    arm: Annotated[str | None, typer.Option(help="Use the trained adapter of this arm.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise; same seed and photo, same mesh.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default as in params.yaml.")] = None,
-) -> None:
-    """Make a mesh from a photo."""
-    from flows.single import generate_files
-    from flows.workspace import find_project
-    from verdict3d.config import load_params
-
-    project = find_project()
-    params = load_params(project / "params.yaml")
-    if device:
-        params = params.model_copy(
-            update={"generator": params.generator.model_copy(update={"device": device})}
-        )
-    failed = generate_files(photo, output, params=params, project=project, arm=arm, seed=seed, say=typer.echo)
-    if failed:
-        raise Verdict3DError(f"{failed} photo(s) failed")
 
 
 @app.command(epilog="Example:  verdict3d render mesh.glb -o montage.png --view montage --mode clay")
@@ -203,6 +176,7 @@ def doctor(
         raise typer.Exit(1)
 
 
+register_generate(app)
 register_operations(app)
 register_verdicts(app)
 register_preflight(app)

@@ -1,8 +1,8 @@
-"""Single files through the same parts as the chain: make a mesh, draw one, judge two."""
+"""Single files through the same parts as the chain: draw a mesh, judge two."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,98 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from verdict3d.assets.mesh import Mesh, mesh_digest, read_mesh, write_mesh
-from verdict3d.config import JudgeParams, Params
+from verdict3d.assets.mesh import Mesh, mesh_digest, read_mesh
+from verdict3d.config import JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.records import replacing
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera
 
-PHOTOS = (".png", ".webp", ".tif", ".tiff")
-"""Photo formats that can be transparent: the background must have been removed."""
-
 RIG_COLUMNS = 8
-OUTPUT_FORMATS = (".glb", ".ply", ".obj")
-
-
-def generate_files(
-    photos: Path,
-    output: Path,
-    *,
-    params: Params,
-    project: Path,
-    arm: str | None,
-    seed: int,
-    say: Callable[[str], None],
-) -> int:
-    """Generate a mesh from a photo, or one from each photo of a folder; return how many failed.
-
-    Args:
-        photos: An RGBA photo or a folder of them.
-        output: Mesh file for one photo (.glb, .ply, .obj), folder for a folder.
-        params: Which generator, its samplers and the batch size.
-        project: Where the generator and the adapters are.
-        arm: Arm whose trained adapter is used, None for the base generator.
-        seed: Seed of the noise, the same for every photo.
-        say: Called with one line for each photo.
-
-    Raises:
-        Verdict3DError: Nothing to do, or an output that cannot be written.
-    """
-    from tasks.arms import load_adapted
-    from tasks.base import load_base
-    from tasks.preferring import search_tools
-    from verdict3d.trellis.preprocess import read_image
-
-    pairs = _photo_outputs(photos, output)
-    tools = search_tools(params, project)
-    pipeline = load_adapted(params, project, arm, tools) if arm else load_base(params, project)
-    failed = 0
-    size = params.generate.batch_size
-    for batch in (pairs[start : start + size] for start in range(0, len(pairs), size)):
-        read = [_attempt(read_image, photo) for photo, _ in batch]
-        images = [image for image in read if isinstance(image, Image.Image)]
-        generator = params.generator
-        made = iter(
-            pipeline.generate(images, [seed] * len(images), generator.structure, generator.latents)
-            if images
-            else []
-        )
-        for (photo, target), image in zip(batch, read, strict=True):
-            mesh = image if isinstance(image, ItemFailure) else next(made)
-            if isinstance(mesh, ItemFailure):
-                failed += 1
-                say(f"{photo}: {mesh.reason}: {mesh}")
-            else:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                write_mesh(mesh, target)
-                say(f"{target}: {len(mesh.vertices)} vertices, {len(mesh.faces)} faces")
-    return failed
-
-
-def _photo_outputs(photos: Path, output: Path) -> list[tuple[Path, Path]]:
-    """Return (photo, mesh file) for everything to be made."""
-    if not photos.exists():
-        raise Verdict3DError(f"{photos}: there is no such file or folder")
-    if photos.is_dir():
-        found = sorted(path for path in photos.iterdir() if path.suffix.lower() in PHOTOS)
-        if not found:
-            raise Verdict3DError(f"no photo in {photos}; readable are {', '.join(PHOTOS)}")
-        if output.suffix:
-            raise Verdict3DError(f"{output} names a file; for a folder of photos give a folder")
-        return [(path, output / f"{path.stem}.glb") for path in found]
-    if output.is_dir():
-        return [(photos, output / f"{photos.stem}.glb")]
-    if output.suffix.lower() not in OUTPUT_FORMATS:
-        raise Verdict3DError(f"{output}: meshes are written as {', '.join(OUTPUT_FORMATS)}")
-    return [(photos, output)]
-
-
-def _attempt(read: Callable[[Path], Image.Image], path: Path) -> Image.Image | ItemFailure:
-    try:
-        return read(path)
-    except ItemFailure as failure:
-        return failure
 
 
 def render_file(

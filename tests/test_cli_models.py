@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tiny_project import write_tiny_project
 from tiny_trellis import tiny_photo
 
-from flows.single import describe_verdict, generate_files, judge_files
+from flows.photo_meshes import Wish, make_meshes
+from flows.single import describe_verdict, judge_files
 from verdict3d.assets.mesh import read_mesh
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
+from verdict3d.records import read_json, write_json
 
 
 @pytest.fixture(scope="module")
@@ -20,40 +25,84 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
     return root, write_tiny_project(root)
 
 
+def make(project: tuple[Path, Params], photos: list[str], output: Path, **wish: Any) -> tuple[int, list[str]]:
+    said: list[str] = []
+    root, params = project
+    return make_meshes(photos, output, Wish(**wish), params, root, said.append), said
+
+
 def test_a_folder_of_photos_becomes_meshes_and_failures_are_told(
     project: tuple[Path, Params], tmp_path: Path
 ) -> None:
-    root, params = project
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(3):
         tiny_photo(number).save(photos / f"{number}.png")
     tiny_photo(0).convert("RGB").save(photos / "opaque.png")
     (photos / "torn.png").write_bytes(b"\x89PNG")
-    said: list[str] = []
-    failed = generate_files(
-        photos, tmp_path / "meshes", params=params, project=root, arm=None, seed=1, say=said.append
-    )
+    failed, said = make(project, [str(photos)], tmp_path / "meshes", seed=1)
     made = sorted((tmp_path / "meshes").glob("*.glb"))
-    assert len(said) == 5 and failed == 5 - len(made) and failed >= 2
+    assert len(said) == 6 and failed == 5 - len(made) and failed >= 2
     assert any("opaque.png: no_alpha" in line for line in said)
     assert any("torn.png: not_an_image" in line for line in said)
     for path in made:
         assert len(read_mesh(path).faces) > 0
+    manifest = read_json(tmp_path / "meshes/manifest.json")
+    names = [row["output"] for row in manifest["meshes"]]
+    assert names == [f"{name}.glb" for name in ("0", "1", "2", "opaque", "torn")]
+    for row in manifest["meshes"]:
+        assert (row["failure"] is None) == (tmp_path / "meshes" / row["output"]).is_file()
+    sheet = np.asarray(Image.open(tmp_path / "meshes/contact-sheet.png"))
+    assert sheet.shape == (2 * 178, 4 * 320, 3) and len(np.unique(sheet.reshape(-1, 3), axis=0)) > 20
+
+
+def test_samples_are_made_once_and_again_when_anything_changes(
+    project: tuple[Path, Params], tmp_path: Path
+) -> None:
+    for number in range(2):
+        tiny_photo(number).save(tmp_path / f"{number}.png")
+    pattern, out = str(tmp_path / "?.png"), tmp_path / "out"
+
+    def made(**wish: Any) -> list[str]:
+        said = make(project, [pattern], out, samples=2, suffix=".ply", **wish)[1]
+        return sorted(Path(line.split(":")[0]).name for line in said if "faces" in line)
+
+    everything = ["0-0.ply", "0-1.ply", "1-0.ply", "1-1.ply"]
+    assert made() == everything and made() == []
+    seeds = [row["seed"] for row in read_json(out / "manifest.json")["meshes"]]
+    assert seeds == [0, 1, 0, 1]
+    assert (out / "0-0.ply").read_bytes() != (out / "0-1.ply").read_bytes()
+    kept = read_mesh(out / "0-1.ply")
+    (out / "0-1.ply").write_bytes(b"damaged")
+    (out / "1-0.ply").unlink()
+    assert made() == ["0-1.ply", "1-0.ply"]
+    np.testing.assert_allclose(read_mesh(out / "0-1.ply").vertices, kept.vertices, atol=1e-4)
+    tiny_photo(5).save(tmp_path / "0.png")
+    assert made() == ["0-0.ply", "0-1.ply"]
+    assert made(steps=2) == everything and made(steps=2, guidance=1.5) == everything
+    assert read_json(out / "manifest.json")["structure"]["guidance"] == 1.5
 
 
 def test_outputs_that_cannot_be_written_are_refused_first(
     project: tuple[Path, Params], tmp_path: Path
 ) -> None:
-    root, params = project
-    tiny_photo(0).save(tmp_path / "photo.png")
-    for photos, output, words in (
-        (tmp_path / "photo.png", tmp_path / "mesh.stl", "are written as"),
-        (tmp_path / "absent.png", tmp_path / "mesh.glb", "no such file"),
-        (tmp_path, tmp_path / "mesh.glb", "give a folder"),
-    ):
+    photo = tmp_path / "photo.png"
+    tiny_photo(0).save(photo)
+    (tmp_path / "other").mkdir()
+    tiny_photo(0).save(tmp_path / "other/photo.png")
+    cases: list[tuple[list[str], Path, dict[str, int], str]] = [
+        ([str(photo)], tmp_path / "mesh.stl", {}, "are written as"),
+        ([str(tmp_path / "absent.png")], tmp_path / "mesh.glb", {}, "no such file"),
+        ([str(photo)], tmp_path / "mesh.glb", {"samples": 2}, "give a folder"),
+        ([str(photo), str(tmp_path / "other")], tmp_path / "out", {}, "several photos are named photo"),
+    ]
+    for photos, output, wish, words in cases:
         with pytest.raises(Verdict3DError, match=words):
-            generate_files(photos, output, params=params, project=root, arm=None, seed=0, say=print)
+            make(project, photos, output, **wish)
+    (tmp_path / "foreign").mkdir()
+    write_json(tmp_path / "foreign/manifest.json", [])
+    with pytest.raises(Verdict3DError, match="not a manifest of this program"):
+        make(project, [str(photo)], tmp_path / "foreign")
 
 
 def test_a_verdict_turns_with_the_order_of_the_meshes(project: tuple[Path, Params]) -> None:

@@ -115,3 +115,19 @@ def test_files_are_read_upright_with_their_transparency(tmp_path: Path) -> None:
     exif[0x0112] = 6  # rotated
     photo().save(tmp_path / "turned.png", exif=exif)
     assert read_image(tmp_path / "turned.png").size == (48, 64)
+
+
+def test_greys_of_16_bits_keep_their_tones(tmp_path: Path) -> None:
+    tones = np.array([[0, 257 * 10], [257 * 200, 65535]], np.uint16)
+    Image.fromarray(tones).save(tmp_path / "deep.png")
+    assert np.array_equal(np.asarray(read_image(tmp_path / "deep.png"))[..., 0], [[0, 10], [200, 255]])
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(ItemFailure) as failure:
+        read_image(tmp_path / "float.tif")
+    assert failure.value.reason == "not_an_image"
+
+
+def test_print_colours_become_screen_colours(tmp_path: Path) -> None:
+    Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(tmp_path / "print.jpg", quality=100)
+    red = read_image(tmp_path / "print.jpg")
+    assert red.mode == "RGB" and np.abs(np.asarray(red).astype(int) - [255, 0, 0]).max() <= 3

@@ -48,13 +48,29 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
                     raise ItemFailure(
                         "too_large", _too_large(path, f"{image.width} x {image.height}", max_pixels)
                     )
-                decoded = image.convert("RGBA" if image.has_transparency_data else "RGB")
+                decoded = _eight_bits(image).convert("RGBA" if image.has_transparency_data else "RGB")
                 return ImageOps.exif_transpose(decoded)
     except Image.DecompressionBombError as error:
         raise ItemFailure("too_large", _too_large(path, "huge", max_pixels)) from error
     except _BROKEN as error:
         message = f"{path} cannot be read as an image ({error}); allowed: intact {', '.join(FORMATS)}"
         raise ItemFailure("not_an_image", message) from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return greys of 16 bits scaled to 8, which Pillow would cut off at 255; other pictures as they are.
+
+    Raises:
+        ItemFailure: ``not_an_image``: the pixels are floating-point numbers, whose scale is not known.
+    """
+    if image.mode == "F":
+        raise ItemFailure("not_an_image", "floating-point pixels have no known scale; save the photo as PNG")
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image).astype(np.float64).clip(0, 65535)
+    shown = Image.fromarray((values / 257).round().astype(np.uint8))
+    shown.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return shown
 
 
 def _too_large(path: str | Path, size: str, max_pixels: int) -> str:

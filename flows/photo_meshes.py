@@ -1,0 +1,310 @@
+"""Meshes from photos: what is to be made, what is made already, a manifest and a contact sheet of it all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from tasks.manifest import TRAIN
+from verdict3d.assets.mesh import Mesh, mesh_digest, read_mesh, write_mesh
+from verdict3d.config import Params, SamplerParams
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.provenance import digest_directory, digest_file, digest_json
+from verdict3d.records import Row, read_json, replacing, write_json
+
+PHOTOS = (".png", ".webp", ".tif", ".tiff")
+"""Photo formats that can be transparent: the background must have been removed."""
+
+OUTPUT_FORMATS = (".glb", ".ply", ".obj")
+MANIFEST = "manifest.json"
+CONTACT_SHEET = "contact-sheet.png"
+SCHEMA = "verdict3d/photo-meshes/1"
+_THUMB_PX = 160
+_LABEL_PX = 18
+
+
+@dataclass(frozen=True)
+class Task:
+    """One mesh to make.
+
+    Args:
+        photo: Where it is made from.
+        seed: Of the noise.
+        target: Mesh file.
+    """
+
+    photo: Path
+    seed: int
+    target: Path
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How meshes are to be made.
+
+    Args:
+        arm: Arm whose trained adapter is used, None for the base generator.
+        seed: Of the first sample of every photo; the next ones count up.
+        samples: Meshes of each photo.
+        steps: Of both samplers; None: as configured.
+        guidance: Strength of both samplers; None: as configured.
+        suffix: Of mesh files in a folder, such as ``.glb``.
+    """
+
+    arm: str | None = None
+    seed: int = 0
+    samples: int = 1
+    steps: int | None = None
+    guidance: float | None = None
+    suffix: str = ".glb"
+
+    def samplers(self, params: Params) -> tuple[SamplerParams, SamplerParams]:
+        """Return the structure's and the latents' sampler."""
+        given = {"steps": self.steps, "guidance": self.guidance}
+        changes = {name: value for name, value in given.items() if value is not None}
+        generator = params.generator
+        return generator.structure.model_copy(update=changes), generator.latents.model_copy(update=changes)
+
+
+def make_meshes(
+    photos: Sequence[str], output: Path, wish: Wish, params: Params, project: Path, say: Callable[[str], None]
+) -> int:
+    """Make the meshes of photos, a batch at a time; return how many failed.
+
+    In a folder, outputs that the manifest says are made of the same photo in the same way are kept, and
+    failed ones are tried again; the manifest is written after every batch, the contact sheet at the end. A
+    mesh that is made beside others than before may differ in the last bits of its vertices.
+
+    Args:
+        photos: RGBA photos, folders of them, and patterns such as ``photos/*.png``.
+        output: Mesh file for a single mesh, else a folder.
+        wish: How they are made.
+        params: Which generator, its samplers and the batch size.
+        project: Where the generator and the adapters are.
+        say: Called with one line for each mesh.
+
+    Raises:
+        Verdict3DError: Nothing to do, or an output that cannot be written.
+    """
+    tasks = plan_tasks(find_photos(photos), output, wish)
+    in_folder = output.suffix.lower() not in OUTPUT_FORMATS
+    way = _way(wish, params, project)
+    earlier = _read_manifest(output) if in_folder else {}
+    rows: dict[str, Row] = {}
+    left: list[Task] = []
+    for task in tasks:
+        row = earlier.get(task.target.name)
+        if row and row["failure"] is None and _is_made(row, task, way):
+            rows[task.target.name] = row
+            say(f"{task.target}: made before")
+        else:
+            left.append(task)
+    if left:
+        worker = _Worker(wish, params, project)
+        size = params.generate.batch_size
+        batches = [left[start : start + size] for start in range(0, len(left), size)]
+        for batch in tqdm(batches, desc="generate", unit="batch", disable=len(batches) < 2):
+            for task, row in zip(batch, worker.make(batch), strict=True):
+                rows[task.target.name] = {**row, "way": way}
+                say(_told(task, row))
+            if in_folder:
+                _write_manifest(output, {**earlier, **rows}, wish, params)
+    if in_folder:
+        draw_contact_sheet([(task, rows[task.target.name]) for task in tasks], output / CONTACT_SHEET)
+        say(f"{output / CONTACT_SHEET}")
+    return sum(row["failure"] is not None for row in rows.values())
+
+
+def find_photos(named: Sequence[str]) -> list[Path]:
+    """Return the photos of files, folders and patterns, each once, in their order.
+
+    Raises:
+        Verdict3DError: A name stands for nothing.
+    """
+    found: list[Path] = []
+    for name in named:
+        path = Path(name)
+        if path.is_dir():
+            some = sorted(one for one in path.iterdir() if one.suffix.lower() in PHOTOS)
+            if not some:
+                raise Verdict3DError(f"no photo in {path}; readable are {', '.join(PHOTOS)}")
+        elif path.exists():
+            some = [path]
+        else:
+            fixed = Path(path.anchor or ".")
+            parts = path.relative_to(path.anchor) if path.anchor else path
+            some = sorted(one for one in fixed.glob(str(parts)) if one.is_file())
+            if not some:
+                raise Verdict3DError(f"{name}: no such file or folder, and as a pattern it fits nothing")
+        found.extend(some)
+    return list(dict.fromkeys(found))
+
+
+def plan_tasks(photos: Sequence[Path], output: Path, wish: Wish) -> list[Task]:
+    """Return what is to be made: photos in their order, of each the samples.
+
+    Raises:
+        Verdict3DError: Several meshes for one file, a format that is not written, or equal names.
+    """
+    if output.suffix and not output.is_dir():
+        if output.suffix.lower() not in OUTPUT_FORMATS:
+            raise Verdict3DError(f"{output}: meshes are written as {', '.join(OUTPUT_FORMATS)}")
+        count = len(photos) * wish.samples
+        if count > 1:
+            raise Verdict3DError(f"{output} names a file; for {count} meshes give a folder")
+        return [Task(photos[0], wish.seed, output)]
+    twice = [name for name, count in Counter(photo.stem for photo in photos).items() if count > 1]
+    if twice:
+        names = ", ".join(sorted(twice)[:5])
+        raise Verdict3DError(f"several photos are named {names}; their meshes would be too")
+    numbers = [f"-{number}" for number in range(wish.samples)] if wish.samples > 1 else [""]
+    return [
+        Task(photo, wish.seed + count, output / f"{photo.stem}{number}{wish.suffix}")
+        for photo in photos
+        for count, number in enumerate(numbers)
+    ]
+
+
+class _Worker:
+    """The generator, loaded once."""
+
+    def __init__(self, wish: Wish, params: Params, project: Path) -> None:
+        from tasks.arms import load_adapted
+        from tasks.base import load_base
+        from tasks.preferring import search_tools
+
+        self._pipeline = (
+            load_adapted(params, project, wish.arm, search_tools(params, project))
+            if wish.arm
+            else load_base(params, project)
+        )
+        self._samplers = wish.samplers(params)
+
+    def make(self, batch: Sequence[Task]) -> list[Row]:
+        """Make the meshes of a batch and write them; return a row each."""
+        read = [_attempt(task.photo) for task in batch]
+        pairs = list(zip(batch, read, strict=True))
+        images = [image for _, image in pairs if isinstance(image, Image.Image)]
+        seeds = [task.seed for task, image in pairs if isinstance(image, Image.Image)]
+        made = iter(self._pipeline.generate(images, seeds, *self._samplers) if images else [])
+        return [_row(task, image if isinstance(image, ItemFailure) else next(made)) for task, image in pairs]
+
+
+def _row(task: Task, mesh: Mesh | ItemFailure) -> Row:
+    """Write a mesh and return its row in the manifest, or that of a failure."""
+    row: Row = {"photo": str(task.photo), "seed": task.seed, "output": task.target.name}
+    row["photo_digest"] = digest_file(task.photo)
+    if isinstance(mesh, ItemFailure):
+        return {**row, "failure": mesh.reason, "message": str(mesh), "output_digest": None}
+    task.target.parent.mkdir(parents=True, exist_ok=True)
+    write_mesh(mesh, task.target)
+    return {
+        **row,
+        "failure": None,
+        "message": "",
+        "mesh_digest": mesh_digest(mesh),
+        "output_digest": digest_file(task.target),
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+    }
+
+
+def _attempt(photo: Path) -> Image.Image | ItemFailure:
+    from verdict3d.trellis.preprocess import read_image
+
+    try:
+        return read_image(photo)
+    except ItemFailure as failure:
+        return failure
+
+
+def _way(wish: Wish, params: Params, project: Path) -> str:
+    """Return one digest over everything but the photo and the seed that decides a mesh."""
+    from tasks.base import conditioner_directory, generator_directory
+
+    conditioner = conditioner_directory(params, project)
+    parts: list[Any] = [
+        digest_directory(generator_directory(params, project)),
+        None if conditioner is None else digest_directory(conditioner),
+        digest_directory(project / TRAIN / wish.arm) if wish.arm else None,
+        [params.seed, params.judges.training.model_dump(mode="json")] if wish.arm else None,  # for a search
+        [sampler.model_dump(mode="json") for sampler in wish.samplers(params)],
+    ]
+    return digest_json(parts)
+
+
+def _is_made(row: Row, task: Task, way: str) -> bool:
+    """Return whether the file a row speaks of is still there and would be made the same again."""
+    same = (row["way"], row["seed"]) == (way, task.seed) and task.target.is_file() and task.photo.is_file()
+    return (
+        same
+        and row["photo_digest"] == digest_file(task.photo)
+        and row["output_digest"] == digest_file(task.target)
+    )
+
+
+def _read_manifest(output: Path) -> dict[str, Row]:
+    path = output / MANIFEST
+    if not path.is_file():
+        return {}
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise Verdict3DError(f"{path} is not a manifest of this program; choose another folder or remove it")
+    return {row["output"]: row for row in content["meshes"]}
+
+
+def _write_manifest(output: Path, rows: dict[str, Row], wish: Wish, params: Params) -> None:
+    structure, latents = (sampler.model_dump(mode="json") for sampler in wish.samplers(params))
+    head = {"schema": SCHEMA, "generator": params.generator.model, "arm": wish.arm}
+    samplers = {"structure": structure, "latents": latents}
+    write_json(output / MANIFEST, {**head, **samplers, "meshes": [rows[name] for name in sorted(rows)]})
+
+
+def _told(task: Task, row: Row) -> str:
+    if row["failure"] is not None:
+        return f"{task.photo}: {row['failure']}: {row['message']}"
+    return f"{task.target}: {row['vertices']} vertices, {row['faces']} faces"
+
+
+def draw_contact_sheet(made: Sequence[tuple[Task, Row]], path: Path, columns: int = 4) -> None:
+    """Draw each photo beside its mesh (or why there is none), several in a row.
+
+    Args:
+        made: Meshes in their order, with their rows.
+        path: PNG to write.
+        columns: Pairs of pictures in a row.
+    """
+    from verdict3d.render.renderer import Renderer
+
+    renderer = Renderer()
+    columns = min(columns, len(made))
+    cell = (2 * _THUMB_PX, _THUMB_PX + _LABEL_PX)
+    page = Image.new("RGB", (columns * cell[0], -(-len(made) // columns) * cell[1]), "white")
+    for number, (task, row) in enumerate(made):
+        left, top = number % columns * cell[0], number // columns * cell[1]
+        photo = _attempt(task.photo)
+        if isinstance(photo, Image.Image):
+            page.paste(_thumb(photo), (left, top + _LABEL_PX))
+        if row["failure"] is None:
+            drawn = renderer.montage(read_mesh(task.target), "clay", _THUMB_PX // 2)
+            page.paste(Image.fromarray(np.asarray(drawn)), (left + _THUMB_PX, top + _LABEL_PX))
+        label = f"{task.target.name} {row['failure'] or ''}"[: cell[0] // 6]
+        ImageDraw.Draw(page).text((left + 2, top + 3), label, fill="black")
+    with replacing(path) as temporary:
+        page.save(temporary)
+
+
+def _thumb(photo: Image.Image) -> Image.Image:
+    """Return a photo inside a square, on white."""
+    square = Image.new("RGB", (_THUMB_PX, _THUMB_PX), "white")
+    small = photo.convert("RGBA")
+    small.thumbnail((_THUMB_PX, _THUMB_PX))
+    square.paste(small, ((_THUMB_PX - small.width) // 2, (_THUMB_PX - small.height) // 2), small)
+    return square
