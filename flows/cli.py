@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli_audit import register_audit
 from flows.cli_generate import register_generate
 from flows.cli_operations import register_operations
 from flows.cli_preflight import register_preflight
@@ -46,6 +47,7 @@ class Mode(StrEnum):
     normal = "normal"
     clay = "clay"
     rgb = "rgb"
+    splat = "splat"
 
 
 class JudgeName(StrEnum):
@@ -64,12 +66,17 @@ def run(
     stage_timeout_s: Annotated[
         float | None, typer.Option(min=1, help="Stop a stage that runs longer than this.")
     ] = None,
+    allow_uncertified: Annotated[
+        bool,
+        typer.Option(help="Go on with judges that failed their audit; recorded, and never promoted."),
+    ] = False,
 ) -> None:
     """Bring the whole chain up to date, record the run in MLflow, show the win-rates."""
     from flows.run import run_chain
-    from flows.workspace import find_project, open_workspace
+    from flows.workspace import find_project, open_workspace, uncertified
 
-    run_chain(open_workspace(find_project(), preset), jobs, stage_timeout_s)
+    place = open_workspace(find_project(), uncertified(preset) if allow_uncertified else preset)
+    run_chain(place, jobs, stage_timeout_s)
 
 
 @app.command(epilog="Example:  verdict3d status")
@@ -176,6 +183,7 @@ def doctor(
         raise typer.Exit(1)
 
 
+register_audit(app)
 register_generate(app)
 register_operations(app)
 register_verdicts(app)

@@ -29,7 +29,7 @@ def render_file(
         mesh_path: GLB, OBJ, PLY or STL file.
         output: PNG file to write.
         view: ``condition`` (one view, transparent), ``montage`` (the judge's 2x2) or ``rig`` (all 24 views).
-        mode: ``normal``, ``clay`` or ``rgb``.
+        mode: ``normal``, ``clay``, ``rgb`` or ``splat``.
         size_px: Side of one view.
         yaw_deg: Of the condition view.
         elevation_deg: Of the condition view.

@@ -8,6 +8,7 @@ parameters and results stay untouched, every preset keeps its results, and all s
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,17 +81,24 @@ def find_project(start: Path | None = None) -> Path:
 def open_workspace(project: Path, preset: str | None = None) -> Workspace:
     """Return the workspace of ``preset``, making or refreshing its folder.
 
+    Args:
+        project: The checkout.
+        preset: A name in ``presets``, or several joined by ``+``, laid over one another in this order.
+
     Raises:
         Verdict3DError: The preset does not exist, or with it the parameters do not fit.
     """
     if preset is None:
         return Workspace(project, project, None)
-    overlay_path = project / "presets" / f"{preset}.yaml"
-    if not overlay_path.is_file():
-        known = ", ".join(sorted(path.stem for path in (project / "presets").glob("*.yaml"))) or "none"
-        raise Verdict3DError(f"no preset {preset!r}: presets/{preset}.yaml is missing; there are: {known}")
+    overlays = [project / "presets" / f"{name}.yaml" for name in preset.split("+")]
+    for path in overlays:
+        if not path.is_file():
+            known = ", ".join(sorted(path.stem for path in (project / "presets").glob("*.yaml"))) or "none"
+            raise Verdict3DError(
+                f"no preset {path.stem!r}: presets/{path.name} is missing; there are: {known}"
+            )
     workspace = Workspace(project, project / STATE_FOLDER / "presets" / preset, preset)
-    _write_if_changed(workspace.root / "params.yaml", _overlaid_params(project, overlay_path))
+    _write_if_changed(workspace.root / "params.yaml", _overlaid_params(project, overlays))
     load_params(workspace.root / "params.yaml")
     for name in LINKED:
         _link(workspace.root / name, project / name)
@@ -109,19 +117,24 @@ def overlay(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _overlaid_params(project: Path, overlay_path: Path) -> bytes:
+def uncertified(preset: str | None) -> str:
+    """Return the preset that also lets judges go on which failed their audit."""
+    return f"{preset}+uncertified" if preset else "uncertified"
+
+
+def _overlaid_params(project: Path, overlays: Sequence[Path]) -> bytes:
     values = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
-    try:
-        changes = yaml.safe_load(overlay_path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise Verdict3DError(f"{overlay_path} is not YAML: {error}") from error
-    if not isinstance(changes, dict):
-        raise Verdict3DError(
-            f"{overlay_path} holds a {type(changes).__name__}; expected sections of params.yaml"
-        )
-    text = yaml.safe_dump(overlay(values, changes), sort_keys=False)
-    head = f"# params.yaml with presets/{overlay_path.name} laid over it; rewritten before every run"
-    return f"{head}\n{text}".encode()
+    for path in overlays:
+        try:
+            changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise Verdict3DError(f"{path} is not YAML: {error}") from error
+        if not isinstance(changes, dict):
+            raise Verdict3DError(f"{path} holds a {type(changes).__name__}; expected sections of params.yaml")
+        values = overlay(values, changes)
+    names = ", then ".join(f"presets/{path.name}" for path in overlays)
+    head = f"# params.yaml with {names} laid over it; rewritten before every run"
+    return f"{head}\n{yaml.safe_dump(values, sort_keys=False)}".encode()
 
 
 def _write_if_changed(path: Path, content: bytes) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.arms import arm_from_command_line, arm_params, load_adapted
+from tasks.certified import require_certificate
 from tasks.generation import TEXTURE_MODE, GenerationItem, generated
 from tasks.judging import Pairing, judge_pairings
 from tasks.manifest import EVALUATE, GENERATE, TRAIN, read_assets
@@ -47,6 +48,7 @@ def run(params: Params, root: Path, arm: str) -> None:
     """Evaluate ``arm`` on what the earlier stages left below ``root``."""
     judge = identify(params.judges.evaluation)
     require_different(identify(params.judges.training), judge)
+    certificate = require_certificate(params, root, "evaluation", judge)
     assets = {asset["id"]: asset for asset in read_assets(root)}
     generations = read_jsonl(root / GENERATE / "generations.jsonl")
     base = base_generations(params, generations)
@@ -78,6 +80,7 @@ def run(params: Params, root: Path, arm: str) -> None:
             "arm": arm,
             "target": params.evaluate.target,
             "judge": {**asdict(judge), "digest": judge.digest},
+            "certificate": certificate,
             "failures": dict(sorted(Counter(row["reason"] for row in rows if row["reason"]).items())),
             "regimes": {
                 name: judge_regime(params, arm, rows, name) | beside(params, arm, trained, rows, name)

@@ -21,7 +21,7 @@ from tasks.machine import settle_torch
 from tasks.manifest import start_folder
 from verdict3d.assets.geometry import compare_meshes
 from verdict3d.assets.mesh import Mesh, mesh_digest, normalize, read_mesh, write_mesh
-from verdict3d.config import JudgesParams, Params
+from verdict3d.config import JudgesParams, Params, montage_modes
 from verdict3d.errors import ItemFailure
 from verdict3d.provenance import digest_directory, digest_file
 from verdict3d.randomness import seed_for
@@ -75,11 +75,6 @@ class GenerationItem:
     truth: str
     structure_steps: int
     latents_steps: int
-
-
-def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
-    """Return the modes that the judges look at, each once; the training judge's first."""
-    return tuple(dict.fromkeys((judges.training.mode, judges.evaluation.mode)))
 
 
 def drawn_modes(modes: Sequence[str], split: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tasks.certified import require_certificate
 from tasks.judging import Pairing, judge_pairings
 from tasks.manifest import LABEL, PAIRS, start_folder
 from tasks.stage import run_stage
@@ -29,6 +30,7 @@ def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
     judge = identify(params.judges.training)
     require_different(judge, identify(params.judges.evaluation))
+    certificate = require_certificate(params, root, "training", judge)
     pairs = read_jsonl(root / PAIRS / "pairs.jsonl")
     asked = [("label", [Pairing(pair["reference"], pair["x"], pair["y"]) for pair in pairs])]
     (answers,) = judge_pairings(asked, params.judges.training, root)
@@ -41,6 +43,7 @@ def run(params: Params, root: Path) -> None:
         {
             **measure_labels(params, rows),
             "judge": {**asdict(judge), "digest": judge.digest},
+            "certificate": certificate,
         },
     )
 

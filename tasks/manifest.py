@@ -16,6 +16,8 @@ ASSETS = Path("data/assets")
 DEGRADE = Path("data/degrade")
 GENERATE = Path("data/generate")
 PAIRS = Path("data/pairs")
+CONTROLS = Path("data/controls")
+AUDIT = Path("data/audit")
 LABEL = Path("data/label")
 PREFLIGHT = Path("data/preflight")
 TRAIN = Path("data/train")
@@ -23,7 +25,6 @@ EVALUATE = Path("data/evaluate")
 CHALLENGE = Path("data/challenge")
 GATE = Path("data/gate")
 REGISTRY = Path("data/registry")
-AUDIT = Path("data/audit")
 
 Conditions = dict[tuple[str, str], str]
 """Path of the condition picture of (asset, regime)."""

@@ -12,6 +12,8 @@ are relative to the project's top folder (or to the folder of the record). Forma
   base: {generation, mesh, montage, f_score}, arm: {...}}``; outcome "win": the arm is better.
 * ``data/label/metrics.json``: ``{"kinds": {"contrastive": S, "same_base": S}}`` with X = the expected winner
   (same_base: the first of the two).
+* ``data/audit/<role>/certificate.json``: :mod:`verdict3d.judge.certificate`; ``verdicts.jsonl`` and
+  ``data/controls/pairs.jsonl``: what was asked.
 * ``data/train/<arm>/losses.csv``: a header; the first column is the step, columns with "loss" in their name
   are drawn, empty cells are gaps.
 * ``data/assets/quarantine.jsonl``: rows ``{source, reason, message}``.
@@ -31,7 +33,7 @@ import csv
 import math
 import subprocess
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,8 +44,10 @@ from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory, digest_file, digest_json
+from verdict3d.randomness import numpy_generator
 from verdict3d.records import read_json, read_jsonl, write_bytes, write_json
-from verdict3d.report.content import Failures, LossCurve, Quarantined, Report, Stage
+from verdict3d.report.audit import judge_agreement, read_audits
+from verdict3d.report.content import Audit, Failures, LossCurve, Quarantined, Report, Stage
 from verdict3d.report.gallery import gallery
 from verdict3d.report.page import headline_metrics, render_page
 from verdict3d.report.views import missing
@@ -81,6 +85,8 @@ def gather(params: Params, root: Path) -> Report:
     }
     labels = data / "label/metrics.json"
     quarantine = data / "assets/quarantine.jsonl"
+    audits = read_audits(root)
+    roles = [audit.role for audit in audits]
     exhibits, available = gallery(root, params.train.arms, params.report.gallery)
     return Report(
         arms=params.train.arms,
@@ -104,12 +110,30 @@ def gather(params: Params, root: Path) -> Report:
         failures=_failures(data, evaluations),
         stages=_stages(root),
         promotion=read_json(decision) if (decision := data / "gate/decision.json").exists() else None,
-        warnings=tuple(
-            dict.fromkeys(str(note) for part in evaluations.values() for note in part.get("warnings", ()))
+        audits=audits,
+        agreements=tuple(
+            judge_agreement(root, lambda name: numpy_generator(params.seed, "report agreement", name), roles)
         ),
+        warnings=_warnings(audits, evaluations, read_json(labels) if labels.exists() else {}),
         provenance=_provenance(params, root, evaluations),
         parameters=yaml.safe_dump(params.experiment(), sort_keys=False, allow_unicode=True),
     )
+
+
+def _warnings(
+    audits: Sequence[Audit], evaluations: Mapping[str, Any], labels: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return what a reader must know before believing a number, each sentence once."""
+    notes = [str(note) for part in evaluations.values() for note in part.get("warnings", ())]
+    for audit in audits:
+        notes += [str(warning) for warning in audit.certificate["warnings"]]
+    used = {"training": labels, **{f"evaluation ({arm})": found for arm, found in evaluations.items()}}
+    for role, found in used.items():
+        certificate = found.get("certificate")
+        if certificate and not certificate["certified"]:
+            words = "; ".join(certificate["objections"])
+            notes.append(f"made with a {role} judge that is not certified, never to be promoted: {words}")
+    return tuple(dict.fromkeys(notes))
 
 
 def _loss_curve(path: Path, arm: str) -> LossCurve:

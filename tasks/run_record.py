@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.provenance import digest_file
+from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records import read_json, read_jsonl
 
 MONTAGES_KEPT = 8
@@ -102,11 +102,20 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
             parent.metrics[f"max_rss_mib.{_safe(stage['stage'])}"] = stage["max_rss_mib"]
     for path in sorted((root / "data").glob("*/metrics.json")):
         parent.metrics |= dict(numbers(read_json(path), path.parent.name))
+    audits = sorted((root / "data/audit").glob("*/certificate.json"))
+    for path in audits:
+        parent.tags |= certificate_tags(read_json(path))
+        found = read_json(path.with_name("metrics.json"))
+        parent.metrics |= dict(numbers(found, f"audit.{path.parent.name}"))
+    parent.tags["judges.uncertified_allowed"] = json.dumps(
+        bool(params.get("audit", {}).get("allow_uncertified"))
+    )
     parent.artifacts = _existing(
         [
             (root / "params.yaml", ""),
             (root / "dvc.lock", ""),
             (root / "data/report/index.html", "report"),
+            *((path, f"certificates/{path.parent.name}") for path in audits),
             *((root / "data/gate" / name, "gate") for name in ("decision.json", "evidence.json")),
             (root / "data/registry/champion/champion.json", "registry"),
             (root / "data/registry/holdout.json", "registry"),
@@ -140,6 +149,22 @@ def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[
         ]
     )
     return part
+
+
+def certificate_tags(certificate: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a judge's certificate says, as tags: its fate, its digest, and shared lineage."""
+    role = f"judge.{certificate['role']}"
+    tags = {
+        f"{role}.certified": json.dumps(certificate["passed"]),
+        f"{role}.certificate": digest_json(certificate),
+        f"{role}.digest": certificate["judge"]["digest"],
+        f"{role}.language_model": certificate["lineage"]["language_model"],
+    }
+    if certificate["reasons"]:
+        tags[f"{role}.failed"] = "; ".join(certificate["reasons"])
+    if certificate["warnings"]:
+        tags["judges.lineage_warning"] = " ".join(certificate["warnings"])
+    return tags
 
 
 def win_rate_metrics(results: Mapping[str, Any]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from audit_examples import write_audit
 from PIL import Image, ImageDraw
 
 from tasks.gate import rule_of
@@ -107,6 +108,9 @@ def write_project(root: Path, objects: int = 20, paint: Paint = paint, size_px: 
     write_jsonl(data / f"evaluate/{ARM}/verdicts.jsonl", rows)
     write_json(data / f"evaluate/{ARM}/results.json", results(rows))
     write_json(data / "label/metrics.json", {"kinds": labels(rng)})
+    params = load_params(root / "params.yaml")
+    for role, sees in (("training", 0.1), ("evaluation", 1.5)):
+        write_audit(root, params, role, sees)
     write_json(data / "gate/decision.json", decision(root, rows))
     lines = ["step,learning_rate,train_loss,validation_loss_severe"]
     for step in range(1, 401):

@@ -63,7 +63,7 @@ def test_what_was_not_measured_holds_the_candidate(project: Project) -> None:
     assert mine["decision"] != "PROMOTE" and decision["chosen"] is None
     states = {condition["name"]: condition for condition in mine["conditions"]}
     for name in ("certificate: training", "certificate: evaluation"):
-        assert states[name]["state"] == "open" and "no certificate" in states[name]["words"]
+        assert states[name]["state"] == "open" and "allow_uncertified" in states[name]["words"]
     assert decision["rule"]["objects"] == params.promotion.objects
     assert decision["adapters"][ARM] == adapter_identity(root / f"data/train/{ARM}")
 
@@ -116,6 +116,7 @@ def test_the_champion_cannot_challenge_itself(project: Project, tmp_path: Path) 
 def test_certificates_count_for_the_judge_they_name(project: Project, tmp_path: Path) -> None:
     root, params = fork(project, tmp_path / "certified")
     judge = read_json(root / "data/challenge/challenge.json")["judge"]
+    params = params.model_copy(update={"audit": params.audit.model_copy(update={"allow_uncertified": False})})
     certificate = {"passed": True, "reasons": [], "judge": {"digest": judge}}
     path = root / "data/audit/evaluation/certificate.json"
     write_json(path, certificate)

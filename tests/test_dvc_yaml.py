@@ -17,6 +17,8 @@ STAGES = (
     "degrade",
     "generate",
     "pairs",
+    "controls",
+    "audit",
     "label",
     "preflight",
     "train",
@@ -26,15 +28,17 @@ STAGES = (
     "report",
 )
 COMPUTE_NOTHING = {"verdict3d.config", "verdict3d.config_arms", "verdict3d.errors", "tasks.stage"}
-ARM = "conditioner_repair"
+ARM, ROLE = "conditioner_repair", "training"
 
 
 @cache
 def stages() -> dict[str, Any]:
     parsed = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     plain = {name: stage.get("do", stage) for name, stage in parsed.items()}
-    text = yaml.safe_dump(plain, sort_keys=False)
-    return yaml.safe_load(text.replace("${item}", ARM))
+    for name, stage in plain.items():
+        text = yaml.safe_dump(stage, sort_keys=False)
+        plain[name] = yaml.safe_load(text.replace("${item}", ROLE if name == "audit" else ARM))
+    return plain
 
 
 @cache
@@ -78,17 +82,19 @@ def test_the_stages_are_the_method() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_command_is_its_module(stage: str) -> None:
-    arm = f" {ARM}" if stage in ("train", "evaluate") else ""
-    assert stages()[stage]["cmd"] == f"python -m tasks.{stage}{arm}"
+    item = {"train": ARM, "evaluate": ARM, "audit": ROLE}.get(stage)
+    assert stages()[stage]["cmd"] == " ".join(["python -m", f"tasks.{stage}", *([item] if item else [])])
     assert (ROOT / f"tasks/{stage}.py").is_file()
-    assert stages()[stage]["outs"] == [f"data/{stage}/{ARM}" if arm else f"data/{stage}"]
+    assert stages()[stage]["outs"] == [f"data/{stage}/{item}" if item else f"data/{stage}"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_dependencies_exist(stage: str) -> None:
-    made = {out for other in stages().values() for out in other["outs"]}
+    made = {out.replace(f"audit/{ROLE}", "audit") for other in stages().values() for out in other["outs"]}
     for path in stages()[stage]["deps"]:
-        by_a_stage = any(out == path or out.startswith(f"{path}/") for out in made)
+        by_a_stage = path in {f"data/audit/{role}" for role in params()["audit"]["roles"]} or any(
+            out == path or out.startswith(f"{path}/") for out in made
+        )
         assert by_a_stage or path.startswith("data/checkpoints") or (ROOT / path).exists(), path
 
 

@@ -31,7 +31,8 @@ def with_judges(training: Path, evaluation: Path) -> Params:
         name: getattr(params.judges, name).model_copy(update={"model": str(model), "batch_size": 2})
         for name, model in sections.items()
     }
-    return params.model_copy(update={"judges": params.judges.model_copy(update=judges)})
+    audit = params.audit.model_copy(update={"allow_uncertified": True})
+    return params.model_copy(update={"judges": params.judges.model_copy(update=judges), "audit": audit})
 
 
 def project(root: Path) -> Path:

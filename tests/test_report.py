@@ -235,3 +235,13 @@ def test_loss_figure_bears_gaps_and_nothing() -> None:
 def test_headline(standing: str, words: str) -> None:
     assert words in headline("conditioner_repair", "severe", standing, 0.65)
     assert (number(None), signed(-0.5), percent(0.125)) == ("–", "−0.50", "12%")
+
+
+def test_the_audit_shows_who_passed_and_what_failed(page: str) -> None:
+    text = page[page.index('<section id="audit"') : page.index('<section id="labels"')]
+    assert "✓ certified" in text and "✗ not certified" in text
+    assert "clear_gap: decisive win-rate" in text and "below 0.83" in text
+    for words in ("Image overload", "Splats hide geometry", "Clean but wrong", "Missing parts"):
+        assert words in text
+    assert "Reference and two montages <small>(configured)</small>" in text
+    assert "trained from scratch for this judge" in text

@@ -16,10 +16,10 @@ from tasks.evaluate import (
     verdict_row,
 )
 from tasks.generate import measure_generations, plan_generations
-from tasks.generation import GenerationItem, montage_modes
+from tasks.generation import GenerationItem
 from tasks.manifest import condition_of
 from tasks.pairs import make_pairs, measure_pairs
-from verdict3d.config import load_params
+from verdict3d.config import load_params, montage_modes
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records import Row

@@ -34,6 +34,7 @@ def write_tiny_project(root: Path, **train_values: int) -> Params:
         {"steps": 6, "batch_size": 3, "hidden": 16, "draws": 4, "checkpoint_every": 2, **train_values}
     )
     values["evaluate"]["bootstrap"] = 50
+    values["audit"].update(rows_per_defect=1, compared=4, copies=2, allow_uncertified=True)
     for judge, family in (("training", "qwen2_5_vl"), ("evaluation", "internvl")):
         place = root / f"data/checkpoints/judge-{judge}"
         build_judge(family, seed=3).save(place)

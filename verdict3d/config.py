@@ -17,6 +17,7 @@ PanelKind = Literal["three_images", "two_sheets", "reference_free", "seven_image
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Interval = tuple[float, float]
+JudgeRole = Literal["training", "evaluation", "third"]
 
 
 class Section(BaseModel):
@@ -132,6 +133,26 @@ class EndpointParams(Section):
     """Question with picture slots for three images; by default the rubric."""
 
 
+class LineageParams(Section):
+    """What a model was made from: two judges are only as independent as these differ.
+
+    Attributes:
+        vision_tower: The image encoder.
+        language_model: The language model it was built on.
+        language_family: Models of one family share their pretraining; the language model itself when empty.
+        vendor: Who trained the model.
+        licence: Under which terms the weights may be used.
+        source: Paper, card or file that says so.
+    """
+
+    vision_tower: str
+    language_model: str
+    language_family: str = ""
+    vendor: str
+    licence: str
+    source: str
+
+
 class JudgeParams(Section):
     """One judge: which model, what it is shown, how its answers are classed."""
 
@@ -143,13 +164,46 @@ class JudgeParams(Section):
     batch_size: Count
     tie_band: float = Field(ge=0.0)
     endpoint: EndpointParams | None = None
+    lineage: LineageParams | None = None
 
 
 class JudgesParams(Section):
-    """The training judge labels pairs; the evaluation judge, another model, decides win-rates."""
+    """The training judge labels pairs; the evaluation judge, another model, decides win-rates.
+
+    A third judge decides nothing: its agreement with the others is shown.
+    """
 
     training: JudgeParams
     evaluation: JudgeParams
+    third: JudgeParams | None = None
+
+
+def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
+    """Return the modes that the judges look at, each once; the training judge's first."""
+    asked = (judges.training, judges.evaluation, judges.third)
+    return tuple(dict.fromkeys(judge.mode for judge in asked if judge is not None))
+
+
+class AuditThresholds(Section):
+    """What a judge must reach on the controls; params.yaml says why."""
+
+    clear_gap_decisive: Share
+    clear_gap_coverage: Share
+    clean_but_wrong: Share
+    reference_drop: Share
+    first_slot: Share
+
+
+class AuditParams(Section):
+    """Stages ``controls`` and ``audit``, and what the certificates are for."""
+
+    roles: tuple[JudgeRole, ...]
+    rows_per_defect: Count
+    compared: Count
+    copies: Count
+    valid_days: Count
+    allow_uncertified: bool
+    thresholds: AuditThresholds
 
 
 class TrainParams(Section):
@@ -261,6 +315,7 @@ class Params(Section):
     generate: GenerateParams
     pairs: PairsParams
     judges: JudgesParams
+    audit: AuditParams
     preflight: PreflightParams
     train: TrainParams
     evaluate: EvaluateParams
@@ -281,6 +336,12 @@ class Params(Section):
     def experiment(self) -> dict[str, Any]:
         """Return everything that results depend on, as JSON values: all but the schedule."""
         return self.model_dump(mode="json", exclude={"schedule"})
+
+    @model_validator(mode="after")
+    def _audited_judges_exist(self) -> Params:
+        if ("third" in self.audit.roles) != (self.judges.third is not None):
+            raise ValueError("audit.roles names `third` exactly when judges.third is a judge")
+        return self
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

@@ -13,6 +13,7 @@ from verdict3d.config import EndpointParams, JudgeParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import JUDGE_PATTERNS, local_directory
 from verdict3d.judge.families import family_of
+from verdict3d.judge.lineage import same_known_model
 from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for, prompt_of
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records import read_json
@@ -32,6 +33,8 @@ _SETTINGS = (
     PROMPT_FILE,
 )
 _FLOAT32_BELOW_BYTES = 1 << 30
+ENDPOINT = "endpoint"
+"""Class of a model whose weights cannot be seen from here."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -147,7 +150,7 @@ def _identify_endpoint(params: JudgeParams, endpoint: EndpointParams) -> JudgeId
         model=params.model,
         weights=digest_json([params.model, params.revision, endpoint.url]),
         settings=digest_json([endpoint.answers, endpoint.top_logprobs]),
-        model_class="endpoint",
+        model_class=ENDPOINT,
         prompt=prompt_digest(prompt_of(endpoint.prompt, params.panel, params.mode)),
         panel=params.panel,
         mode=params.mode,
@@ -167,10 +170,10 @@ def require_different(training: JudgeIdentity, evaluation: JudgeIdentity) -> Non
     """Refuse a pair of judges that are one model.
 
     Raises:
-        Verdict3DError: Both have the same weights, or come from the same hub id.
+        Verdict3DError: Both have the same weights, or go under the same name, as far as names say anything.
     """
     same = training.weights == evaluation.weights
-    if same or training.model == evaluation.model:
+    if same or training.model == evaluation.model or same_known_model(training.model, evaluation.model):
         why = f"weights {training.weights[:12]}" if same else f"model {training.model!r}"
         raise Verdict3DError(
             f"the training judge ({training.model}) and the evaluation judge ({evaluation.model}) are the "

@@ -22,6 +22,7 @@ from verdict3d.render import shaders
 from verdict3d.render.context import shared_context
 from verdict3d.render.framing import frame_mesh
 from verdict3d.render.rig import MODES, Camera, Rig, camera_from_world, projection
+from verdict3d.render.splats import SplatUpload
 from verdict3d.render.uploads import MeshUpload, program_for
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Renderer:
             for name, (vertex, fragment) in shaders.PROGRAMS.items()
         }
         self._upload = MeshUpload(self._context, self._programs)
+        self._splats = SplatUpload(self._context, self._programs["splat"])
         self._resolve = self._context.vertex_array(self._programs["resolve"], [])
         self._targets: dict[tuple[int, int], _Target] = {}
         self._framed: tuple[weakref.ref[Mesh], Mesh] | None = None
@@ -85,8 +87,8 @@ class Renderer:
         Args:
             mesh: In the object frame.
             camera: The view.
-            mode: One of ``normal``, ``clay``, ``rgb``. In ``rgb`` a texture goes before vertex colours, and
-                a mesh with neither looks like ``clay``.
+            mode: One of ``normal``, ``clay``, ``rgb``, ``splat``. In ``rgb`` a texture goes before vertex
+                colours, and a mesh with neither looks like ``clay``.
             size_px: Side of the picture.
 
         Returns:
@@ -144,6 +146,7 @@ class Renderer:
             target.release()
         self._targets.clear()
         self._upload.release()
+        self._splats.release()
         self._resolve.release()
         for program in self._programs.values():
             program.release()
@@ -166,21 +169,25 @@ class Renderer:
         rows = -(-len(cameras) // columns)
         self._check(mode, size_px, max(rows, columns))
         tile = size_px * self.rig.supersample
-        program = program_for(mesh, mode)
-        triangles = self._upload.bring(mesh, program, tile)
         size = (columns * size_px, rows * size_px)
         target = self._target(size)
         target.samples.use()
         target.samples.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
-        self._context.enable_only(moderngl.DEPTH_TEST)
         for index, camera in enumerate(cameras):
             row, column = divmod(index, columns)
             target.samples.viewport = (column * tile, (rows - 1 - row) * tile, tile, tile)
-            turn = camera_from_world(camera)[:3, :3]
-            self._set(program, "clip_from_object", projection(camera))
-            self._set(program, "camera_from_object", turn)
-            triangles.render(moderngl.TRIANGLES, vertices=3 * len(mesh.faces))
+            if mode == "splat":
+                self._splats.draw(mesh, camera, tile)
+            else:
+                self._draw_faces(mesh, camera, program_for(mesh, mode), tile)
         return self._read(target, size, background)
+
+    def _draw_faces(self, mesh: Mesh, camera: Camera, program: str, tile: int) -> None:
+        triangles = self._upload.bring(mesh, program, tile)
+        self._context.enable_only(moderngl.DEPTH_TEST)
+        self._set(program, "clip_from_object", projection(camera))
+        self._set(program, "camera_from_object", camera_from_world(camera)[:3, :3])
+        triangles.render(moderngl.TRIANGLES, vertices=3 * len(mesh.faces))
 
     def _set(self, program: str, name: str, matrix: NDArray[np.float64]) -> None:
         uniform: Any = self._programs[program][name]

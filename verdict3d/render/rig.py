@@ -16,11 +16,16 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
 from verdict3d.render import framing, shaders
 
-MODES = ("normal", "clay", "rgb")
+MODES = ("normal", "clay", "rgb", "splat")
 """What a view shows; see :mod:`verdict3d.render.shaders`."""
 
 _NEAR_REACH = 0.9  # just over half the diagonal of the unit cube: nothing nearer to the camera is drawn
 _FAR_REACH = 2.0
+
+SPLAT_COUNT = 4000
+"""Splats a mesh: spaced about as widely as the soft points of a small splat decoder."""
+SPLAT_SPREAD = 0.8
+"""Standard deviation of a splat in mean spacings: they overlap, so that the surface looks closed."""
 
 Matrix = NDArray[np.float64]
 
@@ -118,6 +123,7 @@ class Rig:
                 "rig": asdict(self),
                 "planes": [_NEAR_REACH, _FAR_REACH],
                 "framing": framing.RULE,
+                "splats": [SPLAT_COUNT, SPLAT_SPREAD],
                 "shaders": shaders.text(),
             }
         )

@@ -2,7 +2,7 @@
 
 ``normal``: camera-space geometric normal by winding, n * 0.5 + 0.5, not turned towards the viewer, so that
 inverted faces stand out. ``clay``: matte grey under two lights fixed to the camera, both sides lit.
-``rgb``: vertex colour or texture under the same lights.
+``rgb``: vertex colour or texture under the same lights. ``splat``: soft points of baked colour, unlit.
 """
 
 from __future__ import annotations
@@ -81,6 +81,33 @@ void main() {
 }
 """
 
+_SPLAT_VERTEX = """
+uniform mat4 clip_from_object;
+uniform float sigma_px;
+in vec3 position;
+in vec3 color;
+out vec3 splat_color;
+void main() {
+    splat_color = color;
+    gl_Position = clip_from_object * vec4(position, 1.0);
+    gl_PointSize = 4.0 * sigma_px / gl_Position.w;
+}
+"""
+
+# A Gaussian out to two standard deviations, premultiplied.
+_SPLAT_FRAGMENT = """
+in vec3 splat_color;
+out vec4 fragment;
+void main() {
+    vec2 at = (gl_PointCoord - 0.5) * 4.0;
+    float weight = dot(at, at);
+    if (weight > 4.0)
+        discard;
+    float alpha = 0.9 * exp(-0.5 * weight);
+    fragment = vec4(splat_color * alpha, alpha);
+}
+"""
+
 _RESOLVE_VERTEX = """
 void main() {
     vec2 corner = vec2((gl_VertexID << 1) & 2, gl_VertexID & 2);
@@ -102,7 +129,7 @@ void main() {
         for (int x = 0; x < supersample; ++x)
             total += texelFetch(samples, at * supersample + ivec2(x, y), 0);
     float alpha = total.a / float(supersample * supersample);
-    vec3 color = total.rgb / max(total.a, 1.0);
+    vec3 color = total.rgb / max(total.a, 0.001);
     if (background.a > 0.0)
         fragment = vec4(mix(background.rgb, color, alpha), 1.0);
     else
@@ -123,6 +150,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "clay": _drawing(_LIT_FRAGMENT),
     "colors": _drawing(_LIT_FRAGMENT, "COLORS"),
     "texture": _drawing(_LIT_FRAGMENT, "TEXTURE"),
+    "splat": (_VERSION + _SPLAT_VERTEX, _VERSION + _SPLAT_FRAGMENT),
     "resolve": (_VERSION + _RESOLVE_VERTEX, _VERSION + _RESOLVE_FRAGMENT),
 }
 """Vertex and fragment text of each program."""

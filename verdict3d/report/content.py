@@ -92,6 +92,15 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """A judge's audit: its role, its certificate, and pictures of an example by name."""
+
+    role: str
+    certificate: Mapping[str, Any]
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything on the page; an empty or None part is reported as missing.
 
@@ -108,6 +117,8 @@ class Report:
         failures: Failed items by place and reason; None when no record was found.
         stages: Stages with the digests of their outputs.
         promotion: ``decision.json`` of the gate; None when it has not decided.
+        audits: The audited judges.
+        agreements: Cohen's kappa of each two judges on the controls (``one``, ``other``, ``value``, ...).
         warnings: What a reader must know about the run, such as judges that share a language model.
         provenance: Names and values that identify the run.
         parameters: The parameters as text.
@@ -125,6 +136,8 @@ class Report:
     failures: tuple[Failures, ...] | None = None
     stages: tuple[Stage, ...] = ()
     promotion: Mapping[str, Any] | None = None
+    audits: tuple[Audit, ...] = ()
+    agreements: tuple[Mapping[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     parameters: str = ""

@@ -61,7 +61,7 @@ def forest_figure(rows: Sequence[ForestRow], target: float) -> str:
     Returns:
         An SVG element.
     """
-    figure, axes = _figure(height_in=0.95 + 0.62 * len(rows))
+    figure, (axes,) = new_figure(height_in=0.95 + 0.62 * len(rows))
     axes.set_xlim(0, 1)
     axes.set_ylim(len(rows) - 0.35, -0.75)
     axes.axvspan(target, 1, color=GOAL, alpha=0.08, linewidth=0)
@@ -87,12 +87,12 @@ def forest_figure(rows: Sequence[ForestRow], target: float) -> str:
     spoken = "; ".join(
         f"{row.label}: {number(row.value)}, interval {interval(row.low, row.high)}" for row in rows
     )
-    return _svg(figure, "forest", f"Win-rates against the base, target {target:g}. {spoken}")
+    return as_svg(figure, "forest", f"Win-rates against the base, target {target:g}. {spoken}")
 
 
 def loss_figure(curve: LossCurve) -> str:
     """Draw an arm's losses; long curves are averaged in bins, wide ranges get a logarithmic scale."""
-    figure, axes = _figure(height_in=2.4)
+    figure, (axes,) = new_figure(height_in=2.4)
     lowest, highest = np.inf, 0.0
     spoken = []
     for position, (name, values) in enumerate(curve.series.items()):
@@ -109,7 +109,7 @@ def loss_figure(curve: LossCurve) -> str:
     axes.margins(x=0.01)
     if spoken:
         axes.legend(frameon=False, labelcolor=INK, loc="upper right")
-    return _svg(figure, f"loss-{curve.arm}", f"Training losses of {curve.arm}. {'; '.join(spoken)}")
+    return as_svg(figure, f"loss-{curve.arm}", f"Training losses of {curve.arm}. {'; '.join(spoken)}")
 
 
 def _binned(x: Any, y: Any) -> tuple[Any, Any]:
@@ -127,23 +127,34 @@ def _style() -> AbstractContextManager[None]:
     return mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "verdict3d", "font.size": 10.5})
 
 
-def _figure(height_in: float) -> tuple[Figure, Axes]:
+def new_figure(
+    height_in: float, rows: int = 1, columns: int = 1, ratios: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of the page's width and its axes, row by row.
+
+    Args:
+        height_in: Height in inches; the width is 4.4.
+        rows: Rows of axes.
+        columns: Columns of axes.
+        ratios: Heights of the rows, relative to each other.
+    """
     with _style():
         figure = Figure(figsize=(4.4, height_in), layout="constrained")
-        axes = figure.add_subplot()
+        made = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"height_ratios": ratios})
     figure.patch.set_alpha(0)
-    axes.patch.set_alpha(0)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(GRID)
-    axes.tick_params(colors=MUTED, which="both")
-    axes.xaxis.label.set_color(MUTED)
-    axes.yaxis.label.set_color(MUTED)
-    return figure, axes
+    for axes in made.flat:
+        axes.patch.set_alpha(0)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_color(GRID)
+        axes.tick_params(colors=MUTED, which="both")
+        axes.xaxis.label.set_color(MUTED)
+        axes.yaxis.label.set_color(MUTED)
+    return figure, list(made.flat)
 
 
-def _svg(figure: Figure, name: str, label: str) -> str:
+def as_svg(figure: Figure, name: str, label: str) -> str:
     """Return the figure as an SVG element with unique ids, page colours and a spoken label."""
     stream = io.StringIO()
     with _style():

@@ -8,7 +8,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from verdict3d.report import views, words
-from verdict3d.report.content import Report
+from verdict3d.report.audit import NAMES, PANELS, failures_of
+from verdict3d.report.audit_figures import curves_figure, failures_figure
+from verdict3d.report.content import Audit, Report
 from verdict3d.report.figures import ForestRow, forest_figure, loss_figure
 
 
@@ -34,10 +36,19 @@ def render_page(report: Report) -> str:
             labels=views.label_rows(report),
             promotions=views.promotions(report),
             curves=[(curve, Markup(loss_figure(curve))) for curve in report.curves],
+            audits=[(audit, *_audit_figures(audit)) for audit in report.audits],
+            control_names=NAMES,
+            panel_names=PANELS,
             missing=views.missing(report),
             paper_repair=words.PAPER_REPAIR,
         )
     )
+
+
+def _audit_figures(audit: Audit) -> tuple[Markup, Markup]:
+    """Return the figures of one judge: the paper's failures, and the defects it sees."""
+    failures = failures_figure(audit.role, failures_of(audit.certificate))
+    return Markup(failures), Markup(curves_figure(audit.role, audit.certificate["curves"]))
 
 
 def headline_metrics(report: Report) -> dict[str, Any]:

@@ -173,6 +173,7 @@ def missing(report: Report) -> list[str]:
     trained = {curve.arm for curve in report.curves}
     gaps += [f"arm {arm} has no loss curve" for arm in report.arms if arm not in trained]
     parts = {
+        "the judges have not been audited": report.audits,
         "the label stage has not run": report.labels,
         "the gallery is empty: no held-out verdicts": report.exhibits,
         "the assets stage left no quarantine record": report.quarantine is not None,

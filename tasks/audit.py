@@ -1,0 +1,163 @@
+"""Stage ``audit@<role>``: may this judge be believed? (``python -m tasks.audit <role>``).
+
+The judge answers the questions of the controls stage; what it must show before ``label`` and ``evaluate`` use
+it stands in :mod:`verdict3d.judge.controls`. The same weights are asked again with the other panels, about
+splats and about texture, so that the failures the paper reports can be seen for this judge. Writes
+``data/audit/<role>/``: ``certificate.json`` (:mod:`verdict3d.judge.certificate`), ``verdicts.jsonl`` and
+``metrics.json``. A judge that fails does not fail the stage: the certificate says so, and who needs it
+refuses.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args
+
+from tasks.comparisons import compare_views
+from tasks.judging import STORE
+from tasks.machine import settle_torch
+from tasks.manifest import AUDIT, CONTROLS, start_folder
+from tasks.questions import ask, plan_questions
+from tasks.stage import run_stage
+from verdict3d.config import JudgeParams, JudgeRole, JudgesParams, Params
+from verdict3d.errors import Verdict3DError
+from verdict3d.judge.certificate import issue
+from verdict3d.judge.controls import Measuring, describe
+from verdict3d.judge.identity import identify, require_different
+from verdict3d.judge.lineage import lineage_of, lineage_warnings, shared_parts
+from verdict3d.judge.loading import load_judge
+from verdict3d.judge.planted import AuditedJudge, plant
+from verdict3d.judge.store import VerdictStore
+from verdict3d.randomness import numpy_generator
+from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.render.rig import Rig
+
+DRILL_STORE = Path(".verdict3d/drill.jsonl")
+
+
+def run(params: Params, root: Path, role: JudgeRole) -> None:
+    """Audit the judge of ``role`` below ``root``."""
+    settle_torch()
+    judge_params = configured(params.judges, role)
+    for other in get_args(JudgeRole):
+        if other != role and getattr(params.judges, other) is not None:
+            require_different(identify(judge_params), identify(configured(params.judges, other)))
+    judge = load_judge(judge_params)
+    certificate, rows = audit(params, root, role, judge, VerdictStore(root / STORE))
+    for warning in certificate["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    out = start_folder(root / AUDIT / role)
+    write_jsonl(out / "verdicts.jsonl", rows)
+    write_json(out / "certificate.json", certificate)
+    write_json(out / "metrics.json", headline(certificate))
+    print("\n".join(describe(certificate)))
+
+
+def drill(params: Params, root: Path, role: JudgeRole, name: str) -> dict[str, Any]:
+    """Return the certificate of a planted bad judge in the place of ``role``'s; nothing is recorded of it."""
+    settle_torch()
+    judge = plant(name, load_judge(configured(params.judges, role)))
+    return audit(params, root, role, judge, VerdictStore(root / DRILL_STORE))[0]
+
+
+def configured(judges: JudgesParams, role: JudgeRole) -> JudgeParams:
+    """Return the judge of a role.
+
+    Raises:
+        Verdict3DError: None is configured.
+    """
+    judge: JudgeParams | None = getattr(judges, role)
+    if judge is None:
+        raise Verdict3DError(f"there is no {role} judge; set judges.{role} in params.yaml")
+    return judge
+
+
+def audit(
+    params: Params, root: Path, role: JudgeRole, judge: AuditedJudge, store: VerdictStore
+) -> tuple[dict[str, Any], list[Row]]:
+    """Ask a judge every question and return its certificate and the verdict rows."""
+    own = judge.identity
+    pairs = read_jsonl(root / CONTROLS / "pairs.jsonl")
+    rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), root)
+    settings, measuring = params.audit, measuring_for(params, role)
+    mine = [row for row in rows if (row["panel"], row["mode"]) == (own.panel, own.mode)]
+    thresholds = settings.thresholds.model_dump()
+    lineages = {
+        name: lineage_of(configured(params.judges, name))
+        for name in get_args(JudgeRole)
+        if getattr(params.judges, name) is not None
+    }
+    certificate = issue(
+        role,
+        own,
+        Rig().digest,
+        measuring.findings(mine),
+        thresholds=thresholds,
+        valid_days=settings.valid_days,
+        today=datetime.now(UTC).date(),
+        stack={name: version(name) for name in ("torch", "transformers")},
+        lineage={
+            **lineages[role].model_dump(),
+            "shared": {
+                name: list(shared_parts(lineages[role], lineages[name])) for name in lineages if name != role
+            },
+        },
+        warnings=lineage_warnings(lineages),
+        curves=measuring.curves(mine),
+        comparisons=compare_views(measuring, rows, own, thresholds),
+        temperature=measuring.temperature(mine),
+        questions=len(rows),
+        holdout_objects=len({row["object"] for row in rows}),
+    )
+    return certificate, rows
+
+
+def measuring_for(params: Params, role: str) -> Measuring:
+    """Return how the controls of a role are summed up."""
+    return Measuring(
+        params.audit.thresholds,
+        lambda name: numpy_generator(params.seed, "audit", role, name),
+        params.evaluate.bootstrap,
+        params.evaluate.confidence,
+    )
+
+
+def headline(certificate: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers that tracking and ``dvc metrics`` show."""
+    controls = {
+        name: {key: found[key] for key in ("half_credit", "coverage", "flip_rate")}
+        for name, found in certificate["controls"].items()
+    }
+    thresholds = {
+        name: curve["threshold"]["value"]
+        for name, curve in certificate["curves"].items()
+        if curve is not None
+    }
+    return {
+        "passed": int(certificate["passed"]),
+        "controls": controls,
+        "grade_detected": thresholds,
+        "temperature": certificate["temperature"],
+        "questions": certificate["questions"],
+    }
+
+
+def role_from_command_line() -> JudgeRole:
+    """Return the one argument of ``python -m tasks.audit <role>``.
+
+    Raises:
+        Verdict3DError: There is not one argument, or it is no role.
+    """
+    roles = get_args(JudgeRole)
+    if len(sys.argv) != 2 or sys.argv[1] not in roles:
+        raise Verdict3DError(f"name one judge of {', '.join(roles)}; got {sys.argv[1:]}")
+    role: JudgeRole = sys.argv[1]  # type: ignore[assignment]
+    return role
+
+
+if __name__ == "__main__":
+    run_stage(lambda params, root: run(params, root, role_from_command_line()))

@@ -1,0 +1,76 @@
+"""A finished audit on disk, from verdicts made by hand, for the tests of the report and of tracking."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.audit import headline, measuring_for
+from tasks.comparisons import compare_views
+from verdict3d.config import Params
+from verdict3d.judge.certificate import issue
+from verdict3d.judge.identity import JudgeIdentity
+from verdict3d.judge.lineage import lineage_of, lineage_warnings
+from verdict3d.judge.rubric import SLOTS
+from verdict3d.judge.verdict import Verdict
+from verdict3d.records import write_json, write_jsonl
+
+DEFECTS = ("floaters", "missing_parts")
+
+
+def audit_rows(seed: int, sees: float) -> list[dict[str, Any]]:
+    """Verdict rows of 16 objects; preferences for the better mesh grow with ``sees`` and the grade."""
+    rng = np.random.default_rng(seed)
+
+    def row(control: str, number: int, d: float, **about: Any) -> dict[str, Any]:
+        common = {"control": control, "pair": str(number), "object": f"o{number}", "category": "chair"}
+        shown = {"panel": "three_images", "mode": "normal", "defect": DEFECTS[number % 2], "grade": None}
+        whole = {**common, **shown, **about, **Verdict(0.1 + d, 0.1 - d).row(), "truth": about.get("truth")}
+        return {**whole, "id": f"{control}-{number}-{whole['grade']}-{whole['panel']}-{whole['mode']}"}
+
+    rows = []
+    for number in range(16):
+        even = 1.0 if number % 2 else -1.0
+        rows += [row("null", number, 0.0), row("base_vs_base", number, even)]
+        rows += [row("ladder", number, sees * grade + rng.normal(), grade=grade) for grade in range(1, 6)]
+        rows += [row("clean_but_wrong", number, sees + 1.0), row("reference_shuffled", number, even)]
+        rows += [row("reference_removed", number, -even), row("texture", number, even, mode="rgb")]
+        rows.append(row("splat", number, even, grade=4, mode="splat"))
+        truth = [{"f_score": score, "normal_consistency": score} for score in (0.9, 0.5 + 0.02 * number)]
+        rows.append(row("truth", number, 1.0, truth=truth))
+        for panel in (name for name in SLOTS if name != "three_images"):
+            rows.append(row("ladder", number, 0.05 * even, grade=4, panel=panel))
+            rows.append(row("clean_but_wrong", number, 0.05 * even, panel=panel))
+    return rows
+
+
+def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> dict[str, Any]:
+    """Write ``data/audit/<role>`` below ``root`` and return the certificate."""
+    judge = JudgeIdentity(f"judge-{role}", role, "s", "Class", "p", "three_images", "normal", "float32")
+    rows, measuring = audit_rows(len(role), sees), measuring_for(params, role)
+    mine = [row for row in rows if (row["panel"], row["mode"]) == ("three_images", "normal")]
+    thresholds = params.audit.thresholds.model_dump()
+    lineages = {name: lineage_of(getattr(params.judges, name)) for name in ("training", "evaluation")}
+    certificate = issue(
+        role,
+        judge,
+        "rig",
+        measuring.findings(mine),
+        thresholds=thresholds,
+        valid_days=30,
+        today=date(2026, 6, 23),
+        lineage={**lineages[role].model_dump(), "shared": {}},
+        warnings=lineage_warnings(lineages),
+        curves=measuring.curves(mine),
+        comparisons=compare_views(measuring, rows, judge, thresholds),
+        temperature=measuring.temperature(mine),
+        questions=len(rows),
+    )
+    folder = root / "data/audit" / role
+    write_json(folder / "certificate.json", certificate)
+    write_json(folder / "metrics.json", headline(certificate))
+    write_jsonl(folder / "verdicts.jsonl", rows)
+    return certificate

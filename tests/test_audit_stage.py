@@ -1,0 +1,163 @@
+"""The audit from end to end: the shipped judges on controls of known answers, and bad ones in their place."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from audited_project import write_audited_project
+
+import tasks.audit
+import tasks.controls
+import tasks.gate
+import tasks.report
+from tasks.certified import require_certificate
+from tasks.run_record import certificate_tags
+from verdict3d.assets.damage import DEFECTS
+from verdict3d.config import Params, load_params
+from verdict3d.errors import Verdict3DError
+from verdict3d.judge.controls import CONTROLS
+from verdict3d.judge.embedded import build_judge
+from verdict3d.judge.identity import identify
+from verdict3d.judge.planted import PLANTED
+from verdict3d.provenance import digest_directory
+from verdict3d.records import read_json, read_jsonl
+
+Project = tuple[Path, Params]
+ROLES = ("training", "evaluation")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    torch.set_num_threads(2)
+    root = tmp_path_factory.mktemp("audited")
+    params = write_audited_project(root)
+    tasks.controls.run(params, root)
+    for role in ROLES:
+        tasks.audit.run(params, root, role)
+    return root, params
+
+
+def certificate(project: Project, role: str) -> dict[str, Any]:
+    found: dict[str, Any] = read_json(project[0] / "data/audit" / role / "certificate.json")
+    return found
+
+
+def test_every_control_is_asked(project: Project) -> None:
+    root, params = project
+    pairs = read_jsonl(root / "data/controls/pairs.jsonl")
+    ladder = [pair for pair in pairs if pair["control"] == "ladder"]
+    cells = {(pair["defect"], pair["grade"]) for pair in ladder}
+    assert cells == {(defect, grade) for defect in DEFECTS for grade in (1, 2, 3, 4, 5)}
+    assert len(ladder) == len(cells) * params.audit.rows_per_defect
+    for pair in pairs:
+        assert pair["x"]["failure"] is None and pair["y"]["failure"] is None
+        if pair["control"] == "null":
+            assert pair["x"]["mesh_digest"] != pair["y"]["mesh_digest"]
+        if pair["control"] == "clean_but_wrong":
+            assert pair["category"] not in pair["y"]["montages"]["normal"]
+    for role in ROLES:
+        rows = read_jsonl(root / "data/audit" / role / "verdicts.jsonl")
+        assert {row["panel"] for row in rows} == {
+            "three_images",
+            "two_sheets",
+            "reference_free",
+            "seven_images",
+        }
+        assert {row["mode"] for row in rows} == {"normal", "splat", "rgb"}
+        assert {row["outcome"] for row in rows} <= {"win", "loss", "tie"}
+        assert set(certificate(project, role)["controls"]) == set(CONTROLS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_shipped_judges_answer_by_what_they_see(project: Project, role: str) -> None:
+    """Eight objects are too few for a certificate, and enough for what planted judges cannot do."""
+    found = certificate(project, role)["controls"]
+    assert found["null"]["passed"] and found["null"]["half_credit"]["value"] == 0.5
+    assert found["order"]["passed"] and found["clear_gap"]["coverage"] >= 0.8
+    assert found["clean_but_wrong"]["half_credit"]["value"] >= 0.75
+    assert found["reference_shuffled"]["drop"]["value"] > 0.1
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_planted_bad_judges_fail(project: Project, fault: str) -> None:
+    root, params = project
+    before = digest_directory(root / "data/audit")
+    found = tasks.audit.drill(params, root, "evaluation", fault)
+    assert not found["passed"]
+    failed = {name for name, control in found["controls"].items() if not control["passed"]}
+    assert (
+        failed
+        >= {
+            "always_first": {"clear_gap", "clean_but_wrong", "order"},
+            "reference_blind": {"reference_shuffled", "reference_removed"},
+            "coin_flip": {"null", "clear_gap"},
+        }[fault]
+    )
+    assert digest_directory(root / "data/audit") == before
+
+
+def test_the_same_audit_asks_nothing_and_writes_the_same_bytes(project: Project, tmp_path: Path) -> None:
+    root, params = tmp_path / "again", project[1]
+    shutil.copytree(project[0], root)
+    before, store = digest_directory(root / "data/audit"), (root / ".verdict3d/verdicts.jsonl").read_bytes()
+    tasks.audit.run(params, root, "evaluation")
+    assert digest_directory(root / "data/audit") == before
+    assert (root / ".verdict3d/verdicts.jsonl").read_bytes() == store
+    controls = digest_directory(root / "data/controls")
+    tasks.controls.run(params, root)
+    assert digest_directory(root / "data/controls") == controls
+
+
+def test_an_untrained_judge_is_refused_and_marked_where_it_is_allowed(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "untrained"
+    shutil.copytree(project[0], root)
+    build_judge("qwen2_5_vl", seed=11).save(tmp_path / "judge")
+    judges = project[1].judges
+    training = judges.training.model_copy(update={"model": str(tmp_path / "judge")})
+    params = project[1].model_copy(update={"judges": judges.model_copy(update={"training": training})})
+    judge = identify(training)
+    with pytest.raises(Verdict3DError, match="certificate is for another judge: weights, settings differ"):
+        require_certificate(params, root, "training", judge)
+    tasks.audit.run(params, root, "training")
+    with pytest.raises(Verdict3DError) as refusal:
+        require_certificate(params, root, "training", judge)
+    assert "failed the control clear_gap" in str(refusal.value) and "below 0.8" in str(refusal.value)
+    assert "--allow-uncertified" in str(refusal.value)
+    allowed = params.model_copy(update={"audit": params.audit.model_copy(update={"allow_uncertified": True})})
+    record = require_certificate(allowed, root, "training", judge)
+    assert record["certified"] is False and record["objections"]
+    assert "not certified" in capsys.readouterr().err
+    tags = certificate_tags(read_json(root / "data/audit/training/certificate.json"))
+    assert tags["judge.training.certified"] == "false" and "clear_gap" in tags["judge.training.failed"]
+
+
+def test_with_uncertified_judges_allowed_the_gate_takes_no_certificate(
+    project: Project, tmp_path: Path
+) -> None:
+    root, params = project
+    digests = {role: certificate(project, role)["judge"]["digest"] for role in ROLES}
+    (root / "data/label").mkdir(exist_ok=True)
+    (root / "data/label/metrics.json").write_text(f'{{"judge": {{"digest": "{digests["training"]}"}}}}')
+    allowed = params.model_copy(update={"audit": params.audit.model_copy(update={"allow_uncertified": True})})
+    for found in tasks.gate.certificates(allowed, root, digests["evaluation"]).values():
+        assert found["state"] == "open" and "allow_uncertified" in found["words"]
+
+
+def test_the_report_shows_the_audit(project: Project) -> None:
+    root, params = project
+    report = tasks.report.gather(load_params(root / "params.yaml"), root)
+    assert [audit.role for audit in report.audits] == list(ROLES)
+    assert set(report.audits[0].pictures) == {
+        *("original", "damaged", "original_splat", "damaged_splat", "reference", "right", "wrong")
+    }
+    (kappa,) = report.agreements
+    assert kappa["pairs"] > 80 and -1 <= kappa["value"] <= 1
+    tasks.report.run(params, root)
+    page = (root / "data/report/index.html").read_text()
+    assert "May the judges be believed?" in page and "Splats hide geometry" in page

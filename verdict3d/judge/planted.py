@@ -1,0 +1,85 @@
+"""Bad judges on purpose: what an audit must catch. A fire drill, never a judge.
+
+Each stands in the place of a real judge and has one fault: ``always_first`` takes whatever is shown first,
+``reference_blind`` is the real judge that never sees the reference, ``coin_flip`` guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from verdict3d.errors import Verdict3DError
+from verdict3d.judge.identity import JudgeIdentity
+from verdict3d.judge.panel import PairRequest, Panel
+from verdict3d.judge.store import Judge
+from verdict3d.judge.verdict import Verdict
+from verdict3d.provenance import digest_json
+from verdict3d.randomness import numpy_generator
+
+PLANTED = ("always_first", "reference_blind", "coin_flip")
+
+
+class AuditedJudge(Judge, Protocol):
+    """What an audit can ask: a judge that can be shown other panels and montages in other modes."""
+
+    def showing(self, panel: str, mode: str) -> AuditedJudge:
+        """Return the same judge, asked so."""
+
+
+class PlantedJudge:
+    """A bad judge in the place of ``judge``, with an identity of its own."""
+
+    def __init__(self, name: str, judge: AuditedJudge) -> None:
+        self.name = name
+        self.judge = judge
+        self.batch_size = judge.batch_size
+        self.tie_band = judge.tie_band
+
+    @property
+    def identity(self) -> JudgeIdentity:
+        """Not the real judge's: its verdicts are never taken for those."""
+        real = self.judge.identity
+        return replace(
+            real, model=f"{self.name} instead of {real.model}", weights=digest_json([self.name, real.weights])
+        )
+
+    def showing(self, panel: str, mode: str) -> PlantedJudge:
+        """Return the same fault over the other view."""
+        return PlantedJudge(self.name, self.judge.showing(panel, mode))
+
+    def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
+        """Answer in the order of the requests, badly."""
+        if self.name == "always_first":
+            return [Verdict(2.0, 2.0, self.tie_band) for _ in requests]
+        if self.name == "coin_flip":
+            return [Verdict(*self._toss(request), self.tie_band) for request in requests]
+        return self.judge.compare([without_reference(request) for request in requests])
+
+    def _toss(self, request: PairRequest) -> tuple[float, float]:
+        """Guess each order by itself; the same question gets the same guess."""
+        orders = ((request.x, request.y), (request.y, request.x))
+        return tuple(  # type: ignore[return-value]
+            float(numpy_generator(0, "coin", request.reference, *order).normal()) for order in orders
+        )
+
+
+def without_reference(request: PairRequest) -> PairRequest:
+    """Return the question with a black picture for a reference."""
+    panel = request.panel
+    blank = np.zeros_like(panel.reference)
+    return PairRequest(Panel(blank, panel.x, panel.y), request.reference, request.x, request.y, request.rig)
+
+
+def plant(name: str, judge: AuditedJudge) -> PlantedJudge:
+    """Return the bad judge ``name`` in the place of ``judge``.
+
+    Raises:
+        Verdict3DError: There is no such fault.
+    """
+    if name not in PLANTED:
+        raise Verdict3DError(f"no planted judge {name!r}; there are: {', '.join(PLANTED)}")
+    return PlantedJudge(name, judge)
