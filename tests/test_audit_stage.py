@@ -157,7 +157,7 @@ def test_the_report_shows_the_audit(project: Project) -> None:
         *("original", "damaged", "original_splat", "damaged_splat", "reference", "right", "wrong")
     }
     (kappa,) = report.agreements
-    assert kappa["pairs"] > 80 and -1 <= kappa["value"] <= 1
+    assert kappa["pairs"] > 50 and -1 <= kappa["value"] <= 1
     tasks.report.run(params, root)
     page = (root / "data/report/index.html").read_text()
     assert "May the judges be believed?" in page and "Splats hide geometry" in page

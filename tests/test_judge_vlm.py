@@ -313,12 +313,16 @@ def test_prompts_are_checked(tmp_path: Path) -> None:
 
 
 def test_transparent_pictures_stand_on_black(tmp_path: Path) -> None:
-    image = Image.new("RGBA", (16, 16), (200, 100, 50, 0))
-    image.putpixel((3, 2), (200, 100, 50, 255))
+    image = Image.new("RGBA", (64, 48), (200, 100, 50, 0))
+    image.paste((200, 100, 50, 255), (40, 10, 60, 20))
+    image.putpixel((3, 2), (9, 9, 9, 200))  # a shadow is no object
     image.save(tmp_path / "condition.png")
     pixels = read_picture(tmp_path / "condition.png")
-    assert tuple(pixels[2, 3]) == (200, 100, 50) and int(pixels.sum()) == 350
-    assert np.array_equal(pixels, picture(image))
+    # the box is 20 wide and 10 high around (50, 15); the crop is 24 square
+    assert pixels.shape == (24, 24, 3) and np.array_equal(pixels, picture(image.crop((38, 3, 62, 27))))
+    assert (pixels[7:17, 2:22] == (200, 100, 50)).all() and int((pixels > 0).all(axis=2).sum()) == 200
+    Image.new("RGBA", (16, 16), (200, 100, 50, 0)).save(tmp_path / "empty.png")
+    assert read_picture(tmp_path / "empty.png").shape == (16, 16, 3)
     with pytest.raises(ItemFailure) as missing:
         read_picture(tmp_path / "absent.png")
     assert missing.value.reason == "missing_image"
