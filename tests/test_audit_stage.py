@@ -32,7 +32,7 @@ ROLES = ("training", "evaluation")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("audited")
     params = write_audited_project(root)
     tasks.controls.run(params, root)
