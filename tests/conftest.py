@@ -23,6 +23,22 @@ def own_thread_count() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True)
+def own_mlflow_stores() -> Iterator[None]:
+    """Make MLflow forget its open stores: it keeps them by URI, and the embedded one's is relative."""
+    yield
+    if "mlflow" in sys.modules:
+        from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as ModelStore
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as RunStore
+        from mlflow.tracking._model_registry.registry import ModelRegistryStoreRegistry
+        from mlflow.tracking._tracking_service.registry import TrackingStoreRegistry
+
+        for store in (ModelStore, RunStore):
+            store._engine_map.clear()
+        for registry in (ModelRegistryStoreRegistry, TrackingStoreRegistry):
+            registry._get_store_with_resolved_uri.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def tiny_chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
     """A tiny project after the whole chain, with the base as champion. Copy it before changing anything."""
