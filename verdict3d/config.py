@@ -362,7 +362,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     except ValidationError as error:
         problems = "\n".join(
             f"  {'.'.join(str(part) for part in problem['loc']) or 'top level'}: {problem['msg']}"
-            + ("" if problem["type"] in ("missing", "extra_forbidden") else f" (given: {problem['input']!r})")
+            + ("" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})")
             for problem in error.errors()
         )
         raise Verdict3DError(f"{path} does not fit:\n{problems}") from error
