@@ -1,6 +1,6 @@
 """Stage ``generate``: meshes by the base generator.
 
-Roles on training assets: ``winner`` (clean input, full budget), ``sibling`` (the same with another seed) and,
+Roles on the first ``generate.pair_assets`` training assets: ``winner`` (clean input, full budget), ``sibling`` (the same with another seed) and,
 for each regime of ``generate.pair_regimes``, ``loser`` (degraded input, few steps). The pairs stage makes
 quality-contrastive pairs of winner and loser and same-base pairs of winner and sibling. Roles on held-out
 assets: ``heldout`` for each regime and seed, the base's side of the evaluation, and ``heldout_control``, a
@@ -49,8 +49,10 @@ def plan_generations(params: Params, assets: Sequence[Row], conditions: Conditio
             )
         )
 
+    training = [asset["id"] for asset in assets if asset["split"] == "train"]
+    paired = set(training[: params.generate.pair_assets])
     for asset in assets:
-        if asset["split"] == "train":
+        if asset["id"] in paired:
             add(asset, "winner", "clean", 0, full)
             if "same_base" in params.pairs.kinds:
                 add(asset, "sibling", "clean", 0, full)

@@ -103,6 +103,8 @@ class GenerateParams(Section):
     """Stage ``generate``."""
 
     batch_size: Count
+    pair_assets: Count
+    """Training assets that pairs are made of, the first of the manifest; arms may learn from all of them."""
     pair_regimes: tuple[Regime, ...]
     low_budget_steps: Count
     heldout_regimes: tuple[Regime, ...]
