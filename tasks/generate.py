@@ -1,11 +1,11 @@
 """Stage ``generate``: meshes by the base generator.
 
-Roles on the first ``generate.pair_assets`` training assets: ``winner`` (clean input, full budget), ``sibling`` (the same with another seed) and,
-for each regime of ``generate.pair_regimes``, ``loser`` (degraded input, few steps). The pairs stage makes
-quality-contrastive pairs of winner and loser and same-base pairs of winner and sibling. Roles on held-out
-assets: ``heldout`` for each regime and seed, the base's side of the evaluation, and ``heldout_control``, a
-second clean sample for base against base. The seed does not depend on the regime: a degraded input meets the
-same noise as the clean one.
+Roles on the first ``generate.pair_assets`` training assets: ``winner`` (clean input, full budget),
+``sibling`` (the same with another seed) and, for each regime of ``generate.pair_regimes``, ``loser``
+(degraded input, few steps). The pairs stage makes quality-contrastive pairs of winner and loser and same-
+base pairs of winner and sibling. Roles on held-out assets: ``heldout`` for each regime and seed, the base's
+side of the evaluation, and ``heldout_control``, a second clean sample for base against base. The seed does
+not depend on the regime: a degraded input meets the same noise as the clean one.
 """
 
 from __future__ import annotations

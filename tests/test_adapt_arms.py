@@ -16,15 +16,15 @@ from verdict3d.adapt.degraded_inputs import Course, gather_material
 from verdict3d.adapt.layers import FLOW_LAYERS, trainable_copy
 from verdict3d.adapt.method import Example, FitInputs, Preference, Sample, Tools
 from verdict3d.adapt.registry import METHODS, find_method
-from verdict3d.adapt.search import tournament
+from verdict3d.adapt.search import most_agreed_upon, tournament
 from verdict3d.adapt.student import make_student
 from verdict3d.adapt.token_flow import TokenFlow
 from verdict3d.assets.furniture import furniture
 from verdict3d.assets.mesh import Mesh, mesh_digest, write_mesh
 from verdict3d.assets.part_mesh import mesh_from_parts
 from verdict3d.config_arms import AnyArm, ArmParams, TokenFlowParams
-from verdict3d.errors import Verdict3DError
-from verdict3d.randomness import numpy_generator, torch_generator
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.randomness import numpy_generator, seed_for, torch_generator
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 TRAINED = {"steps": 3, "batch_size": 2, "learning_rate": 0.02, "checkpoint_every": 2}
@@ -235,6 +235,37 @@ def test_search_keeps_what_the_judge_prefers_and_sees_the_given_photo(inputs):
     assert mesh_digest(kept[0]) != mesh_digest(first[0])
     with pytest.raises(Verdict3DError, match="judge"):
         method.wrap(inputs.pipeline, search, {}, Tools())
+
+
+def test_most_agreed_upon_by_hand():
+    """IoU of a and b 2/3, of b and c 1/2, of a and c 1/4; a failure is left out."""
+    a, b, c = ([[0, 0, 0], [0, 0, 1]], [[0, 0, 0], [0, 0, 1], [1, 1, 1]], [[1, 1, 1], [0, 0, 1], [1, 0, 0]])
+    a, b, c = (torch.tensor(voxels, dtype=torch.int32) for voxels in (a, b, c))
+    failed = ItemFailure("empty_structure", "no voxel")
+    assert most_agreed_upon([a, failed, b, c], 2) is b
+    assert most_agreed_upon([a, a.clone(), c], 2) is a
+    assert most_agreed_upon([failed, c], 2) is c
+    assert most_agreed_upon([failed], 2) is failed
+
+
+def test_consensus_draws_the_first_structure_as_the_base_does_and_keeps_one_that_was_drawn(inputs):
+    photos = [tiny_photo(1), tiny_photo(2)]
+    arm = section({"method": "search", "samples": 4, "pick": "consensus"})
+    wrapped = find_method("search").wrap(inputs.pipeline, arm, {}, Tools())
+    tokens = wrapped.encode([wrapped.preprocess(photo) for photo in photos])
+    seeds = [5, 6]
+
+    def drawn(number):
+        own = [seed if number == 0 else seed_for(seed, "search", number) for seed in seeds]
+        return inputs.pipeline.sample_structure(tokens, [torch.Generator().manual_seed(seed) for seed in own])
+
+    rounds = [drawn(number) for number in range(4)]
+    kept = wrapped.sample_structure(tokens, [torch.Generator().manual_seed(seed) for seed in seeds])
+    for place, voxels in enumerate(kept):
+        of_this = [made[place] for made in rounds]
+        wanted = most_agreed_upon(of_this, inputs.pipeline.networks["slat_flow_model"].config["resolution"])
+        assert torch.equal(voxels, wanted)
+    assert len(wrapped.generate(photos, seeds)) == 2
 
 
 @pytest.mark.parametrize(

@@ -160,11 +160,12 @@ class TokenFlowParams(Pictures):
 
 
 class SearchParams(ArmSection):
-    """Best of ``samples`` by a single-elimination tournament of the training judge; trains nothing."""
+    """One of ``samples``; trains nothing."""
 
     method: Literal["search"]
     samples: int = Field(ge=2)
-    pick: Literal["judge", "random"]
+    pick: Literal["judge", "random", "consensus"]
+    """By a tournament of the training judge, at random, or the structure that the others agree with most."""
 
 
 class ControlParams(ArmSection):
