@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.base import generator_directory
 from tasks.batches import RESUME_ROOT, Result, digest_code, resuming, run_batches
 from tasks.machine import settle_torch
 from tasks.manifest import start_folder
-from verdict3d.assets.geometry import compare_meshes
-from verdict3d.assets.mesh import Mesh, mesh_digest, normalize, read_mesh, write_mesh
+from verdict3d.assets.geometry import Surface, compare_meshes, true_surface
+from verdict3d.assets.mesh import mesh_digest, normalize, read_mesh, write_mesh
 from verdict3d.config import JudgesParams, Params, montage_modes
 from verdict3d.errors import ItemFailure
 from verdict3d.provenance import digest_directory, digest_file
 from verdict3d.randomness import seed_for
 from verdict3d.records import Row, replacing, write_jsonl
 from verdict3d.render.renderer import Renderer
+from verdict3d.trellis.mesh_decoding import Outcome
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 CODE = (
@@ -36,6 +40,7 @@ CODE = (
     "verdict3d/render",
     "verdict3d/randomness.py",
 )
+Montages = dict[str, NDArray[np.uint8]]
 TEXTURE_MODE = "rgb"
 """Held-out meshes are also drawn in colour: texture is judged beside shape, never for it."""
 TRUTH_POINTS = 4000
@@ -98,6 +103,7 @@ class GenerationWorker:
         self.modes = modes
         self.root = root
         self.renderer = Renderer()
+        self._true_surface = lru_cache(maxsize=64)(self._sample_truth)
 
     def __call__(self, items: Sequence[GenerationItem], folder: Path) -> list[Row]:
         """Generate one batch; all its items have the same numbers of steps."""
@@ -110,21 +116,36 @@ class GenerationWorker:
             generator.latents.model_copy(update={"steps": first.latents_steps}),
             latents_images=self._read([item.latents_picture for item in items]) if own else None,
         )
-        return [self._record(item, mesh, folder) for item, mesh in zip(items, made, strict=True)]
+        drawn = [self._draw(item, mesh) for item, mesh in zip(items, made, strict=True)]
+        with ThreadPoolExecutor(2) as threads:
+            return list(threads.map(self._record, items, made, drawn, [folder] * len(items)))
 
     def _read(self, paths: Sequence[str]) -> list[Image.Image]:
         return [Image.open(self.root / path).convert("RGBA") for path in paths]
 
-    def _record(self, item: GenerationItem, mesh: Mesh | ItemFailure, folder: Path) -> Row:
+    def _draw(self, item: GenerationItem, mesh: Outcome) -> Montages | ItemFailure:
+        """Draw the montages of one generation, or say why not."""
+        if isinstance(mesh, ItemFailure):
+            return mesh
+        try:
+            return {mode: self.renderer.montage(mesh, mode) for mode in drawn_modes(self.modes, item.split)}
+        except ItemFailure as failure:
+            return failure
+
+    def _sample_truth(self, path: str, seed: int) -> Surface:
+        return true_surface(read_mesh(self.root / path), seed, TRUTH_POINTS)
+
+    def _record(
+        self, item: GenerationItem, mesh: Outcome, montages: Montages | ItemFailure, folder: Path
+    ) -> Row:
         """Write the files of one generation and return its record; a failure is recorded, not raised."""
         try:
             if isinstance(mesh, ItemFailure):
                 raise mesh
-            modes = drawn_modes(self.modes, item.split)
-            montages = {mode: self.renderer.montage(mesh, mode) for mode in modes}
+            if isinstance(montages, ItemFailure):
+                raise montages
             seed = seed_for(self.params.seed, "truth_points", item.asset)
-            asset = read_mesh(self.root / item.truth)
-            truth = compare_meshes(normalize(mesh), asset, seed, TRUTH_POINTS)
+            truth = compare_meshes(normalize(mesh), self._true_surface(item.truth, seed), seed, TRUTH_POINTS)
         except ItemFailure as failure:
             return {"failure": failure.reason, "failure_message": str(failure)}
         mesh_name = f"{item.id}.glb"
@@ -135,7 +156,7 @@ class GenerationWorker:
             "failure": None,
             "mesh": mesh_name,
             "mesh_digest": mesh_digest(mesh),
-            "montages": {mode: f"{item.id}.{mode}.png" for mode in modes},
+            "montages": {mode: f"{item.id}.{mode}.png" for mode in montages},
             "truth": truth,
         }
 

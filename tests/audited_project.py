@@ -13,7 +13,7 @@ from PIL import Image
 
 from verdict3d.assets.damage import damage
 from verdict3d.assets.furniture import CATEGORIES, furniture
-from verdict3d.assets.geometry import compare_meshes
+from verdict3d.assets.geometry import compare_meshes, true_surface
 from verdict3d.assets.mesh import Mesh, mesh_digest, write_mesh
 from verdict3d.assets.part_mesh import mesh_from_parts
 from verdict3d.config import Params, load_params
@@ -78,5 +78,5 @@ def _generation(
         "mesh_digest": mesh_digest(mesh),
         "montage": paths["normal"],
         "montages": {"normal": paths["normal"]},
-        "truth": compare_meshes(mesh, truth, 0, 2000),
+        "truth": compare_meshes(mesh, true_surface(truth, 0, 2000), 0, 2000),
     }

@@ -14,6 +14,7 @@ from verdict3d.assets.geometry import (
     normal_consistency,
     outer_points,
     surface_points,
+    true_surface,
     validity,
 )
 from verdict3d.assets.mesh import Mesh
@@ -122,14 +123,15 @@ def test_outer_points_leave_out_what_is_buried() -> None:
 def test_compare_meshes_ranks_and_survives_failures() -> None:
     truth = mesh_from_parts(furniture("chair", rng(1)))
     other = mesh_from_parts(furniture("lamp", rng(2)))
-    same = compare_meshes(truth, truth, seed=0, samples=2000)
-    worse = compare_meshes(other, truth, seed=0, samples=2000)
+    surface = true_surface(truth, 0, 2000)
+    same = compare_meshes(truth, surface, seed=0, samples=2000)
+    worse = compare_meshes(other, surface, seed=0, samples=2000)
     assert same["f_score"] == 1.0 and same["empty"] is False
     assert worse["f_score"] < 0.6 and worse["chamfer_distance"] > 3 * same["chamfer_distance"]
     assert same["normal_consistency"] > 0.85 > worse["normal_consistency"]
-    assert compare_meshes(other, truth, seed=0, samples=2000) == worse
+    assert compare_meshes(other, surface, seed=0, samples=2000) == worse
     flat = Mesh(np.zeros((3, 3), np.float32), np.int32([[0, 1, 2]]))
     for failed in (None, EMPTY, flat):
-        row = compare_meshes(failed, truth, seed=0, samples=500)
+        row = compare_meshes(failed, surface, seed=0, samples=500)
         assert row["empty"] is True and row["f_score"] == 0.0
         assert row["chamfer_distance"] is None and row["normal_consistency"] is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -12,6 +14,7 @@ from verdict3d.randomness import numpy_generator
 
 __all__ = [
     "Floaters",
+    "Surface",
     "Validity",
     "chamfer_distance",
     "compare_meshes",
@@ -20,6 +23,7 @@ __all__ = [
     "normal_consistency",
     "outer_points",
     "surface_points",
+    "true_surface",
     "validity",
 ]
 
@@ -69,8 +73,20 @@ def normal_consistency(points: Points, normals: Points, truth: Points, truth_nor
     return float(forward + backward) / 2
 
 
+class Surface(NamedTuple):
+    """Points (N, 3) of a surface and their unit normals, float32."""
+
+    points: Points
+    normals: Points
+
+
+def true_surface(truth: Mesh, seed: int, samples: int = SAMPLES) -> Surface:
+    """Draw what :func:`compare_meshes` compares with: points of the outer surface of a mesh with faces."""
+    return Surface(*outer_points(truth, samples, numpy_generator(seed, "compare_truth")))
+
+
 def compare_meshes(
-    generated: Mesh | None, truth: Mesh, seed: int, samples: int = SAMPLES
+    generated: Mesh | None, truth: Surface, seed: int, samples: int = SAMPLES
 ) -> dict[str, float | int | bool | None]:
     """Measure a generated mesh against the true one in their common frame; nothing is aligned.
 
@@ -78,9 +94,9 @@ def compare_meshes(
 
     Args:
         generated: The mesh, None or without faces when generation failed.
-        truth: The asset's mesh, with faces.
-        seed: Decides the sampled points; the truth's points do not depend on ``generated``.
-        samples: Points drawn from each surface.
+        truth: Of the asset's mesh, by :func:`true_surface` with the same seed and samples.
+        seed: Decides the sampled points.
+        samples: Points drawn from the surface.
 
     Returns:
         ``empty``, ``f_score`` (0 when empty), and measures that are None when empty: ``chamfer_distance``,
@@ -90,14 +106,13 @@ def compare_meshes(
     nothing = Mesh(np.zeros((0, 3), dtype=np.float32), np.zeros((0, 3), dtype=np.int32))
     mesh = nothing if generated is None else generated
     points, normals = outer_points(mesh, samples, numpy_generator(seed, "compare_generated"))
-    true_points, true_normals = outer_points(truth, samples, numpy_generator(seed, "compare_truth"))
     sound, pieces = validity(mesh), floaters(mesh, seed)
     empty = sound is None or len(points) == 0
     return {
         "empty": empty,
-        "f_score": f_score(points, true_points),
-        "chamfer_distance": chamfer_distance(points, true_points),
-        "normal_consistency": normal_consistency(points, normals, true_points, true_normals),
+        "f_score": f_score(points, truth.points),
+        "chamfer_distance": chamfer_distance(points, truth.points),
+        "normal_consistency": normal_consistency(points, normals, *truth),
         "components": None if empty else pieces.components,
         "pieces": None if empty else pieces.pieces,
         "floating_share": None if empty else pieces.floating_share,

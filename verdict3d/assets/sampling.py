@@ -54,8 +54,10 @@ def sampled_faces(
     steps = (np.arange(count) + generator.random(count)) / count
     faces = np.minimum(np.searchsorted(np.cumsum(areas), steps * total, side="right"), len(areas) - 1)
     first, second = np.sqrt(generator.random(count)), generator.random(count)
-    weights = np.stack([1 - first, first * (1 - second), first * second], axis=1)
-    points = (mesh.vertices.astype(np.float64)[mesh.faces[faces]] * weights[..., None]).sum(axis=1)
+    a, b, c = mesh.vertices.astype(np.float64)[mesh.faces].swapaxes(0, 1)
+    points = a[faces] * (1 - first)[:, None]
+    points += b[faces] * (first * (1 - second))[:, None]
+    points += c[faces] * (first * second)[:, None]
     return points.astype(np.float32), face_normals[faces].astype(np.float32), faces
 
 

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from verdict3d.assets.damage import DEFECTS, damage
 from verdict3d.assets.furniture import CATEGORIES, furniture, mesh_from_parts
-from verdict3d.assets.geometry import compare_meshes
+from verdict3d.assets.geometry import compare_meshes, true_surface
 from verdict3d.assets.mesh import Mesh
 from verdict3d.assets.sampling import surface_points
 from verdict3d.config import RegimeParams
@@ -143,6 +143,7 @@ def generated_rows(
         def shown(mesh: Mesh) -> np.ndarray:
             return resize(renderer.montage(mesh, "normal", montage_view_px), size_px)
 
+        surface = true_surface(truth, index, 4000)
         pictures, quality, f_score = [shown(truth)], [1.0], []
         for regime, low, copies in GENERATED:
             try:
@@ -151,7 +152,7 @@ def generated_rows(
                 values = [measured.quality(candidate) for candidate in candidates]
                 pictures += [shown(candidate) for candidate in candidates]
                 quality += [values[0], *(max(0.01, min(value, values[0] - MARGIN)) for value in values[1:])]
-                f_score.append(float(compare_meshes(mesh, truth, index, 4000)["f_score"] or 0.0))
+                f_score.append(float(compare_meshes(mesh, surface, index, 4000)["f_score"] or 0.0))
             except ItemFailure:
                 pictures += [blank] * (1 + copies)
                 quality += [0.0] * (1 + copies)
