@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from tqdm import tqdm
 
 from tasks.manifest import DEGRADE, read_assets, start_folder
 from tasks.stage import run_stage
-from verdict3d.config import Params
+from verdict3d.config import Params, RegimeParams
 from verdict3d.degrade.operators import OPERATORS
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.provenance import digest_bytes
 from verdict3d.randomness import numpy_generator
 from verdict3d.records import Row, write_bytes, write_json, write_jsonl
+
+_THREADS = 2
 
 
 def run(params: Params, root: Path) -> None:
@@ -38,19 +41,28 @@ def run(params: Params, root: Path) -> None:
     regimes = {name: regime_params(params.degrade, name) for name in params.degrade.regimes}
     out = start_folder(root / DEGRADE)
     rows: list[Row] = []
-    with tqdm(total=len(assets) * len(regimes), desc="degrade", unit="picture") as progress:
-        for asset in assets:
-            clean = _read_condition(root / asset["condition"])
-            for name, regime in regimes.items():
-                rng = numpy_generator(params.seed, "degrade", asset["id"], name)
-                try:
-                    image, operators = degrade_by_regime(clean, regime, rng)
-                except ItemFailure as failure:
-                    raise Verdict3DError(f"condition picture of asset {asset['id']}: {failure}") from failure
-                rows.append(_write_picture(root, asset, name, image, operators))
-                progress.update()
+
+    def degrade_asset(asset: Row) -> list[Row]:
+        return [_degrade(params, root, asset, *named) for named in regimes.items()]
+
+    with (
+        ThreadPoolExecutor(_THREADS) as threads,
+        tqdm(total=len(assets) * len(regimes), desc="degrade", unit="picture") as progress,
+    ):
+        for made in threads.map(degrade_asset, assets):
+            rows += made
+            progress.update(len(made))
     write_jsonl(out / "conditions.jsonl", rows)
     write_json(out / "metrics.json", measure_degradations(rows))
+
+
+def _degrade(params: Params, root: Path, asset: Row, name: str, regime: RegimeParams | None) -> Row:
+    rng = numpy_generator(params.seed, "degrade", asset["id"], name)
+    try:
+        image, operators = degrade_by_regime(_read_condition(root / asset["condition"]), regime, rng)
+    except ItemFailure as failure:
+        raise Verdict3DError(f"condition picture of asset {asset['id']}: {failure}") from failure
+    return _write_picture(root, asset, name, image, operators)
 
 
 def _read_condition(path: Path) -> Image.Image:
