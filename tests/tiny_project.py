@@ -33,6 +33,7 @@ def write_tiny_project(root: Path, **train_values: int) -> Params:
     values["train"]["conditioner_repair"].update(
         {"steps": 6, "batch_size": 3, "hidden": 16, "draws": 4, "checkpoint_every": 2, **train_values}
     )
+    values["train"]["arms"] = values["promotion"]["arms"] = ["conditioner_repair"]
     values["evaluate"]["bootstrap"] = 50
     values["audit"].update(rows_per_defect=1, compared=4, copies=2, allow_uncertified=True)
     for judge, family in (("training", "qwen2_5_vl"), ("evaluation", "internvl")):
