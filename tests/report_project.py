@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from audit_examples import write_audit
 from PIL import Image, ImageDraw
 
@@ -56,7 +57,9 @@ def verdict(rng: np.random.Generator, d: float, bias: float = 0.45) -> dict[str,
 def write_project(root: Path, objects: int = 20, paint: Paint = paint, size_px: int = 128) -> list[dict]:
     """Write a finished run's records below ``root``; returns the verdict rows."""
     data = root / "data"
-    write_bytes(root / "params.yaml", PARAMS.read_bytes())
+    values = yaml.safe_load(PARAMS.read_text())
+    values["train"]["arms"] = values["promotion"]["arms"] = [ARM]
+    write_bytes(root / "params.yaml", yaml.safe_dump(values).encode())
     rng = np.random.default_rng(5)
     assets, conditions, rows = [], [], []
 
