@@ -11,14 +11,15 @@ from pydantic import TypeAdapter, ValidationError
 from tiny_trellis import tiny_photo, tiny_pipeline
 
 from verdict3d.adapt.adapter import load_adapter, save_adapter
-from verdict3d.adapt.conditioners import TokenTransformer, picture_seeds
-from verdict3d.adapt.degraded_inputs import Course, gather_material
+from verdict3d.adapt.conditioners import TokenTransformer, picture_seeds, token_change
+from verdict3d.adapt.degraded_inputs import LIMIT, Course, gather_material
 from verdict3d.adapt.layers import FLOW_LAYERS, trainable_copy
 from verdict3d.adapt.method import Example, FitInputs, Preference, Sample, Tools
 from verdict3d.adapt.registry import METHODS, find_method
 from verdict3d.adapt.search import most_agreed_upon, tournament
 from verdict3d.adapt.student import make_student
 from verdict3d.adapt.token_flow import TokenFlow
+from verdict3d.adapt.tokens import as_input, gather_pictures
 from verdict3d.assets.furniture import furniture
 from verdict3d.assets.mesh import Mesh, mesh_digest, write_mesh
 from verdict3d.assets.part_mesh import mesh_from_parts
@@ -235,6 +236,33 @@ def test_search_keeps_what_the_judge_prefers_and_sees_the_given_photo(inputs):
     assert mesh_digest(kept[0]) != mesh_digest(first[0])
     with pytest.raises(Verdict3DError, match="judge"):
         method.wrap(inputs.pipeline, search, {}, Tools())
+
+
+def test_a_repair_leaves_pictures_alone_that_it_hardly_changes(inputs, tmp_path):
+    arm = section({**ARMS["encoder_whole"], "leave_clean": 1.0})
+    method = find_method("degraded_inputs")
+    fit = method.fit(FitInputs(**{**vars(inputs), "checkpoints": tmp_path}), arm)
+    pictures = gather_pictures(inputs.train)
+    clean, degraded = as_input(pictures.clean), as_input(pictures.degraded)
+    base = inputs.pipeline.conditioner
+
+    def change_by(tensors, images):
+        weights = {name: tensor for name, tensor in tensors.items() if name != LIMIT}
+        repaired = method.wrap(inputs.pipeline, arm, weights, Tools()).conditioner(images)
+        return repaired, token_change(base(images), repaired)
+
+    assert fit.tensors[LIMIT].item() == change_by(fit.tensors, clean)[1].max()
+    moved = {name: tensor.detach() + 0.01 for name, tensor in fit.tensors.items()}
+    (_, of_clean), (repaired, of_degraded) = change_by(moved, clean), change_by(moved, degraded)
+    assert of_clean.min() > 0
+    moved[LIMIT] = of_clean.max().reshape(1)
+    kept = method.wrap(inputs.pipeline, arm, moved, Tools()).conditioner
+    assert torch.equal(kept(clean), base(clean))
+    moved[LIMIT] = of_degraded.median().reshape(1)
+    mixed = method.wrap(inputs.pipeline, arm, moved, Tools()).conditioner(degraded)
+    for row, change in enumerate(of_degraded):
+        wanted = repaired if change > of_degraded.median() else base(degraded)
+        assert torch.equal(mixed[row], wanted[row])
 
 
 def test_most_agreed_upon_by_hand():

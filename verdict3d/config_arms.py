@@ -103,6 +103,8 @@ class DegradedInputsParams(Pictures):
     """Of the states: as the flow was trained (logit-normal), or early, t = 1 - 0.3 u^1.5 with u uniform."""
     targets: Literal["assets", "samples"] = "assets"
     """Clean latents: those of the training meshes, or samples of the base from their clean pictures."""
+    leave_clean: Share | None = None
+    """A picture keeps its tokens unless they change more than in this share of clean training pictures."""
 
     @model_validator(mode="after")
     def _something_to_do(self) -> DegradedInputsParams:
@@ -112,6 +114,10 @@ class DegradedInputsParams(Pictures):
             raise ValueError("give at least one loss a weight above 0")
         if not (self.encoder or self.tokens) and not (self.loss.velocity or self.loss.flow_matching):
             raise ValueError("a token loss alone trains no flow")
+        if self.leave_clean is not None and (self.structure or self.latents):
+            raise ValueError(
+                "leave_clean is for repairs of tokens; a trained flow changes clean pictures too"
+            )
         return self
 
 

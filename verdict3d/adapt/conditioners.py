@@ -54,6 +54,30 @@ class RepairedConditioner(nn.Module):
         return repaired
 
 
+class UnlessClean(RepairedConditioner):
+    """A conditioner that stays as it was for pictures that its repair hardly changes: the clean ones.
+
+    Args:
+        conditioner: The conditioner as it was.
+        repaired: The repaired one.
+        limit: Mean squared change of the tokens up to which a picture keeps those of ``conditioner``.
+    """
+
+    def __init__(self, conditioner: Any, repaired: Any, limit: float) -> None:
+        super().__init__(conditioner, repaired)
+        self.limit = limit
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode pictures (B, 3, H, W) in [0, 1] to tokens (B, L, C) float32."""
+        before, after = self.conditioner(images), self.repair(images)
+        return torch.where(token_change(before, after)[:, None, None] > self.limit, after, before)
+
+
+def token_change(before: Tensor, after: Tensor) -> Tensor:
+    """Return the mean squared change (B,) of tokens (B, L, C)."""
+    return (after - before).square().mean(dim=(1, 2))
+
+
 def picture_seeds(images: Tensor) -> list[int]:
     """Return a seed for each picture (B, 3, H, W) in [0, 1], from its 8-bit values."""
     levels = (images * 255).round().to(torch.uint8).cpu()
@@ -67,7 +91,9 @@ def adapted_encoder(
     """Copy a conditioner, repaired or not, so that layers of its encoder can be trained."""
     if isinstance(conditioner, RepairedConditioner):
         inner, parameters = adapted_encoder(conditioner.conditioner, params, generator)
-        return RepairedConditioner(inner, conditioner.repair), parameters
+        copied = copy.copy(conditioner)
+        copied._modules = {**conditioner._modules, "conditioner": inner}
+        return copied, parameters
     copied = copy.copy(conditioner)
     copied._modules = dict(conditioner._modules)
     copied.model, parameters = trainable_copy(

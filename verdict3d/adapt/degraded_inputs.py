@@ -8,6 +8,9 @@ v' the student, at a noisy state x_t of the object:
 * flow matching on the object itself under d: the paper's "SFT on clean under degraded inputs";
 * token regression, as a small help.
 
+A repair of tokens changes those of clean pictures a little too, and clean pictures need none: with
+``leave_clean`` pictures that it hardly changes keep the base's tokens, bit for bit.
+
 Trained is any of the conditioner's encoder, a transformer over its tokens, the structure flow, the latent
 flow. A conditioner repair that reads d alone can only aim at an average of what d may show; a flow that is
 trained under d also sees x_t, and can follow the one among these objects that x_t is about to become.
@@ -26,6 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from verdict3d.adapt.conditioners import UnlessClean, token_change
 from verdict3d.adapt.flow_losses import guidance_weights, velocity_error
 from verdict3d.adapt.method import Fit, FitInputs, Tools
 from verdict3d.adapt.student import Student, load_student, make_student
@@ -41,7 +45,9 @@ from verdict3d.trellis.sampler import sample_steps, values_of
 if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
 
-_VALIDATE_AT_ONCE = 32
+_AT_ONCE = 32
+LIMIT = "limit"
+"""Name of the change of tokens up to which a picture keeps the base's."""
 EARLY = 0.3
 """Early times reach from 1 down to 1 - this."""
 
@@ -86,7 +92,11 @@ class DegradedInputs:
             f"train {self.name}",
         )
         measures = validated_measures(state, student.parameters)
-        return Fit(dict(student.parameters), state.losses, state.best_step, measures)
+        tensors: dict[str, Tensor] = dict(student.parameters)
+        if params.leave_clean is not None:
+            tensors[LIMIT] = _clean_limit(student, material, params.leave_clean)
+            measures["leave_clean_limit"] = tensors[LIMIT].item()
+        return Fit(tensors, state.losses, state.best_step, measures)
 
     def wrap(
         self,
@@ -96,7 +106,23 @@ class DegradedInputs:
         tools: Tools,
     ) -> TrellisPipeline:
         """Return a copy of ``pipeline`` with the trained copies in it."""
-        return load_student(pipeline, tensors, **_parts(params))
+        trained = {name: tensor for name, tensor in tensors.items() if name != LIMIT}
+        wrapped = load_student(pipeline, trained, **_parts(params))
+        if LIMIT in tensors:
+            limit = float(tensors[LIMIT])
+            wrapped.conditioner = UnlessClean(pipeline.conditioner, wrapped.conditioner, limit).eval()
+        return wrapped
+
+
+@torch.no_grad()
+def _clean_limit(student: Student, material: Material, share: float) -> Tensor:
+    """Return the change (1,) of tokens that a share of the clean pictures stays below."""
+    parts = zip(material.pictures.clean.split(_AT_ONCE), material.clean.split(_AT_ONCE), strict=True)
+    changes = [
+        token_change(clean, student.conditioner(as_input(part).to(clean.device)).float())
+        for part, clean in parts
+    ]
+    return torch.quantile(torch.cat(changes), share).reshape(1).cpu()
 
 
 def _parts(params: DegradedInputsParams) -> dict[str, Any]:
@@ -242,7 +268,7 @@ class Course:
         """Return the mean distance of some pictures: of velocities, or of tokens where none are compared."""
         total = 0.0
         generator = torch_generator(self.seed, "validation_noise", "degraded_inputs")
-        for part, rows in zip(pictures.split(_VALIDATE_AT_ONCE), views.split(_VALIDATE_AT_ONCE), strict=True):
+        for part, rows in zip(pictures.split(_AT_ONCE), views.split(_AT_ONCE), strict=True):
             tokens, clean = self._tokens(part), material.clean[rows.to(material.clean.device)]
             if not self.stages:
                 total += F.mse_loss(tokens, clean).item() * len(part)
