@@ -14,7 +14,6 @@ from typing import Any
 import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
-from PIL import Image
 
 from tasks.arms import with_adapter
 from tasks.machine import settle_torch
@@ -24,8 +23,8 @@ from verdict3d.assets.mesh import Mesh, write_mesh
 from verdict3d.config import load_params
 from verdict3d.errors import ItemFailure
 from verdict3d.records import read_json
+from verdict3d.trellis.photos import Photo, PhotoReader
 from verdict3d.trellis.pipeline import TrellisPipeline
-from verdict3d.trellis.preprocess import read_image
 
 
 class PhotoToMesh(PythonModel):
@@ -36,6 +35,7 @@ class PhotoToMesh(PythonModel):
         settle_torch()
         params = load_params(context.artifacts["parameters"])
         self.generator, self.batch_size = params.generator, params.generate.batch_size
+        self.reader = PhotoReader(params.photos)
         base = TrellisPipeline.from_pretrained(context.artifacts["generator"], self.generator.device)
         folder = Path(context.artifacts["adapter"])
         adapter = load_adapter(folder, arm=read_json(folder / CARD)["arm"], base_digest=base.digest)
@@ -46,7 +46,7 @@ class PhotoToMesh(PythonModel):
 
         Args:
             context: Unused.
-            model_input: Columns ``photo`` (bytes of a picture without background) and, where wanted, ``seed``
+            model_input: Columns ``photo`` (bytes of a picture) and, where wanted, ``seed``
                 (of the noise, by default 0).
             params: Unused.
 
@@ -66,13 +66,11 @@ class PhotoToMesh(PythonModel):
 
     def _generate(self, photos: list[bytes], seeds: list[int], folder: Path) -> list[dict[str, Any]]:
         """Generate one batch; what went wrong with one photo does not concern the others."""
-        read = [_read(photo, folder / "photo") for photo in photos]
-        whole = [
-            (found, seed) for found, seed in zip(read, seeds, strict=True) if isinstance(found, Image.Image)
-        ]
+        read = [self._read(photo, folder / "photo") for photo in photos]
+        whole = [(found, seed) for found, seed in zip(read, seeds, strict=True) if isinstance(found, Photo)]
         made = iter(
             self.pipeline.generate(
-                [picture for picture, _ in whole],
+                [photo.image for photo, _ in whole],
                 [seed for _, seed in whole],
                 self.generator.structure,
                 self.generator.latents,
@@ -80,15 +78,11 @@ class PhotoToMesh(PythonModel):
             if whole
             else []
         )
-        return [_row(next(made) if isinstance(found, Image.Image) else found, folder) for found in read]
+        return [_row(next(made) if isinstance(found, Photo) else found, folder) for found in read]
 
-
-def _read(photo: bytes, path: Path) -> Image.Image | ItemFailure:
-    path.write_bytes(photo)
-    try:
-        return read_image(path)
-    except ItemFailure as failure:
-        return failure
+    def _read(self, photo: bytes, path: Path) -> Photo | ItemFailure:
+        path.write_bytes(photo)
+        return self.reader.attempt(path)
 
 
 def _row(outcome: Mesh | ItemFailure, folder: Path) -> dict[str, Any]:

@@ -83,6 +83,23 @@ def test_samples_are_made_once_and_again_when_anything_changes(
     assert read_json(out / "manifest.json")["structure"]["guidance"] == 1.5
 
 
+def test_of_several_objects_one_is_kept_on_demand(project: tuple[Path, Params], tmp_path: Path) -> None:
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[8:50, 4:30] = pixels[20:40, 40:60] = (200, 90, 30, 255)
+    Image.fromarray(pixels).save(tmp_path / "two.png")
+    root, params = project
+    meshes = []
+    for objects in ("all", "largest"):
+        photos = params.photos.model_copy(update={"objects": objects})
+        changed = params.model_copy(update={"photos": photos})
+        said: list[str] = []
+        make_meshes([str(tmp_path / "two.png")], tmp_path / "out", Wish(), changed, root, said.append)
+        (row,) = read_json(tmp_path / "out/manifest.json")["meshes"]
+        assert row["objects"] == 2 and row["background"] is None and "of 2 separate objects" in said[0]
+        meshes.append(row["mesh_digest"])
+    assert len(set(meshes)) == 2
+
+
 def test_outputs_that_cannot_be_written_are_refused_first(
     project: tuple[Path, Params], tmp_path: Path
 ) -> None:

@@ -99,6 +99,15 @@ class GeneratorParams(Section):
     latents: SamplerParams
 
 
+class PhotosParams(Section):
+    """Photos in ``verdict3d generate`` and the registered model; concerns no stage."""
+
+    background: str | None = None
+    """Model that removes it from opaque photos (``verdict3d.trellis.background``); None: they are refused."""
+    objects: Literal["all", "largest"] = "all"
+    """Of several separate objects in a photo, which are kept."""
+
+
 class GenerateParams(Section):
     """Stage ``generate``."""
 
@@ -312,6 +321,7 @@ class Params(Section):
     assets: AssetsParams
     degrade: DegradeParams
     generator: GeneratorParams
+    photos: PhotosParams = PhotosParams()
     generate: GenerateParams
     pairs: PairsParams
     judges: JudgesParams
@@ -334,8 +344,8 @@ class Params(Section):
         return self
 
     def experiment(self) -> dict[str, Any]:
-        """Return everything that results depend on, as JSON values: all but the schedule."""
-        return self.model_dump(mode="json", exclude={"schedule"})
+        """Return everything that results depend on, as JSON values: all but schedule and photos."""
+        return self.model_dump(mode="json", exclude={"schedule", "photos"})
 
     @model_validator(mode="after")
     def _audited_judges_exist(self) -> Params:
