@@ -36,7 +36,7 @@ class PhotoToMesh(PythonModel):
         params = load_params(context.artifacts["parameters"])
         self.generator, self.batch_size = params.generator, params.generate.batch_size
         self.reader = PhotoReader(params.photos)
-        base = TrellisPipeline.from_pretrained(context.artifacts["generator"], self.generator.device)
+        base = TrellisPipeline.from_pretrained(context.artifacts["generator"], device=self.generator.device)
         folder = Path(context.artifacts["adapter"])
         adapter = load_adapter(folder, arm=read_json(folder / CARD)["arm"], base_digest=base.digest)
         self.pipeline = with_adapter(base, adapter, Tools(seed=params.seed))

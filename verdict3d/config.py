@@ -94,6 +94,7 @@ class GeneratorParams(Section):
     revision: str | None = None
     conditioner: str | None = None
     """Directory or hub id of the DINOv2 weights, where they are not in the model's folder."""
+    conditioner_revision: str | None = None
     device: Literal["auto", "cpu", "cuda"]
     structure: SamplerParams
     latents: SamplerParams
