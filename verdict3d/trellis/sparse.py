@@ -25,7 +25,7 @@ GPU_BLOCK = 1 << 28
 
 
 PAIRS_SHARE = 0.5
-"""With a smaller share of neighbours present a CPU works offset by offset; see benchmarks/sparse_convolution.py."""
+"""A CPU works offset by offset where fewer are present (measured by benchmarks/sparse_convolution.py)."""
 PAIRS_CHANNELS = 64
 """And with at least so many channels on both sides: below, 27 small products cost more than they save."""
 
