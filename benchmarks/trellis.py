@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from benchmarks.full_size_trellis import (
@@ -36,7 +37,10 @@ from benchmarks.full_size_trellis import (
     sphere_cubes,
     weight_bytes,
 )
+from verdict3d.assets.library import procedural_asset
 from verdict3d.config import SamplerParams
+from verdict3d.render.renderer import Renderer
+from verdict3d.render.rig import Camera
 from verdict3d.trellis.mesh_decoding import decode_meshes
 from verdict3d.trellis.mesh_extraction import extract_meshes
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -130,12 +134,17 @@ def forget_maps(model: Any) -> list[Any]:
     return hooks
 
 
+def pictures(count: int) -> list[Image.Image]:
+    """Return RGBA pictures of procedural furniture."""
+    renderer, camera = Renderer(), Camera(30.0, 20.0, 40.0, 2.0)
+    meshes = [procedural_asset("heldout", index, 0).mesh for index in range(count)]
+    return [Image.fromarray(renderer.condition(mesh, camera, 256)) for mesh in meshes]
+
+
 def embedded_rows(generator: Path, items: int, times: int) -> Iterator[Row]:
     """Yield seconds a sample of both flows with all tricks, and how many times slower it is without each."""
     pipeline = TrellisPipeline.from_pretrained(generator, device="cpu")
-    tokens = pipeline.encode_tensor(
-        torch.rand(items, 3, *[pipeline.image_size] * 2, generator=torch.Generator().manual_seed(0))
-    )
+    tokens = pipeline.encode([pipeline.preprocess(picture) for picture in pictures(items)])
     sources = [torch.Generator().manual_seed(item) for item in range(items)]
     noise = pipeline.structure_noise(sources)
     occupied = [v for v in pipeline.sample_structure(tokens, sources) if isinstance(v, Tensor)]

@@ -10,7 +10,7 @@ import torch
 from tiny_trellis import write_tiny_generator
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import sparse_convolution, trellis
+from benchmarks import lora_step, sparse_convolution, trellis
 from benchmarks.full_size_trellis import (
     FULL,
     TINY,
@@ -122,3 +122,29 @@ def test_the_embedded_tricks_are_compared(tmp_path: Path) -> None:
 def test_the_convolution_benchmark_runs_without_the_other_library() -> None:
     row = sparse_convolution.measure(64, 200, 16, 1)
     assert row["ours_ms"] > 0 and 1 < row["neighbours"] <= 27
+
+
+def test_a_training_step_of_both_flows_is_measured() -> None:
+    rows = lora_step.main(["--tiny", "--device", "cpu", "--times", "1"])
+    steps = [row for row in rows if "items" in row]
+    assert len(steps) == 8 and all(row["finite"] and row["s"] > 0 for row in steps)
+    step = {
+        again: lora_step.Step("latent_flow", TINY, "cpu", torch.float32, again) for again in (False, True)
+    }
+    data = step[False].data(2, 90)
+    assert step[True].kept_bytes(*data) < 0.8 * step[False].kept_bytes(*data)
+    names = step[False].adapters
+    for layer in (
+        "input_layer",
+        "blocks.0.mlp.mlp.2",
+        "blocks.0.self_attn.to_qkv",
+        "blocks.0.cross_attn.to_kv",
+    ):
+        assert any(name.startswith(f"{layer}.lora_A") for name in names), layer
+
+
+def test_the_batch_that_fits_is_worked_out_from_two_sizes() -> None:
+    room = 80e9 / 2**30 * 0.95  # 70.8 GiB
+    assert room == pytest.approx(70.8, abs=0.1)
+    assert lora_step.largest_batch(10.0, 16.0, 80) == 1 + 10
+    assert lora_step.largest_batch(71.0, 80.0, 80) == 0 and lora_step.largest_batch(70.0, 80.0, 80) == 1
