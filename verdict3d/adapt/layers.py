@@ -101,7 +101,7 @@ def checkpoint_blocks(network: nn.Module) -> None:
     Only what goes into a block is kept, for a third more work (Chen et al. 2016).
     """
     for block in network.get_submodule("blocks").children():
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
 
 def load_into(parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]) -> None:
