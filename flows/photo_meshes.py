@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from flows.contact_sheet import draw_contact_sheet
 from tasks.manifest import TRAIN
+from verdict3d.assets.finishing import check_finish, finish_identity, finish_mesh
 from verdict3d.assets.mesh import Mesh, mesh_digest, write_mesh
 from verdict3d.config import Params, SamplerParams
 from verdict3d.errors import ItemFailure, Verdict3DError
@@ -183,6 +184,8 @@ class _Worker:
         from verdict3d.trellis.photos import PhotoReader
 
         self._reader = PhotoReader(params.photos)
+        self._finish = params.photos.finish
+        check_finish(self._finish)
         self._pipeline = (
             load_adapted(params, project, wish.arm, search_tools(params, project))
             if wish.arm
@@ -200,9 +203,16 @@ class _Worker:
         return [
             _row(task, photo)
             if isinstance(photo, ItemFailure)
-            else {**_row(task, next(made)), "background": photo.background, "objects": photo.objects}
+            else {
+                **_row(task, self._finished(next(made))),
+                "background": photo.background,
+                "objects": photo.objects,
+            }
             for task, photo in pairs
         ]
+
+    def _finished(self, mesh: Mesh | ItemFailure) -> Mesh | ItemFailure:
+        return mesh if isinstance(mesh, ItemFailure) else finish_mesh(mesh, self._finish)
 
 
 def _row(task: Task, mesh: Mesh | ItemFailure) -> Row:
@@ -237,6 +247,7 @@ def _way(wish: Wish, params: Params, project: Path) -> str:
         [params.seed, params.judges.training.model_dump(mode="json")] if wish.arm else None,  # for a search
         [sampler.model_dump(mode="json") for sampler in wish.samplers(params)],
         [*background_identity(params.photos.background), params.photos.objects],
+        finish_identity(params.photos.finish),
     ]
     return digest_json(parts)
 

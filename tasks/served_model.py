@@ -19,6 +19,7 @@ from tasks.arms import with_adapter
 from tasks.machine import settle_torch
 from verdict3d.adapt.adapter import CARD, load_adapter
 from verdict3d.adapt.method import Tools
+from verdict3d.assets.finishing import finish_mesh
 from verdict3d.assets.mesh import Mesh, write_mesh
 from verdict3d.config import load_params
 from verdict3d.errors import ItemFailure
@@ -35,7 +36,7 @@ class PhotoToMesh(PythonModel):
         settle_torch()
         params = load_params(context.artifacts["parameters"])
         self.generator, self.batch_size = params.generator, params.generate.batch_size
-        self.reader = PhotoReader(params.photos)
+        self.reader, self.finish = PhotoReader(params.photos), params.photos.finish
         base = TrellisPipeline.from_pretrained(context.artifacts["generator"], device=self.generator.device)
         folder = Path(context.artifacts["adapter"])
         adapter = load_adapter(folder, arm=read_json(folder / CARD)["arm"], base_digest=base.digest)
@@ -78,18 +79,17 @@ class PhotoToMesh(PythonModel):
             if whole
             else []
         )
-        return [_row(next(made) if isinstance(found, Photo) else found, folder) for found in read]
+        return [self._row(next(made) if isinstance(found, Photo) else found, folder) for found in read]
 
     def _read(self, photo: bytes, path: Path) -> Photo | ItemFailure:
         path.write_bytes(photo)
         return self.reader.attempt(path)
 
-
-def _row(outcome: Mesh | ItemFailure, folder: Path) -> dict[str, Any]:
-    if isinstance(outcome, ItemFailure):
-        return {"mesh": None, "failure": outcome.reason}
-    write_mesh(outcome, folder / "mesh.glb")
-    return {"mesh": (folder / "mesh.glb").read_bytes(), "failure": None}
+    def _row(self, outcome: Mesh | ItemFailure, folder: Path) -> dict[str, Any]:
+        if isinstance(outcome, ItemFailure):
+            return {"mesh": None, "failure": outcome.reason}
+        write_mesh(finish_mesh(outcome, self.finish), folder / "mesh.glb")
+        return {"mesh": (folder / "mesh.glb").read_bytes(), "failure": None}
 
 
 set_model(PhotoToMesh())

@@ -100,6 +100,17 @@ class GeneratorParams(Section):
     latents: SamplerParams
 
 
+class FinishParams(Section):
+    """What is done to meshes from photos before they are written (``verdict3d.assets.finishing``)."""
+
+    floater_share: Share | None = None
+    """Parts with less than this share of the largest part's area are removed."""
+    fill_holes: bool = False
+    """Close holes by fans: right for convex ones."""
+    faces: Count | None = None
+    """Simplify to about so many faces."""
+
+
 class PhotosParams(Section):
     """Photos in ``verdict3d generate`` and the registered model; concerns no stage."""
 
@@ -107,6 +118,7 @@ class PhotosParams(Section):
     """Model that removes it from opaque photos (``verdict3d.trellis.background``); None: they are refused."""
     objects: Literal["all", "largest"] = "all"
     """Of several separate objects in a photo, which are kept."""
+    finish: FinishParams = FinishParams()
 
 
 class GenerateParams(Section):
