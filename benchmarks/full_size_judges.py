@@ -67,8 +67,7 @@ def random_judge(
 ) -> TransformersJudge:
     """Return a judge of the released architecture with random weights."""
     with torch.device(device):
-        build = _qwen if family == "qwen2_5_vl" else _internvl
-        model = build(size, dtype)
+        model = random_model(family, size, dtype)
     identity = JudgeIdentity(
         family, "random", "random", type(model).__name__, "rubric", "three_images", "normal", str(dtype)
     )
@@ -82,6 +81,11 @@ def random_judge(
         batch_size,
         0.0,
     )
+
+
+def random_model(family: str, size: Size, dtype: torch.dtype) -> Any:
+    """Return the family's network with random weights."""
+    return (_qwen if family == "qwen2_5_vl" else _internvl)(size, dtype)
 
 
 def image_processor(family: str) -> Any:

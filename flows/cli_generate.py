@@ -28,9 +28,7 @@ def register_generate(app: typer.Typer) -> None:
 
 
 def generate(
-    photos: Annotated[
-        list[str], typer.Argument(help="RGBA photos (background removed), folders of them, or patterns.")
-    ],
+    photos: Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Mesh file (.glb, .ply, .obj) for one mesh, else a folder.")
     ],
@@ -40,6 +38,9 @@ def generate(
     steps: Annotated[int | None, typer.Option(min=1, help="Of both samplers; else as configured.")] = None,
     guidance: Annotated[
         float | None, typer.Option(min=0.0, help="Of both samplers; else as configured.")
+    ] = None,
+    background: Annotated[
+        str | None, typer.Option(help="Model that removes the background of opaque photos, such as u2net.")
     ] = None,
     mesh_format: Annotated[Format, typer.Option("--format", help="Of meshes in a folder.")] = Format.glb,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default as in params.yaml.")] = None,
@@ -54,6 +55,9 @@ def generate(
     if device:
         changed = params.generator.model_copy(update={"device": device})
         params = params.model_copy(update={"generator": changed})
+    if background:
+        changed_photos = params.photos.model_copy(update={"background": background})
+        params = params.model_copy(update={"photos": changed_photos})
     wish = Wish(arm, seed, num_samples, steps, guidance, f".{mesh_format.value}")
     failed = make_meshes(photos, output, wish, params, project, typer.echo)
     if failed:

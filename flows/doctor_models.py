@@ -10,6 +10,7 @@ from pathlib import Path
 from verdict3d.config import JudgeParams, Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import (
+    EXPECTED_BYTES,
     GENERATOR_PATTERNS,
     JUDGE_PATTERNS,
     TRANSFORMERS_PATTERNS,
@@ -45,7 +46,8 @@ def examine_models(params: Params, root: Path) -> list[ModelFinding]:
     generator = params.generator
     findings = [_find("generator", generator.model, generator.revision, GENERATOR_PATTERNS, root)]
     if generator.conditioner:
-        findings.append(_find("conditioner", generator.conditioner, None, TRANSFORMERS_PATTERNS, root))
+        revision = generator.conditioner_revision
+        findings.append(_find("conditioner", generator.conditioner, revision, TRANSFORMERS_PATTERNS, root))
     for role, judge in (
         ("training judge", params.judges.training),
         ("evaluation judge", params.judges.evaluation),
@@ -72,7 +74,7 @@ def _find(role: str, model: str, revision: str | None, patterns: tuple[str, ...]
     named = model if revision is None or place != model else f"{model} at {revision}"
     if place != model:
         return _local(role, model, Path(place), presence)
-    return _hub(role, named, presence)
+    return _hub(role, named, presence, EXPECTED_BYTES.get(model, 0))
 
 
 def _local(role: str, model: str, place: Path, presence: Presence) -> ModelFinding:
@@ -83,11 +85,13 @@ def _local(role: str, model: str, place: Path, presence: Presence) -> ModelFindi
     )
 
 
-def _hub(role: str, model: str, presence: Presence) -> ModelFinding:
+def _hub(role: str, model: str, presence: Presence, expected: int) -> ModelFinding:
     here = presence.present_bytes
     if presence.missing_bytes is None:
         found = f"{_size(here)} in the cache" if here else "not in the cache"
-        return ModelFinding(role, here > 0, f"{model}: {found}; the hub cannot be reached to compare", here)
+        whole = f", about {_size(expected)} in all" if expected else ""
+        detail = f"{model}: {found}{whole}; the hub cannot be reached to compare"
+        return ModelFinding(role, here > 0 and here >= 0.9 * expected, detail, max(here, expected))
     if presence.whole:
         return ModelFinding(role, True, f"{model}: {_size(here)}, in the cache", here)
     missing, free = presence.missing_bytes, shutil.disk_usage(Path.home()).free

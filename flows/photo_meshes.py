@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw
 from tqdm import tqdm
 
+from flows.contact_sheet import draw_contact_sheet
 from tasks.manifest import TRAIN
-from verdict3d.assets.mesh import Mesh, mesh_digest, read_mesh, write_mesh
+from verdict3d.assets.finishing import check_finish, finish_identity, finish_mesh
+from verdict3d.assets.mesh import Mesh, mesh_digest, write_mesh
 from verdict3d.config import Params, SamplerParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.provenance import digest_directory, digest_file, digest_json
-from verdict3d.records import Row, read_json, replacing, write_json
+from verdict3d.records import Row, read_json, write_json
 
 PHOTOS = (".png", ".webp", ".tif", ".tiff")
-"""Photo formats that can be transparent: the background must have been removed."""
+"""Photo formats that can be transparent: all that is looked for where no background is removed."""
+
+OPAQUE_PHOTOS = (*PHOTOS, ".jpg", ".jpeg", ".bmp", ".gif")
 
 OUTPUT_FORMATS = (".glb", ".ply", ".obj")
 MANIFEST = "manifest.json"
 CONTACT_SHEET = "contact-sheet.png"
 SCHEMA = "verdict3d/photo-meshes/1"
-_THUMB_PX = 160
-_LABEL_PX = 18
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,18 @@ def make_meshes(
     mesh that is made beside others than before may differ in the last bits of its vertices.
 
     Args:
-        photos: RGBA photos, folders of them, and patterns such as ``photos/*.png``.
+        photos: Photos, folders of them, and patterns such as ``photos/*.png``.
         output: Mesh file for a single mesh, else a folder.
         wish: How they are made.
-        params: Which generator, its samplers and the batch size.
+        params: Which generator, its samplers, the batch size and what is done to photos.
         project: Where the generator and the adapters are.
         say: Called with one line for each mesh.
 
     Raises:
         Verdict3DError: Nothing to do, or an output that cannot be written.
     """
-    tasks = plan_tasks(find_photos(photos), output, wish)
+    wanted = PHOTOS if params.photos.background is None else OPAQUE_PHOTOS
+    tasks = plan_tasks(find_photos(photos, wanted), output, wish)
     in_folder = output.suffix.lower() not in OUTPUT_FORMATS
     way = _way(wish, params, project)
     earlier = _read_manifest(output) if in_folder else {}
@@ -117,13 +118,14 @@ def make_meshes(
             if in_folder:
                 _write_manifest(output, {**earlier, **rows}, wish, params)
     if in_folder:
-        draw_contact_sheet([(task, rows[task.target.name]) for task in tasks], output / CONTACT_SHEET)
+        made = [(task.photo, task.target, rows[task.target.name]["failure"]) for task in tasks]
+        draw_contact_sheet(made, output / CONTACT_SHEET)
         say(f"{output / CONTACT_SHEET}")
     return sum(row["failure"] is not None for row in rows.values())
 
 
-def find_photos(named: Sequence[str]) -> list[Path]:
-    """Return the photos of files, folders and patterns, each once, in their order.
+def find_photos(named: Sequence[str], suffixes: Sequence[str] = PHOTOS) -> list[Path]:
+    """Return the photos of files, folders and patterns, each once, in their order; of folders by suffix.
 
     Raises:
         Verdict3DError: A name stands for nothing.
@@ -132,9 +134,9 @@ def find_photos(named: Sequence[str]) -> list[Path]:
     for name in named:
         path = Path(name)
         if path.is_dir():
-            some = sorted(one for one in path.iterdir() if one.suffix.lower() in PHOTOS)
+            some = sorted(one for one in path.iterdir() if one.suffix.lower() in suffixes)
             if not some:
-                raise Verdict3DError(f"no photo in {path}; readable are {', '.join(PHOTOS)}")
+                raise Verdict3DError(f"no photo in {path}; looked for are {', '.join(suffixes)}")
         elif path.exists():
             some = [path]
         else:
@@ -179,7 +181,11 @@ class _Worker:
         from tasks.arms import load_adapted
         from tasks.base import load_base
         from tasks.preferring import search_tools
+        from verdict3d.trellis.photos import PhotoReader
 
+        self._reader = PhotoReader(params.photos)
+        self._finish = params.photos.finish
+        check_finish(self._finish)
         self._pipeline = (
             load_adapted(params, project, wish.arm, search_tools(params, project))
             if wish.arm
@@ -189,12 +195,24 @@ class _Worker:
 
     def make(self, batch: Sequence[Task]) -> list[Row]:
         """Make the meshes of a batch and write them; return a row each."""
-        read = [_attempt(task.photo) for task in batch]
+        read = [self._reader.attempt(task.photo) for task in batch]
         pairs = list(zip(batch, read, strict=True))
-        images = [image for _, image in pairs if isinstance(image, Image.Image)]
-        seeds = [task.seed for task, image in pairs if isinstance(image, Image.Image)]
+        images = [photo.image for _, photo in pairs if not isinstance(photo, ItemFailure)]
+        seeds = [task.seed for task, photo in pairs if not isinstance(photo, ItemFailure)]
         made = iter(self._pipeline.generate(images, seeds, *self._samplers) if images else [])
-        return [_row(task, image if isinstance(image, ItemFailure) else next(made)) for task, image in pairs]
+        return [
+            _row(task, photo)
+            if isinstance(photo, ItemFailure)
+            else {
+                **_row(task, self._finished(next(made))),
+                "background": photo.background,
+                "objects": photo.objects,
+            }
+            for task, photo in pairs
+        ]
+
+    def _finished(self, mesh: Mesh | ItemFailure) -> Mesh | ItemFailure:
+        return mesh if isinstance(mesh, ItemFailure) else finish_mesh(mesh, self._finish)
 
 
 def _row(task: Task, mesh: Mesh | ItemFailure) -> Row:
@@ -216,18 +234,10 @@ def _row(task: Task, mesh: Mesh | ItemFailure) -> Row:
     }
 
 
-def _attempt(photo: Path) -> Image.Image | ItemFailure:
-    from verdict3d.trellis.preprocess import read_image
-
-    try:
-        return read_image(photo)
-    except ItemFailure as failure:
-        return failure
-
-
 def _way(wish: Wish, params: Params, project: Path) -> str:
     """Return one digest over everything but the photo and the seed that decides a mesh."""
     from tasks.base import conditioner_directory, generator_directory
+    from verdict3d.trellis.background import background_identity
 
     conditioner = conditioner_directory(params, project)
     parts: list[Any] = [
@@ -236,6 +246,8 @@ def _way(wish: Wish, params: Params, project: Path) -> str:
         digest_directory(project / TRAIN / wish.arm) if wish.arm else None,
         [params.seed, params.judges.training.model_dump(mode="json")] if wish.arm else None,  # for a search
         [sampler.model_dump(mode="json") for sampler in wish.samplers(params)],
+        [*background_identity(params.photos.background), params.photos.objects],
+        finish_identity(params.photos.finish),
     ]
     return digest_json(parts)
 
@@ -262,7 +274,8 @@ def _read_manifest(output: Path) -> dict[str, Row]:
 
 def _write_manifest(output: Path, rows: dict[str, Row], wish: Wish, params: Params) -> None:
     structure, latents = (sampler.model_dump(mode="json") for sampler in wish.samplers(params))
-    head = {"schema": SCHEMA, "generator": params.generator.model, "arm": wish.arm}
+    photos = params.photos.model_dump(mode="json")
+    head = {"schema": SCHEMA, "generator": params.generator.model, "arm": wish.arm, "photos": photos}
     samplers = {"structure": structure, "latents": latents}
     write_json(output / MANIFEST, {**head, **samplers, "meshes": [rows[name] for name in sorted(rows)]})
 
@@ -270,41 +283,5 @@ def _write_manifest(output: Path, rows: dict[str, Row], wish: Wish, params: Para
 def _told(task: Task, row: Row) -> str:
     if row["failure"] is not None:
         return f"{task.photo}: {row['failure']}: {row['message']}"
-    return f"{task.target}: {row['vertices']} vertices, {row['faces']} faces"
-
-
-def draw_contact_sheet(made: Sequence[tuple[Task, Row]], path: Path, columns: int = 4) -> None:
-    """Draw each photo beside its mesh (or why there is none), several in a row.
-
-    Args:
-        made: Meshes in their order, with their rows.
-        path: PNG to write.
-        columns: Pairs of pictures in a row.
-    """
-    from verdict3d.render.renderer import Renderer
-
-    renderer = Renderer()
-    columns = min(columns, len(made))
-    cell = (2 * _THUMB_PX, _THUMB_PX + _LABEL_PX)
-    page = Image.new("RGB", (columns * cell[0], -(-len(made) // columns) * cell[1]), "white")
-    for number, (task, row) in enumerate(made):
-        left, top = number % columns * cell[0], number // columns * cell[1]
-        photo = _attempt(task.photo)
-        if isinstance(photo, Image.Image):
-            page.paste(_thumb(photo), (left, top + _LABEL_PX))
-        if row["failure"] is None:
-            drawn = renderer.montage(read_mesh(task.target), "clay", _THUMB_PX // 2)
-            page.paste(Image.fromarray(np.asarray(drawn)), (left + _THUMB_PX, top + _LABEL_PX))
-        label = f"{task.target.name} {row['failure'] or ''}"[: cell[0] // 6]
-        ImageDraw.Draw(page).text((left + 2, top + 3), label, fill="black")
-    with replacing(path) as temporary:
-        page.save(temporary)
-
-
-def _thumb(photo: Image.Image) -> Image.Image:
-    """Return a photo inside a square, on white."""
-    square = Image.new("RGB", (_THUMB_PX, _THUMB_PX), "white")
-    small = photo.convert("RGBA")
-    small.thumbnail((_THUMB_PX, _THUMB_PX))
-    square.paste(small, ((_THUMB_PX - small.width) // 2, (_THUMB_PX - small.height) // 2), small)
-    return square
+    several = f", of {row['objects']} separate objects" if row["objects"] > 1 else ""
+    return f"{task.target}: {row['vertices']} vertices, {row['faces']} faces{several}"

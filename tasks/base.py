@@ -19,10 +19,8 @@ def generator_directory(params: Params, root: Path) -> Path:
     Raises:
         Verdict3DError: It is in neither.
     """
-    generator = params.generator
-    if (root / generator.model).is_dir():
-        return root / generator.model
-    return local_directory(generator.model, generator.revision, GENERATOR_PATTERNS, "generator")
+    named = params.generator
+    return local_directory(named.model, named.revision, GENERATOR_PATTERNS, "generator", root)
 
 
 def conditioner_directory(params: Params, root: Path) -> Path | None:
@@ -31,10 +29,11 @@ def conditioner_directory(params: Params, root: Path) -> Path | None:
     Raises:
         Verdict3DError: It is neither below ``root`` nor on the hub.
     """
-    named = params.generator.conditioner
-    if named is None or (root / named).is_dir():
-        return None if named is None else root / named
-    return local_directory(named, None, TRANSFORMERS_PATTERNS, "conditioner")
+    named = params.generator
+    if named.conditioner is None:
+        return None
+    revision = named.conditioner_revision
+    return local_directory(named.conditioner, revision, TRANSFORMERS_PATTERNS, "conditioner", root)
 
 
 def load_base(
@@ -43,8 +42,8 @@ def load_base(
     """Load the configured generator; ``dtype`` and ``extra`` as :meth:`TrellisPipeline.from_pretrained`."""
     return TrellisPipeline.from_pretrained(
         generator_directory(params, root),
-        params.generator.device,
-        dtype,
-        conditioner_directory(params, root),
-        extra,
+        device=params.generator.device,
+        dtype=dtype,
+        conditioner=conditioner_directory(params, root),
+        extra=extra,
     )

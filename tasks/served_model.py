@@ -14,18 +14,18 @@ from typing import Any
 import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
-from PIL import Image
 
 from tasks.arms import with_adapter
 from tasks.machine import settle_torch
 from verdict3d.adapt.adapter import CARD, load_adapter
 from verdict3d.adapt.method import Tools
+from verdict3d.assets.finishing import finish_mesh
 from verdict3d.assets.mesh import Mesh, write_mesh
 from verdict3d.config import load_params
 from verdict3d.errors import ItemFailure
 from verdict3d.records import read_json
+from verdict3d.trellis.photos import Photo, PhotoReader
 from verdict3d.trellis.pipeline import TrellisPipeline
-from verdict3d.trellis.preprocess import read_image
 
 
 class PhotoToMesh(PythonModel):
@@ -36,7 +36,8 @@ class PhotoToMesh(PythonModel):
         settle_torch()
         params = load_params(context.artifacts["parameters"])
         self.generator, self.batch_size = params.generator, params.generate.batch_size
-        base = TrellisPipeline.from_pretrained(context.artifacts["generator"], self.generator.device)
+        self.reader, self.finish = PhotoReader(params.photos), params.photos.finish
+        base = TrellisPipeline.from_pretrained(context.artifacts["generator"], device=self.generator.device)
         folder = Path(context.artifacts["adapter"])
         adapter = load_adapter(folder, arm=read_json(folder / CARD)["arm"], base_digest=base.digest)
         self.pipeline = with_adapter(base, adapter, Tools(seed=params.seed))
@@ -46,7 +47,7 @@ class PhotoToMesh(PythonModel):
 
         Args:
             context: Unused.
-            model_input: Columns ``photo`` (bytes of a picture without background) and, where wanted, ``seed``
+            model_input: Columns ``photo`` (bytes of a picture) and, where wanted, ``seed``
                 (of the noise, by default 0).
             params: Unused.
 
@@ -66,13 +67,11 @@ class PhotoToMesh(PythonModel):
 
     def _generate(self, photos: list[bytes], seeds: list[int], folder: Path) -> list[dict[str, Any]]:
         """Generate one batch; what went wrong with one photo does not concern the others."""
-        read = [_read(photo, folder / "photo") for photo in photos]
-        whole = [
-            (found, seed) for found, seed in zip(read, seeds, strict=True) if isinstance(found, Image.Image)
-        ]
+        read = [self._read(photo, folder / "photo") for photo in photos]
+        whole = [(found, seed) for found, seed in zip(read, seeds, strict=True) if isinstance(found, Photo)]
         made = iter(
             self.pipeline.generate(
-                [picture for picture, _ in whole],
+                [photo.image for photo, _ in whole],
                 [seed for _, seed in whole],
                 self.generator.structure,
                 self.generator.latents,
@@ -80,22 +79,17 @@ class PhotoToMesh(PythonModel):
             if whole
             else []
         )
-        return [_row(next(made) if isinstance(found, Image.Image) else found, folder) for found in read]
+        return [self._row(next(made) if isinstance(found, Photo) else found, folder) for found in read]
 
+    def _read(self, photo: bytes, path: Path) -> Photo | ItemFailure:
+        path.write_bytes(photo)
+        return self.reader.attempt(path)
 
-def _read(photo: bytes, path: Path) -> Image.Image | ItemFailure:
-    path.write_bytes(photo)
-    try:
-        return read_image(path)
-    except ItemFailure as failure:
-        return failure
-
-
-def _row(outcome: Mesh | ItemFailure, folder: Path) -> dict[str, Any]:
-    if isinstance(outcome, ItemFailure):
-        return {"mesh": None, "failure": outcome.reason}
-    write_mesh(outcome, folder / "mesh.glb")
-    return {"mesh": (folder / "mesh.glb").read_bytes(), "failure": None}
+    def _row(self, outcome: Mesh | ItemFailure, folder: Path) -> dict[str, Any]:
+        if isinstance(outcome, ItemFailure):
+            return {"mesh": None, "failure": outcome.reason}
+        write_mesh(finish_mesh(outcome, self.finish), folder / "mesh.glb")
+        return {"mesh": (folder / "mesh.glb").read_bytes(), "failure": None}
 
 
 set_model(PhotoToMesh())

@@ -13,7 +13,7 @@ from tiny_trellis import tiny_photo, tiny_pipeline
 from verdict3d.adapt.adapter import load_adapter, save_adapter
 from verdict3d.adapt.conditioners import TokenTransformer, picture_seeds, token_change
 from verdict3d.adapt.degraded_inputs import LIMIT, Course, gather_material
-from verdict3d.adapt.layers import FLOW_LAYERS, trainable_copy
+from verdict3d.adapt.layers import FLOW_LAYERS, checkpoint_blocks, trainable_copy
 from verdict3d.adapt.method import Example, FitInputs, Preference, Sample, Tools
 from verdict3d.adapt.registry import METHODS, find_method
 from verdict3d.adapt.search import most_agreed_upon, tournament
@@ -27,6 +27,7 @@ from verdict3d.config_arms import AnyArm, ArmParams, TokenFlowParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.randomness import numpy_generator, seed_for, torch_generator
 from verdict3d.trellis.pipeline import TrellisPipeline
+from verdict3d.trellis.sampler import values_of
 
 TRAINED = {"steps": 3, "batch_size": 2, "learning_rate": 0.02, "checkpoint_every": 2}
 PICTURES = {**TRAINED, "clean_share": 0.2, "draws": 2, "regimes": ["severe"]}
@@ -130,23 +131,51 @@ def test_every_method_has_an_arm_here_or_trains_nothing():
     assert set(METHODS) == {values["method"] for values in ARMS.values()} | {"search", "control"}
 
 
+def flow_and_noise(stage):
+    pipeline, source = tiny_pipeline(), [torch.Generator().manual_seed(2)]
+    if stage == "structure":
+        return pipeline.networks["sparse_structure_flow_model"], pipeline.structure_noise(source)
+    voxels = torch.tensor([[0, 1, 2], [3, 4, 5]])
+    return pipeline.networks["slat_flow_model"], pipeline.latents_noise([voxels], source)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("rank", [0, 3])
 @pytest.mark.parametrize("group", FLOW_LAYERS)
-def test_untrained_layers_compute_the_same_bits_and_all_get_gradients(group, rank):
-    pipeline = tiny_pipeline()
-    flow = pipeline.networks["slat_flow_model"]
+@pytest.mark.parametrize("stage", ["structure", "latents"])
+def test_untrained_layers_compute_the_same_bits_and_all_get_gradients(stage, group, rank, dtype):
+    flow, noise = flow_and_noise(stage)
+    flow.set_torso_dtype(dtype)
     copied, parameters = trainable_copy(flow, FLOW_LAYERS, [group], rank, torch.Generator().manual_seed(1))
-    noise = pipeline.latents_noise([torch.tensor([[0, 1, 2], [3, 4, 5]])], [torch.Generator().manual_seed(2)])
     tokens, t = torch.randn(1, 5, 24, generator=torch.Generator().manual_seed(3)), torch.tensor([500.0])
-    assert torch.equal(copied(noise, t, tokens).feats, flow(noise, t, tokens).feats)
+    assert torch.equal(values_of(copied(noise, t, tokens)), values_of(flow(noise, t, tokens)))
     with torch.no_grad():
         for name, value in parameters.items():
             if "lora_B" in name:
                 value.fill_(0.1)
-    copied(noise, t, tokens).feats.square().sum().backward()
+    values_of(copied(noise, t, tokens)).square().sum().backward()
     assert parameters
+    if rank:
+        assert not torch.equal(values_of(copied(noise, t, tokens)), values_of(flow(noise, t, tokens)))
     assert all(value.grad is not None for value in parameters.values())
     assert all(value.grad is None for value in flow.parameters())
+
+
+@pytest.mark.parametrize("stage", ["structure", "latents"])
+def test_checkpointed_blocks_give_the_same_gradients(stage):
+    flow, noise = flow_and_noise(stage)
+    tokens, t = torch.randn(1, 5, 24, generator=torch.Generator().manual_seed(3)), torch.tensor([500.0])
+    found = []
+    for again in (False, True):
+        copied, parameters = trainable_copy(
+            flow, FLOW_LAYERS, ["self_attention", "sparse_linear"], 3, torch.Generator().manual_seed(1)
+        )
+        if again:
+            checkpoint_blocks(copied)
+        out = values_of(copied(noise, t, tokens))
+        out.square().sum().backward()
+        found.append([out, *(value.grad for value in parameters.values())])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 def test_token_transformer_starts_as_the_identity_and_keeps_lengths():

@@ -14,7 +14,7 @@ from tiny_trellis import tiny_photo
 from flows.photo_meshes import Wish, make_meshes
 from flows.single import describe_verdict, judge_files
 from verdict3d.assets.mesh import read_mesh
-from verdict3d.config import Params
+from verdict3d.config import Params, PhotosParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.records import read_json, write_json
 
@@ -81,6 +81,39 @@ def test_samples_are_made_once_and_again_when_anything_changes(
     assert made() == ["0-0.ply", "0-1.ply"]
     assert made(steps=2) == everything and made(steps=2, guidance=1.5) == everything
     assert read_json(out / "manifest.json")["structure"]["guidance"] == 1.5
+
+
+def test_of_several_objects_one_is_kept_on_demand(project: tuple[Path, Params], tmp_path: Path) -> None:
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[8:50, 4:30] = pixels[20:40, 40:60] = (200, 90, 30, 255)
+    Image.fromarray(pixels).save(tmp_path / "two.png")
+    root, params = project
+    meshes = []
+    for objects in ("all", "largest"):
+        photos = params.photos.model_copy(update={"objects": objects})
+        changed = params.model_copy(update={"photos": photos})
+        said: list[str] = []
+        make_meshes([str(tmp_path / "two.png")], tmp_path / "out", Wish(), changed, root, said.append)
+        (row,) = read_json(tmp_path / "out/manifest.json")["meshes"]
+        assert row["objects"] == 2 and row["background"] is None and "of 2 separate objects" in said[0]
+        meshes.append(row["mesh_digest"])
+    assert len(set(meshes)) == 2
+
+
+def test_finished_meshes_are_others_and_say_so(project: tuple[Path, Params], tmp_path: Path) -> None:
+    tiny_photo(0).save(tmp_path / "photo.png")
+    root, params = project
+    rows = []
+    for finish in ({}, {"floater_share": 1.0}, {"floater_share": 1.0}):
+        photos = PhotosParams.model_validate({"finish": finish})
+        changed = params.model_copy(update={"photos": photos})
+        said: list[str] = []
+        make_meshes([str(tmp_path / "photo.png")], tmp_path / "out", Wish(), changed, root, said.append)
+        manifest = read_json(tmp_path / "out/manifest.json")
+        rows.append((manifest["meshes"][0], manifest["photos"]["finish"]["floater_share"], said[0]))
+    (whole, nothing, _), (largest, share, _), (again, _, told) = rows
+    assert nothing is None and share == 1.0 and whole["way"] != largest["way"]
+    assert largest["faces"] < whole["faces"] and again == largest and "made before" in told
 
 
 def test_outputs_that_cannot_be_written_are_refused_first(

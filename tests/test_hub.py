@@ -1,18 +1,24 @@
 """Models by hub id: what the cache has is used without a network, pinned or not; what is missing is said."""
 
+import gzip
 import json
+import math
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 
+from benchmarks.full_size_judges import FULL, random_model
 from flows.doctor_models import ModelFinding, examine_models, memory_finding
 from tasks.base import generator_directory
-from verdict3d.config import load_params
+from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.hub import is_hub_id, local_directory, look_up
+from verdict3d.hub import EXPECTED_BYTES, is_hub_id, local_directory, look_up
+from verdict3d.trellis.conditioner import Conditioner, dinov2_config
 
 ROOT = Path(__file__).parents[1]
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
@@ -81,6 +87,10 @@ def test_the_doctor_tells_sizes_and_what_is_missing(tmp_path: Path) -> None:
         False,
         "the size of generator, training judge, evaluation judge is not known yet",
     )
+    full = yaml.safe_load((ROOT / "presets/full.yaml").read_text())
+    named = [full["generator"]["model"], full["generator"]["conditioner"]]
+    named += [judge["model"] for judge in full["judges"].values()]
+    assert set(named) == set(EXPECTED_BYTES)
     endpoint = {"url": "http://127.0.0.1:1/v1", "key_variable": "SURELY_NOT_SET"}
     values = params.model_dump()
     values["judges"]["training"]["endpoint"] = endpoint
@@ -99,3 +109,35 @@ def test_the_doctor_says_whether_it_will_fit() -> None:
         ModelFinding("conditioner", True, "", 10**14),
     ]
     assert memory_finding([*together, small[1]])[1] != memory_finding([together[0], small[1]])[1]
+
+
+def test_sizes_are_known_where_the_hub_cannot_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    values = load_params(ROOT / "params.yaml").model_dump()
+    values["generator"] |= yaml.safe_load((ROOT / "presets/full.yaml").read_text())["generator"]
+    generator, conditioner = examine_models(Params.model_validate(values), ROOT)[:2]
+    assert not generator.ok and generator.size_bytes == EXPECTED_BYTES["microsoft/TRELLIS-image-large"]
+    assert "not in the cache, about 2.9 GiB in all; the hub cannot be reached" in generator.detail
+    assert "about 1.1 GiB" in conditioner.detail
+
+
+def test_expected_sizes_are_those_of_the_architectures() -> None:
+    manifest = json.loads(gzip.decompress((ROOT / "tests/goldens/manifest.json.gz").read_bytes()))
+    bytes_of = {"F16": 2, "F32": 4}
+    counted = sum(
+        bytes_of[line.split("|")[1]] * math.prod(int(side) for side in line.split("|")[2].split("x"))
+        for entry in manifest.values()
+        for line in entry["keys"]
+    )
+    with torch.device("meta"):
+        conditioner = Conditioner(dinov2_config()).model.state_dict().values()
+        qwen, intern = (random_model(family, FULL, torch.bfloat16) for family in ("qwen2_5_vl", "internvl"))
+    expected = EXPECTED_BYTES
+    assert counted == pytest.approx(expected["microsoft/TRELLIS-image-large"], rel=1e-3)
+    assert 4 * sum(v.numel() for v in conditioner) == expected["facebook/dinov2-with-registers-large"]
+    assert 2 * sum(p.numel() for p in qwen.parameters()) == expected["Qwen/Qwen2.5-VL-7B-Instruct"]
+    assert 2 * sum(p.numel() for p in intern.parameters()) == expected["OpenGVLab/InternVL3-8B-hf"]

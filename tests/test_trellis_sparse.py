@@ -18,6 +18,7 @@ from verdict3d.trellis.sparse import (
     SparseGroupNorm32,
     SparseTensor,
     gather_linear,
+    pair_linear,
     pool_half,
     subdivide,
     unpool,
@@ -116,6 +117,37 @@ def test_convolution_gradients() -> None:
     kernel = torch.randn(3, 27, 2, dtype=torch.float64, requires_grad=True)
     feats = x.feats.double().requires_grad_()
     assert torch.autograd.gradcheck(lambda f, k: gather_linear(f, k, rows, rows.flip(1)), (feats, kernel))
+
+
+def test_convolution_by_pairs_is_the_same_and_is_used_where_neighbours_are_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = voxels(90, 40, channels=64)
+    conv = SparseConv3d(64, 64, 3)
+    weights = torch.randn(len(x), 64)
+    results = []
+    for share in (0.0, 0.5):
+        monkeypatch.setattr(sparse, "PAIRS_SHARE", share)
+        assert conv._by_pairs(x) == (share > 0)
+        feats = x.feats.clone().requires_grad_()
+        conv.zero_grad()
+        out = conv(x.replace(feats)).feats
+        (out * weights).sum().backward()
+        results.append((out, feats.grad, conv.conv.weight.grad))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-5)
+    assert not SparseConv3d(64, 32, 3)._by_pairs(x)
+    assert not conv._by_pairs(subdivide(x)) and not conv._by_pairs(voxels(300, channels=64))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert conv(x).feats.dtype == torch.bfloat16
+
+
+def test_gradients_by_pairs() -> None:
+    x = voxels(9, 5, side=3, channels=2)
+    kernel = torch.randn(3, 27, 2, dtype=torch.float64, requires_grad=True)
+    feats = x.feats.double().requires_grad_()
+    pairs = x.structure.pairs
+    assert torch.autograd.gradcheck(lambda f, k: pair_linear(f, k, pairs), (feats, kernel))
 
 
 def test_pooling_counts_a_zero_row_and_sorts() -> None:

@@ -94,9 +94,31 @@ class GeneratorParams(Section):
     revision: str | None = None
     conditioner: str | None = None
     """Directory or hub id of the DINOv2 weights, where they are not in the model's folder."""
+    conditioner_revision: str | None = None
     device: Literal["auto", "cpu", "cuda"]
     structure: SamplerParams
     latents: SamplerParams
+
+
+class FinishParams(Section):
+    """What is done to meshes from photos before they are written (``verdict3d.assets.finishing``)."""
+
+    floater_share: Share | None = None
+    """Parts with less than this share of the largest part's area are removed."""
+    fill_holes: bool = False
+    """Close holes by fans: right for convex ones."""
+    faces: Count | None = None
+    """Simplify to about so many faces."""
+
+
+class PhotosParams(Section):
+    """Photos in ``verdict3d generate`` and the registered model; concerns no stage."""
+
+    background: str | None = None
+    """Model that removes it from opaque photos (``verdict3d.trellis.background``); None: they are refused."""
+    objects: Literal["all", "largest"] = "all"
+    """Of several separate objects in a photo, which are kept."""
+    finish: FinishParams = FinishParams()
 
 
 class GenerateParams(Section):
@@ -314,6 +336,7 @@ class Params(Section):
     assets: AssetsParams
     degrade: DegradeParams
     generator: GeneratorParams
+    photos: PhotosParams = PhotosParams()
     generate: GenerateParams
     pairs: PairsParams
     judges: JudgesParams
@@ -336,8 +359,8 @@ class Params(Section):
         return self
 
     def experiment(self) -> dict[str, Any]:
-        """Return everything that results depend on, as JSON values: all but the schedule."""
-        return self.model_dump(mode="json", exclude={"schedule"})
+        """Return everything that results depend on, as JSON values: all but schedule and photos."""
+        return self.model_dump(mode="json", exclude={"schedule", "photos"})
 
     @model_validator(mode="after")
     def _audited_judges_exist(self) -> Params:

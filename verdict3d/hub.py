@@ -18,6 +18,15 @@ GENERATOR_PATTERNS = ("pipeline.json", "ckpts/*", "image_cond_model/*")
 JUDGE_PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.txt")
 TRANSFORMERS_PATTERNS = ("config.json", "model.safetensors")
 
+EXPECTED_BYTES = {
+    "microsoft/TRELLIS-image-large": 3_127_783_144,
+    "facebook/dinov2-with-registers-large": 4 * 304_372_736,
+    "Qwen/Qwen2.5-VL-7B-Instruct": 2 * 8_292_166_656,
+    "OpenGVLab/InternVL3-8B-hf": 2 * 7_947_169_280,
+}
+"""Weights of the models in presets/full.yaml, for when the hub cannot be asked: counted from their
+architectures (a radiance field decoder of the first, which is not used, comes on top)."""
+
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -26,7 +35,9 @@ def is_hub_id(model: str) -> bool:
     return not Path(model).is_dir() and _HUB_ID.fullmatch(model) is not None and not model.startswith("data/")
 
 
-def local_directory(model: str, revision: str | None, patterns: Sequence[str], what: str) -> Path:
+def local_directory(
+    model: str | Path, revision: str | None, patterns: Sequence[str], what: str, root: Path | None = None
+) -> Path:
     """Return the directory of a model, fetching what is missing of a hub id.
 
     Args:
@@ -34,12 +45,16 @@ def local_directory(model: str, revision: str | None, patterns: Sequence[str], w
         revision: Branch, tag or commit; None: the hub's main branch.
         patterns: Of the files that are wanted.
         what: Of which kind the model is, for messages.
+        root: Where relative directories are looked for first; None: the current folder only.
 
     Raises:
         Verdict3DError: There is no such directory, and the hub has no such model or cannot be reached.
     """
+    if root is not None and (root / model).is_dir():
+        return root / model
     if Path(model).is_dir():
         return Path(model)
+    model = str(model)
     if not is_hub_id(model):
         raise Verdict3DError(f"{what} {model!r} is neither a directory nor a hub id (owner/name)")
     from huggingface_hub import snapshot_download

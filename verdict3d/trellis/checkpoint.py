@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from verdict3d.errors import Verdict3DError
@@ -15,6 +15,7 @@ from verdict3d.trellis.latent_vae import SLatEncoder, SLatGaussianDecoder, SLatM
 from verdict3d.trellis.network import Network
 from verdict3d.trellis.structure_flow import SparseStructureFlowModel
 from verdict3d.trellis.structure_vae import SparseStructureDecoder, SparseStructureEncoder
+from verdict3d.trellis.weights import read_weights
 
 MODEL_CLASSES: dict[str, type[Network]] = {
     network.__name__: network
@@ -116,12 +117,7 @@ def load_model(
     if not isinstance(config, dict):
         raise Verdict3DError(f'{config_path} must be an object with "name" and "args"')
     model = build_model(config, "meta")
-    if not weights.is_file():
-        raise Verdict3DError(f"{weights} is missing; the network needs its weights beside {config_path.name}")
-    try:
-        state = load_file(weights)
-    except Exception as error:
-        raise Verdict3DError(f"{weights} is not a readable safetensors file: {error}") from error
+    state = read_weights(weights)
     check_fit(weights, state, model)
     torso = compute_dtype(device, dtype)
     half_layers = {f"{prefix}.{key}" for prefix, layer in model.torso_layers() for key in layer.state_dict()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
@@ -15,10 +15,12 @@ from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 from verdict3d.errors import Verdict3DError
 from verdict3d.records import read_json, replacing, write_json
 from verdict3d.trellis.conditioner_weights import names_for, published_names
+from verdict3d.trellis.weights import read_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+MODEL_TYPE = "dinov2_with_registers"
 CONFIG_KEYS = (
     "hidden_size",
     "num_hidden_layers",
@@ -64,15 +66,18 @@ class Conditioner(nn.Module):
 
     Args:
         config: Size of the network; images of ``config.image_size`` need no interpolated positions.
+        model: A network of that size to use; None makes one with random weights.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: Dinov2WithRegistersConfig) -> None:
+    def __init__(
+        self, config: Dinov2WithRegistersConfig, model: Dinov2WithRegistersModel | None = None
+    ) -> None:
         super().__init__()
         self.config = config
-        self.model = Dinov2WithRegistersModel(config)
+        self.model = Dinov2WithRegistersModel(config) if model is None else model
         # The final norm and the mask token play no part here; they stay only so that checkpoints load whole.
         self.model.layernorm.requires_grad_(False)
         self.model.embeddings.mask_token.requires_grad_(False)
@@ -125,48 +130,72 @@ class Conditioner(nn.Module):
         patch = self._setting("patch_size")
         return patches.reshape(len(images), images.shape[2] // patch, images.shape[3] // patch, -1)
 
-    def save(self, directory: str | Path) -> None:
-        """Write ``config.json`` and ``model.safetensors`` (float16) under the published names."""
+    def save(self, directory: str | Path, dtype: torch.dtype = torch.float16) -> None:
+        """Write ``config.json`` and ``model.safetensors`` (of ``dtype``) under the published names."""
         directory = Path(directory)
         write_json(
             directory / "config.json",
             {
-                "model_type": "dinov2_with_registers",
+                "model_type": MODEL_TYPE,
                 "architectures": ["Dinov2WithRegistersModel"],
                 **{key: getattr(self.config, key) for key in CONFIG_KEYS},
             },
         )
         named = published_names(self.model.state_dict())
-        state = {key: value.half().cpu().contiguous() for key, value in named.items()}
+        state = {key: value.to(dtype).cpu().contiguous() for key, value in named.items()}
         with replacing(directory / "model.safetensors") as temporary:
             save_file(state, temporary, metadata={"format": "pt"})
 
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
-        """Load weights named as in torch.hub, the published files or the installed transformers.
+        """Take over float32 weights named as in torch.hub, the published files or the installed transformers.
 
         Raises:
             RuntimeError: A weight is missing, unknown or of another shape.
         """
-        self.model.load_state_dict(names_for(self.model, state))
+        named = {key: value.to(torch.float32) for key, value in names_for(self.model, state).items()}
+        self.model.load_state_dict(named, assign=True)
 
     @classmethod
     def load(cls, directory: str | Path, device: torch.device | str = "cpu") -> Conditioner:
         """Read a directory written by :meth:`save`, or a published one of the same class; float32.
 
         Raises:
-            Verdict3DError: A file is missing or the weights do not fit the configuration.
+            Verdict3DError: A file is missing, of another model, or the weights do not fit the configuration.
         """
         directory = Path(directory)
-        values = read_json(directory / "config.json")
-        conditioner = cls(dinov2_config(**{key: values[key] for key in CONFIG_KEYS if key in values}))
-        weights = directory / "model.safetensors"
-        if not weights.is_file():
+        path = directory / "config.json"
+        values = read_json(path)
+        kind = values.get("model_type") if isinstance(values, dict) else None
+        if kind != MODEL_TYPE:
             raise Verdict3DError(
-                f"{weights} is missing; the conditioner needs its weights beside config.json"
+                f"{path} is of a model of type {kind!r}; expected {MODEL_TYPE!r}, such as "
+                "facebook/dinov2-with-registers-large (TRELLIS is conditioned on DINOv2 with registers)"
             )
-        state = {key: value.float() for key, value in load_file(weights).items()}
+        return cls.of_weights(
+            dinov2_config(**{key: values[key] for key in CONFIG_KEYS if key in values}),
+            read_weights(directory / "model.safetensors"),
+            f"{directory / 'model.safetensors'} does not fit {path}",
+        ).to(device)
+
+    @classmethod
+    def of_weights(
+        cls, config: Dinov2WithRegistersConfig, state: Mapping[str, Tensor], misfit: str
+    ) -> Conditioner:
+        """Make a conditioner for inference around weights, without weights of its own in between.
+
+        Args:
+            config: Its size.
+            state: As :meth:`load_weights`.
+            misfit: Beginning of the message where they do not fit.
+
+        Raises:
+            Verdict3DError: The weights do not fit the configuration.
+        """
+        with torch.device("meta"):
+            model = Dinov2WithRegistersModel(config)
+        conditioner = cls(config, model)
         try:
             conditioner.load_weights(state)
         except RuntimeError as error:
-            raise Verdict3DError(f"{weights} does not fit {directory / 'config.json'}: {error}") from error
-        return conditioner.eval().to(device)
+            raise Verdict3DError(f"{misfit}: {error}") from error
+        return conditioner.eval()

@@ -145,7 +145,9 @@ def conditioner_directory(directory: Path, named: str, given: str | Path | None)
     raise Verdict3DError(
         f"no conditioner for {directory}: {PIPELINE_FILE} names {named!r}, and "
         f"{' and '.join(str(choice / 'config.json') for choice in choices)} are missing; put that model's "
-        f"transformers directory (config.json, model.safetensors) at {directory / CONDITIONER_DIRECTORY}"
+        f"transformers directory (config.json, model.safetensors) at {directory / CONDITIONER_DIRECTORY}; "
+        "a torch.hub file becomes one by "
+        "`python -m verdict3d.trellis.convert_conditioner FILE DIRECTORY`"
     )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from verdict3d.config import SamplerParams
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.hub import GENERATOR_PATTERNS, TRANSFORMERS_PATTERNS, local_directory
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records import write_json
 from verdict3d.trellis import layout
@@ -81,26 +82,37 @@ class TrellisPipeline:
     @classmethod
     def from_pretrained(
         cls,
-        directory: str | Path,
-        device: str | torch.device = "auto",
+        model: str | Path,
+        *,
+        revision: str | None = None,
         dtype: torch.dtype | None = None,
+        device: str | torch.device = "auto",
         conditioner: str | Path | None = None,
+        conditioner_revision: str | None = None,
         extra: Sequence[str] = (),
     ) -> TrellisPipeline:
-        """Read a directory in the released layout (``verdict3d.trellis.layout``).
+        """Read a generator in the released layout (``verdict3d.trellis.layout``), one network at a time.
 
         Args:
-            directory: Holds ``pipeline.json`` and ``ckpts/``.
-            device: "auto", "cpu", "cuda", ...
+            model: Directory with ``pipeline.json`` and ``ckpts/``, or hub id such as
+                ``microsoft/TRELLIS-image-large``; ``verdict3d.hub`` says how those are fetched.
+            revision: Of a hub id: branch, tag or commit.
             dtype: Computing type of the transformer and convolution blocks on a GPU, by default float16; a
                 CPU computes in float32.
-            conditioner: Transformers directory of the conditioner, when it is not in ``image_cond_model/``.
+            device: "auto", "cpu", "cuda", ...
+            conditioner: Transformers directory or hub id of the conditioner, when it is not in
+                ``image_cond_model/``.
+            conditioner_revision: As ``revision``.
             extra: Further networks to read, such as ``"slat_encoder"``.
 
         Raises:
-            Verdict3DError: A file is missing, foreign or damaged.
+            Verdict3DError: There is no such model, or a file is missing, foreign or damaged.
         """
-        root, place = Path(directory), pick_device(device)
+        root, place = local_directory(model, revision, GENERATOR_PATTERNS, "generator"), pick_device(device)
+        if conditioner is not None:
+            conditioner = local_directory(
+                conditioner, conditioner_revision, TRANSFORMERS_PATTERNS, "conditioner"
+            )
         arguments = layout.read_pipeline_file(root)
         unknown = sorted(set(extra) - set(arguments.models))
         if unknown:

@@ -1,6 +1,6 @@
 """Photos in: reading untrusted image files, and the crop to the object that TRELLIS conditions on.
 
-The photo must have its background removed already (an alpha channel); spec section (a).
+The crop needs an alpha channel; ``verdict3d.trellis.photos`` makes one where it is missing. Spec section (a).
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ MAX_PIXELS = 2**26
 FORMATS = ("PNG", "WEBP", "TIFF", "GIF", "JPEG", "BMP")
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
-_REMOVE_BACKGROUND = "remove the background first and save it with transparency (PNG or WebP)"
+_REMOVE_BACKGROUND = (
+    "remove the background first and save it with transparency (PNG or WebP), or have it removed: "
+    "photos.background in params.yaml names a model for that"
+)
 
 
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -1,8 +1,9 @@
 """Sparse tensors and exact submanifold convolution in plain PyTorch.
 
 The convolution gathers the 27 neighbours of a block of rows and multiplies once; the backward pass is a
-convolution with the mirrored kernel. No atomics, so the same inputs give the same bits on every run of a
-device. Semantics: specification (e) and its first two traps.
+convolution with the mirrored kernel. Where most neighbours are absent, a CPU multiplies offset by offset only
+those that are there. No atomics, so the same inputs give the same bits on every run of a device. Semantics:
+specification (e) and its first two traps.
 """
 
 from __future__ import annotations
@@ -15,12 +16,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verdict3d.trellis.structure import Structure, child_taps
+from verdict3d.trellis.structure import Pairs, Structure, child_taps
 
 CPU_BLOCK = 1 << 19
 """Gathered elements per block on the CPU: 2 MiB of float32, so that a block stays in the cache."""
 GPU_BLOCK = 1 << 28
 """Gathered elements per block on a GPU."""
+
+
+PAIRS_SHARE = 0.5
+"""A CPU works offset by offset where fewer are present (measured by benchmarks/sparse_convolution.py)."""
+PAIRS_CHANNELS = 64
+"""And with at least so many channels on both sides: below, 27 small products cost more than they save."""
 
 
 class SparseTensor:
@@ -111,6 +118,37 @@ class _GatherLinear(torch.autograd.Function):
         return grad_x, grad_weight, None, None
 
 
+class _PairLinear(torch.autograd.Function):
+    """y[row] = sum over pairs of W_offset x[neighbour]; an offset names no row twice, so no order matters."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.pairs = pairs
+        return _sum_products(x, weight.permute(1, 2, 0), pairs.neighbour, pairs.row, pairs.counts)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        (x, weight), pairs = ctx.saved_tensors, ctx.pairs
+        grad = grads[0].to(x.dtype).contiguous()
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            grad_x = _sum_products(grad, weight.permute(1, 0, 2), pairs.row, pairs.neighbour, pairs.counts)
+        if ctx.needs_input_grad[1]:
+            ends = zip(pairs.row.split(pairs.counts), pairs.neighbour.split(pairs.counts), strict=True)
+            products = [grad.index_select(0, row).t() @ x.index_select(0, seen) for row, seen in ends]
+            grad_weight = torch.stack(products, dim=1).to(weight.dtype)
+        return grad_x, grad_weight, None
+
+
+def _sum_products(x: Tensor, matrices: Tensor, source: Tensor, target: Tensor, counts: list[int]) -> Tensor:
+    """Return y with y[target] += x[source] matrices[k] for the pairs of every offset k; (K, Cin, Cout)."""
+    out = x.new_zeros(len(x), matrices.shape[2])
+    for matrix, seen, row in zip(matrices, source.split(counts), target.split(counts), strict=True):
+        out.index_add_(0, row, x.index_select(0, seen) @ matrix)
+    return out
+
+
 def _blocks(rows: Tensor, channels: int) -> list[Tensor]:
     budget = GPU_BLOCK if rows.is_cuda else CPU_BLOCK
     return list(rows.split(max(budget // (rows.shape[1] * channels), 64)))
@@ -162,6 +200,24 @@ def gather_linear(x: Tensor, weight: Tensor, rows: Tensor, back: Tensor) -> Tens
         return _GatherLinear.apply(x, weight, rows.contiguous(), back.contiguous())
 
 
+def pair_linear(x: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
+    """Sum linear maps over the neighbours that exist, differentiable; :func:`gather_linear` up to rounding.
+
+    Args:
+        x: (N, Cin) features.
+        weight: (Cout, K, Cin).
+        pairs: Of rows in [0, N).
+
+    Returns:
+        (N, Cout) in the dtype of ``x``, or autocast's.
+    """
+    if torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, weight = x.to(dtype), weight.to(dtype)
+    with torch.autocast(x.device.type, enabled=False):
+        return _PairLinear.apply(x, weight, pairs)
+
+
 class KernelWeights(nn.Module):
     """Weight (Cout, k, k, k, Cin) and bias (Cout,) of a sparse convolution, named as released."""
 
@@ -193,8 +249,17 @@ class SparseConv3d(nn.Module):
             return x.replace(F.linear(x.feats, weight.reshape(self.in_channels, self.out_channels).t(), bias))
         rows = x.structure.neighbours
         kernel = weight.reshape(self.out_channels, 27, self.in_channels)
-        feats = gather_linear(x.feats, kernel, rows, rows.flip(1))
+        if self._by_pairs(x):
+            feats = pair_linear(x.feats, kernel, x.structure.pairs)
+        else:
+            feats = gather_linear(x.feats, kernel, rows, rows.flip(1))
         return x.replace(feats + bias.to(feats.dtype))
+
+    def _by_pairs(self, x: SparseTensor) -> bool:
+        """Whether enough neighbours are absent to pay; after a subdivision they are not."""
+        wide = min(self.in_channels, self.out_channels) >= PAIRS_CHANNELS
+        sparse = wide and x.device.type == "cpu" and x.structure.parent is None
+        return sparse and len(x.structure.pairs) < PAIRS_SHARE * 27 * len(x)
 
     def forward_subdivided(self, x: SparseTensor, target: Structure) -> SparseTensor:
         """Convolve ``subdivide(x)`` without making it: eight taps over parents instead of 27 over children.

@@ -7,6 +7,7 @@ level does not know its fine one), so a structure is freed as soon as its last u
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache, cached_property
 
 import torch
@@ -38,6 +39,24 @@ def child_taps() -> tuple[tuple[tuple[int, int], ...], ...]:
             row.append((parent[0] * 9 + parent[1] * 3 + parent[2], inside[0] * 4 + inside[1] * 2 + inside[2]))
         table.append(tuple(row))
     return tuple(table)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Rows and their neighbours, sorted by the neighbour's offset and then by row.
+
+    Attributes:
+        row: (P,) int64.
+        neighbour: (P,) int64 row of the voxel there.
+        counts: How many of the pairs belong to each offset.
+    """
+
+    row: Tensor
+    neighbour: Tensor
+    counts: list[int]
+
+    def __len__(self) -> int:
+        return len(self.row)
 
 
 class Structure:
@@ -123,6 +142,13 @@ class Structure:
         place = torch.searchsorted(ordered, wanted).clamp_(max=max(total - 1, 0))
         found = ordered[place] == wanted
         return torch.where(found, order[place], total).to(torch.int32)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The neighbours that exist, one offset after the other."""
+        there = self.neighbours < len(self)
+        offset, row = there.t().nonzero().unbind(1)
+        return Pairs(row, self.neighbours[row, offset].long(), list(there.sum(0).tolist()))
 
     def _neighbours_from_parent(self, parent: Structure) -> Tensor:
         taps = torch.tensor(child_taps(), dtype=torch.int32, device=self.device)

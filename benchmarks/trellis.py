@@ -1,0 +1,495 @@
+"""The generator's speed.
+
+    OMP_NUM_THREADS=2 python -m benchmarks.trellis      the embedded generator on a CPU, tricks on and off
+    python -m benchmarks.trellis --full --device cuda   the released size with random weights, beside floors
+    python -m benchmarks.trellis --full --tiny          the same code on small networks, to see that it runs
+
+Every line is a JSON object. A floor is the larger of operations over the matrix rate and weights over the
+copy rate, both measured in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.full_size_trellis import (
+    FULL,
+    TINY,
+    Size,
+    counted,
+    random_conditioner,
+    random_latents,
+    random_network,
+    random_structure_state,
+    random_tokens,
+    sphere_cubes,
+    weight_bytes,
+)
+from verdict3d.assets.library import procedural_asset
+from verdict3d.config import SamplerParams
+from verdict3d.render.renderer import Renderer
+from verdict3d.render.rig import Camera
+from verdict3d.trellis.mesh_decoding import decode_meshes
+from verdict3d.trellis.mesh_extraction import extract_meshes
+from verdict3d.trellis.pipeline import TrellisPipeline
+from verdict3d.trellis.sampler import batch_size_of, sample_flow, time_grid, values_of, with_values
+from verdict3d.trellis.sequences import group_sequences
+from verdict3d.trellis.sparse import SparseConv3d, SparseTensor
+from verdict3d.trellis.structure import Structure
+from verdict3d.trellis.transformer import ModulatedCrossBlock
+
+ROOT = Path(__file__).parents[1]
+RELEASED = {"guidance": 5.0, "guidance_interval": (0.5, 1.0), "rescale_t": 3.0}
+Row = dict[str, Any]
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+def synchronize(device: str) -> None:
+    """Wait until the device is done."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def seconds(call: Callable[[], Any], device: str, times: int) -> float:
+    """Return the median seconds of a call after a warm-up."""
+    call()
+    found = []
+    for _ in range(times):
+        synchronize(device)
+        start = time.perf_counter()
+        call()
+        synchronize(device)
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
+
+
+def peak_gib(device: str) -> float | None:
+    """Return the most memory allocated since the last call; None on a CPU."""
+    if not device.startswith("cuda"):
+        return None
+    peak = torch.cuda.max_memory_allocated() / 2**30
+    torch.cuda.reset_peak_memory_stats()
+    return round(peak, 2)
+
+
+# The embedded generator: what each trick is worth on a CPU.
+
+
+@torch.no_grad()
+def plain_sample(
+    model: Any, noise: Any, cond: Tensor, params: SamplerParams, one_batch: bool, skip: bool
+) -> Any:
+    """Sample like ``sample_flow``, with the guidance branches in one batch or not, skipped outside or not."""
+    state, negative = noise, torch.zeros_like(cond)
+    low, high = params.guidance_interval
+
+    def velocity(point: Any, t: float, tokens: Tensor) -> Tensor:
+        return values_of(model(point, torch.full((batch_size_of(point),), 1000 * t), tokens))
+
+    for t, t_next in pairwise(time_grid(params.steps, params.rescale_t)):
+        guided = params.guidance > 0 and low <= t <= high
+        if not guided and (skip or params.guidance == 0):
+            v = velocity(state, t, cond)
+        else:
+            if one_batch:
+                twice = state.repeat(2) if isinstance(state, SparseTensor) else torch.cat([state, state])
+                with_cond, without = velocity(twice, t, torch.cat([cond, negative])).chunk(2)
+            else:
+                with_cond, without = velocity(state, t, cond), velocity(state, t, negative)
+            v = (1 + params.guidance) * with_cond - params.guidance * without if guided else with_cond
+        state = with_values(state, values_of(state) - (t - t_next) * v)
+    return state
+
+
+def forget_maps(model: Any) -> list[Any]:
+    """Make every layer compute its neighbours or item ranges anew; return the hooks to remove."""
+
+    def forget(module: Any, arguments: Any) -> None:
+        structure: Structure = arguments[0].structure
+        for name in ("neighbours", "pairs", "_keys"):
+            structure.__dict__.pop(name, None)
+
+    def group(module: Any, arguments: Any) -> None:
+        items = arguments[3]
+        group_sequences(items.sequence_of_row, int(items.sequence_of_row[-1]) + 1)
+
+    hooks = []
+    for module in model.modules():
+        if isinstance(module, SparseConv3d):
+            hooks.append(module.register_forward_pre_hook(forget))
+        elif isinstance(module, ModulatedCrossBlock):
+            hooks.append(module.register_forward_pre_hook(group))
+    return hooks
+
+
+def pictures(count: int) -> list[Image.Image]:
+    """Return RGBA pictures of procedural furniture."""
+    renderer, camera = Renderer(), Camera(30.0, 20.0, 40.0, 2.0)
+    meshes = [procedural_asset("heldout", index, 0).mesh for index in range(count)]
+    return [Image.fromarray(renderer.condition(mesh, camera, 256)) for mesh in meshes]
+
+
+def embedded_rows(generator: Path, items: int, times: int) -> Iterator[Row]:
+    """Yield seconds a sample of both flows with all tricks, and how many times slower it is without each."""
+    pipeline = TrellisPipeline.from_pretrained(generator, device="cpu")
+    tokens = pipeline.encode([pipeline.preprocess(picture) for picture in pictures(items)])
+    sources = [torch.Generator().manual_seed(item) for item in range(items)]
+    noise = pipeline.structure_noise(sources)
+    occupied = [v for v in pipeline.sample_structure(tokens, sources) if isinstance(v, Tensor)]
+    latents = pipeline.latents_noise(occupied, sources[: len(occupied)])
+    flows = {
+        "structure": (pipeline.networks["sparse_structure_flow_model"], noise, pipeline.structure),
+        "latents": (pipeline.networks["slat_flow_model"], latents, pipeline.latents),
+        "latents_guided": (
+            pipeline.networks["slat_flow_model"],
+            latents,
+            pipeline.latents.model_copy(update=RELEASED),
+        ),
+    }
+    for name, (model, start, params) in flows.items():
+        cond = tokens[: batch_size_of(start)]
+        sample = partial(plain_sample, model, start, cond, params)
+        ways: dict[str, Callable[[], Any]] = {
+            "ours": lambda m=model, s=start, c=cond, p=params: sample_flow(m, s, c, p),  # type: ignore[misc]
+            "branches_apart": lambda s=sample: s(one_batch=False, skip=True),  # type: ignore[misc]
+            "both_branches_everywhere": lambda s=sample: s(one_batch=True, skip=False),  # type: ignore[misc]
+            "neither": lambda s=sample: s(one_batch=False, skip=False),  # type: ignore[misc]
+        }
+        if name == "structure" or params.guidance > 0:
+            yield _compared(name, ways, times, batch_size_of(start))
+        if isinstance(start, SparseTensor):
+            ours = ways["ours"]
+
+            def without_maps(model: Any = model, ours: Callable[[], Any] = ours) -> Any:
+                hooks = forget_maps(model)
+                try:
+                    return ours()
+                finally:
+                    for hook in hooks:
+                        hook.remove()
+
+            yield _compared(
+                f"{name}_maps", {"ours": ours, "maps_per_layer": without_maps}, times, batch_size_of(start)
+            )
+
+
+def _compared(name: str, ways: dict[str, Callable[[], Any]], times: int, items: int) -> Row:
+    """Measure ways in turns; they must give the same sample."""
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    samples = {way: values_of(call()) for way, call in ways.items()}
+    for _ in range(times):
+        for way, call in ways.items():
+            start = time.perf_counter()
+            call()
+            found[way].append(time.perf_counter() - start)
+    least = {way: min(values) for way, values in found.items()}  # other programs only add
+    row: Row = {"sample": name, "items": items, "seconds": round(least["ours"], 3)}
+    for way in list(ways)[1:]:
+        row[f"{way}_times_slower"] = round(least[way] / least["ours"], 2)
+        row[f"{way}_difference"] = float((samples[way] - samples["ours"]).abs().max())
+    return row
+
+
+# The released size: tables for a GPU.
+
+
+class Bench:
+    """Full-size measurements on one device.
+
+    Args:
+        size: Full or tiny.
+        device: "cuda" or "cpu".
+        dtype: Of the torsos.
+        times: Repetitions of a measurement.
+        compile_mode: Of ``torch.compile`` for the flows; None: as they are.
+    """
+
+    def __init__(
+        self, size: Size, device: str, dtype: torch.dtype, times: int = 5, compile_mode: str | None = None
+    ) -> None:
+        self.size, self.device, self.dtype, self.times = size, device, dtype, times
+        self.compile_mode = compile_mode
+        self.rates = {kind: self._matrix_rate(kind) for kind in {dtype, torch.float32}}
+        self.bytes_per_s = self._copy_rate()
+
+    def _matrix_rate(self, dtype: torch.dtype) -> float:
+        """Operations a second of one large product."""
+        side = self.size.matrix
+        a, b = (torch.randn(side, side, device=self.device, dtype=dtype) for _ in range(2))
+        out = torch.empty_like(a)
+        return 2 * side**3 / seconds(lambda: torch.mm(a, b, out=out), self.device, 4 * self.times)
+
+    def _copy_rate(self) -> float:
+        """Bytes read and written a second by a large copy."""
+        source = torch.zeros(4 * self.size.matrix**2, device=self.device)
+        target = torch.empty_like(source)
+        took = seconds(lambda: target.copy_(source), self.device, 4 * self.times)
+        return 2 * source.numel() * source.element_size() / took
+
+    def ceilings(self) -> Iterator[Row]:
+        """The device and its measured rates."""
+        name = torch.cuda.get_device_name() if self.device.startswith("cuda") else "CPU"
+        yield {
+            "table": "ceilings",
+            "device": name,
+            "torch": torch.__version__,
+            "dtype": str(self.dtype),
+            "tflop_per_s": {str(kind): round(rate / 1e12, 4) for kind, rate in self.rates.items()},
+            "copied_gb_per_s": round(self.bytes_per_s / 1e9, 2),
+        }
+
+    def row(
+        self,
+        table: str,
+        network: Any,
+        call: Callable[[], Any],
+        items: int,
+        dtype: torch.dtype | None = None,
+        plain: Callable[[], Any] | None = None,
+        **more: Any,
+    ) -> Row:
+        """Measure one call beside its floor.
+
+        Args:
+            table: Name of the row.
+            network: Whose operations are counted.
+            call: What is measured.
+            items: In the batch.
+            dtype: Of the products, by default the torsos'.
+            plain: The same call uncompiled, whose operations can be counted.
+            **more: Further entries.
+        """
+        rate = self.rates[dtype or self.dtype]
+        with counted(network) as operations, torch.no_grad():
+            (plain or call)()
+        flops, read = sum(operations.values()), weight_bytes(network)
+        peak_gib(self.device)
+        with torch.no_grad():
+            took = seconds(call, self.device, self.times)
+        floor = max(flops / rate, read / self.bytes_per_s)
+        return {
+            "table": table,
+            "items": items,
+            **more,
+            "ms": round(1000 * took, 3),
+            "ms_per_item": round(1000 * took / items, 3),
+            "gflop": round(flops / 1e9, 3),
+            "weights_gb": round(read / 1e9, 3),
+            "floor_ms": round(1000 * floor, 3),
+            "tflop_per_s": round(flops / took / 1e12, 4),
+            "share_of_rate": round(flops / took / rate, 3),
+            "peak_gib": peak_gib(self.device),
+        }
+
+    def _flow(self, name: str, network: Any, state: Any, cond: Tensor, **more: Any) -> Iterator[Row]:
+        """A forward pass, a guided step and a full sample of a flow."""
+        items = batch_size_of(state)
+        times = torch.full((items,), 700.0, device=self.device)
+        called, more = network, dict(more)
+        if self.compile_mode is not None:
+            called, compiled = self._compiled(network, (state, times, cond))
+            more |= compiled
+        ways: dict[str, Callable[[Any], Any]] = {"forward": lambda model: model(state, times, cond)}
+        for label, steps in (("guided_step", 1), (f"sample_{self.size.steps}_steps", self.size.steps)):
+            params = SamplerParams(steps=steps, **RELEASED)
+            ways[label] = lambda model, params=params: sample_flow(model, state, cond, params)  # type: ignore[misc]
+        for label, way in ways.items():
+            call, plain = partial(way, called), partial(way, network)
+            yield self.row(f"{name}_{label}", network, call, items, plain=plain, **more)
+
+    def _compiled(self, network: Any, arguments: tuple[Any, ...]) -> tuple[Any, Row]:
+        """Return the compiled network and how long that took, or the network and why it failed."""
+        start = time.perf_counter()
+        mode = self.compile_mode
+        if mode == "eager":  # the tracing alone, for machines without a compiler
+            compiled = torch.compile(network, backend="eager")
+        else:
+            compiled = torch.compile(network, mode=mode)
+        try:
+            with torch.no_grad():
+                compiled(*arguments)
+        except Exception as error:  # of the compiler, which may not know an operation
+            return network, {"compile_error": str(error).splitlines()[0][:200]}
+        synchronize(self.device)
+        return compiled, {"compile_s": round(time.perf_counter() - start, 1)}
+
+    def structure_flow(self) -> Iterator[Row]:
+        """The structure flow at every batch size."""
+        network = random_network("structure_flow", self.size, self.device, self.dtype)
+        for items in self.size.batches:
+            noise, cond = random_structure_state(self.size, items, self.device)
+            yield from self._flow("structure_flow", network, noise, cond)
+
+    def latent_flow(self) -> Iterator[Row]:
+        """The latent flow at every number of voxels and batch size."""
+        network = random_network("latent_flow", self.size, self.device, self.dtype)
+        for voxels in self.size.voxels:
+            for items in self.size.batches:
+                noise = random_latents(self.size, [voxels] * items, self.device)
+                cond = random_tokens(self.size, items, self.device)
+                yield from self._flow("latent_flow", network, noise, cond, voxels=voxels)
+
+    def decoding(self) -> Iterator[Row]:
+        """Structure decoder, mesh decoder, and extraction at four times the grid's resolution."""
+        decoder = random_network("structure_decoder", self.size, self.device, self.dtype)
+        latent, _ = random_structure_state(self.size, 1, self.device)
+        yield self.row("structure_decoder", decoder, lambda: decoder(latent), 1)
+        for part in ("mesh_decoder", "gaussian_decoder"):
+            network = random_network(part, self.size, self.device, self.dtype)
+            for voxels in self.size.voxels:
+                latents = random_latents(self.size, [voxels], self.device)
+                yield self.row(part, network, partial(network, latents), 1, voxels=voxels)
+        for voxels in self.size.voxels:
+            cubes, features = sphere_cubes(voxels, self.size.grid)
+            coords, features = cubes.coords.to(self.device), features.to(self.device)
+            extract = partial(extract_meshes, coords, features, 4 * self.size.grid, 1)
+            peak_gib(self.device)
+            took = seconds(extract, self.device, self.times)
+            yield {
+                "table": "mesh_extraction",
+                "voxels": voxels,
+                "cubes": len(coords),
+                "faces": len(extract()[0].faces),
+                "ms": round(1000 * took, 3),
+                "peak_gib": peak_gib(self.device),
+            }
+        network = random_network("mesh_decoder", self.size, self.device, self.dtype)
+        latents = random_latents(self.size, [self.size.voxels[0]] * 2, self.device)
+        outcomes = decode_meshes(network, latents)
+        yield {"table": "decode_meshes", "outcomes": [type(outcome).__name__ for outcome in outcomes]}
+
+    def conditioner(self) -> Iterator[Row]:
+        """The image conditioner in float32, as it is used."""
+        network = random_conditioner(self.size, self.device)
+        for items in self.size.batches:
+            pictures = torch.rand(items, 3, network.image_size, network.image_size, device=self.device)
+            yield self.row("conditioner", network, partial(network, pictures), items, torch.float32)
+
+    def _cases(self) -> Iterator[tuple[str, Callable[[Any], Tensor]]]:
+        """Every network with a call that gives its numbers."""
+        device, size = self.device, self.size
+        noise, cond = random_structure_state(size, 2, device)
+        times = torch.full((2,), 700.0, device=device)
+        counts = [size.voxels[0], size.voxels[0] // 2]
+        latents = random_latents(size, counts, device)
+        yield "structure_flow", lambda network: network(noise, times, cond)
+        yield "structure_decoder", lambda network: network(noise)
+        yield "latent_flow", lambda network: network(latents, times, cond).feats
+        yield "mesh_decoder", lambda network: network(latents).feats
+        yield "gaussian_decoder", lambda network: network(latents).feats
+
+    @torch.no_grad()
+    def precision(self) -> Iterator[Row]:
+        """Difference of half precisions from float32, relative to the root mean square of the outputs."""
+        for part, call in self._cases():
+            network = random_network(part, self.size, self.device, torch.float32)
+            exact = call(network).float()
+            for dtype in (torch.bfloat16, torch.float16):
+                network.set_torso_dtype(dtype)
+                rough = call(network).float()
+                network = random_network(part, self.size, self.device, torch.float32)  # weights got rounded
+                power = exact.square().mean().sqrt()
+                apart = rough - exact
+                yield {
+                    "table": "precision",
+                    "network": part,
+                    "dtype": str(dtype),
+                    "rms": float(apart.square().mean().sqrt() / power),
+                    "most": float(apart.abs().max() / power),
+                    "finite": bool(rough.isfinite().all()),
+                }
+
+    @torch.no_grad()
+    def batch_invariance(self) -> Iterator[Row]:
+        """How far an item's numbers move with what is beside it; the same shape of batch, and uneven ones."""
+        items = max(self.size.batches)
+        noise, cond = random_structure_state(self.size, items, self.device)
+        times = torch.full((items,), 700.0, device=self.device)
+        flow = random_network("structure_flow", self.size, self.device, self.dtype)
+        whole = flow(noise, times, cond)
+        others = noise.flip(0).clone()
+        others[0] = noise[0]
+        beside = flow(others, times, torch.cat([cond[:1], cond[1:].flip(0)]))
+        alone = flow(noise[:1], times[:1], cond[:1])
+        yield _apart("structure_flow", "same shape, other neighbours", whole[0], beside[0])
+        yield _apart("structure_flow", f"alone and among {items}", whole[0], alone[0])
+        counts = [self.size.voxels[0] - 3 * item for item in range(items)]
+        latents = random_latents(self.size, counts, self.device)
+        flow = random_network("latent_flow", self.size, self.device, self.dtype)
+        together = flow(latents, times, cond).split()[0][0]
+        feats, xyz = latents.split()[0]
+        single = flow(SparseTensor.stack([feats], [xyz]), times[:1], cond[:1]).feats
+        yield _apart("latent_flow", f"alone and among {items} uneven", together, single)
+
+    def tables(self) -> dict[str, Callable[[], Iterator[Row]]]:
+        """Every table by name, in the order they are printed."""
+        return {
+            "ceilings": self.ceilings,
+            "structure_flow": self.structure_flow,
+            "latent_flow": self.latent_flow,
+            "decoding": self.decoding,
+            "conditioner": self.conditioner,
+            "precision": self.precision,
+            "batch_invariance": self.batch_invariance,
+        }
+
+
+def _apart(network: str, what: str, one: Tensor, other: Tensor) -> Row:
+    one, other = one.float(), other.float()
+    power = one.square().mean().sqrt()
+    return {
+        "table": "batch_invariance",
+        "network": network,
+        "compared": what,
+        "same_bits": bool(torch.equal(one, other)),
+        "most": float((one - other).abs().max() / power),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    """Print the rows, and return them."""
+    parser = argparse.ArgumentParser(description="Speed of the generator; a JSON object a line.")
+    parser.add_argument("--full", action="store_true", help="the released size instead of the embedded one")
+    parser.add_argument("--tiny", action="store_true", help="with --full: small networks")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--dtype", choices=DTYPES, default="float16")
+    parser.add_argument("--compile", dest="compile_mode", help="mode of torch.compile, such as default")
+    parser.add_argument("--tables", nargs="+", help="only these tables of --full")
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--items", type=int, default=4, help="of the embedded generator")
+    parser.add_argument("--generator", type=Path, default=ROOT / "data/checkpoints/generator")
+    given = parser.parse_args(arguments)
+    rows = []
+
+    def show(found: Iterator[Row]) -> None:
+        for row in found:
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+
+    if not given.full:
+        show(embedded_rows(given.generator, given.items, given.times))
+        return rows
+    size = TINY if given.tiny else FULL
+    bench = Bench(size, given.device, DTYPES[given.dtype], given.times, given.compile_mode)
+    for name, table in bench.tables().items():
+        if given.tables is None or name in given.tables:
+            show(table())
+            if given.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+    return rows
+
+
+if __name__ == "__main__":
+    main()
