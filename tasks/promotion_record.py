@@ -22,6 +22,10 @@ from verdict3d.records import Row, read_json
 SCHEMA = "verdict3d/promotion/1"
 
 
+class RefusedError(Verdict3DError):
+    """A decision that cannot be acted on: trying once more would end the same way."""
+
+
 def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> Row:
     """Return the record of the decision below ``root``.
 

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from flows.environment import project_environment
 from tasks.champion import adapter_identity, read_champion
 from tasks.outbox import EMBEDDED_STORE
+from tasks.promotion_record import RefusedError
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.assets.mesh import read_mesh
 from verdict3d.config import Params
@@ -179,10 +180,16 @@ def test_one_cycle(project: Project) -> None:
 
     assert act(project, "rollback", "", "chairs got worse")["champion"]["version"] == 1
     assert registry().version(3).tags["rolled_back"] == "chairs got worse"
+
+    # the gate would promote it once more, and would be right about its numbers: people know better
+    with pytest.raises(RefusedError, match=r"version 3 .* rolled back at 20..-.*: chairs got worse.*--force"):
+        act(project, "promote")
+    assert registry().champion().version == 1 and len(registry().versions()) == 3
     assert act(project, "rollback")["champion"]["version"] is None
     with pytest.raises(Verdict3DError, match="nothing to go back to"):
         act(project, "rollback")
     assert act(project, "rollback", "3", "they did not")["champion"]["version"] == 3
+    assert registry().rolled_back(better["record"]["candidate"]["adapter"]) is None
     moves = [(move["from"], move["to"]) for move in registry().moves()]
     assert moves == [(None, 1), (1, 3), (3, 1), (1, None), (None, 3)]
     assert (
@@ -204,11 +211,14 @@ def test_a_version_knows_what_it_was_made_of(project: Project, tmp_path: Path) -
 
 def test_force_leaves_a_trace_and_stops_at_certificates(project: Project) -> None:
     root, _ = project
-    act(project, "rollback", "1")
+    act(project, "rollback", "1", "for now")
     act(project, "sync")
     decided(root, "HOLD", certified=False)
     with pytest.raises(Verdict3DError, match="no force without valid certificates"):
         act(project, "promote", "", "a demonstration")
+    decided(root, "PROMOTE")
+    with pytest.raises(RefusedError, match=r"rolled back at .*: for now"):
+        act(project, "promote")
     decided(root, "REJECT")
     forced = act(project, "promote", "", "a demonstration")
     assert forced["moved"] and forced["decision"] == "REJECT"
@@ -216,6 +226,7 @@ def test_force_leaves_a_trace_and_stops_at_certificates(project: Project) -> Non
     assert champion.tags["forced"] == "a demonstration" and champion.tags["decision"] == "REJECT"
     assert registry().moves()[-1]["why"] == "forced: a demonstration"
     assert forced["record"]["forced"] == "a demonstration"
+    assert registry().rolled_back(champion.tags["adapter"]) is None  # and so it may be promoted again
 
 
 def test_bytes_that_differ_keep_the_champion(project: Project) -> None:
