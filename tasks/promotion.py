@@ -29,7 +29,7 @@ from tasks.champion import CARD, HOLDOUT, Used, adapter_identity, place_champion
 from tasks.manifest import TRAIN
 from tasks.outbox import EMBEDDED_STORE, tracking_uri
 from tasks.packaging import MODEL, package_model
-from tasks.promotion_record import RefusedError, explain, make_record
+from tasks.promotion_record import RECORDS, RefusedError, explain, make_record, noting_acted
 from tasks.registry import CHALLENGER, CHAMPION, ROLLED_BACK, ROLLED_BACK_AT, Registry
 from tasks.tracking import make_paths_relative, record_decision
 from tasks.verification import verify
@@ -37,8 +37,6 @@ from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
 from verdict3d.records import Row, read_json, write_json
-
-RECORDS = Path(".verdict3d/promotions")
 
 
 def sync(root: Path, registry: Registry) -> Row:
@@ -102,7 +100,7 @@ def promote(
     kept = Path.cwd() / RECORDS / registry.name / f"{digest}.json"
     write_json(kept, record)
     registry.open()
-    with registry.alone() as lock:
+    with registry.alone() as lock, noting_acted(Path.cwd(), root, preset):
         against = record["decision"]["champion"]["version"]
         _expect_champion(registry, against)
         runs = record_decision(root, preset, arm, decision["decision"], kept, explain(record))
