@@ -1,7 +1,8 @@
 """The scheduled flow: fetch, look for changes, bring the chain up to date, push, tell.
 
-A run with nothing new ends in the state *Skipped*. Otherwise :func:`flows.pipeline.pipeline` runs inside it,
-stage by stage. However it ends, the webhook hears of it.
+A run with nothing new ends in the state *Skipped*, unless an earlier one was killed before it acted on the
+gate's decision. Otherwise :func:`flows.pipeline.pipeline` runs inside it, stage by stage. However it ends,
+the webhook hears of it.
 """
 
 from __future__ import annotations
@@ -22,18 +23,17 @@ from flows.notify import notify
 from flows.pipeline import Chain, run_flow
 from flows.processes import ending_with_parent
 from flows.promote import act_on_decision
-from flows.promotion_step import refresh_champion
+from flows.promotion_step import refresh_champion, tell
 from flows.results import read_win_rates, win_rate_sentence
 from flows.run import announce, default_jobs, look_for_changes, stages_file_of
 from flows.run_lock import run_lock
 from flows.workspace import Workspace, find_project, open_workspace
-from tasks.manifest import GATE
+from tasks.promotion_record import decision_waits
 from tasks.run_record import run_key
 from verdict3d.config import ScheduleParams, load_params
 from verdict3d.errors import Verdict3DError
 
 SKIPPED = "Skipped"
-DECISION = GATE / "decision.json"
 
 
 def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -79,7 +79,9 @@ def _retrain(workspace: Workspace, lock: int, say: Callable[[str], None]) -> Sta
         exchange_task(workspace, environment, "fetch")
     changed = look_for_changes(workspace, environment, say)
     if not changed:
-        return Completed(name=SKIPPED, message="no asset, parameter or code has changed")
+        if not decision_waits(workspace.project, workspace.root, workspace.preset or ""):
+            return Completed(name=SKIPPED, message="no asset, parameter or code has changed")
+        say("nothing has changed, but the last decision has not been acted on")
     announce(changed, say)
     refresh_champion(workspace, environment, lock, say)
     chain = Chain(workspace, environment, default_jobs(), None, lock, schedule.stage_retries)
@@ -88,19 +90,20 @@ def _retrain(workspace: Workspace, lock: int, say: Callable[[str], None]) -> Sta
         return Failed(message=state.message)
     if schedule.use_remote:
         exchange_task(workspace, environment, "push")
-    if (workspace.root / DECISION).exists():
+    if decision_waits(workspace.project, workspace.root, workspace.preset or ""):
         promote_task(workspace, environment, lock)
     return _tell_results(workspace, schedule, say)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="promotion")
 def promote_task(workspace: Workspace, environment: dict[str, str], lock: int) -> None:
-    """Act on the gate's decision; a registry that is down stops no run, `verdict3d promote` acts later."""
+    """Act on the gate's decision; a registry that is down stops no run, the next one acts on it."""
     logger = get_run_logger()
     try:
         act_on_decision(workspace, environment, lock, logger.info)
     except Verdict3DError as error:
-        logger.warning("the decision was not acted on: %s", error)
+        text = f"the decision was not acted on: {error}"
+        tell(workspace, text, {"moved": False, "reason": str(error)}, logger.warning)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="{direction}")

@@ -5,6 +5,8 @@ Knows files only, not MLflow.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,15 @@ from tasks.run_record import run_key, source_tags
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
-from verdict3d.records import Row, read_json
+from verdict3d.records import Row, read_json, write_json
 
 SCHEMA = "verdict3d/promotion/1"
+RECORDS = Path(".verdict3d/promotions")
+"""Kept records, below the project; ``acted`` in it names the last decision acted on, by preset."""
+
+
+class RefusedError(Verdict3DError):
+    """A decision that cannot be acted on: trying once more would end the same way."""
 
 
 def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> Row:
@@ -73,6 +81,31 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
             "parameters": digest_json(params.experiment()),
         },
     }
+
+
+def acted_file(project: Path, preset: str) -> Path:
+    """Return the file that names the last decision that was acted on, whatever came of it."""
+    return project / RECORDS / "acted" / f"{preset or 'default'}.json"
+
+
+@contextmanager
+def noting_acted(project: Path, root: Path, preset: str) -> Iterator[None]:
+    """Write down that the decision below ``root`` has been acted on when the block ends, or refuses it."""
+    done = {"decision": digest_file(root / DECISION)}
+    try:
+        yield
+    except RefusedError:
+        write_json(acted_file(project, preset), done)
+        raise
+    write_json(acted_file(project, preset), done)
+
+
+def decision_waits(project: Path, root: Path, preset: str) -> bool:
+    """Tell whether there is a decision below ``root`` that has not been acted on, as after a killed run."""
+    if not (root / DECISION).exists():
+        return False
+    acted = acted_file(project, preset)
+    return not acted.exists() or read_json(acted)["decision"] != digest_file(root / DECISION)
 
 
 def leading_arm(decision: Row) -> str:

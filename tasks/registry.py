@@ -28,6 +28,8 @@ from verdict3d.errors import Verdict3DError
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MOVES, HOLDOUT = "moves", "holdout."
+ROLLED_BACK, ROLLED_BACK_AT = "rolled_back", "rolled_back_at"
+"""Tags of a version that was rolled back: why, and when (UTC)."""
 ABANDONED_S = 3600.0
 """A lock of another machine that is older than this is taken to be left behind."""
 
@@ -109,6 +111,18 @@ class Registry:
         """Set tags of a version."""
         for key, value in tags.items():
             self.client.set_model_version_tag(self.name, str(version), key, value)
+
+    def rolled_back(self, adapter: str) -> ModelVersion | None:
+        """Return the newest version with this adapter that was rolled back and has not come back since."""
+        mine = (version for version in self.versions() if version.tags.get("adapter") == adapter)
+        return next((version for version in mine if ROLLED_BACK in version.tags), None)
+
+    def reinstate(self, adapter: str) -> None:
+        """Take the mark of a rollback off every version with this adapter; the moves still tell of it."""
+        while found := self.rolled_back(adapter):
+            for tag in (ROLLED_BACK_AT, ROLLED_BACK):
+                if tag in found.tags:
+                    self.client.delete_model_version_tag(self.name, found.version, tag)
 
     def notes(self) -> dict[str, str]:
         """Return the tags of the registered model; none when it is not there yet."""

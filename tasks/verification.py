@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tasks.batches import SOURCES, compose_batches
 from tasks.manifest import EVALUATE
+from tasks.promotion_record import RefusedError
 from tasks.registry import Registry
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
@@ -24,7 +25,8 @@ def verify(params: Params, root: Path, arm: str, registry: Registry, version: in
     """Load the registered model in a fresh process and compare a sample of whole batches with the evaluation.
 
     Raises:
-        Verdict3DError: It cannot be loaded, ran this checkout's code instead of its own, or gave other bytes.
+        RefusedError: It gave other bytes.
+        Verdict3DError: It cannot be loaded, or ran this checkout's code instead of its own.
     """
     batches = sampled_batches(params, root, arm)
     with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +51,7 @@ def verify(params: Params, root: Path, arm: str, registry: Registry, version: in
     registry.tag(version, verified=f"{items - len(found['differing'])} of {items} items")
     if found["differing"]:
         names = ", ".join(found["differing"][:3])
-        raise Verdict3DError(
+        raise RefusedError(
             f"version {version} does not give the evaluated bytes for {len(found['differing'])} of {items} "
             f"held-out items, such as {names}; the champion stays. The usual cause is another machine, torch "
             "or number of threads than in the evaluation: run the evaluation here"

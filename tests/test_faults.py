@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 from loopback import free_port, processes_of, wait_until
+from prefect_api import PrefectApi
 from resumable_chain import OUTS, write_resumable_chain
 from toy_chain import ROOT, write_toy_chain
 
@@ -33,8 +34,10 @@ ROLES = {
     "dvc": "-m dvc repro",
     "supervisor": "supervisor.py",
     "command line": "flows.cli run",
+    "worker": "prefect worker start",
 }
 """What a run consists of, and by which words of its command each is found."""
+POOL = "pool-of-the-test"
 
 
 def results(project: Path) -> dict[str, bytes]:
@@ -59,40 +62,64 @@ def running(project: Path, role: str) -> list[int]:
 @pytest.mark.timeout(1200)
 def test_killed_at_many_moments_it_ends_with_the_same_outputs(tmp_path: Path) -> None:
     whole = write_resumable_chain(tmp_path / "whole", pause_s=0.3, items=12)
-    killed = write_resumable_chain(tmp_path / "killed", pause_s=0.3, items=12)
-    killed = killed.resolve()
+    killed = write_resumable_chain(tmp_path / "killed", pause_s=0.3, items=12).resolve()
     port = free_port()
-    environment = project_environment(whole) | {ADDRESS: f"http://127.0.0.1:{port}/api"}
+    api = PrefectApi(f"http://127.0.0.1:{port}/api")
+    environment = project_environment(killed) | {ADDRESS: api.url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
     environment = {name: value for name, value in environment.items() if name != "MLFLOW_TRACKING_URI"}
     choice, kills = random.Random(6), Counter[str]()
     with prefect_server(tmp_path, environment, port, tmp_path / "server.log"):
-        subprocess.run(RUN, cwd=whole, env=environment, check=True, capture_output=True)
+        with (tmp_path / "whole.log").open("wb") as log:
+            undisturbed = subprocess.Popen(RUN, cwd=whole, env=environment, stdout=log, stderr=log)
+        deploy(killed, environment, api)
         while kills.total() < KILLS:
             role = list(ROLES)[kills.total() % len(ROLES)]
-            kills[role] += kill_at_some_moment(killed, environment, choice, role)
+            kills[role] += kill_at_some_moment(killed, environment, choice, role, api)
             wait_until(lambda: processes_of(killed) == {}, f"all to end after a kill of the {role}", 60)
         done = subprocess.run(RUN, cwd=killed, env=environment, capture_output=True, text=True, check=False)
+        assert undisturbed.wait(120) == 0, (tmp_path / "whole.log").read_text()
     assert done.returncode == 0, done.stdout + done.stderr
     assert results(killed) == results(whole)
     assert not list((killed / ".verdict3d/resume").glob("*/*"))
     assert not [path for path in (killed / "data").rglob(".*") if path.is_file()]
 
 
-def kill_at_some_moment(project: Path, environment: dict[str, str], choice: random.Random, role: str) -> bool:
+def deploy(project: Path, environment: dict[str, str], api: PrefectApi) -> None:
+    """Make a work pool and put the scheduled flow on it; it runs only when it is asked for."""
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    make = [*prefect, "work-pool", "create", POOL, "--type", "process"]
+    for command in (make, [*prefect, "deploy", "--name", "retrain", "--pool", POOL]):
+        subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
+    api.pause()
+
+
+def kill_at_some_moment(
+    project: Path, environment: dict[str, str], choice: random.Random, role: str, api: PrefectApi
+) -> bool:
     """Start a run and send SIGKILL to its process of this role at a random moment; tell whether it was hit.
 
-    A run that is done before starts from nothing the next time.
+    A worker is killed while the run it has started is on its way; that run has to notice and crash. A run
+    that is done before starts from nothing the next time.
     """
+    worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
     with (project / "run.log").open("wb") as log:
-        run = subprocess.Popen(RUN, cwd=project, env=environment, stdout=log, stderr=log)
+        command = worker if role == "worker" else RUN
+        run = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)
     hit = False
-    wait_until(lambda: run.poll() is not None or running(project, role), f"a {role} to run")
-    time.sleep(choice.uniform(0.0, 1.5))
-    if victims := running(project, role):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(choice.choice(victims), signal.SIGKILL)
-            hit = True
-    run.wait(120)
+    try:
+        scheduled = api.start_run() if role == "worker" else ""
+        awaited = "stage" if scheduled else role
+        wait_until(lambda: run.poll() is not None or running(project, awaited), f"a {awaited} to run")
+        time.sleep(choice.uniform(0.0, 1.5))
+        if victims := running(project, role):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(choice.choice(victims), signal.SIGKILL)
+                hit = True
+        run.wait(120)
+        if scheduled:
+            assert api.wait_for_end(scheduled)["type"] == "CRASHED"
+    finally:
+        run.kill()
     if run.returncode == 0:
         forget_results(project)
     return hit

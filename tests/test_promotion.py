@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from decisions import decided
 from loopback import free_port, server
 from safetensors.torch import load_file
 
 from flows.environment import project_environment
-from tasks.champion import adapter_identity, read_champion
+from tasks.champion import read_champion
 from tasks.outbox import EMBEDDED_STORE
+from tasks.promotion_record import RefusedError
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.assets.mesh import read_mesh
 from verdict3d.config import Params
@@ -56,41 +57,6 @@ def registry() -> Any:
     return Registry(EMBEDDED_STORE)
 
 
-def decided(root: Path, word: str, certified: bool = True) -> None:
-    """Let the gate decide on evidence that leads to ``word``, against the champion below ``root``."""
-    from tasks.gate import rule_of
-    from verdict3d.config import load_params
-    from verdict3d.stats.gate import decide_all
-
-    wins = {"PROMOTE": 56, "HOLD": 36, "REJECT": 6}[word]
-    order = [f"o{number:03d}" for number in range(64)]
-    tally = [[name, int(place < wins), int(place >= wins), 0] for place, name in enumerate(order)]
-    even = [[name, 0, 0, 1] for name in order]
-    state = {"state": "met" if certified else "open", "words": "it has no certificate"}
-    champion = read_champion(root).as_dict()
-    evidence = {
-        "champion": champion,
-        "adapter": adapter_identity(root / f"data/train/{ARM}"),
-        "categories": dict.fromkeys(order, "chair"),
-        "tallies": {"primary": tally, "clean": even, "texture": even, "validity": even},
-        "certificates": {"training": state, "evaluation": state},
-        "gap": {"value": 0.0, "low": -0.1, "high": 0.1},
-        "holdout": {"candidates": 1, "queries": 10, "own": 10},
-    }
-    rule = rule_of(load_params(root / "params.yaml"))
-    arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(1))
-    assert arms[ARM]["decision"] == word, arms[ARM]["reasons"]
-    decision = {
-        "schema": "verdict3d/decision/1",
-        "champion": champion,
-        "holdout": "the held-out set",
-        "adapters": {ARM: evidence["adapter"]},
-        "arms": arms,
-        "chosen": ARM if word == "PROMOTE" else None,
-    }
-    write_json(root / "data/gate/decision.json", decision)
-
-
 def another_candidate(root: Path, params: Params, number: int, evaluated: bool = True) -> None:
     """Train something else: move the weights and generate with them, as the stages would."""
     import tasks.evaluate
@@ -117,11 +83,20 @@ def act(project: Project, *arguments: str) -> dict[str, Any]:
     return rollback(registry(), *rest) if command == "rollback" else sync(Path(), registry())
 
 
+def waits(root: Path) -> bool:
+    """Tell whether the next scheduled run would act on the decision below ``root``."""
+    from tasks.promotion_record import decision_waits
+
+    return decision_waits(root, root, "")
+
+
 def test_one_cycle(project: Project) -> None:
     """First champion, a worse one rejected, an undecided one held, a better one promoted, and back again."""
     root, params = project
     decided(root, "PROMOTE")
+    assert waits(root)
     first = act(project, "promote")
+    assert not waits(root)
     assert first["moved"] and first["version"] == 1
     champion = registry().aliased("champion")
     assert champion.tags["verified"].split()[0] == champion.tags["verified"].split()[2]
@@ -150,6 +125,7 @@ def test_one_cycle(project: Project) -> None:
     decided(root, "PROMOTE")
     with pytest.raises(Verdict3DError, match="decision was made against the base, but version 1"):
         act(project, "promote")
+    assert waits(root)  # the next run compares with the champion of that moment, and acts
     assert act(project, "sync")["changed"] and read_champion(root).version == 1
     assert not act(project, "sync")["changed"]
     earlier = {first["record"]["candidate"]["adapter"]: 10}
@@ -179,10 +155,16 @@ def test_one_cycle(project: Project) -> None:
 
     assert act(project, "rollback", "", "chairs got worse")["champion"]["version"] == 1
     assert registry().version(3).tags["rolled_back"] == "chairs got worse"
+
+    # the gate would promote it once more, and would be right about its numbers: people know better
+    with pytest.raises(RefusedError, match=r"version 3 .* rolled back at 20..-.*: chairs got worse.*--force"):
+        act(project, "promote")
+    assert registry().champion().version == 1 and len(registry().versions()) == 3
     assert act(project, "rollback")["champion"]["version"] is None
     with pytest.raises(Verdict3DError, match="nothing to go back to"):
         act(project, "rollback")
     assert act(project, "rollback", "3", "they did not")["champion"]["version"] == 3
+    assert registry().rolled_back(better["record"]["candidate"]["adapter"]) is None
     moves = [(move["from"], move["to"]) for move in registry().moves()]
     assert moves == [(None, 1), (1, 3), (3, 1), (1, None), (None, 3)]
     assert (
@@ -204,11 +186,17 @@ def test_a_version_knows_what_it_was_made_of(project: Project, tmp_path: Path) -
 
 def test_force_leaves_a_trace_and_stops_at_certificates(project: Project) -> None:
     root, _ = project
-    act(project, "rollback", "1")
+    act(project, "rollback", "1", "for now")
     act(project, "sync")
     decided(root, "HOLD", certified=False)
+    with registry().alone(), pytest.raises(Verdict3DError, match="is promoting"):
+        act(project, "promote")
+    assert waits(root)
     with pytest.raises(Verdict3DError, match="no force without valid certificates"):
         act(project, "promote", "", "a demonstration")
+    decided(root, "PROMOTE")
+    with pytest.raises(RefusedError, match=r"rolled back at .*: for now"):
+        act(project, "promote")
     decided(root, "REJECT")
     forced = act(project, "promote", "", "a demonstration")
     assert forced["moved"] and forced["decision"] == "REJECT"
@@ -216,6 +204,7 @@ def test_force_leaves_a_trace_and_stops_at_certificates(project: Project) -> Non
     assert champion.tags["forced"] == "a demonstration" and champion.tags["decision"] == "REJECT"
     assert registry().moves()[-1]["why"] == "forced: a demonstration"
     assert forced["record"]["forced"] == "a demonstration"
+    assert registry().rolled_back(champion.tags["adapter"]) is None  # and so it may be promoted again
 
 
 def test_bytes_that_differ_keep_the_champion(project: Project) -> None:
@@ -225,8 +214,10 @@ def test_bytes_that_differ_keep_the_champion(project: Project) -> None:
     act(project, "sync")
     decided(root, "PROMOTE")
     before = registry().champion()
-    with pytest.raises(Verdict3DError, match="does not give the evaluated bytes"):
+    assert waits(root)
+    with pytest.raises(RefusedError, match="does not give the evaluated bytes"):
         act(project, "promote")
+    assert not waits(root)  # asked again it would be refused again
     assert registry().champion() == before
     right, _, items, _ = registry().versions()[0].tags["verified"].split()
     assert int(right) < int(items)

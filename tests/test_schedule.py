@@ -62,6 +62,7 @@ def test_a_schedule_with_a_server_and_a_worker(tmp_path: Path) -> None:
     with ExitStack() as stack:
         address, heard = stack.enter_context(webhook())
         environment = project_environment(project) | {ADDRESS: api.url, "VERDICT3D_WEBHOOK": address}
+        environment |= {"PREFECT_WORKER_QUERY_SECONDS": "1"}  # it looks for due runs every 10 s by default
         environment.pop("MLFLOW_TRACKING_URI", None)
         stack.enter_context(prefect_server(tmp_path, environment, port, tmp_path / "server.log"))
         with serving(project, environment, log) as first:
