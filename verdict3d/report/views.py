@@ -30,7 +30,7 @@ TONES: dict[Standing, str] = {
     "undefined": "even",
 }
 
-BESIDE = ("training_judge", "over_optimisation_gap")
+BESIDE = ("training_judge", "third_judge", "over_optimisation_gap", "judge_agreement")
 """What an evaluation says of a regime beside the evaluation judge's word."""
 
 
@@ -95,7 +95,7 @@ def results(report: Report) -> list[Result]:
                     truth=part.get("truth") or {},
                     kappa=part.get("kappa_judge_truth") or {},
                     by_category=part.get("by_category") or {},
-                    beside={key: part[key] for key in BESIDE if part.get(key)},
+                    beside={key: part.get(key) or {} for key in BESIDE} if "training_judge" in part else {},
                     texture=(report.evaluations[arm].get("texture") or {}).get(regime) or {},
                 )
             )
