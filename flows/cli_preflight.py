@@ -21,15 +21,16 @@ def preflight(
     from flows.workspace import find_project, open_workspace
     from tasks.preflight import examine
     from verdict3d.config import load_params
+    from verdict3d.stats.preflight import preflight_words
 
     workspace = open_workspace(find_project(), preset)
-    found = examine(load_params(workspace.root / "params.yaml"), workspace.root)
+    params = load_params(workspace.root / "params.yaml")
+    found = examine(params, workspace.root)
     if as_json:
         typer.echo(json.dumps(found, indent=2, sort_keys=True))
     else:
-        typer.echo("there is a signal to learn from" if found["signal"] else "; ".join(found["reasons"]))
-        typer.echo(f"most promising regime: {found['regime'] or 'none has enough headroom'}")
-        needed = found["objects_needed"] or "more than can be had"
-        typer.echo(f"held-out objects: {found['objects_heldout']}, needed for the target: {needed}")
+        wanted = params.preflight
+        for sentence in preflight_words(found, params.evaluate.target, wanted.power, wanted.least_headroom):
+            typer.echo(sentence)
     if not found["signal"]:
         raise typer.Exit(1)

@@ -6,14 +6,17 @@ with a failed generation is invalid and counted, never a tie. Beside it the same
 and normal consistency against the true mesh.
 
 Writes ``data/evaluate/<arm>/``: what :func:`tasks.generation.generated` writes, ``verdicts.jsonl``,
-``controls.jsonl`` (two samples of the base from the clean picture), ``results.json`` and ``metrics.json``.
+``controls.jsonl`` (two samples of the base from the clean picture), ``training_judge.jsonl`` and, where there
+is one, ``third_judge.jsonl`` (what the other judges say of the same pairs), ``texture.jsonl``,
+``results.json`` and ``metrics.json``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +25,12 @@ from tasks.certified import require_certificate
 from tasks.generation import TEXTURE_MODE, GenerationItem, generated
 from tasks.judging import Pairing, judge_pairings
 from tasks.manifest import EVALUATE, GENERATE, TRAIN, read_assets
-from tasks.measures import in_colour, over_optimisation_gap, queries, side_means, validity
+from tasks.measures import in_colour, in_mode, over_optimisation_gap, queries, side_means, validity
 from tasks.preferring import search_tools
 from tasks.stage import run_stage
 from tasks.washout import diagnosis, measure_washout
 from verdict3d.adapt.adapter import WEIGHTS
-from verdict3d.config import Params
+from verdict3d.config import JudgeParams, Params
 from verdict3d.config_arms import AnyArm, ControlParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify, require_different
@@ -73,8 +76,11 @@ def run(params: Params, root: Path, arm: str) -> None:
             [verdict_row(x, y, verdict) for (x, y), verdict in zip(pairs[name], verdicts, strict=True)]
             for name, verdicts in zip(pairs, answers, strict=True)
         )
-        (second,) = judge_pairings([(f"training judge on {arm}", asked[1][1])], params.judges.training, root)
-        trained = [verdict_row(x, y, one) for (x, y), one in zip(pairs[arm], second, strict=True)]
+        others = {
+            role: other_verdicts(role, settings, pairs[arm], assets, root)
+            for role, settings in (("training", params.judges.training), ("third", params.judges.third))
+            if settings is not None
+        }
         textures = judge_texture(params, root, arm, colours, assets)
         results = {
             "arm": arm,
@@ -83,7 +89,7 @@ def run(params: Params, root: Path, arm: str) -> None:
             "certificate": certificate,
             "failures": dict(sorted(Counter(row["reason"] for row in rows if row["reason"]).items())),
             "regimes": {
-                name: judge_regime(params, arm, rows, name) | beside(params, arm, trained, rows, name)
+                name: judge_regime(params, arm, rows, name) | beside(params, arm, others, rows, name)
                 for name in params.evaluate.regimes
             },
             "texture": {
@@ -100,7 +106,8 @@ def run(params: Params, root: Path, arm: str) -> None:
         }
         write_jsonl(root / out / "verdicts.jsonl", rows)
         write_jsonl(root / out / "controls.jsonl", controls)
-        write_jsonl(root / out / "training_judge.jsonl", trained)
+        for role, answered in others.items():
+            write_jsonl(root / out / f"{role}_judge.jsonl", answered)
         write_jsonl(root / out / "texture.jsonl", textures)
         write_json(root / out / "results.json", results)
         write_json(root / out / "metrics.json", headline_metrics(results))
@@ -134,12 +141,47 @@ def judge_texture(
     return [verdict_row(x, y, one) for (x, y), one in zip(pairs, answers, strict=True)]
 
 
-def beside(params: Params, arm: str, trained: Sequence[Row], rows: Sequence[Row], regime: str) -> Row:
-    """Return the training judge's word on one regime, and its distance to the evaluation judge's."""
-    mine, theirs = ([row for row in side if row["regime"] == regime] for side in (trained, rows))
+def other_verdicts(
+    role: str, judge: JudgeParams, pairs: Sequence[tuple[Row, Row]], assets: dict[str, Row], root: Path
+) -> list[Row]:
+    """Return the word of a judge that does not decide, on montages in its own mode.
+
+    Raises:
+        Verdict3DError: The generations have no such montages.
+    """
+    shown = in_mode(pairs, judge.mode)
+    if pairs and not shown:
+        raise Verdict3DError(
+            f"the {role} judge looks at {judge.mode} montages, and data/generate has none; rerun generate"
+        )
+    asked = [Pairing(assets[x["asset"]]["condition"], x, y) for x, y in shown]
+    (answers,) = judge_pairings([(f"{role} judge", asked)], judge, root)
+    return [verdict_row(x, y, one) for (x, y), one in zip(shown, answers, strict=True)]
+
+
+def beside(
+    params: Params, arm: str, others: Mapping[str, Sequence[Row]], rows: Sequence[Row], regime: str
+) -> Row:
+    """Return the other judges' word on one regime, the training judge's distance, and all agreement."""
+    said = {
+        role: [row for row in answers if row["regime"] == regime]
+        for role, answers in {"evaluation": rows, **others}.items()
+    }
+    gap = over_optimisation_gap(params, said["training"], said["evaluation"], arm, regime)
     return {
-        "training_judge": _summary(params, mine, arm, regime, "training_judge"),
-        "over_optimisation_gap": over_optimisation_gap(params, mine, theirs, arm, regime),
+        **{f"{role}_judge": _summary(params, said[role], arm, regime, f"{role}_judge") for role in others},
+        "over_optimisation_gap": gap,
+        "judge_agreement": {
+            f"{one}_{other}": agreement(
+                [row["outcome"] for row in said[one]],
+                [row["outcome"] for row in said[other]],
+                [row["object"] for row in said[one]],
+                numpy_generator(params.seed, "evaluate", arm, regime, "agreement", one, other),
+                params.evaluate.bootstrap,
+                params.evaluate.confidence,
+            ).as_dict()
+            for one, other in combinations(said, 2)
+        },
     }
 
 
@@ -288,6 +330,7 @@ def headline_metrics(results: Row) -> Row:
             "arm_f_score_mean": part["truth"]["arm_f_score_mean"],
             "base_f_score_mean": part["truth"]["base_f_score_mean"],
             "kappa_judge_truth": part["kappa_judge_truth"]["value"],
+            "judge_agreement": {name: found["value"] for name, found in part["judge_agreement"].items()},
         }
     control = results["controls"]["base_vs_base"]
     return {

@@ -46,9 +46,14 @@ def over_optimisation_gap(
 
 def in_colour(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[Row, Row]]:
     """Return the pairs with their montages in colour; none when a mesh has no such montage."""
+    return in_mode(pairs, TEXTURE_MODE)
+
+
+def in_mode(pairs: Sequence[tuple[Row, Row]], mode: str) -> list[tuple[Row, Row]]:
+    """Return the pairs with their montages in ``mode``; none when a mesh has no such montage."""
     turned = []
     for x, y in pairs:
-        sides = [{**row, "montage": (row["montages"] or {}).get(TEXTURE_MODE)} for row in (x, y)]
+        sides = [{**row, "montage": (row["montages"] or {}).get(mode)} for row in (x, y)]
         if any(row["montage"] is None and row["failure"] is None for row in sides):
             return []
         turned.append((sides[0], sides[1]))

@@ -5,11 +5,13 @@ are relative to the project's top folder (or to the folder of the record). Forma
 
 * ``data/evaluate/<arm>/results.json``: ``{"arm", "target", "judge": {...identity}, "failures": {reason:
   count}, "warnings": [text] (optional), "regimes": {regime: {"summary": S, "by_category": {category: S},
-  "truth": {"f_score": S, "normal_consistency": S, "arm_f_score_mean", "base_f_score_mean"},
-  "kappa_judge_truth": {value, low, high}}}}`` with S a :func:`verdict3d.stats.winrate.summary`, X = the arm
-  and Y = the base.
+  "truth": {"f_score": S, "normal_consistency": S, "arm_f_score_mean", "base_f_score_mean", and so on},
+  "kappa_judge_truth": {value, low, high}, "training_judge": S, "over_optimisation_gap": {value, low, high}}},
+  "texture": {regime: S}, "washout": {regime: :mod:`tasks.washout`}, "controls": {"base_vs_base": S},
+  "holdout_queries"}`` with S a :func:`verdict3d.stats.winrate.summary`, X = the arm and Y = the base.
 * ``data/evaluate/<arm>/verdicts.jsonl``: rows ``{object, category, regime, seed, outcome, m1, m2, d, b, r,
   base: {generation, mesh, montage, f_score}, arm: {...}}``; outcome "win": the arm is better.
+* ``data/preflight/preflight.json``: :mod:`tasks.preflight`.
 * ``data/label/metrics.json``: ``{"kinds": {"contrastive": S, "same_base": S}}`` with X = the expected winner
   (same_base: the first of the two).
 * ``data/audit/<role>/certificate.json``: :mod:`verdict3d.judge.certificate`; ``verdicts.jsonl`` and
@@ -46,11 +48,13 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records import read_json, read_jsonl, write_bytes, write_json
+from verdict3d.report.arms import control_of, rank_arms
 from verdict3d.report.audit import judge_agreement, read_audits
 from verdict3d.report.content import Audit, Failures, LossCurve, Quarantined, Report, Stage
 from verdict3d.report.gallery import gallery
 from verdict3d.report.page import headline_metrics, render_page
 from verdict3d.report.views import missing
+from verdict3d.stats.preflight import preflight_words
 
 MOST_DIGESTED_BYTES = 512 * 2**20
 
@@ -86,6 +90,9 @@ def gather(params: Params, root: Path) -> Report:
     labels = data / "label/metrics.json"
     quarantine = data / "assets/quarantine.jsonl"
     audits = read_audits(root)
+    controls = {
+        arm: kind for arm in evaluations if (kind := control_of(params.train.sections[arm].model_dump()))
+    }
     roles = [audit.role for audit in audits]
     exhibits, available = gallery(root, params.train.arms, params.report.gallery)
     return Report(
@@ -93,6 +100,28 @@ def gather(params: Params, root: Path) -> Report:
         target=params.evaluate.target,
         confidence=params.evaluate.confidence,
         evaluations=evaluations,
+        controls=controls,
+        least_headroom=params.preflight.least_headroom,
+        rankings=rank_arms(
+            root,
+            list(evaluations),
+            {
+                arm: {name: part["summary"]["p_value"] for name, part in found["regimes"].items()}
+                for arm, found in evaluations.items()
+            },
+            [arm for arm in evaluations if arm not in controls],
+            lambda regime: numpy_generator(params.seed, "bradley_terry", regime),
+        ),
+        preflight=tuple(
+            preflight_words(
+                read_json(found),
+                params.evaluate.target,
+                params.preflight.power,
+                params.preflight.least_headroom,
+            )
+        )
+        if (found := data / "preflight/preflight.json").exists()
+        else (),
         labels=read_json(labels).get("kinds", {}) if labels.exists() else {},
         curves=tuple(
             _loss_curve(path, arm)

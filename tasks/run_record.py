@@ -173,7 +173,8 @@ def win_rate_metrics(results: Mapping[str, Any]) -> dict[str, float]:
     for regime, found in results["regimes"].items():
         metrics |= dict(numbers(found["summary"], regime))
         metrics |= dict(numbers(found.get("truth") or {}, f"{regime}.truth"))
-        metrics |= dict(numbers({"kappa_judge_truth": found.get("kappa_judge_truth")}, regime))
+        beside = ("kappa_judge_truth", "over_optimisation_gap", "judge_agreement")
+        metrics |= dict(numbers({name: found.get(name) for name in beside}, regime))
     return metrics
 
 

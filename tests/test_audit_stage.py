@@ -161,3 +161,23 @@ def test_the_report_shows_the_audit(project: Project) -> None:
     tasks.report.run(params, root)
     page = (root / "data/report/index.html").read_text()
     assert "May the judges be believed?" in page and "Splats hide geometry" in page
+
+
+def test_a_third_judge_is_audited_and_stands_beside_the_others(project: Project, tmp_path: Path) -> None:
+    root = tmp_path / "third"
+    shutil.copytree(project[0], root)
+    build_judge("internvl", seed=11).save(tmp_path / "judge-third")
+    values = project[1].model_dump()
+    values["judges"]["third"] = values["judges"]["evaluation"] | {"model": str(tmp_path / "judge-third")}
+    values["audit"]["roles"] = [*ROLES, "third"]
+    params = Params.model_validate(values)
+    tasks.audit.run(params, root, "third")
+    found = read_json(root / "data/audit/third/certificate.json")
+    assert not found["passed"] and "clear_gap" in " ".join(found["reasons"])  # it has not been trained
+    assert set(found["lineage"]["shared"]) == set(ROLES)
+    report = tasks.report.gather(params, root)
+    agreed = {(row["one"], row["other"]): row for row in report.agreements}
+    assert set(agreed) == {("training", "evaluation"), ("training", "third"), ("evaluation", "third")}
+    assert agreed["training", "evaluation"]["value"] > agreed["evaluation", "third"]["value"]
+    tags = certificate_tags(found)
+    assert tags["judge.third.certified"] == "false"

@@ -14,7 +14,8 @@ from report_project import ARM, write_project
 from tasks.report import gather, run
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import read_json, read_jsonl, write_bytes
+from verdict3d.records import read_json, read_jsonl, write_bytes, write_json, write_jsonl
+from verdict3d.report.arms import control_of, control_rows
 from verdict3d.report.content import LossCurve, Report
 from verdict3d.report.figures import ForestRow, forest_figure, loss_figure
 from verdict3d.report.gallery import gallery_order
@@ -245,3 +246,77 @@ def test_the_audit_shows_who_passed_and_what_failed(page: str) -> None:
         assert words in text
     assert "Reference and two montages <small>(configured)</small>" in text
     assert "trained from scratch for this judge" in text
+
+
+def section(page: str, name: str) -> str:
+    part = page[page.index(f'<section id="{name}"') :]
+    return " ".join(outline(part[: part.index("</section>")].replace("<", " <")).text.split())
+
+
+def test_it_says_where_the_change_went_and_what_the_controls_say(page: str) -> None:
+    text = section(page, "arms")
+    assert "Conditioner repair, severe ▲ better 16.5 0.13 0.04→0.21→0.11→0.10 0.80 0.029 0.024" in text
+    assert "Conditioner repair, clean = no change 16.5 – – 0.80" in text
+    assert "+0.14 −0.03 to 0.30" in text and "78 answers of the evaluation judge" in text
+    assert "κ third" in text and "0.34 0.11 to 0.55" in text and "0.41 0.21 to 0.62" in text
+    assert "Two seeds of the base, clean" in text and "No oracle arm" in text
+    assert "All arms in one model" not in text  # there is one arm
+    assert "0.87 (0.80 to 0.93) right" in text and "37 more are wanted" in text
+    truth = section(page, "truth")
+    assert "0.623 → 0.618" in truth and "0.043 → 0.027" in truth
+
+
+def test_several_arms_are_ranked_together_and_controls_are_told_apart(tmp_path: Path, params: Params) -> None:
+    write_project(tmp_path)
+    results = read_json(tmp_path / f"data/evaluate/{ARM}/results.json")
+    rows = read_jsonl(tmp_path / f"data/evaluate/{ARM}/verdicts.jsonl")
+    swapped = {"m1": "m2", "m2": "m1"}
+    for arm, turned in (
+        ("oracle", rows),
+        ("twin", [row | {a: row[b] for a, b in swapped.items()} for row in rows]),
+    ):
+        write_json(tmp_path / f"data/evaluate/{arm}/results.json", results | {"arm": arm})
+        write_jsonl(tmp_path / f"data/evaluate/{arm}/verdicts.jsonl", turned)
+    values = params.model_dump()
+    oracle = {"method": "control", "structure_input": "clean", "latents_input": "clean"}
+    values["train"] |= {"oracle": oracle, "twin": values["train"][ARM], "arms": [ARM, "oracle", "twin"]}
+    report = gather(Params.model_validate(values), tmp_path)
+    assert report.controls == {"oracle": "oracle"}
+    severe = report.rankings["severe"]
+    strengths = {arm: found["value"] for arm, found in severe["strengths"].items()}
+    assert strengths[ARM] == pytest.approx(strengths["oracle"], abs=1e-3) and strengths[ARM] > 0.5
+    assert strengths["twin"] == pytest.approx(
+        -strengths[ARM], abs=0.35
+    )  # its margins are the negated ones' orders
+    p_value = results["regimes"]["severe"]["summary"]["p_value"]
+    assert severe["holm"] == {ARM: min(1.0, 2 * p_value), "twin": min(1.0, 2 * p_value)}
+    text = section(render_page(report), "arms")
+    assert "All arms in one model, severe" in text and "Oracle (control)" in text
+    assert "Holm over 2 arms" in text and "No oracle arm" not in text
+
+
+def test_controls_say_whether_they_hold(tmp_path: Path, params: Params) -> None:
+    def arm(value: float, low: float, high: float) -> dict:
+        return {
+            "regimes": {"severe": {"summary": {"half_credit": {"value": value, "low": low, "high": high}}}}
+        }
+
+    report = Report(
+        arms=("oracle", "random_pick", "base_again"),
+        target=0.65,
+        evaluations={
+            "oracle": arm(0.69, 0.6, 0.8),
+            "random_pick": arm(0.5, 0.4, 0.6),
+            "base_again": arm(0.7, 0.6, 0.8),
+        },
+        controls={"oracle": "oracle", "random_pick": "random_pick", "base_again": "base_again"},
+    )
+    assert [(row.name, row.chip) for row in control_rows(report)] == [
+        ("Oracle", "no headroom"),
+        ("Random pick", "✓ holds"),
+        ("Base again", "✗ off"),
+    ]
+    assert control_of({"method": "search", "pick": "random"}) == "random_pick"
+    assert control_of({"method": "search", "pick": "judge"}) is None
+    one = {"method": "control", "structure_input": "clean", "latents_input": "given"}
+    assert control_of(one) == "oracle_stage"

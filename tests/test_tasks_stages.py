@@ -22,12 +22,14 @@ import tasks.train
 from tasks.arms import arm_params, load_adapted
 from tasks.base import load_base
 from tasks.generation import GenerationWorker
+from tasks.run_record import win_rate_metrics
 from verdict3d.adapt.conditioner_repair import ConditionerRepair, TokenRepair
 from verdict3d.adapt.method import Tools
 from verdict3d.adapt.registry import METHODS, find_method
 from verdict3d.assets.mesh import mesh_digest, read_mesh
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.judge.embedded import build_judge
 from verdict3d.provenance import digest_directory
 from verdict3d.records import read_json, read_jsonl
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -105,6 +107,45 @@ def test_evaluation_uses_the_bases_noise_and_counts_failures_as_invalid(project)
     assert set(results["regimes"]) == {"clean", "severe"}
     assert results["controls"]["base_vs_base"]["pairs"] == 2
     assert results["judge"]["model"] == params.judges.evaluation.model
+
+
+def test_a_third_judge_is_asked_about_the_same_pairs_and_decides_nothing(project, tmp_path):
+    root, params = project
+    before = read_json(root / f"data/evaluate/{ARM}/results.json")
+    place = tmp_path / "judge-third"
+    build_judge("internvl", seed=11).save(place)
+    third = params.judges.evaluation.model_copy(update={"model": str(place), "mode": "clay"})
+    _, changed = fork(project, tmp_path / "fork", judges=params.judges.model_copy(update={"third": third}))
+    for stage in (tasks.generate.run, tasks.pairs.run):  # the third judge looks at montages of its own
+        stage(changed, tmp_path / "fork")
+    tasks.evaluate.run(changed, tmp_path / "fork", ARM)
+    out = tmp_path / f"fork/data/evaluate/{ARM}"
+    rows, said = read_jsonl(out / "verdicts.jsonl"), read_jsonl(out / "third_judge.jsonl")
+    assert [row["arm"]["generation"] for row in said] == [row["arm"]["generation"] for row in rows]
+    assert all("/clay/" in row["arm"]["montage"] for row in said if not row["reason"])
+    assert any(one["m1"] != other["m1"] for one, other in zip(rows, said, strict=True) if not one["reason"])
+    found = read_json(out / "results.json")
+    metrics, sent = read_json(out / "metrics.json"), win_rate_metrics(found)
+    for regime, part in found["regimes"].items():
+        assert part["summary"] == before["regimes"][regime]["summary"]
+        mine = [row for row in said if row["regime"] == regime]
+        assert part["third_judge"]["pairs"] == len(mine)
+        agreed = part["judge_agreement"]
+        assert set(agreed) == {"evaluation_training", "evaluation_third", "training_third"}
+        same = [
+            one["outcome"] == other["outcome"]
+            for one, other in zip([row for row in rows if row["regime"] == regime], mine, strict=True)
+            if "invalid" not in (one["outcome"], other["outcome"])
+        ]
+        assert agreed["evaluation_third"]["observed"] == pytest.approx(sum(same) / len(same))
+        assert (
+            metrics["regimes"][regime]["judge_agreement"]["evaluation_third"]
+            == agreed["evaluation_third"]["value"]
+        )
+        assert (
+            sent[f"{regime}.judge_agreement.evaluation_third.observed"]
+            == agreed["evaluation_third"]["observed"]
+        )
 
 
 def test_evaluation_writes_what_stands_beside_the_win_rates(project):

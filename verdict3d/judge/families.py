@@ -230,6 +230,23 @@ FAMILIES: dict[str, Family] = {"qwen2_5_vl": QwenFamily(), "internvl": InternVLF
 """Families by ``model_type`` of the model's ``config.json``."""
 
 
+def require_readable(model_type: str) -> None:
+    """Check that a model of that type can judge: by its family, or through its own processor.
+
+    Raises:
+        Verdict3DError: It does not read pictures and text.
+    """
+    if model_type in FAMILIES:
+        return
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as READABLE
+
+    if model_type not in READABLE:
+        raise Verdict3DError(
+            f"models of type {model_type!r} cannot judge: they do not read pictures and text. Any "
+            f"image-text-to-text model of transformers can; the fast ones are {', '.join(sorted(FAMILIES))}"
+        )
+
+
 def family_of(model_type: str) -> Family:
     """Return the family for a ``model_type``.
 

@@ -12,7 +12,7 @@ import torch
 from verdict3d.config import EndpointParams, JudgeParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import JUDGE_PATTERNS, local_directory
-from verdict3d.judge.families import family_of
+from verdict3d.judge.families import require_readable
 from verdict3d.judge.lineage import same_known_model
 from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for, prompt_of
 from verdict3d.provenance import digest_file, digest_json
@@ -120,7 +120,7 @@ def identify(params: JudgeParams) -> JudgeIdentity:
         return _identify_endpoint(params, params.endpoint)
     directory = resolve_directory(params)
     config = read_json(directory / "config.json")
-    family_of(str(config.get("model_type")))
+    require_readable(str(config.get("model_type")))
     dtype = dtype_for(directory, resolve_device(params.device))
     return JudgeIdentity(
         model=params.model,

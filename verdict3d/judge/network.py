@@ -69,26 +69,32 @@ def chat_ids(tokenizer: Any, prompt: str, image_token_id: int, chat_template: st
     Raises:
         Verdict3DError: The template did not put exactly the prompt's pictures into the text.
     """
+    text, pictures = chat_text(tokenizer, prompt, chat_template)
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if ids.count(image_token_id) != pictures:
+        raise Verdict3DError(
+            f"the judge's chat template put {ids.count(image_token_id)} pictures (token id {image_token_id}) "
+            f"into the prompt instead of {pictures}; the model directory needs a template for messages "
+            "with pictures"
+        )
+    return ids
+
+
+def chat_text(tokenizer: Any, prompt: str, chat_template: str | None = None) -> tuple[str, int]:
+    """Render the prompt through the chat template; return the text and its number of pictures."""
     before, *between = texts_between(prompt)
     content: list[dict[str, str]] = [{"type": "text", "text": before}] if before else []
     for text in between:
         content.append({"type": "image"})
         if text:
             content.append({"type": "text", "text": text})
-    text = tokenizer.apply_chat_template(
+    rendered: str = tokenizer.apply_chat_template(
         [{"role": "user", "content": content}],
         tokenize=False,
         add_generation_prompt=True,
         chat_template=chat_template,
     )
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    if ids.count(image_token_id) != len(between):
-        raise Verdict3DError(
-            f"the judge's chat template put {ids.count(image_token_id)} pictures (token id {image_token_id}) "
-            f"into the prompt instead of {len(between)}; the model directory needs a template for messages "
-            "with pictures"
-        )
-    return ids
+    return rendered, len(between)
 
 
 def panel_layout(family: Family, model: Any, tokenizer: Any, ids: list[int], grids: list[Grid]) -> Layout:

@@ -19,7 +19,8 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTo
 from verdict3d.config import JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.encoding import PictureEncoder
-from verdict3d.judge.families import Family, family_of
+from verdict3d.judge.families import FAMILIES, Family, family_of
+from verdict3d.judge.generic import ProcessorReader, build_processor
 from verdict3d.judge.identity import JudgeIdentity, dtype_for, identify, resolve_device, resolve_directory
 from verdict3d.judge.network import chat_ids
 from verdict3d.judge.panel import Arrangement, PairRequest, Pixels
@@ -42,6 +43,7 @@ class TransformersJudge:
         batch_size: Pairs asked together.
         tie_band: Smallest reliability of a decisive verdict.
         encoder: That of a judge of the same weights, to remember pictures together.
+        processor: The model's own processor, for a model of no known family.
 
     Raises:
         Verdict3DError: The tokenizer or its chat template cannot carry the question.
@@ -58,7 +60,11 @@ class TransformersJudge:
         batch_size: int,
         tie_band: float,
         encoder: PictureEncoder | None = None,
+        processor: Any = None,
     ) -> None:
+        self._encoder: Any
+        self._reader: Any
+        self._processor = processor
         self.identity = identity
         self.batch_size = batch_size
         self.tie_band = tie_band
@@ -67,8 +73,11 @@ class TransformersJudge:
         self._image_processor = image_processor
         self._own_prompt = own_prompt
         self._chat_template = chat_template
-        family: Family = family_of(model.config.model_type)
         prompt = prompt_of(own_prompt, identity.panel, identity.mode)
+        if processor is not None:
+            self._encoder = self._reader = ProcessorReader(model, processor, prompt, chat_template)
+            return
+        family: Family = family_of(model.config.model_type)
         ids = chat_ids(tokenizer, prompt, family.image_token_id(model), chat_template)
         leading = SLOTS[identity.panel].count("reference")
         self._encoder = encoder or PictureEncoder(model, family, image_processor)
@@ -111,6 +120,9 @@ class TransformersJudge:
             _processor_template(directory),
             params.batch_size,
             params.tie_band,
+            processor=None
+            if model.config.model_type in FAMILIES
+            else build_processor(directory, model.config, tokenizer, image_processor),
         )
 
     @property
@@ -131,6 +143,7 @@ class TransformersJudge:
             self.batch_size,
             self.tie_band,
             self._encoder,
+            self._processor,
         )
 
     def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 REGIMES = ("clean", "mild", "medium", "severe")
+Control = Literal["base_again", "random_pick", "oracle", "oracle_stage"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,10 @@ class Report:
         target: The win-rate to reach.
         confidence: Level of the intervals.
         evaluations: ``results.json`` of each evaluated arm.
+        controls: Which control an arm is, for arms that are not meant to win.
+        least_headroom: Half-credit of an oracle below which a regime says nothing about methods.
+        rankings: All arms in one model, by regime (:func:`verdict3d.report.arms.rank_arms`).
+        preflight: What preflight said, sentence by sentence; empty when it has not run.
         labels: Win-rate summary of each pair kind by the training judge.
         curves: Loss curves.
         exhibits: The gallery.
@@ -128,6 +133,10 @@ class Report:
     target: float
     confidence: float = 0.95
     evaluations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    controls: Mapping[str, Control] = field(default_factory=dict)
+    least_headroom: float = 0.7
+    rankings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    preflight: tuple[str, ...] = ()
     labels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     curves: tuple[LossCurve, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()

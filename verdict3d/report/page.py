@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from verdict3d.report import views, words
+from verdict3d.report.arms import control_rows, ways
 from verdict3d.report.audit import NAMES, PANELS, failures_of
 from verdict3d.report.audit_figures import curves_figure, failures_figure
 from verdict3d.report.content import Audit, Report
@@ -32,6 +33,9 @@ def render_page(report: Report) -> str:
             headline=views.headline_words(report, lead),
             side_words=views.side_words(found, lead),
             forest=Markup(_forest(report, found)) if found else None,
+            ways=ways(report),
+            controls=control_rows(report),
+            queries=sum(part.get("holdout_queries") or 0 for part in report.evaluations.values()),
             categories=views.category_tables(found),
             labels=views.label_rows(report),
             promotions=views.promotions(report),

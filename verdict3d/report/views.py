@@ -30,6 +30,9 @@ TONES: dict[Standing, str] = {
     "undefined": "even",
 }
 
+BESIDE = ("training_judge", "third_judge", "over_optimisation_gap", "judge_agreement")
+"""What an evaluation says of a regime beside the evaluation judge's word."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -42,6 +45,8 @@ class Result:
     truth: Mapping[str, Any]
     kappa: Mapping[str, Any]
     by_category: Mapping[str, Mapping[str, Any]]
+    beside: Mapping[str, Any]
+    texture: Mapping[str, Any]
 
     @property
     def tone(self) -> str:
@@ -90,6 +95,8 @@ def results(report: Report) -> list[Result]:
                     truth=part.get("truth") or {},
                     kappa=part.get("kappa_judge_truth") or {},
                     by_category=part.get("by_category") or {},
+                    beside={key: part.get(key) or {} for key in BESIDE} if "training_judge" in part else {},
+                    texture=(report.evaluations[arm].get("texture") or {}).get(regime) or {},
                 )
             )
     return found
@@ -174,6 +181,7 @@ def missing(report: Report) -> list[str]:
     gaps += [f"arm {arm} has no loss curve" for arm in report.arms if arm not in trained]
     parts = {
         "the judges have not been audited": report.audits,
+        "preflight has not run": report.preflight,
         "the label stage has not run": report.labels,
         "the gallery is empty: no held-out verdicts": report.exhibits,
         "the assets stage left no quarantine record": report.quarantine is not None,

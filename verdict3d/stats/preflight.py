@@ -61,3 +61,47 @@ def half_credit_of(outcomes: Sequence[str]) -> float | None:
     """Return the mean of win 1, tie 1/2, loss 0; invalid ones are left out."""
     scores = [{"win": 1.0, "tie": 0.5, "loss": 0.0}[name] for name in outcomes if name != "invalid"]
     return sum(scores) / len(scores) if scores else None
+
+
+def preflight_words(
+    found: Mapping[str, Any], target: float, power: float, least_headroom: float
+) -> list[str]:
+    """Return what preflight found, one sentence for each question it answers.
+
+    Args:
+        found: The document of the stage ``preflight``.
+        target: Decisive win-rate that is hoped for.
+        power: Wanted chance to show it.
+        least_headroom: Half-credit of clean against degraded that a regime needs.
+    """
+    sentences = ["There is a signal to learn from."]
+    if not found["signal"]:
+        went_on = " Training goes on, as preflight.override says." if found["overridden"] else ""
+        sentences = [f"There is nothing to learn from: {'; '.join(found['reasons'])}.{went_on}"]
+    known = found["pairs"].get("contrastive")
+    if known and known["half_credit"]["value"] is not None:
+        half = known["half_credit"]
+        bounds = "" if half["low"] is None else f" ({half['low']:.2f} to {half['high']:.2f})"
+        sentences.append(
+            f"Of {known['pairs']} pairs of known order the training judge has {half['value']:.2f}{bounds} "
+            f"right, ties counting half; {known['coverage']:.0%} are decided, "
+            f"{known['flip_rate']:.0%} flip with the order."
+        )
+    for regime, part in found["headroom"].items():
+        if part["judge"] is None:
+            sentences.append(f"Headroom of {regime} inputs: no pairs, so it is not known.")
+            continue
+        truth = "" if part["truth"] is None else f", {part['truth']:.2f} by F-score"
+        room = "enough" if part["judge"] >= least_headroom else "too little"
+        sentences.append(
+            f"Headroom of {regime} inputs: the mesh of the clean picture wins {part['judge']:.2f} of the "
+            f"pairs by the judge{truth}; {room} ({least_headroom:.2f} is the least)."
+        )
+    needed, there = found["objects_needed"], found["objects_heldout"]
+    aim = f"a decisive win-rate of {target:.2f} above 0.50 with {power:.0%} power"
+    if needed is None:
+        sentences.append(f"No number of held-out objects shows {aim}: the judge decides no pair.")
+    else:
+        rest = "." if there >= needed else f": {needed - there} more are wanted (assets.heldout)."
+        sentences.append(f"Held-out objects: {there}; showing {aim} takes {needed}{rest}")
+    return sentences
