@@ -121,8 +121,10 @@ def load_model(
     check_fit(weights, state, model)
     torso = compute_dtype(device, dtype)
     half_layers = {f"{prefix}.{key}" for prefix, layer in model.torso_layers() for key in layer.state_dict()}
+    # Copies: a mapped tensor lies where the file has it, and the last bits of products depend on that.
     placed = {
-        key: value.to(device, torso if key in half_layers else torch.float32) for key, value in state.items()
+        key: value.to(device, torso if key in half_layers else torch.float32, copy=True)
+        for key, value in state.items()
     }
     model.load_state_dict(placed, assign=True)
     model.set_torso_dtype(torso)

@@ -152,7 +152,9 @@ class Conditioner(nn.Module):
         Raises:
             RuntimeError: A weight is missing, unknown or of another shape.
         """
-        named = {key: value.to(torch.float32) for key, value in names_for(self.model, state).items()}
+        named = {
+            key: value.to(torch.float32, copy=True) for key, value in names_for(self.model, state).items()
+        }
         self.model.load_state_dict(named, assign=True)
 
     @classmethod
