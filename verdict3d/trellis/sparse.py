@@ -26,6 +26,8 @@ GPU_BLOCK = 1 << 28
 
 PAIRS_SHARE = 0.5
 """A CPU works offset by offset where fewer are present (measured by benchmarks/sparse_convolution.py)."""
+CENTRE = 13
+"""Index of the offset (0, 0, 0) among 27."""
 PAIRS_CHANNELS = 64
 """And with at least so many channels on both sides: below, 27 small products cost more than they save."""
 
@@ -142,10 +144,12 @@ class _PairLinear(torch.autograd.Function):
 
 
 def _sum_products(x: Tensor, matrices: Tensor, source: Tensor, target: Tensor, counts: list[int]) -> Tensor:
-    """Return y with y[target] += x[source] matrices[k] for the pairs of every offset k; (K, Cin, Cout)."""
-    out = x.new_zeros(len(x), matrices.shape[2])
-    for matrix, seen, row in zip(matrices, source.split(counts), target.split(counts), strict=True):
-        out.index_add_(0, row, x.index_select(0, seen) @ matrix)
+    """Return y with y[target] += x[source] matrices[k] for the pairs of every offset k; (27, Cin, Cout)."""
+    out = x @ matrices[CENTRE]  # every row is its own neighbour
+    parts = zip(matrices, source.split(counts), target.split(counts), strict=True)
+    for offset, (matrix, seen, row) in enumerate(parts):
+        if offset != CENTRE:
+            out.index_add_(0, row, x.index_select(0, seen) @ matrix)
     return out
 
 
@@ -205,7 +209,7 @@ def pair_linear(x: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
 
     Args:
         x: (N, Cin) features.
-        weight: (Cout, K, Cin).
+        weight: (Cout, 27, Cin).
         pairs: Of rows in [0, N).
 
     Returns:
