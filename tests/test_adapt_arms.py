@@ -211,6 +211,27 @@ def test_distillation_of_the_clean_picture_is_zero_by_construction(inputs):
     assert Course(inputs.pipeline, params, student, 7).loss(material, 0).item() == pytest.approx(0, abs=1e-8)
 
 
+@pytest.mark.parametrize("times", ["early", "trained"])
+def test_early_times_are_near_the_noise(times, inputs):
+    """Early: t = 1 - 0.3 u^1.5 lies in [0.7, 1], mean 0.88; the flow's own times reach far below."""
+    params = section({**REPAIR, "times": times, "batch_size": 64})
+    student = make_student(inputs.pipeline, 7, tokens=params.tokens)
+    material = gather_material(inputs, params, student, inputs.train, "training")
+    seen = []
+    hook = student.flows["structure"].register_forward_pre_hook(lambda _, given: seen.append(given[1] / 1000))
+    try:
+        for step in range(4):
+            Course(inputs.pipeline, params, student, 7).loss(material, step)
+    finally:
+        hook.remove()
+    drawn = torch.cat(seen)
+    assert len(drawn) >= 256 and drawn.max() <= 1
+    if times == "early":
+        assert drawn.min() >= 0.7 and drawn.mean() == pytest.approx(1 - 0.3 / 2.5, abs=0.015)
+    else:
+        assert drawn.min() < 0.4
+
+
 def test_token_flow_loss_by_hand_and_its_gradient():
     """Untrained, the velocity is zero: the loss is the mean square of noise minus clean tokens."""
     params = TokenFlowParams(**{**ARMS["token_flow"]})

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.preflight import run
+from tasks.preflight import examine, run
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records import read_json, write_json, write_jsonl
-from verdict3d.stats.preflight import objects_needed, promising_regime
+from verdict3d.stats.preflight import objects_needed, preflight_words, promising_regime
 
 VALUES = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
 
@@ -91,3 +91,16 @@ def test_objects_for_a_coin_are_none_and_regimes_tie_by_name():
     assert objects_needed(0.5, 1.0, 0.8) is None
     assert objects_needed(0.65, 1.0, 0.8) == 97
     assert promising_regime({"mild": 0.8, "severe": 0.8, "clean": None}, 0.7) == "severe"
+
+
+def test_it_is_said_in_words(tmp_path):
+    write_labels(tmp_path, ["loss"] * 8 + ["win", "tie"])
+    signal, pairs, headroom, objects = preflight_words(examine(params(), tmp_path), 0.65, 0.8, 0.7)
+    assert signal == "There is a signal to learn from."
+    assert "Of 10 pairs" in pairs and "0.85 right" in pairs and "90% are decided" in pairs
+    assert "wins 0.85 of the pairs by the judge, 1.00 by F-score; enough" in headroom
+    assert objects.startswith("Held-out objects: 1;") and "takes 108: 107 more are wanted" in objects
+    write_labels(tmp_path, ["tie"] * 4)
+    nothing, *_, objects = preflight_words(examine(params(override=True), tmp_path), 0.65, 0.8, 0.7)
+    assert "nothing to learn from" in nothing and "preflight.override" in nothing
+    assert "the judge decides no pair" in objects
