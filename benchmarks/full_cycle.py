@@ -1,7 +1,7 @@
 """One full cycle of promotion with the real commands, stages, generator and judges.
 
     python -m benchmarks.full_cycle --into FOLDER              # the embedded scale
-    python -m benchmarks.full_cycle --into FOLDER --rehearse   # a few objects certify no judge: no alias moves
+    python -m benchmarks.full_cycle --into FOLDER --rehearse   # a few objects, which certify no judge
 
 Clones the last commit into FOLDER/project and goes through it there, one committed change of `params.yaml` a
 candidate. A folder that is there is gone on with. The candidates are controls, chosen so that what the gate
@@ -96,17 +96,20 @@ def candidate_params(values: dict[str, Any], arm: str, rehearse: bool) -> dict[s
     return overlay(values, changes)
 
 
-def git(project: Path, *arguments: str) -> None:
+def git(project: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=full cycle", "-c", "user.email=full-cycle@localhost"]
-    subprocess.run(["git", *identity, *arguments], cwd=project, check=True, capture_output=True)
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=project, check=True, capture_output=True, text=True
+    )
+    return done.stdout
 
 
 def put_candidate(project: Path, arm: str, rehearse: bool) -> None:
     """Write and commit the parameters of a candidate, unless they are there."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     text = yaml.safe_dump(candidate_params(values, arm, rehearse), sort_keys=False)
-    if (project / "params.yaml").read_text(encoding="utf-8") != text:
-        (project / "params.yaml").write_text(text, encoding="utf-8")
+    (project / "params.yaml").write_text(text, encoding="utf-8")
+    if git(project, "status", "--porcelain", "params.yaml"):
         git(project, "commit", "-q", "-m", f"candidate: {arm}", "params.yaml")
 
 
