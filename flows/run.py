@@ -19,7 +19,6 @@ from flows.results import HEADINGS, as_text, decision_lines, read_win_rates, win
 from flows.run_lock import recover_dvc_locks, run_lock
 from flows.tracking_step import record_run
 from flows.workspace import Workspace
-from tasks.outbox import Outbox
 from verdict3d.errors import Verdict3DError
 from verdict3d.records import read_json
 
@@ -58,7 +57,8 @@ def run_chain(
             _run_flow(workspace, environment, jobs or default_jobs(), stage_timeout_s, lock, say)
         else:
             say("nothing changed: every stage is up to date")
-            _send_unsent(workspace, environment, lock, say)
+            # made by hand, or the store was down
+            record_run(workspace, environment, say, stages_file=None, lock_descriptor=lock)
     say("")
     say(describe_results(workspace))
     say(f"\n{time.monotonic() - started:.1f} s")
@@ -140,12 +140,3 @@ def _stage_cells(row: dict[str, Any]) -> tuple[str, str, str, str]:
     seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
     peak = "" if row["max_rss_mib"] is None else f"{row['max_rss_mib']:.0f}"
     return row["stage"], row["outcome"], seconds, peak
-
-
-def _send_unsent(
-    workspace: Workspace, environment: dict[str, str], lock: int, say: Callable[[str], None]
-) -> None:
-    """Start tracking after all when results have not reached MLflow: made by hand, or the store was down."""
-    outbox = Outbox(workspace.project)
-    if outbox.waiting() or outbox.run_id(workspace.root) is None:
-        record_run(workspace, environment, say, stages_file=None, lock_descriptor=lock)

@@ -32,6 +32,9 @@ def record_run(
         stages_file: What became of every stage in this run; None for results made elsewhere.
         lock_descriptor: Descriptor of the run lock.
     """
+    outbox = Outbox(workspace.project)
+    if outbox.run_id(workspace.root) is not None and not outbox.waiting():
+        return True  # MLflow, which takes seconds to load, has these results already
     root = os.path.relpath(workspace.root, workspace.project)
     command = [sys.executable, "-m", "tasks.tracking", root, workspace.preset or ""]
     ended = run_supervised(

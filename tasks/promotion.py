@@ -28,7 +28,6 @@ from mlflow.exceptions import MlflowException
 from tasks.champion import CARD, HOLDOUT, Used, adapter_identity, place_champion
 from tasks.manifest import TRAIN
 from tasks.outbox import EMBEDDED_STORE, tracking_uri
-from tasks.packaging import MODEL, package_model
 from tasks.promotion_record import RECORDS, RefusedError, explain, make_record, noting_acted
 from tasks.registry import CHALLENGER, CHAMPION, ROLLED_BACK, ROLLED_BACK_AT, Registry
 from tasks.tracking import make_paths_relative, record_decision
@@ -158,6 +157,8 @@ def rollback(registry: Registry, to: str = "", reason: str = "") -> Row:
 
 def _register(params: Params, root: Path, registry: Registry, record: Row, digest: str, run_id: str) -> int:
     """Register the candidate as a version with its tags; a version with the same record is used again."""
+    from tasks.packaging import MODEL, package_model  # slow to import, and most commands register nothing
+
     for version in registry.versions():
         if version.tags.get("record") == digest:
             return int(version.version)
