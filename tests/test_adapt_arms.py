@@ -324,6 +324,9 @@ def test_most_agreed_upon_by_hand():
     assert most_agreed_upon([a, a.clone(), c], 2) is a
     assert most_agreed_upon([failed, c], 2) is c
     assert most_agreed_upon([failed], 2) is failed
+    mean = (2 / 3 + 1 / 2 + 1 / 4) / 3
+    assert most_agreed_upon([a, b, c], 2, mean - 1e-6) is a
+    assert most_agreed_upon([a, b, c], 2, mean + 1e-6) is b
 
 
 def test_consensus_draws_the_first_structure_as_the_base_does_and_keeps_one_that_was_drawn(inputs):

@@ -172,6 +172,8 @@ class SearchParams(ArmSection):
     samples: int = Field(ge=2)
     pick: Literal["judge", "random", "consensus"]
     """By a tournament of the training judge, at random, or the structure that the others agree with most."""
+    agreed: Share = 1.0
+    """Of a consensus: where structures have at least this mean IoU with each other, the first one is kept."""
 
 
 class ControlParams(ArmSection):

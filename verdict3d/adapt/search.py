@@ -9,7 +9,8 @@ own. What is kept is decided
 * by consensus: the structure that the others agree with most, by mean intersection over union of voxels. If
   the object is distributed as the samples are, this one has the highest expected IoU with it (the sampled
   minimum Bayes risk decision, Eikema and Aziz 2020, there for translation). A damaged photo leaves much open,
-  and the consensus avoids unlikely readings of it; it asks nobody, and makes latents and mesh once.
+  and the consensus avoids unlikely readings of it; it asks nobody, and makes latents and mesh once. Where the
+  samples agree there is nothing to choose: the first one stays, and with it what the base makes.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ class SearchingPipeline(TrellisPipeline):
             ]
             rounds.append(super().sample_structure(tokens, own, params))
         resolution = self.networks["slat_flow_model"].config["resolution"]
-        return [most_agreed_upon(structures, resolution) for structures in zip(*rounds, strict=True)]
+        agreed = self.search.agreed
+        return [most_agreed_upon(structures, resolution, agreed) for structures in zip(*rounds, strict=True)]
 
     def _pick(self, image: Image.Image, seed: int, outcomes: list[Outcome]) -> Outcome:
         meshes = [outcome for outcome in outcomes if isinstance(outcome, Mesh)]
@@ -126,12 +128,15 @@ class SearchingPipeline(TrellisPipeline):
         return tournament(meshes, lambda matches: prefers([(image, x, y) for x, y in matches]))
 
 
-def most_agreed_upon(structures: Sequence[Tensor | ItemFailure], resolution: int) -> Tensor | ItemFailure:
+def most_agreed_upon(
+    structures: Sequence[Tensor | ItemFailure], resolution: int, agreed: float = 1.0
+) -> Tensor | ItemFailure:
     """Return the structure with the highest mean IoU with the others, the earliest of equals.
 
     Args:
         structures: Voxels (T, 3) of each sample, or why there are none; the first is returned if all failed.
         resolution: Voxels along an axis.
+        agreed: The first that did not fail is returned when the mean IoU of all pairs is at least this.
     """
     whole = [voxels for voxels in structures if isinstance(voxels, Tensor)]
     if not whole:
@@ -142,6 +147,9 @@ def most_agreed_upon(structures: Sequence[Tensor | ItemFailure], resolution: int
         grid[(x * resolution + y) * resolution + z] = 1
     shared, sizes = grids @ grids.T, grids.sum(1)
     agreement = shared / (sizes[:, None] + sizes - shared)
+    others = len(whole) * (len(whole) - 1)
+    if not others or (agreement.sum() - len(whole)) / others >= agreed:
+        return whole[0]
     return whole[int(agreement.sum(1).argmax())]
 
 
