@@ -1,4 +1,4 @@
-"""Stage ``degrade``: what goes wrong with a photo, for every asset and regime.
+"""Stage ``degrade``: what goes wrong with a photo, for every asset and each regime that it is generated from.
 
 Writes ``data/degrade/``: ``images/<regime>/<asset>.png``, ``conditions.jsonl`` (one row a picture: asset,
 split, regime, operators as [name, severity] in order of application, image, digest) and ``metrics.json``.
@@ -38,7 +38,8 @@ def run(params: Params, root: Path) -> None:
             an unknown operator.
     """
     assets = read_assets(root)
-    regimes = {name: regime_params(params.degrade, name) for name in params.degrade.regimes}
+    used = {*params.generate.pair_regimes, *params.generate.heldout_regimes} - {"clean"}
+    regimes = {name: regime_params(params.degrade, name) for name in sorted(used)}
     out = start_folder(root / DEGRADE)
     rows: list[Row] = []
 

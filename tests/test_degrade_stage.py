@@ -18,6 +18,10 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.records import read_json, read_jsonl, write_jsonl
 
 PARAMS = load_params(Path(__file__).parents[1] / "params.yaml")
+USED = PARAMS.generate.model_copy(
+    update={"pair_regimes": ("severe", "mild"), "heldout_regimes": ("clean", "medium", "severe")}
+)
+PARAMS = PARAMS.model_copy(update={"generate": USED})
 
 
 def test_a_regime_draws_from_its_mixture_only():
@@ -94,8 +98,12 @@ def test_the_stage_writes_every_asset_and_regime(tmp_path):
     run(PARAMS, tmp_path)
     rows = read_jsonl(tmp_path / "data/degrade/conditions.jsonl")
     assert [(row["asset"], row["regime"]) for row in rows] == [
-        (asset, regime) for asset in ("chair-00000", "lamp-00003") for regime in ("mild", "medium", "severe")
+        (asset, regime) for asset in ("chair-00000", "lamp-00003") for regime in ("medium", "mild", "severe")
     ]
+    run(PARAMS.model_copy(update={"generate": USED.model_copy(update={"pair_regimes": ()})}), tmp_path)
+    rows_used = read_jsonl(tmp_path / "data/degrade/conditions.jsonl")
+    assert rows_used == [row for row in rows if row["regime"] != "mild"]
+    run(PARAMS, tmp_path)
     for row in rows:
         content = (tmp_path / row["image"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == row["digest"]
