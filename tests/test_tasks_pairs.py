@@ -219,12 +219,14 @@ def test_regime_results_by_hand():
 def test_headline_metrics_are_the_results():
     rows = evaluated_rows()
     part = judge_regime(PARAMS, "arm", rows, "severe")
+    beside = {"judge_agreement": {"training": {"value": 0.4}}}
     results = {
-        "regimes": {"severe": part},
+        "regimes": {"severe": part | beside},
         "controls": {"base_vs_base": part["summary"]},
         "failures": {"no_faces": 1},
     }
     metrics = headline_metrics(results)
     assert metrics["regimes"]["severe"]["half_credit"] == part["summary"]["half_credit"]
     assert metrics["regimes"]["severe"]["invalid"] == 1
+    assert metrics["regimes"]["severe"]["judge_agreement"] == {"training": 0.4}
     assert metrics["failures"] == {"no_faces": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -68,8 +69,9 @@ def write_toy_chain(project: Path) -> Path:
     (project / ".dvc").mkdir(parents=True)
     shutil.copy(ROOT / ".dvc/config", project / ".dvc/config")
     shutil.copy(ROOT / ".dvcignore", project / ".dvcignore")
-    for name in ("params.yaml", "prefect.yaml"):
-        shutil.copy(ROOT / name, project / name)
+    shutil.copy(ROOT / "prefect.yaml", project / "prefect.yaml")
+    text = (ROOT / "params.yaml").read_text()
+    (project / "params.yaml").write_text(re.sub(r"(?m)^  arms: \[.*?\]", f"  arms: [{ARM}]", text))
     (project / "dvc.yaml").write_text(PIPELINE)
     (project / "stage.py").write_text(STAGE)
     for folder in ("data/meshes", "data/checkpoints", "presets", "tasks", "verdict3d"):
