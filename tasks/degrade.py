@@ -44,7 +44,8 @@ def run(params: Params, root: Path) -> None:
     rows: list[Row] = []
 
     def degrade_asset(asset: Row) -> list[Row]:
-        return [_degrade(params, root, asset, *named) for named in regimes.items()]
+        clean = _read_condition(root / asset["condition"])
+        return [_degrade(params, root, asset, clean, *named) for named in regimes.items()]
 
     with (
         ThreadPoolExecutor(_THREADS) as threads,
@@ -57,10 +58,12 @@ def run(params: Params, root: Path) -> None:
     write_json(out / "metrics.json", measure_degradations(rows))
 
 
-def _degrade(params: Params, root: Path, asset: Row, name: str, regime: RegimeParams | None) -> Row:
+def _degrade(
+    params: Params, root: Path, asset: Row, clean: Image.Image, name: str, regime: RegimeParams | None
+) -> Row:
     rng = numpy_generator(params.seed, "degrade", asset["id"], name)
     try:
-        image, operators = degrade_by_regime(_read_condition(root / asset["condition"]), regime, rng)
+        image, operators = degrade_by_regime(clean, regime, rng)
     except ItemFailure as failure:
         raise Verdict3DError(f"condition picture of asset {asset['id']}: {failure}") from failure
     return _write_picture(root, asset, name, image, operators)

@@ -197,11 +197,17 @@ def gather_linear(x: Tensor, weight: Tensor, rows: Tensor, back: Tensor) -> Tens
     Returns:
         (P, Cout) in the dtype of ``x``, or autocast's.
     """
-    if torch.is_autocast_enabled(x.device.type):
-        dtype = torch.get_autocast_dtype(x.device.type)
-        x, weight = x.to(dtype), weight.to(dtype)
+    x, weight = _autocast(x, weight)
     with torch.autocast(x.device.type, enabled=False):
         return _GatherLinear.apply(x, weight, rows.contiguous(), back.contiguous())
+
+
+def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both in autocast's dtype where it is on; own autograd functions are not seen by it."""
+    if not torch.is_autocast_enabled(x.device.type):
+        return x, weight
+    dtype = torch.get_autocast_dtype(x.device.type)
+    return x.to(dtype), weight.to(dtype)
 
 
 def pair_linear(x: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
@@ -215,9 +221,7 @@ def pair_linear(x: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     Returns:
         (N, Cout) in the dtype of ``x``, or autocast's.
     """
-    if torch.is_autocast_enabled(x.device.type):
-        dtype = torch.get_autocast_dtype(x.device.type)
-        x, weight = x.to(dtype), weight.to(dtype)
+    x, weight = _autocast(x, weight)
     with torch.autocast(x.device.type, enabled=False):
         return _PairLinear.apply(x, weight, pairs)
 
