@@ -1,73 +1,159 @@
-"""The table of all arms, in shares of a few minutes that resume and merge.
+"""The table of all arms, in shares of a few minutes that use a whole machine, resume and merge.
 
     python -m benchmarks.sweep base  --minutes 9              # assets to labels; again until it says "done"
     python -m benchmarks.sweep arms  --minutes 9 --share 1/3  # every third arm; again until it says "done"
+    python -m benchmarks.sweep all   --minutes 9              # one after the other
     python -m benchmarks.sweep table                          # data/table.json and data/table.md
 
 Works in the preset's own folder (``.verdict3d/presets/sweep``), with the stages that ``verdict3d run
---preset sweep`` runs. What a share leaves unfinished is continued by the next one. Shares made on several
-machines merge by putting their ``data/train`` and ``data/evaluate`` together.
+--preset sweep`` runs. ``--workers`` arms run at a time, in the preset's order, each on one of the GPUs; what
+each says is in ``logs``. An arm that fails stops no other. What a share leaves unfinished is continued by the
+next one with as many workers. Shares made on several machines merge by putting their ``data/train`` and
+``data/evaluate`` together.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import queue
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from benchmarks.sweep_table import write_table
 from flows.workspace import find_project, open_workspace
+from tasks.machine import WORKERS, visible_gpus
 from verdict3d.config import Params, load_params
 
-BASE = ("assets", "degrade", "generate", "pairs", "label")
+Step = tuple[str, ...]
+"""A stage, and what it is run for."""
+Chain = list[Step]
+"""Steps that need one another, in order."""
+
+BASE: tuple[tuple[Step, ...], ...] = (
+    (("assets",),),
+    (("degrade",),),
+    (("generate",),),
+    (("pairs",), ("controls",)),
+    (("audit", "training"), ("audit", "evaluation")),
+    (("label",),),
+    (("preflight",),),
+)
+"""What all arms share; each row needs the one before."""
 
 
-def unfinished(root: Path, params: Params, what: str, share: tuple[int, int]) -> list[tuple[list[str], Path]]:
-    """Return (command, file that says it is done) of everything that is left, in order."""
-    if what == "base":
-        steps = [([stage], root / f"data/{stage}/metrics.json") for stage in BASE]
-    else:
-        number, count = share
-        steps = [
-            ([stage, arm], root / f"data/{stage}/{arm}/metrics.json")
-            for arm in params.train.arms[number - 1 :: count]
-            for stage in ("train", "evaluate")
-        ]
-    return [(command, done) for command, done in steps if not done.exists()]
+def waves(params: Params, what: str, share: tuple[int, int] = (1, 1)) -> list[list[Chain]]:
+    """Return waves of chains: those of one wave may run side by side, each wave needs the ones before."""
+    number, count = share
+    base = [[[step] for step in row] for row in BASE]
+    arms = [[("train", arm), ("evaluate", arm)] for arm in params.train.arms[number - 1 :: count]]
+    return {"base": base, "arms": [arms], "all": [*base, arms]}[what]
 
 
-def run_share(root: Path, steps: list[tuple[list[str], Path]], minutes: float) -> bool:
-    """Run steps until the time is over; say whether all are done. A step that fails is named and left."""
-    end, failed = time.monotonic() + 60 * minutes, []
-    for (stage, *arm), _ in steps:
-        left = end - time.monotonic()
-        name = " ".join([stage, *arm])
-        if left < 5:
+class Crew:
+    """Runs chains side by side until the time is over.
+
+    Args:
+        root: Where the stages run.
+        workers: Chains at a time.
+        minutes: After these, what still runs is killed.
+    """
+
+    def __init__(self, root: Path, workers: int, minutes: float) -> None:
+        self.root = root
+        self.workers = workers
+        self.end = time.monotonic() + 60 * minutes
+        self.cores = len(os.sched_getaffinity(0))
+        self.gpus = visible_gpus()
+        self.failed: list[str] = []
+        (root / "logs").mkdir(exist_ok=True)
+
+    def run(self, chains: Sequence[Chain]) -> bool:
+        """Run what is left of the chains; return whether all of it is done."""
+        left = [steps for chain in chains if (steps := [step for step in chain if not self.is_done(step)])]
+        self.unfinished = len(left)
+        places: queue.Queue[int] = queue.Queue()
+        for place in range(self.workers):
+            places.put(place)
+
+        def run_chain(chain: Chain) -> bool:
+            place = places.get()
+            try:
+                return all(self.run_step(step, place) for step in chain)
+            finally:
+                self.unfinished -= 1
+                places.put(place)
+
+        with ThreadPoolExecutor(self.workers) as threads:
+            futures = [threads.submit(run_chain, chain) for chain in left]
+            try:
+                return sum(not future.result() for future in futures) == 0
+            except BaseException:
+                self.end = 0.0
+                raise
+
+    def is_done(self, step: Step) -> bool:
+        """Say whether a step's outputs are complete."""
+        return self.root.joinpath("data", *step, "metrics.json").exists()
+
+    def run_step(self, step: Step, place: int) -> bool:
+        """Run one step at a place (a GPU and a share of the cores); return whether it succeeded."""
+        start, name = time.monotonic(), " ".join(step)
+        if start > self.end:
             return False
-        try:
-            code = subprocess.run(
-                [sys.executable, "-m", f"tasks.{stage}", *arm], cwd=root, timeout=left, check=False
-            ).returncode
-        except subprocess.TimeoutExpired:
-            print(f"time is over in {name}; it goes on from its last batch next time", flush=True)
-            return False
-        print(f"{name}: {'done' if code == 0 else 'FAILED'}", flush=True)
-        failed += [name] if code else []
-        if code and not arm:
-            break
-    return not failed
+        with (self.root / "logs" / f"{'-'.join(step)}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"tasks.{step[0]}", *step[1:]],
+                cwd=self.root,
+                env=self.environment(place),
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+            while process.poll() is None and time.monotonic() < self.end:
+                time.sleep(0.1)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                print(f"{name}: time is over; it goes on from its last batch next time", flush=True)
+                return False
+        word = "FAILED" if process.returncode else "done"
+        print(f"{name}: {word} after {time.monotonic() - start:.0f} s", flush=True)
+        if process.returncode:
+            self.failed.append(name)
+            print(Path(log.name).read_text(errors="replace")[-1500:], flush=True)
+        return process.returncode == 0
+
+    def environment(self, place: int) -> dict[str, str]:
+        """Return what tells a stage its share of the machine.
+
+        Threads are the same for every step, since unfinished work of another number of them is not continued.
+        A stage's processes do not matter to it, so few chains take more; each keeps two cores busy.
+        """
+        side_by_side = max(1, min(self.unfinished, self.workers))
+        own = {
+            "OMP_NUM_THREADS": str(max(1, self.cores // self.workers)),
+            WORKERS: str(max(1, self.cores // (2 * side_by_side))),
+        }
+        if self.gpus and side_by_side > 1:
+            own["CUDA_VISIBLE_DEVICES"] = self.gpus[place % len(self.gpus)]
+        return {**os.environ, **own}
 
 
 def main() -> None:
     """Run one share, or write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("base", "arms", "table"))
+    parser.add_argument("what", choices=("base", "arms", "all", "table"))
     parser.add_argument("--preset", default="sweep")
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--share", default="1/1", help="which of how many, such as 2/3")
+    parser.add_argument("--workers", type=int, default=1, help="arms at a time")
     given = parser.parse_args()
     workspace = open_workspace(find_project(), given.preset)
     params: Any = load_params(workspace.root / "params.yaml")
@@ -75,8 +161,10 @@ def main() -> None:
         print(write_table(workspace.root, params))
         return
     number, count = (int(part) for part in given.share.split("/"))
-    steps = unfinished(workspace.root, params, given.what, (number, count))
-    whole = run_share(workspace.root, steps, given.minutes)
+    crew = Crew(workspace.root, given.workers, given.minutes)
+    whole = all(crew.run(chains) for chains in waves(params, given.what, (number, count)))
+    if crew.failed:
+        print(f"failed: {', '.join(crew.failed)}; see {workspace.root / 'logs'}", flush=True)
     print("done" if whole else "not done yet: the same command again", flush=True)
     sys.exit(0 if whole else 3)
 

@@ -2,14 +2,19 @@
 
 Batches are composed from the order of the manifest alone. Each finished batch is a folder that appears by one
 rename, so a later run with the same identity does only what is missing and ends with the same bytes as a run
-that was never interrupted. These folders lie outside the stage's outputs, which DVC deletes before a run.
+that was never interrupted, whatever the number of processes that share the batches (``VERDICT3D_WORKERS``).
+These folders lie outside the stage's outputs, which DVC deletes before a run.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +22,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from tasks.machine import visible_gpus, worker_count
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records import Row, read_json, write_json
@@ -113,7 +119,8 @@ def run_batches(
 
     Args:
         items: The manifest; its order alone decides the batches.
-        worker_factory: Makes the worker (models, render context), once, and only when a batch is left to do.
+        worker_factory: Makes the worker (models, render context), once in each process, and only when a batch
+            is left to do. Several processes get it by pickle.
         folder: Where finished batches are kept, from :func:`resuming`, whose identity covers ``items``.
         batch_size: Largest number of items in a batch.
         description: What the progress bar says.
@@ -130,17 +137,75 @@ def run_batches(
         shutil.rmtree(leftover)
     homes = [folder / f"{number:06d}" for number in range(len(batches))]
     finished = sum(len(batch) for batch, home in zip(batches, homes, strict=True) if home.exists())
-    worker: Worker[Item] | None = None
+    missing = [
+        ([items[position] for position in batch], home)
+        for batch, home in zip(batches, homes, strict=True)
+        if not home.exists()
+    ]
+    several = min(worker_count(), len(missing)) > 1
     results: dict[int, Result] = {}
     with tqdm(total=len(items), initial=finished, desc=description, unit="item", mininterval=1.0) as progress:
+        for done in (_finish_together if several else _finish_here)(worker_factory, missing):
+            progress.update(done)
         for batch, home in zip(batches, homes, strict=True):
-            if not home.exists():
-                worker = worker or worker_factory()
-                _finish_batch(worker, [items[position] for position in batch], home)
-                progress.update(len(batch))
             for position, record in zip(batch, read_json(home / RECORDS), strict=True):
                 results[position] = Result(record, home)
     return [results[position] for position in range(len(items))]
+
+
+def _finish_here(
+    worker_factory: Callable[[], Worker[Item]], missing: Sequence[tuple[Sequence[Item], Path]]
+) -> Iterator[int]:
+    """Finish batches one after another; yield the number of items of each."""
+    worker = worker_factory() if missing else None
+    for batch, home in missing:
+        assert worker is not None
+        _finish_batch(worker, batch, home)
+        yield len(batch)
+
+
+def _finish_together(
+    worker_factory: Callable[[], Worker[Item]], missing: Sequence[tuple[Sequence[Item], Path]]
+) -> Iterator[int]:
+    """Finish batches in several processes, spread over the GPUs; yield the number of items of each."""
+    context = multiprocessing.get_context("spawn")
+    count, gpus, places = min(worker_count(), len(missing)), visible_gpus(), context.SimpleQueue()
+    for number in range(count):
+        places.put(gpus[number % len(gpus)] if gpus else None)
+    with ProcessPoolExecutor(count, context, _enter_process, (worker_factory, places)) as pool:
+        done = {pool.submit(_finish_in_process, batch, home): len(batch) for batch, home in missing}
+        try:
+            for future in as_completed(done):
+                future.result()
+                yield done[future]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_process: dict[str, Any] = {}
+"""In a process of a pool: the factory, and the worker once it is made."""
+
+
+def _enter_process(worker_factory: Callable[[], Worker[Item]], places: Any) -> None:
+    """Settle on a GPU, and end with the process that started this one, even when that is killed."""
+    gpu = places.get()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    _process["factory"] = worker_factory
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _finish_in_process(batch: Sequence[Any], home: Path) -> None:
+    if "worker" not in _process:
+        _process["worker"] = _process["factory"]()
+    _finish_batch(_process["worker"], batch, home)
 
 
 def _finish_batch(worker: Worker[Item], batch: Sequence[Item], home: Path) -> None:

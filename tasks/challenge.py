@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tasks.arms import with_adapter
@@ -85,7 +86,7 @@ def champion_generations(
         return
     with generated(
         plan_arm("champion", base, {asset["id"]: asset for asset in assets}),
-        lambda: load_champion(params, root, champion),
+        partial(load_champion, params, root, champion),
         params=params,
         root=root,
         stage="challenge",

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.standing import standing
 from verdict3d.stats.winrate import by_slice, summary
+from verdict3d.trellis.pipeline import TrellisPipeline
 
 TRUTH_MEASURES = ("f_score", "normal_consistency")
 SIDE_MEASURES = (*TRUTH_MEASURES, "floating_share")
@@ -58,7 +60,7 @@ def run(params: Params, root: Path, arm: str) -> None:
     out = EVALUATE / arm
     with generated(
         plan_arm(arm, base, assets, arm_params(params, arm)),
-        lambda: load_adapted(params, root, arm, search_tools(params, root)),
+        partial(load_arm, params, root, arm),
         params=params,
         root=root,
         stage=f"evaluate/{arm}",
@@ -111,6 +113,11 @@ def run(params: Params, root: Path, arm: str) -> None:
         write_jsonl(root / out / "texture.jsonl", textures)
         write_json(root / out / "results.json", results)
         write_json(root / out / "metrics.json", headline_metrics(results))
+
+
+def load_arm(params: Params, root: Path, arm: str) -> TrellisPipeline:
+    """Load the generator with the arm's adapter, and what a search needs."""
+    return load_adapted(params, root, arm, search_tools(params, root))
 
 
 def base_generations(params: Params, generations: Sequence[Row]) -> list[Row]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def run(params: Params, root: Path) -> None:
     assets = read_assets(root)
     with generated(
         plan_generations(params, assets, read_conditions(root, assets)),
-        lambda: load_base(params, root),
+        partial(load_base, params, root),
         params=params,
         root=root,
         stage="generate",

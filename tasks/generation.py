@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +161,13 @@ class GenerationWorker:
         }
 
 
+def _start_worker(
+    make_pipeline: Callable[[], TrellisPipeline], params: Params, modes: Sequence[str], root: Path
+) -> GenerationWorker:
+    settle_torch()
+    return GenerationWorker(make_pipeline(), params, modes, root)
+
+
 @contextmanager
 def generated(
     items: Sequence[GenerationItem],
@@ -183,7 +190,8 @@ def generated(
 
     Args:
         items: The manifest, in order.
-        make_pipeline: Loads the generator; called once, and only when something is left to generate.
+        make_pipeline: Loads the generator; called once in each process, and only when something is left to
+            generate. Picklable.
         params: All parameters; the sections ``generator``, ``generate`` and ``judges`` are read.
         root: The project's top folder.
         stage: Name for the progress bar and the resume folder.
@@ -212,7 +220,7 @@ def generated(
     with resuming(stage, identity, root / RESUME_ROOT) as folder:
         results = run_batches(
             items,
-            lambda: GenerationWorker(make_pipeline(), params, modes, root),
+            partial(_start_worker, make_pipeline, params, modes, root),
             folder=folder,
             batch_size=params.generate.batch_size,
             description=stage,

@@ -5,6 +5,32 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from verdict3d.errors import Verdict3DError
+
+WORKERS = "VERDICT3D_WORKERS"
+"""Environment variable: how many processes share the batches of an inferring stage; results do not change."""
+
+
+def worker_count() -> int:
+    """Return how many processes a stage may use for its batches: one, unless the environment says more.
+
+    Raises:
+        Verdict3DError: What it says is no number above zero.
+    """
+    value = os.environ.get(WORKERS, "1")
+    if not value.isdecimal() or int(value) < 1:
+        raise Verdict3DError(f"{WORKERS} is {value!r}; it must be a whole number above zero")
+    return int(value)
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use, each as ``CUDA_VISIBLE_DEVICES`` would name it."""
+    import torch
+
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",")[:count] if named else [str(number) for number in range(count)]
+
 
 def settle_torch() -> dict[str, Any]:
     """Ask torch for deterministic algorithms and return what else its results depend on.

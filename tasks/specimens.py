@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,7 @@ def drawn(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator
     with resuming("controls", identity, root / RESUME_ROOT) as folder:
         results = run_batches(
             specimens,
-            lambda: SpecimenWorker(params.seed, root),
+            partial(SpecimenWorker, params.seed, root),
             folder=folder,
             batch_size=BATCH,
             description="controls",

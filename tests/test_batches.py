@@ -88,6 +88,85 @@ def test_worker_is_made_once_and_only_when_needed(tmp_path):
     assert made == [1]
 
 
+def sign(items, folder):
+    """Write a file an item and say which process did; 7 is too much for it."""
+    if 7 in items:
+        raise Verdict3DError("7 is too much")
+    for item in items:
+        (folder / f"{item}.txt").write_text(str(item))
+    return [{"item": item, "process": os.getpid()} for item in items]
+
+
+def make_sign():
+    return sign
+
+
+def test_several_processes_leave_what_one_does(tmp_path, monkeypatch):
+    made = {}
+    for workers in ("1", "3"):
+        monkeypatch.setenv("VERDICT3D_WORKERS", workers)
+        folder = tmp_path / workers
+        folder.mkdir()
+        results = run_batches(range(6), make_sign, folder=folder, batch_size=1, description="sign")
+        assert [result.record["item"] for result in results] == list(range(6))
+        assert all((result.folder / f"{item}.txt").is_file() for item, result in enumerate(results))
+        made[workers] = {result.record["process"] for result in results}
+    assert made["1"] == {os.getpid()}
+    assert os.getpid() not in made["3"]
+
+
+def test_a_failure_in_one_of_several_processes_is_raised_and_leaves_the_finished_ones(tmp_path, monkeypatch):
+    monkeypatch.setenv("VERDICT3D_WORKERS", "2")
+    with pytest.raises(Verdict3DError, match="7 is too much"):
+        run_batches([1, 2, 7], make_sign, folder=tmp_path, batch_size=1, description="sign")
+    assert not (tmp_path / "000002").exists()
+    assert not list(tmp_path.glob(".unfinished-*"))
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    program = SLOW_STAGE.replace("def make_worker", "def make_worker_here").split("with resuming")[0]
+    (tmp_path / "slow_stage.py").write_text(
+        f"{program}\n"
+        "import os\n"
+        "def work(items, folder):\n"
+        "    (root / f'pid-{os.getpid()}').touch()\n"
+        "    time.sleep(60)\n"
+        "def make_worker():\n"
+        "    return work\n"
+        "if __name__ == '__main__':\n"
+        "    run_batches(range(2), make_worker, folder=root, batch_size=1, description='slow')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "slow_stage.py"), str(tmp_path), "0"],
+        env={**os.environ, "VERDICT3D_WORKERS": "2"},
+        stderr=subprocess.DEVNULL,
+    )
+    while len(children := list(tmp_path.glob("pid-*"))) < 2 and process.poll() is None:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    numbers = [int(path.name.removeprefix("pid-")) for path in children]
+    end = time.monotonic() + 20
+    while any(is_running(number) for number in numbers) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(is_running(number) for number in numbers)
+
+
+def is_running(process: int) -> bool:
+    """Say whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", ""])
+def test_a_wrong_number_of_processes_is_refused(tmp_path, monkeypatch, value):
+    monkeypatch.setenv("VERDICT3D_WORKERS", value)
+    with pytest.raises(Verdict3DError, match="VERDICT3D_WORKERS"):
+        run_batches([1], make_sign, folder=tmp_path, batch_size=1, description="sign")
+
+
 def test_no_items_make_no_worker(tmp_path):
     made: list[int] = []
     assert run_batches([], doubling_worker(made), folder=tmp_path, batch_size=2, description="double") == []

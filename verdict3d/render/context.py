@@ -22,7 +22,8 @@ _contexts: dict[int, moderngl.Context] = {}
 def shared_context() -> moderngl.Context:
     """Return this process's context and make it current.
 
-    The first EGL device with a hardware driver is chosen, else the first that works (Mesa's llvmpipe).
+    The first EGL device with a hardware driver is chosen, else the first that works (Mesa's llvmpipe); a
+    process that ``CUDA_VISIBLE_DEVICES`` keeps to one GPU tries the device of that number before the others.
 
     Raises:
         Verdict3DError: No context can be made (the message names the packages to install), or this process
@@ -51,7 +52,8 @@ def is_software(context: moderngl.Context) -> bool:
 def _create() -> moderngl.Context:
     fallback: moderngl.Context | None = None
     problem: Exception | None = None
-    for index in range(_MAX_DEVICES):
+    own = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    for index in sorted(range(_MAX_DEVICES), key=lambda index: str(index) != own):
         settings: dict[str, Any] = {"backend": "egl", "device_index": index}
         try:
             context = moderngl.create_context(require=330, standalone=True, **settings)

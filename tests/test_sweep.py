@@ -1,0 +1,94 @@
+"""The sweep over all arms uses its workers, stops in time, goes on later, and no arm stops another."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks.sweep import BASE, Crew, waves
+
+STAGE = """
+import os, sys, time
+from pathlib import Path
+stage, arm = Path(sys.argv[0]).stem, sys.argv[1]
+with open("calls", "a") as calls:
+    calls.write(f"{stage} {arm}\\n")
+if arm == "broken":
+    sys.exit("no such thing")
+if arm == "slow" and not Path("hurry").exists():
+    child = os.fork()
+    time.sleep(60)
+out = Path("data", stage, arm)
+out.mkdir(parents=True)
+(out / "metrics.json").write_text(os.environ["VERDICT3D_WORKERS"])
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "tasks").mkdir()
+    for stage in ("train", "evaluate"):
+        (tmp_path / "tasks" / f"{stage}.py").write_text(STAGE)
+    return tmp_path
+
+
+def chains_of(*arms: str):
+    return waves(SimpleNamespace(train=SimpleNamespace(arms=arms)), "arms")[0]
+
+
+def test_a_broken_arm_stops_no_other(root, capsys):
+    crew = Crew(root, workers=2, minutes=1)
+    assert not crew.run(chains_of("broken", "one", "two"))
+    assert crew.failed == ["train broken"]
+    assert "no such thing" in capsys.readouterr().out
+    assert "no such thing" in (root / "logs/train-broken.log").read_text()
+    calls = (root / "calls").read_text().splitlines()
+    assert sorted(calls) == ["evaluate one", "evaluate two", "train broken", "train one", "train two"]
+
+
+def test_time_stops_whole_process_groups_and_the_next_share_goes_on(root):
+    start = time.monotonic()
+    crew = Crew(root, workers=2, minutes=4 / 60)
+    assert not crew.run(chains_of("slow", "one"))
+    assert time.monotonic() - start < 20
+    assert crew.failed == []
+    assert not running_below(root)
+    assert crew.is_done(("evaluate", "one")) and not crew.is_done(("train", "slow"))
+    (root / "hurry").touch()
+    assert Crew(root, workers=2, minutes=1).run(chains_of("slow", "one"))
+    calls = (root / "calls").read_text().splitlines()
+    assert calls.count("train one") == calls.count("evaluate one") == calls.count("evaluate slow") == 1
+
+
+def running_below(root: Path) -> list[str]:
+    """Return the processes that work in a folder, zombies left out."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == root:
+                found.append(process.name)
+        except OSError:
+            continue
+    return found
+
+
+def test_an_arm_alone_is_given_the_cores_of_all(root):
+    crew = Crew(root, workers=2, minutes=1)
+    crew.cores, crew.gpus = 16, ["0", "3"]
+    crew.unfinished = 2
+    both = [crew.environment(place) for place in range(3)]
+    assert [own["CUDA_VISIBLE_DEVICES"] for own in both] == ["0", "3", "0"]
+    assert {(own["VERDICT3D_WORKERS"], own["OMP_NUM_THREADS"]) for own in both} == {("4", "8")}
+    crew.unfinished = 1
+    assert crew.environment(0)["VERDICT3D_WORKERS"] == "8"
+    assert crew.environment(0)["OMP_NUM_THREADS"] == "8"
+
+
+def test_shares_and_waves():
+    params = SimpleNamespace(train=SimpleNamespace(arms=("a", "b", "c")))
+    assert waves(params, "arms", (2, 2)) == [[[("train", "b"), ("evaluate", "b")]]]
+    assert waves(params, "all")[: len(BASE)] == waves(params, "base")
+    assert len(waves(params, "all")) == len(BASE) + 1
