@@ -30,7 +30,8 @@ from benchmarks.full_size_trellis import (
     random_structure_state,
     random_tokens,
 )
-from benchmarks.trellis import DTYPES, Row, peak_gib, synchronize
+from benchmarks.timing import Row, peak_gib, synchronize
+from benchmarks.trellis import DTYPES
 from verdict3d.adapt.layers import FLOW_LAYERS, checkpoint_blocks, trainable_copy
 from verdict3d.trellis.losses import flow_matching_loss
 

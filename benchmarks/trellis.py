@@ -3,6 +3,7 @@
     OMP_NUM_THREADS=2 python -m benchmarks.trellis      the embedded generator on a CPU, tricks on and off
     python -m benchmarks.trellis --full --device cuda   the released size with random weights, beside floors
     python -m benchmarks.trellis --full --tiny          the same code on small networks, to see that it runs
+    python -m benchmarks.trellis --full --official FOLDER    the official classes too, from that folder
 
 Every line is a JSON object. A floor is the larger of operations over the matrix rate and weights over the
 copy rate, both measured in the same run.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from benchmarks.full_size_trellis import (
     FULL,
+    RELEASED,
     TINY,
     Size,
     counted,
@@ -37,6 +38,8 @@ from benchmarks.full_size_trellis import (
     sphere_cubes,
     weight_bytes,
 )
+from benchmarks.official_trellis import Official
+from benchmarks.timing import Row, once, peak_gib, seconds
 from verdict3d.assets.library import procedural_asset
 from verdict3d.config import SamplerParams
 from verdict3d.render.renderer import Renderer
@@ -51,37 +54,7 @@ from verdict3d.trellis.structure import Structure
 from verdict3d.trellis.transformer import ModulatedCrossBlock
 
 ROOT = Path(__file__).parents[1]
-RELEASED = {"guidance": 5.0, "guidance_interval": (0.5, 1.0), "rescale_t": 3.0}
-Row = dict[str, Any]
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
-
-
-def synchronize(device: str) -> None:
-    """Wait until the device is done."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-
-
-def seconds(call: Callable[[], Any], device: str, times: int) -> float:
-    """Return the median seconds of a call after a warm-up."""
-    call()
-    found = []
-    for _ in range(times):
-        synchronize(device)
-        start = time.perf_counter()
-        call()
-        synchronize(device)
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
-
-
-def peak_gib(device: str) -> float | None:
-    """Return the most memory allocated since the last call; None on a CPU."""
-    if not device.startswith("cuda"):
-        return None
-    peak = torch.cuda.max_memory_allocated() / 2**30
-    torch.cuda.reset_peak_memory_stats()
-    return round(peak, 2)
 
 
 # The embedded generator: what each trick is worth on a CPU.
@@ -213,14 +186,15 @@ class Bench:
         device: "cuda" or "cpu".
         dtype: Of the torsos.
         times: Repetitions of a measurement.
-        compile_mode: Of ``torch.compile`` for the flows; None: as they are.
+        compile_backend: Of ``torch.compile`` for the flows' blocks; None: as they are.
     """
 
     def __init__(
-        self, size: Size, device: str, dtype: torch.dtype, times: int = 5, compile_mode: str | None = None
+        self, size: Size, device: str, dtype: torch.dtype, times: int = 5, compile_backend: str | None = None
     ) -> None:
         self.size, self.device, self.dtype, self.times = size, device, dtype, times
-        self.compile_mode = compile_mode
+        self.official: Official | None = None
+        self.compile_backend = compile_backend
         self.rates = {kind: self._matrix_rate(kind) for kind in {dtype, torch.float32}}
         self.bytes_per_s = self._copy_rate()
 
@@ -229,12 +203,15 @@ class Bench:
         side = self.size.matrix
         a, b = (torch.randn(side, side, device=self.device, dtype=dtype) for _ in range(2))
         out = torch.empty_like(a)
-        return 2 * side**3 / seconds(lambda: torch.mm(a, b, out=out), self.device, 4 * self.times)
+        multiply = partial(torch.mm, a, b, out=out)
+        once(multiply, self.device)
+        return 2 * side**3 / seconds(multiply, self.device, 4 * self.times)
 
     def _copy_rate(self) -> float:
         """Bytes read and written a second by a large copy."""
         source = torch.zeros(4 * self.size.matrix**2, device=self.device)
         target = torch.empty_like(source)
+        once(lambda: target.copy_(source), self.device)
         took = seconds(lambda: target.copy_(source), self.device, 4 * self.times)
         return 2 * source.numel() * source.element_size() / took
 
@@ -257,7 +234,8 @@ class Bench:
         call: Callable[[], Any],
         items: int,
         dtype: torch.dtype | None = None,
-        plain: Callable[[], Any] | None = None,
+        flops: int | None = None,
+        times: int | None = None,
         **more: Any,
     ) -> Row:
         """Measure one call beside its floor.
@@ -268,16 +246,20 @@ class Bench:
             call: What is measured.
             items: In the batch.
             dtype: Of the products, by default the torsos'.
-            plain: The same call uncompiled, whose operations can be counted.
+            flops: Operations of the call; counted where left out.
+            times: Repetitions, by default the bench's.
             **more: Further entries.
         """
         rate = self.rates[dtype or self.dtype]
-        with counted(network) as operations, torch.no_grad():
-            (plain or call)()
-        flops, read = sum(operations.values()), weight_bytes(network)
+        if flops is None:
+            with counted(network) as operations, torch.no_grad():
+                call()
+            flops = sum(operations.values())
+        read = weight_bytes(network)
         peak_gib(self.device)
         with torch.no_grad():
-            took = seconds(call, self.device, self.times)
+            first = once(call, self.device)
+            took = seconds(call, self.device, times or self.times)
         floor = max(flops / rate, read / self.bytes_per_s)
         return {
             "table": table,
@@ -285,6 +267,7 @@ class Bench:
             **more,
             "ms": round(1000 * took, 3),
             "ms_per_item": round(1000 * took / items, 3),
+            "first_s": round(first, 2),
             "gflop": round(flops / 1e9, 3),
             "weights_gb": round(read / 1e9, 3),
             "floor_ms": round(1000 * floor, 3),
@@ -295,46 +278,46 @@ class Bench:
 
     def _flow(self, name: str, network: Any, state: Any, cond: Tensor, **more: Any) -> Iterator[Row]:
         """A forward pass, a guided step and a full sample of a flow."""
-        items = batch_size_of(state)
+        items, steps = batch_size_of(state), self.size.steps
         times = torch.full((items,), 700.0, device=self.device)
-        called, more = network, dict(more)
-        if self.compile_mode is not None:
-            called, compiled = self._compiled(network, (state, times, cond))
-            more |= compiled
-        ways: dict[str, Callable[[Any], Any]] = {"forward": lambda model: model(state, times, cond)}
-        for label, steps in (("guided_step", 1), (f"sample_{self.size.steps}_steps", self.size.steps)):
-            params = SamplerParams(steps=steps, **RELEASED)
-            ways[label] = lambda model, params=params: sample_flow(model, state, cond, params)  # type: ignore[misc]
-        for label, way in ways.items():
-            call, plain = partial(way, called), partial(way, network)
-            yield self.row(f"{name}_{label}", network, call, items, plain=plain, **more)
 
-    def _compiled(self, network: Any, arguments: tuple[Any, ...]) -> tuple[Any, Row]:
-        """Return the compiled network and how long that took, or the network and why it failed."""
-        start = time.perf_counter()
-        mode = self.compile_mode
-        if mode == "eager":  # the tracing alone, for machines without a compiler
-            compiled = torch.compile(network, backend="eager")
-        else:
-            compiled = torch.compile(network, mode=mode)
-        try:
-            with torch.no_grad():
-                compiled(*arguments)
-        except Exception as error:  # of the compiler, which may not know an operation
-            return network, {"compile_error": str(error).splitlines()[0][:200]}
-        synchronize(self.device)
-        return compiled, {"compile_s": round(time.perf_counter() - start, 1)}
+        def sample(steps: int) -> Any:
+            return sample_flow(network, state, cond, SamplerParams(steps=steps, **RELEASED))
+
+        forward = partial(network, state, times, cond)
+        with counted(network) as operations, torch.no_grad():
+            forward()
+        low, high = RELEASED["guidance_interval"]
+        guided = sum(low <= t <= high for t in time_grid(steps, RELEASED["rescale_t"])[:-1])
+        measured = []
+        for label, call, passes, repeats in (
+            ("forward", forward, 1, self.times),
+            ("guided_step", partial(sample, 1), 2, self.times),
+            (f"sample_{steps}_steps", partial(sample, steps), steps + guided, 1),
+        ):
+            flops = passes * sum(operations.values())
+            row = self.row(f"{name}_{label}", network, call, items, flops=flops, times=repeats, **more)
+            measured.append((row, call))
+            yield row
+        if self.official is not None:
+            yield from self.official.beside(name, network, (state, cond), measured)
+
+    def _compiled(self, network: Any) -> Any:
+        """Return the network, its blocks compiled where that is asked for (at the first call)."""
+        if self.compile_backend is not None:
+            network.compile_blocks(self.compile_backend)
+        return network
 
     def structure_flow(self) -> Iterator[Row]:
         """The structure flow at every batch size."""
-        network = random_network("structure_flow", self.size, self.device, self.dtype)
+        network = self._compiled(random_network("structure_flow", self.size, self.device, self.dtype))
         for items in self.size.batches:
             noise, cond = random_structure_state(self.size, items, self.device)
             yield from self._flow("structure_flow", network, noise, cond)
 
     def latent_flow(self) -> Iterator[Row]:
         """The latent flow at every number of voxels and batch size."""
-        network = random_network("latent_flow", self.size, self.device, self.dtype)
+        network = self._compiled(random_network("latent_flow", self.size, self.device, self.dtype))
         for voxels in self.size.voxels:
             for items in self.size.batches:
                 noise = random_latents(self.size, [voxels] * items, self.device)
@@ -345,7 +328,11 @@ class Bench:
         """Structure decoder, mesh decoder, and extraction at four times the grid's resolution."""
         decoder = random_network("structure_decoder", self.size, self.device, self.dtype)
         latent, _ = random_structure_state(self.size, 1, self.device)
-        yield self.row("structure_decoder", decoder, lambda: decoder(latent), 1)
+        decode = partial(decoder, latent)
+        measured = [(self.row("structure_decoder", decoder, decode, 1), decode)]
+        yield measured[0][0]
+        if self.official is not None:
+            yield from self.official.beside("structure_decoder", decoder, (latent,), measured)
         for part in ("mesh_decoder", "gaussian_decoder"):
             network = random_network(part, self.size, self.device, self.dtype)
             for voxels in self.size.voxels:
@@ -355,6 +342,7 @@ class Bench:
             cubes, features = sphere_cubes(voxels, self.size.grid)
             coords, features = cubes.coords.to(self.device), features.to(self.device)
             extract = partial(extract_meshes, coords, features, 4 * self.size.grid, 1)
+            once(extract, self.device)
             peak_gib(self.device)
             took = seconds(extract, self.device, self.times)
             yield {
@@ -465,12 +453,15 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     parser.add_argument("--tiny", action="store_true", help="with --full: small networks")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=DTYPES, default="float16")
-    parser.add_argument("--compile", dest="compile_mode", help="mode of torch.compile, such as default")
+    parser.add_argument("--compile", nargs="?", const="inductor", help="the flows' blocks; a backend")
     parser.add_argument("--tables", nargs="+", help="only these tables of --full")
+    parser.add_argument("--official", type=Path, help="with --full: folder of the official trellis/")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--items", type=int, default=4, help="of the embedded generator")
     parser.add_argument("--generator", type=Path, default=ROOT / "data/checkpoints/generator")
     given = parser.parse_args(arguments)
+    if given.official is not None and (not given.full or given.dtype == "bfloat16"):
+        parser.error("--official goes with --full, in float16 or float32")
     rows = []
 
     def show(found: Iterator[Row]) -> None:
@@ -482,7 +473,9 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         show(embedded_rows(given.generator, given.items, given.times))
         return rows
     size = TINY if given.tiny else FULL
-    bench = Bench(size, given.device, DTYPES[given.dtype], given.times, given.compile_mode)
+    bench = Bench(size, given.device, DTYPES[given.dtype], given.times, given.compile)
+    if given.official is not None:
+        bench.official = Official(given.official, size, given.device, bench.dtype, given.times)
     for name, table in bench.tables().items():
         if given.tables is None or name in given.tables:
             show(table())

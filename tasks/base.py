@@ -46,4 +46,5 @@ def load_base(
         dtype=dtype,
         conditioner=conditioner_directory(params, root),
         extra=extra,
+        compiled=params.generator.compiled,
     )

@@ -37,7 +37,9 @@ class PhotoToMesh(PythonModel):
         params = load_params(context.artifacts["parameters"])
         self.generator, self.batch_size = params.generator, params.generate.batch_size
         self.reader, self.finish = PhotoReader(params.photos), params.photos.finish
-        base = TrellisPipeline.from_pretrained(context.artifacts["generator"], device=self.generator.device)
+        base = TrellisPipeline.from_pretrained(
+            context.artifacts["generator"], device=self.generator.device, compiled=self.generator.compiled
+        )
         folder = Path(context.artifacts["adapter"])
         adapter = load_adapter(folder, arm=read_json(folder / CARD)["arm"], base_digest=base.digest)
         self.pipeline = with_adapter(base, adapter, Tools(seed=params.seed))

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from verdict3d.trellis import sparse
+from verdict3d.trellis import attention, sparse
+from verdict3d.trellis.attention import CrossAttention, SelfAttention
 from verdict3d.trellis.latent_flow import SLatFlowModel
 from verdict3d.trellis.latent_vae import SLatEncoder, SLatMeshDecoder, SparseSubdivideBlock3d
 from verdict3d.trellis.losses import flow_matching_loss
@@ -296,3 +297,45 @@ def test_batch_size_is_kept_for_empty_items() -> None:
     assert x.repeat(2).coords[:, 0].tolist() == [0, 0, 2, 2]
     with pytest.raises(ValueError, match="has 1 items"):
         Structure(torch.tensor([[1, 0, 0, 0]]), batch_size=1)
+
+
+def one_sequence_at_a_time(
+    q: Tensor, k: Tensor, v: Tensor, ends_q: Tensor, ends_k: Tensor, longest_q: int, longest_k: int
+) -> Tensor:
+    """What a GPU's kernel for uneven sequences computes; the longest lengths are upper bounds."""
+    starts = zip(ends_q.tolist(), ends_q.tolist()[1:], ends_k.tolist(), ends_k.tolist()[1:], strict=False)
+    parts = []
+    for begin, end, first, last in starts:
+        assert end - begin <= longest_q and last - first <= longest_k
+        parts.append(attention.attend(q[None, begin:end], k[None, first:last], v[None, first:last])[0])
+    return torch.cat(parts).unflatten(1, q.shape[1:])
+
+
+def test_attention_without_padding_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, context = voxels(70, 0, 31, channels=16), torch.randn(3, 5, 12)
+    within, across = SelfAttention(16, 2, True), CrossAttention(16, 12, 2)
+    items = x.structure.items
+    windows = x.structure.windows(4, 2)
+    assert items.order is None and windows.order is not None
+    found = []
+    for unpadded in (False, True):
+        monkeypatch.setattr(attention, "without_padding", lambda _, unpadded=unpadded: unpadded)
+        monkeypatch.setattr(attention, "varlen_attn", one_sequence_at_a_time)
+        feats = x.feats.clone().requires_grad_()
+        out = [within(feats, items), within(feats, windows), across(feats, context, items)]
+        gradient = torch.autograd.grad(torch.stack(out).square().sum(), feats)
+        found.append([*out, *gradient])
+    for padded, unpadded in zip(*found, strict=True):
+        torch.testing.assert_close(unpadded, padded, atol=1e-5, rtol=1e-5)
+
+
+def test_compiled_blocks_compute_the_same() -> None:
+    flow = SLatFlowModel(
+        resolution=8, in_channels=6, model_channels=16, cond_channels=12, out_channels=6,
+        num_blocks=2, num_heads=2, patch_size=1,
+    )  # fmt: skip
+    fill(flow)
+    arguments = voxels(70, 31), torch.tensor([300.0, 700.0]), torch.randn(2, 5, 12)
+    plain = flow(*arguments).feats
+    flow.compile_blocks("aot_eager")
+    torch.testing.assert_close(flow(*arguments).feats, plain, atol=1e-5, rtol=1e-5)

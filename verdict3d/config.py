@@ -96,6 +96,8 @@ class GeneratorParams(Section):
     """Directory or hub id of the DINOv2 weights, where they are not in the model's folder."""
     conditioner_revision: str | None = None
     device: Literal["auto", "cpu", "cuda"]
+    compiled: bool = False
+    """Compile the flows' transformer blocks: for large ones on a GPU; other last bits."""
     structure: SamplerParams
     latents: SamplerParams
 

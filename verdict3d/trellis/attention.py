@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention.varlen import varlen_attn
 
 from verdict3d.trellis.sequences import Sequences
 
@@ -30,6 +31,50 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     """
     out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask)
     return out.transpose(1, 2).flatten(2)
+
+
+def without_padding(x: Tensor) -> bool:
+    """Whether the kernel for uneven sequences takes (T, ..., H, D) rows: half precision, on a GPU."""
+    return x.is_cuda and x.dtype in (torch.float16, torch.bfloat16)
+
+
+def attend_within(qkv: Tensor, sequences: Sequences) -> Tensor:
+    """Attention of (T, 3, H, D) rows within each of their sequences.
+
+    Returns:
+        (T, H * D).
+    """
+    if without_padding(qkv):
+        q, k, v = sequences.sorted(qkv).unbind(1)
+        ends, longest = sequences.offsets, sequences.longest
+        return sequences.unsorted(varlen_attn(q, k, v, ends, ends, longest, longest).flatten(1))
+    flat, parts = qkv.flatten(1), []
+    for bucket in sequences.buckets:
+        padded = flat.index_select(0, bucket.rows).reshape(len(bucket), bucket.length, *qkv.shape[1:])
+        q, k, v = padded.unbind(2)
+        parts.append(attend(q, k, v, bucket.mask).flatten(0, 1))
+    return sequences.restore(parts)
+
+
+def attend_context(q: Tensor, k: Tensor, v: Tensor, items: Sequences) -> Tensor:
+    """Attention of (T, H, D) rows to their item's (B, S, H, D) keys and values.
+
+    Returns:
+        (T, H * D).
+    """
+    if without_padding(q):
+        count, length = k.shape[:2]
+        ends = torch.arange(0, (count + 1) * length, length, dtype=torch.int32, device=q.device)
+        out = varlen_attn(
+            items.sorted(q), k.flatten(0, 1), v.flatten(0, 1), items.offsets, ends, items.longest, length
+        )
+        return items.unsorted(out.flatten(1))
+    flat, parts = q.flatten(1), []
+    for bucket in items.buckets:
+        padded = flat.index_select(0, bucket.rows).reshape(len(bucket), bucket.length, *q.shape[1:])
+        chosen = (k.index_select(0, bucket.sequence), v.index_select(0, bucket.sequence))
+        parts.append(attend(padded, *chosen).flatten(0, 1))
+    return items.restore(parts)
 
 
 class SelfAttention(nn.Module):
@@ -62,12 +107,7 @@ class SelfAttention(nn.Module):
             q, k, v = qkv.unbind(-3)
         if sequences is None:
             return self.to_out(attend(q, k, v))
-        flat, parts = qkv.flatten(1), []
-        for bucket in sequences.buckets:
-            padded = flat.index_select(0, bucket.rows).reshape(len(bucket), bucket.length, *qkv.shape[1:])
-            q, k, v = padded.unbind(2)
-            parts.append(attend(q, k, v, bucket.mask).flatten(0, 1))
-        return self.to_out(sequences.restore(parts))
+        return self.to_out(attend_within(qkv, sequences))
 
 
 class CrossAttention(nn.Module):
@@ -99,9 +139,4 @@ class CrossAttention(nn.Module):
             q, k = self.q_rms_norm(q), self.k_rms_norm(k)
         if items is None:
             return self.to_out(attend(q, k, v))
-        flat, parts = q.flatten(1), []
-        for bucket in items.buckets:
-            padded = flat.index_select(0, bucket.rows).reshape(len(bucket), bucket.length, *q.shape[1:])
-            chosen = (k.index_select(0, bucket.sequence), v.index_select(0, bucket.sequence))
-            parts.append(attend(padded, *chosen).flatten(0, 1))
-        return self.to_out(items.restore(parts))
+        return self.to_out(attend_context(q, k, v, items))

@@ -90,6 +90,7 @@ class TrellisPipeline:
         conditioner: str | Path | None = None,
         conditioner_revision: str | None = None,
         extra: Sequence[str] = (),
+        compiled: bool = False,
     ) -> TrellisPipeline:
         """Read a generator in the released layout (``verdict3d.trellis.layout``), one network at a time.
 
@@ -104,6 +105,7 @@ class TrellisPipeline:
                 ``image_cond_model/``.
             conditioner_revision: As ``revision``.
             extra: Further networks to read, such as ``"slat_encoder"``.
+            compiled: Compile the blocks of both flows at their first use (:meth:`Network.compile_blocks`).
 
         Raises:
             Verdict3DError: There is no such model, or a file is missing, foreign or damaged.
@@ -126,6 +128,8 @@ class TrellisPipeline:
         ]
         files = layout.pipeline_files(root, arguments, wanted, conditioner)
         networks = {name: load_model(root, arguments.models[name], dtype, place) for name in wanted}
+        for name in ("sparse_structure_flow_model", "slat_flow_model") if compiled else ():
+            networks[name].compile_blocks()
         statistics = arguments.slat_normalization
         structure, latents = arguments.sparse_structure_sampler, arguments.slat_sampler
         return cls(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +37,30 @@ class Sequences:
         buckets: The sequences by padded length.
         place_of_row: (T,) int64 where each row lies in the buckets' places put one after the other.
         sequence_of_row: (T,) int64 sequence of each row.
+        order: (T,) int64 rows sorted by sequence; None when they lie like that already.
+        offsets: (N + 1,) int32 where each sequence begins in that order, empty ones included, and T.
+        longest: Length of the longest sequence.
     """
 
     buckets: tuple[Bucket, ...]
     place_of_row: Tensor
     sequence_of_row: Tensor
+    order: Tensor | None
+    offsets: Tensor
+    longest: int
 
     def restore(self, parts: list[Tensor]) -> Tensor:
         """Turn one (N * L, C) tensor per bucket into (T, C) in row order."""
         places = parts[0] if len(parts) == 1 else torch.cat(parts)
         return places.index_select(0, self.place_of_row)
+
+    def sorted(self, values: Tensor) -> Tensor:
+        """Return (T, ...) rows one sequence after the other."""
+        return values if self.order is None else values.index_select(0, self.order)
+
+    def unsorted(self, values: Tensor) -> Tensor:
+        """Invert :meth:`sorted`."""
+        return values if self.order is None else torch.empty_like(values).index_copy(0, self.order, values)
 
 
 def padded_length(length: int) -> int:
@@ -71,6 +86,8 @@ def group_sequences(sequence_of_row: Tensor, count: int) -> Sequences:
     counts = torch.bincount(sequence_of_row, minlength=count)
     starts = counts.cumsum(0) - counts
     lengths = counts.tolist()
+    offsets = F.pad(counts.cumsum(0), (1, 0)).to(torch.int32)
+    lies_sorted = bool((sequence_of_row.diff() >= 0).all())
     groups: dict[int, list[int]] = {}
     for index, length in enumerate(lengths):
         if length:
@@ -91,4 +108,11 @@ def group_sequences(sequence_of_row: Tensor, count: int) -> Sequences:
         place_of_row[rows[real]] = places[real]
         offset += rows.numel()
         buckets.append(Bucket(sequence, rows.reshape(-1), longest, None if even else real[:, None, None]))
-    return Sequences(tuple(buckets), place_of_row, sequence_of_row)
+    return Sequences(
+        tuple(buckets),
+        place_of_row,
+        sequence_of_row,
+        None if lies_sorted else order,
+        offsets,
+        max(lengths, default=0),
+    )

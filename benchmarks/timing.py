@@ -1,0 +1,41 @@
+"""Seconds and memory of a call on a device."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+Row = dict[str, Any]
+
+
+def synchronize(device: str) -> None:
+    """Wait until the device is done."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def once(call: Callable[[], Any], device: str) -> float:
+    """Return the seconds of a single call."""
+    synchronize(device)
+    start = time.perf_counter()
+    call()
+    synchronize(device)
+    return time.perf_counter() - start
+
+
+def seconds(call: Callable[[], Any], device: str, times: int) -> float:
+    """Return the median seconds of a call that has been made before."""
+    return statistics.median(once(call, device) for _ in range(times))
+
+
+def peak_gib(device: str) -> float | None:
+    """Return the most memory allocated since the last call; None on a CPU."""
+    if not device.startswith("cuda"):
+        return None
+    peak = torch.cuda.max_memory_allocated() / 2**30
+    torch.cuda.reset_peak_memory_stats()
+    return round(peak, 2)
