@@ -46,6 +46,8 @@ BASE: tuple[tuple[Step, ...], ...] = (
     (("preflight",),),
 )
 """What all arms share; each row needs the one before."""
+PER_GPU = 12
+"""Processes that share a GPU: the small networks leave it idle between their launches."""
 
 
 def waves(params: Params, what: str, share: tuple[int, int] = (1, 1)) -> list[list[Chain]]:
@@ -63,11 +65,13 @@ class Crew:
         root: Where the stages run.
         workers: Chains at a time.
         minutes: After these, what still runs is killed.
+        per_gpu: Processes at a time that share a GPU.
     """
 
-    def __init__(self, root: Path, workers: int, minutes: float) -> None:
+    def __init__(self, root: Path, workers: int, minutes: float, per_gpu: int = PER_GPU) -> None:
         self.root = root
         self.workers = workers
+        self.per_gpu = per_gpu
         self.end = time.monotonic() + 60 * minutes
         self.cores = len(os.sched_getaffinity(0))
         self.gpus = visible_gpus()
@@ -134,12 +138,13 @@ class Crew:
         """Return what tells a stage its share of the machine.
 
         Threads are the same for every step, since unfinished work of another number of them is not continued.
-        A stage's processes do not matter to it, so few chains take more; each keeps two cores busy.
+        A stage's processes do not matter to it, so few chains take more.
         """
         side_by_side = max(1, min(self.unfinished, self.workers))
+        processes = min(self.cores, self.per_gpu * len(self.gpus)) if self.gpus else self.cores
         own = {
             "OMP_NUM_THREADS": str(max(1, self.cores // self.workers)),
-            WORKERS: str(max(1, self.cores // (2 * side_by_side))),
+            WORKERS: str(max(1, processes // side_by_side)),
         }
         if self.gpus and side_by_side > 1:
             own["CUDA_VISIBLE_DEVICES"] = self.gpus[place % len(self.gpus)]
@@ -154,6 +159,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--share", default="1/1", help="which of how many, such as 2/3")
     parser.add_argument("--workers", type=int, default=1, help="arms at a time")
+    parser.add_argument("--per-gpu", type=int, default=PER_GPU, help="processes that share a GPU")
     given = parser.parse_args()
     workspace = open_workspace(find_project(), given.preset)
     params: Any = load_params(workspace.root / "params.yaml")
@@ -161,7 +167,7 @@ def main() -> None:
         print(write_table(workspace.root, params))
         return
     number, count = (int(part) for part in given.share.split("/"))
-    crew = Crew(workspace.root, given.workers, given.minutes)
+    crew = Crew(workspace.root, given.workers, given.minutes, given.per_gpu)
     whole = all(crew.run(chains) for chains in waves(params, given.what, (number, count)))
     if crew.failed:
         print(f"failed: {', '.join(crew.failed)}; see {workspace.root / 'logs'}", flush=True)
