@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
+from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.full_size_trellis import RELEASED, Size, config_of
-from benchmarks.timing import Row, once, peak_gib, seconds
+from benchmarks.timing import Row, peak_gib, seconds
 from verdict3d.trellis.sampler import values_of
 from verdict3d.trellis.sparse import SparseTensor
 
@@ -194,26 +195,22 @@ class Official:
 
         Yields:
             A row each with the milliseconds, the peak without what is ours, how many times as long it takes
-            (``times_faster``), our share of its memory (``peak_of_official``), and, but for the full sample,
-            the largest difference of the outputs over the root mean square of the official ones.
+            (``times_faster``), our part of its memory (``peak_of_official``), and the largest difference of
+            the outputs over the root mean square of the official ones, None for the full sample.
         """
         reason = why_no_spconv() if part == "latent_flow" else None
         if reason is not None:
             yield {"table": f"official_{part}", "skipped": f"no spconv: {reason}"}
             return
         with torch.no_grad():
-            expected = [values_of(call()).clone() for _, call in measured[:2]]
+            expected: list[Tensor | None] = [values_of(call()).clone() for _, call in measured[:2]]
         network = self._network(part, ours)
         resident = torch.cuda.memory_allocated() / 2**30 if self.device.startswith("cuda") else 0.0
         network.to(self.device)
-        for index, call in enumerate(self._calls(network, *(self._copied(value) for value in inputs))):
+        calls = self._calls(network, *(self._copied(value) for value in inputs))
+        for (row, _), call, output in zip_longest(measured, calls, expected):
             with torch.no_grad():
-                row = self._row(measured[index][0], call, resident)
-                if index < len(expected):
-                    theirs = _values(call())
-                    power = theirs.float().square().mean().sqrt()
-                    row["difference"] = float((expected[index] - theirs).abs().max() / power)
-            yield row
+                yield self._row(row, call, output, resident)
         network.cpu()
 
     def _network(self, part: str, ours: nn.Module) -> nn.Module:
@@ -251,11 +248,16 @@ class Official:
 
         return [lambda: network(state, times, cond), lambda: sample(1), lambda: sample(self.size.steps)]
 
-    def _row(self, ours: Row, call: Callable[[], Any], resident: float) -> Row:
-        """Measure one call beside our row of it."""
+    def _row(self, ours: Row, call: Callable[[], Any], expected: Tensor | None, resident: float) -> Row:
+        """Measure one call beside our row of it; a first call warms up and gives the output to compare."""
+        output = call()
+        theirs = output if isinstance(output, Tensor) else output.feats
+        difference = None
+        if expected is not None:
+            difference = float((expected - theirs).abs().max() / theirs.float().square().mean().sqrt())
+        del output, theirs
         peak_gib(self.device)
-        first = once(call, self.device)
-        took = first if "sample" in ours["table"] else seconds(call, self.device, self.times)
+        took = seconds(call, self.device, self.times)
         peak = peak_gib(self.device)
         if peak is not None:
             peak = round(peak - resident, 2)
@@ -267,9 +269,5 @@ class Official:
             "peak_gib": peak,
             "times_faster": round(1000 * took / ours["ms"], 3),
             "peak_of_official": round(ours["peak_gib"] / peak, 3) if peak else None,
+            "difference": difference,
         }
-
-
-def _values(output: Any) -> Tensor:
-    """Return the numbers of an official output, dense or sparse."""
-    return output if isinstance(output, Tensor) else output.feats
