@@ -66,14 +66,17 @@ class Crew:
         workers: Chains at a time.
         minutes: After these, what still runs is killed.
         per_gpu: Processes at a time that share a GPU.
+        cores: Cores to use; all, unless given.
     """
 
-    def __init__(self, root: Path, workers: int, minutes: float, per_gpu: int = PER_GPU) -> None:
+    def __init__(
+        self, root: Path, workers: int, minutes: float, per_gpu: int = PER_GPU, cores: int | None = None
+    ) -> None:
         self.root = root
         self.workers = workers
         self.per_gpu = per_gpu
         self.end = time.monotonic() + 60 * minutes
-        self.cores = len(os.sched_getaffinity(0))
+        self.cores = cores or len(os.sched_getaffinity(0))
         self.gpus = visible_gpus()
         self.failed: list[str] = []
         (root / "logs").mkdir(exist_ok=True)
@@ -160,6 +163,7 @@ def main() -> None:
     parser.add_argument("--share", default="1/1", help="which of how many, such as 2/3")
     parser.add_argument("--workers", type=int, default=1, help="arms at a time")
     parser.add_argument("--per-gpu", type=int, default=PER_GPU, help="processes that share a GPU")
+    parser.add_argument("--cores", type=int, help="to use, where the machine has more than are ours")
     given = parser.parse_args()
     workspace = open_workspace(find_project(), given.preset)
     params: Any = load_params(workspace.root / "params.yaml")
@@ -167,7 +171,7 @@ def main() -> None:
         print(write_table(workspace.root, params))
         return
     number, count = (int(part) for part in given.share.split("/"))
-    crew = Crew(workspace.root, given.workers, given.minutes, given.per_gpu)
+    crew = Crew(workspace.root, given.workers, given.minutes, given.per_gpu, given.cores)
     whole = all(crew.run(chains) for chains in waves(params, given.what, (number, count)))
     if crew.failed:
         print(f"failed: {', '.join(crew.failed)}; see {workspace.root / 'logs'}", flush=True)
