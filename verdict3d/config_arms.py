@@ -104,7 +104,10 @@ class DegradedInputsParams(Pictures):
     targets: Literal["assets", "samples"] = "assets"
     """Clean latents: those of the training meshes, or samples of the base from their clean pictures."""
     leave_clean: Share | None = None
-    """A picture keeps its tokens unless they change more than in this share of clean training pictures."""
+    """A picture keeps its tokens unless they change more than in this share of clean pictures.
+
+    Those of the validation assets, which were not trained on; of the training assets where there are none.
+    """
 
     @model_validator(mode="after")
     def _something_to_do(self) -> DegradedInputsParams:

@@ -94,7 +94,7 @@ class DegradedInputs:
         measures = validated_measures(state, student.parameters)
         tensors: dict[str, Tensor] = dict(student.parameters)
         if params.leave_clean is not None:
-            tensors[LIMIT] = _clean_limit(student, material, params.leave_clean)
+            tensors[LIMIT] = _clean_limit(student, held_back or material, params.leave_clean)
             measures["leave_clean_limit"] = tensors[LIMIT].item()
         return Fit(tensors, state.losses, state.best_step, measures)
 
@@ -116,7 +116,11 @@ class DegradedInputs:
 
 @torch.no_grad()
 def _clean_limit(student: Student, material: Material, share: float) -> Tensor:
-    """Return the change (1,) of tokens that a share of the clean pictures stays below."""
+    """Return the change (1,) of tokens that a share of the clean pictures stays below.
+
+    Pictures that were trained on change less than others: with a limit from 0.95 of them, 0.83 of unseen ones
+    were left alone.
+    """
     parts = zip(material.pictures.clean.split(_AT_ONCE), material.clean.split(_AT_ONCE), strict=True)
     changes = [
         token_change(clean, student.conditioner(as_input(part).to(clean.device)).float())
