@@ -38,6 +38,15 @@ def without_padding(x: Tensor) -> bool:
     return x.is_cuda and x.dtype in (torch.float16, torch.bfloat16)
 
 
+def _attend_unpadded(
+    q: Tensor, k: Tensor, v: Tensor, ends: tuple[Tensor, Tensor], longest: tuple[int, int]
+) -> Tensor:
+    """Attention of (T, H, D) rows, sequences one after the other with ends as ``Sequences.offsets``."""
+    out = varlen_attn(q, k, v, *ends, *longest)
+    assert isinstance(out, Tensor)
+    return out
+
+
 def attend_within(qkv: Tensor, sequences: Sequences) -> Tensor:
     """Attention of (T, 3, H, D) rows within each of their sequences.
 
@@ -47,7 +56,8 @@ def attend_within(qkv: Tensor, sequences: Sequences) -> Tensor:
     if without_padding(qkv):
         q, k, v = sequences.sorted(qkv).unbind(1)
         ends, longest = sequences.offsets, sequences.longest
-        return sequences.unsorted(varlen_attn(q, k, v, ends, ends, longest, longest).flatten(1))
+        out = _attend_unpadded(q, k, v, (ends, ends), (longest, longest))
+        return sequences.unsorted(out.flatten(1))
     flat, parts = qkv.flatten(1), []
     for bucket in sequences.buckets:
         padded = flat.index_select(0, bucket.rows).reshape(len(bucket), bucket.length, *qkv.shape[1:])
@@ -65,9 +75,8 @@ def attend_context(q: Tensor, k: Tensor, v: Tensor, items: Sequences) -> Tensor:
     if without_padding(q):
         count, length = k.shape[:2]
         ends = torch.arange(0, (count + 1) * length, length, dtype=torch.int32, device=q.device)
-        out = varlen_attn(
-            items.sorted(q), k.flatten(0, 1), v.flatten(0, 1), items.offsets, ends, items.longest, length
-        )
+        q, k, v = items.sorted(q), k.flatten(0, 1), v.flatten(0, 1)
+        out = _attend_unpadded(q, k, v, (items.offsets, ends), (items.longest, length))
         return items.unsorted(out.flatten(1))
     flat, parts = q.flatten(1), []
     for bucket in items.buckets:
