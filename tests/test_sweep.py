@@ -9,8 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from benchmarks.sweep import BASE, Crew, waves
+from benchmarks.sweep_table import CONFIRMATORY, PAPER
+from flows.workspace import overlay
+from verdict3d.config import load_params
+
+ROOT = Path(__file__).parents[1]
 
 STAGE = """
 import os, sys, time
@@ -102,3 +108,23 @@ def test_shares_and_waves():
     assert waves(params, "arms", (2, 2)) == [[[("train", "b"), ("evaluate", "b")]]]
     assert waves(params, "all")[: len(BASE)] == waves(params, "base")
     assert len(waves(params, "all")) == len(BASE) + 1
+
+
+def test_the_preset_has_every_arm_that_the_table_speaks_of_and_the_default_run_s_own(tmp_path):
+    plain, changes = (
+        yaml.safe_load((ROOT / name).read_text()) for name in ("params.yaml", "presets/sweep.yaml")
+    )
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(overlay(plain, changes)))
+    sweep, default = load_params(tmp_path / "params.yaml").train, load_params(ROOT / "params.yaml").train
+    assert set(sweep.arms) <= set(sweep.sections)
+    assert {*PAPER, *CONFIRMATORY, "oracle", "base_again"} <= set(sweep.arms)
+    assert sweep.sections["repair_and_consensus"] == default.sections["repair_and_consensus"]
+
+
+def test_the_base_is_what_the_arms_need(tmp_path):
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    made = {"data/" + "/".join(step) for row in BASE for step in row}
+    for stage in ("train", "evaluate"):
+        needed = {path for path in stages[stage]["do"]["deps"] if path.startswith("data/")}
+        needed -= {path for path in needed if path.startswith("data/checkpoints")} | {"data/train/${item}"}
+        assert needed <= made
