@@ -18,8 +18,10 @@ from verdict3d.adapt.method import Example, FitInputs, Preference, Sample, Tools
 from verdict3d.adapt.registry import METHODS, find_method
 from verdict3d.adapt.search import most_agreed_upon, tournament
 from verdict3d.adapt.student import make_student
+from verdict3d.adapt.targets import FLOWS
 from verdict3d.adapt.token_flow import TokenFlow
 from verdict3d.adapt.tokens import as_input, gather_pictures
+from verdict3d.adapt.training import CHECKPOINT
 from verdict3d.assets.furniture import furniture
 from verdict3d.assets.mesh import Mesh, mesh_digest, write_mesh
 from verdict3d.assets.part_mesh import mesh_from_parts
@@ -84,8 +86,13 @@ def section(values: dict) -> AnyArm:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> FitInputs:
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+def make_inputs(root: Path) -> FitInputs:
     """Three training objects and one to validate on, photos with a corner cut off, three preferences."""
-    root, pipeline = tmp_path_factory.mktemp("inputs"), tiny_pipeline()
+    root.mkdir(exist_ok=True)
+    pipeline = tiny_pipeline()
     examples, meshes, preferences = [], {}, []
     for number in range(4):
         name, photo = f"chair-{number}", tiny_photo(number)
@@ -176,6 +183,24 @@ def test_checkpointed_blocks_give_the_same_gradients(stage):
         out.square().sum().backward()
         found.append([out, *(value.grad for value in parameters.values())])
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize(("arm", "stage"), [("orpo", "structure"), ("sft_on_clean", "latents")])
+def test_checkpointing_trains_the_same_bits_and_is_off_in_what_generates(arm, stage, inputs, tmp_path):
+    checkpoints = []
+    for again in (False, True):
+        params = section({**ARMS[arm], stage: {**ARMS[arm][stage], "checkpointing": again}})
+        folder = tmp_path / str(again)
+        folder.mkdir()
+        method = find_method(params.method)
+        fit = method.fit(FitInputs(**{**vars(inputs), "checkpoints": folder}), params)
+        checkpoints.append((folder / CHECKPOINT).read_bytes())  # weights, losses and moments of gradients
+    assert checkpoints[0] == checkpoints[1]
+    wrapped = method.wrap(inputs.pipeline, params, fit.tensors, Tools())
+    wrapped_blocks = wrapped.networks[FLOWS[stage]].blocks
+    assert not any("forward" in vars(block) for block in wrapped_blocks)
+    student = make_student(inputs.pipeline, 7, **{stage: getattr(params, stage)})
+    assert all("forward" in vars(block) for block in student.flows[stage].blocks)
 
 
 def test_token_transformer_starts_as_the_identity_and_keeps_lengths():

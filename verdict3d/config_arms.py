@@ -57,6 +57,8 @@ class FlowLayers(ArmSection):
 
     rank: int = Field(ge=0)
     layers: tuple[FlowLayer, ...] = Field(min_length=1)
+    checkpointing: bool = False
+    """Keep only what goes into each block, for a third more work and the same results."""
 
 
 class EncoderLayers(ArmSection):

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from verdict3d.adapt.conditioners import RepairedConditioner, TokenTransformer, adapted_encoder
-from verdict3d.adapt.layers import FLOW_LAYERS, Parameters, load_into, trainable_copy, with_prefix
+from verdict3d.adapt.layers import (
+    FLOW_LAYERS,
+    Parameters,
+    checkpoint_blocks,
+    load_into,
+    trainable_copy,
+    with_prefix,
+)
 from verdict3d.adapt.targets import FLOWS
 from verdict3d.config_arms import EncoderLayers, FlowLayers, TokenTransformerParams
 from verdict3d.errors import Verdict3DError
@@ -59,6 +66,7 @@ def make_student(
     tokens: TokenTransformerParams | None = None,
     structure: FlowLayers | None = None,
     latents: FlowLayers | None = None,
+    training: bool = True,
 ) -> Student:
     """Make the trained copies; untrained, they compute what the pipeline does, bit for bit.
 
@@ -69,6 +77,7 @@ def make_student(
         tokens: A transformer behind it.
         structure: What of the structure flow is trained.
         latents: What of the latent flow is trained.
+        training: Gradients will be asked for, so ``checkpointing`` matters.
     """
     conditioner: Any = pipeline.conditioner
     parameters: Parameters = {}
@@ -95,6 +104,8 @@ def make_student(
             flows[stage], found = trainable_copy(
                 flows[stage], FLOW_LAYERS, wanted.layers, wanted.rank, generator
             )
+            if wanted.checkpointing and training:
+                checkpoint_blocks(flows[stage])
             parameters |= _named(stage, found)
     return Student(conditioner, flows, parameters)
 
@@ -105,7 +116,7 @@ def load_student(pipeline: TrellisPipeline, tensors: Mapping[str, Tensor], **par
     Raises:
         Verdict3DError: The weights do not fit.
     """
-    student = make_student(pipeline, 0, **parts)
+    student = make_student(pipeline, 0, training=False, **parts)
     load_into(student.parameters, tensors)
     return student.on(pipeline)
 
