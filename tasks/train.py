@@ -2,14 +2,21 @@
 
 Writes ``data/train/<arm>/``: ``adapter.safetensors``, ``card.json`` (base, parameters, data digests, losses,
 seed), ``losses.csv`` (a row a step; what was not measured at a step is empty) and ``metrics.json``.
+
+Where several GPUs are visible it starts itself again through accelerate: a process for each GPU, as many as
+divide the batches, which share the items of every step. ``CUDA_VISIBLE_DEVICES`` limits them. Two on a CPU:
+``accelerate launch --multi_gpu --num_processes 2 -m tasks.train <arm>``.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from tasks.arms import arm_from_command_line, arm_params
 from tasks.base import generator_directory, load_base
@@ -20,14 +27,23 @@ from tasks.stage import run_stage
 from tasks.training_pictures import make_examples, read_preferences
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.adapt.method import Example, FitInputs
+from verdict3d.adapt.parallel import (
+    ALONE,
+    Processes,
+    become_launcher,
+    is_launched,
+    join_processes,
+    leave_processes,
+    process_count,
+)
 from verdict3d.adapt.registry import find_method
 from verdict3d.adapt.targets import ENCODER
 from verdict3d.config import Params
-from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, StackParams
+from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, StackParams, Trained
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records import Row, write_bytes, write_json
 from verdict3d.trellis.layout import read_pipeline_file
-from verdict3d.trellis.pipeline import TrellisPipeline
+from verdict3d.trellis.pipeline import TrellisPipeline, pick_device
 
 CODE = (
     "tasks/train.py",
@@ -52,9 +68,11 @@ def format_losses(rows: Sequence[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-def run(params: Params, root: Path, arm: str) -> None:
-    """Train ``arm`` on the assets below ``root``."""
+def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> None:
+    """Train ``arm`` on the assets below ``root``; of several processes the main one writes the outputs."""
     settings = arm_params(params, arm)
+    for size in batch_sizes(settings):
+        processes.require_shares(size)
     method = find_method(settings.method)
     assets = read_assets(root)
     splits = {name: [row for row in assets if row["split"] == name] for name in ("train", "validation")}
@@ -71,10 +89,14 @@ def run(params: Params, root: Path, arm: str) -> None:
         "preferences": len(preferences),
     }
     base, teacher = load_base(params, root), load_teacher(params, root)
-    identity = [arm, story, base.digest, _preference_digest(root, kinds), params.generator.device]
+    identity: list[Any] = [arm, story, base.digest, _preference_digest(root, kinds), params.generator.device]
     identity += [params.generator.structure.model_dump(), params.generator.latents.model_dump()]
     identity += [params.assets.view.model_dump(), settle_torch(), digest_code(*CODE)]
-    with resuming(f"train/{arm}", identity, root / RESUME_ROOT) as checkpoints:
+    identity += [processes.count]
+    with ExitStack() as unfinished:
+        checkpoints = processes.from_main(
+            lambda: unfinished.enter_context(resuming(f"train/{arm}", identity, root / RESUME_ROOT))
+        )
         teacher.structure, teacher.latents = params.generator.structure, params.generator.latents
         train, validation = _examples(params, root, splits, settings, teacher.image_size)
         inputs = FitInputs(
@@ -85,8 +107,11 @@ def run(params: Params, root: Path, arm: str) -> None:
             checkpoints,
             {row["id"]: root / row["mesh"] for rows in splits.values() for row in rows},
             preferences,
+            processes,
         )
         fit = method.fit(inputs, settings)
+        if not processes.main:
+            return
         measures = {
             **fit.measures,
             "best_step": fit.best_step,
@@ -125,6 +150,11 @@ def parts_of(settings: AnyArm) -> Sequence[AnyArm]:
     return settings.parts if isinstance(settings, StackParams) else (settings,)
 
 
+def batch_sizes(settings: AnyArm) -> list[int]:
+    """Return the batch size of each part that is trained."""
+    return [part.batch_size for part in parts_of(settings) if isinstance(part, Trained)]
+
+
 def wanted_kinds(settings: AnyArm) -> list[str]:
     """Return the kinds of preferences that an arm learns from, each once."""
     parts = [part for part in parts_of(settings) if isinstance(part, PreferenceParams)]
@@ -149,7 +179,16 @@ def _data_digest(root: Path, rows: Sequence[Row]) -> str:
 
 
 def _main(params: Params, root: Path) -> None:
-    run(params, root, arm_from_command_line(params))
+    import torch
+
+    arm, device = arm_from_command_line(params), pick_device(params.generator.device)
+    if device.type == "cuda" and not is_launched():
+        count = process_count(torch.cuda.device_count(), batch_sizes(arm_params(params, arm)))
+        if count > 1:
+            become_launcher(count, "tasks.train", sys.argv[1:])
+    processes = join_processes(device)
+    run(params, root, arm, processes)
+    leave_processes(processes)
 
 
 if __name__ == "__main__":

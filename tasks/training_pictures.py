@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from verdict3d.adapt.method import Example, Picture, Preference, Sample
+from verdict3d.adapt.parallel import speaks
 from verdict3d.assets.mesh import read_mesh
 from verdict3d.config import Params
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
@@ -56,7 +57,8 @@ def make_examples(
     def degrade_view(job: tuple[str, int, Image.Image]) -> list[Example]:
         return list(_degraded(params, *job, regimes, draws, size_px))
 
-    with ThreadPoolExecutor(_THREADS) as pool, tqdm(total=total, desc="pictures", unit="view") as progress:
+    bar = tqdm(total=total, desc="pictures", unit="view", disable=not speaks())
+    with ThreadPoolExecutor(_THREADS) as pool, bar as progress:
         while block := [job for _, job in zip(range(_AHEAD), jobs, strict=False)]:
             for made in pool.map(degrade_view, block):
                 examples += made

@@ -91,6 +91,7 @@ class ConditionerRepair:
             given = torch.where(
                 stays_clean.to(target.device)[:, None, None], target, pictures.degraded[chosen]
             )
+            given, target = inputs.processes.own(given), inputs.processes.own(target)
             return F.mse_loss(repair(given), target)
 
         state = train(
@@ -100,6 +101,7 @@ class ConditionerRepair:
             Schedule(params.steps, params.learning_rate, params.checkpoint_every),
             inputs.checkpoints,
             f"train {self.name}",
+            inputs.processes,
         )
         return Fit(
             repair.state_dict(),

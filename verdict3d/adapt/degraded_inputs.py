@@ -32,6 +32,7 @@ from torch.nn import functional as F
 from verdict3d.adapt.conditioners import UnlessClean, token_change
 from verdict3d.adapt.flow_losses import guidance_weights, velocity_error
 from verdict3d.adapt.method import Fit, FitInputs, Tools
+from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.adapt.student import Student, load_student, make_student
 from verdict3d.adapt.targets import FLOWS, Targets, encoded_structures, sampled_targets
 from verdict3d.adapt.tokens import PictureSet, as_input, encode_pictures, gather_pictures
@@ -82,7 +83,7 @@ class DegradedInputs:
         if material is None:
             raise Verdict3DError(f"{self.name} needs training pictures, but no asset is in the train split")
         held_back = gather_material(inputs, params, student, inputs.validation, "validation")
-        course = Course(inputs.pipeline, params, student, inputs.seed)
+        course = Course(inputs.pipeline, params, student, inputs.seed, inputs.processes)
         state = train(
             student.parameters,
             lambda step: course.loss(material, step),
@@ -90,6 +91,7 @@ class DegradedInputs:
             Schedule(params.steps, params.learning_rate, params.checkpoint_every),
             inputs.checkpoints,
             f"train {self.name}",
+            inputs.processes,
         )
         measures = validated_measures(state, student.parameters)
         tensors: dict[str, Tensor] = dict(student.parameters)
@@ -170,21 +172,30 @@ class Course:
         params: The arm.
         student: What is trained.
         seed: Base seed; every draw is keyed by the step.
+        processes: Those that train together.
     """
 
     def __init__(
-        self, pipeline: TrellisPipeline, params: DegradedInputsParams, student: Student, seed: int
+        self,
+        pipeline: TrellisPipeline,
+        params: DegradedInputsParams,
+        student: Student,
+        seed: int,
+        processes: Processes = ALONE,
     ) -> None:
         self.pipeline, self.params, self.student, self.seed = pipeline, params, student, seed
+        self.processes = processes
         self.stages = stages_of(student, params)
         self.trains_flow = any(student.trains(stage) for stage in FLOWS)
 
     def loss(self, material: Material, step: int) -> Tensor:
-        """Return the loss of a training step."""
+        """Return the loss of the own share of a training step."""
         params, rng = self.params, numpy_generator(self.seed, "train", "degraded_inputs", step)
         chosen = torch.from_numpy(rng.integers(len(material.pictures.degraded), size=params.batch_size))
         stays_clean = torch.from_numpy(rng.random(params.batch_size) < params.clean_share)
-        view = material.pictures.clean_row[chosen]
+        own = self.processes.own
+        whole, chosen, stays_clean = material.pictures.clean_row[chosen], own(chosen), own(stays_clean)
+        view = own(whole)
         pictures = torch.where(
             stays_clean[:, None, None, None],
             material.pictures.clean[view],
@@ -194,13 +205,13 @@ class Course:
         total = params.loss.tokens * F.mse_loss(tokens, clean)
         if self.trains_flow:
             kept = torch.from_numpy(rng.random(params.batch_size) >= params.unconditional_share)
-            mask = kept.to(tokens)[:, None, None]
+            mask = own(kept).to(tokens)[:, None, None]
             tokens, clean = tokens * mask, clean * mask
-        own = bool(rng.random() < params.on_policy_share)
+        on_policy = bool(rng.random() < params.on_policy_share)
         generator = torch_generator(self.seed, "train_noise", "degraded_inputs", step)
-        rows = [material.target_row[row] for row in view.tolist()]
+        rows = [material.target_row[row] for row in whole.tolist()]
         for stage in self.stages:
-            errors = self._errors(stage, material.targets[stage].batch(rows), tokens, clean, generator, own)
+            errors = self._errors(stage, material.targets[stage], rows, tokens, clean, generator, on_policy)
             total = total + errors.mean()
         return total
 
@@ -220,16 +231,36 @@ class Course:
         return tokens.float()
 
     def _errors(
-        self, stage: str, target: Any, tokens: Tensor, clean: Tensor, generator: torch.Generator, own: bool
+        self,
+        stage: str,
+        targets: Targets,
+        rows: list[int],
+        tokens: Tensor,
+        clean: Tensor,
+        generator: torch.Generator,
+        on_policy: bool,
     ) -> Tensor:
-        """Return the weighted errors (B,) of one stage."""
-        weights, flow = self.params.loss, self.student.flows[stage]
+        """Return the weighted errors of one stage for the own share of the items.
+
+        Args:
+            stage: Which flow.
+            targets: Clean latents.
+            rows: Those of the whole batch.
+            tokens: Of the student, for the own share.
+            clean: Of the teacher, for the own share.
+            generator: Draws for the whole batch.
+            on_policy: Start from states of the student's own sampler.
+        """
+        weights, flow, own = self.params.loss, self.student.flows[stage], self.processes.own
+        target = targets.batch(own(rows))
         values = values_of(target)
-        noise = torch.randn(values.shape, generator=generator).to(values)
-        t = self._times(len(tokens), generator).to(values)
-        state = diffuse(target, noise, t)
-        if own:
-            state, t = self._own_state(stage, target, noise, tokens, generator)
+        noise = targets.noise(rows, generator, self.processes).to(values)
+        times = self._times(len(rows), generator).to(values)
+        state = diffuse(target, noise, own(times))
+        if on_policy:
+            state, reached = self._own_state(stage, target, noise, tokens, generator)
+            times = torch.full_like(times, reached)
+        t = own(times)
         predicted = values_of(flow(state, 1000 * t, tokens))
         total = torch.zeros_like(t)
         if weights.velocity:
@@ -238,9 +269,9 @@ class Course:
             error = velocity_error(state, predicted, wanted)
             sampler = getattr(self.pipeline, stage)
             if self.params.guided:
-                error = error * guidance_weights(t, sampler.guidance, sampler.guidance_interval)
+                error = error * own(guidance_weights(times, sampler.guidance, sampler.guidance_interval))
             total = total + weights.velocity * error
-        if weights.flow_matching and not own:
+        if weights.flow_matching and not on_policy:
             wanted = velocity_target(target, noise)
             total = total + weights.flow_matching * velocity_error(state, predicted, wanted)
         return total
@@ -254,8 +285,8 @@ class Course:
     @torch.no_grad()
     def _own_state(
         self, stage: str, target: Any, noise: Tensor, tokens: Tensor, generator: torch.Generator
-    ) -> tuple[Any, Tensor]:
-        """Walk the student's own sampler from noise to a drawn step; return the state and its times."""
+    ) -> tuple[Any, float]:
+        """Walk the student's own sampler from noise to a drawn step; return the state and its time."""
         sampler = getattr(self.pipeline, stage)
         start = target.replace(noise) if stage == "latents" else noise
         last = int(torch.randint(sampler.steps, (1,), generator=generator))
@@ -265,7 +296,7 @@ class Course:
                 state, t = step.state, step.t_next
                 if number == last:
                     break
-        return state, torch.full((len(tokens),), t, device=tokens.device)
+        return state, t
 
     @torch.no_grad()
     def _distance(self, material: Material, pictures: Tensor, views: Tensor) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.records import Row
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class FitInputs:
         checkpoints: Folder for resumable checkpoints, kept until the stage has succeeded.
         meshes: Mesh files of the training and validation assets, by id.
         preferences: The training judge's decisive verdicts on training assets.
+        processes: Those that train together; all are given the same.
     """
 
     pipeline: TrellisPipeline
@@ -89,6 +91,7 @@ class FitInputs:
     checkpoints: Path
     meshes: Mapping[str, Path] = field(default_factory=dict)
     preferences: Sequence[Preference] = ()
+    processes: Processes = ALONE
 
 
 @dataclass(frozen=True)

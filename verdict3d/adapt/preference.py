@@ -25,6 +25,7 @@ from verdict3d.adapt.flow_losses import (
     with_gradient_share,
 )
 from verdict3d.adapt.method import Fit, FitInputs, Sample, Tools
+from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.adapt.student import Student, load_student, make_student
 from verdict3d.adapt.targets import FLOWS, Targets
 from verdict3d.adapt.training import Schedule, train
@@ -82,7 +83,9 @@ class PreferenceTraining:
         ]
         pictures = [inputs.pipeline.preprocess(getattr(pair, params.condition).picture) for pair in pairs]
         tokens = torch.cat([inputs.pipeline.encode([picture]) for picture in pictures])
-        course = PairCourse(inputs.pipeline, params, student, inputs.seed, tokens, sides, stages)
+        course = PairCourse(
+            inputs.pipeline, params, student, inputs.seed, tokens, sides, stages, inputs.processes
+        )
         state = train(
             student.parameters,
             course.loss,
@@ -90,6 +93,7 @@ class PreferenceTraining:
             Schedule(params.steps, params.learning_rate, params.checkpoint_every),
             inputs.checkpoints,
             f"train {params.objective}",
+            inputs.processes,
         )
         measures = {
             "parameters": sum(weight.numel() for weight in student.parameters.values()),
@@ -152,6 +156,7 @@ class PairCourse:
         tokens: (N, L, C) condition of each pair.
         sides: Preferred samples, other samples.
         stages: Flows that are trained.
+        processes: Those that train together.
     """
 
     def __init__(
@@ -163,12 +168,13 @@ class PairCourse:
         tokens: Tensor,
         sides: Sequence[Side],
         stages: Sequence[str],
+        processes: Processes = ALONE,
     ) -> None:
         self.pipeline, self.params, self.student, self.seed = pipeline, params, student, seed
-        self.tokens, self.sides, self.stages = tokens, sides, stages
+        self.tokens, self.sides, self.stages, self.processes = tokens, sides, stages, processes
 
     def loss(self, step: int) -> Tensor:
-        """Return the loss of a training step, summed over the stages."""
+        """Return the loss of the own share of a training step, summed over the stages."""
         rng = numpy_generator(self.seed, "train", self.params.objective, step)
         rows = rng.integers(len(self.tokens), size=self.params.batch_size).tolist()
         generator = torch_generator(self.seed, "train_noise", self.params.objective, step)
@@ -178,14 +184,14 @@ class PairCourse:
         return total
 
     def _stage_loss(self, stage: str, rows: list[int], generator: torch.Generator) -> Tensor:
-        params = self.params
+        params, together = self.params, self.processes
         t = sample_times(len(rows), generator)
         tokens = self.tokens[rows]
         if params.objective == "sft":
             tokens = drop_conditions(tokens.cpu(), UNCONDITIONAL_SHARE, generator).to(tokens)
-            return self.errors(stage, 0, rows, tokens, t, generator).trained.mean()
-        winner = self.errors(stage, 0, rows, tokens, t, generator)
-        loser = self.errors(stage, 1, rows, tokens, t, generator)
+            return self.errors(stage, 0, rows, tokens, t, generator, together).trained.mean()
+        winner = self.errors(stage, 0, rows, tokens, t, generator, together)
+        loser = self.errors(stage, 1, rows, tokens, t, generator, together)
         if params.objective == "orpo":
             return orpo(
                 winner.trained, loser.trained, params.odds_weight, params.odds_slope, params.odds_temperature
@@ -200,15 +206,34 @@ class PairCourse:
         return loss + params.winner_weight * winner.trained.mean()
 
     def errors(
-        self, stage: str, side: int, rows: list[int], tokens: Tensor, t: Tensor, generator: torch.Generator
+        self,
+        stage: str,
+        side: int,
+        rows: list[int],
+        tokens: Tensor,
+        t: Tensor,
+        generator: torch.Generator,
+        processes: Processes = ALONE,
     ) -> Errors:
-        """Return the errors (B,) of the trained and the frozen flow on one side, at times t (B,)."""
-        clean = self.sides[side].latents[stage].batch(rows)
+        """Return the errors of the trained and the frozen flow on one side, for the own share of the items.
+
+        Args:
+            stage: Which flow.
+            side: 0 is preferred, 1 is not.
+            rows: Pairs of the whole batch.
+            tokens: (B, L, C) their conditions.
+            t: (B,) their times.
+            generator: Draws the noise of the whole batch.
+            processes: Who shares it.
+        """
+        latents = self.sides[side].latents[stage]
+        noise = latents.noise(rows, generator, processes)
+        rows, tokens, t = processes.own(rows), processes.own(tokens), processes.own(t)
+        clean = latents.batch(rows)
         values = values_of(clean)
-        noise = torch.randn(values.shape, generator=generator).to(values)
+        noise, times = noise.to(values), t.to(values)
         if self.params.stored_noise:
             noise = values_of(self.sides[side].noise[stage].batch(rows))
-        times = t.to(values)
         state, target = diffuse(clean, noise, times), velocity_target(clean, noise)
         predicted = values_of(self.student.flows[stage](state, 1000 * times, tokens)).float()
         with torch.no_grad():

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes
 from torch import Tensor
 
+from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.assets.mesh import Mesh, read_mesh
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.randomness import torch_generator
@@ -50,6 +51,16 @@ class Targets:
         if self.stage == "structure":
             return torch.stack(chosen)
         return SparseTensor.stack([feats for feats, _ in chosen], [coords for _, coords in chosen])
+
+    def noise(self, rows: Sequence[int], generator: torch.Generator, processes: Processes = ALONE) -> Tensor:
+        """Draw noise for the values of a batch, on the CPU, and return that of the own share of its items."""
+        if self.stage == "structure":
+            whole = torch.randn(len(rows), *self.items[0].shape, generator=generator)
+            return processes.own(whole)
+        lengths = [len(self.items[row][0]) for row in rows]
+        drawn = torch.randn(sum(lengths), self.items[0][0].shape[1], generator=generator)
+        parts: list[Tensor] = list(drawn.split(lengths))
+        return torch.cat(processes.own(parts))
 
 
 def solid_voxels(mesh: Mesh, resolution: int) -> NDArray[np.bool_]:

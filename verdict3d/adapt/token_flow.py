@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from verdict3d.adapt.conditioners import RepairedConditioner
 from verdict3d.adapt.method import Fit, FitInputs, Tools
+from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.adapt.tokens import TokenPairs, encode_examples
 from verdict3d.adapt.training import Schedule, train, validated_measures
 from verdict3d.config_arms import TokenFlowParams
@@ -75,10 +76,13 @@ class TokenFlow(nn.Module):
         out: Tensor = self.outer(F.layer_norm(h, h.shape[-1:]))
         return out
 
-    def loss(self, degraded: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """Flow matching from the noise to clean tokens (B, L, C), one mean over all values."""
+    def loss(
+        self, degraded: Tensor, clean: Tensor, generator: torch.Generator, processes: Processes = ALONE
+    ) -> Tensor:
+        """Flow matching from the noise to clean tokens (B, L, C), a mean over the own share."""
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         t = sample_times(len(clean), generator, 0.0).to(clean)
+        degraded, clean, noise, t = (processes.own(values) for values in (degraded, clean, noise, t))
         predicted = self.velocity(diffuse(clean, noise, t), t, degraded)
         return F.mse_loss(predicted, velocity_target(clean, noise))
 
@@ -117,7 +121,8 @@ class GenerativeRepair:
             stays = torch.from_numpy(rng.random(params.batch_size) < params.clean_share)
             clean = pairs.clean[pairs.pictures.clean_row[chosen]]
             given = torch.where(stays.to(clean.device)[:, None, None], clean, pairs.degraded[chosen])
-            return flow.loss(given, clean, torch_generator(inputs.seed, "train_noise", self.name, step))
+            generator = torch_generator(inputs.seed, "train_noise", self.name, step)
+            return flow.loss(given, clean, generator, inputs.processes)
 
         state = train(
             flow,
@@ -126,6 +131,7 @@ class GenerativeRepair:
             Schedule(params.steps, params.learning_rate, params.checkpoint_every),
             inputs.checkpoints,
             f"train {self.name}",
+            inputs.processes,
         )
         measures = validated_measures(state, dict(flow.named_parameters()))
         return Fit(flow.state_dict(), state.losses, state.best_step, measures)

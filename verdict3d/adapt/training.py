@@ -4,6 +4,9 @@ Everything random in a step comes from a generator keyed by (seed, "train", arm,
 the same steps as an uninterrupted one, bit for bit on the same machine. A checkpoint is one safetensors file,
 renamed into place, with the weights, the optimiser's moments, the best weights so far and the loss history.
 
+Several processes share the items of each step and average their gradients (:mod:`verdict3d.adapt.parallel`).
+The main one validates and writes the checkpoint, all go on from it, and all know the same history.
+
 Which weights are kept: those with the lowest mean validation loss among the validated steps, the earliest of
 equals, the untouched start (step 0) included. Without validation data: the last ones.
 """
@@ -23,6 +26,7 @@ from safetensors.torch import save as format_safetensors
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.errors import Verdict3DError
 from verdict3d.records import Row, write_bytes
 
@@ -86,17 +90,20 @@ def train(
     schedule: Schedule,
     checkpoints: Path,
     description: str,
+    processes: Processes = ALONE,
 ) -> TrainingState:
     """Train parameters and leave the best weights in them.
 
     Args:
         trained: Parameters by name, or a module whose parameters that require gradients are meant; in their
             initial state, which must leave the base untouched.
-        loss_at: Scalar loss of a step, counted from 0; all its randomness is keyed by the step.
+        loss_at: Scalar loss of a step, counted from 0; all its randomness is keyed by the step. Of several
+            processes each gives the mean over its own share of the items.
         validate: Losses by name on data that is never trained on; an empty mapping when there is none.
         schedule: Steps and learning rate.
         checkpoints: Folder of this training alone; a checkpoint found there is continued.
         description: What the progress bar says.
+        processes: Those that train together, from the same initial state.
 
     Raises:
         Verdict3DError: The loss is not finite at some step.
@@ -112,16 +119,24 @@ def train(
     path = checkpoints / CHECKPOINT
     state = _load(path, weights, optimizer) if path.exists() else TrainingState()
     if not path.exists():
-        _validate(state, weights, validate)
-    progress = tqdm(total=schedule.steps, initial=state.step, desc=description, unit="step", mininterval=1.0)
+        _validate(state, weights, validate, processes)
+    progress = tqdm(
+        total=schedule.steps,
+        initial=state.step,
+        desc=description,
+        unit="step",
+        mininterval=1.0,
+        disable=not processes.main,
+    )
     with progress:
         while state.step < schedule.steps:
-            _take_step(state, weights, optimizer, loss_at, schedule)
+            _take_step(state, weights, optimizer, loss_at, schedule, processes)
             progress.update()
             if state.step % schedule.checkpoint_every == 0 or state.step == schedule.steps:
-                _validate(state, weights, validate)
+                _validate(state, weights, validate, processes)
                 progress.set_postfix(_headline(state.losses[-1]))
-                _save(path, state, weights, optimizer)
+                if processes.main:
+                    _save(path, state, weights, optimizer)
     with torch.no_grad():
         for name, weight in weights.items():
             weight.copy_(state.best[name])
@@ -145,18 +160,21 @@ def _take_step(
     optimizer: torch.optim.Optimizer,
     loss_at: Callable[[int], Tensor],
     schedule: Schedule,
+    processes: Processes,
 ) -> None:
     """Take one optimiser step and append its row to the history."""
     rate = schedule.learning_rate_at(state.step)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad(set_to_none=True)
-    loss = loss_at(state.step)
+    own_loss = loss_at(state.step)
+    loss = processes.mean(own_loss.detach())
     if not torch.isfinite(loss):
         raise Verdict3DError(
             f"training diverged: the loss of step {state.step + 1} is {loss.item()}; lower learning_rate"
         )
-    loss.backward()
+    own_loss.backward()
+    processes.average_gradients(weights.values())
     nn.utils.clip_grad_norm_(weights.values(), GRADIENT_NORM_LIMIT)
     optimizer.step()
     state.step += 1
@@ -164,7 +182,10 @@ def _take_step(
 
 
 def _validate(
-    state: TrainingState, weights: Mapping[str, Tensor], validate: Callable[[], Mapping[str, float]]
+    state: TrainingState,
+    weights: Mapping[str, Tensor],
+    validate: Callable[[], Mapping[str, float]],
+    processes: Processes,
 ) -> None:
     """Add validation losses to the newest row and keep the weights when they are the best so far.
 
@@ -172,7 +193,7 @@ def _validate(
     every later one as ``base_validation_loss``.
     """
     with torch.no_grad():
-        losses = dict(validate())
+        losses = processes.from_main(lambda: dict(validate()))
     if not state.losses:
         state.losses.append({"step": 0, "learning_rate": None, "train_loss": None})
     mean = sum(losses.values()) / len(losses) if losses else None
