@@ -284,18 +284,25 @@ class Bench:
         def sample(steps: int) -> Any:
             return sample_flow(network, state, cond, SamplerParams(steps=steps, **RELEASED))
 
-        forward = partial(network, state, times, cond)
-        with counted(network) as operations, torch.no_grad():
+        forward, step = partial(network, state, times, cond), partial(sample, 1)
+        with torch.no_grad(), counted(network) as plain:
             forward()
+        with counted(network) as both:
+            step()
+        once_over, twice = sum(plain.values()), sum(both.values())
         low, high = RELEASED["guidance_interval"]
         guided = sum(low <= t <= high for t in time_grid(steps, RELEASED["rescale_t"])[:-1])
         measured = []
-        for label, call, passes, repeats in (
-            ("forward", forward, 1, self.times),
-            ("guided_step", partial(sample, 1), 2, self.times),
-            (f"sample_{steps}_steps", partial(sample, steps), steps + guided, 1),
+        for label, call, flops, repeats in (
+            ("forward", forward, once_over, self.times),
+            ("guided_step", step, twice, self.times),
+            (
+                f"sample_{steps}_steps",
+                partial(sample, steps),
+                guided * twice + (steps - guided) * once_over,
+                1,
+            ),
         ):
-            flops = passes * sum(operations.values())
             row = self.row(f"{name}_{label}", network, call, items, flops=flops, times=repeats, **more)
             measured.append((row, call))
             yield row

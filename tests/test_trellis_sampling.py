@@ -32,8 +32,10 @@ class Affine:
         self.batches: list[int] = []
 
     def __call__(self, x: Tensor | SparseTensor, t: Tensor, cond: Tensor) -> Tensor | SparseTensor:
-        self.batches.append(len(cond))
-        level = cond.mean((1, 2)) + t / 1000
+        self.batches.append(len(t))
+        level = torch.zeros_like(t)
+        level[: len(cond)] = cond.mean((1, 2))  # the others' tokens are zeros
+        level = level + t / 1000
         if isinstance(x, SparseTensor):
             return x.replace(0.3 * x.feats + level[x.structure.item_of_row][:, None])
         return 0.3 * x + level[:, None, None]
@@ -66,6 +68,14 @@ def test_one_batch_equals_two_branches(kind: str) -> None:
     values = [x.feats if isinstance(x, SparseTensor) else x for x in (noise, yes, no, first.state)]
     expected = values[0] - 0.25 * (3 * values[1] - 2 * values[2])
     torch.testing.assert_close(values[3], expected)
+
+
+def test_no_unconditional_tokens_are_zeros() -> None:
+    noise, cond = torch.randn(3, 2, 2), torch.rand(3, 5, 4)
+    left_out = sample_flow(Affine(), noise, cond, settings())
+    torch.testing.assert_close(
+        left_out, sample_flow(Affine(), noise, cond, settings(), torch.zeros_like(cond))
+    )
 
 
 def test_items_do_not_see_one_another() -> None:

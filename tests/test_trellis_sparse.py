@@ -25,7 +25,8 @@ from verdict3d.trellis.sparse import (
     unpool,
 )
 from verdict3d.trellis.structure import Structure
-from verdict3d.trellis.transformer import Block
+from verdict3d.trellis.structure_flow import SparseStructureFlowModel
+from verdict3d.trellis.transformer import Block, FeedForward
 
 
 @pytest.fixture(autouse=True)
@@ -329,12 +330,47 @@ def test_attention_without_padding_is_the_same(monkeypatch: pytest.MonkeyPatch) 
         torch.testing.assert_close(unpadded, padded, atol=1e-5, rtol=1e-5)
 
 
-def test_compiled_blocks_compute_the_same() -> None:
+def small_flow(channels: int = 6) -> SLatFlowModel:
     flow = SLatFlowModel(
-        resolution=8, in_channels=6, model_channels=16, cond_channels=12, out_channels=6,
+        resolution=8, in_channels=channels, model_channels=16, cond_channels=12, out_channels=6,
         num_blocks=2, num_heads=2, patch_size=1,
     )  # fmt: skip
     fill(flow)
+    return flow
+
+
+@pytest.mark.parametrize("counts", [(70, 31, 40), (50, 50, 50)])
+def test_items_without_a_context_have_one_of_zeros(counts: tuple[int, ...]) -> None:
+    flow, x, context = small_flow(), voxels(*counts), torch.randn(2, 5, 12)
+    t = torch.full((3,), 300.0)
+    left_out = flow(x, t, context).feats
+    torch.testing.assert_close(
+        left_out, flow(x, t, torch.cat([context, torch.zeros(1, 5, 12)])).feats, atol=1e-5, rtol=1e-5
+    )
+    dense = SparseStructureFlowModel(
+        resolution=4, in_channels=6, model_channels=16, cond_channels=12, out_channels=6,
+        num_blocks=2, num_heads=2, patch_size=1,
+    )  # fmt: skip
+    fill(dense)
+    noise = torch.randn(3, 6, 4, 4, 4)
+    torch.testing.assert_close(
+        dense(noise, t, context),
+        dense(noise, t, torch.cat([context, torch.zeros(1, 5, 12)])),
+        atol=1e-5,
+        rtol=1e-5,
+    )
+
+
+def test_many_rows_go_through_the_feed_forward_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    part, x = FeedForward(6, 4), torch.randn(9, 6)
+    whole = part(x).detach()
+    monkeypatch.setattr(FeedForward, "PARTS_FROM", 5)
+    with torch.no_grad():
+        torch.testing.assert_close(part(x), whole)
+
+
+def test_compiled_blocks_compute_the_same() -> None:
+    flow = small_flow()
     arguments = voxels(70, 31), torch.tensor([300.0, 700.0]), torch.randn(2, 5, 12)
     plain = flow(*arguments).feats
     flow.compile_blocks("aot_eager")

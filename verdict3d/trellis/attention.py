@@ -53,6 +53,9 @@ def attend_within(qkv: Tensor, sequences: Sequences) -> Tensor:
     Returns:
         (T, H * D).
     """
+    if sequences.even is not None:
+        q, k, v = qkv.unflatten(0, (sequences.even, -1)).unbind(2)
+        return attend(q, k, v).flatten(0, 1)
     if without_padding(qkv):
         q, k, v = sequences.sorted(qkv).unbind(1)
         ends, longest = sequences.offsets, sequences.longest
@@ -72,6 +75,8 @@ def attend_context(q: Tensor, k: Tensor, v: Tensor, items: Sequences) -> Tensor:
     Returns:
         (T, H * D).
     """
+    if items.even == len(k):
+        return attend(q.unflatten(0, (len(k), -1)), k, v).flatten(0, 1)
     if without_padding(q):
         count, length = k.shape[:2]
         ends = torch.arange(0, (count + 1) * length, length, dtype=torch.int32, device=q.device)
@@ -139,6 +144,11 @@ class CrossAttention(nn.Module):
             self.q_rms_norm = HeadRMSNorm(heads, channels // heads)
             self.k_rms_norm = HeadRMSNorm(heads, channels // heads)
         self.to_out = nn.Linear(channels, channels)
+
+    def of_zeros(self, context: Tensor) -> Tensor:
+        """Return (1, C): what every token gets from context tokens of zeros, which are all alike."""
+        nothing = context.new_zeros(1, context.shape[-1])
+        return self.to_out(self.to_kv(nothing).chunk(2, dim=-1)[1])
 
     def forward(self, x: Tensor, context: Tensor, items: Sequences | None = None) -> Tensor:
         """Attend from (B, L, C) tokens, or (T, C) rows grouped by item, to (B, S, C') context."""

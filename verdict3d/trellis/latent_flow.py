@@ -170,7 +170,7 @@ class SLatFlowModel(Network):
         Args:
             x: (T, C_in) noisy latents, float32.
             t: (B,) time in [0, 1000]; 1000 is noise.
-            cond: (B, L, C') condition tokens.
+            cond: (B', L, C') condition tokens of the first B' items; those of the others are zeros.
 
         Returns:
             (T, C_out) velocity on the same voxels, in the dtype of ``x``.
@@ -181,8 +181,10 @@ class SLatFlowModel(Network):
         emb, cond = emb.to(dtype), cond.to(dtype)
         h, skips = self.encode_tokens(x, emb)
         tokens = h.feats + position_embedding(h.coords[:, 1:], h.feats.shape[1]).to(dtype)
+        items = h.structure.items
+        items.first(len(cond))  # made here, outside of what may be compiled
         for block in self.blocks:
-            tokens = block(tokens, mod, cond, h.structure.items)
+            tokens = block(tokens, mod, cond, items)
         h = h.replace(tokens)
         for block in self.out_blocks:
             skip = skips.pop()

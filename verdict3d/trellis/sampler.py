@@ -84,7 +84,10 @@ def _velocity(model: Callable[..., State], state: State, t: float, cond: Tensor)
 def _guided_velocity(
     model: Callable[..., State], state: State, t: float, both: Tensor, strength: float
 ) -> Tensor:
-    """Evaluate both branches as one batch: conditions first, then the unconditional ones."""
+    """Evaluate both branches as one batch: conditions first, then the unconditional ones.
+
+    Items of a batch that have no condition tokens left are unconditional, as if theirs were zeros.
+    """
     doubled = state.repeat(2) if isinstance(state, SparseTensor) else torch.cat([state, state])
     with_cond, without = _velocity(model, doubled, t, both).chunk(2)
     return (1 + strength) * with_cond - strength * without
@@ -102,11 +105,11 @@ def sample_steps(
     """Walk from noise to data, one :class:`Step` at a time.
 
     Args:
-        model: ``model(state, 1000 t (B,), cond) -> velocity``.
+        model: ``model(state, 1000 t (B,), cond) -> velocity``; items beyond ``cond`` have zeros for theirs.
         noise: (B, ...) tensor, or a sparse tensor of B items, standard normal.
         cond: (B, L, C) condition tokens; (1, L, C) serves every item.
         params: Steps, guidance, interval and time rescaling.
-        negative: (B, L, C) unconditional tokens; zeros when left out.
+        negative: (B, L, C) unconditional tokens; zeros when left out, which costs less.
         sigma_min: Noise left at t = 0.
 
     Yields:
@@ -114,8 +117,7 @@ def sample_steps(
     """
     batch = batch_size_of(noise)
     cond = cond.expand(batch, -1, -1)
-    negative = torch.zeros_like(cond) if negative is None else negative.expand(batch, -1, -1)
-    both = torch.cat([cond, negative])
+    both = cond if negative is None else torch.cat([cond, negative.expand(batch, -1, -1)])
     low, high = params.guidance_interval
     state = noise
     grid = time_grid(params.steps, params.rescale_t)

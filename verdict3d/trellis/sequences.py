@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ class Sequences:
         order: (T,) int64 rows sorted by sequence; None when they lie like that already.
         offsets: (N + 1,) int32 where each sequence begins in that order, empty ones included, and T.
         longest: Length of the longest sequence.
+        even: How many sequences there are, when they lie sorted and are equally long; else None.
     """
 
     buckets: tuple[Bucket, ...]
@@ -48,6 +49,17 @@ class Sequences:
     order: Tensor | None
     offsets: Tensor
     longest: int
+    even: int | None
+    _first: dict[int, Sequences] = field(default_factory=dict, repr=False)
+
+    def first(self, count: int) -> Sequences:
+        """Return the first ``count`` sequences, of rows that lie sorted."""
+        if count + 1 >= len(self.offsets):
+            return self
+        if count not in self._first:
+            rows = int(self.offsets[count])
+            self._first[count] = group_sequences(self.sequence_of_row[:rows], count)
+        return self._first[count]
 
     def restore(self, parts: list[Tensor]) -> Tensor:
         """Turn one (N * L, C) tensor per bucket into (T, C) in row order."""
@@ -115,4 +127,5 @@ def group_sequences(sequence_of_row: Tensor, count: int) -> Sequences:
         None if lies_sorted else order,
         offsets,
         max(lengths, default=0),
+        count if lies_sorted and total and min(lengths) == max(lengths) else None,
     )

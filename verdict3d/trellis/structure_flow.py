@@ -118,7 +118,7 @@ class SparseStructureFlowModel(Network):
         Args:
             x: (B, C, R, R, R) noisy latent, float32.
             t: (B,) time in [0, 1000]; 1000 is noise.
-            cond: (B, L, C') condition tokens.
+            cond: (B', L, C') condition tokens of the first B' items; those of the others are zeros.
 
         Returns:
             (B, C_out, R, R, R) velocity in the dtype of ``x``.

@@ -58,6 +58,8 @@ class TimestepEmbedder(nn.Module):
 class FeedForward(nn.Module):
     """Linear, GELU (tanh form), Linear; keys ``mlp.0`` and ``mlp.2``."""
 
+    PARTS, PARTS_FROM = 4, 32768
+
     def __init__(self, channels: int, ratio: float) -> None:
         super().__init__()
         hidden = int(channels * ratio)
@@ -66,8 +68,10 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (..., C) to (..., C)."""
-        return self.mlp(x)
+        """Map (N, ..., C) to the same shape; many rows in parts, whose hidden values are let go of."""
+        if torch.is_grad_enabled() or x.numel() < self.PARTS_FROM * x.shape[-1]:
+            return self.mlp(x)
+        return torch.cat([self.mlp(part) for part in x.chunk(self.PARTS)])
 
 
 def modulation(channels: int) -> nn.Sequential:
@@ -115,8 +119,8 @@ class ModulatedCrossBlock(nn.Module):
         Args:
             x: (B, L, C) tokens, or (T, C) rows when ``items`` is given.
             mod: (B, C) time embedding, or (B, 6 C) when the modulation is shared.
-            context: (B, S, C') condition tokens.
-            items: Which rows belong to which item of the batch.
+            context: (B', S, C') condition tokens of the first B' items; those of the others are zeros.
+            items: Which rows belong to which item of the batch, one item after the other.
 
         Returns:
             The shape of ``x``.
@@ -126,9 +130,19 @@ class ModulatedCrossBlock(nn.Module):
         shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp = spread.chunk(6, dim=-1)
         h = self.norm1(x) * (1 + scale_msa) + shift_msa
         x = x + gate_msa * self.self_attn(h, items)
-        x = x + self.cross_attn(self.norm2(x), context, items)
+        x = self._see(x, context, items)
         h = self.norm3(x) * (1 + scale_mlp) + shift_mlp
         return x + gate_mlp * self.mlp(h)
+
+    def _see(self, x: Tensor, context: Tensor, items: Sequences | None) -> Tensor:
+        """Add cross-attention; items without a context all get the same, so nothing is attended to."""
+        asking = None if items is None else items.first(len(context))
+        rows = len(context) if asking is None else len(asking.sequence_of_row)
+        if rows == len(x):
+            return x + self.cross_attn(self.norm2(x), context, asking)
+        seeing, others = x[:rows], x[rows:]
+        seeing = seeing + self.cross_attn(self.norm2(seeing), context, asking)
+        return torch.cat([seeing, others + self.cross_attn.of_zeros(context)])
 
 
 class Block(nn.Module):
