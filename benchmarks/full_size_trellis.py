@@ -20,6 +20,7 @@ from benchmarks.sparse_convolution import shell
 from verdict3d.trellis.attention import CrossAttention, SelfAttention
 from verdict3d.trellis.checkpoint import build_model
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.latent_flow import SparseResBlock3d
 from verdict3d.trellis.latent_vae import SparseSubdivideBlock3d
 from verdict3d.trellis.sequences import Sequences
 from verdict3d.trellis.sparse import SparseConv3d, SparseTensor
@@ -161,6 +162,7 @@ def counted(network: nn.Module) -> Iterator[dict[str, int]]:
         nn.Conv3d: lambda m, a, out: ("products", out.numel() * m.weight[0].numel()),
         SparseConv3d: lambda m, a, out: ("products", _pairs(m, a[0]) * m.in_channels * m.out_channels),
         SparseSubdivideBlock3d: lambda m, a, out: ("products", _subdivided(m, a[0])),
+        SparseResBlock3d: lambda m, a, out: ("products", _unpooled(m, a[0])),
         SelfAttention: lambda m, a, out: ("attention", 2 * _self_pairs(a) * out.shape[-1]),
         CrossAttention: lambda m, a, out: ("attention", 2 * _cross_pairs(a) * out.shape[-1]),
     }
@@ -191,6 +193,12 @@ def _subdivided(block: SparseSubdivideBlock3d, x: SparseTensor) -> int:
     conv = block.get_submodule("out_layers.0")
     assert isinstance(conv, SparseConv3d)
     return 64 * len(x) * conv.in_channels * conv.out_channels
+
+
+def _unpooled(block: SparseResBlock3d, x: SparseTensor) -> int:
+    """The first convolution of a block that unpools is multiplied out on the coarse voxels."""
+    conv = block.conv1
+    return 27 * len(x) * conv.in_channels * conv.out_channels if block.resample == "up" else 0
 
 
 def _lengths(sequences: Sequences) -> Tensor:

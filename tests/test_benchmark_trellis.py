@@ -52,7 +52,7 @@ def test_sparse_operations_count_only_neighbours_that_exist() -> None:
         flow(latents, torch.full((2,), 500.0), cond)
     fine, coarse = latents.structure, latents.structure.coarse[0]
     absent = {structure: int((structure.neighbours == len(structure)).sum()) for structure in (fine, coarse)}
-    executed = found["products"] + 2 * absent[fine] * (16 * 16 * 4 + 128 * 16 + 32 * 16)
+    executed = found["products"] + 2 * absent[fine] * (16 * 16 * 4 + 32 * 16)  # 128 to 16 is an unpooled one
     executed += 2 * absent[coarse] * 16 * 64  # the other one, 64 to 64, leaves them out itself
     if not flow.input_blocks[1].conv2._by_pairs(latents.replace(latents.feats)):
         executed += 2 * absent[coarse] * 64 * 64

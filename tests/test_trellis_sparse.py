@@ -113,6 +113,22 @@ def test_convolution_of_a_subdivision_needs_no_subdivision() -> None:
         torch.testing.assert_close(fast, slow, atol=2e-5, rtol=1e-5)
 
 
+def test_convolution_of_an_unpooling_needs_no_unpooling() -> None:
+    fine = voxels(60, 30).structure
+    coarse = fine.coarse[0]
+    conv = SparseConv3d(6, 5, 3)
+    fill(conv)
+    results = []
+    for convolve in (lambda y: conv(unpool(y, fine)), lambda y: conv.forward_unpooled(y, fine)):
+        feats = torch.randn(len(coarse), 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        conv.zero_grad()
+        out = convolve(SparseTensor(feats, structure=coarse)).feats
+        (out * torch.arange(5.0)).sum().backward()
+        results.append((out, feats.grad, conv.conv.weight.grad, conv.conv.bias.grad))
+    for slow, fast in zip(*results, strict=True):
+        torch.testing.assert_close(fast, slow, atol=2e-5, rtol=1e-5)
+
+
 def test_convolution_gradients() -> None:
     x = voxels(9, 5, side=3, channels=2)
     rows = x.structure.neighbours

@@ -60,16 +60,19 @@ class SparseResBlock3d(nn.Module):
         """
         if self.resample == "down":
             x = pool_half(x)
-        elif self.resample == "up":
+        h = x.replace(F.silu(self.norm1(x.feats)))
+        skip = x.replace(self.skip_connection(x.feats))
+        if self.resample == "up":  # what is done to each row alone is done before rows are copied
             if fine is None:
                 raise ValueError("an upsampling block needs the fine structure")
-            x = unpool(x, fine)
-        h = self.conv1(x.replace(F.silu(self.norm1(x.feats))))
-        rows = self.emb_layers(emb).index_select(0, x.structure.item_of_row)
+            h, skip = self.conv1.forward_unpooled(h, fine), unpool(skip, fine)
+        else:
+            h = self.conv1(h)
+        rows = self.emb_layers(emb).index_select(0, h.structure.item_of_row)
         scale, shift = rows.chunk(2, dim=1)
         modulated = self.norm2(h.feats) * (1 + scale) + shift
         h = self.conv2(h.replace(F.silu(modulated)))
-        return h.replace(h.feats + self.skip_connection(x.feats))
+        return h.replace(h.feats + skip.feats)
 
 
 class SLatFlowModel(Network):

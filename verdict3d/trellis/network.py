@@ -25,6 +25,8 @@ class Network(nn.Module):
     """
 
     TORSO: tuple[str, ...] = ()
+    UNEVEN = True
+    """Whether the number of rows changes from call to call."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         super().__init__()
@@ -57,7 +59,7 @@ class Network(nn.Module):
         time at every step, and the last bits differ. A copy of the network is not compiled.
         """
         for block in self.get_submodule("blocks").children():
-            block.compile(backend=backend)
+            block.compile(backend=backend, dynamic=self.UNEVEN)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Follow ``.to(dtype)``, ``.float()`` and the like."""

@@ -269,6 +269,22 @@ class SparseConv3d(nn.Module):
         sparse = wide and x.device.type == "cpu" and x.structure.parent is None
         return sparse and len(x.structure.pairs) < PAIRS_SHARE * 27 * len(x)
 
+    def forward_unpooled(self, x: SparseTensor, fine: Structure) -> SparseTensor:
+        """Convolve ``unpool(x, fine)`` without making it: products of coarse rows, summed on fine ones.
+
+        Args:
+            x: Features on ``fine.coarse``.
+            fine: The voxels that are returned to.
+        """
+        kernel = self.conv.weight.reshape(self.out_channels, 27, self.in_channels)
+        products = F.linear(x.feats, kernel.transpose(0, 1).reshape(-1, self.in_channels))
+        offset = torch.arange(27, device=x.device)
+        absent = 27 * len(x)
+        rows = (27 * fine.coarse_neighbours + offset).clamp_(max=absent)
+        table = F.pad(products.reshape(absent, self.out_channels), (0, 0, 0, 1))
+        feats = F.embedding_bag(rows, table, mode="sum")
+        return SparseTensor(feats + self.conv.bias.to(feats.dtype), structure=fine)
+
     def forward_subdivided(self, x: SparseTensor, target: Structure) -> SparseTensor:
         """Convolve ``subdivide(x)`` without making it: eight taps over parents instead of 27 over children.
 

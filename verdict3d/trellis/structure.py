@@ -12,6 +12,7 @@ from functools import cache, cached_property
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from verdict3d.trellis.sequences import Sequences, group_sequences
 
@@ -181,6 +182,12 @@ class Structure:
         found, inverse = torch.unique(code, return_inverse=True)
         columns = [found // side**3, found // side**2 % side, found // side % side, found % side]
         return Structure(torch.stack(columns, dim=1), self.batch_size), inverse
+
+    @cached_property
+    def coarse_neighbours(self) -> Tensor:
+        """(T, 27) int64 rows of :attr:`coarse` that the neighbours lie in; one past the end: none there."""
+        coarse, inverse = self.coarse
+        return F.pad(inverse, (0, 1), value=len(coarse))[self.neighbours.long()]
 
     def subdivided(self) -> Structure:
         """Every voxel as its eight adjacent children 2 * coord + d, d as :func:`child_offsets`."""

@@ -65,6 +65,7 @@ class SparseStructureFlowModel(Network):
     """
 
     TORSO = ("blocks",)
+    UNEVEN = False
 
     def __init__(
         self,
