@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -99,6 +100,18 @@ def stage_graph(root: Path, environment: dict[str, str]) -> dict[str, set[str]]:
         )
         ordered[ready] = needs[ready]
     return ordered
+
+
+def remove_left_over(root: Path, stages: Collection[str]) -> None:
+    """Remove the outputs of arms that are in no stage any more; DVC's cache keeps them.
+
+    Later stages depend on the folders of all arms: with left-over ones in them, nobody who has only the
+    parameters gets the same inputs.
+    """
+    for stage in ("train", "evaluate"):
+        for folder in root.glob(f"data/{stage}/*/"):
+            if f"{stage}@{folder.name}" not in stages:
+                shutil.rmtree(folder)
 
 
 def run_stage_through_dvc(

@@ -25,7 +25,14 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 
-from flows.dvc_stages import StageBusyError, StageFailedError, StageRun, run_stage_through_dvc, stage_graph
+from flows.dvc_stages import (
+    StageBusyError,
+    StageFailedError,
+    StageRun,
+    remove_left_over,
+    run_stage_through_dvc,
+    stage_graph,
+)
 from flows.environment import project_environment
 from flows.processes import stopping_all_on_error
 from flows.results import HEADINGS, as_markdown, read_win_rates, win_rate_cells
@@ -205,6 +212,7 @@ def _stage_row(stage: str, future: PrefectFuture[StageRun]) -> dict[str, object]
 def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
     """Run :func:`pipeline` with a thread for every stage, alone or inside another flow; return its end."""
     needs = stage_graph(chain.workspace.root, chain.environment)
+    remove_left_over(chain.workspace.root, needs)
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
     chosen = pipeline.with_options(task_runner=runner)  # type: ignore[arg-type]
     try:

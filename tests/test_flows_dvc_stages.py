@@ -16,6 +16,7 @@ from flows.dvc_stages import (
     StageFailedError,
     StageRun,
     changed_stages,
+    remove_left_over,
     run_stage_through_dvc,
     stage_graph,
 )
@@ -159,3 +160,14 @@ def test_the_environment_of_a_run(project: Path, monkeypatch: pytest.MonkeyPatch
     assert Path(project_environment(project)["PREFECT_HOME"]).is_relative_to(project)
     found = subprocess.check_output(["sh", "-c", "command -v python"], env=environment, text=True)
     assert Path(found.strip()).parent.samefile(Path(sys.executable).parent)
+
+
+def test_outputs_of_arms_that_are_gone_are_removed_and_come_back_from_the_cache(project: Path) -> None:
+    for stage in ("assets", f"train@{ARM}", f"evaluate@{ARM}"):
+        run(project, stage)
+    stages = stage_graph(project, project_environment(project))
+    remove_left_over(project, stages)
+    assert (project / f"data/train/{ARM}").is_dir()
+    remove_left_over(project, {"assets"})
+    assert not (project / f"data/train/{ARM}").exists() and not (project / f"data/evaluate/{ARM}").exists()
+    assert [run(project, f"{stage}@{ARM}").outcome for stage in ("train", "evaluate")] == ["restored"] * 2
