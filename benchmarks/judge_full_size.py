@@ -25,6 +25,7 @@ from benchmarks.full_size_judges import (
     picture_operations,
     random_judge,
 )
+from verdict3d.judge.families import compile_judge
 from verdict3d.judge.network import panel_layout
 from verdict3d.judge.panel import PairRequest, Panel, Pixels
 from verdict3d.judge.vlm import TransformersJudge
@@ -128,8 +129,6 @@ def measure(family: str, given: argparse.Namespace) -> None:
     device, size = ("cpu", SMALL) if given.small else ("cuda", FULL)
     dtype = torch.float32 if given.small else torch.bfloat16
     judge = random_judge(family, size, device, dtype, given.batch_size)
-    if given.compile:
-        fuse(judge._model)
     pairs = pairs_of(given.pairs, given.per_reference, seed=1)
     rate = matrix_rate(device, dtype)
     floor = rate / needed_operations(judge, family, size, pairs) * len(pairs)
@@ -144,27 +143,32 @@ def measure(family: str, given: argparse.Namespace) -> None:
     print(f"ordinary, one order at a time, 64 tokens: {ordinary:.3f} verdicts/s")
 
     judge._model.model.language_model.config._attn_implementation = "verdict3d_causal"
+    ways = [("one token, batched, nothing shared", False), ("one token, batched, shared", True)]
+    ways += [("the same, compiled", True)] if given.compile else []
     warm_up = pairs_of(given.batch_size, given.per_reference, seed=2)
-    results = {}
-    for name, shares in (("one token, batched, nothing shared", False), ("one token, batched, shared", True)):
+    results: list[np.ndarray] = []
+    for name, shares in ways:
         judge._reader._shares = shares
-        judge.compare(warm_up)
+        if len(results) == 2:
+            compile_judge(judge._model)
+        forget(judge)
+        first = seconds(lambda: judge.compare(warm_up), device)
         forget(judge)
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         verdicts: list[Any] = []
         taken = seconds(lambda found=verdicts: found.extend(judge.compare(pairs)), device)
-        results[name] = [verdict.m1 for verdict in verdicts]
+        results.append(np.array([verdict.m1 for verdict in verdicts]))
         memory = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else 0.0
         speed = len(pairs) / taken
         print(
             f"{name}: {speed:.2f} verdicts/s, {speed / ordinary:.0f} x ordinary, "
-            f"{speed / floor:.0%} of the floor, peak {memory:.1f} GiB"
+            f"{speed / floor:.0%} of the floor, peak {memory:.1f} GiB; first batch {first:.1f} s"
         )
-    alone, shared = (np.array(values) for values in results.values())
-    apart = np.abs(alone - shared).max()
-    print(f"margins: spread {alone.std():.4f}, largest difference shared or not {apart:.4f}")
-    parts(judge, pairs[: given.batch_size], device)
+        if shares:
+            parts(judge, pairs[: given.batch_size], device)
+    apart = [f"{np.abs(margins - results[0]).max():.4f}" for margins in results[1:]]
+    print(f"margins: spread {results[0].std():.4f}, largest difference to nothing shared {', '.join(apart)}")
 
 
 def parts(judge: TransformersJudge, batch: list[PairRequest], device: str) -> None:
@@ -183,17 +187,6 @@ def parts(judge: TransformersJudge, batch: list[PairRequest], device: str) -> No
     )
 
 
-def fuse(model: Any) -> None:
-    """Let torch.compile fuse norms and activations of every layer (`--compile`)."""
-    language = model.model.language_model.layers
-    for layer in language:
-        for part in (layer.input_layernorm, layer.post_attention_layernorm, layer.mlp):
-            part.compile(dynamic=True)
-    for block in getattr(getattr(model.model, "visual", None), "blocks", ()):
-        for part in (block.norm1, block.norm2, block.mlp):
-            part.compile(dynamic=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", choices=("qwen2_5_vl", "internvl"))
@@ -201,7 +194,7 @@ def main() -> None:
     parser.add_argument("--per-reference", type=int, default=2, help="pairs with the same reference")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--ordinary", type=int, default=4, help="pairs asked in the ordinary way")
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="measure compiled as well")
     parser.add_argument("--small", action="store_true")
     given = parser.parse_args()
     if not given.small:

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
 )
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLMLP
 
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.embedded import build_judge
-from verdict3d.judge.families import QwenFamily
+from verdict3d.judge.encoding import one_ahead
+from verdict3d.judge.families import QwenFamily, _widen, compile_judge
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.judge.panel import PairRequest, Panel, picture, read_picture
 from verdict3d.judge.reading import PanelReader
@@ -262,6 +265,56 @@ def test_identity_follows_content_not_place(directories: dict[str, Path], tmp_pa
     assert identify(params(tmp_path / "moved")).digest == here.digest
     assert identify(params(directories["internvl"], mode="clay")).digest != here.digest
     assert here.model_class == "InternVLForConditionalGeneration" and here.dtype == "float32"
+
+
+def test_only_compiling_makes_another_judge(directories: dict[str, Path], tmp_path: Path) -> None:
+    here = params(directories["internvl"])
+    told = params(directories["internvl"], compiled=False)
+    compiled = identify(params(directories["internvl"], compiled=True))
+    assert identify(told) == identify(here) and "compiled" not in identify(here).dtype
+    assert compiled == replace(identify(here), dtype="float32 compiled")
+    assert compiled.digest != identify(here).digest
+    judge = load(directories["internvl"], compiled=True)
+    assert judge.identity == compiled and judge.showing("two_sheets", "rgb").identity.dtype == compiled.dtype
+    assert judge._model.model.language_model.layers[0].mlp._compiled_call_impl is not None
+    other = tmp_path / "other"
+    shutil.copytree(directories["internvl"], other)
+    (other / "config.json").write_text(json.dumps({"model_type": "idefics3"}))
+    identify(params(other))
+    with pytest.raises(Verdict3DError, match="cannot be compiled"):
+        identify(params(other, compiled=True))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_compiled_layers_answer_alike(
+    family: str, judges: dict[str, TransformersJudge], directories: dict[str, Path]
+) -> None:
+    judge = load(directories[family])
+    compile_judge(judge._model, backend="aot_eager")
+    asked = [request(1, 2), request(3, 4, size_px=96), request(5, 6, reference=10)]
+    for one, other in zip(judge.compare(asked), judges[family].compare(asked), strict=True):
+        assert (one.m1, one.m2) == pytest.approx((other.m1, other.m2), abs=1e-5)
+
+
+def test_the_next_item_is_worked_on_while_one_is_used() -> None:
+    done: list[int] = []
+    results = one_ahead(lambda number: done.append(number) or 10 * number, range(4))
+    assert next(results) == 0
+    assert list(results) == [10, 20, 30] and done == [0, 1, 2, 3]
+    assert list(one_ahead(str, [])) == []
+    with pytest.raises(ZeroDivisionError):
+        list(one_ahead(lambda number: 1 // number, [1, 0]))
+
+
+def test_widening_changes_no_answer() -> None:
+    torch.manual_seed(0)
+    config = Qwen2_5_VLConfig(vision_config={"hidden_size": 16, "intermediate_size": 35}).vision_config
+    mlp = Qwen2_5_VLMLP(config, bias=True)
+    hidden = torch.randn(3, 16)
+    before = mlp(hidden)
+    _widen(mlp)
+    assert mlp.gate_proj.weight.shape == (64, 16) and mlp.down_proj.weight.shape == (16, 64)
+    torch.testing.assert_close(mlp(hidden), before)
 
 
 def test_unusable_directories_say_why(

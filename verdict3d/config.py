@@ -180,7 +180,10 @@ class LineageParams(Section):
 
 
 class JudgeParams(Section):
-    """One judge: which model, what it is shown, how its answers are classed."""
+    """One judge: which model, what it is shown, how its answers are classed.
+
+    ``compiled`` is for large models on a GPU: torch.compile takes a minute and other last bits.
+    """
 
     model: str
     revision: str | None
@@ -189,6 +192,7 @@ class JudgeParams(Section):
     device: Literal["auto", "cpu", "cuda"]
     batch_size: Count
     tie_band: float = Field(ge=0.0)
+    compiled: bool = False
     endpoint: EndpointParams | None = None
     lineage: LineageParams | None = None
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from verdict3d.judge.families import Family, Picture
 from verdict3d.judge.panel import Pixels, picture
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _THREADS = min(8, os.cpu_count() or 1)
 _PREPARED_KEPT = 512
@@ -38,6 +40,7 @@ class PictureEncoder:
         self._family = family
         self._image_processor = image_processor
         self._device = next(model.parameters()).device
+        self._dtype = next(model.parameters()).dtype
         self._prepared: OrderedDict[str, Picture] = OrderedDict()
         self._features: OrderedDict[str, Tensor] = OrderedDict()
         self._features_bytes = 0
@@ -70,7 +73,8 @@ class PictureEncoder:
             return failure
         except ValueError as error:
             return ItemFailure("bad_image", f"the judge's image processor refuses a picture: {error}")
-        return self._family.pictures(processed)[0]
+        (prepared,) = self._family.pictures(processed)
+        return replace(prepared, pixels=prepared.pixels.to(self._dtype))
 
     @torch.inference_mode()
     def encode(self, pictures: Mapping[str, Picture]) -> dict[str, Tensor]:
@@ -85,7 +89,7 @@ class PictureEncoder:
         for grid, names in grouped(fresh, lambda name: pictures[name].grid):
             for part in chunks(names, size):
                 filled = part + part[-1:] * (size - len(part) if self._device.type == "cuda" else 0)
-                pixels = torch.stack([pictures[name].pixels for name in filled]).to(self._device)
+                pixels = torch.stack([pictures[name].pixels.to(self._device) for name in filled])
                 encoded = self._family.features(self._model, pixels, grid)[: len(part)]
                 features.update(zip(part, encoded.unbind(), strict=True))
         self._remember(features)
@@ -112,3 +116,15 @@ def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
     """Yield ``items`` in lists of up to ``size``."""
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
+
+
+def one_ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Yield ``work(item)`` of every item; while one is used, a thread works on the next."""
+    with ThreadPoolExecutor(1) as thread:
+        coming: deque[Future[R]] = deque()
+        for item in items:
+            coming.append(thread.submit(work, item))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        if coming:
+            yield coming.popleft().result()

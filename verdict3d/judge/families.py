@@ -20,14 +20,17 @@ from verdict3d.errors import Verdict3DError
 Grid = tuple[int, int]
 """Rows and columns of a picture as its family counts them."""
 
+_COMPILED = "verdict3d_compiled"
+_WIDTH_STEP = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
     """One picture, preprocessed.
 
     Args:
-        pixels: float32; Qwen2.5-VL: (rows * columns, channels * frames * patch * patch) in merge order,
-            InternVL: (3, height, width).
+        pixels: In the dtype of the weights; Qwen2.5-VL: (rows * columns, channels * frames * patch * patch)
+            in merge order, InternVL: (3, height, width).
         grid: Rows and columns; of patches for Qwen2.5-VL, of pixels for InternVL.
     """
 
@@ -55,6 +58,9 @@ class Family(Protocol):
 
     def features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
         """Encode N pictures of one size to (N, tokens, hidden of the language model)."""
+
+    def compile_vision(self, model: Any, backend: str) -> None:
+        """Let torch.compile make the vision layers of ``model`` faster, for :meth:`features`."""
 
 
 class QwenFamily:
@@ -117,11 +123,23 @@ class QwenFamily:
         hidden = functional.linear(pixels[:, patches].to(weight.dtype), weight.flatten(1)).to(weight.dtype)
         cos, sin = _rotary(visual.rotary_pos_emb.inv_freq.to(pixels.device), grid, merge, patches)
         runs = [(number, size * unit) for number, size in windows]
+        enter, leave = getattr(visual, _COMPILED, (_enter_block, _leave_block))
         for index, block in enumerate(visual.blocks):
             full = index in config.fullatt_block_indexes
-            hidden = _qwen_block(block, hidden, cos, sin, [(1, length)] if full else runs)
+            mixed = _attend_in_windows(enter(block, hidden, cos, sin), [(1, length)] if full else runs)
+            hidden = leave(block, hidden, mixed)
         merged = visual.merger(hidden.reshape(count * length, -1)).view(count, length // unit, -1)
         return merged[:, torch.argsort(order)]
+
+    def compile_vision(self, model: Any, backend: str) -> None:
+        """See :class:`Family`; all blocks share what is compiled, whatever the grid."""
+        visual = model.model.visual
+        for block in visual.blocks:
+            _widen(block.mlp)
+        steps = (_enter_block, _leave_block)
+        setattr(
+            visual, _COMPILED, tuple(torch.compile(step, dynamic=True, backend=backend) for step in steps)
+        )
 
 
 def _windows(rows: int, columns: int, window: int) -> tuple[Tensor, list[tuple[int, int]]]:
@@ -159,15 +177,17 @@ def _rotary(inverse_frequency: Tensor, grid: Grid, merge: int, patches: Tensor) 
     return angles.cos()[:, None], angles.sin()[:, None]
 
 
-def _qwen_block(
-    block: Any, hidden: Tensor, cos: Tensor, sin: Tensor, windows: list[tuple[int, int]]
-) -> Tensor:
-    """Run one vision block over (N, length, width), attention inside windows: (number, patches) in a row."""
+def _enter_block(block: Any, hidden: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return query, key and value (N, length, heads, size) of a vision block, from (N, length, width)."""
     count, length, _ = hidden.shape
-    heads = block.attn.num_heads
-    qkv = block.attn.qkv(block.norm1(hidden)).view(count, length, 3, heads, -1)
+    qkv = block.attn.qkv(block.norm1(hidden)).view(count, length, 3, block.attn.num_heads, -1)
     query, key, value = qkv.unbind(2)
-    parts = (_rotate(query, cos, sin), _rotate(key, cos, sin), value)
+    return _rotate(query, cos, sin), _rotate(key, cos, sin), value
+
+
+def _attend_in_windows(parts: tuple[Tensor, Tensor, Tensor], windows: list[tuple[int, int]]) -> Tensor:
+    """Return (N, length, width): attention inside windows, given as (number, patches), in a row."""
+    count, _, heads, _ = parts[0].shape
     mixed = []
     start = 0
     for number, patches in windows:
@@ -177,8 +197,28 @@ def _qwen_block(
         attended = functional.scaled_dot_product_attention(query, key, value)
         mixed.append(attended.transpose(1, 2).reshape(count, number * patches, -1))
         start = run.stop
-    hidden = hidden + block.attn.proj(mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1))
+    return mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1)
+
+
+def _leave_block(block: Any, hidden: Tensor, mixed: Tensor) -> Tensor:
+    """Return what a vision block makes of its input and what attention mixed, both (N, length, width)."""
+    hidden = hidden + block.attn.proj(mixed)
     return hidden + block.mlp(block.norm2(hidden))
+
+
+def _widen(mlp: Any) -> None:
+    """Pad a gated MLP's inner width with zeros, which change no sum, to a multiple of 64.
+
+    Matrix products run at full speed on a GPU only where rows begin at multiples of 16 bytes; those of
+    Qwen2.5-VL's 3420 bfloat16 do not.
+    """
+    more = -mlp.gate_proj.out_features % _WIDTH_STEP
+    for layer in (mlp.gate_proj, mlp.up_proj):
+        layer.weight.data = functional.pad(layer.weight.data, (0, 0, 0, more))
+        layer.bias.data = functional.pad(layer.bias.data, (0, more))
+        layer.out_features += more
+    mlp.down_proj.weight.data = functional.pad(mlp.down_proj.weight.data, (0, more))
+    mlp.down_proj.in_features += more
 
 
 def _rotate(part: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -225,9 +265,26 @@ class InternVLFamily:
         """See :class:`Family`."""
         return model.model.get_image_features(pixel_values=pixels, return_dict=True).pooler_output
 
+    def compile_vision(self, model: Any, backend: str) -> None:
+        """See :class:`Family`."""
+        for layer in model.model.vision_tower.encoder.layer:
+            layer.compile(dynamic=True, backend=backend)
+
 
 FAMILIES: dict[str, Family] = {"qwen2_5_vl": QwenFamily(), "internvl": InternVLFamily()}
 """Families by ``model_type`` of the model's ``config.json``."""
+
+
+def compile_judge(model: Any, backend: str = "inductor") -> None:
+    """Fuse the elementwise work of every layer, for a judge that is only asked; last bits change.
+
+    The language model's attention stays as it is: its cache and its layer number would have every layer
+    compiled by itself.
+    """
+    family_of(model.config.model_type).compile_vision(model, backend)
+    for layer in model.model.language_model.layers:
+        for part in (layer.input_layernorm, layer.post_attention_layernorm, layer.mlp):
+            part.compile(dynamic=True, backend=backend)
 
 
 def require_readable(model_type: str) -> None:

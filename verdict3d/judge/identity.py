@@ -12,7 +12,7 @@ import torch
 from verdict3d.config import EndpointParams, JudgeParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import JUDGE_PATTERNS, local_directory
-from verdict3d.judge.families import require_readable
+from verdict3d.judge.families import FAMILIES, require_readable
 from verdict3d.judge.lineage import same_known_model
 from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for, prompt_of
 from verdict3d.provenance import digest_file, digest_json
@@ -50,7 +50,8 @@ class JudgeIdentity:
         prompt: Digest of the prompt.
         panel: Kind of panel.
         mode: What the montages show.
-        dtype: Of the weights while judging, ``"float32"`` or ``"bfloat16"``.
+        dtype: Of the weights while judging, ``"float32"`` or ``"bfloat16"``; ``"bfloat16 compiled"`` where
+            torch.compile made the layers.
     """
 
     model: str
@@ -120,8 +121,14 @@ def identify(params: JudgeParams) -> JudgeIdentity:
         return _identify_endpoint(params, params.endpoint)
     directory = resolve_directory(params)
     config = read_json(directory / "config.json")
-    require_readable(str(config.get("model_type")))
-    dtype = dtype_for(directory, resolve_device(params.device))
+    model_type = str(config.get("model_type"))
+    require_readable(model_type)
+    if params.compiled and model_type not in FAMILIES:
+        raise Verdict3DError(
+            f"judge {params.model!r}: models of type {model_type!r} cannot be compiled; set `compiled` to "
+            f"false. Types that can: {', '.join(sorted(FAMILIES))}"
+        )
+    dtype = str(dtype_for(directory, resolve_device(params.device))).removeprefix("torch.")
     return JudgeIdentity(
         model=params.model,
         weights=digest_json(sorted(_file_digest(path) for path in weight_files(directory))),
@@ -136,7 +143,7 @@ def identify(params: JudgeParams) -> JudgeIdentity:
         prompt=prompt_digest(prompt_for(directory, params.panel, params.mode)),
         panel=params.panel,
         mode=params.mode,
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=f"{dtype} compiled" if params.compiled else dtype,
     )
 
 

@@ -18,8 +18,8 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTo
 
 from verdict3d.config import JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.judge.encoding import PictureEncoder
-from verdict3d.judge.families import FAMILIES, Family, family_of
+from verdict3d.judge.encoding import PictureEncoder, chunks, one_ahead
+from verdict3d.judge.families import FAMILIES, Family, compile_judge, family_of
 from verdict3d.judge.generic import ProcessorReader, build_processor
 from verdict3d.judge.identity import JudgeIdentity, dtype_for, identify, resolve_device, resolve_directory
 from verdict3d.judge.network import chat_ids
@@ -28,6 +28,9 @@ from verdict3d.judge.reading import PanelReader, Shown
 from verdict3d.judge.rubric import SLOTS, own_prompt, prompt_digest, prompt_of
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records import read_json
+
+_Question = tuple[Shown, Shown] | ItemFailure
+"""What is shown in both orders, or why nothing can be."""
 
 
 class TransformersJudge:
@@ -111,9 +114,12 @@ class TransformersJudge:
                 f"judge {params.model!r}: weights missing {absent[:5]}, of another shape "
                 f"{sorted(map(str, report['mismatched_keys']))[:5]}"
             )
+        model = model.to(device).eval()
+        if params.compiled:
+            compile_judge(model)
         return cls(
             identity,
-            model.to(device).eval(),
+            model,
             tokenizer,
             image_processor,
             own_prompt(directory),
@@ -156,27 +162,30 @@ class TransformersJudge:
             Verdicts in the order of ``requests``.
         """
         verdicts: list[Verdict] = []
-        for start in range(0, len(requests), self.batch_size):
-            verdicts.extend(self._compare_batch(requests[start : start + self.batch_size]))
+        for questions, pictures in one_ahead(self._prepared, chunks(requests, self.batch_size)):
+            verdicts.extend(self._verdicts(questions, pictures))
         return verdicts
 
-    def _compare_batch(self, requests: Sequence[PairRequest]) -> list[Verdict]:
-        """Ask about up to ``batch_size`` pairs."""
+    def _prepared(self, requests: Sequence[PairRequest]) -> tuple[list[_Question], dict[str, Any]]:
+        """Return what is shown about every pair, and the pictures that can be used, by digest."""
         arranged = [self._arranged(request) for request in requests]
         wanted: dict[str, Pixels] = {}
         for part in arranged:
             wanted.update(part.pictures if isinstance(part, Arrangement) else {})
         pictures, failures = self._encoder.prepare(wanted)
-        answers = [_orders(part, failures) for part in arranged]
-        orders = [answer for answer in answers if not isinstance(answer, ItemFailure)]
+        return [_orders(part, failures) for part in arranged], pictures
+
+    def _verdicts(self, questions: Sequence[_Question], pictures: dict[str, Any]) -> list[Verdict]:
+        """Ask about up to ``batch_size`` pairs."""
+        orders = [question for question in questions if not isinstance(question, ItemFailure)]
         margins = self._reader.margins(
             list(dict.fromkeys(order for pair in orders for order in pair)), pictures
         )
         return [
-            Verdict.invalid(answer.reason, str(answer))
-            if isinstance(answer, ItemFailure)
-            else self._verdict(margins[answer[0]], margins[answer[1]])
-            for answer in answers
+            Verdict.invalid(question.reason, str(question))
+            if isinstance(question, ItemFailure)
+            else self._verdict(margins[question[0]], margins[question[1]])
+            for question in questions
         ]
 
     def _arranged(self, request: PairRequest) -> Arrangement | ItemFailure:
@@ -191,9 +200,7 @@ class TransformersJudge:
         return Verdict(m1, m2, self.tie_band)
 
 
-def _orders(
-    part: Arrangement | ItemFailure, failures: dict[str, ItemFailure]
-) -> tuple[Shown, Shown] | ItemFailure:
+def _orders(part: Arrangement | ItemFailure, failures: dict[str, ItemFailure]) -> _Question:
     """Return what is shown in both orders, or why nothing can be."""
     if isinstance(part, ItemFailure):
         return part
