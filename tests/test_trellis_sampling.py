@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from verdict3d.config import SamplerParams
+from verdict3d.trellis import sampler
 from verdict3d.trellis.losses import (
     clean_from_velocity,
     corner_consistency_loss,
@@ -76,6 +77,14 @@ def test_no_unconditional_tokens_are_zeros() -> None:
     torch.testing.assert_close(
         left_out, sample_flow(Affine(), noise, cond, settings(), torch.zeros_like(cond))
     )
+
+
+def test_large_states_go_through_twice_and_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, noise, cond = Affine(), torch.randn(3, 2, 2), torch.rand(3, 5, 4)
+    together = sample_flow(Affine(), noise, cond, settings())
+    monkeypatch.setattr(sampler, "ONE_BATCH", 11)
+    torch.testing.assert_close(sample_flow(model, noise, cond, settings()), together)
+    assert model.batches == [3] * 7
 
 
 def test_items_do_not_see_one_another() -> None:

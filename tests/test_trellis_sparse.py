@@ -360,6 +360,8 @@ def test_items_without_a_context_have_one_of_zeros(counts: tuple[int, ...]) -> N
     flow, x, context = small_flow(), voxels(*counts), torch.randn(2, 5, 12)
     t = torch.full((3,), 300.0)
     left_out = flow(x, t, context).feats
+    nothing = flow(x, t, context[:0]).feats
+    torch.testing.assert_close(nothing, flow(x, t, torch.zeros(3, 5, 12)).feats, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(
         left_out, flow(x, t, torch.cat([context, torch.zeros(1, 5, 12)])).feats, atol=1e-5, rtol=1e-5
     )

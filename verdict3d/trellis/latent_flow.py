@@ -185,9 +185,9 @@ class SLatFlowModel(Network):
         h, skips = self.encode_tokens(x, emb)
         tokens = h.feats + position_embedding(h.coords[:, 1:], h.feats.shape[1]).to(dtype)
         items = h.structure.items
-        items.first(len(cond))  # made here, outside of what may be compiled
+        asking = items.first(len(cond))
         for block in self.blocks:
-            tokens = block(tokens, mod, cond, items)
+            tokens = block(tokens, mod, cond, items, asking)
         h = h.replace(tokens)
         for block in self.out_blocks:
             skip = skips.pop()

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from verdict3d.trellis.sparse import SparseTensor
 
+ONE_BATCH = 1 << 17
+"""Numbers of a state up to which both guidance branches are one batch: four structures, or 16,000 voxels."""
+
 State = TypeVar("State", Tensor, SparseTensor)
 
 
@@ -82,14 +85,18 @@ def _velocity(model: Callable[..., State], state: State, t: float, cond: Tensor)
 
 
 def _guided_velocity(
-    model: Callable[..., State], state: State, t: float, both: Tensor, strength: float
+    model: Callable[..., State], state: State, t: float, cond: Tensor, negative: Tensor, strength: float
 ) -> Tensor:
-    """Evaluate both branches as one batch: conditions first, then the unconditional ones.
+    """Evaluate both branches, as one batch: conditions first, then the unconditional ones.
 
-    Items of a batch that have no condition tokens left are unconditional, as if theirs were zeros.
+    Items of a batch that have no condition tokens left are unconditional, as if theirs were zeros. A state
+    that fills a GPU by itself goes through twice, in half the memory.
     """
-    doubled = state.repeat(2) if isinstance(state, SparseTensor) else torch.cat([state, state])
-    with_cond, without = _velocity(model, doubled, t, both).chunk(2)
+    if values_of(state).numel() > ONE_BATCH:
+        with_cond, without = (_velocity(model, state, t, tokens) for tokens in (cond, negative))
+    else:
+        doubled = state.repeat(2) if isinstance(state, SparseTensor) else torch.cat([state, state])
+        with_cond, without = _velocity(model, doubled, t, torch.cat([cond, negative])).chunk(2)
     return (1 + strength) * with_cond - strength * without
 
 
@@ -117,14 +124,14 @@ def sample_steps(
     """
     batch = batch_size_of(noise)
     cond = cond.expand(batch, -1, -1)
-    both = cond if negative is None else torch.cat([cond, negative.expand(batch, -1, -1)])
+    negative = cond[:0] if negative is None else negative.expand(batch, -1, -1)
     low, high = params.guidance_interval
     state = noise
     grid = time_grid(params.steps, params.rescale_t)
     for t, t_next in pairwise(grid):
         guided = params.guidance > 0 and low <= t <= high
         if guided:
-            velocity = _guided_velocity(model, state, t, both, params.guidance)
+            velocity = _guided_velocity(model, state, t, cond, negative, params.guidance)
         else:
             velocity = _velocity(model, state, t, cond)
         values = values_of(state)

@@ -20,9 +20,8 @@ from verdict3d.trellis.structure import Pairs, Structure, child_taps
 
 CPU_BLOCK = 1 << 19
 """Gathered elements per block on the CPU: 2 MiB of float32, so that a block stays in the cache."""
-GPU_BLOCK = 1 << 28
-"""Gathered elements per block on a GPU."""
-
+GPU_BLOCK = 1 << 26
+"""Gathered elements per block on a GPU: 128 MiB of float16."""
 
 PAIRS_SHARE = 0.5
 """A CPU works offset by offset where fewer are present (measured by benchmarks/sparse_convolution.py)."""

@@ -113,7 +113,14 @@ class ModulatedCrossBlock(nn.Module):
         if not share_mod:
             self.adaLN_modulation = modulation(channels)
 
-    def forward(self, x: Tensor, mod: Tensor, context: Tensor, items: Sequences | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        mod: Tensor,
+        context: Tensor,
+        items: Sequences | None = None,
+        asking: Sequences | None = None,
+    ) -> Tensor:
         """Run the block.
 
         Args:
@@ -121,6 +128,7 @@ class ModulatedCrossBlock(nn.Module):
             mod: (B, C) time embedding, or (B, 6 C) when the modulation is shared.
             context: (B', S, C') condition tokens of the first B' items; those of the others are zeros.
             items: Which rows belong to which item of the batch, one item after the other.
+            asking: ``items.first(B')`` where B' is less than B.
 
         Returns:
             The shape of ``x``.
@@ -130,19 +138,20 @@ class ModulatedCrossBlock(nn.Module):
         shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp = spread.chunk(6, dim=-1)
         h = self.norm1(x) * (1 + scale_msa) + shift_msa
         x = x + gate_msa * self.self_attn(h, items)
-        x = self._see(x, context, items)
+        x = self._see(x, context, asking or items)
         h = self.norm3(x) * (1 + scale_mlp) + shift_mlp
         return x + gate_mlp * self.mlp(h)
 
-    def _see(self, x: Tensor, context: Tensor, items: Sequences | None) -> Tensor:
+    def _see(self, x: Tensor, context: Tensor, asking: Sequences | None) -> Tensor:
         """Add cross-attention; items without a context all get the same, so nothing is attended to."""
-        asking = None if items is None else items.first(len(context))
         rows = len(context) if asking is None else len(asking.sequence_of_row)
         if rows == len(x):
             return x + self.cross_attn(self.norm2(x), context, asking)
-        seeing, others = x[:rows], x[rows:]
-        seeing = seeing + self.cross_attn(self.norm2(seeing), context, asking)
-        return torch.cat([seeing, others + self.cross_attn.of_zeros(context)])
+        others = x[rows:] + self.cross_attn.of_zeros(context)
+        if rows == 0:
+            return others
+        seeing = x[:rows]
+        return torch.cat([seeing + self.cross_attn(self.norm2(seeing), context, asking), others])
 
 
 class Block(nn.Module):
