@@ -12,6 +12,7 @@ items and, where the device has the memory, is tried.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import time
@@ -92,6 +93,7 @@ class Step:
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
             flow_matching_loss(self.flow, clean, cond, self.generator)
+        gc.collect()  # of the graph, which refers to itself through the hooks
         return sum(kept.values())
 
 
@@ -162,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
             for row in rows_of(part, size, given.device, DTYPES[given.dtype], again, given.times):
                 print(json.dumps(row), flush=True)
                 rows.append(row)
+            gc.collect()
             if given.device.startswith("cuda"):
                 torch.cuda.empty_cache()
     return rows
