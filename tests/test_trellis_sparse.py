@@ -26,7 +26,7 @@ from verdict3d.trellis.sparse import (
 )
 from verdict3d.trellis.structure import Structure
 from verdict3d.trellis.structure_flow import SparseStructureFlowModel
-from verdict3d.trellis.transformer import Block, FeedForward
+from verdict3d.trellis.transformer import Block
 
 
 @pytest.fixture(autouse=True)
@@ -377,14 +377,6 @@ def test_items_without_a_context_have_one_of_zeros(counts: tuple[int, ...]) -> N
         atol=1e-5,
         rtol=1e-5,
     )
-
-
-def test_many_rows_go_through_the_feed_forward_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    part, x = FeedForward(6, 4), torch.randn(9, 6)
-    whole = part(x).detach()
-    monkeypatch.setattr(FeedForward, "PARTS_FROM", 5)
-    with torch.no_grad():
-        torch.testing.assert_close(part(x), whole)
 
 
 def test_compiled_blocks_compute_the_same() -> None:

@@ -57,9 +57,6 @@ class TimestepEmbedder(nn.Module):
 
 class FeedForward(nn.Module):
     """Linear, GELU (tanh form), Linear; keys ``mlp.0`` and ``mlp.2``."""
-
-    PARTS, PARTS_FROM = 4, 32768
-
     def __init__(self, channels: int, ratio: float) -> None:
         super().__init__()
         hidden = int(channels * ratio)
@@ -68,10 +65,8 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, ..., C) to the same shape; many rows in parts, whose hidden values are let go of."""
-        if torch.is_grad_enabled() or x.numel() < self.PARTS_FROM * x.shape[-1]:
-            return self.mlp(x)
-        return torch.cat([self.mlp(part) for part in x.chunk(self.PARTS)])
+        """Map (..., C) to (..., C)."""
+        return self.mlp(x)
 
 
 def modulation(channels: int) -> nn.Sequential:
