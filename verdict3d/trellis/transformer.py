@@ -57,6 +57,7 @@ class TimestepEmbedder(nn.Module):
 
 class FeedForward(nn.Module):
     """Linear, GELU (tanh form), Linear; keys ``mlp.0`` and ``mlp.2``."""
+
     def __init__(self, channels: int, ratio: float) -> None:
         super().__init__()
         hidden = int(channels * ratio)
