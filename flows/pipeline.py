@@ -11,13 +11,13 @@ import base64
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
@@ -153,7 +153,12 @@ def leave_artifacts_task(workspace: Workspace, arms: list[str]) -> None:
                 description=montage.name,
             )
     if workspace.report.exists():
-        create_link_artifact(workspace.report.as_uri(), key="report", link_text="report page")
+        place = workspace.report.relative_to(workspace.project)
+        create_markdown_artifact(
+            f"`{place}` in the checkout; `report/index.html` among the artifacts of the run in MLflow",
+            key="report",
+            description="where the report page is",
+        )
 
 
 def _montages(root: Path, folder: Path) -> list[Path]:
@@ -189,13 +194,18 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
     if unfinished:
         return Failed(message=f"not finished: {', '.join(unfinished)}")
     track_task(chain, stages_file)
-    arms = sorted(stage.partition("@")[2] for stage in needs if stage.startswith("evaluate@"))
+    arms = arms_of(needs)
     try:
         leave_artifacts_task(chain.workspace, arms)
     except Exception as error:  # Prefect's server went away: what it would have shown is in the report
         get_run_logger().warning("no artifacts in Prefect: %s", type(error).__name__)
     chain.finished = True
     return Completed()
+
+
+def arms_of(stages: Iterable[str]) -> list[str]:
+    """Return the arms that are evaluated."""
+    return sorted(stage.partition("@")[2] for stage in stages if stage.startswith("evaluate@"))
 
 
 def _stage_row(stage: str, future: PrefectFuture[StageRun]) -> dict[str, object]:
@@ -214,7 +224,8 @@ def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
     needs = stage_graph(chain.workspace.root, chain.environment)
     remove_left_over(chain.workspace.root, needs)
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
-    chosen = pipeline.with_options(task_runner=runner)  # type: ignore[arg-type]
+    name = f"{chain.workspace.preset or 'default'}: {', '.join(arms_of(needs))}"
+    chosen = pipeline.with_options(task_runner=runner, flow_run_name=name)  # type: ignore[arg-type]
     try:
         state: State[Any] = chosen(chain, needs, stages_file, return_state=True)
     except httpx.HTTPError as error:  # Prefect's server went away; stages and tracking do not need it

@@ -78,6 +78,7 @@ def prefect_server(
         folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     own = {name: value for name, value in environment.items() if name != ADDRESS}
+    own.setdefault("PREFECT_SERVER_UI_API_URL", url)  # its pages would look for it on port 4200
     with supervised(command, cwd=project, environment=own, log_file=log_file) as process:
         wait_for_answer(f"{url}/health", process, "Prefect's server", log_file)
         yield process

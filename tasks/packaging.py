@@ -115,7 +115,7 @@ def card_text(arm: str, card: Mapping[str, Any], record: Mapping[str, Any]) -> s
         f"Decision: **{decision['decision']}** against {record['decision']['champion']['name']}"
         + (f", moved by hand: {record['forced']}" if record["forced"] else ""),
         "",
-        *(f"* {condition['words']}" for condition in decision["conditions"]),
+        *(f"* {condition['state']}: {condition['words']}" for condition in decision["conditions"]),
         "",
         "Input: `photo`, bytes of a picture whose background has been removed (PNG or WebP with "
         "transparency); `seed`, optional. Output: `mesh`, bytes of a GLB (y up), or `failure`, the reason "

@@ -17,7 +17,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def sync(root: Path, registry: Registry) -> Row:
     else:
         with registry.adapter_of(champion.version) as adapter:
             changed = place_champion(root, champion, adapter)
-    used = earlier_uses(registry.used(), root)
+    used = earlier_uses(registry.used(), root, load_params(root / "params.yaml").train.arms)
     path = root / HOLDOUT
     if (read_json(path) if path.exists() else {}) != used:
         write_json(path, used)
@@ -54,12 +54,13 @@ def sync(root: Path, registry: Registry) -> Row:
     return {"champion": champion.as_dict(), "changed": changed}
 
 
-def earlier_uses(used: Used, root: Path) -> Used:
-    """Return the uses of held-out sets without those by the adapters below ``root``.
+def earlier_uses(used: Used, root: Path, arms: Sequence[str]) -> Used:
+    """Return the uses of held-out sets without those by the adapters of ``arms`` below ``root``.
 
     Deciding on a candidate counts it, and must not make its own decision stale.
     """
-    mine = {adapter_identity(card.parent) for card in (root / TRAIN).glob(f"*/{CARD}")}
+    folders = [root / TRAIN / arm for arm in arms]
+    mine = {adapter_identity(folder) for folder in folders if (folder / CARD).exists()}
     left = {
         holdout: {adapter: asked for adapter, asked in uses.items() if adapter not in mine}
         for holdout, uses in used.items()

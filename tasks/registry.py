@@ -27,6 +27,7 @@ from tasks.champion import Champion, Used
 from verdict3d.errors import Verdict3DError
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+WHAT = "Single photos to meshes"
 MOVES, HOLDOUT = "moves", "holdout."
 ROLLED_BACK, ROLLED_BACK_AT = "rolled_back", "rolled_back_at"
 """Tags of a version that was rolled back: why, and when (UTC)."""
@@ -50,7 +51,7 @@ class Registry:
     def open(self) -> None:
         """Make the registered model when it is missing."""
         try:
-            self.client.create_registered_model(self.name, description="Single photos to meshes")
+            self.client.create_registered_model(self.name, description=WHAT)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -141,6 +142,9 @@ class Registry:
         """Write down a move."""
         moves = [*self.moves(), {"from": before, "to": after, "why": why, "record": record}]
         self.client.set_registered_model_tag(self.name, MOVES, json.dumps(moves))
+        lines = [f"* {move['from'] or 'base'} → {move['to'] or 'base'}: {move['why']}" for move in moves]
+        text = "\n".join([f"{WHAT}. Moves of the champion, oldest first:", "", *lines])
+        self.client.update_registered_model(self.name, text)
 
     def used(self) -> Used:
         """Return what each held-out set has been used for."""

@@ -158,7 +158,9 @@ def record_decision(root: Path, preset: str, arm: str, word: str, record: Path, 
     client = MlflowClient(tracking_uri())
     client.log_artifact(parent, str(record), "promotion")
     client.set_tag(parent, f"decision.{arm}", word)
-    client.set_tag(parent, NOTE_TAG, f"```\n{note}\n```"[:LONGEST_TAG])
+    first, *rest = note.splitlines()
+    listed = "\n".join(f"* {line.strip()}" for line in rest)
+    client.set_tag(parent, NOTE_TAG, f"**{first}**\n\n{listed}"[:LONGEST_TAG])
     experiment = client.get_run(parent).info.experiment_id
     children = client.search_runs([experiment], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'")
     return {run.data.tags["arm"]: str(run.info.run_id) for run in children}

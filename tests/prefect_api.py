@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -22,9 +24,15 @@ class PrefectApi:
         request = urllib.request.Request(
             self.url + path, data, {"Content-Type": "application/json"}, method=method
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        for tries_left in reversed(range(10)):
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as error:  # 503: its database is locked, "try again", as clients do
+                if error.code != 503 or not tries_left:
+                    raise
+                time.sleep(1.0)
 
     def deployment(self) -> str | None:
         found = self.ask("/deployments/filter", {"deployments": {"name": {"any_": ["retrain"]}}})
