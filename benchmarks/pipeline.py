@@ -38,12 +38,22 @@ NOTHING_S, RESTORED_S, ABOVE_DVC_S = 5.0, 20.0, 1.0
 LINEAR = 1.1
 VERDICT3D = [sys.executable, "-m", "flows.cli", "run", "--preset", "small"]
 DVC = [sys.executable, "-m", "dvc", "repro"]
+DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train"]
+REPAIR = {"steps": 4, "draws": 2, "checkpoint_every": 2}
 SMALL = {
     "assets": {"train": 4, "validation": 2, "heldout": 4},
     # so few objects certify no judge and show no signal: neither matters to what is measured
     "audit": {"rows_per_defect": 1, "compared": 2, "copies": 2, "allow_uncertified": True},
     "preflight": {"override": True},
-    "train": {"conditioner_repair": {"steps": 4, "draws": 2, "checkpoint_every": 2}},
+    "train": {
+        "conditioner_repair": REPAIR,
+        "repair_and_consensus": {
+            "parts": [
+                DEFAULT["conditioner_repair"] | REPAIR,
+                {"method": "search", "samples": 2, "pick": "random"},
+            ]
+        },
+    },
     "evaluate": {"bootstrap": 50},
     "report": {"gallery": 2},
 }

@@ -114,6 +114,46 @@ def remove_left_over(root: Path, stages: Collection[str]) -> None:
                 shutil.rmtree(folder)
 
 
+def restore_through_dvc(
+    *, root: Path, environment: dict[str, str], log_file: Path, lock_descriptor: int | None = None
+) -> dict[str, StageRun]:
+    """Check out whatever needs no running, in one process of DVC (``flows/restore.py``).
+
+    Args:
+        root: Folder of ``dvc.yaml``.
+        environment: From :func:`flows.environment.project_environment`.
+        log_file: Gets every line.
+        lock_descriptor: Descriptor of the run lock.
+
+    Returns:
+        The stages that are up to date now; of a process that ended early, those it had come to.
+    """
+    found: dict[str, tuple[Outcome, float]] = {}
+    last = time.monotonic()
+
+    def hear(line: str, redraws: bool) -> None:
+        nonlocal last
+        listener.hear(line, redraws)
+        for pattern, outcome in _OUTCOMES[1:]:
+            if pattern.match(line):
+                now = time.monotonic()
+                found[line.split("'")[1]] = outcome, now - last
+                last = now
+
+    with _Listener(lambda line: None, log_file) as listener:
+        ended = run_supervised(
+            [sys.executable, "-P", str(Path(__file__).with_name("restore.py"))],
+            cwd=root,
+            environment=environment,
+            on_line=hear,
+            lock_descriptor=lock_descriptor,
+        )
+    return {
+        stage: StageRun(stage, outcome, seconds, ended.max_rss_mib)
+        for stage, (outcome, seconds) in found.items()
+    }
+
+
 def run_stage_through_dvc(
     stage: str,
     *,

@@ -30,6 +30,7 @@ from flows.dvc_stages import (
     StageFailedError,
     StageRun,
     remove_left_over,
+    restore_through_dvc,
     run_stage_through_dvc,
     stage_graph,
 )
@@ -62,7 +63,7 @@ def retrying(stage_retries: int) -> Callable[[Task, TaskRun, State], Awaitable[b
 
 
 class Chain:
-    """What the tasks of one run share.
+    """What the tasks of one run share; ``at_rest`` are the stages that needed no running at its start.
 
     Args:
         workspace: Where it runs.
@@ -88,6 +89,7 @@ class Chain:
         self.lock_descriptor = lock_descriptor
         self.stage_retries = stage_retries
         self.finished = False
+        self.at_rest: Mapping[str, StageRun] = {}
         self.slots = threading.Semaphore(jobs)
 
     def log_file(self, stage: str) -> Path:
@@ -105,6 +107,9 @@ class Chain:
 def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
     """Run one stage through DVC; a failed stage is a failed task without a traceback of this machinery."""
     logger = get_run_logger()
+    if stage in chain.at_rest:
+        logger.info("%s (%.1f s)", chain.at_rest[stage].outcome, chain.at_rest[stage].seconds)
+        return chain.at_rest[stage]
     try:
         with chain.slots:
             done = run_stage_through_dvc(
@@ -223,6 +228,12 @@ def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
     """Run :func:`pipeline` with a thread for every stage, alone or inside another flow; return its end."""
     needs = stage_graph(chain.workspace.root, chain.environment)
     remove_left_over(chain.workspace.root, needs)
+    chain.at_rest = restore_through_dvc(
+        root=chain.workspace.root,
+        environment=chain.environment,
+        log_file=chain.log_file("restore"),
+        lock_descriptor=chain.lock_descriptor,
+    )
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
     name = f"{chain.workspace.preset or 'default'}: {', '.join(arms_of(needs))}"
     chosen = pipeline.with_options(task_runner=runner, flow_run_name=name)  # type: ignore[arg-type]

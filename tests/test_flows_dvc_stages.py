@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from flows.dvc_stages import (
     StageRun,
     changed_stages,
     remove_left_over,
+    restore_through_dvc,
     run_stage_through_dvc,
     stage_graph,
 )
@@ -171,3 +173,24 @@ def test_outputs_of_arms_that_are_gone_are_removed_and_come_back_from_the_cache(
     remove_left_over(project, {"assets"})
     assert not (project / f"data/train/{ARM}").exists() and not (project / f"data/evaluate/{ARM}").exists()
     assert [run(project, f"{stage}@{ARM}").outcome for stage in ("train", "evaluate")] == ["restored"] * 2
+
+
+def test_what_the_cache_holds_is_restored_at_once_and_the_rest_left_alone(project: Path) -> None:
+    environment = project_environment(project)
+
+    def restore() -> dict[str, str]:
+        done = restore_through_dvc(root=project, environment=environment, log_file=project / "log")
+        return {stage: one.outcome for stage, one in done.items()}
+
+    assert restore() == {}
+    run(project, "assets")
+    run(project, f"train@{ARM}")
+    assert restore() == {"assets": "up to date", f"train@{ARM}": "up to date"}
+    kept = (project / "dvc.lock").read_text()
+    shutil.rmtree(project / f"data/train/{ARM}")
+    (project / "dvc.lock").unlink()
+    assert restore() == {"assets": "restored", f"train@{ARM}": "restored"}
+    assert (project / "dvc.lock").read_text() == kept
+    params = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(params.replace("seed: ", "seed: 1"))
+    assert restore() == {} and run(project, "assets").outcome == "ran"
