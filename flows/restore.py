@@ -1,7 +1,7 @@
 """What DVC's cache already holds, in one process: ``python flows/restore.py``, in the folder of ``dvc.yaml``.
 
-Starting DVC costs more than a second a stage. This is ``dvc repro --keep-going`` that refuses to run commands:
-whatever needs no running is checked out, and the rest is left for ``run_stage_through_dvc``.
+Starting DVC costs more than a second a stage. This is ``dvc repro --keep-going`` that refuses to run
+commands: whatever needs no running is checked out, and the rest is left for ``run_stage_through_dvc``.
 """
 
 from __future__ import annotations
