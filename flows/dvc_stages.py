@@ -134,8 +134,8 @@ def restore_through_dvc(
     def hear(line: str, redraws: bool) -> None:
         nonlocal last
         listener.hear(line, redraws)
-        for pattern, outcome in _OUTCOMES[1:]:
-            if pattern.match(line):
+        for pattern, outcome in _OUTCOMES:
+            if outcome != "ran" and pattern.match(line):
                 now = time.monotonic()
                 found[line.split("'")[1]] = outcome, now - last
                 last = now

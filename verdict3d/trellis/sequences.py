@@ -96,9 +96,10 @@ def group_sequences(sequence_of_row: Tensor, count: int) -> Sequences:
     total = len(sequence_of_row)
     order = torch.argsort(sequence_of_row, stable=True)
     counts = torch.bincount(sequence_of_row, minlength=count)
-    starts = counts.cumsum(0) - counts
+    ends = counts.cumsum(0)
+    starts = ends - counts
     lengths = counts.tolist()
-    offsets = F.pad(counts.cumsum(0), (1, 0)).to(torch.int32)
+    offsets = F.pad(ends, (1, 0)).to(torch.int32)
     lies_sorted = bool((sequence_of_row.diff() >= 0).all())
     groups: dict[int, list[int]] = {}
     for index, length in enumerate(lengths):
