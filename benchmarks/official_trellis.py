@@ -249,15 +249,18 @@ class Official:
         return [lambda: network(state, times, cond), lambda: sample(1), lambda: sample(self.size.steps)]
 
     def _row(self, ours: Row, call: Callable[[], Any], expected: Tensor | None, resident: float) -> Row:
-        """Measure one call beside our row of it; a first call warms up and gives the output to compare."""
-        output = call()
-        theirs = output if isinstance(output, Tensor) else output.feats
+        """Measure one call beside our row of it.
+
+        Where an output is expected, a first call warms up and gives it; a full sample is made once.
+        """
         difference = None
         if expected is not None:
+            output = call()
+            theirs = output if isinstance(output, Tensor) else output.feats
             difference = float((expected - theirs).abs().max() / theirs.float().square().mean().sqrt())
-        del output, theirs
+            del output, theirs
         peak_gib(self.device)
-        took = seconds(call, self.device, self.times)
+        took = seconds(call, self.device, 1 if expected is None else self.times)
         peak = peak_gib(self.device)
         if peak is not None:
             peak = round(peak - resident, 2)

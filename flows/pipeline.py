@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def retrying(stage_retries: int) -> Callable[[Task, TaskRun, State], Awaitable[b
 
 
 class Chain:
-    """What the tasks of one run share; ``at_rest`` are the stages that needed no running at its start.
+    """What the tasks of one run share; ``at_rest`` comes to hold the stages that need no running.
 
     Args:
         workspace: Where it runs.
@@ -89,7 +90,7 @@ class Chain:
         self.lock_descriptor = lock_descriptor
         self.stage_retries = stage_retries
         self.finished = False
-        self.at_rest: Mapping[str, StageRun] = {}
+        self.at_rest: Future[dict[str, StageRun]] = Future()
         self.slots = threading.Semaphore(jobs)
 
     def log_file(self, stage: str) -> Path:
@@ -107,9 +108,9 @@ class Chain:
 def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
     """Run one stage through DVC; a failed stage is a failed task without a traceback of this machinery."""
     logger = get_run_logger()
-    if stage in chain.at_rest:
-        logger.info("%s (%.1f s)", chain.at_rest[stage].outcome, chain.at_rest[stage].seconds)
-        return chain.at_rest[stage]
+    if done := chain.at_rest.result().get(stage):
+        logger.info("%s (%.1f s)", done.outcome, done.seconds)
+        return done
     try:
         with chain.slots:
             done = run_stage_through_dvc(
@@ -228,17 +229,20 @@ def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
     """Run :func:`pipeline` with a thread for every stage, alone or inside another flow; return its end."""
     needs = stage_graph(chain.workspace.root, chain.environment)
     remove_left_over(chain.workspace.root, needs)
-    chain.at_rest = restore_through_dvc(
-        root=chain.workspace.root,
-        environment=chain.environment,
-        log_file=chain.log_file("restore"),
-        lock_descriptor=chain.lock_descriptor,
-    )
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
     name = f"{chain.workspace.preset or 'default'}: {', '.join(arms_of(needs))}"
     chosen = pipeline.with_options(task_runner=runner, flow_run_name=name)  # type: ignore[arg-type]
     try:
-        state: State[Any] = chosen(chain, needs, stages_file, return_state=True)
+        # restoring goes on while Prefect's server starts
+        with ThreadPoolExecutor(1) as beside, stopping_all_on_error():
+            chain.at_rest = beside.submit(
+                restore_through_dvc,
+                root=chain.workspace.root,
+                environment=chain.environment,
+                log_file=chain.log_file("restore"),
+                lock_descriptor=chain.lock_descriptor,
+            )
+            state: State[Any] = chosen(chain, needs, stages_file, return_state=True)
     except httpx.HTTPError as error:  # Prefect's server went away; stages and tracking do not need it
         if not chain.finished:
             raise

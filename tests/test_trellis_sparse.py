@@ -336,7 +336,7 @@ def test_attention_without_padding_is_the_same(monkeypatch: pytest.MonkeyPatch) 
     assert items.order is None and windows.order is not None
     found = []
     for unpadded in (False, True):
-        monkeypatch.setattr(attention, "without_padding", lambda _, unpadded=unpadded: unpadded)
+        monkeypatch.setattr(attention, "in_half_on_gpu", lambda _, unpadded=unpadded: unpadded)
         monkeypatch.setattr(attention, "varlen_attn", one_sequence_at_a_time)
         feats = x.feats.clone().requires_grad_()
         out = [within(feats, items), within(feats, windows), across(feats, context, items)]

@@ -33,10 +33,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     return out.transpose(1, 2).flatten(2)
 
 
-def without_padding(x: Tensor) -> bool:
-    """Whether the kernel for uneven sequences takes (T, ..., H, D) rows: half precision, on a GPU.
+def in_half_on_gpu(x: Tensor) -> bool:
+    """Whether kernels for half precision on a GPU take ``x``, such as the one for uneven sequences.
 
-    Even ones go through it too: the faster one for them is planned anew for every length (78 ms on an H100).
+    Even ones go through that one too: the faster one is planned anew for every length (78 ms on an H100).
     """
     return x.is_cuda and x.dtype in (torch.float16, torch.bfloat16)
 
@@ -56,7 +56,7 @@ def attend_within(qkv: Tensor, sequences: Sequences) -> Tensor:
     Returns:
         (T, H * D).
     """
-    if without_padding(qkv):
+    if in_half_on_gpu(qkv):
         q, k, v = sequences.sorted(qkv).unbind(1)
         ends, longest = sequences.offsets, sequences.longest
         out = _attend_unpadded(q, k, v, (ends, ends), (longest, longest))
@@ -78,7 +78,7 @@ def attend_context(q: Tensor, k: Tensor, v: Tensor, items: Sequences) -> Tensor:
     Returns:
         (T, H * D).
     """
-    if without_padding(q):
+    if in_half_on_gpu(q):
         count, length = k.shape[:2]
         ends = torch.arange(0, (count + 1) * length, length, dtype=torch.int32, device=q.device)
         q, k, v = items.sorted(q), k.flatten(0, 1), v.flatten(0, 1)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from verdict3d.trellis.replay import Replayed
 from verdict3d.trellis.sparse import KernelWeights
 
 TORSO_LAYERS = (nn.Linear, nn.Conv3d, KernelWeights)
@@ -56,10 +57,13 @@ class Network(nn.Module):
         """Let ``torch.compile`` fuse what lies between the products of the transformer blocks.
 
         All blocks of a network are one piece of code, which is compiled at the first call: seconds once, less
-        time at every step, and the last bits differ. A copy of the network is not compiled.
+        time at every step, and the last bits differ. Where the number of rows is always the same, small
+        batches are replayed (:class:`Replayed`). A copy of the network is neither compiled nor replayed.
         """
         for block in self.get_submodule("blocks").children():
             block.compile(backend=backend, dynamic=self.UNEVEN)
+        if not self.UNEVEN:
+            self.forward = Replayed(self.forward)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Follow ``.to(dtype)``, ``.float()`` and the like."""

@@ -1,0 +1,58 @@
+"""Recorded calls: what is not recorded goes through as it is, and a copy is no recording."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmarks.full_size_trellis import TINY, random_network, random_structure_state
+from verdict3d.trellis import transformer
+from verdict3d.trellis.replay import Replayed
+from verdict3d.trellis.transformer import FeedForward
+
+
+@torch.no_grad()
+def test_a_compiled_network_is_replayed_and_its_copy_is_not() -> None:
+    network = random_network("structure_flow", TINY, "cpu", torch.float32)
+    noise, cond = random_structure_state(TINY, 2, "cpu")
+    times = torch.full((2,), 700.0)
+    expected = network(noise, times, cond)
+    network.compile_blocks("eager")
+    assert isinstance(network.forward, Replayed)
+    copied = copy.deepcopy(network)
+    assert copied.forward.__self__ is copied
+    copied.out_layer.bias += 1
+    assert torch.equal(network(noise, times, cond), expected)
+    assert torch.equal(copied(noise, times, cond), expected + 1)
+
+
+def test_calls_with_gradients_or_on_a_cpu_are_made_as_they_are() -> None:
+    calls: list[Tensor] = []
+
+    def double(x: Tensor) -> Tensor:
+        calls.append(x)
+        return 2 * x
+
+    x = torch.ones(3, requires_grad=True)
+    Replayed(double)(x).sum().backward()
+    assert calls == [x] and x.grad is not None and x.grad.tolist() == [2, 2, 2]
+
+
+def test_gelu_goes_along_with_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    layer, x = FeedForward(8, 4), torch.randn(2, 5, 8)
+    apart = layer(x)
+    first = layer.mlp[0]
+    assert isinstance(first, nn.Linear) and not transformer.takes_gelu_along(first, x)
+    monkeypatch.setattr(transformer, "in_half_on_gpu", lambda x: True)
+    assert not transformer.takes_gelu_along(first, x)  # there is something to learn
+    with torch.no_grad():
+        assert transformer.takes_gelu_along(first, x)
+        along = layer(x)  # a CPU's kernel takes the exact form of GELU
+        torch.testing.assert_close(along, apart, atol=2e-3, rtol=0)
+        hook = first.register_forward_hook(lambda *_: None)
+        assert not transformer.takes_gelu_along(first, x)
+        hook.remove()
