@@ -1,8 +1,10 @@
 """Embedded judges on this machine: `python -m benchmarks.judge`, `--growth 20000` for many verdicts.
 
 Speed: montages drawn, and two-order verdicts of both shipped judges on pictures not seen before. Growth:
-verdicts on remembered montages through the verdict store, time and resident memory on the way. Wall and CPU
-time are both printed; on a machine with other work set OMP_NUM_THREADS=1 and compare the second.
+verdicts on remembered montages through the verdict store, time and resident memory on the way, the time also
+in units of what the judge alone takes for the same 64 pairs again and again, so that a machine whose speed
+changes does not look like growth. Wall and CPU time are both printed; on a machine with other work set
+OMP_NUM_THREADS=1 and compare the second.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera
 
 MONTAGES = 64
+SHARE, SAME = 200, 64
+"""Verdicts asked before the judge alone is timed again, and the pairs it is timed with."""
 
 
 class Stopwatch:
@@ -93,16 +97,22 @@ def growth(total: int) -> None:
             PairRequest.of(panel, f"{number}x", f"{number}y", "rig")
             for number, panel in enumerate(cycle(panels))
         )
-        store.ask(judge, islice(requests, 64))
+        same = list(islice(requests, SAME))
+        store.ask(judge, same)
         watch, done = Stopwatch(), 0
         for mark in marks(total):
-            store.ask(judge, islice(requests, mark - done))
-            wall, cpu = watch.lap()
-            each = mark - done
+            asked, alone = np.zeros(2), np.zeros(2)
+            for _ in range(done, mark, SHARE):
+                store.ask(judge, islice(requests, SHARE))
+                asked += watch.lap()
+                judge.compare(same)
+                alone += watch.lap()
+            wall, cpu = 1e3 * asked / (mark - done)
+            rounds = (mark - done) // SHARE
             print(
-                f"{mark:6d} verdicts: the last {each} took {1e3 * wall / each:.2f} ms each "
-                f"({1e3 * cpu / each:.2f} CPU), {resident_mib():.0f} MiB resident, "
-                f"{store.path.stat().st_size / 2**20:.1f} MiB on disk",
+                f"{mark:6d} verdicts: the last {mark - done} took {wall:.2f} ms each ({cpu:.2f} CPU), "
+                f"{wall / (1e3 * alone[0] / rounds / SAME):.3f} of the judge alone, "
+                f"{resident_mib():.0f} MiB resident, {store.path.stat().st_size / 2**20:.1f} MiB on disk",
                 flush=True,
             )
             done = mark
@@ -112,7 +122,9 @@ def growth(total: int) -> None:
 
 
 def marks(total: int) -> list[int]:
-    return sorted({200, *(total * part // 10 for part in range(1, 11))})
+    """Return where to look: after the first share and ten times, in whole shares."""
+    tenths = (total * part // (10 * SHARE) for part in range(1, 11))
+    return sorted({SHARE, *(SHARE * tenth for tenth in tenths if tenth)})
 
 
 def main() -> None:

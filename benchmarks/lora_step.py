@@ -89,11 +89,10 @@ class Step:
             storage = value.untyped_storage()
             if storage.data_ptr() not in weights:
                 kept[storage.data_ptr()] = storage.nbytes()
-            return value
+            return value.detach()  # a result that its own node keeps would otherwise never be freed
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
             flow_matching_loss(self.flow, clean, cond, self.generator)
-        gc.collect()  # of the graph, which refers to itself through the hooks
         return sum(kept.values())
 
 

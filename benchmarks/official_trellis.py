@@ -9,8 +9,8 @@ functions are stood in for by torch's ``varlen_attn``, which runs the same Flash
 or newer); on a CPU and in float32, which that kernel does not take, by one SDPA call a sequence. Where spconv
 is not installed, the latent flow's rows say so instead.
 
-The official networks wait in the host's memory while ours are measured. Ours stay on the device while theirs
-are, and what they hold there is taken off the official peak.
+The official networks wait in the host's memory while ours are measured. For both, a peak is the weights of a
+network and what a call takes beside all that was allocated before it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.full_size_trellis import RELEASED, Size, config_of
-from benchmarks.timing import Row, peak_gib, seconds
+from benchmarks.full_size_trellis import RELEASED, Size, config_of, weight_bytes
+from benchmarks.timing import Row, measured, with_weights
 from verdict3d.trellis.sampler import values_of
 from verdict3d.trellis.sparse import SparseTensor
 
@@ -183,7 +183,7 @@ class Official:
         self._networks: dict[str, nn.Module] = {}
 
     def beside(
-        self, part: str, ours: nn.Module, inputs: Sequence[Any], measured: Sequence[Measured]
+        self, part: str, ours: nn.Module, inputs: Sequence[Any], of_ours: Sequence[Measured]
     ) -> Iterator[Row]:
         """Measure what was measured of ours.
 
@@ -191,10 +191,10 @@ class Official:
             part: Name of the network.
             ours: Gives the weights.
             inputs: State and condition tokens of a flow, or the decoder's latent.
-            measured: Our rows and calls: of a flow a forward pass, a guided step and a full sample.
+            of_ours: Our rows and calls: of a flow a forward pass, a guided step and a full sample.
 
         Yields:
-            A row each with the milliseconds, the peak without what is ours, how many times as long it takes
+            A row each with the milliseconds, the peak, how many times as long it takes
             (``times_faster``), our part of its memory (``peak_of_official``), and the largest difference of
             the outputs over the root mean square of the official ones, None for the full sample.
         """
@@ -203,14 +203,14 @@ class Official:
             yield {"table": f"official_{part}", "skipped": f"no spconv: {reason}"}
             return
         with torch.no_grad():
-            expected: list[Tensor | None] = [values_of(call()).clone() for _, call in measured[:2]]
+            expected: list[Tensor | None] = [values_of(call()).clone() for _, call in of_ours[:2]]
         network = self._network(part, ours)
-        resident = torch.cuda.memory_allocated() / 2**30 if self.device.startswith("cuda") else 0.0
         network.to(self.device)
+        weights = weight_bytes(network)
         calls = self._calls(network, *(self._copied(value) for value in inputs))
-        for (row, _), call, output in zip_longest(measured, calls, expected):
+        for (row, _), call, output in zip_longest(of_ours, calls, expected):
             with torch.no_grad():
-                yield self._row(row, call, output, resident)
+                yield self._row(row, call, output, weights)
         network.cpu()
 
     def _network(self, part: str, ours: nn.Module) -> nn.Module:
@@ -248,7 +248,7 @@ class Official:
 
         return [lambda: network(state, times, cond), lambda: sample(1), lambda: sample(self.size.steps)]
 
-    def _row(self, ours: Row, call: Callable[[], Any], expected: Tensor | None, resident: float) -> Row:
+    def _row(self, ours: Row, call: Callable[[], Any], expected: Tensor | None, weights: int) -> Row:
         """Measure one call beside our row of it.
 
         Where an output is expected, a first call warms up and gives it; a full sample is made once.
@@ -259,11 +259,8 @@ class Official:
             theirs = output if isinstance(output, Tensor) else output.feats
             difference = float((expected - theirs).abs().max() / theirs.float().square().mean().sqrt())
             del output, theirs
-        peak_gib(self.device)
-        took = seconds(call, self.device, 1 if expected is None else self.times)
-        peak = peak_gib(self.device)
-        if peak is not None:
-            peak = round(peak - resident, 2)
+        took, working = measured(call, self.device, 1 if expected is None else self.times)
+        peak = with_weights(working, weights)
         return {
             "table": f"official_{ours['table']}",
             **{key: ours[key] for key in ("items", "voxels") if key in ours},

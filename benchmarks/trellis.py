@@ -40,7 +40,7 @@ from benchmarks.full_size_trellis import (
     weight_bytes,
 )
 from benchmarks.official_trellis import Official
-from benchmarks.timing import Row, once, peak_gib, seconds
+from benchmarks.timing import Row, measured, once, seconds, with_weights
 from verdict3d.assets.library import procedural_asset
 from verdict3d.config import SamplerParams
 from verdict3d.render.renderer import Renderer
@@ -259,10 +259,10 @@ class Bench:
         read = weight_bytes(network)
         with torch.no_grad():
             first = once(call, self.device)
-            took = seconds(call, self.device, times or self.times)
-            with unreplayed(network):  # the allocator does not see what a replayed graph uses
-                peak_gib(self.device)
-                call()
+            took, working = measured(call, self.device, times or self.times)
+            if "forward" in vars(network):  # the allocator does not see what a replayed graph uses
+                with unreplayed(network):
+                    working = measured(call, self.device, 1)[1]
         floor = max(flops / rate, read / self.bytes_per_s)
         return {
             "table": table,
@@ -276,7 +276,7 @@ class Bench:
             "floor_ms": round(1000 * floor, 3),
             "tflop_per_s": round(flops / took / 1e12, 4),
             "share_of_rate": round(flops / took / rate, 3),
-            "peak_gib": peak_gib(self.device),
+            "peak_gib": with_weights(working, read),
         }
 
     def _flow(self, name: str, network: Any, state: Any, cond: Tensor, **more: Any) -> Iterator[Row]:
@@ -295,7 +295,7 @@ class Bench:
         once_over, twice = sum(plain.values()), sum(both.values())
         low, high = RELEASED["guidance_interval"]
         guided = sum(low <= t <= high for t in time_grid(steps, RELEASED["rescale_t"])[:-1])
-        measured = []
+        rows = []
         for label, call, flops, repeats in (
             ("forward", forward, once_over, self.times),
             ("guided_step", step, twice, self.times),
@@ -307,10 +307,10 @@ class Bench:
             ),
         ):
             row = self.row(f"{name}_{label}", network, call, items, flops=flops, times=repeats, **more)
-            measured.append((row, call))
+            rows.append((row, call))
             yield row
         if self.official is not None:
-            yield from self.official.beside(name, network, (state, cond), measured)
+            yield from self.official.beside(name, network, (state, cond), rows)
 
     def _compiled(self, network: Any) -> Any:
         """Return the network, its blocks compiled where that is asked for (at the first call)."""
@@ -339,10 +339,10 @@ class Bench:
         decoder = random_network("structure_decoder", self.size, self.device, self.dtype)
         latent, _ = random_structure_state(self.size, 1, self.device)
         decode = partial(decoder, latent)
-        measured = [(self.row("structure_decoder", decoder, decode, 1), decode)]
-        yield measured[0][0]
+        row = self.row("structure_decoder", decoder, decode, 1)
+        yield row
         if self.official is not None:
-            yield from self.official.beside("structure_decoder", decoder, (latent,), measured)
+            yield from self.official.beside("structure_decoder", decoder, (latent,), [(row, decode)])
         for part in ("mesh_decoder", "gaussian_decoder"):
             network = random_network(part, self.size, self.device, self.dtype)
             for voxels in self.size.voxels:
@@ -353,15 +353,14 @@ class Bench:
             coords, features = cubes.coords.to(self.device), features.to(self.device)
             extract = partial(extract_meshes, coords, features, 4 * self.size.grid, 1)
             once(extract, self.device)
-            peak_gib(self.device)
-            took = seconds(extract, self.device, self.times)
+            took, working = measured(extract, self.device, self.times)
             yield {
                 "table": "mesh_extraction",
                 "voxels": voxels,
                 "cubes": len(coords),
                 "faces": len(extract()[0].faces),
                 "ms": round(1000 * took, 3),
-                "peak_gib": peak_gib(self.device),
+                "peak_gib": with_weights(working, 0),
             }
         network = random_network("mesh_decoder", self.size, self.device, self.dtype)
         latents = random_latents(self.size, [self.size.voxels[0]] * 2, self.device)

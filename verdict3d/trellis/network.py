@@ -14,6 +14,10 @@ from verdict3d.trellis.sparse import KernelWeights
 TORSO_LAYERS = (nn.Linear, nn.Conv3d, KernelWeights)
 """Layers whose weights follow the torso's dtype; norms, gammas and all outside the torso stay float32."""
 
+KINDS_OF_CALLS = 64
+"""Ways in which compiled blocks may be called: both flows share their code, and no, one or many condition
+tokens, guidance, and each size of even batches are compiled apart. Behind torch's 8 nothing is compiled."""
+
 
 class Network(nn.Module):
     """Base of the networks.
@@ -60,6 +64,8 @@ class Network(nn.Module):
         time at every step, and the last bits differ. Where the number of rows is always the same, small
         batches are replayed (:class:`Replayed`). A copy of the network is neither compiled nor replayed.
         """
+        config = torch._dynamo.config
+        config.recompile_limit = max(config.recompile_limit, KINDS_OF_CALLS)
         for block in self.get_submodule("blocks").children():
             block.compile(backend=backend, dynamic=self.UNEVEN)
         if not self.UNEVEN:
