@@ -8,6 +8,7 @@ from typing import Any
 from verdict3d.config import Params
 from verdict3d.randomness import numpy_generator
 from verdict3d.records import Row, read_json, read_jsonl, write_bytes, write_json
+from verdict3d.report.figures import BAD, EVEN, GOAL, GOOD, GRID, INK, MUTED, as_svg, new_figure
 from verdict3d.stats.bradley_terry import answers_of, fit
 from verdict3d.stats.multiplicity import holm
 
@@ -21,14 +22,16 @@ HEADROOM = 0.70
 
 
 def write_table(root: Path, params: Params) -> str:
-    """Write ``data/table.json`` and ``data/table.md`` below ``root`` and return the latter."""
+    """Write ``data/table.json``, ``.md`` and ``.svg`` below ``root`` and return the second."""
     results = {
         arm: read_json(path)
         for arm in params.train.arms
         if (path := root / f"data/evaluate/{arm}/results.json").exists()
     }
     document = {
-        "cells": {arm: {name: cell(part, name) for name in part["regimes"]} for arm, part in results.items()},
+        "cells": {
+            arm: {name: cell(part, name) for name in params.evaluate.regimes} for arm, part in results.items()
+        },
         "no_headroom": no_headroom(results),
         "holm_at_severe": holm_at(results, "severe"),
         "bradley_terry_at_severe": strengths(root, params, list(results), "severe"),
@@ -37,6 +40,8 @@ def write_table(root: Path, params: Params) -> str:
     write_json(root / "data/table.json", document)
     text = markdown(document)
     write_bytes(root / "data/table.md", text.encode())
+    if results:
+        write_bytes(root / "data/table.svg", figure(document, params.evaluate.target).encode())
     return text
 
 
@@ -116,6 +121,36 @@ def markdown(document: Row) -> str:
             + " |"
         )
     return "\n".join(lines) + "\n"
+
+
+def figure(document: Row, target: float) -> str:
+    """Draw half-credit with its interval, a panel a regime, the arms in the order of the last regime's."""
+    cells = document["cells"]
+    regimes = list(next(iter(cells.values())))
+    arms = sorted(cells, key=lambda arm: cells[arm][regimes[-1]]["half_credit"]["value"] or 0.0)
+    drawn, panels = new_figure(0.9 + 0.24 * len(arms), columns=len(regimes))
+    drawn.set_size_inches(2.4 + 2.0 * len(regimes), drawn.get_figheight())
+    for regime, axes in zip(regimes, panels, strict=True):
+        axes.set_title(f"{regime}, no headroom" if regime in document["no_headroom"] else regime, color=INK)
+        axes.axvline(0.5, color=MUTED, linewidth=1)
+        axes.axvline(target, color=GOAL, linewidth=1.2, dashes=(4, 2.5))
+        for place, arm in enumerate(arms):
+            found = cells[arm][regime]["half_credit"]
+            if found["value"] is None:
+                continue
+            low, high = (
+                found[side] if found[side] is not None else found["value"] for side in ("low", "high")
+            )
+            color = GOOD if low > 0.5 else BAD if high < 0.5 else EVEN
+            axes.plot([low, high], [place, place], color=color, linewidth=3, alpha=0.45)
+            axes.plot(found["value"], place, "o", color=color, markersize=5)
+        axes.set_xlim(0, 1)
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        axes.set_ylim(-0.6, len(arms) - 0.4)
+        axes.set_yticks(range(len(arms)), arms if regime == regimes[0] else [""] * len(arms))
+        axes.grid(axis="y", color=GRID, linewidth=0.5)
+    spoken = f"Half-credit of {len(arms)} arms against the base: {', '.join(reversed(arms))}"
+    return as_svg(drawn, "sweep", f"{spoken}, best at {regimes[-1]} first")
 
 
 def _number(value: float | None) -> str:
