@@ -20,9 +20,12 @@ _CONTACT = 0.02
 
 
 def _welded(mesh: Mesh) -> NDArray[np.int64]:
-    """Return the faces (F, 3) with vertices at the same place taken as one."""
-    _, places = np.unique(mesh.vertices, axis=0, return_inverse=True)
-    return places.reshape(-1)[mesh.faces].astype(np.int64)
+    """Return the faces (F, 3) with vertices at the same place taken as one, places in ascending order."""
+    order = np.lexsort(mesh.vertices.T[::-1])
+    ascending = mesh.vertices[order]
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.concatenate([[0], (ascending[1:] != ascending[:-1]).any(axis=1).cumsum()])
+    return places[mesh.faces]
 
 
 def _face_components(faces: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
@@ -101,8 +104,8 @@ def validity(mesh: Mesh) -> Validity | None:
     areas = areas_and_normals(mesh)[0]
     count, component = _face_components(faces)
     directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    _, edge, uses = np.unique(np.sort(directed, axis=1), axis=0, return_inverse=True, return_counts=True)
-    edge = edge.reshape(-1)
+    low, high = directed.min(axis=1), directed.max(axis=1)
+    _, edge, uses = np.unique(low * (faces.max() + 1) + high, return_inverse=True, return_counts=True)
     turns = np.bincount(edge, weights=np.where(directed[:, 0] < directed[:, 1], 1.0, -1.0))
     closed_edge = (uses == 2) & (turns == 0)
     closed = np.ones(count, dtype=bool)
