@@ -3,13 +3,14 @@
     python -m benchmarks.sweep base  --minutes 9              # assets to labels; again until it says "done"
     python -m benchmarks.sweep arms  --minutes 9 --share 1/3  # every third arm; again until it says "done"
     python -m benchmarks.sweep all   --minutes 9              # one after the other
-    python -m benchmarks.sweep table                          # data/table.json and data/table.md
+    python -m benchmarks.sweep table                          # data/table.json, .md and .svg
 
 Works in the preset's own folder (``.verdict3d/presets/sweep``), with the stages that ``verdict3d run
 --preset sweep`` runs. ``--workers`` arms run at a time, in the preset's order, each on one of the GPUs; what
 each says is in ``logs``. An arm that fails stops no other. What a share leaves unfinished is continued by the
-next one with as many workers. Shares made on several machines merge by putting their ``data/train`` and
-``data/evaluate`` together.
+next one with as many workers. Where the driver has it, start ``nvidia-cuda-mps-control -d`` first: kernels of
+several processes then run side by side on a GPU instead of taking turns. Shares made on several machines
+merge by putting their ``data/train`` and ``data/evaluate`` together.
 """
 
 from __future__ import annotations

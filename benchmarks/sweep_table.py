@@ -16,7 +16,7 @@ PAPER = {  # held-out win-rates at severe that the paper reports (8 objects)
     "sft_on_best": 0.0, "dpo_01_mean": 0.0, "dpo_01_sum": 0.0, "dpo_05_mean": 0.0, "dpo_05_sum": 0.0,
     "orpo": 0.0, "sft_on_clean": 0.0, "conditioner_repair": 0.5,
 }  # fmt: skip
-CONFIRMATORY = ("repair_and_consensus", "repair_longer", "repair_and_search")
+CONFIRMATORY = ("repair_and_consensus", "repair_longer", "repair_severe", "repair_and_search")
 HEADROOM = 0.70
 """Half-credit of the oracle below which a cell says nothing about methods."""
 
