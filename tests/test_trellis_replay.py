@@ -27,6 +27,10 @@ def test_a_compiled_network_is_replayed_and_its_copy_is_not() -> None:
     copied.out_layer.bias += 1
     assert torch.equal(network(noise, times, cond), expected)
     assert torch.equal(copied(noise, times, cond), expected + 1)
+    recorded = network.forward._recorded
+    recorded["a kind of call"] = "its kernels, which know where the weights are"
+    network.double()
+    assert not recorded
 
 
 def test_calls_with_gradients_or_on_a_cpu_are_made_as_they_are() -> None:

@@ -74,6 +74,8 @@ class Network(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Follow ``.to(dtype)``, ``.float()`` and the like."""
         result = super()._apply(fn, recurse)
+        if isinstance(self.forward, Replayed):
+            self.forward.forget()
         for _, module in self.torso_layers():
             weight = module.weight
             assert isinstance(weight, torch.Tensor)

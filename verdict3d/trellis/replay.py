@@ -20,7 +20,7 @@ class Replayed:
     """A function of tensors that is recorded for each kind of input and replayed: the same kernels and bits.
 
     Only without gradients, on a GPU, and for small inputs; other calls go to the function as it is. Weights
-    may change in place, but not move. A copy is the function without this.
+    may change in place; when they move, call :meth:`forget`. A copy is the function without this.
 
     Args:
         call: Tensors to a tensor; which kernels it starts may depend on their shapes and dtypes alone.
@@ -43,6 +43,10 @@ class Replayed:
             place.copy_(value)
         graph.replay()
         return out.clone()
+
+    def forget(self) -> None:
+        """Drop what is recorded."""
+        self._recorded.clear()
 
     def _record(self, inputs: tuple[Tensor, ...]) -> Recorded:
         """Record the call; the graphs of all kinds share their memory, as only one runs at a time."""
