@@ -64,7 +64,7 @@ def retrying(stage_retries: int) -> Callable[[Task, TaskRun, State], Awaitable[b
 
 
 class Chain:
-    """What the tasks of one run share; ``at_rest`` comes to hold the stages that need no running.
+    """What the tasks of one run share; ``at_rest`` gives the stages that need no running.
 
     Args:
         workspace: Where it runs.
@@ -91,6 +91,7 @@ class Chain:
         self.stage_retries = stage_retries
         self.finished = False
         self.at_rest: Future[dict[str, StageRun]] = Future()
+        self.at_rest.set_result({})
         self.slots = threading.Semaphore(jobs)
 
     def log_file(self, stage: str) -> Path:
