@@ -92,13 +92,13 @@ def growth(total: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = VerdictStore(Path(folder) / "verdicts.jsonl")
         montages, reference = draw(MONTAGES, "growth")
-        panels = [Panel(reference, *pair) for pair in combinations(montages, 2)]
         requests = (
-            PairRequest.of(panel, f"{number}x", f"{number}y", "rig")
-            for number, panel in enumerate(cycle(panels))
+            PairRequest.of(Panel(reference, *pair), f"{number}x", f"{number}y", "rig")
+            for number, pair in enumerate(cycle(combinations(montages, 2)))
         )
         same = list(islice(requests, SAME))
-        store.ask(judge, same)
+        for warm_up in (same, islice(requests, SHARE)):
+            store.ask(judge, warm_up)
         watch, done = Stopwatch(), 0
         for mark in marks(total):
             asked, alone = np.zeros(2), np.zeros(2)
