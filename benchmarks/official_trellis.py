@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.full_size_trellis import RELEASED, Size, config_of, weight_bytes
-from benchmarks.timing import Row, measured, with_weights
+from benchmarks.timing import Row, measured
 from verdict3d.trellis.sampler import values_of
 from verdict3d.trellis.sparse import SparseTensor
 
@@ -259,8 +259,7 @@ class Official:
             theirs = output if isinstance(output, Tensor) else output.feats
             difference = float((expected - theirs).abs().max() / theirs.float().square().mean().sqrt())
             del output, theirs
-        took, working = measured(call, self.device, 1 if expected is None else self.times)
-        peak = with_weights(working, weights)
+        took, peak = measured(call, self.device, 1 if expected is None else self.times, weights)
         return {
             "table": f"official_{ours['table']}",
             **{key: ours[key] for key in ("items", "voxels") if key in ours},

@@ -27,7 +27,7 @@ from PIL import Image
 from benchmarks.rig import bumpy_sphere
 from verdict3d.assets.mesh import Mesh
 from verdict3d.render.renderer import Renderer
-from verdict3d.render.rig import Rig, camera_from_world
+from verdict3d.render.rig import Camera, Rig, camera_from_world
 
 
 def least_and_cpu(draw: Callable[[Mesh], Any], meshes: Sequence[Mesh]) -> tuple[float, float]:
@@ -41,27 +41,40 @@ def least_and_cpu(draw: Callable[[Mesh], Any], meshes: Sequence[Mesh]) -> tuple[
     return min(wall), (time.process_time() - cpu) / len(wall)
 
 
+def as_trimesh(mesh: Mesh) -> trimesh.Trimesh:
+    """Return a mesh as both libraries take it."""
+    return trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False)
+
+
+def pose_of(camera: Camera) -> np.ndarray:
+    """Return the pose (4, 4) of a camera of the rig."""
+    return np.linalg.inv(camera_from_world(camera))
+
+
+def two_by_two(views: Sequence[np.ndarray]) -> np.ndarray:
+    """Return four views as one picture."""
+    return np.vstack([np.hstack(views[:2]), np.hstack(views[2:])])
+
+
 def pyrender_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
     """Return a function that draws the rig's four montage views with pyrender."""
     os.environ["PYOPENGL_PLATFORM"] = "egl"
     np.inf = np.inf  # type: ignore[attr-defined]  # the name pyrender 0.1.45 uses
     import pyrender
 
-    rig = Rig()
-    poses = [np.linalg.inv(camera_from_world(camera)) for camera in rig.montage_cameras]
-    camera = pyrender.PerspectiveCamera(np.deg2rad(rig.montage_cameras[0].fov_deg))
+    cameras = Rig().montage_cameras
+    camera = pyrender.PerspectiveCamera(np.deg2rad(cameras[0].fov_deg))
     renderer = pyrender.OffscreenRenderer(view_px, view_px)
 
     def draw(mesh: Mesh) -> np.ndarray:
-        shown = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False)
         scene = pyrender.Scene()
-        scene.add(pyrender.Mesh.from_trimesh(shown, smooth=False))
+        scene.add(pyrender.Mesh.from_trimesh(as_trimesh(mesh), smooth=False))
         node = scene.add(camera)
         views = []
-        for pose in poses:
+        for pose in map(pose_of, cameras):
             scene.set_pose(node, pose)
             views.append(renderer.render(scene, flags=pyrender.RenderFlags.FLAT)[0])
-        return np.vstack([np.hstack(views[:2]), np.hstack(views[2:])])
+        return two_by_two(views)
 
     return draw
 
@@ -69,51 +82,49 @@ def pyrender_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
 def trimesh_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
     """Return a function that draws the rig's four montage views with trimesh's own offscreen render."""
     cameras = Rig().montage_cameras
-    poses = [np.linalg.inv(camera_from_world(camera)) for camera in cameras]
 
     def draw(mesh: Mesh) -> np.ndarray:
-        shown = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False)
-        scene = shown.scene()
+        scene = as_trimesh(mesh).scene()
         scene.camera = trimesh.scene.Camera(resolution=(view_px, view_px), fov=(cameras[0].fov_deg,) * 2)
         views = []
-        for pose in poses:
+        for pose in map(pose_of, cameras):
             scene.camera_transform = pose
             picture = scene.save_image(resolution=(view_px, view_px), visible=True)
             views.append(np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")))
-        return np.vstack([np.hstack(views[:2]), np.hstack(views[2:])])
+        return two_by_two(views)
 
     return draw
 
 
-MAKERS: dict[str, Callable[[int], Callable[[Mesh], Any]]] = {
+Maker = Callable[[int], Callable[[Mesh], Any]]
+OURS: dict[str, Maker] = {
     "ours, 4 samples": lambda view_px: partial(Renderer().montage, mode="normal", view_px=view_px),
     "ours, 1 sample": lambda view_px: partial(
         Renderer(replace(Rig(), supersample=1)).montage, mode="normal", view_px=view_px
     ),
-    "pyrender": pyrender_montage,
-    "trimesh": trimesh_montage,
 }
+OTHERS: dict[str, Maker] = {"pyrender": pyrender_montage, "trimesh": trimesh_montage}
 
 
 def measure(name: str, faces: int, view_px: int, repetitions: int) -> tuple[float, float]:
     """Measure one renderer, in a process of its own: GL contexts of several libraries get into their way."""
     meshes = [bumpy_sphere(faces, seed) for seed in range(repetitions + 1)]
-    return least_and_cpu(MAKERS[name](view_px), meshes)
+    return least_and_cpu({**OURS, **OTHERS}[name](view_px), meshes)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=15)
-    parser.add_argument("--beside", nargs="+", choices=list(MAKERS)[2:], default=list(MAKERS)[2:])
+    parser.add_argument("--beside", nargs="+", choices=OTHERS, default=list(OTHERS))
     given = parser.parse_args()
     print("milliseconds a montage, wall (CPU), and times as long as ours with 4 samples and with one")
     for faces, view_px in [(faces, view_px) for faces in (2_000, 20_000) for view_px in (112, 224)]:
         found: dict[str, tuple[float, float]] = {}
-        for name in (*list(MAKERS)[:2], *given.beside):
+        for name in (*OURS, *given.beside):
             with ProcessPoolExecutor(1, get_context("spawn")) as process:
                 found[name] = process.submit(measure, name, faces, view_px, given.repetitions).result()
             wall, cpu = found[name]
-            four, one = (found.get(ours, (wall, cpu))[0] for ours in list(MAKERS)[:2])
+            four, one = (found.get(ours, (wall, cpu))[0] for ours in OURS)
             print(
                 f"{faces:7d} faces {view_px:4d} px  {name:16} {1e3 * wall:8.2f} ({1e3 * cpu:8.2f})  "
                 f"{wall / four:6.1f} x, {wall / one:6.1f} x",

@@ -32,22 +32,20 @@ def seconds(call: Callable[[], Any], device: str, times: int) -> float:
     return statistics.median(once(call, device) for _ in range(times))
 
 
-def measured(call: Callable[[], Any], device: str, times: int) -> tuple[float, float | None]:
-    """Return the median seconds of a call that has been made before, and the GiB it takes at most.
+def measured(
+    call: Callable[[], Any], device: str, times: int, weights: int = 0
+) -> tuple[float, float | None]:
+    """Return the median seconds of a call that has been made before, and its peak of memory in GiB.
 
-    Those are beside what was allocated before the call; None on a CPU.
+    The peak is that of a network that works alone: its ``weights`` in bytes, and what the call takes beside
+    all that was allocated before it; None on a CPU.
     """
     peak_gib(device)
     before = torch.cuda.memory_allocated() if device.startswith("cuda") else 0
     took = seconds(call, device, times)
     if not device.startswith("cuda"):
         return took, None
-    return took, (torch.cuda.max_memory_allocated() - before) / 2**30
-
-
-def with_weights(working: float | None, weights: int) -> float | None:
-    """Return the peak of a network that works alone: its weights, in bytes, and what a call takes in GiB."""
-    return None if working is None else round(working + weights / 2**30, 3)
+    return took, round((torch.cuda.max_memory_allocated() - before + weights) / 2**30, 3)
 
 
 def peak_gib(device: str) -> float | None:

@@ -40,7 +40,7 @@ from benchmarks.full_size_trellis import (
     weight_bytes,
 )
 from benchmarks.official_trellis import Official
-from benchmarks.timing import Row, measured, once, seconds, with_weights
+from benchmarks.timing import Row, measured, once, seconds
 from verdict3d.assets.library import procedural_asset
 from verdict3d.config import SamplerParams
 from verdict3d.render.renderer import Renderer
@@ -48,6 +48,7 @@ from verdict3d.render.rig import Camera
 from verdict3d.trellis.mesh_decoding import decode_meshes
 from verdict3d.trellis.mesh_extraction import extract_meshes
 from verdict3d.trellis.pipeline import TrellisPipeline
+from verdict3d.trellis.replay import Replayed
 from verdict3d.trellis.sampler import batch_size_of, sample_flow, time_grid, values_of, with_values
 from verdict3d.trellis.sequences import group_sequences
 from verdict3d.trellis.sparse import SparseConv3d, SparseTensor
@@ -259,10 +260,10 @@ class Bench:
         read = weight_bytes(network)
         with torch.no_grad():
             first = once(call, self.device)
-            took, working = measured(call, self.device, times or self.times)
-            if "forward" in vars(network):  # the allocator does not see what a replayed graph uses
+            took, peak = measured(call, self.device, times or self.times, read)
+            if isinstance(network.forward, Replayed):  # the allocator does not see what a graph uses
                 with unreplayed(network):
-                    working = measured(call, self.device, 1)[1]
+                    peak = measured(call, self.device, 1, read)[1]
         floor = max(flops / rate, read / self.bytes_per_s)
         return {
             "table": table,
@@ -276,7 +277,7 @@ class Bench:
             "floor_ms": round(1000 * floor, 3),
             "tflop_per_s": round(flops / took / 1e12, 4),
             "share_of_rate": round(flops / took / rate, 3),
-            "peak_gib": with_weights(working, read),
+            "peak_gib": peak,
         }
 
     def _flow(self, name: str, network: Any, state: Any, cond: Tensor, **more: Any) -> Iterator[Row]:
@@ -353,14 +354,14 @@ class Bench:
             coords, features = cubes.coords.to(self.device), features.to(self.device)
             extract = partial(extract_meshes, coords, features, 4 * self.size.grid, 1)
             once(extract, self.device)
-            took, working = measured(extract, self.device, self.times)
+            took, peak = measured(extract, self.device, self.times)
             yield {
                 "table": "mesh_extraction",
                 "voxels": voxels,
                 "cubes": len(coords),
                 "faces": len(extract()[0].faces),
                 "ms": round(1000 * took, 3),
-                "peak_gib": with_weights(working, 0),
+                "peak_gib": peak,
             }
         network = random_network("mesh_decoder", self.size, self.device, self.dtype)
         latents = random_latents(self.size, [self.size.voxels[0]] * 2, self.device)

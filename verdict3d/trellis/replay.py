@@ -47,6 +47,7 @@ class Replayed:
     def forget(self) -> None:
         """Drop what is recorded."""
         self._recorded.clear()
+        self._memory = None
 
     def _record(self, inputs: tuple[Tensor, ...]) -> Recorded:
         """Record the call; the graphs of all kinds share their memory, as only one runs at a time."""
