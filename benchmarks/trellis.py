@@ -45,6 +45,7 @@ from verdict3d.assets.library import procedural_asset
 from verdict3d.config import SamplerParams
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera
+from verdict3d.trellis.attention import prefer_flash_attention_3
 from verdict3d.trellis.mesh_decoding import decode_meshes
 from verdict3d.trellis.mesh_extraction import extract_meshes
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -197,6 +198,7 @@ class Bench:
         self.size, self.device, self.dtype, self.times = size, device, dtype, times
         self.official: Official | None = None
         self.compile_backend = compile_backend
+        self.flash_attention = 3 if prefer_flash_attention_3() else 2
         self.rates = {kind: self._matrix_rate(kind) for kind in {dtype, torch.float32}}
         self.bytes_per_s = self._copy_rate()
 
@@ -225,6 +227,7 @@ class Bench:
             "device": name,
             "torch": torch.__version__,
             "dtype": str(self.dtype),
+            "flash_attention": self.flash_attention,
             "tflop_per_s": {str(kind): round(rate / 1e12, 4) for kind, rate in self.rates.items()},
             "copied_gb_per_s": round(self.bytes_per_s / 1e9, 2),
         }

@@ -129,6 +129,16 @@ def test_convolution_of_an_unpooling_needs_no_unpooling() -> None:
         torch.testing.assert_close(fast, slow, atol=2e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("at_once", [1, 9, 27])
+def test_products_may_be_gathered_instead_of_rows(at_once: int) -> None:
+    x = voxels(60, 30, channels=7)
+    rows = x.structure.neighbours
+    kernel = torch.randn(5, 27, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    feats = x.feats.double()
+    gathered = gather_linear(feats, kernel, rows, rows.flip(1))
+    torch.testing.assert_close(sparse._gathered_products(feats, kernel, rows, at_once), gathered)
+
+
 def test_convolution_gradients() -> None:
     x = voxels(9, 5, side=3, channels=2)
     rows = x.structure.neighbours

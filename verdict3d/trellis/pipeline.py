@@ -24,6 +24,7 @@ from verdict3d.hub import GENERATOR_PATTERNS, TRANSFORMERS_PATTERNS, local_direc
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records import write_json
 from verdict3d.trellis import layout
+from verdict3d.trellis.attention import prefer_flash_attention_3
 from verdict3d.trellis.checkpoint import load_model, save_model
 from verdict3d.trellis.conditioner import Conditioner
 from verdict3d.trellis.layout import check_parts
@@ -128,6 +129,8 @@ class TrellisPipeline:
         ]
         files = layout.pipeline_files(root, arguments, wanted, conditioner)
         networks = {name: load_model(root, arguments.models[name], dtype, place) for name in wanted}
+        if place.type == "cuda":
+            prefer_flash_attention_3()
         for name in ("sparse_structure_flow_model", "slat_flow_model") if compiled else ():
             networks[name].compile_blocks()
         statistics = arguments.slat_normalization

@@ -14,7 +14,7 @@ from torch import Tensor
 from verdict3d.trellis.sparse import SparseTensor
 
 ONE_BATCH = 1 << 17
-"""Numbers of a state up to which both guidance branches are one batch: four structures, or 16,000 voxels."""
+"""Numbers of a state up to which both guidance branches are one batch: 16,000 voxels of the released size."""
 
 State = TypeVar("State", Tensor, SparseTensor)
 
@@ -90,9 +90,10 @@ def _guided_velocity(
     """Evaluate both branches, as one batch: conditions first, then the unconditional ones.
 
     Items of a batch that have no condition tokens left are unconditional, as if theirs were zeros. A state
-    that fills a GPU by itself goes through twice, in half the memory.
+    that fills a GPU by itself, as one structure does, goes through twice, in half the memory.
     """
-    if values_of(state).numel() > ONE_BATCH:
+    values = values_of(state)
+    if values.numel() > ONE_BATCH or (values.is_cuda and isinstance(state, Tensor)):
         with_cond, without = (_velocity(model, state, t, tokens) for tokens in (cond, negative))
     else:
         doubled = state.repeat(2) if isinstance(state, SparseTensor) else torch.cat([state, state])

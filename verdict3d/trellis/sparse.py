@@ -1,8 +1,9 @@
 """Sparse tensors and exact submanifold convolution in plain PyTorch.
 
 The convolution gathers the 27 neighbours of a block of rows and multiplies once; the backward pass is a
-convolution with the mirrored kernel. Where most neighbours are absent, a CPU multiplies offset by offset only
-those that are there. No atomics, so the same inputs give the same bits on every run of a device. Semantics:
+convolution with the mirrored kernel. A GPU multiplies every row first and gathers the products, which is one
+pass over memory less. Where most neighbours are absent, a CPU multiplies offset by offset only those that are
+there. No atomics, so the same inputs give the same bits on every run of a device. Semantics:
 specification (e) and its first two traps.
 """
 
@@ -22,6 +23,12 @@ CPU_BLOCK = 1 << 19
 """Gathered elements per block on the CPU: 2 MiB of float32, so that a block stays in the cache."""
 GPU_BLOCK = 1 << 26
 """Gathered elements per block on a GPU: 128 MiB of float16."""
+AT_ONCE = 9
+"""Offsets whose products a GPU keeps at once: a third of a kernel, so that little memory is needed."""
+LEAST_AT_ONCE = 3
+"""Fewer: the sums are read and written too often, and rows are gathered before they are multiplied."""
+GPU_PRODUCTS = 1 << 28
+"""Elements of products on a GPU: 512 MiB of float16."""
 
 PAIRS_SHARE = 0.5
 """A CPU works offset by offset where fewer are present (measured by benchmarks/sparse_convolution.py)."""
@@ -162,14 +169,40 @@ def _padded(x: Tensor) -> Tensor:
 
 
 def _gather_linear(x: Tensor, weight: Tensor, rows: Tensor) -> Tensor:
+    channels_out, _, channels = weight.shape
+    at_once = min(AT_ONCE, GPU_PRODUCTS // max(len(x) * channels_out, 1))
+    if x.is_cuda and channels_out <= channels and at_once >= LEAST_AT_ONCE:
+        return _gathered_products(x, weight, rows, at_once)
     padded, flat = _padded(x), weight.reshape(len(weight), -1)
     out = x.new_empty(len(rows), len(weight))
     start = 0
     for block in _blocks(rows, x.shape[1]):
-        gathered = padded.index_select(0, block.reshape(-1)).reshape(len(block), -1)
-        torch.mm(gathered, flat.t(), out=out[start : start + len(block)])
+        part = out[start : start + len(block)]  # what is gathered has no name, so that only one block is kept
+        torch.mm(padded.index_select(0, block.reshape(-1)).reshape(len(block), -1), flat.t(), out=part)
         start += len(block)
     return out
+
+
+def _gathered_products(x: Tensor, weight: Tensor, rows: Tensor, at_once: int) -> Tensor:
+    """Return what :func:`_gather_linear` does, with products of all rows, ``at_once`` offsets a time."""
+    parts = zip(weight.permute(1, 2, 0).split(at_once), rows.split(at_once, dim=1), strict=True)
+    sums = (_sum_of_products(x, matrices, seen) for matrices, seen in parts)
+    total = next(sums)
+    for part in sums:
+        total += part
+    return total
+
+
+def _sum_of_products(x: Tensor, matrices: Tensor, seen: Tensor) -> Tensor:
+    """Return sum_k x[seen[:, k]] matrices[k] of (N, Cin), (P, K) and (K, Cin, Cout)."""
+    taps, count = len(matrices), len(x)
+    absent = taps * count
+    products = x.new_empty(absent + 1, matrices.shape[2])
+    products[absent] = 0
+    torch.bmm(x.expand(taps, -1, -1), matrices, out=products[:absent].view(taps, count, len(products[0])))
+    starts = torch.arange(taps, dtype=seen.dtype, device=seen.device) * count
+    places = torch.where(seen < count, seen + starts, absent)
+    return F.embedding_bag(places, products, mode="sum", padding_idx=absent)
 
 
 def _gather_outer(x: Tensor, grad: Tensor, rows: Tensor) -> Tensor:
@@ -276,12 +309,9 @@ class SparseConv3d(nn.Module):
             fine: The voxels that are returned to.
         """
         kernel = self.conv.weight.reshape(self.out_channels, 27, self.in_channels)
-        products = F.linear(x.feats, kernel.transpose(0, 1).reshape(-1, self.in_channels))
-        offset = torch.arange(27, device=x.device)
-        absent = 27 * len(x)
-        rows = (27 * fine.coarse_neighbours + offset).clamp_(max=absent)
-        table = F.pad(products.reshape(absent, self.out_channels), (0, 0, 0, 1))
-        feats = F.embedding_bag(rows, table, mode="sum")
+        products = F.linear(_padded(x.feats), kernel.transpose(0, 1).reshape(-1, self.in_channels))
+        rows = 27 * fine.coarse_neighbours + torch.arange(27, device=x.device)  # absent ones: of the zeros
+        feats = F.embedding_bag(rows, products.reshape(-1, self.out_channels), mode="sum")
         return SparseTensor(feats + self.conv.bias.to(feats.dtype), structure=fine)
 
     def forward_subdivided(self, x: SparseTensor, target: Structure) -> SparseTensor:
