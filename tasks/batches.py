@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from tqdm import tqdm
 from tasks.machine import visible_gpus, worker_count
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
-from verdict3d.records import Row, read_json, write_json
+from verdict3d.records import Row, read_json, sync_file, write_json
 
 SOURCES = Path(__file__).parents[1]
 RESUME_ROOT = Path(".verdict3d/resume")
@@ -33,7 +33,10 @@ RECORDS = "records.json"
 
 Item = TypeVar("Item")
 Worker = Callable[[Sequence[Item], Path], list[Row]]
-"""Maps a batch to one record an item; files go into the given folder and are named in the records."""
+"""Maps a batch to one record an item; files go into the given folder and are named in the records.
+
+The folder counts only when it is whole and on the disk, so a worker writes its files as plainly as it likes.
+"""
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,8 @@ def _finish_batch(worker: Worker[Item], batch: Sequence[Item], home: Path) -> No
         if len(records) != len(batch):
             raise Verdict3DError(f"the worker returned {len(records)} records for {len(batch)} items")
         write_json(unfinished / RECORDS, records)
+        with ThreadPoolExecutor(8) as threads:  # a disk takes syncs together faster than in turn
+            list(threads.map(sync_file, unfinished.iterdir()))
         unfinished.replace(home)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -6,6 +6,7 @@ seeds, samplers and measures.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,8 @@ from tasks.batches import RESUME_ROOT, Result, digest_code, resuming, run_batche
 from tasks.machine import settle_torch
 from tasks.manifest import start_folder
 from verdict3d.assets.geometry import Surface, compare_meshes, true_surface
-from verdict3d.assets.mesh import mesh_digest, normalize, read_mesh, write_mesh
+from verdict3d.assets.glb_writer import glb_bytes
+from verdict3d.assets.mesh import mesh_digest, normalize, read_mesh
 from verdict3d.config import JudgesParams, Params, montage_modes
 from verdict3d.errors import ItemFailure
 from verdict3d.provenance import digest_directory, digest_file
@@ -104,6 +107,7 @@ class GenerationWorker:
         self.root = root
         self.renderer = Renderer()
         self._true_surface = lru_cache(maxsize=64)(self._sample_truth)
+        self._truth_lock = Lock()  # both threads often want the same surface at the same time
 
     def __call__(self, items: Sequence[GenerationItem], folder: Path) -> list[Row]:
         """Generate one batch; all its items have the same numbers of steps."""
@@ -145,13 +149,15 @@ class GenerationWorker:
             if isinstance(montages, ItemFailure):
                 raise montages
             seed = seed_for(self.params.seed, "truth_points", item.asset)
-            truth = compare_meshes(normalize(mesh), self._true_surface(item.truth, seed), seed, TRUTH_POINTS)
+            with self._truth_lock:
+                surface = self._true_surface(item.truth, seed)
+            truth = compare_meshes(normalize(mesh), surface, seed, TRUTH_POINTS)
         except ItemFailure as failure:
             return {"failure": failure.reason, "failure_message": str(failure)}
         mesh_name = f"{item.id}.glb"
-        write_mesh(mesh, folder / mesh_name)
+        (folder / mesh_name).write_bytes(glb_bytes(mesh))
         for mode, picture in montages.items():
-            _write_png(picture, folder / f"{item.id}.{mode}.png")
+            Image.fromarray(picture).save(folder / f"{item.id}.{mode}.png", compress_level=1)
         return {
             "failure": None,
             "mesh": mesh_name,
@@ -201,11 +207,10 @@ def generated(
     modes = montage_modes(params.judges)
     identity = {
         "items": [asdict(item) for item in items],
-        "files": [
-            digest_file(root / path)
-            for item in items
-            for path in (item.picture, item.latents_picture, item.truth)
-        ],
+        "files": {
+            path: digest_file(root / path)
+            for path in {path for item in items for path in (item.picture, item.latents_picture, item.truth)}
+        },
         "generator": [
             params.generator.model_dump(mode="json"),
             digest_directory(generator_directory(params, root)),
@@ -236,7 +241,7 @@ def generated(
 
 
 def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: JudgesParams) -> Row:
-    """Copy the files of one generation to the stage's outputs and return its row."""
+    """Put the files of one generation among the stage's outputs and return its row."""
     record = result.record
     row = {
         "id": item.id,
@@ -260,11 +265,11 @@ def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: 
     if record["failure"] is None:
         judge = judges.evaluation if item.split == "heldout" else judges.training
         montages = {
-            mode: _copy(result.folder / name, root, out / "montages" / mode / f"{item.id}.png")
+            mode: _link(result.folder / name, root, out / "montages" / mode / f"{item.id}.png")
             for mode, name in record["montages"].items()
         }
         row |= {
-            "mesh": _copy(result.folder / record["mesh"], root, out / "meshes" / f"{item.id}.glb"),
+            "mesh": _link(result.folder / record["mesh"], root, out / "meshes" / f"{item.id}.glb"),
             "mesh_digest": record["mesh_digest"],
             "montage": montages[judge.mode],
             "montages": montages,
@@ -273,12 +278,12 @@ def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: 
     return row
 
 
-def _copy(source: Path, root: Path, target: Path) -> str:
-    with replacing(root / target) as temporary:
-        shutil.copyfile(source, temporary)
+def _link(source: Path, root: Path, target: Path) -> str:
+    """Give a finished file its place in the outputs, without writing it again where the disk allows that."""
+    (root / target).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, root / target)
+    except OSError:
+        with replacing(root / target) as temporary:
+            shutil.copyfile(source, temporary)
     return target.as_posix()
-
-
-def _write_png(picture: np.ndarray, path: Path) -> None:
-    with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG", compress_level=6)

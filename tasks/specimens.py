@@ -21,7 +21,7 @@ from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
 from verdict3d.provenance import digest_file
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, replacing
+from verdict3d.records import Row
 from verdict3d.render.renderer import Renderer
 
 CODE = ("tasks/specimens.py", "verdict3d/assets", "verdict3d/render", "verdict3d/randomness.py")
@@ -71,8 +71,7 @@ class SpecimenWorker:
             return {"failure": failure.reason, "mesh_digest": None, "montages": {}}
         names = {mode: f"{item.id}.{mode}.png" for mode in pictures}
         for mode, picture in pictures.items():
-            with replacing(folder / names[mode]) as temporary:
-                Image.fromarray(picture).save(temporary, format="PNG", compress_level=1)
+            Image.fromarray(picture).save(folder / names[mode], compress_level=1)
         return {"failure": None, "mesh_digest": mesh_digest(mesh), "montages": names}
 
     def _make(self, item: Specimen) -> Mesh:

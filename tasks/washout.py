@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import Tensor
 
 from tasks.arms import with_adapter
@@ -140,10 +140,8 @@ def montage_distance(root: Path, x: Row, y: Row) -> float | None:
     """Return the mean absolute difference of two montages in [0, 1]; None where one failed."""
     if x["failure"] or y["failure"]:
         return None
-    pictures = [
-        np.asarray(Image.open(root / row["montage"]).convert("RGB"), dtype=np.float64) for row in (x, y)
-    ]
-    return float(np.abs(pictures[0] - pictures[1]).mean() / 255)
+    pictures = [Image.open(root / row["montage"]).convert("RGB") for row in (x, y)]
+    return float(np.asarray(ImageChops.difference(*pictures)).mean() / 255)
 
 
 def diagnosis(washout: Row, summary: Mapping[str, Any]) -> str:

@@ -10,12 +10,11 @@ from verdict3d.assets.geometry import (
     chamfer_distance,
     compare_meshes,
     f_score,
-    floaters,
     normal_consistency,
     outer_points,
+    soundness,
     surface_points,
     true_surface,
-    validity,
 )
 from verdict3d.assets.mesh import Mesh
 from verdict3d.assets.part_mesh import mesh_from_parts
@@ -61,7 +60,7 @@ def test_nothing_measured_is_none_not_a_number() -> None:
     assert f_score(nothing, some) == 0.0
     assert chamfer_distance(nothing, some) is None
     assert normal_consistency(nothing, nothing, some, some) is None
-    assert validity(EMPTY) is None
+    assert soundness(EMPTY)[0] is None
     assert len(surface_points(EMPTY, 10, rng())[0]) == 0
     assert len(outer_points(EMPTY, 10, rng())[0]) == 0
 
@@ -74,30 +73,30 @@ def test_normal_consistency_ignores_the_sign_and_sees_right_angles() -> None:
 
 
 def test_floaters_counts_what_hangs_in_the_air() -> None:
-    alone = floaters(mesh_from_parts([cube()]))
+    alone = soundness(mesh_from_parts([cube()]))[1]
     assert (alone.components, alone.pieces, alone.floating_share) == (1, 1, 0.0)
-    touching = floaters(mesh_from_parts([cube(), cube((0.9, 0, 0))]))
+    touching = soundness(mesh_from_parts([cube(), cube((0.9, 0, 0))]))[1]
     assert (touching.components, touching.pieces, touching.floating_share) == (2, 1, 0.0)
-    apart = floaters(mesh_from_parts([cube(), cube((2, 0, 0), 0.5)]))
+    apart = soundness(mesh_from_parts([cube(), cube((2, 0, 0), 0.5)]))[1]
     assert (apart.components, apart.pieces) == (2, 2)
     assert apart.floating_share == pytest.approx(0.25 / 1.25)
-    assert floaters(EMPTY).components == 0
+    assert soundness(EMPTY)[1].components == 0
 
 
 def test_validity_of_closed_open_and_broken_meshes() -> None:
     whole = mesh_from_parts([cube()])
-    sound = validity(whole)
+    sound = soundness(whole)[0]
     assert sound is not None
     assert (sound.watertight_share, sound.boundary_edge_share, sound.non_manifold_edge_share) == (1, 0, 0)
-    opened = validity(Mesh(whole.vertices, whole.faces[1:]))
+    opened = soundness(Mesh(whole.vertices, whole.faces[1:]))[0]
     assert opened is not None and opened.watertight_share == 0.0
     assert opened.boundary_edge_share == pytest.approx(3 / 18)
     flipped = whole.faces.copy()
     flipped[0] = flipped[0, ::-1]
-    turned = validity(Mesh(whole.vertices, flipped))
+    turned = soundness(Mesh(whole.vertices, flipped))[0]
     assert turned is not None and turned.watertight_share == 0.0 and turned.boundary_edge_share == 0.0
     fin = np.concatenate([whole.faces, [[0, 1, 6], [2, 2, 3]]]).astype(np.int32)
-    finned = validity(Mesh(whole.vertices, fin))
+    finned = soundness(Mesh(whole.vertices, fin))[0]
     assert finned is not None and finned.non_manifold_edge_share > 0
     assert finned.degenerate_share == pytest.approx(1 / 14)
 
@@ -105,9 +104,9 @@ def test_validity_of_closed_open_and_broken_meshes() -> None:
 def test_welding_makes_triangle_soup_whole() -> None:
     whole = mesh_from_parts([cube()])
     soup = Mesh(whole.vertices[whole.faces.ravel()], np.arange(36, dtype=np.int32).reshape(-1, 3))
-    sound = validity(soup)
+    sound = soundness(soup)[0]
     assert sound is not None and sound.watertight_share == 1.0
-    assert floaters(soup).components == 1
+    assert soundness(soup)[1].components == 1
 
 
 def test_outer_points_leave_out_what_is_buried() -> None:

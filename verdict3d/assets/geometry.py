@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from verdict3d.assets.mesh import Mesh
 from verdict3d.assets.sampling import Points, diagonal, outer_points, surface_points
-from verdict3d.assets.soundness import Floaters, Validity, floaters, validity
+from verdict3d.assets.soundness import Floaters, Validity, soundness
 from verdict3d.randomness import numpy_generator
 
 __all__ = [
@@ -19,12 +20,11 @@ __all__ = [
     "chamfer_distance",
     "compare_meshes",
     "f_score",
-    "floaters",
     "normal_consistency",
     "outer_points",
+    "soundness",
     "surface_points",
     "true_surface",
-    "validity",
 ]
 
 SAMPLES = 10_000
@@ -32,13 +32,29 @@ F_SCORE_THRESHOLD = 0.05
 """Share of the truth's bounding box diagonal within which a point counts as met."""
 
 
-def f_score(points: Points, truth: Points, threshold: float | None = None) -> float:
+class Neighbours(NamedTuple):
+    """Distance (N,) and index (N,) of what is nearest in the truth to each point, and the other way round."""
+
+    there: tuple[NDArray[np.float64], NDArray[np.int64]]
+    back: tuple[NDArray[np.float64], NDArray[np.int64]]
+
+
+def neighbours(points: Points, truth: Points, tree: cKDTree | None = None) -> Neighbours:
+    """Find the nearest neighbours of two sets of points, neither empty; ``tree`` is of the truth."""
+    tree = cKDTree(truth) if tree is None else tree
+    return Neighbours(tree.query(points), cKDTree(points).query(truth))
+
+
+def f_score(
+    points: Points, truth: Points, threshold: float | None = None, *, near: Neighbours | None = None
+) -> float:
     """Harmonic mean of precision and recall of points within ``threshold`` (Knapitsch et al. 2017).
 
     Args:
         points: (N, 3) from the generated surface.
         truth: (M, 3) from the true surface.
         threshold: Distance; by default 5% of the diagonal of the truth's bounding box.
+        near: Their neighbours, where they are known.
 
     Returns:
         In [0, 1]; 0 when either set is empty.
@@ -46,20 +62,27 @@ def f_score(points: Points, truth: Points, threshold: float | None = None) -> fl
     if len(points) == 0 or len(truth) == 0:
         return 0.0
     limit = F_SCORE_THRESHOLD * diagonal(truth) if threshold is None else threshold
-    precision = float((cKDTree(truth).query(points)[0] <= limit).mean())
-    recall = float((cKDTree(points).query(truth)[0] <= limit).mean())
+    there, back = near or neighbours(points, truth)
+    precision, recall = float((there[0] <= limit).mean()), float((back[0] <= limit).mean())
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
 
 
-def chamfer_distance(points: Points, truth: Points) -> float | None:
+def chamfer_distance(points: Points, truth: Points, *, near: Neighbours | None = None) -> float | None:
     """Mean of the two mean nearest distances, in object units; None when either set is empty."""
     if len(points) == 0 or len(truth) == 0:
         return None
-    there, back = cKDTree(truth).query(points)[0], cKDTree(points).query(truth)[0]
-    return float(there.mean() + back.mean()) / 2
+    there, back = near or neighbours(points, truth)
+    return float(there[0].mean() + back[0].mean()) / 2
 
 
-def normal_consistency(points: Points, normals: Points, truth: Points, truth_normals: Points) -> float | None:
+def normal_consistency(
+    points: Points,
+    normals: Points,
+    truth: Points,
+    truth_normals: Points,
+    *,
+    near: Neighbours | None = None,
+) -> float | None:
     """Mean |cosine| between a point's normal and its nearest neighbour's, both ways (Mescheder et al. 2019).
 
     Returns:
@@ -67,22 +90,24 @@ def normal_consistency(points: Points, normals: Points, truth: Points, truth_nor
     """
     if len(points) == 0 or len(truth) == 0:
         return None
-    there, back = cKDTree(truth).query(points)[1], cKDTree(points).query(truth)[1]
-    forward = np.abs((normals * truth_normals[there]).sum(axis=1)).mean()
-    backward = np.abs((truth_normals * normals[back]).sum(axis=1)).mean()
+    there, back = near or neighbours(points, truth)
+    forward = np.abs((normals * truth_normals[there[1]]).sum(axis=1)).mean()
+    backward = np.abs((truth_normals * normals[back[1]]).sum(axis=1)).mean()
     return float(forward + backward) / 2
 
 
 class Surface(NamedTuple):
-    """Points (N, 3) of a surface and their unit normals, float32."""
+    """Points (N, 3) of a surface and their unit normals, float32, and the tree of the points."""
 
     points: Points
     normals: Points
+    tree: cKDTree
 
 
 def true_surface(truth: Mesh, seed: int, samples: int = SAMPLES) -> Surface:
     """Draw what :func:`compare_meshes` compares with: points of the outer surface of a mesh with faces."""
-    return Surface(*outer_points(truth, samples, numpy_generator(seed, "compare_truth")))
+    points, normals = outer_points(truth, samples, numpy_generator(seed, "compare_truth"))
+    return Surface(points, normals, cKDTree(points))
 
 
 def compare_meshes(
@@ -106,13 +131,14 @@ def compare_meshes(
     nothing = Mesh(np.zeros((0, 3), dtype=np.float32), np.zeros((0, 3), dtype=np.int32))
     mesh = nothing if generated is None else generated
     points, normals = outer_points(mesh, samples, numpy_generator(seed, "compare_generated"))
-    sound, pieces = validity(mesh), floaters(mesh, seed)
+    sound, pieces = soundness(mesh, seed)
     empty = sound is None or len(points) == 0
+    near = neighbours(points, truth.points, truth.tree) if len(points) and len(truth.points) else None
     return {
         "empty": empty,
-        "f_score": f_score(points, truth.points),
-        "chamfer_distance": chamfer_distance(points, truth.points),
-        "normal_consistency": normal_consistency(points, normals, *truth),
+        "f_score": f_score(points, truth.points, near=near),
+        "chamfer_distance": chamfer_distance(points, truth.points, near=near),
+        "normal_consistency": normal_consistency(points, normals, truth.points, truth.normals, near=near),
         "components": None if empty else pieces.components,
         "pieces": None if empty else pieces.pieces,
         "floating_share": None if empty else pieces.floating_share,

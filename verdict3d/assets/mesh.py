@@ -60,6 +60,13 @@ def _expect(name: str, array: np.ndarray, dtype: type, shape: tuple[int | None, 
         raise ValueError(f"{name} is {array.dtype} {array.shape}; expected {np.dtype(dtype)} {want}")
 
 
+def used_vertices(mesh: Mesh) -> NDArray[np.bool_]:
+    """Return (V,) whether a face names the vertex."""
+    used = np.zeros(len(mesh.vertices), dtype=bool)
+    used[mesh.faces.ravel()] = True
+    return used
+
+
 def checked(mesh: Mesh, limits: MeshLimits) -> Mesh:
     """Return ``mesh`` without unused vertices.
 
@@ -75,8 +82,7 @@ def checked(mesh: Mesh, limits: MeshLimits) -> Mesh:
         raise ItemFailure(
             "index_out_of_range", f"a face names vertex {faces.max()} of {len(mesh.vertices)} vertices"
         )
-    used = np.zeros(len(mesh.vertices), dtype=bool)
-    used[faces.ravel()] = True
+    used = used_vertices(mesh)
     if not used.all():
         renumbered = (np.cumsum(used) - 1).astype(np.int32)
         mesh = Mesh(
@@ -102,8 +108,8 @@ def normalize(mesh: Mesh) -> Mesh:
     if len(mesh.faces) == 0:
         raise ItemFailure("no_faces", "a mesh without faces cannot be normalised")
     vertices = mesh.vertices.astype(np.float64)
-    corners = vertices[mesh.faces.ravel()]
-    low, high = corners.min(axis=0), corners.max(axis=0)
+    used = vertices[used_vertices(mesh)]
+    low, high = used.min(axis=0), used.max(axis=0)
     longest = float((high - low).max())
     if not longest > 0:
         raise ItemFailure("zero_extent", "all points of the mesh coincide, it cannot be scaled")

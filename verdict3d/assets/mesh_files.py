@@ -10,10 +10,9 @@ import io
 import re
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import trimesh
 
 from verdict3d.assets.glb_reader import read_glb
 from verdict3d.assets.glb_writer import glb_bytes
@@ -24,6 +23,9 @@ from verdict3d.assets.pieces import Piece, merge_pieces, sample_texture
 from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.records import write_bytes
+
+if TYPE_CHECKING:
+    import trimesh
 
 _HEADER_BYTES = 1 << 16
 _MALFORMED = (
@@ -126,6 +128,8 @@ def _read_stl(content: bytes, limits: MeshLimits) -> Piece:
 
 def _parse_with_trimesh(content: bytes, kind: str) -> trimesh.Trimesh:
     """Parse a format that cannot refer to anything (no resolver is given)."""
+    import trimesh
+
     try:
         mesh = trimesh.load_mesh(io.BytesIO(content), file_type=kind, process=False)
     except Exception as error:

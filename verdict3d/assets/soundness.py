@@ -10,9 +10,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from verdict3d.assets.mesh import Mesh
+from verdict3d.assets.mesh import Mesh, used_vertices
 from verdict3d.assets.sampling import areas_and_normals, diagonal, sampled_faces
 from verdict3d.randomness import numpy_generator
+
+Areas = NDArray[np.float64]
 
 _SAMPLES = 10_000
 _CONTACT = 0.02
@@ -53,31 +55,6 @@ class Floaters:
     floating_share: float
 
 
-def floaters(mesh: Mesh, seed: int = 0) -> Floaters:
-    """Find the pieces of ``mesh``: components with sampled surface points close to each other are one piece.
-
-    Close means within 2% of the bounding box diagonal.
-    """
-    if len(mesh.faces) == 0:
-        return Floaters(0, 0, 0.0)
-    count, component = _face_components(_welded(mesh))
-    areas = np.bincount(component, weights=areas_and_normals(mesh)[0], minlength=count)
-    if count == 1 or not areas.sum() > 0:
-        return Floaters(count, count, 0.0 if count == 1 else 1 - 1 / count)
-    points, _, faces = sampled_faces(mesh, _SAMPLES, numpy_generator(seed, "floaters"))
-    firsts = np.unique(component, return_index=True)[1]
-    centers = mesh.vertices[mesh.faces[firsts]].mean(axis=1)
-    labels = np.concatenate([component[faces], np.arange(count)])
-    tree = cKDTree(np.concatenate([points, centers]))
-    near = tree.query_pairs(_CONTACT * diagonal(mesh.vertices[mesh.faces.ravel()]), output_type="ndarray")
-    joined = coo_array(
-        (np.ones(len(near), dtype=np.int8), (labels[near[:, 0]], labels[near[:, 1]])), shape=(count, count)
-    )
-    pieces, piece = connected_components(joined, directed=False)
-    by_piece = np.bincount(piece, weights=areas, minlength=pieces)
-    return Floaters(count, int(pieces), float(1 - by_piece.max() / by_piece.sum()))
-
-
 @dataclass(frozen=True)
 class Validity:
     """Soundness of the triangulation; shares are in [0, 1].
@@ -96,13 +73,23 @@ class Validity:
     non_manifold_edge_share: float
 
 
-def validity(mesh: Mesh) -> Validity | None:
-    """Measure the triangulation; None for a mesh without faces."""
+def soundness(mesh: Mesh, seed: int = 0) -> tuple[Validity | None, Floaters]:
+    """Measure the triangulation (None without faces), and find the pieces of ``mesh``.
+
+    Components with sampled surface points within 2% of the bounding box diagonal are one piece.
+    """
     if len(mesh.faces) == 0:
-        return None
-    faces = _welded(mesh)
-    areas = areas_and_normals(mesh)[0]
-    count, component = _face_components(faces)
+        return None, Floaters(0, 0, 0.0)
+    faces, areas = _welded(mesh), areas_and_normals(mesh)[0]
+    components = _face_components(faces)
+    extent = diagonal(mesh.vertices[used_vertices(mesh)])
+    return _validity(faces, extent, areas, *components), _floaters(mesh, seed, extent, areas, *components)
+
+
+def _validity(
+    faces: NDArray[np.int64], extent: float, areas: Areas, count: int, component: NDArray[np.int64]
+) -> Validity:
+    """Measure a triangulation with welded faces."""
     directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     low, high = directed.min(axis=1), directed.max(axis=1)
     _, edge, uses = np.unique(low * (faces.max() + 1) + high, return_inverse=True, return_counts=True)
@@ -110,11 +97,31 @@ def validity(mesh: Mesh) -> Validity | None:
     closed_edge = (uses == 2) & (turns == 0)
     closed = np.ones(count, dtype=bool)
     closed[np.tile(component, 3)[~closed_edge[edge]]] = False
-    scale = diagonal(mesh.vertices[mesh.faces.ravel()]) ** 2
     total = float(areas.sum())
     return Validity(
         watertight_share=float(areas[closed[component]].sum() / total) if total > 0 else 0.0,
-        degenerate_share=float((areas <= 1e-12 * scale).mean()),
+        degenerate_share=float((areas <= 1e-12 * extent**2).mean()),
         boundary_edge_share=float((uses == 1).mean()),
         non_manifold_edge_share=float((uses > 2).mean()),
     )
+
+
+def _floaters(
+    mesh: Mesh, seed: int, extent: float, areas: Areas, count: int, component: NDArray[np.int64]
+) -> Floaters:
+    """Find the pieces: components with sampled surface points close to each other are one piece."""
+    by_component = np.bincount(component, weights=areas, minlength=count)
+    if count == 1 or not by_component.sum() > 0:
+        return Floaters(count, count, 0.0 if count == 1 else 1 - 1 / count)
+    points, _, faces = sampled_faces(mesh, _SAMPLES, numpy_generator(seed, "floaters"))
+    firsts = np.unique(component, return_index=True)[1]
+    centers = mesh.vertices[mesh.faces[firsts]].mean(axis=1)
+    labels = np.concatenate([component[faces], np.arange(count)])
+    tree = cKDTree(np.concatenate([points, centers]))
+    near = tree.query_pairs(_CONTACT * extent, output_type="ndarray")
+    joined = coo_array(
+        (np.ones(len(near), dtype=np.int8), (labels[near[:, 0]], labels[near[:, 1]])), shape=(count, count)
+    )
+    pieces, piece = connected_components(joined, directed=False)
+    by_piece = np.bincount(piece, weights=by_component, minlength=pieces)
+    return Floaters(count, int(pieces), float(1 - by_piece.max() / by_piece.sum()))
