@@ -134,15 +134,19 @@ def judge(
     """Say which of two meshes is better, asked in both orders, with the margins."""
     from flows.single import describe_verdict, judge_files
     from flows.workspace import find_project
+    from tasks.certified import read_certificate, with_chosen_panels
     from verdict3d.config import load_params
 
     project = find_project()
-    judges = load_params(project / "params.yaml").judges
+    judges = with_chosen_panels(load_params(project / "params.yaml"), project).judges
     params = judges.training if by is JudgeName.training else judges.evaluation
     if (project / params.model).is_dir():
         params = params.model_copy(update={"model": str(project / params.model)})
     row = judge_files(reference, x, y, params)
     typer.echo(json.dumps(row, indent=2) if as_json else describe_verdict(row))
+    if read_certificate(project, by.value) is None:
+        words = f"the {by.value} judge has not been audited here (`verdict3d audit`)"
+        typer.echo(f"note: {words}; it was shown {row['panel']}", err=True)
     if row["outcome"] == "invalid":
         raise typer.Exit(1)
 

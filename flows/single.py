@@ -87,6 +87,7 @@ def judge_files(reference: Path, first: Path, second: Path, params: JudgeParams)
         "y": str(second),
         "judge": params.model,
         "judge_digest": judge.digest,
+        "panel": judge.identity.panel,
         **verdict.row(),
     }
 
@@ -111,6 +112,6 @@ def describe_verdict(row: dict[str, Any]) -> str:
         f"  preference for {row['x']}   d = {row['d']:+.3f}",
         f"  bias towards the first slot   b = {row['b']:+.3f}",
         f"  reliability |d| - |b|   r = {row['r']:+.3f}",
-        f"  judge {row['judge']}",
+        f"  judge {row['judge']}, panel {row['panel']}",
     )
     return "\n".join(lines)

@@ -2,7 +2,9 @@
 
 The judge answers the questions of the controls stage; what it must show before ``label`` and ``evaluate`` use
 it stands in :mod:`verdict3d.judge.controls`. The same weights are asked again with the other panels, about
-splats and about texture, so that the failures the paper reports can be seen for this judge. Writes
+splats and about texture, so that the failures the paper reports can be seen for this judge; and where its
+parameters leave the panel to the audit, it is the one that the judge answers best with
+(:mod:`verdict3d.judge.panel_choice`), and the certificate is that of the judge with this panel. Writes
 ``data/audit/<role>/``: ``certificate.json`` (:mod:`verdict3d.judge.certificate`), ``verdicts.jsonl`` and
 ``metrics.json``. A judge that fails does not fail the stage: the certificate says so, and who needs it
 refuses.
@@ -17,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
-from tasks.comparisons import compare_views
+from tasks.comparisons import compare_panels, compare_views
 from tasks.judging import STORE
 from tasks.machine import settle_torch
 from tasks.manifest import AUDIT, CONTROLS, start_folder
@@ -30,6 +32,7 @@ from verdict3d.judge.controls import Measuring, describe
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.judge.lineage import lineage_of, lineage_warnings, shared_parts
 from verdict3d.judge.loading import load_judge
+from verdict3d.judge.panel_choice import choose_panel, panel_warnings
 from verdict3d.judge.planted import AuditedJudge, plant
 from verdict3d.judge.store import VerdictStore
 from verdict3d.randomness import numpy_generator
@@ -79,13 +82,20 @@ def configured(judges: JudgesParams, role: JudgeRole) -> JudgeParams:
 def audit(
     params: Params, root: Path, role: JudgeRole, judge: AuditedJudge, store: VerdictStore
 ) -> tuple[dict[str, Any], list[Row]]:
-    """Ask a judge every question and return its certificate and the verdict rows."""
-    own = judge.identity
+    """Ask a judge every question and return its certificate and the verdict rows.
+
+    All is asked with the judge's first panel and some with the others; where one of these is chosen, the rest
+    is asked with it too. So the batches of a judge that keeps its first panel do not depend on the choice.
+    """
+    own, settings, measuring = judge.identity, params.audit, measuring_for(params, role)
     pairs = read_jsonl(root / CONTROLS / "pairs.jsonl")
     rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), root)
-    settings, measuring = params.audit, measuring_for(params, role)
+    panels = compare_panels(measuring, rows, own.mode)
+    panel = choose_panel(configured(params.judges, role).panel, panels)
+    if panel["chosen"] != own.panel:
+        own = judge.showing(panel["chosen"], own.mode).identity
+        rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), root)
     mine = [row for row in rows if (row["panel"], row["mode"]) == (own.panel, own.mode)]
-    thresholds = settings.thresholds.model_dump()
     lineages = {
         name: lineage_of(configured(params.judges, name))
         for name in get_args(JudgeRole)
@@ -96,9 +106,10 @@ def audit(
         own,
         Rig().digest,
         measuring.findings(mine),
-        thresholds=thresholds,
+        thresholds=settings.thresholds.model_dump(),
         valid_days=settings.valid_days,
         today=datetime.now(UTC).date(),
+        panel=panel,
         stack={name: version(name) for name in ("torch", "transformers")},
         lineage={
             **lineages[role].model_dump(),
@@ -106,9 +117,9 @@ def audit(
                 name: list(shared_parts(lineages[role], lineages[name])) for name in lineages if name != role
             },
         },
-        warnings=lineage_warnings(lineages),
+        warnings=[*lineage_warnings(lineages), *panel_warnings(role, panel)],
         curves=measuring.curves(mine),
-        comparisons=compare_views(measuring, rows, own, thresholds),
+        comparisons=compare_views(measuring, rows, own, panels),
         temperature=measuring.temperature(mine),
         questions=len(rows),
         holdout_objects=len({row["object"] for row in rows}),

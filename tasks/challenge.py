@@ -22,6 +22,7 @@ from pathlib import Path
 
 from tasks.arms import with_adapter
 from tasks.base import load_base
+from tasks.certified import with_chosen_panels
 from tasks.champion import CHAMPION, Champion, adapter_identity, holdout_digest, read_champion
 from tasks.evaluate import base_generations, plan_arm, verdict_row
 from tasks.generation import TEXTURE_MODE, generated
@@ -41,6 +42,7 @@ from verdict3d.trellis.pipeline import TrellisPipeline
 
 def run(params: Params, root: Path) -> None:
     """Let every candidate below ``root`` challenge the champion."""
+    params = with_chosen_panels(params, root)
     champion, assets = read_champion(root), read_assets(root)
     regimes = tuple(dict.fromkeys((params.promotion.regime, "clean")))
     base = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from verdict3d.judge.certificate import recommended_panel
 from verdict3d.judge.controls import Measuring, Row, select
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.rubric import SLOTS
@@ -18,41 +17,53 @@ STRATA = ((0.0, 0.05), (0.05, 0.15), (0.15, 0.3), (0.3, 1.01))
 """Gaps of F-score between which agreement is reported."""
 
 
-def compare_views(
-    measuring: Measuring, rows: Sequence[Row], own: JudgeIdentity, thresholds: Mapping[str, float]
-) -> dict[str, Any]:
-    """Return what changes when the same pairs are shown otherwise.
+def compare_panels(
+    measuring: Measuring, rows: Sequence[Row], mode: str
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return ``clear_gap`` and ``clean_but_wrong`` on the pairs that were asked with every panel, by kind.
 
     Args:
         measuring: How rows are summed up.
         rows: All verdict rows of the judge.
-        own: The judge as it is configured.
-        thresholds: Of the audit, for the choice of the panel.
-
-    Returns:
-        ``panels`` (clear gap and clean-but-wrong by panel kind), ``recommended_panel``, ``overload`` (own
-        panel and seven images), ``splat`` (own mode and splats), ``texture`` and ``truth``.
+        mode: Of the judge's montages.
     """
     splats = select(rows, "splat")
     compared = {row["pair"] for row in splats}
     grades = {row["grade"] for row in splats}
-    same = [row for row in rows if row["pair"] in compared and row["mode"] == own.mode]
+    same = [row for row in rows if row["pair"] in compared and row["mode"] == mode]
     clear = [row for row in same if row["control"] == "ladder" and row["grade"] in grades]
     wrong = [row for row in same if row["control"] == "clean_but_wrong"]
 
     def shown(kind: str, part: Sequence[Row], name: str) -> dict[str, Any]:
         return measuring.summary(f"panel {kind} {name}", [row for row in part if row["panel"] == kind])
 
-    panels = {
+    return {
         kind: {
             "clear_gap": shown(kind, clear, "clear_gap"),
             "clean_but_wrong": shown(kind, wrong, "clean_but_wrong"),
         }
         for kind in SLOTS
     }
+
+
+def compare_views(
+    measuring: Measuring, rows: Sequence[Row], own: JudgeIdentity, panels: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what changes when the same pairs are shown otherwise.
+
+    Args:
+        measuring: How rows are summed up.
+        rows: All verdict rows of the judge.
+        own: The judge, with its panel.
+        panels: What :func:`compare_panels` gave.
+
+    Returns:
+        ``panels``, ``overload`` (own panel and seven images), ``splat`` (own mode and splats), ``texture``
+        and ``truth``.
+    """
+    splats = select(rows, "splat")
     return {
         "panels": panels,
-        "recommended_panel": recommended_panel(panels, thresholds),
         "overload": {
             "own": panels[own.panel]["clear_gap"],
             "seven_images": panels["seven_images"]["clear_gap"],

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.arms import arm_from_command_line, arm_params, load_adapted
-from tasks.certified import require_certificate
+from tasks.certified import require_certificate, with_chosen_panels
 from tasks.generation import TEXTURE_MODE, GenerationItem, generated
 from tasks.judging import Pairing, judge_pairings
 from tasks.manifest import EVALUATE, GENERATE, TRAIN, read_assets
@@ -51,6 +51,7 @@ TRUTH_TIE = 0.01
 
 def run(params: Params, root: Path, arm: str) -> None:
     """Evaluate ``arm`` on what the earlier stages left below ``root``."""
+    params = with_chosen_panels(params, root)
     judge = identify(params.judges.evaluation)
     require_different(identify(params.judges.training), judge)
     certificate = require_certificate(params, root, "evaluation", judge)

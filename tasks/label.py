@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tasks.certified import require_certificate
+from tasks.certified import require_certificate, with_chosen_panels
 from tasks.judging import Pairing, judge_pairings
 from tasks.manifest import LABEL, PAIRS, start_folder
 from tasks.stage import run_stage
@@ -28,6 +28,7 @@ from verdict3d.stats.winrate import summary
 
 def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
+    params = with_chosen_panels(params, root, ["training"])
     judge = identify(params.judges.training)
     require_different(judge, identify(params.judges.evaluation))
     certificate = require_certificate(params, root, "training", judge)

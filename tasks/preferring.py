@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from tasks.certified import with_chosen_panels
 from tasks.judging import STORE
 from verdict3d.adapt.method import Prefers, Tools
 from verdict3d.assets.mesh import Mesh, mesh_digest
@@ -30,13 +31,14 @@ def training_judge(params: Params, root: Path) -> Prefers:
     The returned function gives, for each (photo, mesh, mesh), the preference d for the first mesh, and 0
     where the two orders disagree, the verdict is invalid or a mesh cannot be drawn.
     """
+    settings = with_chosen_panels(params, root, ["training"]).judges.training
     judge, store, renderer, rig = (
-        load_judge(params.judges.training),
+        load_judge(settings),
         VerdictStore(root / STORE),
         Renderer(),
         Rig().digest,
     )
-    mode = params.judges.training.mode
+    mode = settings.mode
 
     def request(photo: Image.Image, x: Mesh, y: Mesh) -> PairRequest | None:
         try:

@@ -152,18 +152,19 @@ def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[
 
 
 def certificate_tags(certificate: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a judge's certificate says, as tags: its fate, its digest, and shared lineage."""
+    """Return what a judge's certificate says, as tags: fate, digests, panel, language model and warnings."""
     role = f"judge.{certificate['role']}"
     tags = {
         f"{role}.certified": json.dumps(certificate["passed"]),
         f"{role}.certificate": digest_json(certificate),
         f"{role}.digest": certificate["judge"]["digest"],
+        f"{role}.panel": certificate["judge"]["panel"],
         f"{role}.language_model": certificate["lineage"]["language_model"],
     }
     if certificate["reasons"]:
         tags[f"{role}.failed"] = "; ".join(certificate["reasons"])
     if certificate["warnings"]:
-        tags["judges.lineage_warning"] = " ".join(certificate["warnings"])
+        tags[f"{role}.warnings"] = " ".join(certificate["warnings"])
     return tags
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from tasks.audit import headline, measuring_for
-from tasks.comparisons import compare_views
+from tasks.comparisons import compare_panels, compare_views
 from verdict3d.config import Params
 from verdict3d.judge.certificate import issue
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.lineage import lineage_of, lineage_warnings
+from verdict3d.judge.panel_choice import choose_panel
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records import write_json, write_jsonl
@@ -52,20 +53,21 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> dic
     judge = JudgeIdentity(f"judge-{role}", role, "s", "Class", "p", "three_images", "normal", "float32")
     rows, measuring = audit_rows(len(role), sees), measuring_for(params, role)
     mine = [row for row in rows if (row["panel"], row["mode"]) == ("three_images", "normal")]
-    thresholds = params.audit.thresholds.model_dump()
+    panels = compare_panels(measuring, rows, "normal")
     lineages = {name: lineage_of(getattr(params.judges, name)) for name in ("training", "evaluation")}
     certificate = issue(
         role,
         judge,
         "rig",
         measuring.findings(mine),
-        thresholds=thresholds,
+        thresholds=params.audit.thresholds.model_dump(),
         valid_days=30,
         today=date(2026, 6, 23),
+        panel=choose_panel("audited", panels),
         lineage={**lineages[role].model_dump(), "shared": {}},
         warnings=lineage_warnings(lineages),
         curves=measuring.curves(mine),
-        comparisons=compare_views(measuring, rows, judge, thresholds),
+        comparisons=compare_views(measuring, rows, judge, panels),
         temperature=measuring.temperature(mine),
         questions=len(rows),
     )

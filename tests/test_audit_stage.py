@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from audited_project import write_audited_project
 import tasks.audit
 import tasks.controls
 import tasks.gate
+import tasks.label
 import tasks.report
-from tasks.certified import require_certificate
+from tasks.certified import require_certificate, with_chosen_panels
 from tasks.run_record import certificate_tags
 from verdict3d.assets.damage import DEFECTS
 from verdict3d.config import Params, load_params
@@ -22,9 +24,14 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.controls import CONTROLS
 from verdict3d.judge.embedded import build_judge
 from verdict3d.judge.identity import identify
-from verdict3d.judge.planted import PLANTED
+from verdict3d.judge.loading import load_judge
+from verdict3d.judge.panel import PairRequest
+from verdict3d.judge.planted import PLANTED, AuditedJudge
+from verdict3d.judge.rubric import SLOTS
+from verdict3d.judge.store import VerdictStore
+from verdict3d.judge.verdict import Verdict
 from verdict3d.provenance import digest_directory
-from verdict3d.records import read_json, read_jsonl
+from verdict3d.records import read_json, read_jsonl, write_jsonl
 
 Project = tuple[Path, Params]
 ROLES = ("training", "evaluation")
@@ -181,3 +188,71 @@ def test_a_third_judge_is_audited_and_stands_beside_the_others(project: Project,
     assert agreed["training", "evaluation"]["value"] > agreed["evaluation", "third"]["value"]
     tags = certificate_tags(found)
     assert tags["judge.third.certified"] == "false"
+
+
+class SeesOnlyTwoSheets:
+    """The real judge's answers on three images, given where two sheets are shown; else the first slot."""
+
+    def __init__(self, judge: AuditedJudge, real: AuditedJudge) -> None:
+        self.judge, self.real = judge, real
+        self.identity, self.batch_size, self.tie_band = judge.identity, judge.batch_size, judge.tie_band
+
+    def showing(self, panel: str, mode: str) -> SeesOnlyTwoSheets:
+        return SeesOnlyTwoSheets(self.judge.showing(panel, mode), self.real.showing("three_images", mode))
+
+    def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
+        if self.identity.panel == "two_sheets":
+            return self.real.compare(list(requests))
+        return [Verdict(2.0, 2.0, self.tie_band) for _ in requests]
+
+
+@pytest.fixture
+def sheets(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy without verdicts, whose audits find judges that see only two sheets."""
+    root = tmp_path / "sheets"
+    shutil.copytree(project[0], root, ignore=shutil.ignore_patterns(".verdict3d"))
+    monkeypatch.setattr(
+        tasks.audit, "load_judge", lambda asked: SeesOnlyTwoSheets(load_judge(asked), load_judge(asked))
+    )
+    allowed = project[1].audit.model_copy(update={"allow_uncertified": True})
+    return root, project[1].model_copy(update={"audit": allowed})
+
+
+def test_the_panel_that_the_audit_chose_is_the_one_that_labels(
+    project: Project, sheets: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, params = sheets
+    tasks.audit.run(params, root, "training")
+    assert "panel two_sheets, chosen by this audit" in capsys.readouterr().out
+    found, usual = certificate(sheets, "training"), certificate(project, "training")
+    assert found["judge"]["panel"] == found["panel"]["chosen"] == "two_sheets"
+    assert found["judge"]["digest"] != usual["judge"]["digest"]
+    credit = found["panel"]["credit"]
+    assert credit["two_sheets"] == usual["panel"]["credit"]["three_images"] > 1.0
+    assert {credit[kind] for kind in SLOTS if kind != "two_sheets"} == {1.0}
+    for name, control in found["controls"].items():  # all is asked, with the chosen panel
+        assert control["half_credit"] == usual["controls"][name]["half_credit"]
+    asset = read_jsonl(root / "data/assets/assets.jsonl")[0]
+    made = read_jsonl(root / "data/generate/generations.jsonl")[:3]  # of the first asset
+    x, y = ({**row, "generation": row["id"]} for row in (made[0], made[2]))
+    about = {key: asset[key] for key in ("category", "split")} | {"asset": asset["id"], "expected": "x"}
+    pair = {"id": "pair", "kind": "contrastive", "reference": asset["condition"], "x": x, "y": y}
+    write_jsonl(root / "data/pairs/pairs.jsonl", [about | pair])
+    tasks.label.run(params, root)
+    assert read_json(root / "data/label/metrics.json")["judge"]["digest"] == found["judge"]["digest"]
+    assert VerdictStore(root / ".verdict3d/verdicts.jsonl").rows()[-1]["panel"] == "two_sheets"
+
+
+def test_a_fixed_panel_is_audited_though_another_does_better(
+    sheets: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, params = sheets
+    training = params.judges.training.model_copy(update={"panel": "three_images"})
+    fixed = params.model_copy(update={"judges": params.judges.model_copy(update={"training": training})})
+    tasks.audit.run(fixed, root, "training")
+    found = certificate(sheets, "training")
+    assert found["judge"]["panel"] == "three_images" and found["panel"]["asked"] == "three_images"
+    assert not found["passed"] and "two_sheets" in found["warnings"][-1]
+    assert "warning: judges.training.panel fixes three_images" in capsys.readouterr().err
+    assert found["warnings"][-1] in tasks.report.gather(fixed, root).warnings
+    assert with_chosen_panels(fixed, root).judges.training == training

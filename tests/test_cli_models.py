@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ import pytest
 from PIL import Image
 from tiny_project import write_tiny_project
 from tiny_trellis import tiny_photo
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.photo_meshes import Wish, make_meshes
 from flows.single import describe_verdict, judge_files
 from verdict3d.assets.mesh import read_mesh
@@ -148,3 +152,31 @@ def test_a_verdict_turns_with_the_order_of_the_meshes(project: tuple[Path, Param
     same = judge_files(reference, first, first, params.judges.evaluation)
     assert same["outcome"] == "tie" and same["d"] == 0
     assert f"{row['m1']:+.3f}" in describe_verdict(row) and "a tie" in describe_verdict(same)
+
+
+def test_the_judge_is_shown_the_panel_of_its_audit_and_it_is_said_where_there_is_none(
+    project: tuple[Path, Params], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(project[0], root)
+    (root / "dvc.yaml").touch()
+    monkeypatch.chdir(root)
+    reference = next((root / "data/assets/conditions").iterdir())
+    meshes = sorted((root / "data/assets/meshes").iterdir())[:2]
+
+    def asked(*options: str) -> tuple[str, str]:
+        done = CliRunner().invoke(
+            app, ["judge", "--reference", str(reference), *map(str, meshes), "--json", *options]
+        )
+        assert done.exit_code == 0
+        return json.loads(done.stdout)["panel"], done.stderr
+
+    panel, said = asked()
+    assert panel == "three_images" and said.splitlines()[-1] == (
+        "note: the evaluation judge has not been audited here (`verdict3d audit`); it was shown three_images"
+    )
+    write_json(root / "data/audit/evaluation/certificate.json", {"judge": {"panel": "two_sheets"}})
+    panel, said = asked()
+    assert panel == "two_sheets" and "note:" not in said
+    panel, said = asked("--by", "training")
+    assert panel == "three_images" and "the training judge has not been audited here" in said

@@ -72,8 +72,8 @@ def _chains_from(function: ast.FunctionDef, name: str) -> set[str]:
             parts.append(inner.attr)
             inner = inner.value
         if parts and isinstance(inner, ast.Name) and inner.id == name:
-            found.add(".".join(part for part in reversed(parts) if part != "model_dump"))
-    return {chain for chain in found if not any(other.startswith(f"{chain}.") for other in found)}
+            found.add(".".join(part for part in reversed(parts) if part not in ("model_dump", "model_copy")))
+    return {chain for chain in found if chain and not any(other.startswith(f"{chain}.") for other in found)}
 
 
 def test_the_stages_are_the_method() -> None:

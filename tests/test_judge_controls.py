@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from verdict3d.config import load_params
-from verdict3d.judge.certificate import issue, objections, recommended_panel
+from verdict3d.judge.certificate import issue, objections
 from verdict3d.judge.controls import CONTROLS, Measuring, paired_drop
 from verdict3d.judge.identity import ENDPOINT, JudgeIdentity
+from verdict3d.judge.panel_choice import choose_panel, describe_panel, panel_warnings
+from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
 
@@ -143,23 +145,41 @@ def test_a_judge_behind_an_endpoint_is_trusted_for_a_while() -> None:
     assert objections(good, served, "rig", date(2026, 7, 24)) == ["its certificate ended on 2026-07-23"]
 
 
-def test_the_recommended_panel_passes_and_is_the_best_of_those() -> None:
-    def panel(clear: float, coverage: float, wrong: float) -> dict[str, Any]:
-        return {
-            "clear_gap": {
-                "decisive": {"value": clear},
-                "coverage": coverage,
-                "half_credit": {"value": clear},
-            },
+def panels(*credits: tuple[float | None, float | None]) -> dict[str, Any]:
+    """Half-credit of clear gap and clean-but-wrong for each panel kind, in their order."""
+    return {
+        kind: {
+            "clear_gap": {"half_credit": {"value": clear}},
             "clean_but_wrong": {"half_credit": {"value": wrong}},
         }
-
-    panels = {
-        "three_images": panel(0.9, 0.95, 0.8),
-        "two_sheets": panel(0.92, 0.9, 0.9),
-        "reference_free": panel(0.99, 0.99, 0.4),
-        "seven_images": panel(0.99, 0.1, 0.99),
+        for kind, (clear, wrong) in zip(SLOTS, credits, strict=True)
     }
-    thresholds = THRESHOLDS.model_dump()
-    assert recommended_panel(panels, thresholds) == "two_sheets"
-    assert recommended_panel({"seven_images": panels["seven_images"]}, thresholds) is None
+
+
+@pytest.mark.parametrize(
+    ("credits", "chosen"),
+    [
+        (((0.75, 0.5), (0.5, 1.0), (0.875, 0.25), (0.5, 0.5)), "two_sheets"),
+        (((0.5, 0.5), (0.1, 0.2), (0.25, 0.75), (1.0, 0.0)), "three_images"),  # of equal ones the first
+        (((0.1, 0.2), (0.7, 0.1), (0.1, 0.7), (0.2, 0.6)), "two_sheets"),  # equal but for the last bits
+        (((None, 1.0), (0.0, None), (0.0, 0.1), (None, None)), "reference_free"),  # undefined is below all
+        (((None, None),) * 4, "three_images"),
+    ],
+)
+def test_the_audit_chooses_the_panel_of_the_highest_credit(credits: Any, chosen: str) -> None:
+    panel = choose_panel("audited", panels(*credits))
+    assert panel["chosen"] == chosen and panel_warnings("training", panel) == []
+    assert f"panel {chosen}, chosen by this audit; credit of 2: three_images" in describe_panel(panel)
+
+
+def test_a_fixed_panel_stays_and_a_better_one_is_named() -> None:
+    found = panels((0.75, 0.5), (0.5, 1.0), (0.5, 0.5), (None, 1.0))
+    panel = choose_panel("three_images", found)
+    assert panel["chosen"] == "three_images" and panel["credit"]["two_sheets"] == 1.5
+    assert panel["credit"]["seven_images"] is None
+    (warning,) = panel_warnings("evaluation", panel)
+    assert "judges.evaluation.panel fixes three_images (credit 1.25 of 2)" in warning
+    assert "two_sheets (1.50)" in warning
+    assert "fixed in params.yaml, though two_sheets does better" in describe_panel(panel)
+    best = choose_panel("two_sheets", found)
+    assert panel_warnings("evaluation", best) == [] and "though" not in describe_panel(best)

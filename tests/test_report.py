@@ -244,7 +244,8 @@ def test_the_audit_shows_who_passed_and_what_failed(page: str) -> None:
     assert "clear_gap: decisive win-rate" in text and "below 0.83" in text
     for words in ("Image overload", "Splats hide geometry", "Clean but wrong", "Missing parts"):
         assert words in text
-    assert "Reference and two montages <small>(configured)</small>" in text
+    assert "Reference and two montages <small>(chosen)</small>" in text
+    assert "Reference and two montages (chosen by this audit)" in text and "Credit of 2" in text
     assert "trained from scratch for this judge" in text
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from tiny_project import SPLITS, write_tiny_project
 from tiny_trellis import tiny_photo, write_tiny_generator
 
@@ -22,6 +23,8 @@ import tasks.train
 from tasks.arms import arm_params, load_adapted
 from tasks.base import load_base
 from tasks.generation import GenerationWorker
+from tasks.judging import STORE
+from tasks.preferring import search_tools
 from tasks.run_record import win_rate_metrics
 from verdict3d.adapt.conditioner_repair import ConditionerRepair, TokenRepair
 from verdict3d.adapt.method import Tools
@@ -30,8 +33,9 @@ from verdict3d.assets.mesh import mesh_digest, read_mesh
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.embedded import build_judge
+from verdict3d.judge.store import VerdictStore
 from verdict3d.provenance import digest_directory
-from verdict3d.records import read_json, read_jsonl
+from verdict3d.records import read_json, read_jsonl, write_json
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 ARM = "conditioner_repair"
@@ -192,6 +196,29 @@ def test_the_same_judge_twice_is_refused_before_any_work(project, tmp_path):
     with pytest.raises(Verdict3DError, match="same model"):
         tasks.evaluate.run(changed, root, ARM)
     assert not (root / f"data/evaluate/{ARM}").exists()
+
+
+def test_every_judge_of_an_evaluation_is_shown_the_panel_that_its_audit_chose(project, tmp_path):
+    root, params = fork(project, tmp_path / "panels")
+    chosen = {"training": "two_sheets", "evaluation": "seven_images"}
+    for role, panel in chosen.items():
+        write_json(root / f"data/audit/{role}/certificate.json", {"schema": "/0", "judge": {"panel": panel}})
+    store = VerdictStore(root / STORE)
+    before = len(store.rows())
+    tasks.evaluate.run(params, root, ARM)
+    asked = {(row["model"], row["panel"], row["mode"]) for row in store.rows()[before:]}
+    training, evaluation = params.judges.training.model, params.judges.evaluation.model
+    assert asked == {
+        (training, "two_sheets", "normal"),
+        (evaluation, "seven_images", "normal"),
+        (evaluation, "seven_images", "rgb"),
+    }
+    assert read_json(root / f"data/evaluate/{ARM}/results.json")["judge"]["panel"] == "seven_images"
+    prefers = search_tools(params, root).prefers()
+    mesh, other = (read_mesh(path) for path in sorted((root / "data/assets/meshes").iterdir())[:2])
+    prefers([(Image.new("RGB", (64, 64), "teal"), mesh, other)])
+    last = store.rows()[-1]
+    assert (last["model"], last["panel"]) == (training, "two_sheets")
 
 
 def test_adapter_of_another_base_is_refused_with_both_digests(project, tmp_path):

@@ -14,6 +14,7 @@ from verdict3d.errors import Verdict3DError
 
 Mode = Literal["normal", "clay", "rgb"]
 PanelKind = Literal["three_images", "two_sheets", "reference_free", "seven_images"]
+PanelChoice = Literal["audited", PanelKind]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Interval = tuple[float, float]
@@ -182,12 +183,13 @@ class LineageParams(Section):
 class JudgeParams(Section):
     """One judge: which model, what it is shown, how its answers are classed.
 
+    ``panel`` is a kind, or ``audited``: the audit chooses, and :mod:`tasks.certified` tells what it chose.
     ``compiled`` is for large models on a GPU: torch.compile takes a minute and other last bits.
     """
 
     model: str
     revision: str | None
-    panel: PanelKind
+    panel: PanelChoice
     mode: Mode
     device: Literal["auto", "cpu", "cuda"]
     batch_size: Count
@@ -195,6 +197,11 @@ class JudgeParams(Section):
     compiled: bool = False
     endpoint: EndpointParams | None = None
     lineage: LineageParams | None = None
+
+    @property
+    def first_panel(self) -> PanelKind:
+        """The kind that is shown as long as no audit has chosen one."""
+        return "three_images" if self.panel == "audited" else self.panel
 
 
 class JudgesParams(Section):

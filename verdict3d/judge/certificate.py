@@ -1,15 +1,16 @@
 """A certificate: what a judge has shown on the controls, for which rig, prompt and panel, and until when.
 
 JSON, schema ``verdict3d/certificate/1``: ``role``, ``passed``, ``reasons`` (why not), ``judge`` (its identity
-with ``digest``), ``stack``, ``lineage``, ``rig``, ``controls``, ``curves``, ``comparisons``, ``temperature``,
-``thresholds``, ``validity``. Weights that are known by their digest do not age, so their certificate has no
-date and the same audit gives the same bytes; what stands behind an endpoint may change under its name, so
-that certificate has a day of issue and ends after ``validity.days``.
+with ``digest``), ``panel`` (how it was chosen), ``stack``, ``lineage``, ``rig``, ``controls``, ``curves``,
+``comparisons``, ``temperature``, ``thresholds``, ``validity``, ``warnings``. Weights that are known by their
+digest do not age, so their certificate has no date and the same audit gives the same bytes; what stands
+behind an endpoint may change under its name, so that certificate has a day of issue and ends after
+``validity.days``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
@@ -41,7 +42,7 @@ def issue(
         thresholds: What was asked for.
         valid_days: How long a judge without a digest of its weights is trusted.
         today: Day of issue for such a judge.
-        **parts: ``stack``, ``lineage``, ``curves``, ``comparisons``, ``temperature`` and the like.
+        **parts: ``panel``, ``stack``, ``lineage``, ``curves``, ``comparisons``, ``temperature`` and the like.
     """
     reasons = [f"{name}: {finding.shortfall}" for name, finding in findings.items() if not finding.passed]
     ages = judge.model_class == ENDPOINT
@@ -94,27 +95,3 @@ def objections(
     if not certificate["passed"] and not found:
         found += [f"it failed the control {reason}" for reason in certificate["reasons"]]
     return found
-
-
-def recommended_panel(panels: Mapping[str, Mapping[str, Any]], thresholds: Mapping[str, float]) -> str | None:
-    """Return the panel with the highest half-credit over both controls among those that pass them, or None.
-
-    Args:
-        panels: ``clear_gap`` and ``clean_but_wrong`` summaries of each panel kind.
-        thresholds: Of the audit.
-    """
-
-    def passes(found: Mapping[str, Any]) -> bool:
-        clear, wrong = found["clear_gap"], found["clean_but_wrong"]
-        reached: Sequence[tuple[float | None, float]] = (
-            (clear["decisive"]["value"], thresholds["clear_gap_decisive"]),
-            (clear["coverage"], thresholds["clear_gap_coverage"]),
-            (wrong["half_credit"]["value"], thresholds["clean_but_wrong"]),
-        )
-        return all(value is not None and value >= least for value, least in reached)
-
-    def credit(kind: str) -> float:
-        halves = [panels[kind][name]["half_credit"]["value"] for name in ("clear_gap", "clean_but_wrong")]
-        return float(sum(halves))
-
-    return max((kind for kind, found in panels.items() if passes(found)), key=credit, default=None)

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from verdict3d.config import AuditThresholds
+from verdict3d.judge.panel_choice import describe_panel
 from verdict3d.stats.bootstrap import cluster_bootstrap, ratio
 from verdict3d.stats.intervals import Estimate
 from verdict3d.stats.psychometric import fit_curve
@@ -248,7 +249,8 @@ def describe(certificate: Mapping[str, Any]) -> list[str]:
     """Return the certificate in lines for people."""
     lines = [
         f"{certificate['role']} judge {certificate['judge']['model']}: "
-        + ("certified" if certificate["passed"] else "NOT certified")
+        + ("certified" if certificate["passed"] else "NOT certified"),
+        f"  {describe_panel(certificate['panel'])}",
     ]
     for name, found in certificate["controls"].items():
         half = found["half_credit"]["value"]

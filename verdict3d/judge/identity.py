@@ -140,8 +140,8 @@ def identify(params: JudgeParams) -> JudgeIdentity:
             ]
         ),
         model_class=str((config.get("architectures") or ["unknown"])[0]),
-        prompt=prompt_digest(prompt_for(directory, params.panel, params.mode)),
-        panel=params.panel,
+        prompt=prompt_digest(prompt_for(directory, params.first_panel, params.mode)),
+        panel=params.first_panel,
         mode=params.mode,
         dtype=f"{dtype} compiled" if params.compiled else dtype,
     )
@@ -158,8 +158,8 @@ def _identify_endpoint(params: JudgeParams, endpoint: EndpointParams) -> JudgeId
         weights=digest_json([params.model, params.revision, endpoint.url]),
         settings=digest_json([endpoint.answers, endpoint.top_logprobs]),
         model_class=ENDPOINT,
-        prompt=prompt_digest(prompt_of(endpoint.prompt, params.panel, params.mode)),
-        panel=params.panel,
+        prompt=prompt_digest(prompt_of(endpoint.prompt, params.first_panel, params.mode)),
+        panel=params.first_panel,
         mode=params.mode,
         dtype="as served",
     )

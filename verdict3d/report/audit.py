@@ -41,7 +41,7 @@ class Failure:
         name: What goes wrong.
         measure: What the bars show.
         paper: What the paper reports.
-        bars: (label, value, low, high) from the configured way to the failing one.
+        bars: (label, value, low, high) from the judge's own way to the failing one.
         good: Where the bars should be, in [0, 1].
     """
 

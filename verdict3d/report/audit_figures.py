@@ -13,7 +13,7 @@ from verdict3d.report.words import number, title
 
 
 def failures_figure(role: str, failures: Sequence[Failure]) -> str:
-    """Draw the failures below each other, the configured way first in each.
+    """Draw the failures below each other, the judge's own way first in each.
 
     Args:
         role: Whose they are.
