@@ -72,17 +72,24 @@ def _attend_unpadded(
     return out
 
 
+def attend_uneven(q: Tensor, k: Tensor, v: Tensor, sequences: Sequences) -> Tensor:
+    """Attention of (T, H, D) rows within each of their sequences, :func:`in_half_on_gpu`.
+
+    Returns:
+        (T, H * D).
+    """
+    q, k, v = (sequences.sorted(rows) for rows in (q, k, v))
+    ends, longest = sequences.offsets, sequences.longest
+    out = _attend_unpadded(q, k, v, (ends, ends), (longest, longest))
+    return sequences.unsorted(out.flatten(1))
+
+
 def attend_within(qkv: Tensor, sequences: Sequences) -> Tensor:
     """Attention of (T, 3, H, D) rows within each of their sequences.
 
     Returns:
         (T, H * D).
     """
-    if in_half_on_gpu(qkv):
-        q, k, v = sequences.sorted(qkv).unbind(1)
-        ends, longest = sequences.offsets, sequences.longest
-        out = _attend_unpadded(q, k, v, (ends, ends), (longest, longest))
-        return sequences.unsorted(out.flatten(1))
     if sequences.even is not None:
         q, k, v = qkv.unflatten(0, (sequences.even, -1)).unbind(2)
         return attend(q, k, v).flatten(0, 1)
@@ -138,14 +145,14 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, sequences: Sequences | None = None) -> Tensor:
         """Attend within each item of (B, L, C), or within each sequence of (T, C) rows."""
         qkv = self.to_qkv(x).unflatten(-1, (3, self.heads, -1))
+        q, k, v = qkv.unbind(-3)
         if self.qk_rms_norm:
-            q, k, v = qkv.unbind(-3)
             q, k = self.q_rms_norm(q), self.k_rms_norm(k)
-            qkv = torch.stack([q, k, v], dim=-3) if sequences is not None else qkv
-        else:
-            q, k, v = qkv.unbind(-3)
         if sequences is None:
             return self.to_out(attend(q, k, v))
+        if in_half_on_gpu(q):
+            return self.to_out(attend_uneven(q, k, v, sequences))
+        qkv = torch.stack([q, k, v], dim=-3) if self.qk_rms_norm else qkv
         return self.to_out(attend_within(qkv, sequences))
 
 

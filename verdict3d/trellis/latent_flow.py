@@ -14,8 +14,9 @@ from verdict3d.trellis.sparse import SparseConv3d, SparseTensor, pool_half, unpo
 from verdict3d.trellis.structure import Structure
 from verdict3d.trellis.structure_flow import initialize_flow
 from verdict3d.trellis.transformer import (
-    LayerNorm32,
+    ActivatedNorm,
     ModulatedCrossBlock,
+    ModulatedNorm,
     TimestepEmbedder,
     modulation,
     position_embedding,
@@ -41,8 +42,8 @@ class SparseResBlock3d(nn.Module):
     ) -> None:
         super().__init__()
         self.resample = resample
-        self.norm1 = LayerNorm32(channels, eps=1e-6)
-        self.norm2 = LayerNorm32(out_channels, eps=1e-6, elementwise_affine=False)
+        self.norm1 = ActivatedNorm(channels, eps=1e-6)
+        self.norm2 = ModulatedNorm(out_channels)
         self.conv1 = SparseConv3d(channels, out_channels, 3)
         self.conv2 = SparseConv3d(out_channels, out_channels, 3)
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(emb_channels, 2 * out_channels))
@@ -60,7 +61,7 @@ class SparseResBlock3d(nn.Module):
         """
         if self.resample == "down":
             x = pool_half(x)
-        h = x.replace(F.silu(self.norm1(x.feats)))
+        h = x.replace(self.norm1(x.feats))
         skip = x.replace(self.skip_connection(x.feats))
         if self.resample == "up":  # what is done to each row alone is done before rows are copied
             if fine is None:
@@ -68,10 +69,8 @@ class SparseResBlock3d(nn.Module):
             h, skip = self.conv1.forward_unpooled(h, fine), unpool(skip, fine)
         else:
             h = self.conv1(h)
-        rows = self.emb_layers(emb).index_select(0, h.structure.item_of_row)
-        scale, shift = rows.chunk(2, dim=1)
-        modulated = self.norm2(h.feats) * (1 + scale) + shift
-        h = self.conv2(h.replace(F.silu(modulated)))
+        modulated = self.norm2(h.feats, self.emb_layers(emb), h.structure.item_of_row)
+        h = self.conv2(h.replace(modulated))
         return h.replace(h.feats + skip.feats)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from verdict3d.trellis.replay import Replayed
 from verdict3d.trellis.sparse import KernelWeights
+from verdict3d.trellis.transformer import ActivatedNorm, ModulatedNorm
 
 TORSO_LAYERS = (nn.Linear, nn.Conv3d, KernelWeights)
 """Layers whose weights follow the torso's dtype; norms, gammas and all outside the torso stay float32."""
@@ -58,18 +59,20 @@ class Network(nn.Module):
         self.torso_dtype = dtype
 
     def compile_blocks(self, backend: str = "inductor") -> None:
-        """Let ``torch.compile`` fuse what lies between the products of the transformer blocks.
+        """Let ``torch.compile`` fuse what lies between the products of the blocks.
 
         All blocks of a network are one piece of code, which is compiled at the first call: seconds once, less
-        time at every step, and the last bits differ. Where the number of rows is always the same, small
-        batches are replayed (:class:`Replayed`). A copy of the network is neither compiled nor replayed.
+        time at every step, and the last bits differ. Small batches are replayed (:class:`Replayed`). A copy
+        of the network is neither compiled nor replayed.
         """
         config = torch._dynamo.config
         config.recompile_limit = max(config.recompile_limit, KINDS_OF_CALLS)
         for block in self.get_submodule("blocks").children():
             block.compile(backend=backend, dynamic=self.UNEVEN)
-        if not self.UNEVEN:
-            self.forward = Replayed(self.forward)
+        for module in self.modules():
+            if isinstance(module, ActivatedNorm | ModulatedNorm):
+                module.compile(backend=backend, dynamic=self.UNEVEN)
+        self.forward = Replayed(self.forward)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Follow ``.to(dtype)``, ``.float()`` and the like."""

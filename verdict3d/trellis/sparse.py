@@ -21,14 +21,16 @@ from verdict3d.trellis.structure import Pairs, Structure, child_taps
 
 CPU_BLOCK = 1 << 19
 """Gathered elements per block on the CPU: 2 MiB of float32, so that a block stays in the cache."""
-GPU_BLOCK = 1 << 26
-"""Gathered elements per block on a GPU: 128 MiB of float16."""
-AT_ONCE = 9
-"""Offsets whose products a GPU keeps at once: a third of a kernel, so that little memory is needed."""
-LEAST_AT_ONCE = 3
-"""Fewer: the sums are read and written too often, and rows are gathered before they are multiplied."""
-GPU_PRODUCTS = 1 << 28
-"""Elements of products on a GPU: 512 MiB of float16."""
+GPU_BLOCKS = 3
+"""Blocks on a GPU, so that a third of all is kept at once,"""
+GPU_BLOCK = 1 << 28
+"""or so many elements, 512 MiB of float16."""
+GPU_PRODUCTS = 1 << 29
+"""Elements of products that a GPU keeps at once: 1 GiB of float16."""
+NARROW = 256
+"""Channels of a convolution up to which a GPU gathers products: wide rows are gathered faster than summed."""
+FEWEST = 8
+"""Offsets at once below which it does not: the sums are read and written too often."""
 
 PAIRS_SHARE = 0.5
 """A CPU works offset by offset where fewer are present (measured by benchmarks/sparse_convolution.py)."""
@@ -160,8 +162,11 @@ def _sum_products(x: Tensor, matrices: Tensor, source: Tensor, target: Tensor, c
 
 
 def _blocks(rows: Tensor, channels: int) -> list[Tensor]:
-    budget = GPU_BLOCK if rows.is_cuda else CPU_BLOCK
-    return list(rows.split(max(budget // (rows.shape[1] * channels), 64)))
+    """Split rows so that what is gathered for a part is small; see the constants."""
+    fitting = (GPU_BLOCK if rows.is_cuda else CPU_BLOCK) // (rows.shape[1] * channels)
+    if rows.is_cuda:
+        fitting = min(fitting, -(-len(rows) // GPU_BLOCKS))
+    return list(rows.split(max(fitting, 64)))
 
 
 def _padded(x: Tensor) -> Tensor:
@@ -170,8 +175,8 @@ def _padded(x: Tensor) -> Tensor:
 
 def _gather_linear(x: Tensor, weight: Tensor, rows: Tensor) -> Tensor:
     channels_out, _, channels = weight.shape
-    at_once = min(AT_ONCE, GPU_PRODUCTS // max(len(x) * channels_out, 1))
-    if x.is_cuda and channels_out <= channels and at_once >= LEAST_AT_ONCE:
+    at_once = GPU_PRODUCTS // max(len(x) * channels_out, 1)
+    if x.is_cuda and channels_out <= min(channels, NARROW) and at_once >= FEWEST:
         return _gathered_products(x, weight, rows, at_once)
     padded, flat = _padded(x), weight.reshape(len(weight), -1)
     out = x.new_empty(len(rows), len(weight))
@@ -379,7 +384,7 @@ def pool_half(x: SparseTensor) -> SparseTensor:
     """
     coarse, inverse = x.structure.coarse
     sums = x.feats.new_zeros(len(coarse), x.feats.shape[1]).index_add(0, inverse, x.feats)
-    counts = torch.bincount(inverse, minlength=len(coarse)) + 1
+    counts = x.structure.coarse_counts + 1
     return SparseTensor(sums / counts[:, None].to(sums.dtype), structure=coarse)
 
 

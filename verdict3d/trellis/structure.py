@@ -184,6 +184,12 @@ class Structure:
         return Structure(torch.stack(columns, dim=1), self.batch_size), inverse
 
     @cached_property
+    def coarse_counts(self) -> Tensor:
+        """(T',) int64 number of rows in each voxel of :attr:`coarse`."""
+        coarse, inverse = self.coarse
+        return torch.bincount(inverse, minlength=len(coarse))
+
+    @cached_property
     def coarse_neighbours(self) -> Tensor:
         """(T, 27) int64 rows of :attr:`coarse` that the neighbours lie in; one past the end: none there."""
         coarse, inverse = self.coarse

@@ -20,6 +20,27 @@ class LayerNorm32(nn.LayerNorm):
         return super().forward(input.float()).to(input.dtype)
 
 
+class ActivatedNorm(LayerNorm32):
+    """Layer normalisation and SiLU."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (..., C)."""
+        return F.silu(super().forward(input))
+
+
+class ModulatedNorm(nn.Module):
+    """Layer normalisation without weights, scaled and shifted, and SiLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm32(channels, eps=1e-6, elementwise_affine=False)
+
+    def forward(self, x: Tensor, modulation: Tensor, item_of_row: Tensor) -> Tensor:
+        """Map (T, C); of an item's 2 C the first half scales, about 1, and the second shifts."""
+        scale, shift = modulation.index_select(0, item_of_row).chunk(2, dim=-1)
+        return F.silu(self.norm(x) * (1 + scale) + shift)
+
+
 def position_embedding(coords: Tensor, channels: int) -> Tensor:
     """Absolute position embedding: per axis f sines then f cosines, f = channels // 3 // 2, zeros at the end.
 
