@@ -1,0 +1,52 @@
+"""Presets: judges whose lineage is clear, and arms that fit the generator's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from benchmarks.full_size_trellis import FULL
+from flows.workspace import overlay
+from verdict3d.adapt.conditioners import TokenTransformer
+from verdict3d.config import JudgeRole, Params
+from verdict3d.judge.lineage import lineage_of, lineage_warnings
+from verdict3d.records import read_json
+
+ROOT = Path(__file__).parents[1]
+PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
+
+
+def preset(name: str) -> Params:
+    files = [ROOT / "params.yaml", ROOT / f"presets/{name}.yaml"]
+    return Params.model_validate(overlay(*(yaml.safe_load(path.read_text()) for path in files)))
+
+
+def parts_of(params: Any) -> Iterator[Any]:
+    yield params
+    for part in getattr(params, "parts", ()):
+        yield from parts_of(part)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_where_the_judges_come_from_is_clear(name: str) -> None:
+    judges = preset(name).judges
+    lineages = {role: lineage_of(one) for role in get_args(JudgeRole) if (one := getattr(judges, role))}
+    shared = lineage_warnings(lineages)
+    assert bool(shared) == (name == "full")  # InternVL3's language model is initialised from Qwen2.5
+    assert all("Qwen2.5" in warning for warning in shared)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_arms_fit_the_tokens(name: str) -> None:
+    params = preset(name)
+    shipped = ROOT / params.generator.model / "image_cond_model/config.json"
+    channels = read_json(shipped)["hidden_size"] if shipped.is_file() else FULL.cond_channels
+    assert shipped.is_file() == (name != "full")
+    for arm in params.train.arms:
+        for part in parts_of(params.train.sections[arm]):
+            if getattr(part, "tokens", None) is not None:
+                TokenTransformer(channels, 4, part.tokens.blocks, part.tokens.heads)
