@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from verdict3d.records import Row
 from verdict3d.render.rig import Rig
 
 STORE = Path(".verdict3d/verdicts.jsonl")
+READERS = 2
+READ_AHEAD = 64
+"""Pairs whose pictures are read ahead at most, 90 MB: decoding takes longer than a small judge does."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,17 @@ def _judge_list(
 
 
 def _requests(pairings: Sequence[Pairing], root: Path) -> Iterator[PairRequest]:
-    """Read the pictures of each pairing when it is asked for."""
+    """Read the pictures of the pairings, some pairs ahead of the judge."""
     rig = Rig().digest
-    for pairing in pairings:
+
+    def request(pairing: Pairing) -> PairRequest:
         panel = Panel(
             read_picture(root / pairing.reference),
             read_picture(root / pairing.x["montage"]),
             read_picture(root / pairing.y["montage"]),
         )
-        yield PairRequest.of(panel, pairing.x["mesh_digest"], pairing.y["mesh_digest"], rig)
+        return PairRequest.of(panel, pairing.x["mesh_digest"], pairing.y["mesh_digest"], rig)
+
+    with ThreadPoolExecutor(READERS) as threads:
+        for start in range(0, len(pairings), READ_AHEAD):
+            yield from threads.map(request, pairings[start : start + READ_AHEAD])
