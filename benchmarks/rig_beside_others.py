@@ -46,9 +46,9 @@ def as_trimesh(mesh: Mesh) -> trimesh.Trimesh:
     return trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False)
 
 
-def pose_of(camera: Camera) -> np.ndarray:
-    """Return the pose (4, 4) of a camera of the rig."""
-    return np.linalg.inv(camera_from_world(camera))
+def poses_of(cameras: Sequence[Camera]) -> list[np.ndarray]:
+    """Return the pose (4, 4) of each camera of the rig."""
+    return [np.linalg.inv(camera_from_world(camera)) for camera in cameras]
 
 
 def two_by_two(views: Sequence[np.ndarray]) -> np.ndarray:
@@ -59,10 +59,10 @@ def two_by_two(views: Sequence[np.ndarray]) -> np.ndarray:
 def pyrender_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
     """Return a function that draws the rig's four montage views with pyrender."""
     os.environ["PYOPENGL_PLATFORM"] = "egl"
-    np.inf = np.inf  # type: ignore[attr-defined]  # the name pyrender 0.1.45 uses
     import pyrender
 
     cameras = Rig().montage_cameras
+    poses = poses_of(cameras)
     camera = pyrender.PerspectiveCamera(np.deg2rad(cameras[0].fov_deg))
     renderer = pyrender.OffscreenRenderer(view_px, view_px)
 
@@ -71,7 +71,7 @@ def pyrender_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
         scene.add(pyrender.Mesh.from_trimesh(as_trimesh(mesh), smooth=False))
         node = scene.add(camera)
         views = []
-        for pose in map(pose_of, cameras):
+        for pose in poses:
             scene.set_pose(node, pose)
             views.append(renderer.render(scene, flags=pyrender.RenderFlags.FLAT)[0])
         return two_by_two(views)
@@ -82,12 +82,13 @@ def pyrender_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
 def trimesh_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
     """Return a function that draws the rig's four montage views with trimesh's own offscreen render."""
     cameras = Rig().montage_cameras
+    poses = poses_of(cameras)
 
     def draw(mesh: Mesh) -> np.ndarray:
         scene = as_trimesh(mesh).scene()
         scene.camera = trimesh.scene.Camera(resolution=(view_px, view_px), fov=(cameras[0].fov_deg,) * 2)
         views = []
-        for pose in map(pose_of, cameras):
+        for pose in poses:
             scene.camera_transform = pose
             picture = scene.save_image(resolution=(view_px, view_px), visible=True)
             views.append(np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")))

@@ -240,13 +240,13 @@ def _way(wish: Wish, params: Params, project: Path) -> str:
     from tasks.certified import with_chosen_panels
     from verdict3d.trellis.background import background_identity
 
-    judge = with_chosen_panels(params, project, ["training"]).judges.training
+    judge = with_chosen_panels(params, project, ["training"]).judges.training if wish.arm else None
     conditioner = conditioner_directory(params, project)
     parts: list[Any] = [
         digest_directory(generator_directory(params, project)),
         None if conditioner is None else digest_directory(conditioner),
         digest_directory(project / TRAIN / wish.arm) if wish.arm else None,
-        [params.seed, judge.model_dump(mode="json")] if wish.arm else None,  # for a search
+        [params.seed, judge.model_dump(mode="json")] if judge else None,  # for a search
         [sampler.model_dump(mode="json") for sampler in wish.samplers(params)],
         [*background_identity(params.photos.background), params.photos.objects],
         finish_identity(params.photos.finish),

@@ -6,8 +6,6 @@ seeds, samplers and measures.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,7 +29,7 @@ from verdict3d.config import JudgesParams, Params, montage_modes
 from verdict3d.errors import ItemFailure
 from verdict3d.provenance import digest_directory, digest_file
 from verdict3d.randomness import seed_for
-from verdict3d.records import Row, replacing, write_jsonl
+from verdict3d.records import Row, link_file, write_jsonl
 from verdict3d.render.renderer import Renderer
 from verdict3d.trellis.mesh_decoding import Outcome
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -279,11 +277,6 @@ def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: 
 
 
 def _link(source: Path, root: Path, target: Path) -> str:
-    """Give a finished file its place in the outputs, without writing it again where the disk allows that."""
-    (root / target).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, root / target)
-    except OSError:
-        with replacing(root / target) as temporary:
-            shutil.copyfile(source, temporary)
+    """Give a finished file its place in the outputs, and return that place."""
+    link_file(source, root / target)
     return target.as_posix()

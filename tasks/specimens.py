@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
 from verdict3d.provenance import digest_file
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row
+from verdict3d.records import Row, link_file
 from verdict3d.render.renderer import Renderer
 
 CODE = ("tasks/specimens.py", "verdict3d/assets", "verdict3d/render", "verdict3d/randomness.py")
@@ -149,12 +148,11 @@ def drawn(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator
 
 
 def _place(result: Result, root: Path) -> Row:
-    """Copy a specimen's pictures to the stage's outputs and return its side of a pair."""
+    """Put a specimen's pictures among the stage's outputs and return its side of a pair."""
     record = result.record
     montages = {}
     for mode, name in record["montages"].items():
         target = CONTROLS / "montages" / mode / name.replace(f".{mode}.", ".")
-        (root / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(result.folder / name, root / target)
+        link_file(result.folder / name, root / target)
         montages[mode] = target.as_posix()
     return {**record, "montages": montages, "truth": None}

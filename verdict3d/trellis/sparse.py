@@ -1,10 +1,10 @@
 """Sparse tensors and exact submanifold convolution in plain PyTorch.
 
 The convolution gathers the 27 neighbours of a block of rows and multiplies once; the backward pass is a
-convolution with the mirrored kernel. A GPU multiplies every row first and gathers the products, which is one
-pass over memory less. Where most neighbours are absent, a CPU multiplies offset by offset only those that are
-there. No atomics, so the same inputs give the same bits on every run of a device. Semantics:
-specification (e) and its first two traps.
+convolution with the mirrored kernel. With few channels a GPU multiplies every row first and gathers the
+products, which is one pass over memory less. Where most neighbours are absent, a CPU multiplies offset by
+offset only those that are there. No atomics, so the same inputs give the same bits on every run of a device.
+Semantics: specification (e) and its first two traps.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from verdict3d.trellis.structure import Pairs, Structure, child_taps
 CPU_BLOCK = 1 << 19
 """Gathered elements per block on the CPU: 2 MiB of float32, so that a block stays in the cache."""
 GPU_BLOCKS = 3
-"""Blocks on a GPU, so that a third of all is kept at once,"""
+"""Least number of blocks on a GPU: a third of all that is gathered is kept at once."""
 GPU_BLOCK = 1 << 28
-"""or so many elements, 512 MiB of float16."""
+"""Gathered elements per block on a GPU at most: 512 MiB of float16."""
 GPU_PRODUCTS = 1 << 29
 """Elements of products that a GPU keeps at once: 1 GiB of float16."""
 NARROW = 256
@@ -200,11 +200,11 @@ def _gathered_products(x: Tensor, weight: Tensor, rows: Tensor, at_once: int) ->
 
 def _sum_of_products(x: Tensor, matrices: Tensor, seen: Tensor) -> Tensor:
     """Return sum_k x[seen[:, k]] matrices[k] of (N, Cin), (P, K) and (K, Cin, Cout)."""
-    taps, count = len(matrices), len(x)
+    (taps, _, channels_out), count = matrices.shape, len(x)
     absent = taps * count
-    products = x.new_empty(absent + 1, matrices.shape[2])
+    products = x.new_empty(absent + 1, channels_out)
     products[absent] = 0
-    torch.bmm(x.expand(taps, -1, -1), matrices, out=products[:absent].view(taps, count, len(products[0])))
+    torch.bmm(x.expand(taps, -1, -1), matrices, out=products[:absent].view(taps, count, channels_out))
     starts = torch.arange(taps, dtype=seen.dtype, device=seen.device) * count
     places = torch.where(seen < count, seen + starts, absent)
     return F.embedding_bag(places, products, mode="sum", padding_idx=absent)
