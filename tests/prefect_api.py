@@ -6,15 +6,20 @@ import json
 import time
 import urllib.error
 import urllib.request
+import uuid
 from typing import Any
 
 from loopback import wait_until
 
+ANSWER_S = 30.0
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 class PrefectApi:
-    """Asks the server at ``url`` (with ``/api``)."""
+    """Asks the server at ``url`` (with ``/api``), again where Prefect's own client would.
+
+    All that is asked may be asked twice.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -26,13 +31,16 @@ class PrefectApi:
         )
         for tries_left in reversed(range(10)):
             try:
-                with urllib.request.urlopen(request, timeout=60) as answer:
+                with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
                     text = answer.read()
                 return json.loads(text) if text else None
-            except urllib.error.HTTPError as error:  # 503: its database is locked, "try again", as clients do
-                if error.code != 503 or not tries_left:
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or not tries_left:  # 503: its database is locked, "try again"
                     raise
-                time.sleep(1.0)
+            except TimeoutError:
+                if not tries_left:
+                    raise
+            time.sleep(1.0)
 
     def deployment(self) -> str | None:
         found = self.ask("/deployments/filter", {"deployments": {"name": {"any_": ["retrain"]}}})
@@ -43,8 +51,8 @@ class PrefectApi:
         self.ask(f"/deployments/{self.deployment()}/pause_deployment", {})
 
     def start_run(self) -> str:
-        run = self.ask(f"/deployments/{self.deployment()}/create_flow_run", {"state": {"type": "SCHEDULED"}})
-        return str(run["id"])
+        once = {"state": {"type": "SCHEDULED"}, "idempotency_key": uuid.uuid4().hex}
+        return str(self.ask(f"/deployments/{self.deployment()}/create_flow_run", once)["id"])
 
     def run(self, run_id: str) -> dict[str, Any]:
         found: dict[str, Any] = self.ask(f"/flow_runs/{run_id}")

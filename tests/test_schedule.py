@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,17 @@ def serving(project: Path, environment: dict[str, str], log: Path) -> Iterator[s
         wait_until(lambda: not processes_of(project), "every process to end", 60)
 
 
+def with_ends_of(*logs: Path) -> Callable[..., None]:
+    """Return an exit that adds to an error what the servers said last."""
+
+    def add(kind: object, error: BaseException | None, trace: object) -> None:
+        for log in logs:
+            if error and log.exists():
+                error.add_note(f"--- end of {log.name}\n{log.read_text(errors='replace')[-4000:]}")
+
+    return add
+
+
 def change(project: Path, seed: int) -> None:
     """Set the seed, and let the train stage wait in its middle."""
     values = yaml.safe_load((project / "params.yaml").read_text())
@@ -64,6 +75,7 @@ def test_a_schedule_with_a_server_and_a_worker(tmp_path: Path) -> None:
         environment = project_environment(project) | {ADDRESS: api.url, "VERDICT3D_WEBHOOK": address}
         environment |= {"PREFECT_WORKER_QUERY_SECONDS": "1"}  # it looks for due runs every 10 s by default
         environment.pop("MLFLOW_TRACKING_URI", None)
+        stack.push(with_ends_of(tmp_path / "server.log", log))
         stack.enter_context(prefect_server(tmp_path, environment, port, tmp_path / "server.log"))
         with serving(project, environment, log) as first:
             fires_and_tries_again(api, project)
