@@ -50,3 +50,12 @@ def test_arms_fit_the_tokens(name: str) -> None:
         for part in parts_of(params.train.sections[arm]):
             if getattr(part, "tokens", None) is not None:
                 TokenTransformer(channels, 4, part.tokens.blocks, part.tokens.heads)
+
+
+@pytest.mark.parametrize("arm", ["oracle", "oracle_structure", "oracle_latents"])
+def test_what_sees_the_clean_picture_is_no_candidate(arm: str) -> None:
+    values = preset("sweep").model_dump(mode="json")
+    for allowed in ("base_again", "random_pick"):
+        assert Params.model_validate(overlay(values, {"promotion": {"arms": [allowed]}}))
+    with pytest.raises(ValueError, match=f"'{arm}'.*is given the clean picture"):
+        Params.model_validate(overlay(values, {"promotion": {"arms": ["repair_longer", arm]}}))

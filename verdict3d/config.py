@@ -366,6 +366,14 @@ class Params(Section):
         unknown = sorted(set(self.promotion.arms) - set(self.train.arms))
         if unknown:
             raise ValueError(f"promotion.arms names {unknown}, which train.arms does not train")
+        sections = {arm: self.train.sections[arm] for arm in self.promotion.arms}
+        oracles = [
+            arm for arm, section in sections.items() if section.method == "control" and section.sees_clean
+        ]
+        if oracles:
+            raise ValueError(
+                f"promotion.arms names {oracles}, which is given the clean picture; of a photo there is none"
+            )
         missing = sorted({self.promotion.regime, "clean"} - set(self.evaluate.regimes))
         if missing:
             raise ValueError(f"promotion needs {missing} among evaluate.regimes")

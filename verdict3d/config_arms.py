@@ -189,6 +189,11 @@ class ControlParams(ArmSection):
     latents_input: Literal["given", "clean"]
     fresh_noise: bool = False
 
+    @property
+    def sees_clean(self) -> bool:
+        """Whether a stage is given the clean picture, which nobody has of a photo."""
+        return "clean" in (self.structure_input, self.latents_input)
+
 
 Simple = Annotated[
     ConditionerRepairParams
