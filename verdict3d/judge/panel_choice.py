@@ -30,17 +30,13 @@ def better_panel(panel: Mapping[str, Any]) -> str | None:
     return best if _rank(panel["credit"][best]) > _rank(panel["credit"][panel["chosen"]]) else None
 
 
-def panel_origin(panel: Mapping[str, Any]) -> str:
-    """Return who chose the panel, in words."""
-    return "chosen by this audit" if panel["asked"] == "audited" else "fixed in params.yaml"
-
-
 def describe_panel(panel: Mapping[str, Any]) -> str:
     """Return which panel it is and the credit of all, in a line for people."""
+    how = "chosen by this audit" if panel["asked"] == "audited" else "fixed in params.yaml"
     better = better_panel(panel)
     beside = f", though {better} does better" if better else ""
     credit = ", ".join(f"{kind} {_shown(panel['credit'][kind])}" for kind in SLOTS)
-    return f"panel {panel['chosen']}, {panel_origin(panel)}{beside}; credit of 2: {credit}"
+    return f"panel {panel['chosen']}, {how}{beside}; credit of 2: {credit}"
 
 
 def panel_warnings(role: str, panel: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from verdict3d.judge.panel_choice import panel_origin
 from verdict3d.report import views, words
 from verdict3d.report.arms import control_rows, ways
 from verdict3d.report.audit import NAMES, PANELS, failures_of
@@ -97,5 +96,5 @@ def _environment() -> Environment:
     environment.filters.update(
         number=words.number, signed=words.signed, percent=words.percent, words=words.title
     )
-    environment.globals.update(interval=words.interval, outcome=words.outcome, panel_origin=panel_origin)
+    environment.globals.update(interval=words.interval, outcome=words.outcome)
     return environment
