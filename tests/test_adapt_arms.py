@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from tiny_trellis import tiny_photo, tiny_pipeline
 
 from verdict3d.adapt.adapter import load_adapter, save_adapter
-from verdict3d.adapt.conditioners import TokenTransformer, picture_seeds, token_change
+from verdict3d.adapt.conditioners import TokenTransformer, adapted_encoder, picture_seeds, token_change
 from verdict3d.adapt.degraded_inputs import LIMIT, Course, gather_material
 from verdict3d.adapt.layers import FLOW_LAYERS, checkpoint_blocks, trainable_copy
 from verdict3d.adapt.method import Example, FitInputs, Preference, Sample, Tools
@@ -25,7 +25,7 @@ from verdict3d.adapt.training import CHECKPOINT
 from verdict3d.assets.furniture import furniture
 from verdict3d.assets.mesh import Mesh, mesh_digest, write_mesh
 from verdict3d.assets.part_mesh import mesh_from_parts
-from verdict3d.config_arms import AnyArm, ArmParams, TokenFlowParams
+from verdict3d.config_arms import AnyArm, ArmParams, EncoderLayers, TokenFlowParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.randomness import numpy_generator, seed_for, torch_generator
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -166,6 +166,31 @@ def test_untrained_layers_compute_the_same_bits_and_all_get_gradients(stage, gro
         assert not torch.equal(values_of(copied(noise, t, tokens)), values_of(flow(noise, t, tokens)))
     assert all(value.grad is not None for value in parameters.values())
     assert all(value.grad is None for value in flow.parameters())
+
+
+@pytest.mark.parametrize(("rank", "suffix"), [(0, ".weight"), (2, ".lora_A.default.weight")])
+def test_all_layers_of_the_encoder_are_trained_under_the_published_names(rank, suffix):
+    """Versions of transformers name attention differently; an adapter of one fits every other."""
+    encoder = EncoderLayers(rank=rank, layers=["attention", "feed_forward"])
+    conditioner = tiny_pipeline().conditioner
+    adapted, parameters = adapted_encoder(conditioner, encoder, torch.Generator().manual_seed(1))
+    attention = [f"attention.attention.{name}" for name in ("query", "key", "value")]
+    layers = [*attention, "attention.output.dense", "mlp.fc1", "mlp.fc2"]
+    found = {name.removesuffix(suffix) for name in parameters if name.endswith(suffix)}
+    assert found == {
+        f"encoder.layer.{number}.{layer}"
+        for number in range(conditioner.config.num_hidden_layers)
+        for layer in layers
+    }
+    own = {id(value) for value in adapted.model.parameters() if value.requires_grad}
+    assert own == {id(value) for value in parameters.values()}
+
+
+def test_a_group_without_layers_is_refused():
+    flow, _ = flow_and_noise("structure")
+    patterns = {"attention": FLOW_LAYERS["self_attention"], "windows": r"blocks\.\d+\.window"}
+    with pytest.raises(Verdict3DError, match="no linear layers in windows"):
+        trainable_copy(flow, patterns, ["attention", "windows"], 2)
 
 
 @pytest.mark.parametrize("stage", ["structure", "latents"])

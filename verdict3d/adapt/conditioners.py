@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from verdict3d.adapt.layers import ENCODER_LAYERS, Parameters, trainable_copy
 from verdict3d.config_arms import EncoderLayers
+from verdict3d.trellis.conditioner_weights import published_name
 
 EPSILON = 1e-5
 """Of the conditioner's own layer norm."""
@@ -88,7 +89,11 @@ def picture_seeds(images: Tensor) -> list[int]:
 def adapted_encoder(
     conditioner: Any, params: EncoderLayers, generator: torch.Generator | None = None
 ) -> tuple[Any, Parameters]:
-    """Copy a conditioner, repaired or not, so that layers of its encoder can be trained."""
+    """Copy a conditioner, repaired or not, so that layers of its encoder can be trained.
+
+    Returns:
+        The copy and its trainable parameters, by the published names whatever the version of transformers.
+    """
     if isinstance(conditioner, RepairedConditioner):
         inner, parameters = adapted_encoder(conditioner.conditioner, params, generator)
         copied = copy.copy(conditioner)
@@ -99,7 +104,7 @@ def adapted_encoder(
     copied.model, parameters = trainable_copy(
         conditioner.model, ENCODER_LAYERS, params.layers, params.rank, generator
     )
-    return copied, parameters
+    return copied, {published_name(name): value for name, value in parameters.items()}
 
 
 class TokenTransformer(nn.Module):

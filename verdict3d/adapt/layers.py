@@ -28,9 +28,10 @@ FLOW_LAYERS = {
     "sparse_linear": r"input_layer|out_layer|.*skip_connection|blocks\.\d+\.mlp\.mlp\.[02]",
 }
 ENCODER_LAYERS = {
-    "attention": r"encoder\.layer\.\d+\.attention\..*(query|key|value|dense)",
+    "attention": r"encoder\.layer\.\d+\.attention\.(attention\.(query|key|value)|output\.dense|[qkvo]_proj)",
     "feed_forward": r"encoder\.layer\.\d+\.mlp\.fc[12]",
 }
+"""Of DINOv2, whose attention is named differently by versions of transformers."""
 
 Net = TypeVar("Net", bound=nn.Module)
 Parameters = dict[str, nn.Parameter]
@@ -56,23 +57,21 @@ def trainable_copy(
         The copy and its trainable parameters by name.
 
     Raises:
-        Verdict3DError: No layer fits.
+        Verdict3DError: A group has no layer.
     """
-    pattern = "|".join(f"(?:{patterns[group]})" for group in layers)
-    chosen = [
-        name
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Linear) and re.fullmatch(pattern, name)
-    ]
-    if not chosen:
-        raise Verdict3DError(f"{type(network).__name__} has no linear layers in {', '.join(layers)}")
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    groups = {group: {name for name in linear if re.fullmatch(patterns[group], name)} for group in layers}
+    for group, names in groups.items():
+        if not names:
+            raise Verdict3DError(f"{type(network).__name__} has no linear layers in {group}")
+    chosen = [name for name in linear if any(name in names for names in groups.values())]
     copied = copy.deepcopy(network).requires_grad_(False)
     if rank == 0:
-        names = {f"{layer}.{part}" for layer in chosen for part in ("weight", "bias")}
+        trained = {f"{layer}.{part}" for layer in chosen for part in ("weight", "bias")}
     else:
         _inject(copied, chosen, rank, generator)
-        names = {name for name, _ in copied.named_parameters() if "lora_" in name}
-    parameters = {name: value for name, value in copied.named_parameters() if name in names}
+        trained = {name for name, _ in copied.named_parameters() if "lora_" in name}
+    parameters = {name: value for name, value in copied.named_parameters() if name in trained}
     for value in parameters.values():
         value.requires_grad_(True)
     return copied, parameters

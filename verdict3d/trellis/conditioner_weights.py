@@ -46,11 +46,16 @@ def _replaced(key: str, names: Mapping[str, str]) -> str:
     return key
 
 
+def published_name(name: str) -> str:
+    """Return the published name of a weight, or of what is trained of it, under any version's name."""
+    return _replaced(name, PUBLISHED_OF_RECENT)
+
+
 def published_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename weights under any of the three sets of names to the published ones."""
     if "cls_token" in state:
         return names_from_hub(state)
-    return {_replaced(key, PUBLISHED_OF_RECENT): value for key, value in state.items()}
+    return {published_name(key): value for key, value in state.items()}
 
 
 def names_for(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
