@@ -16,7 +16,7 @@ from benchmarks.full_size_trellis import (
     random_tokens,
 )
 from verdict3d.trellis import transformer
-from verdict3d.trellis.replay import Replayed
+from verdict3d.trellis.replay import MOST_KINDS, Replayed
 from verdict3d.trellis.transformer import FeedForward
 
 
@@ -33,10 +33,23 @@ def test_a_compiled_network_is_replayed_and_its_copy_is_not() -> None:
     copied.out_layer.bias += 1
     assert torch.equal(network(noise, times, cond), expected)
     assert torch.equal(copied(noise, times, cond), expected + 1)
-    recorded = network.forward._recorded
-    recorded["a kind of call"] = "its kernels, which know where the weights are"
+    kinds = network.forward._kinds
+    network.forward._kind(noise, (noise, times))
+    assert kinds
     network.double()
-    assert not recorded
+    assert not kinds
+
+
+def test_only_the_last_kinds_of_calls_are_remembered() -> None:
+    replayed = Replayed(lambda x: x)
+    states = [random_latents(TINY, [60], "cpu") for _ in range(MOST_KINDS + 1)]
+    first = replayed._kind(states[0], (states[0].feats,))
+    assert replayed._kind(states[0], (states[0].feats,)) is first
+    assert replayed._kind(states[0], (states[0].feats.double(),)) is not first
+    for state in states[1:]:
+        assert replayed._kind(state, (state.feats,)).structure is state.structure
+    assert len(replayed._kinds) == MOST_KINDS
+    assert replayed._kind(states[0], (states[0].feats,)) is not first
 
 
 @torch.no_grad()

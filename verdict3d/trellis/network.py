@@ -62,8 +62,8 @@ class Network(nn.Module):
         """Let ``torch.compile`` fuse what lies between the products of the blocks.
 
         All blocks of a network are one piece of code, which is compiled at the first call: seconds once, less
-        time at every step, and the last bits differ. Where the number of rows is always the same, small
-        batches are replayed (:class:`Replayed`). A copy of the network is neither compiled nor replayed.
+        time at every step, and the last bits differ. Small batches are replayed (:class:`Replayed`). A copy
+        of the network is neither compiled nor replayed.
         """
         config = torch._dynamo.config
         config.recompile_limit = max(config.recompile_limit, KINDS_OF_CALLS)
@@ -72,8 +72,7 @@ class Network(nn.Module):
         for module in self.modules():
             if isinstance(module, ActivatedNorm | ModulatedNorm):
                 module.compile(backend=backend, dynamic=self.UNEVEN)
-        if not self.UNEVEN:
-            self.forward = Replayed(self.forward)
+        self.forward = Replayed(self.forward)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Follow ``.to(dtype)``, ``.float()`` and the like."""

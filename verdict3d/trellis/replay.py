@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-MOST_NUMBERS = 1 << 18
+from verdict3d.trellis.sampler import values_of, with_values
+from verdict3d.trellis.sparse import SparseTensor
+
+MOST_NUMBERS = 1 << 19
 """Of the first input: larger calls keep a GPU busy while their kernels are started one by one."""
 WARM_UPS = 2
+"""Calls of a kind that are made as they are before one is recorded: they compile, plan and fill caches."""
+MOST_KINDS = 8
+"""Kinds of calls that are remembered: of a sample there are two or three."""
 
-Recorded = tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]
+
+@dataclass(eq=False)
+class _Kind:
+    """Calls with the same voxels, shapes and dtypes.
+
+    Attributes:
+        structure: The voxels, kept so that no others can take their place in memory.
+        calls: Made so far.
+        recorded: The graph, and where its inputs and its output lie.
+    """
+
+    structure: object
+    calls: int = 0
+    recorded: tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Any] | None = None
 
 
 class Replayed:
@@ -23,48 +43,59 @@ class Replayed:
     may change in place; when they move, call :meth:`forget`. A copy is the function without this.
 
     Args:
-        call: Tensors to a tensor; which kernels it starts may depend on their shapes and dtypes alone.
+        call: A dense or sparse tensor and tensors to one like the first; which kernels it starts may depend
+            on voxels, shapes and dtypes alone.
     """
 
-    def __init__(self, call: Callable[..., Tensor]) -> None:
+    def __init__(self, call: Callable[..., Any]) -> None:
         self.call = call
-        self._recorded: dict[tuple[Any, ...], Recorded] = {}
+        self._kinds: dict[tuple[Any, ...], _Kind] = {}
         self._memory: Any = None
 
-    def __call__(self, *inputs: Tensor) -> Tensor:
+    def __call__(self, state: Any, *others: Tensor) -> Any:
         """Call the function."""
+        inputs = (values_of(state), *others)
         if torch.is_grad_enabled() or not inputs[0].is_cuda or inputs[0].numel() > MOST_NUMBERS:
-            return self.call(*inputs)
-        kind = tuple((value.shape, value.dtype, value.device) for value in inputs)
-        if kind not in self._recorded:
-            self._recorded[kind] = self._record(inputs)
-        graph, held, out = self._recorded[kind]
+            return self.call(state, *others)
+        kind = self._kind(state, inputs)
+        kind.calls += 1
+        if kind.calls <= WARM_UPS:
+            return self.call(state, *others)
+        if kind.recorded is None:
+            kind.recorded = self._record(state, inputs)
+        graph, held, out = kind.recorded
         for place, value in zip(held, inputs, strict=True):
             place.copy_(value)
         graph.replay()
-        return out.clone()
+        return with_values(out, values_of(out).clone())
 
     def forget(self) -> None:
         """Drop what is recorded."""
-        self._recorded.clear()
+        self._kinds.clear()
         self._memory = None
 
-    def _record(self, inputs: tuple[Tensor, ...]) -> Recorded:
+    def _kind(self, state: Any, inputs: tuple[Tensor, ...]) -> _Kind:
+        """Return what is known of such calls; of too many kinds the one that was not called longest goes."""
+        structure = state.structure if isinstance(state, SparseTensor) else None
+        key = (id(structure), *((value.shape, value.dtype, value.device) for value in inputs))
+        kind = self._kinds.pop(key, None) or _Kind(structure)
+        self._kinds[key] = kind
+        if len(self._kinds) > MOST_KINDS:
+            del self._kinds[next(iter(self._kinds))]
+        return kind
+
+    def _record(
+        self, state: Any, inputs: tuple[Tensor, ...]
+    ) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Any]:
         """Record the call; the graphs of all kinds share their memory, as only one runs at a time."""
         held = tuple(value.clone() for value in inputs)
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
-            for _ in range(WARM_UPS):  # compiles, plans, allocates
-                self.call(*held)
-        torch.cuda.current_stream().wait_stream(beside)
         self._memory = self._memory or torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._memory):
-            out = self.call(*held)
+            out = self.call(with_values(state, held[0]), *held[1:])
         return graph, held, out
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Callable[..., Tensor]:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Callable[..., Any]:
         """Return a copy of the function."""
-        copied: Callable[..., Tensor] = copy.deepcopy(self.call, memo)
+        copied: Callable[..., Any] = copy.deepcopy(self.call, memo)
         return copied
