@@ -83,7 +83,10 @@ def test_a_kill_of_the_launchers_group_ends_every_process(killed):
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_two_processes_train_the_weights_of_one(arm, killed, tmp_path):
-    """Adam divides a gradient by its own size, so weights whose gradient is rounding alone move by it."""
+    """Adam divides a gradient by its own size, so weights whose gradient is rounding alone move by it.
+
+    Biases of keys are left out, whose gradients are nothing but that: they add the same to a row of scores.
+    """
     fit_arm(make_inputs(tmp_path / "inputs"), arm, tmp_path)
     found = sorted((tmp_path / arm).rglob(CHECKPOINT))
     assert found
@@ -92,7 +95,13 @@ def test_two_processes_train_the_weights_of_one(arm, killed, tmp_path):
         assert alone.keys() == shared.keys()
         for kind, tolerance in (("optimizer.exp_avg.", 1e-4), ("weights.", 1e-3)):
             one, other = (
-                torch.cat([value.flatten() for name, value in tensors.items() if name.startswith(kind)])
+                torch.cat(
+                    [
+                        value.flatten()
+                        for name, value in tensors.items()
+                        if name.startswith(kind) and not name.endswith("key.bias")
+                    ]
+                )
                 for tensors in (alone, shared)
             )
             assert one.norm() > 0
