@@ -142,12 +142,13 @@ class Crew:
         """Return what tells a stage its share of the machine.
 
         Threads are the same for every step, since unfinished work of another number of them is not continued.
-        A stage's processes do not matter to it, so few chains take more.
+        A stage's processes do not matter to it, so few chains take more; on a CPU no more than have a core.
         """
         side_by_side = max(1, min(self.unfinished, self.workers))
-        processes = min(self.cores, self.per_gpu * len(self.gpus)) if self.gpus else self.cores
+        threads = max(1, self.cores // self.workers)
+        processes = min(self.cores, self.per_gpu * len(self.gpus)) if self.gpus else self.cores // threads
         own = {
-            "OMP_NUM_THREADS": str(max(1, self.cores // self.workers)),
+            "OMP_NUM_THREADS": str(threads),
             WORKERS: str(max(1, processes // side_by_side)),
         }
         if self.gpus and side_by_side > 1:

@@ -101,6 +101,9 @@ def test_an_arm_alone_is_given_the_cores_of_all(root):
     alone = crew.environment(0)
     assert (alone["VERDICT3D_WORKERS"], alone["OMP_NUM_THREADS"]) == ("12", "8")
     assert alone.get("CUDA_VISIBLE_DEVICES") == os.environ.get("CUDA_VISIBLE_DEVICES")
+    crew.gpus = []
+    alone = crew.environment(0)
+    assert (alone["VERDICT3D_WORKERS"], alone["OMP_NUM_THREADS"]) == ("2", "8")
 
 
 def test_shares_and_waves():
