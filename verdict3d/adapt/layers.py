@@ -60,16 +60,17 @@ def trainable_copy(
         Verdict3DError: A group has no layer.
     """
     linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
-    groups = {group: {name for name in linear if re.fullmatch(patterns[group], name)} for group in layers}
-    for group, names in groups.items():
+    chosen: set[str] = set()
+    for group in layers:
+        names = {name for name in linear if re.fullmatch(patterns[group], name)}
         if not names:
             raise Verdict3DError(f"{type(network).__name__} has no linear layers in {group}")
-    chosen = [name for name in linear if any(name in names for names in groups.values())]
+        chosen |= names
     copied = copy.deepcopy(network).requires_grad_(False)
     if rank == 0:
         trained = {f"{layer}.{part}" for layer in chosen for part in ("weight", "bias")}
     else:
-        _inject(copied, chosen, rank, generator)
+        _inject(copied, sorted(chosen), rank, generator)
         trained = {name for name, _ in copied.named_parameters() if "lora_" in name}
     parameters = {name: value for name, value in copied.named_parameters() if name in trained}
     for value in parameters.values():

@@ -20,6 +20,8 @@ WARM_UPS = 2
 MOST_KINDS = 8
 """Kinds of calls that are remembered: of a sample there are two or three."""
 
+Recorded = tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Any]
+
 
 @dataclass(eq=False)
 class _Kind:
@@ -33,7 +35,7 @@ class _Kind:
 
     structure: object
     calls: int = 0
-    recorded: tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Any] | None = None
+    recorded: Recorded | None = None
 
 
 class Replayed:
@@ -84,9 +86,7 @@ class Replayed:
             del self._kinds[next(iter(self._kinds))]
         return kind
 
-    def _record(
-        self, state: Any, inputs: tuple[Tensor, ...]
-    ) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Any]:
+    def _record(self, state: Any, inputs: tuple[Tensor, ...]) -> Recorded:
         """Record the call; the graphs of all kinds share their memory, as only one runs at a time."""
         held = tuple(value.clone() for value in inputs)
         self._memory = self._memory or torch.cuda.graph_pool_handle()
