@@ -15,6 +15,7 @@ from verdict3d.trellis.latent_flow import SLatFlowModel
 from verdict3d.trellis.latent_vae import SLatEncoder, SLatMeshDecoder, SparseSubdivideBlock3d
 from verdict3d.trellis.losses import flow_matching_loss
 from verdict3d.trellis.sparse import (
+    RowSums,
     SparseConv3d,
     SparseGroupNorm32,
     SparseTensor,
@@ -136,7 +137,25 @@ def test_products_may_be_gathered_instead_of_rows(at_once: int) -> None:
     kernel = torch.randn(5, 27, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     feats = x.feats.double()
     gathered = gather_linear(feats, kernel, rows, rows.flip(1))
-    torch.testing.assert_close(sparse._gathered_products(feats, kernel, rows, at_once), gathered)
+    products = sparse._gathered_products(feats, kernel, rows, at_once, RowSums())
+    torch.testing.assert_close(products, gathered)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_compiled_sums_of_rows_are_those_of_torch(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(1)
+    rows = torch.randn(40, 6, dtype=dtype, generator=generator)
+    places = torch.randint(40, (50, 27), generator=generator)
+    sums, compiled = RowSums(), RowSums()
+    compiled.compile(backend="aot_eager", dynamic=True)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(rows, places), sums(rows, places))
+    gradients = []
+    for module in (sums, compiled):
+        learned = rows.double().requires_grad_()
+        module(learned, places).square().sum().backward()
+        gradients.append(learned.grad)
+    torch.testing.assert_close(*gradients)
 
 
 def test_convolution_gradients() -> None:
@@ -356,10 +375,12 @@ def test_attention_without_padding_is_the_same(monkeypatch: pytest.MonkeyPatch) 
         torch.testing.assert_close(unpadded, padded, atol=1e-5, rtol=1e-5)
 
 
-def small_flow(channels: int = 6) -> SLatFlowModel:
+def small_flow(
+    channels: int = 6, patch_size: int = 1, io_block_channels: list[int] | None = None
+) -> SLatFlowModel:
     flow = SLatFlowModel(
         resolution=8, in_channels=channels, model_channels=16, cond_channels=12, out_channels=6,
-        num_blocks=2, num_heads=2, patch_size=1,
+        num_blocks=2, num_heads=2, patch_size=patch_size, io_block_channels=io_block_channels,
     )  # fmt: skip
     fill(flow)
     return flow
@@ -389,9 +410,12 @@ def test_items_without_a_context_have_one_of_zeros(counts: tuple[int, ...]) -> N
     )
 
 
-def test_compiled_blocks_compute_the_same() -> None:
-    flow = small_flow()
+@pytest.mark.parametrize("widths", [None, [8]])
+def test_compiled_blocks_compute_the_same(widths: list[int] | None) -> None:
+    flow = small_flow(io_block_channels=widths, patch_size=2 if widths else 1)
     arguments = voxels(70, 31), torch.tensor([300.0, 700.0]), torch.randn(2, 5, 12)
     plain = flow(*arguments).feats
     flow.compile_blocks("aot_eager")
-    torch.testing.assert_close(flow(*arguments).feats, plain, atol=1e-5, rtol=1e-5)
+    for learning in (True, False):
+        with torch.set_grad_enabled(learning):
+            torch.testing.assert_close(flow(*arguments).feats, plain, atol=1e-5, rtol=1e-5)

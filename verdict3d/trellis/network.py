@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from verdict3d.trellis.replay import Replayed
-from verdict3d.trellis.sparse import KernelWeights
+from verdict3d.trellis.sparse import KernelWeights, RowSums
 from verdict3d.trellis.transformer import ActivatedNorm, ModulatedNorm
 
 TORSO_LAYERS = (nn.Linear, nn.Conv3d, KernelWeights)
@@ -67,10 +67,11 @@ class Network(nn.Module):
         """
         config = torch._dynamo.config
         config.recompile_limit = max(config.recompile_limit, KINDS_OF_CALLS)
+        torch._inductor.config.assert_indirect_indexing = False  # no gathered row is outside
         for block in self.get_submodule("blocks").children():
             block.compile(backend=backend, dynamic=self.UNEVEN)
         for module in self.modules():
-            if isinstance(module, ActivatedNorm | ModulatedNorm):
+            if isinstance(module, ActivatedNorm | ModulatedNorm | RowSums):
                 module.compile(backend=backend, dynamic=self.UNEVEN)
         self.forward = Replayed(self.forward)
 
