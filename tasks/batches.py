@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from tasks.machine import visible_gpus, worker_count
+from tasks.machine import end_with_parent, visible_gpus, worker_count
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records import Row, read_json, sync_file, write_json
@@ -190,19 +189,12 @@ _process: dict[str, Any] = {}
 
 
 def _enter_process(worker_factory: Callable[[], Worker[Item]], places: Any) -> None:
-    """Settle on a GPU, and end with the process that started this one, even when that is killed."""
+    """Settle on a GPU."""
     gpu = places.get()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     _process["factory"] = worker_factory
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end_with_parent() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
 def _finish_in_process(batch: Sequence[Any], home: Path) -> None:

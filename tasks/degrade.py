@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
 
+from tasks.machine import helpers
 from tasks.manifest import DEGRADE, read_assets, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import Params, RegimeParams
@@ -26,8 +27,6 @@ from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.provenance import digest_bytes
 from verdict3d.randomness import numpy_generator
 from verdict3d.records import Row, write_bytes, write_json, write_jsonl
-
-_THREADS = 2
 
 
 def run(params: Params, root: Path) -> None:
@@ -39,34 +38,33 @@ def run(params: Params, root: Path) -> None:
     """
     assets = read_assets(root)
     used = {*params.generate.pair_regimes, *params.generate.heldout_regimes} - {"clean"}
-    regimes = {name: regime_params(params.degrade, name) for name in sorted(used)}
+    regimes: dict[str, RegimeParams | None] = {
+        name: regime_params(params.degrade, name) for name in sorted(used)
+    }
     out = start_folder(root / DEGRADE)
     rows: list[Row] = []
 
-    def degrade_asset(asset: Row) -> list[Row]:
-        clean = _read_condition(root / asset["condition"])
-        return [_degrade(params, root, asset, clean, *named) for named in regimes.items()]
-
-    with (
-        ThreadPoolExecutor(_THREADS) as threads,
-        tqdm(total=len(assets) * len(regimes), desc="degrade", unit="picture") as progress,
-    ):
-        for made in threads.map(degrade_asset, assets):
+    degrade = partial(_degrade, root, params.seed, regimes)
+    bar = tqdm(total=len(assets) * len(regimes), desc="degrade", unit="picture")
+    with helpers() as pool, bar as progress:
+        for made in pool.map(degrade, assets):
             rows += made
             progress.update(len(made))
     write_jsonl(out / "conditions.jsonl", rows)
     write_json(out / "metrics.json", measure_degradations(rows))
 
 
-def _degrade(
-    params: Params, root: Path, asset: Row, clean: Image.Image, name: str, regime: RegimeParams | None
-) -> Row:
-    rng = numpy_generator(params.seed, "degrade", asset["id"], name)
-    try:
-        image, operators = degrade_by_regime(clean, regime, rng)
-    except ItemFailure as failure:
-        raise Verdict3DError(f"condition picture of asset {asset['id']}: {failure}") from failure
-    return _write_picture(root, asset, name, image, operators)
+def _degrade(root: Path, seed: int, regimes: Mapping[str, RegimeParams | None], asset: Row) -> list[Row]:
+    clean = _read_condition(root / asset["condition"])
+    rows = []
+    for name, regime in regimes.items():
+        rng = numpy_generator(seed, "degrade", asset["id"], name)
+        try:
+            image, operators = degrade_by_regime(clean, regime, rng)
+        except ItemFailure as failure:
+            raise Verdict3DError(f"condition picture of asset {asset['id']}: {failure}") from failure
+        rows.append(_write_picture(root, asset, name, image, operators))
+    return rows
 
 
 def _read_condition(path: Path) -> Image.Image:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from verdict3d.errors import Verdict3DError
 
 WORKERS = "VERDICT3D_WORKERS"
-"""Environment variable: how many processes share the batches of an inferring stage; results do not change."""
+"""Environment variable: how many processes share the work of a stage; results do not change."""
+_THREADS = 2
+"""For pictures, in one process: more of them wait for Python's lock."""
 
 
 def worker_count() -> int:
@@ -21,6 +28,34 @@ def worker_count() -> int:
     if not value.isdecimal() or int(value) < 1:
         raise Verdict3DError(f"{WORKERS} is {value!r}; it must be a whole number above zero")
     return int(value)
+
+
+@contextmanager
+def helpers() -> Iterator[Executor]:
+    """Run functions on pictures: in two threads, or in as many processes as the environment says."""
+    count = worker_count()
+    if count == 1:
+        with ThreadPoolExecutor(_THREADS) as threads:
+            yield threads
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, context, end_with_parent) as processes:
+        try:
+            yield processes
+        finally:
+            processes.shutdown(cancel_futures=True)
+
+
+def end_with_parent() -> None:
+    """Let this process end with the one that started it, even when that is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait_and_end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait_and_end, daemon=True).start()
 
 
 def visible_gpus() -> list[str]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from tasks.machine import helpers
 from verdict3d.adapt.method import Example, Picture, Preference, Sample
 from verdict3d.adapt.parallel import speaks
 from verdict3d.assets.mesh import read_mesh
-from verdict3d.config import Params
+from verdict3d.config import Params, RegimeParams
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import ItemFailure
 from verdict3d.randomness import numpy_generator
@@ -22,9 +25,8 @@ from verdict3d.render.renderer import Renderer
 from verdict3d.render.views import sample_camera
 from verdict3d.trellis.preprocess import preprocess_image
 
-_THREADS = 2
 _AHEAD = 64
-"""Views that are rendered before their degradations are waited for."""
+"""Views that are rendered before the degradations of the first of them are waited for."""
 
 
 def make_examples(
@@ -51,19 +53,27 @@ def make_examples(
         size_px: Side of the pictures.
     """
     examples: list[Example] = []
-    jobs = _views(params, root, assets, views)
-    total = len(assets) * (1 + views)
-
-    def degrade_view(job: tuple[str, int, Image.Image]) -> list[Example]:
-        return list(_degraded(params, *job, regimes, draws, size_px))
-
-    bar = tqdm(total=total, desc="pictures", unit="view", disable=not speaks())
-    with ThreadPoolExecutor(_THREADS) as pool, bar as progress:
-        while block := [job for _, job in zip(range(_AHEAD), jobs, strict=False)]:
-            for made in pool.map(degrade_view, block):
-                examples += made
-                progress.update()
+    named = [(name, regime_params(params.degrade, name)) for name in regimes]
+    degraded = partial(_degraded, params.seed, named, draws, size_px)
+    bar = tqdm(total=len(assets) * (1 + views), desc="pictures", unit="view", disable=not speaks())
+    with helpers() as pool, bar as progress:
+        for made in _in_order(pool, degraded, _views(params, root, assets, views)):
+            examples += made
+            progress.update()
     return examples
+
+
+def _in_order(
+    pool: Executor, degraded: Callable[..., list[Example]], views: Iterator[tuple[str, int, Image.Image]]
+) -> Iterator[list[Example]]:
+    """Yield what becomes of each view while the next ones are rendered."""
+    waiting: deque[Future[list[Example]]] = deque()
+    for view in views:
+        waiting.append(pool.submit(degraded, *view))
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft().result()
+    for future in waiting:
+        yield future.result()
 
 
 def _views(
@@ -84,23 +94,25 @@ def _views(
 
 
 def _degraded(
-    params: Params,
+    seed: int,
+    regimes: Sequence[tuple[str, RegimeParams | None]],
+    draws: int,
+    size_px: int,
     asset: str,
     view: int,
     picture: Image.Image,
-    regimes: Sequence[str],
-    draws: int,
-    size_px: int,
-) -> Iterator[Example]:
+) -> list[Example]:
     clean = as_picture(picture, size_px)
+    examples = []
     for draw in range(draws):
-        regime = regimes[(view * draws + draw) % len(regimes)]
-        rng = numpy_generator(params.seed, "training_picture", asset, view, regime, draw)
+        name, regime = regimes[(view * draws + draw) % len(regimes)]
+        rng = numpy_generator(seed, "training_picture", asset, view, name, draw)
         try:
-            degraded, _ = degrade_by_regime(picture, regime_params(params.degrade, regime), rng)
-            yield Example(asset, view, regime, clean, as_picture(degraded, size_px))
+            degraded, _ = degrade_by_regime(picture, regime, rng)
+            examples.append(Example(asset, view, name, clean, as_picture(degraded, size_px)))
         except ItemFailure:
             continue
+    return examples
 
 
 def as_picture(picture: Image.Image, size_px: int) -> Picture:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from pictures import chair, rng_of
 from PIL import Image
+from tiny_project import write_tiny_project
 
 from tasks.degrade import run
+from tasks.training_pictures import make_examples
 from verdict3d.config import DegradeParams, RegimeParams, load_params
 from verdict3d.degrade.operators import OPERATORS
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
@@ -129,6 +131,25 @@ def test_an_asset_degrades_alike_whatever_its_neighbours(tmp_path):
     assert all(alone[name] == together[name] for name in pictures)
     run(PARAMS, tmp_path / "two")
     assert contents(tmp_path / "two") == together
+
+
+def test_several_processes_make_what_one_does(tmp_path, monkeypatch):
+    params = write_tiny_project(tmp_path)
+    assets = read_jsonl(tmp_path / "data/assets/assets.jsonl")[:3]
+    made = []
+    for workers in ("1", "2"):
+        monkeypatch.setenv("VERDICT3D_WORKERS", workers)
+        run(params, tmp_path)
+        examples = make_examples(params, tmp_path, assets, ["mild", "severe"], views=2, draws=3, size_px=32)
+        assert [(one.asset, one.view, one.regime) for one in examples[:3]] == [
+            (assets[0]["id"], 0, regime) for regime in ("mild", "severe", "mild")
+        ]
+        made.append((contents(tmp_path), examples))
+    (by_one, ours), (by_two, theirs) = made
+    assert by_one == by_two and len(ours) == len(theirs) == 27
+    for one, two in zip(ours, theirs, strict=True):
+        assert (one.asset, one.view, one.regime) == (two.asset, two.view, two.regime)
+        assert np.array_equal(one.clean, two.clean) and np.array_equal(one.degraded, two.degraded)
 
 
 def test_a_broken_condition_picture_is_named(tmp_path):
