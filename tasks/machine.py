@@ -1,4 +1,4 @@
-"""What of the machine the bytes of a result depend on, and the settings that make it repeat itself."""
+"""What of the machine results depend on, what makes them repeat, and helpers that do not matter to them."""
 
 from __future__ import annotations
 

@@ -23,6 +23,9 @@ from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
 POOL = "pool-of-the-test"
+EVERY_MINUTE = "* * * * *"
+NOT_NOW = "0 0 29 2 *"
+"""Serving again starts a paused schedule: a run of its own would do what the test's run is to do."""
 
 
 @contextmanager
@@ -50,11 +53,11 @@ def with_ends_of(*logs: Path) -> Callable[..., None]:
     return add
 
 
-def change(project: Path, seed: int) -> None:
-    """Set the seed, and let the train stage wait in its middle."""
+def change(project: Path, seed: int, cron: str = NOT_NOW) -> None:
+    """Set the seed, and the schedule of the next `verdict3d serve`."""
     values = yaml.safe_load((project / "params.yaml").read_text())
     values["seed"] = seed
-    values["schedule"]["cron"] = "* * * * *"
+    values["schedule"]["cron"] = cron
     (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
@@ -66,7 +69,7 @@ def stage_processes(project: Path) -> dict[int, str]:
 @pytest.mark.timeout(1200)
 def test_a_schedule_with_a_server_and_a_worker(tmp_path: Path) -> None:
     project = write_toy_chain(tmp_path / "project").resolve()
-    change(project, 1)
+    change(project, 1, EVERY_MINUTE)
     (project / "fail-once-train").touch()
     port, log = free_port(), tmp_path / "serve.log"
     api = PrefectApi(f"http://127.0.0.1:{port}/api")

@@ -112,7 +112,7 @@ class RowSums(nn.Module):
     def forward(self, rows: Tensor, places: Tensor) -> Tensor:
         """Return (P, C), sum_k rows[places[:, k]] of (N, C) and (P, K), in float32 at least, rounded once.
 
-        Compiled it is one pass without a loop, half as long as torch's own kernel.
+        Compiled it is one pass without a loop, in half the time of torch's kernel (on an H200).
         """
         if not torch.compiler.is_compiling() or torch.is_grad_enabled():
             return F.embedding_bag(places, rows, mode="sum")
