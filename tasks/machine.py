@@ -33,17 +33,14 @@ def worker_count() -> int:
 @contextmanager
 def helpers() -> Iterator[Executor]:
     """Run functions on pictures: in two threads, or in as many processes as the environment says."""
-    count = worker_count()
-    if count == 1:
-        with ThreadPoolExecutor(_THREADS) as threads:
-            yield threads
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context, end_with_parent) as processes:
-        try:
-            yield processes
-        finally:
-            processes.shutdown(cancel_futures=True)
+    count, context = worker_count(), multiprocessing.get_context("spawn")
+    pool: Executor = (
+        ProcessPoolExecutor(count, context, end_with_parent) if count > 1 else ThreadPoolExecutor(_THREADS)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def end_with_parent() -> None:
