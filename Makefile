@@ -26,7 +26,7 @@ apt = if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then su
 	    && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }; }
 
 run: install
-	@$(PY) -m flows.cli run
+	@$(PY) -m flows.cli.main run
 
 test: install browser postgres
 	@$(PY) -m pytest

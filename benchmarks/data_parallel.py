@@ -30,7 +30,7 @@ from benchmarks.full_size_trellis import FULL, TINY, random_structure_state
 from benchmarks.lora_step import Step
 from benchmarks.timing import Row, peak_gib, synchronize
 from benchmarks.trellis import DTYPES
-from tasks.machine import settle_torch
+from tasks.making.machine import settle_torch
 from verdict3d.adapt.flow_losses import velocity_error
 from verdict3d.adapt.parallel import (
     Processes,

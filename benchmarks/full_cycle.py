@@ -29,8 +29,8 @@ from typing import Any
 
 import yaml
 
-from flows.environment import project_environment
-from flows.workspace import overlay
+from flows.chain.environment import project_environment
+from flows.chain.workspace import overlay
 
 ROOT = Path(__file__).parents[1]
 REPAIR = "conditioner_repair"
@@ -130,7 +130,7 @@ def run_cycle(folder: Path, rehearse: bool) -> bool:
             put_candidate(project, arm, rehearse)
             started = time.monotonic()
             done = subprocess.run(
-                [sys.executable, "-m", "flows.cli", *words],
+                [sys.executable, "-m", "flows.cli.main", *words],
                 cwd=project,
                 env=environment,
                 stdout=subprocess.PIPE,

@@ -22,9 +22,9 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
 )
 
-from verdict3d.judge.embedded import build_judge
 from verdict3d.judge.identity import JudgeIdentity
-from verdict3d.judge.vlm import TransformersJudge
+from verdict3d.judge.local.vlm import TransformersJudge
+from verdict3d.pretrain.embedded import build_judge
 
 CLIP = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])

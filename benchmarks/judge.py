@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from verdict3d.assets.furniture import CATEGORIES, furniture
-from verdict3d.assets.part_mesh import mesh_from_parts
 from verdict3d.config import load_params
+from verdict3d.furniture.catalogue import CATEGORIES, furniture
+from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, Panel, picture
 from verdict3d.judge.store import VerdictStore

@@ -22,21 +22,21 @@ from pathlib import Path
 
 import yaml
 
-from flows.dvc_stages import stage_graph
-from flows.environment import project_environment
-from flows.workspace import open_workspace
-from tasks.batches import run_batches
+from flows.chain.dvc_stages import stage_graph
+from flows.chain.environment import project_environment
+from flows.chain.workspace import open_workspace
 from tasks.generate import plan_generations
-from tasks.manifest import read_assets, read_conditions
-from verdict3d.assets.furniture import CATEGORIES
+from tasks.making.batches import run_batches
+from tasks.paths import read_assets, read_conditions
 from verdict3d.config import load_params
-from verdict3d.records import write_jsonl
+from verdict3d.furniture.catalogue import CATEGORIES
+from verdict3d.records.files import write_jsonl
 
 ROOT = Path(__file__).parents[1]
 SIZES = (100, 1_000, 10_000)
 NOTHING_S, RESTORED_S, ABOVE_DVC_S = 5.0, 20.0, 1.0
 LINEAR = 1.1
-VERDICT3D = [sys.executable, "-m", "flows.cli", "run", "--preset", "small"]
+VERDICT3D = [sys.executable, "-m", "flows.cli.main", "run", "--preset", "small"]
 DVC = [sys.executable, "-m", "dvc", "repro"]
 DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train"]
 REPAIR = {"steps": 4, "draws": 2, "checkpoint_every": 2}

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from verdict3d.assets.furniture import CATEGORIES, furniture, mesh_from_parts
-from verdict3d.assets.mesh import Mesh
+from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.context import shared_context
 from verdict3d.render.renderer import Renderer

@@ -25,7 +25,7 @@ import trimesh
 from PIL import Image
 
 from benchmarks.rig import bumpy_sphere
-from verdict3d.assets.mesh import Mesh
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera, Rig, camera_from_world
 

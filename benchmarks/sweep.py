@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.sweep_table import write_table
-from flows.workspace import find_project, open_workspace
-from tasks.machine import WORKERS, visible_gpus
+from flows.chain.workspace import find_project, open_workspace
+from tasks.making.machine import WORKERS, visible_gpus
 from verdict3d.config import Params, load_params
 
 Step = tuple[str, ...]

@@ -7,10 +7,10 @@ from typing import Any
 
 from verdict3d.config import Params
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, read_json, read_jsonl, write_bytes, write_json
-from verdict3d.report.figures import BAD, EVEN, GOAL, GOOD, GRID, INK, MUTED, as_svg, new_figure
+from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes, write_json
 from verdict3d.stats.bradley_terry import answers_of, fit
 from verdict3d.stats.multiplicity import holm
+from verdict3d.view.figures import BAD, EVEN, GOAL, GOOD, GRID, INK, MUTED, as_svg, new_figure
 
 PAPER = {  # held-out win-rates at severe that the paper reports (8 objects)
     "sft_on_best": 0.0, "dpo_01_mean": 0.0, "dpo_01_sum": 0.0, "dpo_05_mean": 0.0, "dpo_05_sum": 0.0,

@@ -1,1 +1,1 @@
-"""DVC stages, one module each, and what follows them: tracking."""
+"""DVC stages, one module each; rooms hold what they share and what follows them."""

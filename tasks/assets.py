@@ -15,9 +15,11 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from tasks.manifest import ASSETS, start_folder
+from tasks.paths import ASSETS, start_folder
 from tasks.stage import run_stage
-from verdict3d.assets.library import (
+from verdict3d.config import AssetsParams, Params
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.library import (
     SPLITS,
     Asset,
     Quarantined,
@@ -25,11 +27,9 @@ from verdict3d.assets.library import (
     mesh_paths,
     procedural_assets,
 )
-from verdict3d.assets.mesh import write_mesh
-from verdict3d.config import AssetsParams, Params
-from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.mesh.files import write_mesh
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, write_bytes, write_json, write_jsonl
+from verdict3d.records.files import Row, write_bytes, write_json, write_jsonl
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.views import sample_camera
 

@@ -1,12 +1,12 @@
 """Stage ``audit@<role>``: may this judge be believed? (``python -m tasks.audit <role>``).
 
 The judge answers the questions of the controls stage; what it must show before ``label`` and ``evaluate`` use
-it stands in :mod:`verdict3d.judge.controls`. The same weights are asked again with the other panels, about
-splats and about texture, so that the failures the paper reports can be seen for this judge; and where its
-parameters leave the panel to the audit, it is the one that the judge answers best with
-(:mod:`verdict3d.judge.panel_choice`), and the certificate is that of the judge with this panel. Writes
-``data/audit/<role>/``: ``certificate.json`` (:mod:`verdict3d.judge.certificate`), ``verdicts.jsonl`` and
-``metrics.json``. A judge that fails does not fail the stage: the certificate says so, and who needs it
+it stands in :mod:`verdict3d.judge.audit.controls`. The same weights are asked again with the other panels,
+about splats and about texture, so that the failures the paper reports can be seen for this judge; and where
+its parameters leave the panel to the audit, it is the one that the judge answers best with
+(:mod:`verdict3d.judge.audit.panel_choice`), and the certificate is that of the judge with this panel. Writes
+``data/audit/<role>/``: ``certificate.json`` (:mod:`verdict3d.judge.audit.certificate`), ``verdicts.jsonl``
+and ``metrics.json``. A judge that fails does not fail the stage: the certificate says so, and who needs it
 refuses.
 """
 
@@ -19,24 +19,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
-from tasks.comparisons import compare_panels, compare_views
-from tasks.judging import STORE
-from tasks.machine import settle_torch
-from tasks.manifest import AUDIT, CONTROLS, start_folder
-from tasks.questions import ask, plan_questions
+from tasks.asking.comparisons import compare_panels, compare_views
+from tasks.asking.pairings import STORE
+from tasks.asking.questions import ask, plan_questions
+from tasks.making.machine import settle_torch
+from tasks.paths import AUDIT, CONTROLS, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, JudgeRole, JudgesParams, Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.certificate import issue
-from verdict3d.judge.controls import Measuring, describe
+from verdict3d.judge.audit.certificate import issue
+from verdict3d.judge.audit.controls import Measuring, describe
+from verdict3d.judge.audit.panel_choice import choose_panel, panel_warnings
+from verdict3d.judge.audit.planted import AuditedJudge, plant
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.judge.lineage import lineage_of, lineage_warnings, shared_parts
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.panel_choice import choose_panel, panel_warnings
-from verdict3d.judge.planted import AuditedJudge, plant
 from verdict3d.judge.store import VerdictStore
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
 from verdict3d.render.rig import Rig
 
 DRILL_STORE = Path(".verdict3d/drill.jsonl")

@@ -1,9 +1,9 @@
 """Stage ``challenge``: every candidate against the current champion on held-out assets.
 
-The champion (:mod:`tasks.champion`) generates from the same pictures and the same noise as the candidates
-did in ``data/evaluate``; when the base is the champion, these meshes are there already. The evaluation judge
-is asked about geometry in the pre-registered regime and on clean inputs, and about texture where montages in
-colour exist.
+The champion (:mod:`tasks.scoring.champion`) generates from the same pictures and the same noise as the
+candidates did in ``data/evaluate``; when the base is the champion, these meshes are there already. The
+evaluation judge is asked about geometry in the pre-registered regime and on clean inputs, and about texture
+where montages in colour exist.
 
 The objects are looked at in an order shuffled beforehand: all at once, or in batches until a sequential test
 has decided (``promotion.test``).
@@ -20,22 +20,22 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from tasks.arms import with_adapter
-from tasks.base import load_base
-from tasks.certified import with_chosen_panels
-from tasks.champion import CHAMPION, Champion, adapter_identity, holdout_digest, read_champion
+from tasks.asking.certificates import with_chosen_panels
+from tasks.asking.pairings import Pairing, judge_pairings
+from tasks.asking.preferences import search_tools
 from tasks.evaluate import base_generations, plan_arm, verdict_row
-from tasks.generation import TEXTURE_MODE, generated
-from tasks.judging import Pairing, judge_pairings
-from tasks.manifest import CHALLENGE, EVALUATE, GENERATE, TRAIN, read_assets, start_folder
-from tasks.measures import in_colour
-from tasks.preferring import search_tools
+from tasks.making.arms import with_adapter
+from tasks.making.base import load_base
+from tasks.making.generation import TEXTURE_MODE, generated
+from tasks.paths import CHALLENGE, EVALUATE, GENERATE, TRAIN, read_assets, start_folder
+from tasks.scoring.champion import CHAMPION, Champion, adapter_identity, holdout_digest, read_champion
+from tasks.scoring.measures import in_colour
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.config import Params
 from verdict3d.judge.identity import identify
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
 from verdict3d.stats.tally import half_credit_against, tally_rows
 from verdict3d.trellis.pipeline import TrellisPipeline
 

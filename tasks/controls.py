@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.manifest import CONTROLS, GENERATE, read_assets
-from tasks.specimens import Specimen, drawn
+from tasks.asking.specimens import Specimen, drawn
+from tasks.paths import CONTROLS, GENERATE, read_assets
 from tasks.stage import run_stage
-from verdict3d.assets.damage import DEFECTS, GRADES
 from verdict3d.config import Params, montage_modes
 from verdict3d.errors import Verdict3DError
+from verdict3d.mesh.damage import DEFECTS, GRADES
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
 
 COMPARED_GRADE = 4
 """Grade of the pairs that are asked in several ways: clear, and not yet absurd."""

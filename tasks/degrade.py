@@ -17,8 +17,8 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from tasks.machine import helpers
-from tasks.manifest import DEGRADE, read_assets, start_folder
+from tasks.making.machine import helpers
+from tasks.paths import DEGRADE, read_assets, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import Params, RegimeParams
 from verdict3d.degrade.operators import OPERATORS
@@ -26,7 +26,7 @@ from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.provenance import digest_bytes
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, write_bytes, write_json, write_jsonl
+from verdict3d.records.files import Row, write_bytes, write_json, write_jsonl
 
 
 def run(params: Params, root: Path) -> None:

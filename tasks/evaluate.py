@@ -5,7 +5,7 @@ evaluation judge sees the clean picture and both montages, in both orders; x is 
 with a failed generation is invalid and counted, never a tie. Beside it the same pairs are compared by F-score
 and normal consistency against the true mesh.
 
-Writes ``data/evaluate/<arm>/``: what :func:`tasks.generation.generated` writes, ``verdicts.jsonl``,
+Writes ``data/evaluate/<arm>/``: what :func:`tasks.making.generation.generated` writes, ``verdicts.jsonl``,
 ``controls.jsonl`` (two samples of the base from the clean picture), ``training_judge.jsonl`` and, where there
 is one, ``third_judge.jsonl`` (what the other judges say of the same pairs), ``texture.jsonl``,
 ``results.json`` and ``metrics.json``.
@@ -21,15 +21,15 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from tasks.arms import arm_from_command_line, arm_params, load_adapted
-from tasks.certified import require_certificate, with_chosen_panels
-from tasks.generation import TEXTURE_MODE, GenerationItem, generated
-from tasks.judging import Pairing, judge_pairings
-from tasks.manifest import EVALUATE, GENERATE, TRAIN, read_assets
-from tasks.measures import in_colour, in_mode, over_optimisation_gap, queries, side_means, validity
-from tasks.preferring import search_tools
+from tasks.asking.certificates import require_certificate, with_chosen_panels
+from tasks.asking.pairings import Pairing, judge_pairings
+from tasks.asking.preferences import search_tools
+from tasks.making.arms import arm_from_command_line, arm_params, load_adapted
+from tasks.making.generation import TEXTURE_MODE, GenerationItem, generated
+from tasks.paths import EVALUATE, GENERATE, TRAIN, read_assets
+from tasks.scoring.measures import in_colour, in_mode, over_optimisation_gap, queries, side_means, validity
+from tasks.scoring.washout import diagnosis, measure_washout
 from tasks.stage import run_stage
-from tasks.washout import diagnosis, measure_washout
 from verdict3d.adapt.adapter import WEIGHTS
 from verdict3d.config import JudgeParams, Params
 from verdict3d.config_arms import AnyArm, ControlParams
@@ -37,7 +37,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.provenance import digest_file
 from verdict3d.randomness import numpy_generator, seed_for
-from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.standing import standing
 from verdict3d.stats.winrate import by_slice, summary

@@ -15,13 +15,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tasks.champion import read_holdout
-from tasks.manifest import AUDIT, CHALLENGE, EVALUATE, GATE, LABEL, start_folder
+from tasks.paths import AUDIT, CHALLENGE, EVALUATE, GATE, LABEL, start_folder
+from tasks.scoring.champion import read_holdout
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, read_json, read_jsonl, write_json
+from verdict3d.records.files import Row, read_json, read_jsonl, write_json
 from verdict3d.stats.conditions import Rule
 from verdict3d.stats.gate import decide_all
 from verdict3d.stats.tally import tally_rows

@@ -16,13 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks.base import load_base
-from tasks.generation import GenerationItem, generated
-from tasks.manifest import GENERATE, Conditions, condition_of, read_assets, read_conditions
+from tasks.making.base import load_base
+from tasks.making.generation import GenerationItem, generated
+from tasks.paths import GENERATE, Conditions, condition_of, read_assets, read_conditions
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.randomness import seed_for
-from verdict3d.records import Row, write_json
+from verdict3d.records.files import Row, write_json
 
 
 def plan_generations(params: Params, assets: Sequence[Row], conditions: Conditions) -> list[GenerationItem]:

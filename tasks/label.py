@@ -14,15 +14,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tasks.certified import require_certificate, with_chosen_panels
-from tasks.judging import Pairing, judge_pairings
-from tasks.manifest import LABEL, PAIRS, start_folder
+from tasks.asking.certificates import require_certificate, with_chosen_panels
+from tasks.asking.pairings import Pairing, judge_pairings
+from tasks.paths import LABEL, PAIRS, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
 from verdict3d.stats.winrate import summary
 
 

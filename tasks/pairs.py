@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.manifest import GENERATE, PAIRS, read_assets, start_folder
+from tasks.paths import GENERATE, PAIRS, read_assets, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
 
 
 def make_pairs(params: Params, assets: Sequence[Row], generations: Sequence[Row]) -> list[Row]:

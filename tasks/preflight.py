@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.manifest import GENERATE, LABEL, PREFLIGHT, start_folder
+from tasks.paths import GENERATE, LABEL, PREFLIGHT, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import Row, read_json, read_jsonl, write_json
+from verdict3d.records.files import Row, read_json, read_jsonl, write_json
 from verdict3d.stats.preflight import half_credit_of, objects_needed, promising_regime, signal_reasons
 
 

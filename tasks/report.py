@@ -7,14 +7,14 @@ are relative to the project's top folder (or to the folder of the record). Forma
   count}, "warnings": [text] (optional), "regimes": {regime: {"summary": S, "by_category": {category: S},
   "truth": {"f_score": S, "normal_consistency": S, "arm_f_score_mean", "base_f_score_mean", and so on},
   "kappa_judge_truth": {value, low, high}, "training_judge": S, "over_optimisation_gap": {value, low, high}}},
-  "texture": {regime: S}, "washout": {regime: :mod:`tasks.washout`}, "controls": {"base_vs_base": S},
+  "texture": {regime: S}, "washout": {regime: :mod:`tasks.scoring.washout`}, "controls": {"base_vs_base": S},
   "holdout_queries"}`` with S a :func:`verdict3d.stats.winrate.summary`, X = the arm and Y = the base.
 * ``data/evaluate/<arm>/verdicts.jsonl``: rows ``{object, category, regime, seed, outcome, m1, m2, d, b, r,
   base: {generation, mesh, montage, f_score}, arm: {...}}``; outcome "win": the arm is better.
 * ``data/preflight/preflight.json``: :mod:`tasks.preflight`.
 * ``data/label/metrics.json``: ``{"kinds": {"contrastive": S, "same_base": S}}`` with X = the expected winner
   (same_base: the first of the two).
-* ``data/audit/<role>/certificate.json``: :mod:`verdict3d.judge.certificate`; ``verdicts.jsonl`` and
+* ``data/audit/<role>/certificate.json``: :mod:`verdict3d.judge.audit.certificate`; ``verdicts.jsonl`` and
   ``data/controls/pairs.jsonl``: what was asked.
 * ``data/train/<arm>/losses.csv``: a header; the first column is the step, columns with "loss" in their name
   are drawn, empty cells are gaps.
@@ -47,14 +47,14 @@ from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import read_json, read_jsonl, write_bytes, write_json
-from verdict3d.report.arms import control_of, rank_arms
-from verdict3d.report.audit import judge_agreement, read_audits
-from verdict3d.report.content import Audit, Failures, LossCurve, Quarantined, Report, Stage
-from verdict3d.report.gallery import gallery
-from verdict3d.report.page import headline_metrics, render_page
-from verdict3d.report.views import missing
+from verdict3d.records.files import read_json, read_jsonl, write_bytes, write_json
 from verdict3d.stats.preflight import preflight_words
+from verdict3d.view.arms import control_of, rank_arms
+from verdict3d.view.audit import judge_agreement, read_audits
+from verdict3d.view.content import Audit, Failures, LossCurve, Quarantined, Report, Stage
+from verdict3d.view.gallery import gallery
+from verdict3d.view.page import headline_metrics, render_page
+from verdict3d.view.views import missing
 
 MOST_DIGESTED_BYTES = 512 * 2**20
 

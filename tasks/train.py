@@ -18,13 +18,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tasks.arms import arm_from_command_line, arm_params
-from tasks.base import generator_directory, load_base
-from tasks.batches import RESUME_ROOT, digest_code, resuming
-from tasks.machine import settle_torch
-from tasks.manifest import LABEL, TRAIN, read_assets, start_folder
+from tasks.making.arms import arm_from_command_line, arm_params
+from tasks.making.base import generator_directory, load_base
+from tasks.making.batches import RESUME_ROOT, digest_code, resuming
+from tasks.making.machine import settle_torch
+from tasks.making.training_pictures import make_examples, read_preferences
+from tasks.paths import LABEL, TRAIN, read_assets, start_folder
 from tasks.stage import run_stage
-from tasks.training_pictures import make_examples, read_preferences
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.adapt.method import Example, FitInputs
 from verdict3d.adapt.parallel import (
@@ -41,7 +41,7 @@ from verdict3d.adapt.targets import ENCODER
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, StackParams, Trained
 from verdict3d.provenance import digest_file, digest_json
-from verdict3d.records import Row, write_bytes, write_json
+from verdict3d.records.files import Row, write_bytes, write_json
 from verdict3d.trellis.layout import read_pipeline_file
 from verdict3d.trellis.pipeline import TrellisPipeline, pick_device
 
@@ -51,7 +51,7 @@ CODE = (
     "verdict3d/degrade",
     "verdict3d/render",
     "verdict3d/trellis",
-    "tasks/training_pictures.py",
+    "tasks/making/training_pictures.py",
     "verdict3d/randomness.py",
 )
 VALIDATION_DRAWS = 2

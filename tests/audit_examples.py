@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from tasks.asking.comparisons import compare_panels, compare_views
 from tasks.audit import headline, measuring_for
-from tasks.comparisons import compare_panels, compare_views
 from verdict3d.config import Params
-from verdict3d.judge.certificate import issue
+from verdict3d.judge.audit.certificate import issue
+from verdict3d.judge.audit.panel_choice import choose_panel
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.lineage import lineage_of, lineage_warnings
-from verdict3d.judge.panel_choice import choose_panel
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
-from verdict3d.records import write_json, write_jsonl
+from verdict3d.records.files import write_json, write_jsonl
 
 DEFECTS = ("floaters", "missing_parts")
 

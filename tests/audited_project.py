@@ -11,14 +11,15 @@ from pathlib import Path
 import yaml
 from PIL import Image
 
-from verdict3d.assets.damage import damage
-from verdict3d.assets.furniture import CATEGORIES, furniture
-from verdict3d.assets.geometry import compare_meshes, true_surface
-from verdict3d.assets.mesh import Mesh, mesh_digest, write_mesh
-from verdict3d.assets.part_mesh import mesh_from_parts
 from verdict3d.config import Params, load_params
+from verdict3d.furniture.catalogue import CATEGORIES, furniture
+from verdict3d.furniture.part_mesh import mesh_from_parts
+from verdict3d.mesh.accuracy import compare_meshes, true_surface
+from verdict3d.mesh.damage import damage
+from verdict3d.mesh.files import write_mesh
+from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import Row, write_jsonl
+from verdict3d.records.files import Row, write_jsonl
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from toy_chain import ARM
 
-from tasks.champion import adapter_identity, read_champion
 from tasks.gate import rule_of
+from tasks.scoring.champion import adapter_identity, read_champion
 from verdict3d.config import load_params
-from verdict3d.records import write_json
+from verdict3d.records.files import write_json
 from verdict3d.stats.gate import decide_all
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from verdict3d.config import JudgeParams
+from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel, Pixels
-from verdict3d.judge.vlm import TransformersJudge
 
 FAMILIES = ("qwen2_5_vl", "internvl")
 

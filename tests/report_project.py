@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from tasks.gate import rule_of
 from verdict3d.config import load_params
-from verdict3d.records import write_bytes, write_json, write_jsonl
+from verdict3d.records.files import write_bytes, write_json, write_jsonl
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.gate import decide_all
 from verdict3d.stats.tally import tally_rows

@@ -10,9 +10,9 @@ from toy_chain import ARM, write_toy_chain
 STAGE = """
 import sys, time
 from pathlib import Path
-from tasks.batches import resuming, run_batches
+from tasks.making.batches import resuming, run_batches
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import read_jsonl, write_bytes, write_json, write_jsonl
+from verdict3d.records.files import read_jsonl, write_bytes, write_json, write_jsonl
 
 name, out, needed, pause_s, count = sys.argv[1:]
 before = [row["value"] for row in read_jsonl(Path(needed, "rows.jsonl"))] if needed else [0] * int(count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
-from verdict3d.assets.mesh import Mesh
+from verdict3d.mesh.mesh import Mesh
 
 
 def as_mesh(solid: trimesh.Trimesh, colors: np.ndarray | None = None) -> Mesh:

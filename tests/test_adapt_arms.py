@@ -22,11 +22,12 @@ from verdict3d.adapt.targets import FLOWS
 from verdict3d.adapt.token_flow import TokenFlow
 from verdict3d.adapt.tokens import as_input, gather_pictures
 from verdict3d.adapt.training import CHECKPOINT
-from verdict3d.assets.furniture import furniture
-from verdict3d.assets.mesh import Mesh, mesh_digest, write_mesh
-from verdict3d.assets.part_mesh import mesh_from_parts
 from verdict3d.config_arms import AnyArm, ArmParams, EncoderLayers, TokenFlowParams
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.part_mesh import mesh_from_parts
+from verdict3d.mesh.files import write_mesh
+from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.randomness import numpy_generator, seed_for, torch_generator
 from verdict3d.trellis.pipeline import TrellisPipeline
 from verdict3d.trellis.sampler import values_of

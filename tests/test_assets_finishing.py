@@ -10,10 +10,10 @@ import pytest
 import trimesh
 from solids import box, join, sphere
 
-from verdict3d.assets.finishing import check_finish, finish_identity, finish_mesh
-from verdict3d.assets.mesh import Mesh
 from verdict3d.config import FinishParams
 from verdict3d.errors import Verdict3DError
+from verdict3d.mesh.finishing import check_finish, finish_identity, finish_mesh
+from verdict3d.mesh.mesh import Mesh
 
 
 def painted(mesh: Mesh) -> Mesh:

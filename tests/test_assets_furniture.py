@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 
-from verdict3d.assets.furniture import CATEGORIES, furniture
-from verdict3d.assets.part_mesh import mesh_from_parts
-from verdict3d.assets.parts import MIN_HALF_THICKNESS, Part, bar, bounds, box, rod, turned
-from verdict3d.assets.sampling import surface_points
-from verdict3d.assets.sdf import distance_and_color, nearest_color, pack_parts, signed_distance
 from verdict3d.errors import Verdict3DError
+from verdict3d.furniture.catalogue import CATEGORIES, furniture
+from verdict3d.furniture.part_mesh import mesh_from_parts
+from verdict3d.furniture.parts import MIN_HALF_THICKNESS, Part, bar, bounds, box, rod, turned
+from verdict3d.mesh.sampling import surface_points
+from verdict3d.pretrain.sdf import distance_and_color, nearest_color, pack_parts, signed_distance
 
 RED, BLUE = np.array([200, 20, 10], np.uint8), np.array([10, 20, 200], np.uint8)
 SEEDS = range(8)

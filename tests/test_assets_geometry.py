@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verdict3d.assets.furniture import furniture
-from verdict3d.assets.geometry import (
+from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.part_mesh import mesh_from_parts
+from verdict3d.furniture.parts import Part, box
+from verdict3d.mesh.accuracy import (
     chamfer_distance,
     compare_meshes,
     f_score,
@@ -16,9 +18,7 @@ from verdict3d.assets.geometry import (
     surface_points,
     true_surface,
 )
-from verdict3d.assets.mesh import Mesh
-from verdict3d.assets.part_mesh import mesh_from_parts
-from verdict3d.assets.parts import Part, box
+from verdict3d.mesh.mesh import Mesh
 
 GREY = np.array([128, 128, 128], np.uint8)
 EMPTY = Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from verdict3d.assets.furniture import CATEGORIES, furniture, mesh_from_parts
-from verdict3d.assets.library import (
+from verdict3d.config import AssetsParams, MeshLimits, Params, load_params
+from verdict3d.errors import Verdict3DError
+from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.library import (
     SPLITS,
     Asset,
     Quarantined,
@@ -22,11 +24,10 @@ from verdict3d.assets.library import (
     procedural_assets,
     split_of,
 )
-from verdict3d.assets.mesh import Mesh, mesh_digest, read_mesh, write_mesh
-from verdict3d.config import AssetsParams, MeshLimits, Params, load_params
-from verdict3d.errors import Verdict3DError
+from verdict3d.mesh.files import read_mesh, write_mesh
+from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.provenance import digest_directory
-from verdict3d.records import read_json, read_jsonl
+from verdict3d.records.files import read_json, read_jsonl
 
 PARAMS = load_params(Path(__file__).parents[1] / "params.yaml")
 

@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from verdict3d.assets.furniture import furniture, mesh_from_parts
-from verdict3d.assets.glb_writer import glb_bytes
-from verdict3d.assets.mesh import Mesh, mesh_digest, normalize, read_mesh, write_mesh
 from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.furniture.catalogue import furniture, mesh_from_parts
+from verdict3d.mesh.files import read_mesh, write_mesh
+from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
+from verdict3d.mesh.writers.glb import glb_bytes
 
 TETRAHEDRON = Mesh(
     np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]),

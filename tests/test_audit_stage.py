@@ -16,22 +16,22 @@ import tasks.controls
 import tasks.gate
 import tasks.label
 import tasks.report
-from tasks.certified import require_certificate, with_chosen_panels
-from tasks.run_record import certificate_tags
-from verdict3d.assets.damage import DEFECTS
+from tasks.asking.certificates import require_certificate, with_chosen_panels
+from tasks.tracking.run_record import certificate_tags
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.controls import CONTROLS
-from verdict3d.judge.embedded import build_judge
+from verdict3d.judge.audit.controls import CONTROLS
+from verdict3d.judge.audit.planted import PLANTED, AuditedJudge
 from verdict3d.judge.identity import identify
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest
-from verdict3d.judge.planted import PLANTED, AuditedJudge
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.store import VerdictStore
 from verdict3d.judge.verdict import Verdict
+from verdict3d.mesh.damage import DEFECTS
+from verdict3d.pretrain.embedded import build_judge
 from verdict3d.provenance import digest_directory
-from verdict3d.records import read_json, read_jsonl, write_jsonl
+from verdict3d.records.files import read_json, read_jsonl, write_jsonl
 
 Project = tuple[Path, Params]
 ROLES = ("training", "evaluation")

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.batches import compose_batches, digest_code, resuming, run_batches
+from tasks.making.batches import compose_batches, digest_code, resuming, run_batches
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
 
 SLOW_STAGE = """
 import sys, time
 from pathlib import Path
-from tasks.batches import resuming, run_batches
-from verdict3d.records import write_jsonl
+from tasks.making.batches import resuming, run_batches
+from verdict3d.records.files import write_jsonl
 
 root, pause = Path(sys.argv[1]), float(sys.argv[2])
 
@@ -231,7 +231,7 @@ def test_batches_hold_every_position_once_in_order(groups, batch_size):
 
 
 def test_code_digest_ignores_caches_and_sees_changes(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.batches.SOURCES", tmp_path)
+    monkeypatch.setattr("tasks.making.batches.SOURCES", tmp_path)
     source = tmp_path / "package"
     (source / "__pycache__").mkdir(parents=True)
     (source / "a.py").write_text("x = 1\n")

@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 
 import tasks.challenge
 import tasks.gate
-from tasks.champion import Champion, adapter_identity, holdout_digest, place_champion, read_champion
-from tasks.manifest import read_assets
+from tasks.paths import read_assets
+from tasks.scoring.champion import Champion, adapter_identity, holdout_digest, place_champion, read_champion
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
-from verdict3d.records import read_json, read_jsonl, write_json
+from verdict3d.records.files import read_json, read_jsonl, write_json
 
 ARM = "conditioner_repair"
 Project = tuple[Path, Params]

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from toy_chain import write_toy_chain
 
-from verdict3d.assets.furniture import furniture
-from verdict3d.assets.mesh import write_mesh
-from verdict3d.assets.part_mesh import mesh_from_parts
+from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.part_mesh import mesh_from_parts
+from verdict3d.mesh.files import write_mesh
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import write_json
+from verdict3d.records.files import write_json
 
 HEAVY = (
     "torch",
@@ -50,7 +50,7 @@ COMMANDS = (
 
 def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        [sys.executable, "-m", "flows.cli.main", *map(str, arguments)],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -60,7 +60,7 @@ def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Complete
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:
-    code = f"import sys, flows.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    code = f"import sys, flows.cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 

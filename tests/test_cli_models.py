@@ -14,13 +14,13 @@ from tiny_project import write_tiny_project
 from tiny_trellis import tiny_photo
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.photo_meshes import Wish, make_meshes
-from flows.single import describe_verdict, judge_files
-from verdict3d.assets.mesh import read_mesh
+from flows.cli.main import app
+from flows.products.photo_meshes import Wish, make_meshes
+from flows.products.single import describe_verdict, judge_files
 from verdict3d.config import Params, PhotosParams
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import read_json, write_json
+from verdict3d.mesh.files import read_mesh
+from verdict3d.records.files import read_json, write_json
 
 
 @pytest.fixture(scope="module")

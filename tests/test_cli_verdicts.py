@@ -11,11 +11,11 @@ from PIL import Image
 from tiny_project import write_tiny_project
 from typer.testing import CliRunner, Result
 
-from flows.cli import app
-from tasks.judging import STORE, Pairing, judge_pairings
+from flows.cli.main import app
+from tasks.asking.pairings import STORE, Pairing, judge_pairings
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
-from verdict3d.records import write_json, write_jsonl
+from verdict3d.records.files import write_json, write_jsonl
 
 PLACES = "data/generate"
 

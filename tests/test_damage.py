@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verdict3d.assets.damage import DEFECTS, GRADES, damage
-from verdict3d.assets.furniture import furniture, mesh_from_parts
-from verdict3d.assets.mesh import Mesh
 from verdict3d.errors import Verdict3DError
+from verdict3d.furniture.catalogue import furniture, mesh_from_parts
+from verdict3d.mesh.damage import DEFECTS, GRADES, damage
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.pretrain.judged_rows import Truth
 from verdict3d.randomness import numpy_generator
 

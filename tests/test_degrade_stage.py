@@ -12,12 +12,12 @@ from PIL import Image
 from tiny_project import write_tiny_project
 
 from tasks.degrade import run
-from tasks.training_pictures import make_examples
+from tasks.making.training_pictures import make_examples
 from verdict3d.config import DegradeParams, RegimeParams, load_params
 from verdict3d.degrade.operators import OPERATORS
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import read_json, read_jsonl, write_jsonl
+from verdict3d.records.files import read_json, read_jsonl, write_jsonl
 
 PARAMS = load_params(Path(__file__).parents[1] / "params.yaml")
 USED = PARAMS.generate.model_copy(

@@ -22,18 +22,18 @@ from prefect_api import PrefectApi
 from resumable_chain import OUTS, write_resumable_chain
 from toy_chain import ROOT, write_toy_chain
 
-from flows.environment import project_environment
-from flows.prefect_server import ADDRESS, prefect_server
+from flows.chain.environment import project_environment
+from flows.service.prefect_server import ADDRESS, prefect_server
 from verdict3d.errors import storage_problem
 
 KILLS = 20
-RUN = [sys.executable, "-m", "flows.cli", "run"]
+RUN = [sys.executable, "-m", "flows.cli.main", "run"]
 ROLES = {
     "stage": "stage.py",
-    "flow": "-m flows.pipeline",
+    "flow": "-m flows.chain.pipeline",
     "dvc": "-m dvc repro",
     "supervisor": "supervisor.py",
-    "command line": "flows.cli run",
+    "command line": "flows.cli.main run",
     "worker": "prefect worker start",
 }
 """What a run consists of, and by which words of its command each is found."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from toy_chain import ARM, write_toy_chain
 
-from flows.dvc_stages import (
+from flows.chain.dvc_stages import (
     StageBusyError,
     StageFailedError,
     StageRun,
@@ -22,9 +22,9 @@ from flows.dvc_stages import (
     run_stage_through_dvc,
     stage_graph,
 )
-from flows.environment import TELEMETRY_OFF, project_environment
-from flows.own_meshes import watch_own_meshes
-from flows.workspace import Workspace, find_project, open_workspace, overlay
+from flows.chain.environment import TELEMETRY_OFF, project_environment
+from flows.chain.own_meshes import watch_own_meshes
+from flows.chain.workspace import Workspace, find_project, open_workspace, overlay
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from loopback import processes_of
 from toy_chain import ARM, write_toy_chain
 
-RUN = [sys.executable, "-m", "flows.cli", "run"]
+RUN = [sys.executable, "-m", "flows.cli.main", "run"]
 
 
 def finished_runs(project: Path) -> int:

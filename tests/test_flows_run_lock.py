@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.run_lock import recover_dvc_locks, run_lock
+from flows.processes.run_lock import recover_dvc_locks, run_lock
 from verdict3d.errors import Verdict3DError
 
 
@@ -25,7 +25,8 @@ def test_a_second_run_is_told_who_holds_the_lock(tmp_path: Path) -> None:
 def test_the_lock_of_a_killed_run_is_waited_for_until_its_stages_are_gone(tmp_path: Path) -> None:
     path = tmp_path / "run.lock"
     code = (
-        "import os, subprocess, sys; from pathlib import Path; from flows.run_lock import run_lock\n"
+        "import os, subprocess, sys; from pathlib import Path\n"
+        "from flows.processes.run_lock import run_lock\n"
         f"with run_lock(Path({str(path)!r})) as lock:\n"
         "    subprocess.Popen(['sleep', '2'], pass_fds=[lock])\n"
         "    os.kill(os.getpid(), 9)"

@@ -13,8 +13,8 @@ import torch
 import yaml
 
 from benchmarks.full_size_judges import FULL, random_model
-from flows.doctor_models import ModelFinding, examine_models, memory_finding
-from tasks.base import generator_directory
+from flows.products.doctor_models import ModelFinding, examine_models, memory_finding
+from tasks.making.base import generator_directory
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import EXPECTED_BYTES, is_hub_id, local_directory, look_up

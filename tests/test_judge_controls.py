@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from verdict3d.config import load_params
-from verdict3d.judge.certificate import issue, objections
-from verdict3d.judge.controls import CONTROLS, Measuring, paired_drop
+from verdict3d.judge.audit.certificate import issue, objections
+from verdict3d.judge.audit.controls import CONTROLS, Measuring, paired_drop
+from verdict3d.judge.audit.panel_choice import choose_panel, describe_panel, panel_warnings
 from verdict3d.judge.identity import ENDPOINT, JudgeIdentity
-from verdict3d.judge.panel_choice import choose_panel, describe_panel, panel_warnings
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator

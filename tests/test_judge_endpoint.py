@@ -14,14 +14,14 @@ from judge_server import KEY, MODEL
 from loopback import free_port, server
 
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.judge.answers import margin_from_logprobs, margin_from_text
-from verdict3d.judge.embedded import PROMPT
-from verdict3d.judge.endpoint import same_model
 from verdict3d.judge.identity import identify
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, Panel
-from verdict3d.judge.remote import RemoteJudge
+from verdict3d.judge.remote.answers import margin_from_logprobs, margin_from_text
+from verdict3d.judge.remote.endpoint import same_model
+from verdict3d.judge.remote.remote import RemoteJudge
 from verdict3d.judge.store import VerdictStore
+from verdict3d.pretrain.embedded import PROMPT
 
 VARIABLE = "TEST_JUDGE_KEY"
 SERVER = Path(__file__).with_name("judge_server.py")

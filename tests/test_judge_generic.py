@@ -22,11 +22,11 @@ from transformers import (
 )
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.embedded import build_judge
-from verdict3d.judge.generic import ProcessorReader, build_processor
 from verdict3d.judge.identity import identify
+from verdict3d.judge.local.generic import ProcessorReader, build_processor
+from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.rubric import prompt_of
-from verdict3d.judge.vlm import TransformersJudge
+from verdict3d.pretrain.embedded import build_judge
 
 TYPES = ("qwen3_vl", "idefics3")
 SPECIAL = {

@@ -10,9 +10,9 @@ from PIL import Image
 from tasks.label import measure_labels, preferences, run
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.embedded import build_judge
 from verdict3d.judge.verdict import Verdict
-from verdict3d.records import read_json, read_jsonl, write_jsonl
+from verdict3d.pretrain.embedded import build_judge
+from verdict3d.records.files import read_json, read_jsonl, write_jsonl
 
 
 @pytest.fixture(scope="module")

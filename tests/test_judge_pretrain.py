@@ -9,7 +9,7 @@ from judge_examples import FAMILIES, load, noise_picture
 from PIL import Image
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.embedded import build_judge
+from verdict3d.pretrain.embedded import build_judge
 from verdict3d.pretrain.judge_measures import GAPS, measure_judge
 from verdict3d.pretrain.judge_pool import JudgePool, pixel_values, resize_pictures
 from verdict3d.pretrain.judges import _draw, _pairs, train_judge

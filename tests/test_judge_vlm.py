@@ -20,14 +20,14 @@ from transformers import (
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLMLP
 
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.judge.embedded import build_judge
-from verdict3d.judge.encoding import one_ahead
-from verdict3d.judge.families import QwenFamily, _widen, compile_judge
 from verdict3d.judge.identity import identify, require_different
+from verdict3d.judge.local.encoding import one_ahead
+from verdict3d.judge.local.families import QwenFamily, _widen, compile_judge
+from verdict3d.judge.local.reading import PanelReader
+from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel, picture, read_picture
-from verdict3d.judge.reading import PanelReader
 from verdict3d.judge.rubric import RUBRIC, SLOTS, prompt_for, prompt_parts
-from verdict3d.judge.vlm import TransformersJudge
+from verdict3d.pretrain.embedded import build_judge
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from loopback import free_port, webhook
 
-from flows import notify as module
-from flows.notify import notify
+from flows.service import notify as module
+from flows.service.notify import notify
 
 VARIABLE = "VERDICT3D_TEST_WEBHOOK"
 

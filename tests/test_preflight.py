@@ -10,7 +10,7 @@ import yaml
 from tasks.preflight import examine, run
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import read_json, write_json, write_jsonl
+from verdict3d.records.files import read_json, write_json, write_jsonl
 from verdict3d.stats.preflight import objects_needed, preflight_words, promising_regime
 
 VALUES = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from benchmarks.full_size_trellis import FULL
-from flows.workspace import overlay
+from flows.chain.workspace import overlay
 from verdict3d.adapt.conditioners import TokenTransformer
 from verdict3d.config import JudgeRole, Params
 from verdict3d.judge.lineage import lineage_of, lineage_warnings
-from verdict3d.records import read_json
+from verdict3d.records.files import read_json
 
 ROOT = Path(__file__).parents[1]
 PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))

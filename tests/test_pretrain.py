@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from tiny_trellis import write_tiny_generator
 
-from verdict3d.assets.sdf import pack_parts, signed_distance
 from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
 from verdict3d.pretrain.generator import Cells, Codes, train_latent_flow, train_mesh_decoder
 from verdict3d.pretrain.judged_rows import generated_rows
 from verdict3d.pretrain.pool import DevicePool, Pool, PoolRecipe, Row, fill_pools
 from verdict3d.pretrain.progress import Average, Budget, Log
 from verdict3d.pretrain.rows import grid_rows, object_parts
+from verdict3d.pretrain.sdf import pack_parts, signed_distance
 from verdict3d.pretrain.solids import REACH, distance_grid, latent_codes, solid_voxels
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
 from verdict3d.trellis.latent_flow import SLatFlowModel

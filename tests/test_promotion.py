@@ -18,15 +18,15 @@ from decisions import decided
 from loopback import free_port, server
 from safetensors.torch import load_file
 
-from flows.environment import project_environment
-from tasks.champion import read_champion
-from tasks.outbox import EMBEDDED_STORE
-from tasks.promotion_record import RefusedError
+from flows.chain.environment import project_environment
+from tasks.registry.promotion_record import RefusedError
+from tasks.scoring.champion import read_champion
+from tasks.tracking.outbox import EMBEDDED_STORE
 from verdict3d.adapt.adapter import save_adapter
-from verdict3d.assets.mesh import read_mesh
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import read_json, read_jsonl, write_json
+from verdict3d.mesh.files import read_mesh
+from verdict3d.records.files import read_json, read_jsonl, write_json
 
 ARM = "conditioner_repair"
 Project = tuple[Path, Params]
@@ -52,7 +52,7 @@ def in_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 
 def registry() -> Any:
-    from tasks.registry import Registry
+    from tasks.registry.versions import Registry
 
     return Registry(EMBEDDED_STORE)
 
@@ -73,8 +73,8 @@ def another_candidate(root: Path, params: Params, number: int, evaluated: bool =
 
 
 def act(project: Project, *arguments: str) -> dict[str, Any]:
-    """Run a command of ``tasks.promotion`` as the command line does, in this process."""
-    from tasks.promotion import promote, rollback, sync
+    """Run a command of ``tasks.registry.promotion`` as the command line does, in this process."""
+    from tasks.registry.promotion import promote, rollback, sync
 
     _, params = project
     command, *rest = arguments
@@ -85,7 +85,7 @@ def act(project: Project, *arguments: str) -> dict[str, Any]:
 
 def waits(root: Path) -> bool:
     """Tell whether the next scheduled run would act on the decision below ``root``."""
-    from tasks.promotion_record import decision_waits
+    from tasks.registry.promotion_record import decision_waits
 
     return decision_waits(root, root, "")
 
@@ -113,7 +113,7 @@ def test_one_cycle(project: Project) -> None:
     kept = root / f".verdict3d/promotions/verdict3d/{first['digest']}.json"
     sent = client.download_artifacts(parent.info.run_id, f"promotion/{kept.name}", str(root.parent))
     assert Path(sent).read_bytes() == kept.read_bytes()
-    from tasks.promotion_record import explain, make_record
+    from tasks.registry.promotion_record import explain, make_record
 
     again = root.parent / "again.json"
     write_json(again, make_record(params, root))
@@ -173,7 +173,7 @@ def test_one_cycle(project: Project) -> None:
 
 
 def test_a_version_knows_what_it_was_made_of(project: Project, tmp_path: Path) -> None:
-    from tasks.reproduction import fetch
+    from tasks.registry.reproduction import fetch
 
     better = fetch("3", registry(), tmp_path)
     tags = registry().version(3).tags
@@ -225,7 +225,7 @@ def test_bytes_that_differ_keep_the_champion(project: Project) -> None:
 
 TAKE = """
 import sys, time
-from tasks.registry import Lock
+from tasks.registry.versions import Lock
 from mlflow import MlflowClient
 lock = Lock(MlflowClient("sqlite:///mlflow.db", registry_uri="sqlite:///mlflow.db"), "race.promoting")
 print("ready", flush=True)
@@ -242,7 +242,7 @@ else:
 
 
 def test_one_of_several_promotions_gets_the_lock(project: Project) -> None:
-    from tasks.registry import Lock
+    from tasks.registry.versions import Lock
 
     registry().open()
     contenders = [

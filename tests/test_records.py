@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from verdict3d.records import link_file
+from verdict3d.records.files import link_file
 
 
 def refuse(source: Path, target: Path) -> None:
@@ -16,7 +16,7 @@ def refuse(source: Path, target: Path) -> None:
 @pytest.mark.parametrize("linked", [True, False])
 def test_a_file_gets_another_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool) -> None:
     if not linked:
-        monkeypatch.setattr("verdict3d.records.os.link", refuse)
+        monkeypatch.setattr("verdict3d.records.files.os.link", refuse)
     source, target = tmp_path / "made.bin", tmp_path / "out" / "here.bin"
     source.write_bytes(b"content")
     link_file(source, target)

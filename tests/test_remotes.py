@@ -13,8 +13,8 @@ import pytest
 from loopback import free_port, server
 from toy_chain import ARM, write_toy_chain
 
-from flows.dvc_stages import changed_stages, run_stage_through_dvc
-from flows.environment import project_environment
+from flows.chain.dvc_stages import changed_stages, run_stage_through_dvc
+from flows.chain.environment import project_environment
 
 STAGES = ("assets", f"train@{ARM}", f"evaluate@{ARM}")
 

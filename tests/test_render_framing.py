@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from solids import box, join, sphere
 
-from verdict3d.assets.furniture import CATEGORIES, furniture, mesh_from_parts
-from verdict3d.assets.mesh import Mesh
 from verdict3d.errors import ItemFailure
+from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.framing import bulk_box, frame_mesh
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from solids import box, join, sphere
 
-from verdict3d.assets.mesh import Mesh
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.context import shared_context
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera, Rig, camera_from_world, project_points

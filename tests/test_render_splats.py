@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from solids import box, join, sphere
 
-from verdict3d.assets.mesh import Mesh
 from verdict3d.errors import ItemFailure
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import SPLAT_COUNT, Camera
 from verdict3d.render.splats import mesh_splats

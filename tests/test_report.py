@@ -14,14 +14,14 @@ from report_project import ARM, write_project
 from tasks.report import gather, run
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import read_json, read_jsonl, write_bytes, write_json, write_jsonl
-from verdict3d.report.arms import control_of, control_rows
-from verdict3d.report.content import LossCurve, Report
-from verdict3d.report.figures import ForestRow, forest_figure, loss_figure
-from verdict3d.report.gallery import gallery_order
-from verdict3d.report.page import render_page
-from verdict3d.report.pictures import embed_picture
-from verdict3d.report.words import headline, number, percent, signed
+from verdict3d.records.files import read_json, read_jsonl, write_bytes, write_json, write_jsonl
+from verdict3d.view.arms import control_of, control_rows
+from verdict3d.view.content import LossCurve, Report
+from verdict3d.view.figures import ForestRow, forest_figure, loss_figure
+from verdict3d.view.gallery import gallery_order
+from verdict3d.view.page import render_page
+from verdict3d.view.pictures import embed_picture
+from verdict3d.view.words import headline, number, percent, signed
 
 
 class Outline(HTMLParser):

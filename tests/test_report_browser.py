@@ -16,8 +16,8 @@ from report_project import ARM, write_project
 
 from tasks.report import run
 from verdict3d.config import load_params
-from verdict3d.records import read_json
-from verdict3d.report.words import number
+from verdict3d.records.files import read_json
+from verdict3d.view.words import number
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(

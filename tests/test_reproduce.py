@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from toy_chain import ARM, write_toy_chain
 
-from flows.dvc_stages import changed_stages, run_stage_through_dvc
-from flows.environment import project_environment
-from flows.reproduce import StageMatch, differences, reproduce_run
-from flows.workspace import Workspace
-from tasks.outbox import Outbox
-from tasks.tracking import main as track
+from flows.chain.dvc_stages import changed_stages, run_stage_through_dvc
+from flows.chain.environment import project_environment
+from flows.chain.workspace import Workspace
+from flows.promotion.reproduce import StageMatch, differences, reproduce_run
+from tasks.tracking.mlflow_runs import main as track
+from tasks.tracking.outbox import Outbox
 from verdict3d.errors import Verdict3DError
 
 STAGES = ("assets", f"train@{ARM}", f"evaluate@{ARM}")

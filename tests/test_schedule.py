@@ -17,8 +17,8 @@ from loopback import free_port, processes_of, wait_until, webhook
 from prefect_api import PrefectApi
 from toy_chain import ARM, write_toy_chain
 
-from flows.environment import project_environment
-from flows.prefect_server import ADDRESS, prefect_server, without_silent_server
+from flows.chain.environment import project_environment
+from flows.service.prefect_server import ADDRESS, prefect_server, without_silent_server
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
@@ -31,7 +31,7 @@ NOT_NOW = "0 0 29 2 *"
 @contextmanager
 def serving(project: Path, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run `verdict3d serve` for the pool until the block ends; it leaves no process behind."""
-    command = [sys.executable, "-m", "flows.cli", "serve", "--pool", POOL]
+    command = [sys.executable, "-m", "flows.cli.main", "serve", "--pool", POOL]
     with log.open("ab") as stream:
         process = subprocess.Popen(command, cwd=project, env=environment, stdout=stream, stderr=stream)
     try:

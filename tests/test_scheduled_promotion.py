@@ -15,11 +15,11 @@ from loopback import free_port, processes_of, wait_until, webhook
 from mlflow import MlflowClient
 from toy_chain import ARM, ROOT, write_toy_chain
 
-from flows.environment import project_environment
-from flows.prefect_server import ADDRESS, prefect_server
+from flows.chain.environment import project_environment
+from flows.service.prefect_server import ADDRESS, prefect_server
 
 RETRAIN = """
-from flows.retrain import retrain
+from flows.service.retrain import retrain
 state = retrain(return_state=True)
 print(state.name, state.message)
 """
@@ -75,7 +75,10 @@ def test_a_decision_left_behind_by_a_killed_run_is_acted_on_once(tmp_path: Path)
             wait_until(
                 lambda: (
                     killed.poll() is not None
-                    or any("-m tasks.promotion promote" in found for found in processes_of(project).values())
+                    or any(
+                        "-m tasks.registry.promotion promote" in found
+                        for found in processes_of(project).values()
+                    )
                 ),
                 "the run to act on the decision",
             )

@@ -20,10 +20,10 @@ from loopback import answers, free_port, processes_of, wait_until
 from prefect_api import PrefectApi
 from toy_chain import ARM, write_toy_chain
 
-from flows.services import find_postgres
+from flows.service.services import find_postgres
 from verdict3d.errors import Verdict3DError
 
-CLI = [sys.executable, "-m", "flows.cli"]
+CLI = [sys.executable, "-m", "flows.cli.main"]
 
 
 class Services:
@@ -168,7 +168,7 @@ def test_a_team_s_servers_are_used_lost_and_made_up_for(services: Services) -> N
 def test_services_say_what_is_in_the_way(tmp_path: Path) -> None:
     import socket
 
-    from flows.services import Ports, run_services
+    from flows.service.services import Ports, run_services
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

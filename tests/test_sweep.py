@@ -13,7 +13,7 @@ import yaml
 
 from benchmarks.sweep import BASE, Crew, waves
 from benchmarks.sweep_table import CONFIRMATORY, PAPER
-from flows.workspace import overlay
+from flows.chain.workspace import overlay
 from verdict3d.config import load_params
 
 ROOT = Path(__file__).parents[1]

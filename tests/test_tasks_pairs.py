@@ -16,13 +16,13 @@ from tasks.evaluate import (
     verdict_row,
 )
 from tasks.generate import measure_generations, plan_generations
-from tasks.generation import GenerationItem
-from tasks.manifest import condition_of
+from tasks.making.generation import GenerationItem
 from tasks.pairs import make_pairs, measure_pairs
+from tasks.paths import condition_of
 from verdict3d.config import load_params, montage_modes
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.verdict import Verdict
-from verdict3d.records import Row
+from verdict3d.records.files import Row
 
 PARAMS = load_params(Path(__file__).parents[1] / "params.yaml")
 ASSETS = [

@@ -20,22 +20,23 @@ import tasks.evaluate
 import tasks.generate
 import tasks.pairs
 import tasks.train
-from tasks.arms import arm_params, load_adapted
-from tasks.base import load_base
-from tasks.generation import GenerationWorker
-from tasks.judging import STORE
-from tasks.preferring import search_tools
-from tasks.run_record import win_rate_metrics
+from tasks.asking.pairings import STORE
+from tasks.asking.preferences import search_tools
+from tasks.making.arms import arm_params, load_adapted
+from tasks.making.base import load_base
+from tasks.making.generation import GenerationWorker
+from tasks.tracking.run_record import win_rate_metrics
 from verdict3d.adapt.conditioner_repair import ConditionerRepair, TokenRepair
 from verdict3d.adapt.method import Tools
 from verdict3d.adapt.registry import METHODS, find_method
-from verdict3d.assets.mesh import mesh_digest, read_mesh
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.embedded import build_judge
 from verdict3d.judge.store import VerdictStore
+from verdict3d.mesh.files import read_mesh
+from verdict3d.mesh.mesh import mesh_digest
+from verdict3d.pretrain.embedded import build_judge
 from verdict3d.provenance import digest_directory
-from verdict3d.records import read_json, read_jsonl, write_json
+from verdict3d.records.files import read_json, read_jsonl, write_json
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 ARM = "conditioner_repair"

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from toy_chain import ARM, write_toy_chain
 
-from flows.dvc_stages import run_stage_through_dvc
-from flows.environment import project_environment
-from flows.results import HEADINGS, as_text, read_win_rates, win_rate_cells
-from tasks.outbox import EMBEDDED_STORE, Outbox
-from tasks.run_record import collect_run, flatten, numbers, read_series, run_key
+from flows.chain.dvc_stages import run_stage_through_dvc
+from flows.chain.environment import project_environment
+from flows.chain.results import HEADINGS, as_text, read_win_rates, win_rate_cells
+from tasks.tracking.outbox import EMBEDDED_STORE, Outbox
+from tasks.tracking.run_record import collect_run, flatten, numbers, read_series, run_key
 from verdict3d.errors import Verdict3DError
 
 STAGES = [{"stage": "assets", "outcome": "ran", "seconds": 2.0, "max_rss_mib": 50.0}]
@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def track(project: Path, monkeypatch: pytest.MonkeyPatch, uri: str = "", stages: str = "") -> int:
-    from tasks.tracking import main
+    from tasks.tracking.mlflow_runs import main
 
     monkeypatch.chdir(project)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
@@ -137,7 +137,7 @@ def test_a_run_waits_while_the_server_is_down_and_half_sent_ones_are_made_anew(
     assert track(finished, monkeypatch, uri="http://127.0.0.1:9") == 0
     assert "wait in" in capsys.readouterr().err and len(outbox.waiting()) == 1
 
-    from tasks import tracking
+    from tasks.tracking.mlflow_runs import mlflow_runs as tracking
 
     whole = tracking._make_run
     monkeypatch.setattr(tracking, "_make_run", _killed_at_the_second(whole))

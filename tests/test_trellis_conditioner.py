@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file
-from verdict3d.records import write_json
+from verdict3d.records.files import write_json
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
 from verdict3d.trellis.conditioner_weights import names_from_hub, published_names
 from verdict3d.trellis.convert_conditioner import convert

@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 from tiny_trellis import PICTURE_PX, TOKEN_CHANNELS, TOKENS, tiny_photo, tiny_pipeline, write_tiny_generator
 
-from verdict3d.assets.mesh import Mesh, mesh_digest, read_mesh, write_mesh
 from verdict3d.config import SamplerParams
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.mesh.files import read_mesh, write_mesh
+from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.trellis import mesh_decoding
 from verdict3d.trellis.pipeline import TrellisPipeline
 from verdict3d.trellis.sparse import SparseTensor

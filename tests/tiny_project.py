@@ -11,14 +11,14 @@ import yaml
 from PIL import Image
 from tiny_trellis import tiny_photo, write_tiny_generator
 
-from verdict3d.assets.furniture import furniture
-from verdict3d.assets.mesh import write_mesh
-from verdict3d.assets.part_mesh import mesh_from_parts
 from verdict3d.config import Params, load_params
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
-from verdict3d.judge.embedded import build_judge
+from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.part_mesh import mesh_from_parts
+from verdict3d.mesh.files import write_mesh
+from verdict3d.pretrain.embedded import build_judge
 from verdict3d.randomness import numpy_generator
-from verdict3d.records import write_jsonl
+from verdict3d.records.files import write_jsonl
 
 SPLITS = ("train", "train", "validation", "heldout", "heldout")
 

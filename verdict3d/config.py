@@ -104,7 +104,7 @@ class GeneratorParams(Section):
 
 
 class FinishParams(Section):
-    """What is done to meshes from photos before they are written (``verdict3d.assets.finishing``)."""
+    """What is done to meshes from photos before they are written (``verdict3d.mesh.finishing``)."""
 
     floater_share: Share | None = None
     """Parts with less than this share of the largest part's area are removed."""
@@ -183,8 +183,8 @@ class LineageParams(Section):
 class JudgeParams(Section):
     """One judge: which model, what it is shown, how its answers are classed.
 
-    ``panel`` is a kind, or ``audited``: the audit chooses, and :mod:`tasks.certified` tells what it chose.
-    ``compiled`` is for large models on a GPU: torch.compile takes a minute and other last bits.
+    ``panel`` is a kind, or ``audited``: the audit chooses, and :mod:`tasks.asking.certificates` tells what it
+    chose. ``compiled`` is for large models on a GPU: torch.compile takes a minute and other last bits.
     """
 
     model: str

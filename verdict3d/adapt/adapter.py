@@ -14,7 +14,7 @@ from torch import Tensor
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_bytes
-from verdict3d.records import read_json, write_bytes, write_json
+from verdict3d.records.files import read_json, write_bytes, write_json
 
 WEIGHTS, CARD = "adapter.safetensors", "card.json"
 

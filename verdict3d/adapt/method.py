@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from verdict3d.adapt.parallel import ALONE, Processes
-from verdict3d.records import Row
+from verdict3d.records.files import Row
 
 if TYPE_CHECKING:
-    from verdict3d.assets.mesh import Mesh
+    from verdict3d.mesh.mesh import Mesh
     from verdict3d.trellis.pipeline import TrellisPipeline
 
 Picture = NDArray[np.uint8]

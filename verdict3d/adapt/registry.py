@@ -23,7 +23,7 @@ METHODS: Mapping[str, Method] = {
         GenerativeRepair(),
         Search(),
         Control(),
-        Stack(),
+        Stack(lambda name: METHODS[name]),
     )
 }
 

@@ -25,10 +25,10 @@ from PIL import Image
 from torch import Tensor
 
 from verdict3d.adapt.method import Fit, FitInputs, Prefers, Tools
-from verdict3d.assets.mesh import Mesh
 from verdict3d.config import SamplerParams
 from verdict3d.config_arms import SearchParams
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.randomness import numpy_generator, seed_for
 from verdict3d.trellis.mesh_decoding import Outcome
 from verdict3d.trellis.pipeline import TrellisPipeline

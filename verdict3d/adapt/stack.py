@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from verdict3d.adapt.layers import under_prefix, with_prefix
-from verdict3d.adapt.method import Fit, FitInputs, Tools
+from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.config_arms import StackParams
 
 if TYPE_CHECKING:
@@ -22,16 +22,18 @@ class Stack:
     name = "stack"
     trains = "parts in order"
 
+    def __init__(self, find_method: Callable[[str], Method]) -> None:
+        """Take how a part's method is found by name."""
+        self.find_method = find_method
+
     def fit(self, inputs: FitInputs, params: StackParams) -> Fit:
         """Fit part after part; the losses stand one after another, with the number of their part."""
-        from verdict3d.adapt.registry import find_method
-
         tensors: dict[str, Tensor] = {}
         losses: list[dict[str, Any]] = []
         measures: dict[str, Any] = {"parameters": 0}
         pipeline, best_step = inputs.pipeline, 0
         for number, part in enumerate(params.parts):
-            method, place = find_method(part.method), f"part{number}"
+            method, place = self.find_method(part.method), f"part{number}"
             folder = inputs.checkpoints / place
             folder.mkdir(exist_ok=True)
             fit = method.fit(replace(inputs, pipeline=pipeline, checkpoints=folder), part)
@@ -48,9 +50,7 @@ class Stack:
         self, pipeline: TrellisPipeline, params: StackParams, tensors: Mapping[str, Tensor], tools: Tools
     ) -> TrellisPipeline:
         """Put the parts on, one after another."""
-        from verdict3d.adapt.registry import find_method
-
         for number, part in enumerate(params.parts):
             weights = under_prefix(f"part{number}", tensors)
-            pipeline = find_method(part.method).wrap(pipeline, part, weights, tools)
+            pipeline = self.find_method(part.method).wrap(pipeline, part, weights, tools)
         return pipeline

@@ -18,8 +18,9 @@ from scipy.ndimage import binary_fill_holes
 from torch import Tensor
 
 from verdict3d.adapt.parallel import ALONE, Processes
-from verdict3d.assets.mesh import Mesh, read_mesh
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.mesh.files import read_mesh
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.randomness import torch_generator
 from verdict3d.trellis.sparse import SparseTensor
 from verdict3d.trellis.voxelize import voxelize_surface

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import Row, write_bytes
+from verdict3d.records.files import Row, write_bytes
 
 CHECKPOINT = "checkpoint.safetensors"
 GRADIENT_NORM_LIMIT = 1.0

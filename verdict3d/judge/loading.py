@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from verdict3d.config import JudgeParams
 
 if TYPE_CHECKING:
-    from verdict3d.judge.remote import RemoteJudge
-    from verdict3d.judge.vlm import TransformersJudge
+    from verdict3d.judge.local.vlm import TransformersJudge
+    from verdict3d.judge.remote.remote import RemoteJudge
 
 
 def load_judge(params: JudgeParams) -> TransformersJudge | RemoteJudge:
@@ -18,9 +18,9 @@ def load_judge(params: JudgeParams) -> TransformersJudge | RemoteJudge:
         Verdict3DError: It cannot be loaded or asked; the message says what to do.
     """
     if params.endpoint is None:
-        from verdict3d.judge.vlm import TransformersJudge
+        from verdict3d.judge.local.vlm import TransformersJudge
 
         return TransformersJudge.from_pretrained(params)
-    from verdict3d.judge.remote import RemoteJudge
+    from verdict3d.judge.remote.remote import RemoteJudge
 
     return RemoteJudge.connect(params)

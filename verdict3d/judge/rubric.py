@@ -15,7 +15,7 @@ from pathlib import Path
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_bytes
-from verdict3d.records import read_json
+from verdict3d.records.files import read_json
 
 SEPARATE_VIEWS = 3
 """Views of each candidate in the panel ``seven_images``, beside the reference."""

@@ -21,7 +21,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.panel import PairRequest
 from verdict3d.judge.verdict import Verdict
 from verdict3d.provenance import digest_json
-from verdict3d.records import Row, row_line
+from verdict3d.records.files import Row, row_line
 
 if TYPE_CHECKING:
     from verdict3d.judge.identity import JudgeIdentity

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from verdict3d.judge.embedded import EmbeddedJudge
+from verdict3d.pretrain.embedded import EmbeddedJudge
 from verdict3d.pretrain.judge_pool import JudgePool
 from verdict3d.pretrain.judges import WRONG_FLOOR, Reader
 

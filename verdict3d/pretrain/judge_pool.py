@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.embedded import EmbeddedJudge, PictureRecipe
+from verdict3d.pretrain.embedded import EmbeddedJudge, PictureRecipe
 
 _RESIZE_CHUNK = 1024
 

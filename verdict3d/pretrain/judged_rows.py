@@ -8,14 +8,14 @@ import numpy as np
 from PIL import Image
 from scipy.spatial import cKDTree
 
-from verdict3d.assets.damage import DEFECTS, damage
-from verdict3d.assets.furniture import CATEGORIES, furniture, mesh_from_parts
-from verdict3d.assets.geometry import compare_meshes, true_surface
-from verdict3d.assets.mesh import Mesh
-from verdict3d.assets.sampling import surface_points
 from verdict3d.config import RegimeParams
 from verdict3d.degrade.regimes import degrade_by_regime
 from verdict3d.errors import ItemFailure
+from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.mesh.accuracy import compare_meshes, true_surface
+from verdict3d.mesh.damage import DEFECTS, damage
+from verdict3d.mesh.mesh import Mesh
+from verdict3d.mesh.sampling import surface_points
 from verdict3d.pretrain.pool import MakeRow, Pool, Row
 from verdict3d.pretrain.rows import CONDITION_PX, condition_camera, condition_picture, resize
 from verdict3d.randomness import numpy_generator, seed_for

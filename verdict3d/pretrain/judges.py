@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.embedded import EmbeddedJudge, build_judge
-from verdict3d.judge.network import Layout, read_margins
+from verdict3d.judge.local.network import Layout, read_margins
+from verdict3d.pretrain.embedded import EmbeddedJudge, build_judge
 from verdict3d.pretrain.judge_pool import JudgePool, pixel_values
 from verdict3d.pretrain.progress import Budget, Log
 from verdict3d.randomness import seed_for

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from verdict3d.records import read_json, write_json
+from verdict3d.records.files import read_json, write_json
 
 Row = dict[str, np.ndarray]
 MakeRow = Callable[[int], Row]

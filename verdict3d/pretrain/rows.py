@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from verdict3d.assets.furniture import CATEGORIES, furniture, mesh_from_parts
-from verdict3d.assets.mesh import Mesh
-from verdict3d.assets.parts import Part
+from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.furniture.parts import Part
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.pretrain.pool import MakeRow, Row
 from verdict3d.pretrain.solids import closed, distance_grid, latent_codes, solid_voxels
 from verdict3d.randomness import numpy_generator

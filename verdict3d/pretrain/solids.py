@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from verdict3d.assets.parts import Part, part_reach
-from verdict3d.assets.sdf import distance_and_color, pack_parts
+from verdict3d.furniture.parts import Part, part_reach
 from verdict3d.pretrain.architectures import LATENT_CHANNELS, MESH_RESOLUTION, STRUCTURE_RESOLUTION
+from verdict3d.pretrain.sdf import distance_and_color, pack_parts
 
 REACH = 1.0 / STRUCTURE_RESOLUTION
 """Distances are exact up to this far outside and clamped beyond, in object units."""

@@ -18,7 +18,7 @@ from verdict3d.errors import ItemFailure
 from verdict3d.render.geometry import face_corners, face_crosses
 
 if TYPE_CHECKING:
-    from verdict3d.assets.mesh import Mesh
+    from verdict3d.mesh.mesh import Mesh
 
 STRAY_AREA_SHARE = 0.02
 """A group of faces beyond a gap is stray when it holds less than this share of the area."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from verdict3d.errors import ItemFailure
 
 if TYPE_CHECKING:
-    from verdict3d.assets.mesh import Mesh
+    from verdict3d.mesh.mesh import Mesh
 
 NORMALS_PER_ROW = 2048
 """Faces in one row of the texture of normals; the shader knows it too."""

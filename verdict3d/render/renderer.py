@@ -27,7 +27,7 @@ from verdict3d.render.splats import SplatUpload
 from verdict3d.render.uploads import MeshUpload, program_for
 
 if TYPE_CHECKING:
-    from verdict3d.assets.mesh import Mesh
+    from verdict3d.mesh.mesh import Mesh
 
 Picture = NDArray[np.uint8]
 

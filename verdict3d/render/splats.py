@@ -19,7 +19,7 @@ from verdict3d.render.geometry import face_corners
 from verdict3d.render.rig import SPLAT_COUNT, SPLAT_SPREAD, Camera, camera_from_world, projection
 
 if TYPE_CHECKING:
-    from verdict3d.assets.mesh import Mesh
+    from verdict3d.mesh.mesh import Mesh
 
 Floats = NDArray[np.float32]
 
@@ -85,7 +85,7 @@ def mesh_splats(mesh: Mesh) -> tuple[Floats, Floats, float]:
     Raises:
         ItemFailure: As :meth:`SplatUpload.draw`.
     """
-    from verdict3d.assets.sampling import areas_and_normals, sampled_faces
+    from verdict3d.mesh.sampling import areas_and_normals, sampled_faces
 
     face_corners(mesh)
     area = float(areas_and_normals(mesh)[0].sum())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from verdict3d.render.geometry import NORMALS_PER_ROW, BoxedTexture, face_normals, normal_rows
 
 if TYPE_CHECKING:
-    from verdict3d.assets.mesh import Mesh
+    from verdict3d.mesh.mesh import Mesh
 
 _ATTRIBUTES = {
     "normal": (("position", "3f"),),

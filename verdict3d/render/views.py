@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from verdict3d.assets.mesh import Mesh
 from verdict3d.config import ViewParams
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.rig import Camera, camera_from_world
 
 _FRAME_SHARE = 0.95

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import read_json, replacing, write_json
+from verdict3d.records.files import read_json, replacing, write_json
 from verdict3d.trellis.latent_flow import SLatFlowModel
 from verdict3d.trellis.latent_vae import SLatEncoder, SLatGaussianDecoder, SLatMeshDecoder
 from verdict3d.trellis.network import Network

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import read_json, replacing, write_json
+from verdict3d.records.files import read_json, replacing, write_json
 from verdict3d.trellis.conditioner_weights import names_for, published_names
 from verdict3d.trellis.weights import read_weights
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from verdict3d.config import SamplerParams
 from verdict3d.errors import Verdict3DError
-from verdict3d.records import read_json
+from verdict3d.records.files import read_json
 
 PIPELINE_FILE = "pipeline.json"
 PIPELINE_NAME = "TrellisImageTo3DPipeline"

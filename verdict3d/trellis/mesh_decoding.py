@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from verdict3d.assets.mesh import Mesh
 from verdict3d.errors import ItemFailure
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.trellis.mesh_extraction import ExtractedMesh, extract_meshes
 from verdict3d.trellis.sparse import SparseTensor
 

@@ -22,7 +22,7 @@ from verdict3d.config import SamplerParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.hub import GENERATOR_PATTERNS, TRANSFORMERS_PATTERNS, local_directory
 from verdict3d.provenance import digest_file, digest_json
-from verdict3d.records import write_json
+from verdict3d.records.files import write_json
 from verdict3d.trellis import layout
 from verdict3d.trellis.attention import prefer_flash_attention_3
 from verdict3d.trellis.checkpoint import load_model, save_model

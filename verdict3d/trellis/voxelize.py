@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from verdict3d.assets.mesh import Mesh
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.rig import Camera, projection
 
 PAIRS_AT_ONCE = 500_000

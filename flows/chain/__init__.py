@@ -1,0 +1,1 @@
+"""One run of the chain: what is due, its stages, its results."""

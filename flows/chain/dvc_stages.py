@@ -1,0 +1,259 @@
+"""DVC as seen by a run: what changed, in which order stages go, and one stage at a time as a subprocess.
+
+Stages run through DVC's command line, never through its Python interface: two threads of one process look
+like the same holder to DVC's locks, and a consumer then reads what its producer is still writing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flows.processes.commands import run_supervised
+from verdict3d.errors import Verdict3DError
+
+Outcome = Literal["ran", "restored", "up to date"]
+
+_DVC = [sys.executable, "-m", "dvc"]
+_OUTCOMES: tuple[tuple[re.Pattern[str], Outcome], ...] = (
+    (re.compile(r"^Running stage '"), "ran"),
+    (re.compile(r"^Stage '.*' is cached - skipping run, checking out outputs"), "restored"),
+    (re.compile(r"^Stage '.*' didn't change, skipping"), "up to date"),
+)
+_BUSY = ("is busy, it is being blocked by", "Unable to acquire lock")
+_CHATTER = re.compile(
+    r"^(Running stage '|(Updating|Generating) lock file|Use `dvc push`|> |Stage '.*' (is cached|didn't)"
+    r"|Data and pipelines are up to date|To track the changes with git|\s*git add)"
+)
+_EDGE = re.compile(r'^"([^"]+)"(?: -> "([^"]+)")?;?$')
+_REDRAW_EVERY_S = 15.0
+_TAIL_LINES = 15
+
+
+class StageBusyError(Verdict3DError):
+    """DVC found the stage's paths in use; the same command may work in a moment."""
+
+
+class StageFailedError(Verdict3DError):
+    """The stage ended with an error or ran past its time limit."""
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What DVC did for one stage.
+
+    Attributes:
+        stage: Name as in ``dvc.yaml``, with the arm: ``train@conditioner_repair``.
+        outcome: ``ran``, ``restored`` (from DVC's cache, without running) or ``up to date``.
+        seconds: Wall time, DVC included.
+        max_rss_mib: Memory of the largest process.
+    """
+
+    stage: str
+    outcome: Outcome
+    seconds: float
+    max_rss_mib: float
+
+
+def changed_stages(root: Path, environment: dict[str, str]) -> dict[str, list[str]]:
+    """Return the stages that DVC would not skip, each with its reasons in words; empty when nothing changed.
+
+    Raises:
+        StageBusyError: A stage runs.
+        Verdict3DError: DVC refuses the project; its own words are in the message.
+    """
+    text = _ask(["status", "--json"], root, environment)
+    reasons: dict[str, list[str]] = {}
+    for stage, entries in json.loads(text or "{}").items():
+        reasons[stage] = []
+        for entry in entries:
+            changes = entry.items() if isinstance(entry, dict) else [(entry, {})]
+            for kind, paths in changes:
+                named = ", ".join(sorted(paths)) if isinstance(paths, dict) else str(paths)
+                reasons[stage].append(f"{kind}: {named}" if named else str(kind))
+    return reasons
+
+
+def stage_graph(root: Path, environment: dict[str, str]) -> dict[str, set[str]]:
+    """Return all stages in an order in which they can run, each with those it needs; DVC refuses cycles."""
+    needs: dict[str, set[str]] = {}
+    for line in _ask(["dag", "--dot"], root, environment).splitlines():
+        match = _EDGE.match(line.strip())
+        if match:
+            first, second = match.groups()
+            needs.setdefault(first, set())
+            if second:
+                needs.setdefault(second, set()).add(first)
+    ordered: dict[str, set[str]] = {}
+    while len(ordered) < len(needs):
+        ready = next(
+            stage for stage, first in needs.items() if stage not in ordered and first <= set(ordered)
+        )
+        ordered[ready] = needs[ready]
+    return ordered
+
+
+def remove_left_over(root: Path, stages: Collection[str]) -> None:
+    """Remove the outputs of arms that are in no stage any more; DVC's cache keeps them.
+
+    Later stages depend on the folders of all arms: with left-over ones in them, nobody who has only the
+    parameters gets the same inputs.
+    """
+    for stage in ("train", "evaluate"):
+        for folder in root.glob(f"data/{stage}/*/"):
+            if f"{stage}@{folder.name}" not in stages:
+                shutil.rmtree(folder)
+
+
+def restore_through_dvc(
+    *, root: Path, environment: dict[str, str], log_file: Path, lock_descriptor: int | None = None
+) -> dict[str, StageRun]:
+    """Check out whatever needs no running, in one process of DVC (``flows/chain/restore.py``).
+
+    Args:
+        root: Folder of ``dvc.yaml``.
+        environment: From :func:`flows.chain.environment.project_environment`.
+        log_file: Gets every line.
+        lock_descriptor: Descriptor of the run lock.
+
+    Returns:
+        The stages that are up to date now; of a process that ended early, those it had come to.
+    """
+    found: dict[str, tuple[Outcome, float]] = {}
+    last = time.monotonic()
+
+    def hear(line: str, redraws: bool) -> None:
+        nonlocal last
+        listener.hear(line, redraws)
+        for pattern, outcome in _OUTCOMES:
+            if outcome != "ran" and pattern.match(line):
+                now = time.monotonic()
+                found[line.split("'")[1]] = outcome, now - last
+                last = now
+
+    with _Listener(lambda line: None, log_file) as listener:
+        ended = run_supervised(
+            [sys.executable, "-P", str(Path(__file__).with_name("restore.py"))],
+            cwd=root,
+            environment=environment,
+            on_line=hear,
+            lock_descriptor=lock_descriptor,
+        )
+    return {
+        stage: StageRun(stage, outcome, seconds, ended.max_rss_mib)
+        for stage, (outcome, seconds) in found.items()
+    }
+
+
+def run_stage_through_dvc(
+    stage: str,
+    *,
+    root: Path,
+    environment: dict[str, str],
+    say: Callable[[str], None],
+    log_file: Path,
+    timeout_s: float | None = None,
+    lock_descriptor: int | None = None,
+    force: bool = False,
+) -> StageRun:
+    """Run one stage with ``dvc repro --single-item``; its needs must be up to date.
+
+    Args:
+        stage: Name as in ``dvc.yaml``.
+        root: Folder of ``dvc.yaml``.
+        environment: From :func:`flows.chain.environment.project_environment`.
+        say: Called with each line for people; DVC's own chatter is left out, progress bars are thinned.
+        log_file: Gets every line.
+        timeout_s: The stage is killed after this time.
+        lock_descriptor: Descriptor of the run lock.
+        force: Run it whatever DVC's cache holds.
+
+    Raises:
+        StageBusyError: DVC found its paths in use.
+        StageFailedError: The stage failed; the message ends with its last lines.
+    """
+    listener = _Listener(say, log_file)
+    started = time.monotonic()
+    with listener:
+        ended = run_supervised(
+            [*_DVC, "repro", "--single-item", *(["--force"] if force else []), stage],
+            cwd=root,
+            environment=environment,
+            on_line=listener.hear,
+            timeout_s=timeout_s,
+            lock_descriptor=lock_descriptor,
+        )
+    if ended.status == 0:
+        if listener.outcome is None:
+            raise StageFailedError(f"{stage}: DVC did not say what it did; its output is in {log_file}")
+        return StageRun(stage, listener.outcome, time.monotonic() - started, ended.max_rss_mib)
+    tail = "\n".join(listener.tail)
+    if any(message in tail for message in _BUSY):
+        raise StageBusyError(f"{stage}: its files are in use by another DVC command\n{tail}")
+    if ended.timed_out:
+        raise StageFailedError(f"{stage} ran past its limit of {timeout_s:.0f} s and was stopped\n{tail}")
+    raise StageFailedError(f"{stage} failed; all of its output is in {log_file}\n{tail}")
+
+
+class _Listener:
+    """Reads a stage's lines: keeps them, passes on those for people, notes what DVC says it did."""
+
+    def __init__(self, say: Callable[[str], None], log_file: Path) -> None:
+        self.outcome: Outcome | None = None
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._say = say
+        self._log_file = log_file
+        self._last_redraw = 0.0
+
+    def __enter__(self) -> _Listener:
+        self._log_file.parent.mkdir(parents=True, exist_ok=True)
+        self._log = self._log_file.open("w", encoding="utf-8")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._log.close()
+
+    def hear(self, line: str, redraws: bool) -> None:
+        """Take one line."""
+        self._log.write(line + "\n")
+        self._log.flush()
+        for pattern, outcome in _OUTCOMES:
+            if pattern.match(line):
+                self.outcome = outcome
+        if redraws:
+            now = time.monotonic()
+            if now - self._last_redraw < _REDRAW_EVERY_S:
+                return
+            self._last_redraw = now
+        else:
+            self.tail.append(line)
+        if not _CHATTER.match(line):
+            self._say(line)
+
+
+def _ask(arguments: list[str], root: Path, environment: dict[str, str]) -> str:
+    """Return what a DVC command that changes nothing prints."""
+    answer = subprocess.run(
+        [*_DVC, *arguments],
+        cwd=root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode == 0:
+        return answer.stdout
+    message = answer.stderr.strip() or answer.stdout.strip()
+    if any(busy in message for busy in _BUSY):
+        raise StageBusyError(f"a DVC command runs in {root}; try again when it has ended\n{message}")
+    raise Verdict3DError(f"dvc {' '.join(arguments)} failed in {root}:\n{message}")

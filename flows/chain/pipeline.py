@@ -1,0 +1,272 @@
+"""The chain as a Prefect flow: one task for each DVC stage, then tracking.
+
+Prefect gives order, retries, logs and artifacts; DVC alone decides what has to run, so tasks cache nothing
+and pass nothing but the fact that they are done. The command line starts this module as a process of its
+own (:func:`flows.chain.run.run_chain`), under a supervisor, so that nothing of it outlives a killed run.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.tasks import Task
+
+from flows.chain.dvc_stages import (
+    StageBusyError,
+    StageFailedError,
+    StageRun,
+    remove_left_over,
+    restore_through_dvc,
+    run_stage_through_dvc,
+    stage_graph,
+)
+from flows.chain.environment import project_environment
+from flows.chain.results import HEADINGS, as_markdown, read_win_rates, win_rate_cells
+from flows.chain.tracking_step import record_run
+from flows.chain.workspace import Workspace
+from flows.processes.commands import stopping_all_on_error
+from verdict3d.errors import Verdict3DError
+from verdict3d.records.files import read_jsonl, write_json
+
+BUSY_DELAYS_S: list[float] = [1, 2, 4, 8, 16]
+MONTAGES_SHOWN = 4
+SERVER_LOST = "FinishedWithoutServer"
+
+
+def retrying(stage_retries: int) -> Callable[[Task, TaskRun, State], Awaitable[bool]]:
+    """Return when a stage is tried again: files in use, or no more than ``stage_retries`` failures so far."""
+
+    async def may_retry(task_: Task, task_run: TaskRun, state: State) -> bool:
+        try:
+            await state.aresult()
+        except StageBusyError:
+            return True
+        except Exception:
+            return task_run.run_count <= stage_retries
+        return False
+
+    return may_retry
+
+
+class Chain:
+    """What the tasks of one run share; ``at_rest`` gives the stages that need no running.
+
+    Args:
+        workspace: Where it runs.
+        environment: For the stages.
+        jobs: Most stages at a time.
+        timeout_s: Limit of one stage, None for no limit.
+        lock_descriptor: Descriptor of the held run lock.
+        stage_retries: How often a stage that failed is tried again.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        environment: dict[str, str],
+        jobs: int,
+        timeout_s: float | None,
+        lock_descriptor: int | None,
+        stage_retries: int = 0,
+    ) -> None:
+        self.workspace = workspace
+        self.environment = environment
+        self.timeout_s = timeout_s
+        self.lock_descriptor = lock_descriptor
+        self.stage_retries = stage_retries
+        self.finished = False
+        self.at_rest: Future[dict[str, StageRun]] = Future()
+        self.at_rest.set_result({})
+        self.slots = threading.Semaphore(jobs)
+
+    def log_file(self, stage: str) -> Path:
+        """Return where the last output of ``stage`` is kept."""
+        return self.workspace.state / "logs" / (self.workspace.preset or "default") / f"{stage}.log"
+
+
+@task(
+    cache_policy=NO_CACHE,
+    retries=len(BUSY_DELAYS_S),
+    retry_delay_seconds=BUSY_DELAYS_S,
+    retry_condition_fn=retrying(0),
+    persist_result=False,
+)
+def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
+    """Run one stage through DVC; a failed stage is a failed task without a traceback of this machinery."""
+    logger = get_run_logger()
+    if done := chain.at_rest.result().get(stage):
+        logger.info("%s (%.1f s)", done.outcome, done.seconds)
+        return done
+    try:
+        with chain.slots:
+            done = run_stage_through_dvc(
+                stage,
+                root=chain.workspace.root,
+                environment=chain.environment,
+                say=logger.info,
+                log_file=chain.log_file(stage),
+                timeout_s=chain.timeout_s,
+                lock_descriptor=chain.lock_descriptor,
+            )
+    except StageFailedError as error:
+        logger.error(str(error).partition("\n")[0])
+        return Failed(message=f"{stage} failed")
+    logger.info("%s (%.1f s)", done.outcome, done.seconds)
+    return done
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="tracking")
+def track_task(chain: Chain, stages_file: Path) -> None:
+    """Record the run in MLflow; a server that does not answer is no failure, the run is kept for later."""
+    logger = get_run_logger()
+    recorded = record_run(
+        chain.workspace,
+        chain.environment,
+        logger.info,
+        stages_file=stages_file,
+        lock_descriptor=chain.lock_descriptor,
+    )
+    if not recorded:
+        raise Verdict3DError("the run could not be recorded in MLflow; the results themselves are complete")
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="artifacts")
+def leave_artifacts_task(workspace: Workspace, arms: list[str]) -> None:
+    """Leave the table of win-rates, a few montages and the way to the report in Prefect."""
+    table = as_markdown(HEADINGS, [win_rate_cells(rate) for rate in read_win_rates(workspace.root)])
+    create_markdown_artifact(table, key="win-rates", description="held-out win-rates against the base")
+    for arm in arms:
+        folder = workspace.root / "data/evaluate" / arm
+        for number, montage in enumerate(_montages(workspace.root, folder)[:MONTAGES_SHOWN]):
+            picture = base64.b64encode(montage.read_bytes()).decode()
+            create_image_artifact(
+                f"data:image/png;base64,{picture}",
+                key=f"montage-{arm.replace('_', '-')}-{number}",
+                description=montage.name,
+            )
+    if workspace.report.exists():
+        place = workspace.report.relative_to(workspace.project)
+        create_markdown_artifact(
+            f"`{place}` in the checkout; `report/index.html` among the artifacts of the run in MLflow",
+            key="report",
+            description="where the report page is",
+        )
+
+
+def _montages(root: Path, folder: Path) -> list[Path]:
+    """Return the montage pictures of an arm's generations, in the order of its manifest."""
+    manifest = folder / "generations.jsonl"
+    rows = read_jsonl(manifest) if manifest.exists() else []
+    paths = [root / row["montage"] for row in rows if row.get("montage")]
+    return [path for path in paths if path.is_file()]
+
+
+@flow(name="verdict3d", validate_parameters=False, persist_result=False)
+def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> State[Any]:
+    """Run all stages in order, independent ones side by side, then record what came out.
+
+    Args:
+        chain: What the tasks share.
+        needs: Stages in an order in which they can run, with the stages each needs.
+        stages_file: Gets what became of every stage, also when one fails.
+    """
+    futures: dict[str, PrefectFuture[StageRun]] = {}
+    try:
+        with stopping_all_on_error():
+            again = retrying(chain.stage_retries)
+            for stage, first in needs.items():
+                first_futures = [futures[name] for name in sorted(first)]
+                named = run_stage_task.with_options(task_run_name=stage, retry_condition_fn=again)
+                futures[stage] = named.submit(chain, stage, wait_for=first_futures)  # type: ignore[call-overload]
+            for future in futures.values():
+                future.wait()
+    finally:
+        write_json(stages_file, [_stage_row(stage, future) for stage, future in futures.items()])
+    unfinished = [stage for stage, future in futures.items() if not future.state.is_completed()]
+    if unfinished:
+        return Failed(message=f"not finished: {', '.join(unfinished)}")
+    track_task(chain, stages_file)
+    arms = arms_of(needs)
+    try:
+        leave_artifacts_task(chain.workspace, arms)
+    except Exception as error:  # Prefect's server went away: what it would have shown is in the report
+        get_run_logger().warning("no artifacts in Prefect: %s", type(error).__name__)
+    chain.finished = True
+    return Completed()
+
+
+def arms_of(stages: Iterable[str]) -> list[str]:
+    """Return the arms that are evaluated."""
+    return sorted(stage.partition("@")[2] for stage in stages if stage.startswith("evaluate@"))
+
+
+def _stage_row(stage: str, future: PrefectFuture[StageRun]) -> dict[str, object]:
+    """Return what became of a stage, as JSON."""
+    row: dict[str, object] = {"stage": stage, "outcome": "not run", "seconds": None, "max_rss_mib": None}
+    if future.state.is_completed():
+        done = future.result()
+        row |= {"outcome": done.outcome, "seconds": done.seconds, "max_rss_mib": done.max_rss_mib}
+    elif future.state.is_failed() or future.state.is_crashed():
+        row["outcome"] = "failed"
+    return row
+
+
+def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
+    """Run :func:`pipeline` with a thread for every stage, alone or inside another flow; return its end."""
+    needs = stage_graph(chain.workspace.root, chain.environment)
+    remove_left_over(chain.workspace.root, needs)
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
+    name = f"{chain.workspace.preset or 'default'}: {', '.join(arms_of(needs))}"
+    chosen = pipeline.with_options(task_runner=runner, flow_run_name=name)  # type: ignore[arg-type]
+    try:
+        # restoring goes on while Prefect's server starts
+        with ThreadPoolExecutor(1) as beside, stopping_all_on_error():
+            chain.at_rest = beside.submit(
+                restore_through_dvc,
+                root=chain.workspace.root,
+                environment=chain.environment,
+                log_file=chain.log_file("restore"),
+                lock_descriptor=chain.lock_descriptor,
+            )
+            state: State[Any] = chosen(chain, needs, stages_file, return_state=True)
+    except httpx.HTTPError as error:  # Prefect's server went away; stages and tracking do not need it
+        if not chain.finished:
+            raise
+        return Completed(name=SERVER_LOST, message=f"Prefect's server went away ({type(error).__name__})")
+    return state
+
+
+def main(arguments: list[str]) -> int:
+    """Run the flow: project, preset or "", number of jobs, stage limit in seconds or 0, lock descriptor."""
+    project, preset, jobs, timeout_s, lock_descriptor, stages_file = arguments
+    workspace = Workspace(
+        Path(project),
+        Path(project, ".verdict3d/presets", preset) if preset else Path(project),
+        preset or None,
+    )
+    environment = project_environment(workspace.project)
+    chain = Chain(workspace, environment, int(jobs), float(timeout_s) or None, int(lock_descriptor))
+    state = run_flow(chain, Path(stages_file))
+    if state.name == SERVER_LOST:
+        print(f"the run is finished; {state.message}", flush=True)
+        os._exit(0)  # Prefect would try for minutes to send its events to a server that is not there
+    return 0 if state.is_completed() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""The last results of a workspace, as rows and as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verdict3d.records.files import read_json
+
+Bounded = tuple[float, float | None, float | None]
+"""A value with the low and high end of its interval; None where the interval is not defined."""
+
+
+@dataclass(frozen=True)
+class WinRate:
+    """Held-out win-rate of one arm against the base generator in one regime.
+
+    Attributes:
+        arm: Name of the arm.
+        regime: Name of the degradation regime.
+        decisive: Share of decisive verdicts that the arm won with its interval, or None when there were none.
+        half_credit: The same with ties as one half.
+        coverage: Share of verdicts that were decisive.
+        flip_rate: Share of pairs whose answer changed with the order.
+        pairs: Number of judged pairs.
+        target: The decisive win-rate aimed at.
+    """
+
+    arm: str
+    regime: str
+    decisive: Bounded | None
+    half_credit: Bounded | None
+    coverage: float | None
+    flip_rate: float | None
+    pairs: int
+    target: float
+
+
+def read_win_rates(root: Path) -> list[WinRate]:
+    """Return the win-rates below ``root``, by arm and regime; empty before the first evaluation."""
+    rows = []
+    for path in sorted((root / "data/evaluate").glob("*/results.json")):
+        results = read_json(path)
+        for regime, found in sorted(results["regimes"].items()):
+            summary = found["summary"]
+            rows.append(
+                WinRate(
+                    arm=results["arm"],
+                    regime=regime,
+                    decisive=_bounded(summary.get("decisive")),
+                    half_credit=_bounded(summary.get("half_credit")),
+                    coverage=_number(summary.get("coverage")),
+                    flip_rate=_number(summary.get("flip_rate")),
+                    pairs=int(summary["pairs"]),
+                    target=float(results["target"]),
+                )
+            )
+    return rows
+
+
+def decision_lines(root: Path) -> list[str]:
+    """Return the gate's word on each candidate; empty before the first decision."""
+    path = root / "data/gate/decision.json"
+    if not path.is_file():
+        return []
+    document = read_json(path)
+    champion = document["champion"]["name"]
+    return [
+        f"{arm} against {champion}: {found['decision']}"
+        + (f" (about {found['more_objects']} more objects would decide)" if found["more_objects"] else "")
+        for arm, found in document["arms"].items()
+    ]
+
+
+def _bounded(value: Any) -> Bounded | None:
+    number = _number(value)
+    return None if number is None else (number, _number(value.get("low")), _number(value.get("high")))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, Mapping):
+        value = value.get("value")
+    return None if value is None else float(value)
+
+
+HEADINGS = ("arm", "regime", "decisive win-rate", "half credit", "coverage", "flips", "pairs", "target")
+
+
+def win_rate_cells(rate: WinRate) -> tuple[str, ...]:
+    """Return the cells of a row under :data:`HEADINGS`."""
+
+    def plain(value: float | None, digits: int = 2) -> str:
+        return "none" if value is None else f"{value:.{digits}f}"
+
+    def with_bounds(value: Bounded | None) -> str:
+        return "none" if value is None else f"{value[0]:.3f} [{plain(value[1], 3)}, {plain(value[2], 3)}]"
+
+    return (
+        rate.arm,
+        rate.regime,
+        with_bounds(rate.decisive),
+        with_bounds(rate.half_credit),
+        plain(rate.coverage),
+        plain(rate.flip_rate),
+        str(rate.pairs),
+        f"{rate.target:.2f}",
+    )
+
+
+def win_rate_sentence(rate: WinRate) -> str:
+    """Return a win-rate in words, for messages."""
+    value = win_rate_cells(rate)[3]
+    return f"{rate.arm} on {rate.regime} inputs {value} with ties as one half ({rate.pairs} pairs)"
+
+
+def as_text(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of aligned columns."""
+    widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [headings, *rows]
+    ]
+    return "\n".join(lines)
+
+
+def as_markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    body = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in body)

@@ -1,0 +1,152 @@
+"""Where a run takes place: the project itself, or for a preset a folder of links beside it.
+
+DVC reads ``params.yaml``, so a preset needs a ``params.yaml`` of its own. It gets one in
+``.verdict3d/presets/<name>``, next to links to the project's code, checkpoints and meshes: the project's own
+parameters and results stay untouched, every preset keeps its results, and all share one DVC cache.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.chain.environment import STATE_FOLDER
+from verdict3d.config import load_params
+from verdict3d.errors import Verdict3DError
+from verdict3d.records.files import write_bytes
+
+LINKED = (
+    "dvc.yaml",
+    ".dvcignore",
+    "tasks",
+    "verdict3d",
+    "data/checkpoints",
+    "data/meshes",
+    "data/registry/champion/README.md",  # each preset has a champion of its own
+)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One place where the chain runs.
+
+    Attributes:
+        project: The checkout: code, presets, ``mlflow.db``.
+        root: Where ``params.yaml``, ``dvc.lock`` and ``data`` of this run are.
+        preset: Name of the preset, or None for the project's own parameters.
+    """
+
+    project: Path
+    root: Path
+    preset: str | None
+
+    @property
+    def state(self) -> Path:
+        """Folder for what belongs to neither git nor DVC: locks, logs, unsent runs."""
+        return self.project / STATE_FOLDER
+
+    @property
+    def report(self) -> Path:
+        """The report page of the last run here."""
+        return self.root / "data/report/index.html"
+
+    def describe(self) -> str:
+        """Return the root as people would type it."""
+        try:
+            return str(self.root.relative_to(Path.cwd()))
+        except ValueError:
+            return str(self.root)
+
+
+def find_project(start: Path | None = None) -> Path:
+    """Return the nearest folder at or above ``start`` with ``dvc.yaml`` and ``params.yaml``.
+
+    Falls back to the checkout this package was installed from, so that commands work from anywhere.
+
+    Raises:
+        Verdict3DError: There is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in [here, *here.parents, Path(__file__).resolve().parents[2]]:
+        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+            return folder
+    raise Verdict3DError(f"no project at or above {here}: go to the folder with dvc.yaml and params.yaml")
+
+
+def open_workspace(project: Path, preset: str | None = None) -> Workspace:
+    """Return the workspace of ``preset``, making or refreshing its folder.
+
+    Args:
+        project: The checkout.
+        preset: A name in ``presets``, or several joined by ``+``, laid over one another in this order.
+
+    Raises:
+        Verdict3DError: The preset does not exist, or with it the parameters do not fit.
+    """
+    if preset is None:
+        return Workspace(project, project, None)
+    overlays = [project / "presets" / f"{name}.yaml" for name in preset.split("+")]
+    for path in overlays:
+        if not path.is_file():
+            known = ", ".join(sorted(path.stem for path in (project / "presets").glob("*.yaml"))) or "none"
+            raise Verdict3DError(
+                f"no preset {path.stem!r}: presets/{path.name} is missing; there are: {known}"
+            )
+    workspace = Workspace(project, project / STATE_FOLDER / "presets" / preset, preset)
+    _write_if_changed(workspace.root / "params.yaml", _overlaid_params(project, overlays))
+    load_params(workspace.root / "params.yaml")
+    for name in LINKED:
+        _link(workspace.root / name, project / name)
+    _write_if_changed(workspace.root / ".dvc/config", (project / ".dvc/config").read_bytes())
+    cache = os.path.relpath(project / ".dvc/cache", workspace.root / ".dvc")
+    _write_if_changed(workspace.root / ".dvc/config.local", f"[cache]\n    dir = {cache}\n".encode())
+    return workspace
+
+
+def overlay(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with ``changes`` laid over them: mappings merge, everything else replaces."""
+    merged = dict(values)
+    for key, change in changes.items():
+        old = merged.get(key)
+        merged[key] = overlay(old, change) if isinstance(old, dict) and isinstance(change, dict) else change
+    return merged
+
+
+def uncertified(preset: str | None) -> str:
+    """Return the preset that also lets judges go on which failed their audit."""
+    return f"{preset}+uncertified" if preset else "uncertified"
+
+
+def _overlaid_params(project: Path, overlays: Sequence[Path]) -> bytes:
+    values = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    for path in overlays:
+        try:
+            changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise Verdict3DError(f"{path} is not YAML: {error}") from error
+        if not isinstance(changes, dict):
+            raise Verdict3DError(f"{path} holds a {type(changes).__name__}; expected sections of params.yaml")
+        values = overlay(values, changes)
+    names = ", then ".join(f"presets/{path.name}" for path in overlays)
+    head = f"# params.yaml with {names} laid over it; rewritten before every run"
+    return f"{head}\n{yaml.safe_dump(values, sort_keys=False)}".encode()
+
+
+def _write_if_changed(path: Path, content: bytes) -> None:
+    if not path.is_file() or path.read_bytes() != content:
+        write_bytes(path, content)
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make ``link`` a relative symbolic link to ``target``, so that the project can be moved as a whole."""
+    wanted = os.path.relpath(target, link.parent)
+    if link.is_symlink() and str(link.readlink()) == wanted:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(wanted)

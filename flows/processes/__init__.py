@@ -1,0 +1,1 @@
+"""Commands that never outlive the run, and the run's lock."""

@@ -1,0 +1,69 @@
+"""The audit alone: its stages and what they need through DVC, without the rest of the chain."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
+from flows.chain.environment import project_environment
+from flows.chain.own_meshes import watch_own_meshes
+from flows.chain.workspace import Workspace
+from flows.processes.run_lock import recover_dvc_locks, run_lock
+from tasks.paths import AUDIT, CONTROLS
+from verdict3d.config import JudgeRole, load_params
+from verdict3d.errors import Verdict3DError
+from verdict3d.records.files import read_json
+
+
+def audit_judges(workspace: Workspace, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Bring the audits of ``workspace`` up to date and return the certificates, by role.
+
+    Raises:
+        Verdict3DError: A stage failed, or another run holds the checkout.
+    """
+    environment = project_environment(workspace.project)
+    with run_lock(workspace.state / "run.lock", say) as lock:
+        recover_dvc_locks(workspace.root)
+        watch_own_meshes(workspace)
+        for stage in needed(stage_graph(workspace.root, environment), "audit"):
+            done = run_stage_through_dvc(
+                stage,
+                root=workspace.root,
+                environment=environment,
+                say=say,
+                log_file=workspace.state / "logs" / (workspace.preset or "default") / f"{stage}.log",
+                lock_descriptor=lock,
+            )
+            say(f"{stage}: {done.outcome} ({done.seconds:.1f} s)")
+    roles = load_params(workspace.root / "params.yaml").audit.roles
+    return [read_json(workspace.root / AUDIT / role / "certificate.json") for role in roles]
+
+
+def needed(graph: Mapping[str, set[str]], stage: str) -> list[str]:
+    """Return the items of a stage (``stage@item``) and all that they need, in an order that works."""
+    wanted = {name for name in graph if name.partition("@")[0] == stage}
+    for name in reversed(list(graph)):
+        if name in wanted:
+            wanted |= graph[name]
+    return [name for name in graph if name in wanted]
+
+
+def drill(workspace: Workspace, role: JudgeRole, fault: str) -> dict[str, Any]:
+    """Return the certificate of a planted bad judge; the controls must have been drawn before.
+
+    Raises:
+        Verdict3DError: They have not.
+    """
+    from tasks import audit
+
+    if not (workspace.root / CONTROLS / "pairs.jsonl").is_file():
+        raise Verdict3DError("the controls have not been drawn yet; `verdict3d audit` does it")
+    here = Path.cwd()
+    os.chdir(workspace.root)  # judges are named relative to it
+    try:
+        return audit.drill(load_params(), workspace.root, role, fault)
+    finally:
+        os.chdir(here)

@@ -1,0 +1,136 @@
+"""Is this machine ready? One line for each thing a run needs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from flows.chain.environment import TELEMETRY_OFF, project_environment
+from flows.chain.workspace import Workspace
+from flows.products.doctor_models import examine_models, memory_finding
+from verdict3d.config import load_params
+from verdict3d.errors import Verdict3DError
+
+FREE_GIB = 5.0
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^;\s]+)")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding.
+
+    Attributes:
+        name: What was looked at.
+        ok: Whether a run can work with it.
+        detail: What was found, and where it is not well what to do.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the finding as JSON values."""
+        return asdict(self)
+
+
+def examine(workspace: Workspace) -> Iterator[Check]:
+    """Yield one finding after the other; none of them raises."""
+    project = workspace.project
+    checks: tuple[tuple[str, Callable[[], Check]], ...] = (
+        ("python", _python),
+        ("packages", lambda: _packages(project)),
+        ("parameters", lambda: _parameters(workspace)),
+        ("checkpoints", lambda: _checkpoints(workspace)),
+        ("memory", lambda: _memory(workspace)),
+        ("opengl", _opengl),
+        ("gpu", _gpu),
+        ("disk", lambda: _disk(project)),
+        ("telemetry", lambda: _telemetry(project)),
+    )
+    for name, check in checks:
+        try:
+            yield check()
+        except Exception as error:  # a broken package must not hide the other findings
+            yield Check(name, False, f"{type(error).__name__}: {error}")
+
+
+def _python() -> Check:
+    found = f"{platform.python_version()} at {sys.executable}"
+    return Check("python", sys.version_info >= (3, 11), f"{found}; 3.11 or newer is needed")
+
+
+def _packages(project: Path) -> Check:
+    lock = project / "requirements.lock"
+    if not lock.is_file():
+        return Check("packages", False, f"{lock} is missing; restore it")
+    wrong = []
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    pins = [match.groups() for line in lines if (match := _PIN.match(line))]
+    for name, wanted in pins:
+        try:
+            have = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            have = "missing"
+        if have != wanted:
+            wrong.append(f"{name} {have} instead of {wanted}")
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        return Check("packages", False, f"{', '.join(wrong[:5])}{more}; type `make install`")
+    return Check("packages", True, f"all {len(pins)} as in requirements.lock")
+
+
+def _parameters(workspace: Workspace) -> Check:
+    try:
+        load_params(workspace.root / "params.yaml")
+    except Verdict3DError as error:
+        return Check("parameters", False, str(error))
+    return Check("parameters", True, "params.yaml fits")
+
+
+def _checkpoints(workspace: Workspace) -> Check:
+    findings = examine_models(load_params(workspace.root / "params.yaml"), workspace.root)
+    detail = "; ".join(f"{finding.role} {finding.detail}" for finding in findings)
+    return Check("checkpoints", all(finding.ok for finding in findings), detail)
+
+
+def _memory(workspace: Workspace) -> Check:
+    findings = examine_models(load_params(workspace.root / "params.yaml"), workspace.root)
+    return Check("memory", *memory_finding(findings))
+
+
+def _opengl() -> Check:
+    from verdict3d.render.context import shared_context
+
+    info = shared_context().info
+    return Check("opengl", True, f"{info['GL_RENDERER']}, OpenGL {info['GL_VERSION']}")
+
+
+def _gpu() -> Check:
+    import torch
+
+    if not torch.cuda.is_available():
+        return Check(
+            "gpu", True, f"none, the {os.cpu_count()} CPU cores are used (torch {torch.__version__})"
+        )
+    memory = torch.cuda.get_device_properties(0).total_memory / 2**30
+    return Check("gpu", True, f"{torch.cuda.get_device_name()}, {memory:.0f} GiB (torch {torch.__version__})")
+
+
+def _disk(project: Path) -> Check:
+    free = shutil.disk_usage(project).free / 2**30
+    return Check("disk", free >= FREE_GIB, f"{free:.0f} GiB free, {FREE_GIB:.0f} are enough")
+
+
+def _telemetry(project: Path) -> Check:
+    environment = project_environment(project)
+    off = all(environment.get(name) == value for name, value in TELEMETRY_OFF.items())
+    return Check("telemetry", off, f"off ({len(TELEMETRY_OFF)} switches are set for every run)")

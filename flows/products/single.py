@@ -1,0 +1,118 @@
+"""Single files through the same parts as the chain: draw a mesh, judge two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from verdict3d.config import JudgeParams
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.mesh.files import read_mesh
+from verdict3d.mesh.mesh import Mesh, mesh_digest
+from verdict3d.records.files import replacing
+from verdict3d.render.renderer import Renderer
+from verdict3d.render.rig import Camera
+
+RIG_COLUMNS = 8
+
+
+def render_file(
+    mesh_path: Path, output: Path, *, view: str, mode: str, size_px: int, yaw_deg: float, elevation_deg: float
+) -> None:
+    """Draw a mesh file into a PNG.
+
+    Args:
+        mesh_path: GLB, OBJ, PLY or STL file.
+        output: PNG file to write.
+        view: ``condition`` (one view, transparent), ``montage`` (the judge's 2x2) or ``rig`` (all 24 views).
+        mode: ``normal``, ``clay``, ``rgb`` or ``splat``.
+        size_px: Side of one view.
+        yaw_deg: Of the condition view.
+        elevation_deg: Of the condition view.
+
+    Raises:
+        Verdict3DError: The mesh cannot be read or drawn, or ``output`` is no PNG.
+    """
+    if output.suffix.lower() != ".png":
+        raise Verdict3DError(f"{output}: pictures are written as .png")
+    mesh = _read(mesh_path)
+    renderer = Renderer()
+    picture: NDArray[np.uint8]
+    if view == "condition":
+        from verdict3d.mesh.mesh import normalize
+
+        picture = renderer.render(normalize(mesh), Camera(yaw_deg, elevation_deg), mode, size_px)
+    elif view == "montage":
+        picture = renderer.montage(mesh, mode, size_px)
+    else:
+        tiles = renderer.rig_views(mesh, mode, size_px).reshape(-1, RIG_COLUMNS, size_px, size_px, 3)
+        picture = tiles.swapaxes(1, 2).reshape(-1, RIG_COLUMNS * size_px, 3)
+    with replacing(output) as temporary:
+        Image.fromarray(picture).save(temporary)
+
+
+def judge_files(reference: Path, first: Path, second: Path, params: JudgeParams) -> dict[str, Any]:
+    """Ask a judge which of two mesh files is the better mesh of the object in a picture.
+
+    Args:
+        reference: Picture of the object.
+        first: Mesh X.
+        second: Mesh Y.
+        params: The judge.
+
+    Returns:
+        The verdict's row (m1, m2, d, b, r, outcome from the side of X, ...) with what was asked.
+
+    Raises:
+        Verdict3DError: A file or the judge cannot be used.
+    """
+    from verdict3d.judge.loading import load_judge
+    from verdict3d.judge.panel import PairRequest, Panel, read_picture
+
+    picture = read_picture(reference)
+    meshes = [_read(path) for path in (first, second)]
+    renderer = Renderer()
+    panel = Panel(picture, *(renderer.montage(mesh, params.mode) for mesh in meshes))
+    x, y = (mesh_digest(mesh) for mesh in meshes)
+    request = PairRequest.of(panel, x, y, renderer.rig.digest)
+    judge = load_judge(params)
+    (verdict,) = judge.compare([request])
+    return {
+        "reference": str(reference),
+        "x": str(first),
+        "y": str(second),
+        "judge": params.model,
+        "judge_digest": judge.digest,
+        "panel": judge.identity.panel,
+        **verdict.row(),
+    }
+
+
+def _read(path: Path) -> Mesh:
+    try:
+        return read_mesh(path)
+    except ItemFailure as failure:
+        raise Verdict3DError(f"{path}: {failure.reason}: {failure}") from failure
+
+
+def describe_verdict(row: dict[str, Any]) -> str:
+    """Return a verdict's row for people."""
+    if row["outcome"] == "invalid":
+        return f"no verdict: {row['reason']}: {row['message']}"
+    winner = {"win": row["x"], "loss": row["y"]}.get(row["outcome"])
+    answer = f"better: {winner}" if winner else "a tie: the two orders do not agree on one of them"
+    lines: Sequence[str] = (
+        answer,
+        f"  margin with {row['x']} first   {row['m1']:+.3f}",
+        f"  margin with {row['y']} first   {row['m2']:+.3f}",
+        f"  preference for {row['x']}   d = {row['d']:+.3f}",
+        f"  bias towards the first slot   b = {row['b']:+.3f}",
+        f"  reliability |d| - |b|   r = {row['r']:+.3f}",
+        f"  judge {row['judge']}, panel {row['panel']}",
+    )
+    return "\n".join(lines)

@@ -1,0 +1,207 @@
+"""Looking into the verdict store: which verdicts there are, about what, and what one of them was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from tasks.asking.pairings import STORE
+from tasks.paths import ASSETS
+from verdict3d.config import JudgeParams, JudgesParams
+from verdict3d.errors import Verdict3DError
+from verdict3d.judge.store import VerdictStore
+from verdict3d.records.files import Row, read_jsonl, replacing
+
+EXPORTS = (".csv", ".jsonl")
+_LABEL_PX = 24
+
+
+@dataclass(frozen=True)
+class Book:
+    """The verdicts of one workspace, with names for the meshes in them.
+
+    Args:
+        root: Where ``data`` and the store are.
+        rows: Verdicts, oldest first; ``asset``, ``x_name`` and ``y_name`` are None where no stage's results
+            have the mesh any more.
+        generations: Generation rows by mesh digest.
+    """
+
+    root: Path
+    rows: list[Row] = field(repr=False)
+    generations: dict[str, Row] = field(repr=False)
+
+    def chosen(
+        self, judge: str | None = None, outcome: str | None = None, asset: str | None = None
+    ) -> list[Row]:
+        """Return the rows that fit.
+
+        Args:
+            judge: Part of the model's name, or the beginning of the judge's digest.
+            outcome: win, loss, tie or invalid, seen from X.
+            asset: Name of the asset.
+        """
+        return [
+            row
+            for row in self.rows
+            if (judge is None or judge in row["model"] or row["judge"].startswith(judge))
+            and (outcome is None or row["outcome"] == outcome)
+            and (asset is None or row["asset"] == asset)
+        ]
+
+    def one(self, key: str) -> Row:
+        """Return the verdict whose key begins with ``key``; the last, where it was asked again.
+
+        Raises:
+            Verdict3DError: None does, or several different ones do.
+        """
+        found = {row["key"]: row for row in self.rows if row["key"].startswith(key)}
+        if len(found) != 1:
+            some = f": {', '.join(name[:16] for name in list(found)[:5])}" if found else ""
+            raise Verdict3DError(
+                f"{len(found)} verdicts have a key that begins with {key!r}{some}; "
+                "`verdict3d verdicts list` shows keys"
+            )
+        return next(iter(found.values()))
+
+    def picture(self, row: Row) -> Image.Image:
+        """Return what the judge was shown, X first: reference and both montages, each with its name.
+
+        Raises:
+            Verdict3DError: A picture is no longer among the results.
+        """
+        sides = [(f"{side.upper()}  {row[f'{side}_name']}", self._montage(row, side)) for side in "xy"]
+        shown = [("reference", self._reference(row)), *sides]
+        side_px = max(image.height for _, image in shown)
+        page = Image.new("RGB", (side_px * len(shown), side_px + _LABEL_PX), "white")
+        for number, (label, image) in enumerate(shown):
+            page.paste(image.resize((side_px, side_px)), (number * side_px, _LABEL_PX))
+            ImageDraw.Draw(page).text((number * side_px + 4, 6), label, fill="black")
+        return page
+
+    def _montage(self, row: Row, side: str) -> Image.Image:
+        made = self.generations.get(row[side])
+        path = self.root / made["montages"].get(row["mode"], "") if made else None
+        if path is None or not path.is_file():
+            raise Verdict3DError(
+                f"the montage of {side.upper()} (mesh {row[side][:12]}, {row['mode']}) is not among the "
+                "results here: they were made anew, or the mesh is not kept, such as an audit's"
+            )
+        return Image.open(path).convert("RGB")
+
+    def _reference(self, row: Row) -> Image.Image:
+        """Return the asset's clean condition, if it is still the one that was shown."""
+        from verdict3d.judge.panel import picture_digest, read_picture
+
+        for asset in read_jsonl(self.root / ASSETS / "assets.jsonl") if row["asset"] else []:
+            if asset["id"] == row["asset"]:
+                pixels = read_picture(self.root / asset["condition"])
+                if picture_digest(pixels) == row["reference"]:
+                    return Image.fromarray(np.asarray(pixels))
+        raise Verdict3DError(f"the reference picture {row['reference'][:12]} is not among the results here")
+
+
+def open_book(root: Path) -> Book:
+    """Read the store of a workspace and the generations of its stages.
+
+    Raises:
+        Verdict3DError: No verdict has been given yet.
+    """
+    store = VerdictStore(root / STORE)
+    rows = store.rows()
+    if not rows:
+        raise Verdict3DError(f"no verdicts in {store.path}; `verdict3d run` asks for some")
+    generations = {row["mesh_digest"]: row for row in _generations(root) if row.get("mesh_digest")}
+    for row in rows:
+        sides = [generations.get(row[side]) for side in ("x", "y")]
+        row["asset"] = next((made["asset"] for made in sides if made), None)
+        row["x_name"], row["y_name"] = (made["id"] if made else None for made in sides)
+    return Book(root, rows, generations)
+
+
+def _generations(root: Path) -> Iterator[Row]:
+    for path in sorted((root / "data").glob("*/**/generations.jsonl")):
+        yield from read_jsonl(path)
+
+
+def export_rows(rows: Sequence[Row], output: Path) -> None:
+    """Write verdicts as a table.
+
+    Raises:
+        Verdict3DError: The suffix is neither .csv nor .jsonl.
+    """
+    import pandas as pd
+
+    if output.suffix.lower() not in EXPORTS:
+        raise Verdict3DError(f"{output}: verdicts are written as {' or '.join(EXPORTS)}")
+    frame = pd.DataFrame(list(rows))
+    with replacing(output) as temporary:
+        if output.suffix.lower() == ".csv":
+            frame.to_csv(temporary, index=False)
+        else:
+            frame.to_json(temporary, orient="records", lines=True)
+
+
+def describe_row(row: Row) -> str:
+    """Return one line about a verdict."""
+    margins = "" if row["d"] is None else f"d {row['d']:+8.3f}  r {row['r']:+8.3f}"
+    names = f"{row['x_name'] or row['x'][:12]}  against  {row['y_name'] or row['y'][:12]}"
+    return f"{row['key'][:12]}  {row['outcome']:7}  {margins or row['reason']:24}  {names}  ({row['model']})"
+
+
+def explain_row(row: Row, judges: JudgesParams) -> str:
+    """Return what a verdict was made of and why it is what it is."""
+    lines = [
+        f"verdict {row['key']}",
+        f"  X  {row['x_name'] or 'mesh'} ({row['x'][:12]})",
+        f"  Y  {row['y_name'] or 'mesh'} ({row['y'][:12]})",
+        f"  reference {row['reference'][:12]}, asset {row['asset'] or 'unknown'}, rig {row['rig'][:12]}",
+        f"  judge {row['model']} ({row['judge'][:12]}), panel {row['panel']}, montages {row['mode']}",
+        "question:",
+        *(f"  | {line}" for line in (question(row, judges) or "no longer configured").splitlines()),
+        *_decision(row),
+    ]
+    return "\n".join(lines)
+
+
+def _decision(row: Row) -> list[str]:
+    if row["outcome"] == "invalid":
+        return [f"no verdict: {row['reason']}: {row['message']}"]
+    says = {True: "the first", False: "the second"}
+    why = {
+        "win": "both orders name X, by more than the position matters",
+        "loss": "both orders name Y, by more than the position matters",
+        "tie": "the orders name different sides, or the difference is inside the tie band",
+    }[row["outcome"]]
+    return [
+        f"margin with X first  m1 = {row['m1']:+.4f}: {says[row['m1'] > 0]} shown is better",
+        f"margin with Y first  m2 = {row['m2']:+.4f}: {says[row['m2'] > 0]} shown is better",
+        f"preference for X     d = (m1 - m2) / 2 = {row['d']:+.4f}",
+        f"position bias        b = (m1 + m2) / 2 = {row['b']:+.4f}",
+        f"reliability          r = |d| - |b| = {row['r']:+.4f}",
+        f"{row['outcome']}: {why}",
+    ]
+
+
+def question(row: Row, judges: JudgesParams) -> str | None:
+    """Return the text that was asked, if one of the configured judges still asks it."""
+    from verdict3d.judge.rubric import prompt_digest
+
+    for params in (judges.training, judges.evaluation):
+        text = _prompt(params, row)
+        if text is not None and prompt_digest(text) == row["prompt"]:
+            return text
+    return None
+
+
+def _prompt(params: JudgeParams, row: dict[str, Any]) -> str | None:
+    from verdict3d.judge.rubric import prompt_for, prompt_of
+
+    if params.endpoint is not None:
+        return prompt_of(params.endpoint.prompt, row["panel"], row["mode"])
+    return prompt_for(params.model, row["panel"], row["mode"])

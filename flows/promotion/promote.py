@@ -1,0 +1,82 @@
+"""Promotion and rollback from the command line: bring the decision up to date, then act on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.chain.dvc_stages import changed_stages
+from flows.chain.environment import project_environment
+from flows.chain.run import run_chain
+from flows.chain.workspace import Workspace
+from flows.processes.run_lock import run_lock
+from flows.promotion.promotion_step import Say, call_promotion, refresh_champion, tell
+from tasks.paths import GATE
+from verdict3d.config import load_params
+from verdict3d.errors import Verdict3DError
+
+
+def promote_candidate(workspace: Workspace, arm: str, reason: str, say: Say) -> dict[str, Any]:
+    """Compare the candidates with the champion of this moment, decide, and act on the decision.
+
+    Args:
+        workspace: Where the results are.
+        arm: The candidate; "" for the one the gate chooses.
+        reason: Why the champion is moved whatever the gate says; "" to do as it says.
+        say: Prints a line.
+
+    Returns:
+        What was done; see :func:`tasks.registry.promotion.promote`.
+    """
+    environment = project_environment(workspace.project)
+    with run_lock(workspace.state / "run.lock", say) as lock:
+        refresh_champion(workspace, environment, lock, say, needed=True)
+        stale = changed_stages(workspace.root, environment)
+    if stale:
+        run_chain(workspace, say=say)
+    with run_lock(workspace.state / "run.lock", say) as lock:
+        return act_on_decision(workspace, environment, lock, say, arm, reason)
+
+
+def act_on_decision(
+    workspace: Workspace,
+    environment: dict[str, str],
+    lock: int,
+    say: Say,
+    arm: str = "",
+    reason: str = "",
+) -> dict[str, Any]:
+    """Act on the gate's decision as it is, print it and tell the webhook; needs the run lock."""
+    done = call_promotion(workspace, environment, lock, "promote", arm, reason)
+    mine = done["record"]["decision"]["arms"][done["arm"]]
+    champion = done["record"]["decision"]["champion"]["name"]
+    lines = [f"{done['decision']}: {done['arm']} against {champion}"]
+    lines += [f"  {why}" for why in mine["reasons"]]
+    if mine["more_objects"]:
+        lines.append(f"  about {mine['more_objects']} more held-out objects would decide")
+    if done["moved"]:
+        lines.append(f"champion: version {done['version']}")
+    elif done["version"]:
+        lines.append(f"challenger: version {done['version']}; the champion stays")
+    facts = {key: done[key] for key in ("arm", "decision", "version", "moved", "digest")}
+    tell(workspace, "\n".join(lines), {**facts, "reasons": mine["reasons"]}, say)
+    return done
+
+
+def explain_decision(workspace: Workspace, arm: str) -> str:
+    """Return the last decision in full, from files alone."""
+    from tasks.registry.promotion_record import explain, make_record
+
+    if not (workspace.root / GATE).exists():
+        raise Verdict3DError("no decision yet; `verdict3d run` makes one")
+    return explain(make_record(load_params(workspace.root / "params.yaml"), workspace.root, arm))
+
+
+def roll_back(workspace: Workspace, to: str, reason: str, say: Say) -> dict[str, Any]:
+    """Let the champion stand where it stood before, or at ``to``."""
+    environment = project_environment(workspace.project)
+    with run_lock(workspace.state / "run.lock", say) as lock:
+        done = call_promotion(workspace, environment, lock, "rollback", to, reason)
+    before = "the base" if done["from"] is None else f"version {done['from']}"
+    text = f"rolled back from {before} to {done['champion']['name']}"
+    tell(workspace, text, {"from": done["from"], "to": done["champion"]["version"], "reason": reason}, say)
+    return done

@@ -1,0 +1,207 @@
+"""Make a recorded run once more in a folder of its own, and compare what comes out.
+
+The folder gets the commit's code and checkpoints, the run's parameters and lock file, and the champion of
+that time. What the project's DVC cache or remote still holds is taken from there; the rest is run. DVC's
+digests of code, data, parameters and outputs are then compared stage by stage.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
+from flows.chain.environment import project_environment
+from flows.chain.results import as_text
+from flows.chain.workspace import LINKED, Workspace
+from flows.processes.commands import run_supervised
+from tasks.paths import TRAIN
+from tasks.scoring.champion import adapter_identity
+from verdict3d.errors import Verdict3DError
+from verdict3d.records.files import read_json, write_bytes
+
+Say = Callable[[str], None]
+ALL = "all"
+"""Given as a stage to run again: every stage, without a cache."""
+
+
+@dataclass(frozen=True)
+class StageMatch:
+    """One stage beside its recorded self: what was done, and which parts of its lock entry differ."""
+
+    stage: str
+    outcome: str
+    differing: tuple[str, ...]
+
+
+def reproduce_run(
+    workspace: Workspace, reference: str, into: Path | None, again: Sequence[str], say: Say
+) -> list[StageMatch]:
+    """Reproduce a version or run; return every stage beside its recorded self.
+
+    Args:
+        workspace: Whose registry and cache.
+        reference: Version or run id.
+        into: Folder to make; None: below the project's state folder, emptied first.
+        again: Stages that are run even when the cache holds their outputs; ``all`` for every one.
+        say: Prints a line.
+
+    Raises:
+        Verdict3DError: The reference is unknown, its commit is not here, the folder is in use, or a stage
+        fails.
+    """
+    environment = project_environment(workspace.project)
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Path(folder, "inputs")
+        found = _fetch(workspace, environment, reference, inputs)
+        target = (into or workspace.state / "reproduce" / found["key"][:12]).resolve()
+        _make_folder(target, may_replace=into is None)
+        target = _check_out(workspace, found, target, say)
+        shutil.copytree(inputs, target, dirs_exist_ok=True)
+    recorded = _lock(target)
+    _own_meshes(workspace.root, target)
+    cache = target / ".dvc/cache" if ALL in again else workspace.project / ".dvc/cache"
+    _share_remotes(workspace.project, target, cache)
+    outcomes = _run_stages(target, project_environment(target), again, say)
+    matches = [
+        StageMatch(stage, outcomes.get(stage, "gone"), differences(entry, _lock(target).get(stage)))
+        for stage, entry in recorded.items()
+    ]
+    if found["adapter"]:
+        made = adapter_identity(target / TRAIN / found["arm"])
+        same = () if made == found["adapter"] else ("adapter",)
+        matches.append(StageMatch(f"version {reference}", "compared", same))
+    say(as_text(("stage", "outcome", "compared with the record"), [_cells(match) for match in matches]))
+    say(f"in {target}")
+    return matches
+
+
+def differences(recorded: dict[str, Any], now: dict[str, Any] | None) -> tuple[str, ...]:
+    """Return which parts of a stage's lock entry are not as recorded: command, paths, parameters."""
+    if now is None:
+        return ("stage",)
+    differing = ["command"] if recorded["cmd"] != now["cmd"] else []
+    for part in ("deps", "outs"):
+        before, after = (
+            {row["path"]: row.get("md5") for row in lock.get(part, [])} for lock in (recorded, now)
+        )
+        differing += sorted(path for path in before | after if before.get(path) != after.get(path))
+    if recorded.get("params") != now.get("params"):
+        differing.append("parameters")
+    return tuple(differing)
+
+
+def _fetch(workspace: Workspace, environment: dict[str, str], reference: str, inputs: Path) -> dict[str, Any]:
+    lines: list[str] = []
+    inputs.mkdir()
+    result = inputs.with_name("result.json")
+    ended = run_supervised(
+        [
+            sys.executable,
+            "-m",
+            "tasks.registry.reproduction",
+            reference,
+            workspace.preset or "",
+            str(inputs),
+            str(result),
+        ],
+        cwd=workspace.project,
+        environment=environment,
+        on_line=lambda line, redraws: lines.append(line),
+    )
+    if ended.status != 0:
+        raise Verdict3DError("\n".join(lines[-5:]).partition("error: ")[2] or "\n".join(lines[-5:]))
+    found: dict[str, Any] = read_json(result)
+    return found
+
+
+def _make_folder(target: Path, may_replace: bool) -> None:
+    if target.exists() and any(target.iterdir()):
+        if not may_replace:
+            raise Verdict3DError(f"{target} is not empty; give a folder that is not there yet")
+        shutil.rmtree(target)
+    target.mkdir(parents=True, exist_ok=True)
+
+
+def _check_out(workspace: Workspace, found: dict[str, Any], target: Path, say: Say) -> Path:
+    """Put the commit's code there; outside git this checkout's, whose digests then have to agree.
+
+    Returns:
+        The project's folder: ``target``, or one below it where the project is a part of its repository.
+    """
+    if found["commit"] is None:
+        say("the run was made outside git: this checkout's code is taken, and its digests are compared")
+        for name in (*LINKED, "presets", ".dvc/config"):
+            source, place = workspace.project / name, target / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                shutil.copyfile(source, place)
+        return target
+    if found["dirty"]:
+        say(f"made with uncommitted changes on {found['commit']}: stages that they touched will differ")
+    top = _git(workspace.project, "rev-parse", "--show-toplevel")
+    _git(workspace.project, "clone", "--quiet", "--no-checkout", top, str(target))
+    _git(target, "checkout", "--quiet", "--detach", found["commit"])
+    return target / _git(workspace.project, "rev-parse", "--show-prefix")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Verdict3DError(f"git {arguments[0]} failed in {folder}: {done.stderr.strip()[-300:]}")
+    return done.stdout.strip()
+
+
+def _own_meshes(root: Path, target: Path) -> None:
+    """Bring one's own meshes along, which neither git nor DVC's cache holds."""
+    if (root / "data/meshes").is_dir():
+        shutil.copytree(root / "data/meshes", target / "data/meshes", dirs_exist_ok=True)
+
+
+def _share_remotes(project: Path, target: Path, cache: Path) -> None:
+    """Let the folder use the given cache, and the remotes that this checkout has of its own."""
+    local = project / ".dvc/config.local"
+    text = local.read_text(encoding="utf-8") if local.exists() else ""
+    place = os.path.relpath(cache, target / ".dvc")
+    write_bytes(target / ".dvc/config.local", f"{text}\n[cache]\n    dir = {place}\n".encode())
+
+
+def _run_stages(target: Path, environment: dict[str, str], again: Sequence[str], say: Say) -> dict[str, str]:
+    outcomes: dict[str, str] = {}
+    graph = stage_graph(target, environment)
+    unknown = sorted(set(again) - set(graph) - {ALL})
+    if unknown:
+        raise Verdict3DError(f"no stage {', '.join(unknown)}; there are: {', '.join(graph)}")
+    for stage in graph:
+        done = run_stage_through_dvc(
+            stage,
+            root=target,
+            environment=environment,
+            say=say,
+            log_file=target / ".verdict3d/logs" / f"{stage}.log",
+            force=stage in again,
+        )
+        outcomes[stage] = done.outcome
+        say(f"{stage}: {done.outcome} ({done.seconds:.1f} s)")
+    return outcomes
+
+
+def _lock(root: Path) -> dict[str, Any]:
+    stages: dict[str, Any] = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    return stages
+
+
+def _cells(match: StageMatch) -> tuple[str, str, str]:
+    same = f"differs: {', '.join(match.differing)}" if match.differing else "the same"
+    return match.stage, match.outcome, same

@@ -1,0 +1,1 @@
+"""The chain on a schedule, and the servers it needs."""

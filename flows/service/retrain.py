@@ -1,0 +1,131 @@
+"""The scheduled flow: fetch, look for changes, bring the chain up to date, push, tell.
+
+A run with nothing new ends in the state *Skipped*, unless an earlier one was killed before it acted on the
+gate's decision. Otherwise :func:`flows.chain.pipeline.pipeline` runs inside it, stage by stage. However it
+ends, the webhook hears of it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import Flow
+from prefect.states import Completed, Failed
+
+from flows.chain.environment import project_environment
+from flows.chain.pipeline import Chain, run_flow
+from flows.chain.results import read_win_rates, win_rate_sentence
+from flows.chain.run import announce, default_jobs, look_for_changes, stages_file_of
+from flows.chain.workspace import Workspace, find_project, open_workspace
+from flows.processes.commands import ending_with_parent
+from flows.processes.run_lock import run_lock
+from flows.promotion.promote import act_on_decision
+from flows.promotion.promotion_step import refresh_champion, tell
+from flows.service.notify import notify
+from tasks.registry.promotion_record import decision_waits
+from tasks.tracking.run_record import run_key
+from verdict3d.config import ScheduleParams, load_params
+from verdict3d.errors import Verdict3DError
+
+SKIPPED = "Skipped"
+
+
+def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Tell the webhook that a scheduled run failed, crashed or was cancelled."""
+    schedule = load_params(find_project() / "params.yaml").schedule
+    name = "Cancelled" if state.is_cancelling() else state.name
+    reason = (state.message or "").partition("\n")[0]
+    notify(
+        "failure",
+        f"Verdict3D: run {flow_run.name} ended as {name}: {reason}",
+        {"run": flow_run.name, "run_id": str(flow_run.id), "state": name, "reason": reason},
+        variable=schedule.webhook_env,
+        say=print,
+    )
+
+
+@flow(
+    name="retrain",
+    persist_result=False,
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+    on_cancellation=[tell_failure],
+)
+def retrain(preset: str | None = None) -> State[Any]:
+    """Bring the chain up to date with new assets, parameters and code, and decide what becomes of the result.
+
+    Args:
+        preset: Name of the preset, None for the project's own parameters.
+    """
+    logger = get_run_logger()
+    try:
+        workspace = open_workspace(find_project(), preset)
+        with ending_with_parent(), run_lock(workspace.state / "run.lock", logger.info) as lock:
+            return _retrain(workspace, lock, logger.info)
+    except Verdict3DError as error:
+        return Failed(message=str(error))
+
+
+def _retrain(workspace: Workspace, lock: int, say: Callable[[str], None]) -> State[Any]:
+    schedule = load_params(workspace.root / "params.yaml").schedule
+    environment = project_environment(workspace.project)
+    if schedule.use_remote:
+        exchange_task(workspace, environment, "fetch")
+    changed = look_for_changes(workspace, environment, say)
+    if not changed:
+        if not decision_waits(workspace.project, workspace.root, workspace.preset or ""):
+            return Completed(name=SKIPPED, message="no asset, parameter or code has changed")
+        say("nothing has changed, but the last decision has not been acted on")
+    announce(changed, say)
+    refresh_champion(workspace, environment, lock, say)
+    chain = Chain(workspace, environment, default_jobs(), None, lock, schedule.stage_retries)
+    state = run_flow(chain, stages_file_of(workspace))
+    if not state.is_completed():
+        return Failed(message=state.message)
+    if schedule.use_remote:
+        exchange_task(workspace, environment, "push")
+    if decision_waits(workspace.project, workspace.root, workspace.preset or ""):
+        promote_task(workspace, environment, lock)
+    return _tell_results(workspace, schedule, say)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="promotion")
+def promote_task(workspace: Workspace, environment: dict[str, str], lock: int) -> None:
+    """Act on the gate's decision; a registry that is down stops no run, the next one acts on it."""
+    logger = get_run_logger()
+    try:
+        act_on_decision(workspace, environment, lock, logger.info)
+    except Verdict3DError as error:
+        text = f"the decision was not acted on: {error}"
+        tell(workspace, text, {"moved": False, "reason": str(error)}, logger.warning)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="{direction}")
+def exchange_task(workspace: Workspace, environment: dict[str, str], direction: str) -> None:
+    """Fetch results from DVC's default remote, or push them; a remote that is down stops no run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", direction, "--run-cache"],
+        cwd=workspace.root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        get_run_logger().warning("dvc %s did not work, the run goes on: %s", direction, " ".join(reason))
+
+
+def _tell_results(workspace: Workspace, schedule: ScheduleParams, say: Callable[[str], None]) -> State[Any]:
+    sentences = [win_rate_sentence(rate) for rate in read_win_rates(workspace.root)]
+    text = f"retrained: {'; '.join(sentences) or 'no win-rates'}"
+    facts = {"dvc.lock": run_key(workspace.root), "preset": workspace.preset or "none"}
+    notify("retrained", f"Verdict3D: {text}", facts, variable=schedule.webhook_env, say=say)
+    return Completed(message=text)

@@ -1,0 +1,105 @@
+"""Puts the scheduled flow onto a Prefect server: ``python -m flows.service.schedule [POOL [PRESET]]``.
+
+Without a pool this process runs the flow itself when it is due. With one it deploys ``prefect.yaml`` and
+works for the pool. Either way runs that have stopped sending heartbeats are marked as crashed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import EntrypointType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.schedules import Cron
+from prefect.states import StateType
+
+from flows.service.retrain import SKIPPED, retrain
+from verdict3d.config import load_params
+
+AUTOMATION = "verdict3d: runs without a heartbeat have crashed"
+HEARTBEAT_S = 30
+SILENCE_S = 75
+_HEARTBEAT = "prefect.flow-run.heartbeat"
+
+
+def read_schedule() -> dict[str, str]:
+    """Return cron and time zone of ``params.yaml`` in the current folder, as a build step of prefect.yaml."""
+    schedule = load_params(Path("params.yaml")).schedule
+    return {"cron": schedule.cron, "timezone": schedule.timezone}
+
+
+def crash_automation() -> AutomationCore:
+    """Return the rule that ends a run whose process was killed: no heartbeat and no end for a while."""
+    ends = ("Completed", SKIPPED, "Failed", "Cancelled", "Crashed")
+    return AutomationCore(
+        name=AUTOMATION,
+        description="A run whose process was killed sends no heartbeats and would stay Running for ever.",
+        trigger=EventTrigger(
+            after={_HEARTBEAT},
+            expect={_HEARTBEAT, *(f"prefect.flow-run.{name}" for name in ends)},
+            match={"prefect.resource.id": ["prefect.flow-run.*"]},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=SILENCE_S),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED,
+                name="Crashed",
+                message=f"no heartbeat for {SILENCE_S} s: its process was killed",
+                force=False,
+            )
+        ],
+    )
+
+
+async def ensure_crash_automation() -> None:
+    """Create :func:`crash_automation` on the server, unless it is there."""
+    async with get_client() as client:
+        if not await client.read_automations_by_name(AUTOMATION):
+            await client.create_automation(crash_automation())
+
+
+def serve_here(preset: str | None) -> None:
+    """Run the flow in child processes of this one when it is due, never two at a time, until a signal."""
+    schedule = load_params(Path("params.yaml")).schedule
+    retrain.serve(
+        name="retrain",
+        schedule=Cron(schedule.cron, timezone=schedule.timezone, slug="retrain"),
+        parameters={"preset": preset},
+        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        print_starting_message=False,
+    )
+
+
+def work_for(pool: str) -> None:
+    """Deploy ``prefect.yaml`` to a pool of local processes, made when missing, and become a worker of it."""
+    prefect = [sys.executable, "-m", "prefect"]
+    make = [*prefect, "work-pool", "create", pool, "--type", "process", "--overwrite"]
+    deploy = [*prefect, "--no-prompt", "deploy", "--name", "retrain", "--pool", pool]
+    for command in (make, deploy):
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    os.execv(sys.executable, [*prefect, "worker", "start", "--pool", pool, "--type", "process"])
+
+
+def main(pool: str = "", preset: str = "") -> None:
+    """Serve the flow until a signal ends this process."""
+    asyncio.run(ensure_crash_automation())
+    if pool:
+        work_for(pool)
+    else:
+        serve_here(preset or None)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,69 @@
+"""``verdict3d serve``: the scheduled flow, with a Prefect server where none is configured, until a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.chain.environment import STATE_FOLDER, project_environment
+from flows.processes.commands import supervised
+from flows.service.prefect_server import ADDRESS, answers, prefect_server
+from verdict3d.config import load_params
+from verdict3d.errors import Verdict3DError
+
+POLL_S = 0.5
+
+
+@contextmanager
+def ending_at_signals() -> Iterator[None]:
+    """Turn SIGTERM into KeyboardInterrupt, and leave the block quietly at either."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def serve_schedule(
+    project: Path, *, pool: str | None, preset: str | None, port: int, say: Callable[[str], None]
+) -> None:
+    """Serve the scheduled flow of ``project`` until a signal.
+
+    Args:
+        project: The checkout.
+        pool: Name of a work pool: deploy ``prefect.yaml`` to it and work for it. None: this process runs it.
+        preset: Preset of the runs that are made from here.
+        port: Of the Prefect server, when ``PREFECT_API_URL`` names none.
+        say: Prints a line for people.
+
+    Raises:
+        Verdict3DError: The server cannot be reached or started, or the serving process ended by itself.
+    """
+    schedule = load_params(project / "params.yaml").schedule
+    environment = project_environment(project)
+    logs = project / STATE_FOLDER / "logs"
+    with ending_at_signals(), contextlib.ExitStack() as stack:
+        if environment.get(ADDRESS):
+            if not answers(f"{environment[ADDRESS].rstrip('/')}/health"):
+                raise Verdict3DError(f"no Prefect server answers at {ADDRESS}={environment[ADDRESS]}")
+        else:
+            say("starting Prefect's server")
+            stack.enter_context(prefect_server(project, environment, port, logs / "prefect-server.log"))
+            environment[ADDRESS] = f"http://127.0.0.1:{port}/api"
+        say(f"Prefect: {environment[ADDRESS].removesuffix('/api')}")
+        say(f"retraining at {schedule.cron} ({schedule.timezone}); Ctrl-C ends it")
+        command = [sys.executable, "-m", "flows.service.schedule", pool or "", preset or ""]
+        serving = stack.enter_context(supervised(command, cwd=project, environment=environment))
+        while serving.poll() is None:
+            time.sleep(POLL_S)
+        raise Verdict3DError("the serving process ended by itself; what it printed says why")

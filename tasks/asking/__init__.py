@@ -1,0 +1,1 @@
+"""How stages ask judges: pairs, certificates, questions, preferences."""

@@ -1,0 +1,80 @@
+"""Only judges that have shown what they can may label or decide."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from tasks.paths import AUDIT
+from verdict3d.config import JudgeParams, JudgeRole, Params
+from verdict3d.errors import Verdict3DError
+from verdict3d.judge.audit.certificate import objections
+from verdict3d.judge.identity import JudgeIdentity
+from verdict3d.provenance import digest_json
+from verdict3d.records.files import Row, read_json
+from verdict3d.render.rig import Rig
+
+
+def with_chosen_panels(
+    params: Params, root: Path, roles: Sequence[JudgeRole] = get_args(JudgeRole)
+) -> Params:
+    """Return the parameters with the panels that the audits chose, where they leave them to the audit.
+
+    Every use of a judge begins here. A judge without a certificate keeps its first panel, should
+    :func:`require_certificate` let it pass.
+
+    Args:
+        params: All parameters.
+        root: Where the certificates are below.
+        roles: Judges whose panels are wanted; only their certificates are read.
+    """
+    chosen: dict[str, JudgeParams] = {}
+    for role in roles:
+        judge, certificate = getattr(params.judges, role), read_certificate(root, role)
+        if judge is not None and certificate is not None and judge.panel == "audited":
+            chosen[role] = judge.model_copy(update={"panel": certificate["judge"]["panel"]})
+    return params.model_copy(update={"judges": params.judges.model_copy(update=chosen)})
+
+
+def read_certificate(root: Path, role: str) -> Row | None:
+    """Return the certificate of a role's judge, or None."""
+    path = _path(root, role)
+    return read_json(path) if path.is_file() else None
+
+
+def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdentity) -> dict[str, Any]:
+    """Return what the record says about a judge's certificate; refuse a judge without a valid one.
+
+    With ``audit.allow_uncertified`` the judge is used all the same: the record says so, and the gate never
+    promotes on such results.
+
+    Returns:
+        ``certified``, ``objections`` (why not) and ``certificate`` (its digest, None without one).
+
+    Raises:
+        Verdict3DError: The certificate is missing, failed, for another judge or rig, or has ended.
+    """
+    certificate = read_certificate(root, role)
+    found = objections(certificate, judge, Rig().digest, datetime.now(UTC).date())
+    if found:
+        words = f"the {role} judge ({judge.model}) is not certified: " + "; ".join(found)
+        if not params.audit.allow_uncertified:
+            raise Verdict3DError(
+                f"{words}.\n{_path(Path(), role)} and the audit in the report show every control. Choose "
+                f"another model, panel or mode in judges.{role} of params.yaml, or train the judge further, "
+                "and run again (`verdict3d audit` for the audit alone). `verdict3d run --allow-uncertified` "
+                "goes on with this judge in a place of its own; what comes out is marked, and never promoted."
+            )
+        print(f"warning: {words}; audit.allow_uncertified is on", file=sys.stderr)
+    return {
+        "certified": not found,
+        "objections": found,
+        "certificate": None if certificate is None else digest_json(certificate),
+    }
+
+
+def _path(root: Path, role: str) -> Path:
+    return root / AUDIT / role / "certificate.json"

@@ -1,0 +1,103 @@
+"""Ask a configured judge about pairs of generations; nothing is asked twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tasks.making.machine import settle_torch
+from verdict3d.config import JudgeParams
+from verdict3d.judge.loading import load_judge
+from verdict3d.judge.panel import PairRequest, Panel, read_picture
+from verdict3d.judge.store import Judge, VerdictStore
+from verdict3d.judge.verdict import Verdict
+from verdict3d.records.files import Row
+from verdict3d.render.rig import Rig
+
+STORE = Path(".verdict3d/verdicts.jsonl")
+READERS = 2
+READ_AHEAD = 64
+"""Pairs whose pictures are read ahead at most, 90 MB: decoding takes longer than a small judge does."""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """One question: which of two generations is the better mesh of the reference's object?
+
+    Attributes:
+        reference: Path of the clean condition.
+        x: Generation row with ``mesh_digest``, ``montage`` and ``failure``.
+        y: The other.
+    """
+
+    reference: str
+    x: Row
+    y: Row
+
+    @property
+    def failure(self) -> str | None:
+        """Why there is nothing to judge: the reason of the first failed side."""
+        reason: str | None = self.x["failure"] or self.y["failure"]
+        return reason
+
+
+def judge_pairings(
+    lists: Sequence[tuple[str, Sequence[Pairing]]],
+    params: JudgeParams,
+    root: Path,
+    enough: Callable[[list[list[Row]]], bool] = lambda answers: False,
+) -> list[list[Row]]:
+    """Return the verdicts on each list of pairings, in order; one judge is loaded for all lists.
+
+    The lists are asked one after another and never share a batch, so the verdicts of one do not depend on
+    another. Margins are kept in a store outside the stage's outputs, a batch at a time: a killed run goes on
+    where it was.
+
+    Args:
+        lists: (what the progress bar says, pairings).
+        params: The judge.
+        root: What the paths of pairings are relative to.
+        enough: Asked with all verdicts so far after each list; True leaves the remaining lists unasked.
+    """
+    settle_torch()
+    judge = load_judge(params)
+    store = VerdictStore(root / STORE)
+    answers: list[list[Row]] = []
+    for description, pairings in lists:
+        answers.append(_judge_list(judge, store, description, pairings, root))
+        if enough(answers):
+            break
+    return answers
+
+
+def _judge_list(
+    judge: Judge, store: VerdictStore, description: str, pairings: Sequence[Pairing], root: Path
+) -> list[Row]:
+    whole = [pairing for pairing in pairings if not pairing.failure]
+    requests = tqdm(_requests(whole, root), total=len(whole), desc=description, unit="pair", mininterval=1.0)
+    verdicts = iter(store.ask(judge, requests))
+    return [
+        (Verdict.invalid(pairing.failure, "a generation failed") if pairing.failure else next(verdicts)).row()
+        for pairing in pairings
+    ]
+
+
+def _requests(pairings: Sequence[Pairing], root: Path) -> Iterator[PairRequest]:
+    """Read the pictures of the pairings, some pairs ahead of the judge."""
+    rig = Rig().digest
+
+    def request(pairing: Pairing) -> PairRequest:
+        panel = Panel(
+            read_picture(root / pairing.reference),
+            read_picture(root / pairing.x["montage"]),
+            read_picture(root / pairing.y["montage"]),
+        )
+        return PairRequest.of(panel, pairing.x["mesh_digest"], pairing.y["mesh_digest"], rig)
+
+    with ThreadPoolExecutor(READERS) as threads:
+        for start in range(0, len(pairings), READ_AHEAD):
+            yield from threads.map(request, pairings[start : start + READ_AHEAD])

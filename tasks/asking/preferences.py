@@ -1,0 +1,59 @@
+"""The training judge as a search asks it: which of two meshes of a photo is better?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from tasks.asking.certificates import with_chosen_panels
+from tasks.asking.pairings import STORE
+from verdict3d.adapt.method import Prefers, Tools
+from verdict3d.config import Params
+from verdict3d.errors import ItemFailure
+from verdict3d.judge.loading import load_judge
+from verdict3d.judge.panel import PairRequest, Panel, picture
+from verdict3d.judge.store import VerdictStore
+from verdict3d.mesh.mesh import Mesh, mesh_digest
+from verdict3d.render.renderer import Renderer
+from verdict3d.render.rig import Rig
+
+
+def search_tools(params: Params, root: Path) -> Tools:
+    """Return the tools of a search below ``root``; the judge is loaded when it is first asked."""
+    return Tools(lambda: training_judge(params, root), params.seed)
+
+
+def training_judge(params: Params, root: Path) -> Prefers:
+    """Load the training judge; the store of verdicts keeps it from being asked twice.
+
+    The returned function gives, for each (photo, mesh, mesh), the preference d for the first mesh, and 0
+    where the two orders disagree, the verdict is invalid or a mesh cannot be drawn.
+    """
+    settings = with_chosen_panels(params, root, ["training"]).judges.training
+    judge, store, renderer, rig = (
+        load_judge(settings),
+        VerdictStore(root / STORE),
+        Renderer(),
+        Rig().digest,
+    )
+    mode = settings.mode
+
+    def request(photo: Image.Image, x: Mesh, y: Mesh) -> PairRequest | None:
+        try:
+            panel = Panel(picture(photo), renderer.montage(x, mode), renderer.montage(y, mode))
+        except ItemFailure:
+            return None
+        return PairRequest.of(panel, mesh_digest(x), mesh_digest(y), rig)
+
+    def prefers(matches: Sequence[tuple[Image.Image, Mesh, Mesh]]) -> list[float]:
+        asked = [request(*match) for match in matches]
+        answers = iter(store.ask(judge, [one for one in asked if one is not None]))
+        verdicts = [next(answers) if one is not None else None for one in asked]
+        return [
+            verdict.d if verdict is not None and verdict.decisive and verdict.d is not None else 0.0
+            for verdict in verdicts
+        ]
+
+    return prefers

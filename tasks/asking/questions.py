@@ -1,0 +1,105 @@
+"""The questions of an audit: every control pair as the judge sees it, and some again as it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from verdict3d.judge.audit.planted import AuditedJudge
+from verdict3d.judge.panel import PairRequest, Panel, Pixels, read_picture
+from verdict3d.judge.rubric import SLOTS
+from verdict3d.judge.store import VerdictStore
+from verdict3d.judge.verdict import Verdict
+from verdict3d.records.files import Row
+from verdict3d.render.rig import Rig
+
+BLANK_PX = 256
+ANOTHER_MODE = {"splat": "splat", "texture": "rgb"}
+"""Controls that are about montages in another mode than the judge's own."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One control pair, and how it is shown."""
+
+    row: Row
+    panel: str
+    mode: str
+
+
+def plan_questions(pairs: Sequence[Row], panel: str, mode: str) -> list[Question]:
+    """Return every question to a judge with this panel and mode, those shown alike next to each other."""
+    compared = {pair["pair"] for pair in pairs if pair["control"] == "splat"}
+    grade = next((pair["grade"] for pair in pairs if pair["control"] == "splat"), None)
+    own = [pair for pair in pairs if pair["control"] not in ANOTHER_MODE]
+    questions = [Question(pair, panel, mode) for pair in own]
+    for control, other in ANOTHER_MODE.items():
+        questions += [Question(pair, panel, other) for pair in pairs if pair["control"] == control]
+    again = [
+        pair
+        for pair in own
+        if pair["pair"] in compared
+        and ((pair["control"] == "ladder" and pair["grade"] == grade) or pair["control"] == "clean_but_wrong")
+    ]
+    for kind in SLOTS:
+        if kind != panel:
+            questions += [Question(pair, kind, mode) for pair in again]
+    return questions
+
+
+def ask(judge: AuditedJudge, store: VerdictStore, questions: Sequence[Question], root: Path) -> list[Row]:
+    """Return the verdict row of each question, in order; what is on record is not asked again."""
+    rows: list[Row] = []
+    with tqdm(total=len(questions), desc="audit", unit="pair", mininterval=1.0) as progress:
+        for (panel, mode), group in _grouped(questions):
+            shown = judge.showing(panel, mode)
+            askable = [question for question in group if not _failure(question.row)]
+            verdicts = iter(store.ask(shown, _requests(askable, root, progress)))
+            for question in group:
+                failure = _failure(question.row)
+                verdict = Verdict.invalid(failure, "a mesh failed") if failure else next(verdicts)
+                rows.append(_verdict_row(question, verdict))
+    return rows
+
+
+def _grouped(questions: Sequence[Question]) -> Iterator[tuple[tuple[str, str], list[Question]]]:
+    groups: dict[tuple[str, str], list[Question]] = {}
+    for question in questions:
+        groups.setdefault((question.panel, question.mode), []).append(question)
+    yield from groups.items()
+
+
+def _failure(row: Row) -> str | None:
+    failure: str | None = row["x"]["failure"] or row["y"]["failure"]
+    return failure
+
+
+def _requests(questions: Sequence[Question], root: Path, progress: tqdm[Any]) -> Iterator[PairRequest]:
+    """Read the pictures of each question when it is asked; the same picture follows itself often."""
+    read = lru_cache(maxsize=64)(lambda path: read_picture(root / path))
+    blank: Pixels = np.zeros((BLANK_PX, BLANK_PX, 3), dtype=np.uint8)
+    rig = Rig().digest
+    for question in questions:
+        row, mode = question.row, question.mode
+        reference = blank if row["reference"] is None else read(row["reference"])
+        panel = Panel(reference, *(read(row[side]["montages"][mode]) for side in ("x", "y")))
+        yield PairRequest.of(panel, row["x"]["mesh_digest"], row["y"]["mesh_digest"], rig)
+        progress.update()
+
+
+def _verdict_row(question: Question, verdict: Verdict) -> Row:
+    row = question.row
+    kept = ("id", "control", "pair", "object", "category", "defect", "grade")
+    return {
+        **{key: row[key] for key in kept},
+        "panel": question.panel,
+        "mode": question.mode,
+        "truth": [row[side].get("truth") for side in ("x", "y")] if row["control"] == "truth" else None,
+        **verdict.row(),
+    }

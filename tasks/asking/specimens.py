@@ -1,0 +1,159 @@
+"""Meshes with known defects and their pictures: what the controls of the audit are made of."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tasks.making.batches import RESUME_ROOT, Result, digest_code, resuming, run_batches
+from tasks.paths import CONTROLS, start_folder
+from verdict3d.config import Params
+from verdict3d.errors import ItemFailure
+from verdict3d.mesh.damage import damage
+from verdict3d.mesh.files import read_mesh, write_mesh
+from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
+from verdict3d.provenance import digest_file
+from verdict3d.randomness import numpy_generator
+from verdict3d.records.files import Row, link_file
+from verdict3d.render.renderer import Renderer
+
+CODE = ("tasks/asking/specimens.py", "verdict3d/assets", "verdict3d/render", "verdict3d/randomness.py")
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """One mesh to make and draw.
+
+    Attributes:
+        id: Unique name; names the files.
+        source: Mesh file it is made from.
+        kind: ``original``, ``copy``, ``damaged``, ``recoloured``.
+        key: What its randomness depends on besides the seed.
+        modes: What to draw.
+        defect: Of damaged ones.
+        grade: Of damaged ones.
+    """
+
+    id: str
+    source: str
+    kind: str
+    key: str
+    modes: tuple[str, ...]
+    defect: str | None = None
+    grade: int | None = None
+
+
+class SpecimenWorker:
+    """Makes and draws specimens with one render context."""
+
+    def __init__(self, seed: int, root: Path) -> None:
+        self.seed = seed
+        self.root = root
+        self.renderer = Renderer()
+
+    def __call__(self, items: Sequence[Specimen], folder: Path) -> list[Row]:
+        """Draw one batch into ``folder``."""
+        return [self._record(item, folder) for item in items]
+
+    def _record(self, item: Specimen, folder: Path) -> Row:
+        try:
+            mesh = self._make(item)
+            pictures = {mode: self.renderer.montage(mesh, mode) for mode in item.modes}
+        except ItemFailure as failure:
+            return {"failure": failure.reason, "mesh_digest": None, "montages": {}}
+        names = {mode: f"{item.id}.{mode}.png" for mode in pictures}
+        for mode, picture in pictures.items():
+            Image.fromarray(picture).save(folder / names[mode], compress_level=1)
+        return {"failure": None, "mesh_digest": mesh_digest(mesh), "montages": names}
+
+    def _make(self, item: Specimen) -> Mesh:
+        """Return the specimen's mesh.
+
+        Raises:
+            ItemFailure: The source cannot be read, or has no vertex colours to change (``no_colors``).
+        """
+        mesh = read_mesh(self.root / item.source)
+        rng = numpy_generator(self.seed, "control", item.key)
+        if item.kind == "copy":
+            return exported_again(mesh, rng)
+        if item.kind == "recoloured":
+            return recoloured(mesh)
+        if item.defect is not None and item.grade is not None:
+            return damage(normalize(mesh), item.defect, item.grade, rng)
+        return mesh
+
+
+def exported_again(mesh: Mesh, rng: np.random.Generator) -> Mesh:
+    """Return the surface as another file has it: vertices and faces in another order, written and read."""
+    order, faces = rng.permutation(len(mesh.vertices)), rng.permutation(len(mesh.faces))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    shuffled = Mesh(
+        mesh.vertices[order],
+        place[mesh.faces[faces]].astype(np.int32),
+        None if mesh.colors is None else mesh.colors[order],
+        None if mesh.uv is None else mesh.uv[order],
+        mesh.texture,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        write_mesh(shuffled, Path(folder) / "copy.glb")
+        return read_mesh(Path(folder) / "copy.glb")
+
+
+def recoloured(mesh: Mesh) -> Mesh:
+    """Return the mesh in wrong colours: channels rotated and inverted.
+
+    Raises:
+        ItemFailure: ``no_colors``: it has neither vertex colours nor a texture.
+    """
+    if mesh.texture is not None:
+        return replace(mesh, texture=255 - mesh.texture[..., [1, 2, 0]])
+    if mesh.colors is not None:
+        return replace(mesh, colors=255 - mesh.colors[:, [1, 2, 0]])
+    raise ItemFailure("no_colors", "the mesh has neither vertex colours nor a texture")
+
+
+@contextmanager
+def drawn(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator[dict[str, Row]]:
+    """Make and draw ``specimens`` into ``data/controls`` and yield the side of a pair that each can be.
+
+    Finished batches survive a kill until the block has succeeded.
+
+    Yields:
+        ``mesh_digest``, ``montages`` by mode, ``failure`` and ``truth`` (None) by specimen id.
+    """
+    identity = {
+        "specimens": [asdict(specimen) for specimen in specimens],
+        "sources": {path: digest_file(root / path) for path in sorted({one.source for one in specimens})},
+        "seed": params.seed,
+        "code": digest_code(*CODE),
+    }
+    with resuming("controls", identity, root / RESUME_ROOT) as folder:
+        results = run_batches(
+            specimens,
+            partial(SpecimenWorker, params.seed, root),
+            folder=folder,
+            batch_size=BATCH,
+            description="controls",
+        )
+        start_folder(root / CONTROLS)
+        yield {one.id: _place(result, root) for one, result in zip(specimens, results, strict=True)}
+
+
+def _place(result: Result, root: Path) -> Row:
+    """Put a specimen's pictures among the stage's outputs and return its side of a pair."""
+    record = result.record
+    montages = {}
+    for mode, name in record["montages"].items():
+        target = CONTROLS / "montages" / mode / name.replace(f".{mode}.", ".")
+        link_file(result.folder / name, root / target)
+        montages[mode] = target.as_posix()
+    return {**record, "montages": montages, "truth": None}

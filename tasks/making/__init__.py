@@ -1,0 +1,1 @@
+"""How stages make meshes and adapters: batches, generators, training pictures."""

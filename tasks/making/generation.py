@@ -1,0 +1,283 @@
+"""Generate a list of items with one pipeline: mesh, montage and measures against the true mesh for each.
+
+The base (``tasks.generate``) and every adapted generator (``tasks.evaluate``) go through here, with the same
+seeds, samplers and measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.making.base import generator_directory
+from tasks.making.batches import RESUME_ROOT, Result, digest_code, resuming, run_batches
+from tasks.making.machine import settle_torch
+from tasks.paths import start_folder
+from verdict3d.config import JudgesParams, Params, montage_modes
+from verdict3d.errors import ItemFailure
+from verdict3d.mesh.accuracy import Surface, compare_meshes, true_surface
+from verdict3d.mesh.files import read_mesh
+from verdict3d.mesh.mesh import mesh_digest, normalize
+from verdict3d.mesh.writers.glb import glb_bytes
+from verdict3d.provenance import digest_directory, digest_file
+from verdict3d.randomness import seed_for
+from verdict3d.records.files import Row, link_file, write_jsonl
+from verdict3d.render.renderer import Renderer
+from verdict3d.trellis.mesh_decoding import Outcome
+from verdict3d.trellis.pipeline import TrellisPipeline
+
+CODE = (
+    "tasks/making/generation.py",
+    "verdict3d/trellis",
+    "verdict3d/assets",
+    "verdict3d/render",
+    "verdict3d/randomness.py",
+)
+Montages = dict[str, NDArray[np.uint8]]
+TEXTURE_MODE = "rgb"
+"""Held-out meshes are also drawn in colour: texture is judged beside shape, never for it."""
+TRUTH_POINTS = 4000
+"""Surface points for the measures: F-score to about 0.01, at a fraction of the time of generating."""
+
+
+@dataclass(frozen=True)
+class GenerationItem:
+    """One mesh to generate.
+
+    Attributes:
+        id: Unique name; names the files.
+        asset: Asset id.
+        category: Its category.
+        split: Its split.
+        regime: Regime of the condition picture.
+        role: What the generation is for; see :mod:`tasks.generate`.
+        number: Which of several equal generations this is, from 0.
+        seed: Seed of the noise.
+        picture: Path of the condition picture (RGBA).
+        latents_picture: Path of the picture that the latent flow is conditioned on.
+        truth: Path of the asset's mesh.
+        structure_steps: Sampler steps of the structure flow.
+        latents_steps: Sampler steps of the latent flow.
+    """
+
+    id: str
+    asset: str
+    category: str
+    split: str
+    regime: str
+    role: str
+    number: int
+    seed: int
+    picture: str
+    latents_picture: str
+    truth: str
+    structure_steps: int
+    latents_steps: int
+
+
+def drawn_modes(modes: Sequence[str], split: str) -> tuple[str, ...]:
+    """Return what is drawn of a mesh: what the judges look at, and held-out ones also in colour."""
+    return tuple(dict.fromkeys((*modes, TEXTURE_MODE))) if split == "heldout" else tuple(modes)
+
+
+class GenerationWorker:
+    """Generates batches with one pipeline and one render context.
+
+    Args:
+        pipeline: The generator, adapted or not.
+        params: Samplers (their numbers of steps are replaced by each item's own) and the base seed.
+        modes: Montages to draw.
+        root: What the items' paths are relative to.
+    """
+
+    def __init__(self, pipeline: TrellisPipeline, params: Params, modes: Sequence[str], root: Path) -> None:
+        self.pipeline = pipeline
+        self.params = params
+        self.modes = modes
+        self.root = root
+        self.renderer = Renderer()
+        self._true_surface = lru_cache(maxsize=64)(self._sample_truth)
+        self._truth_lock = Lock()  # both threads often want the same surface at the same time
+
+    def __call__(self, items: Sequence[GenerationItem], folder: Path) -> list[Row]:
+        """Generate one batch; all its items have the same numbers of steps."""
+        first, generator = items[0], self.params.generator
+        own = any(item.latents_picture != item.picture for item in items)
+        made = self.pipeline.generate(
+            self._read([item.picture for item in items]),
+            [item.seed for item in items],
+            generator.structure.model_copy(update={"steps": first.structure_steps}),
+            generator.latents.model_copy(update={"steps": first.latents_steps}),
+            latents_images=self._read([item.latents_picture for item in items]) if own else None,
+        )
+        drawn = [self._draw(item, mesh) for item, mesh in zip(items, made, strict=True)]
+        with ThreadPoolExecutor(2) as threads:
+            return list(threads.map(self._record, items, made, drawn, [folder] * len(items)))
+
+    def _read(self, paths: Sequence[str]) -> list[Image.Image]:
+        return [Image.open(self.root / path).convert("RGBA") for path in paths]
+
+    def _draw(self, item: GenerationItem, mesh: Outcome) -> Montages | ItemFailure:
+        """Draw the montages of one generation, or say why not."""
+        if isinstance(mesh, ItemFailure):
+            return mesh
+        try:
+            return {mode: self.renderer.montage(mesh, mode) for mode in drawn_modes(self.modes, item.split)}
+        except ItemFailure as failure:
+            return failure
+
+    def _sample_truth(self, path: str, seed: int) -> Surface:
+        return true_surface(read_mesh(self.root / path), seed, TRUTH_POINTS)
+
+    def _record(
+        self, item: GenerationItem, mesh: Outcome, montages: Montages | ItemFailure, folder: Path
+    ) -> Row:
+        """Write the files of one generation and return its record; a failure is recorded, not raised."""
+        try:
+            if isinstance(mesh, ItemFailure):
+                raise mesh
+            if isinstance(montages, ItemFailure):
+                raise montages
+            seed = seed_for(self.params.seed, "truth_points", item.asset)
+            with self._truth_lock:
+                surface = self._true_surface(item.truth, seed)
+            truth = compare_meshes(normalize(mesh), surface, seed, TRUTH_POINTS)
+        except ItemFailure as failure:
+            return {"failure": failure.reason, "failure_message": str(failure)}
+        mesh_name = f"{item.id}.glb"
+        (folder / mesh_name).write_bytes(glb_bytes(mesh))
+        for mode, picture in montages.items():
+            Image.fromarray(picture).save(folder / f"{item.id}.{mode}.png", compress_level=1)
+        return {
+            "failure": None,
+            "mesh": mesh_name,
+            "mesh_digest": mesh_digest(mesh),
+            "montages": {mode: f"{item.id}.{mode}.png" for mode in montages},
+            "truth": truth,
+        }
+
+
+def _start_worker(
+    make_pipeline: Callable[[], TrellisPipeline], params: Params, modes: Sequence[str], root: Path
+) -> GenerationWorker:
+    settle_torch()
+    return GenerationWorker(make_pipeline(), params, modes, root)
+
+
+@contextmanager
+def generated(
+    items: Sequence[GenerationItem],
+    make_pipeline: Callable[[], TrellisPipeline],
+    *,
+    params: Params,
+    root: Path,
+    stage: str,
+    out: Path,
+    adapter_digest: str | None = None,
+) -> Iterator[list[Row]]:
+    """Generate ``items`` into the folder ``out`` and yield their rows.
+
+    Finished batches survive ``kill -9`` until the block has succeeded, so the block is the rest of the stage.
+
+    Writes ``meshes/<id>.glb``, ``montages/<mode>/<id>.png`` and ``generations.jsonl``, with a row an item in
+    order: the item's fields, ``mesh``, ``mesh_digest``, ``montage`` (in the mode of the judge that looks at
+    this split), ``montages`` by mode, ``truth`` measures, ``failure`` (a reason) and ``failure_message``.
+    What a failed item does not have is None.
+
+    Args:
+        items: The manifest, in order.
+        make_pipeline: Loads the generator; called once in each process, and only when something is left to
+            generate. Picklable.
+        params: All parameters; the sections ``generator``, ``generate`` and ``judges`` are read.
+        root: The project's top folder.
+        stage: Name for the progress bar and the resume folder.
+        out: Folder below ``root``, relative to it, emptied first.
+        adapter_digest: What else the generator is made of.
+    """
+    modes = montage_modes(params.judges)
+    identity = {
+        "items": [asdict(item) for item in items],
+        "files": {
+            path: digest_file(root / path)
+            for path in {path for item in items for path in (item.picture, item.latents_picture, item.truth)}
+        },
+        "generator": [
+            params.generator.model_dump(mode="json"),
+            digest_directory(generator_directory(params, root)),
+        ],
+        "adapter": adapter_digest,
+        "modes": modes,
+        "seed": params.seed,
+        "batch_size": params.generate.batch_size,
+        "machine": settle_torch(),
+        "code": digest_code(*CODE),
+    }
+    with resuming(stage, identity, root / RESUME_ROOT) as folder:
+        results = run_batches(
+            items,
+            partial(_start_worker, make_pipeline, params, modes, root),
+            folder=folder,
+            batch_size=params.generate.batch_size,
+            description=stage,
+            group_by=lambda item: (item.structure_steps, item.latents_steps),
+        )
+        start_folder(root / out)
+        rows = [
+            _place(item, result, root, out, params.judges)
+            for item, result in zip(items, results, strict=True)
+        ]
+        write_jsonl(root / out / "generations.jsonl", rows)
+        yield rows
+
+
+def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: JudgesParams) -> Row:
+    """Put the files of one generation among the stage's outputs and return its row."""
+    record = result.record
+    row = {
+        "id": item.id,
+        "asset": item.asset,
+        "category": item.category,
+        "split": item.split,
+        "regime": item.regime,
+        "role": item.role,
+        "number": item.number,
+        "seed": item.seed,
+        "condition": item.picture,
+        "steps": {"structure": item.structure_steps, "latents": item.latents_steps},
+        "failure": record["failure"],
+        "failure_message": record.get("failure_message"),
+        "mesh": None,
+        "mesh_digest": None,
+        "montage": None,
+        "montages": None,
+        "truth": None,
+    }
+    if record["failure"] is None:
+        judge = judges.evaluation if item.split == "heldout" else judges.training
+        montages = {
+            mode: _link(result.folder / name, root, out / "montages" / mode / f"{item.id}.png")
+            for mode, name in record["montages"].items()
+        }
+        row |= {
+            "mesh": _link(result.folder / record["mesh"], root, out / "meshes" / f"{item.id}.glb"),
+            "mesh_digest": record["mesh_digest"],
+            "montage": montages[judge.mode],
+            "montages": montages,
+            "truth": record["truth"],
+        }
+    return row
+
+
+def _link(source: Path, root: Path, target: Path) -> str:
+    """Give a finished file its place in the outputs, and return that place."""
+    link_file(source, root / target)
+    return target.as_posix()

@@ -1,0 +1,83 @@
+"""What of the machine results depend on, what makes them repeat, and helpers that do not matter to them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from verdict3d.errors import Verdict3DError
+
+WORKERS = "VERDICT3D_WORKERS"
+"""Environment variable: how many processes share the work of a stage; results do not change."""
+_THREADS = 2
+"""For pictures, in one process: more of them wait for Python's lock."""
+
+
+def worker_count() -> int:
+    """Return how many processes a stage may use for its batches: one, unless the environment says more.
+
+    Raises:
+        Verdict3DError: What it says is no number above zero.
+    """
+    value = os.environ.get(WORKERS, "1")
+    if not value.isdecimal() or int(value) < 1:
+        raise Verdict3DError(f"{WORKERS} is {value!r}; it must be a whole number above zero")
+    return int(value)
+
+
+@contextmanager
+def helpers() -> Iterator[Executor]:
+    """Run functions on pictures: in two threads, or in as many processes as the environment says."""
+    count, context = worker_count(), multiprocessing.get_context("spawn")
+    pool: Executor = (
+        ProcessPoolExecutor(count, context, end_with_parent) if count > 1 else ThreadPoolExecutor(_THREADS)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def end_with_parent() -> None:
+    """Let this process end with the one that started it, even when that is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait_and_end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait_and_end, daemon=True).start()
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use, each as ``CUDA_VISIBLE_DEVICES`` would name it."""
+    import torch
+
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",")[:count] if named else [str(number) for number in range(count)]
+
+
+def settle_torch() -> dict[str, Any]:
+    """Ask torch for deterministic algorithms and return what else its results depend on.
+
+    Sums are split over threads and kernels differ between versions and GPUs, so results repeat bit for bit on
+    one machine with one torch; unfinished work of another is not continued. The thread count is torch's own
+    choice (all physical cores, or ``OMP_NUM_THREADS``). An operation without a deterministic algorithm warns.
+
+    Returns:
+        Versions, thread count and accelerator, as JSON values for :func:`tasks.making.batches.resuming`.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"torch": torch.__version__, "threads": torch.get_num_threads(), "accelerator": accelerator}

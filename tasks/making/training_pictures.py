@@ -1,0 +1,148 @@
+"""Pictures that arms learn from: views of training assets, clean and degraded, in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from tasks.making.machine import helpers
+from verdict3d.adapt.method import Example, Picture, Preference, Sample
+from verdict3d.adapt.parallel import speaks
+from verdict3d.config import Params, RegimeParams
+from verdict3d.degrade.regimes import degrade_by_regime, regime_params
+from verdict3d.errors import ItemFailure
+from verdict3d.mesh.files import read_mesh
+from verdict3d.randomness import numpy_generator
+from verdict3d.records.files import Row, read_jsonl
+from verdict3d.render.renderer import Renderer
+from verdict3d.render.views import sample_camera
+from verdict3d.trellis.preprocess import preprocess_image
+
+_AHEAD = 64
+"""Views that are rendered before the degradations of the first of them are waited for."""
+
+
+def make_examples(
+    params: Params,
+    root: Path,
+    assets: Sequence[Row],
+    regimes: Sequence[str],
+    views: int,
+    draws: int,
+    size_px: int,
+) -> list[Example]:
+    """Degrade views of each asset ``draws`` times each, the regimes taking turns.
+
+    View 0 is the asset's condition picture, further ones are rendered from its mesh as the assets stage does,
+    from cameras of their own. Pictures in which nothing of the object is left teach nothing and are left out.
+
+    Args:
+        params: All parameters; ``seed``, ``assets`` and ``degrade`` are read.
+        root: What the assets' paths are relative to.
+        assets: Rows of the asset manifest.
+        regimes: Degradation regimes.
+        views: Views of each asset besides its condition picture.
+        draws: Degraded pictures of each view.
+        size_px: Side of the pictures.
+    """
+    examples: list[Example] = []
+    named = [(name, regime_params(params.degrade, name)) for name in regimes]
+    degraded = partial(_degraded, params.seed, named, draws, size_px)
+    bar = tqdm(total=len(assets) * (1 + views), desc="pictures", unit="view", disable=not speaks())
+    with helpers() as pool, bar as progress:
+        for made in _in_order(pool, degraded, _views(params, root, assets, views)):
+            examples += made
+            progress.update()
+    return examples
+
+
+def _in_order(
+    pool: Executor, degraded: Callable[..., list[Example]], views: Iterator[tuple[str, int, Image.Image]]
+) -> Iterator[list[Example]]:
+    """Yield what becomes of each view while the next ones are rendered."""
+    waiting: deque[Future[list[Example]]] = deque()
+    for view in views:
+        waiting.append(pool.submit(degraded, *view))
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft().result()
+    for future in waiting:
+        yield future.result()
+
+
+def _views(
+    params: Params, root: Path, assets: Sequence[Row], views: int
+) -> Iterator[tuple[str, int, Image.Image]]:
+    """Yield (asset, view, RGBA picture)."""
+    renderer = Renderer() if views else None
+    for asset in assets:
+        yield asset["id"], 0, Image.open(root / asset["condition"]).convert("RGBA")
+        if renderer is None:
+            continue
+        mesh = read_mesh(root / asset["mesh"])
+        for view in range(1, views + 1):
+            rng = numpy_generator(params.seed, "training_view", asset["id"], view)
+            camera = sample_camera(mesh, params.assets.view, rng)
+            pixels = renderer.condition(mesh, camera, params.assets.condition_size_px)
+            yield asset["id"], view, Image.fromarray(pixels).convert("RGBA")
+
+
+def _degraded(
+    seed: int,
+    regimes: Sequence[tuple[str, RegimeParams | None]],
+    draws: int,
+    size_px: int,
+    asset: str,
+    view: int,
+    picture: Image.Image,
+) -> list[Example]:
+    clean = as_picture(picture, size_px)
+    examples = []
+    for draw in range(draws):
+        name, regime = regimes[(view * draws + draw) % len(regimes)]
+        rng = numpy_generator(seed, "training_picture", asset, view, name, draw)
+        try:
+            degraded, _ = degrade_by_regime(picture, regime, rng)
+            examples.append(Example(asset, view, name, clean, as_picture(degraded, size_px)))
+        except ItemFailure:
+            continue
+    return examples
+
+
+def as_picture(picture: Image.Image, size_px: int) -> Picture:
+    """Preprocess an RGBA picture as the generator does.
+
+    Raises:
+        ItemFailure: There is no object in it.
+    """
+    return np.asarray(preprocess_image(picture, size_px))
+
+
+def read_preferences(root: Path, kinds: Sequence[str]) -> list[Preference]:
+    """Read the training judge's preferences of some kinds, with what their samples were made from."""
+    made = {row["id"]: row for row in read_jsonl(root / "data/generate/generations.jsonl")}
+    return [
+        Preference(
+            row["asset"],
+            row["kind"],
+            _sample(made[row["chosen"]], root),
+            _sample(made[row["rejected"]], root),
+        )
+        for row in read_jsonl(root / "data/label/preferences.jsonl")
+        if row["kind"] in kinds
+    ]
+
+
+def _sample(generation: Row, root: Path) -> Sample:
+    return Sample(
+        Image.open(root / generation["condition"]).convert("RGBA"),
+        generation["seed"],
+        generation["steps"]["structure"],
+        generation["steps"]["latents"],
+    )

@@ -1,0 +1,132 @@
+"""An adapted generator as a folder that MLflow can register, load and serve without this project.
+
+The folder holds the base generator, the adapter, the parameters, the code and a card. MLflow is told
+the columns, an example and the exact versions of the packages.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.pyfunc import save_model
+from mlflow.types import ColSpec, DataType, Schema
+
+from tasks.making.batches import SOURCES
+from tasks.paths import TRAIN, read_assets
+from tasks.scoring.champion import CARD, WEIGHTS
+from verdict3d.config import Params
+from verdict3d.records.files import read_json, write_bytes
+
+MODEL = "model"
+"""Folder of the packaged model among the artifacts of its run."""
+
+PACKAGES = (
+    "mlflow",
+    "torch",
+    "transformers",
+    "peft",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pillow",
+    "pydantic",
+    "pyyaml",
+    "trimesh",
+    "tqdm",
+    "networkx",
+    "lxml",
+)
+"""What the code of a served model imports."""
+
+SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec(DataType.binary, "photo"), ColSpec(DataType.long, "seed", required=False)]),
+    outputs=Schema(
+        [
+            ColSpec(DataType.binary, "mesh", required=False),
+            ColSpec(DataType.string, "failure", required=False),
+        ]
+    ),
+)
+
+
+def pinned_requirements() -> list[str]:
+    """Return the exact versions in use; a local build (``+cpu``) is the same version."""
+    return [f"{package}=={version(package).partition('+')[0]}" for package in PACKAGES]
+
+
+def package_model(params: Params, root: Path, arm: str, record: Mapping[str, Any], folder: Path) -> str:
+    """Write the model of ``arm`` into ``folder``, which must not exist; return its card (Markdown).
+
+    Args:
+        params: Parameters of the run.
+        root: Folder of ``params.yaml`` and ``data``.
+        arm: The arm whose adapter is packaged.
+        record: The promotion record, for the card.
+        folder: Where to write.
+    """
+    parts = folder.with_name(f"{folder.name}-parts")
+    adapter = parts / "adapter"
+    adapter.mkdir(parents=True)
+    for name in (WEIGHTS, CARD):
+        shutil.copyfile(root / TRAIN / arm / name, adapter / name)
+    card = read_json(adapter / CARD)
+    shutil.copyfile(root / "params.yaml", parts / "params.yaml")
+    text = card_text(arm, card, record)
+    write_bytes(parts / "README.md", text.encode())
+    save_model(
+        folder,
+        python_model=str(SOURCES / "tasks/registry/served_model.py"),
+        code_paths=[str(SOURCES / "tasks"), str(SOURCES / "verdict3d")],
+        artifacts={
+            "generator": str(root / params.generator.model),
+            "adapter": str(adapter),
+            "parameters": str(parts / "params.yaml"),
+            "card": str(parts / "README.md"),
+        },
+        signature=SIGNATURE,
+        input_example=_example(root),
+        pip_requirements=pinned_requirements(),
+    )
+    shutil.rmtree(parts)
+    return text
+
+
+def _example(root: Path) -> pd.DataFrame:
+    """Return the clean picture of the first held-out object."""
+    assets = read_assets(root)
+    shown = next((row for row in assets if row["split"] == "heldout"), assets[0])
+    return pd.DataFrame({"photo": [(root / shown["condition"]).read_bytes()], "seed": [0]})
+
+
+def card_text(arm: str, card: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """Return what people should know about a registered model."""
+    decision = record["decision"]["arms"][arm]
+    bound = record["bound_to"]
+    lines = [
+        f"# Single photo to mesh, adapted by {arm}",
+        "",
+        f"Decision: **{decision['decision']}** against {record['decision']['champion']['name']}"
+        + (f", moved by hand: {record['forced']}" if record["forced"] else ""),
+        "",
+        *(f"* {condition['state']}: {condition['words']}" for condition in decision["conditions"]),
+        "",
+        "Input: `photo`, bytes of a picture whose background has been removed (PNG or WebP with "
+        "transparency); `seed`, optional. Output: `mesh`, bytes of a GLB (y up), or `failure`, the reason "
+        "why there is none.",
+        "",
+        f"* base generator {card['base_digest']}, adapter {bound['adapter']}",
+        f"* trained on {card.get('assets', {}).get('train', '?')} objects, seed {card.get('seed', '?')}",
+        f"* code {bound['git_commit'] or 'not under git'}{' with changes' if bound['git_dirty'] else ''}, "
+        f"dvc.lock {bound['dvc_lock']}",
+        "",
+        "Licence: that of the base generator and of this project (Apache-2.0). The decision says how well it "
+        "works on the held-out objects it was measured on, and nothing about others.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,142 @@
+"""The record of a decision, bound to everything it rests on. Same inputs, same bytes: no times, no paths.
+
+Knows files only, not MLflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.gate import DECISION
+from tasks.paths import AUDIT, TRAIN
+from tasks.scoring.champion import CARD, adapter_identity
+from tasks.tracking.run_record import run_key, source_tags
+from verdict3d.config import Params
+from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import digest_file, digest_json
+from verdict3d.records.files import Row, read_json, write_json
+
+SCHEMA = "verdict3d/promotion/1"
+RECORDS = Path(".verdict3d/promotions")
+"""Kept records, below the project; ``acted`` in it names the last decision acted on, by preset."""
+
+
+class RefusedError(Verdict3DError):
+    """A decision that cannot be acted on: trying once more would end the same way."""
+
+
+def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> Row:
+    """Return the record of the decision below ``root``.
+
+    Args:
+        params: Parameters of the run.
+        root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``.
+        arm: The candidate; "" for the one that the gate has chosen, or else the one with the best
+        half-credit.
+        forced: Why the champion is moved whatever the gate says; "" when it is not.
+
+    Returns:
+        ``schema``, ``candidate`` {arm, adapter}, ``decision`` (the gate's document), ``forced`` (or None)
+        and ``bound_to``: ``git_commit`` and ``git_dirty`` (None outside git), ``dvc_lock``, ``stages`` (a
+        digest of each stage's entry in it: command, code, data, parameters, outputs), ``certificates``,
+        ``adapter``, ``base``, ``parameters``.
+
+    Raises:
+        Verdict3DError: The gate has not decided, or on another adapter than the one that is there.
+    """
+    decision = read_json(root / DECISION)
+    arm = arm or decision["chosen"] or leading_arm(decision)
+    if arm not in decision["arms"]:
+        raise Verdict3DError(f"{arm!r} is no candidate; promotion.arms names {', '.join(decision['arms'])}")
+    adapter = adapter_identity(root / TRAIN / arm)
+    if adapter != decision["adapters"][arm]:
+        raise Verdict3DError(f"the gate decided on another adapter of {arm}; `verdict3d run` decides anew")
+    key = run_key(root)
+    if key is None:
+        raise Verdict3DError(f"{root / 'dvc.lock'} is missing; nothing has been run here")
+    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+    source = source_tags(root)
+    certificates: dict[str, Any] = {}
+    for role in ("training", "evaluation"):
+        path = root / AUDIT / role / "certificate.json"
+        certificates[role] = digest_file(path) if path.exists() else None
+    return {
+        "schema": SCHEMA,
+        "candidate": {"arm": arm, "adapter": adapter},
+        "decision": decision,
+        "forced": forced or None,
+        "bound_to": {
+            "git_commit": source.get("git.commit"),
+            "git_dirty": source["git.dirty"] == "true" if source else None,
+            "dvc_lock": key,
+            "stages": {name: digest_json(entry) for name, entry in lock["stages"].items()},
+            "certificates": certificates,
+            "adapter": adapter,
+            "base": read_json(root / TRAIN / arm / CARD)["base_digest"],
+            "parameters": digest_json(params.experiment()),
+        },
+    }
+
+
+def acted_file(project: Path, preset: str) -> Path:
+    """Return the file that names the last decision that was acted on, whatever came of it."""
+    return project / RECORDS / "acted" / f"{preset or 'default'}.json"
+
+
+@contextmanager
+def noting_acted(project: Path, root: Path, preset: str) -> Iterator[None]:
+    """Write down that the decision below ``root`` has been acted on when the block ends, or refuses it."""
+    done = {"decision": digest_file(root / DECISION)}
+    try:
+        yield
+    except RefusedError:
+        write_json(acted_file(project, preset), done)
+        raise
+    write_json(acted_file(project, preset), done)
+
+
+def decision_waits(project: Path, root: Path, preset: str) -> bool:
+    """Tell whether there is a decision below ``root`` that has not been acted on, as after a killed run."""
+    if not (root / DECISION).exists():
+        return False
+    acted = acted_file(project, preset)
+    return not acted.exists() or read_json(acted)["decision"] != digest_file(root / DECISION)
+
+
+def leading_arm(decision: Row) -> str:
+    """Return the candidate with the best half-credit against the champion."""
+
+    def half_credit(arm: str) -> float:
+        bar = next(found for found in decision["arms"][arm]["conditions"] if found["name"] == "bar")
+        value = bar["measured"].get("value")
+        return -1.0 if value is None else float(value)
+
+    return max(sorted(decision["arms"]), key=half_credit)
+
+
+def explain(record: Row) -> str:
+    """Return the record for people: the decision, every condition, and what it is bound to."""
+    arm, decision, bound = record["candidate"]["arm"], record["decision"], record["bound_to"]
+    mine = decision["arms"][arm]
+    marks = {"met": "met   ", "open": "open  ", "failed": "FAILED"}
+    lines = [f"{mine['decision']}: {arm} against {decision['champion']['name']}"]
+    if record["forced"]:
+        lines.append(f"the champion was moved by hand: {record['forced']}")
+    lines += [f"  {marks[found['state']]}  {found['words']}" for found in mine["conditions"]]
+    if mine["decision"] == "HOLD":
+        more = mine["more_objects"]
+        lines.append(
+            f"about {more} more held-out objects would decide (80% power, if what was seen is the truth)"
+            if more
+            else "more objects alone would not decide"
+        )
+    names = ("git_commit", "git_dirty", "dvc_lock", "adapter", "base", "parameters")
+    lines += [f"  {name}: {bound[name]}" for name in names]
+    lines += [f"  certificate of the {role} judge: {found}" for role, found in bound["certificates"].items()]
+    lines += [f"  stage {name}: {found}" for name, found in bound["stages"].items()]
+    return "\n".join(lines)

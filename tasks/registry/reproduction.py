@@ -1,0 +1,103 @@
+"""What a recorded run was made of: ``python -m tasks.registry.reproduction REFERENCE PRESET FOLDER RESULT``.
+
+REFERENCE is a version of the registered model or the id of an MLflow run (of a whole run or of one arm).
+FOLDER gets ``params.yaml``, ``dvc.lock`` and ``data/registry`` as they were; RESULT gets ``run``,
+``commit``, ``dirty``, ``key`` (digest of ``dvc.lock``), ``arm`` and ``adapter`` (of a version, else None).
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import sys
+import tempfile
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from tasks.registry.versions import Registry
+from tasks.scoring.champion import CHAMPION, HOLDOUT, RECORD, Champion, place_champion
+from tasks.tracking.outbox import tracking_uri
+from tasks.tracking.run_record import run_key
+from verdict3d.errors import Verdict3DError
+from verdict3d.records.files import Row, read_json, write_json
+
+FILES = {
+    "params.yaml": Path("params.yaml"),
+    "dvc.lock": Path("dvc.lock"),
+    f"registry/{HOLDOUT.name}": HOLDOUT,
+    f"registry/{RECORD}": CHAMPION / RECORD,
+}
+"""Where the artifacts of a run belong in a project."""
+
+
+def fetch(reference: str, registry: Registry, folder: Path) -> Row:
+    """Fetch what a run was made of into ``folder``.
+
+    Args:
+        reference: Number of a version, or id of a run.
+        registry: Where versions are.
+        folder: Top folder of a project to be.
+
+    Raises:
+        Verdict3DError: There is no such version or run, or its files are not those it was recorded with.
+    """
+    client, arm, adapter, run_id = registry.client, None, None, reference
+    if reference.isdigit():
+        version = registry.version(int(reference))
+        arm, adapter, run_id = version.tags["arm"], version.tags["adapter"], version.run_id or ""
+    try:
+        run = client.get_run(run_id)
+        parent = run.data.tags.get(MLFLOW_PARENT_RUN_ID)
+        run = client.get_run(parent) if parent else run
+    except MlflowException as error:
+        raise Verdict3DError(f"no run {run_id!r} at {registry.uri}; give a version or a run's id") from error
+    tags = run.data.tags
+    with tempfile.TemporaryDirectory() as temporary:
+        kept = Path(client.download_artifacts(run.info.run_id, "", temporary))
+        for name, place in FILES.items():
+            if (kept / name).exists():
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(kept / name, folder / place)
+    if not (folder / "params.yaml").exists() or run_key(folder) != tags.get("dvc.lock"):
+        raise Verdict3DError(
+            f"run {run.info.run_id} does not hold the params.yaml and dvc.lock that it was recorded with"
+        )
+    _fetch_champion(registry, folder)
+    return {
+        "run": run.info.run_id,
+        "commit": tags.get("git.commit"),
+        "dirty": tags.get("git.dirty") == "true",
+        "key": tags["dvc.lock"],
+        "arm": arm,
+        "adapter": adapter,
+    }
+
+
+def _fetch_champion(registry: Registry, folder: Path) -> None:
+    """Fetch the adapter of the champion that the run's candidates were compared with."""
+    record = folder / CHAMPION / RECORD
+    if record.exists():
+        champion = Champion(**read_json(record))
+        if champion.version is not None:
+            with registry.adapter_of(champion.version) as adapter:
+                place_champion(folder, champion, adapter)
+
+
+def main(reference: str, preset: str, folder: str, result: str) -> int:
+    """Fetch and describe; return the exit status."""
+    try:
+        write_json(Path(result), fetch(reference, Registry(tracking_uri(), preset), Path(folder)))
+    except (MlflowException, OSError, sqlite3.Error) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        print(f"error: MLflow at {tracking_uri()} cannot be used: {reason}", file=sys.stderr)
+        return 1
+    except Verdict3DError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""The registered model: photos in, GLB files out. MLflow runs this file as the model's code.
+
+It uses only what :mod:`tasks.registry.packaging` puts beside it: generator, adapter, parameters, and copies
+of the packages ``tasks`` and ``verdict3d``. Same machine, same photos in the same order: same bytes as the
+evaluation's.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+from tasks.making.arms import with_adapter
+from tasks.making.machine import settle_torch
+from verdict3d.adapt.adapter import CARD, load_adapter
+from verdict3d.adapt.method import Tools
+from verdict3d.config import load_params
+from verdict3d.errors import ItemFailure
+from verdict3d.mesh.files import write_mesh
+from verdict3d.mesh.finishing import finish_mesh
+from verdict3d.mesh.mesh import Mesh
+from verdict3d.records.files import read_json
+from verdict3d.trellis.photos import Photo, PhotoReader
+from verdict3d.trellis.pipeline import TrellisPipeline
+
+
+class PhotoToMesh(PythonModel):
+    """An adapted generator behind MLflow's interface."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the generator with the adapter on; refuse an adapter of another base."""
+        settle_torch()
+        params = load_params(context.artifacts["parameters"])
+        self.generator, self.batch_size = params.generator, params.generate.batch_size
+        self.reader, self.finish = PhotoReader(params.photos), params.photos.finish
+        base = TrellisPipeline.from_pretrained(
+            context.artifacts["generator"], device=self.generator.device, compiled=self.generator.compiled
+        )
+        folder = Path(context.artifacts["adapter"])
+        adapter = load_adapter(folder, arm=read_json(folder / CARD)["arm"], base_digest=base.digest)
+        self.pipeline = with_adapter(base, adapter, Tools(seed=params.seed))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        """Generate a mesh from each photo.
+
+        Args:
+            context: Unused.
+            model_input: Columns ``photo`` (bytes of a picture) and, where wanted, ``seed``
+                (of the noise, by default 0).
+            params: Unused.
+
+        Returns:
+            A row a photo: ``mesh`` (bytes of a GLB, or None) and ``failure`` (why there is none, or None).
+        """
+        photos = list(model_input["photo"])
+        seeds = [0] * len(photos)
+        if "seed" in model_input:
+            seeds = [0 if pd.isna(seed) else int(seed) for seed in model_input["seed"]]
+        rows = []
+        with tempfile.TemporaryDirectory() as folder:
+            for start in range(0, len(photos), self.batch_size):
+                chosen = slice(start, start + self.batch_size)
+                rows += self._generate(photos[chosen], seeds[chosen], Path(folder))
+        return pd.DataFrame(rows, columns=["mesh", "failure"], dtype=object)
+
+    def _generate(self, photos: list[bytes], seeds: list[int], folder: Path) -> list[dict[str, Any]]:
+        """Generate one batch; what went wrong with one photo does not concern the others."""
+        read = [self._read(photo, folder / "photo") for photo in photos]
+        whole = [(found, seed) for found, seed in zip(read, seeds, strict=True) if isinstance(found, Photo)]
+        made = iter(
+            self.pipeline.generate(
+                [photo.image for photo, _ in whole],
+                [seed for _, seed in whole],
+                self.generator.structure,
+                self.generator.latents,
+            )
+            if whole
+            else []
+        )
+        return [self._row(next(made) if isinstance(found, Photo) else found, folder) for found in read]
+
+    def _read(self, photo: bytes, path: Path) -> Photo | ItemFailure:
+        path.write_bytes(photo)
+        return self.reader.attempt(path)
+
+    def _row(self, outcome: Mesh | ItemFailure, folder: Path) -> dict[str, Any]:
+        if isinstance(outcome, ItemFailure):
+            return {"mesh": None, "failure": outcome.reason}
+        write_mesh(finish_mesh(outcome, self.finish), folder / "mesh.glb")
+        return {"mesh": (folder / "mesh.glb").read_bytes(), "failure": None}
+
+
+set_model(PhotoToMesh())

@@ -1,0 +1,1 @@
+"""How stages score: measures, washout, the champion."""

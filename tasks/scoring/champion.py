@@ -1,0 +1,114 @@
+"""The champion as the stages see it: a copy of its adapter in ``data/registry``, put there from the registry.
+
+``data/registry/champion`` holds ``champion.json`` ({"version", "arm", "adapter": identity of the weights})
+with the adapter's files, or nothing: then the base is the champion. ``data/registry/holdout.json`` lists, by
+digest of the held-out set, the adapters that it has decided on. ``tasks.registry.promotion`` writes both;
+stages only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.paths import REGISTRY
+from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import digest_file, digest_json
+from verdict3d.records.files import Row, read_json, write_bytes, write_json
+
+CHAMPION = REGISTRY / "champion"
+HOLDOUT = REGISTRY / "holdout.json"
+RECORD = "champion.json"
+Used = dict[str, dict[str, int]]
+"""By digest of the held-out set and by adapter: how much the evaluation judge was asked to decide on it."""
+WEIGHTS, CARD = "adapter.safetensors", "card.json"
+"""The files of an adapter, as :mod:`verdict3d.adapt.adapter` writes them (which would load torch here)."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """Who has to be beaten.
+
+    Attributes:
+        version: Version in the model registry; None for the base generator.
+        arm: Arm that made its adapter.
+        adapter: Identity of its adapter.
+    """
+
+    version: int | None = None
+    arm: str | None = None
+    adapter: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what people call it."""
+        return "the base" if self.version is None else f"version {self.version} ({self.arm})"
+
+    def as_dict(self) -> Row:
+        """Return it as JSON values."""
+        return {"name": self.name, "version": self.version, "arm": self.arm, "adapter": self.adapter}
+
+
+def read_champion(root: Path) -> Champion:
+    """Return the champion below ``root``.
+
+    Raises:
+        Verdict3DError: Its adapter is not the one that its record names.
+    """
+    record = root / CHAMPION / RECORD
+    if not record.exists():
+        return Champion()
+    champion = Champion(**read_json(record))
+    folder = root / CHAMPION
+    whole = all((folder / name).is_file() for name in (WEIGHTS, CARD))
+    if not whole or adapter_identity(folder) != champion.adapter:
+        raise Verdict3DError(
+            f"{folder} does not hold the adapter of {champion.name}; `verdict3d promote` fetches it again"
+        )
+    return champion
+
+
+def adapter_identity(folder: Path) -> str:
+    """Return one SHA-256 over an adapter's weights and card: two arms without weights are not the same."""
+    return digest_json([digest_file(folder / name) for name in (WEIGHTS, CARD)])
+
+
+def place_champion(root: Path, champion: Champion, adapter: Path | None) -> bool:
+    """Make ``champion`` the one below ``root``; tell whether that changed anything.
+
+    Args:
+        root: Folder of ``params.yaml``.
+        champion: Who it is.
+        adapter: Folder with the adapter's files; None for the base.
+    """
+    folder, record = root / CHAMPION, root / CHAMPION / RECORD
+    try:
+        if read_champion(root) == champion:
+            return False
+    except Verdict3DError:
+        pass  # damaged: placed anew
+    record.unlink(missing_ok=True)
+    for name in (WEIGHTS, CARD):
+        (folder / name).unlink(missing_ok=True)
+        if adapter is not None:
+            write_bytes(folder / name, (adapter / name).read_bytes())
+    if adapter is not None:
+        write_json(record, {"version": champion.version, "arm": champion.arm, "adapter": champion.adapter})
+    return True
+
+
+def holdout_digest(root: Path, assets: Sequence[Row]) -> str:
+    """Return the identity of the held-out set: its objects with their meshes and clean pictures."""
+    rows = [row for row in assets if row["split"] == "heldout"]
+    return digest_json(
+        sorted(
+            [row["id"], digest_file(root / row["mesh"]), digest_file(root / row["condition"])] for row in rows
+        )
+    )
+
+
+def read_holdout(root: Path) -> Used:
+    """Return what each held-out set has been used for."""
+    path = root / HOLDOUT
+    return read_json(path) if path.exists() else {}

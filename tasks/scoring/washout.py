@@ -1,0 +1,162 @@
+"""Where an arm's change gets lost on its way: weights, tokens, velocities, voxels, mesh, picture, verdict.
+
+"No win" has three reasons: nothing changed in what is made, it changed but is no better, or it is worse. The
+first is told from the way: an adapter may move tokens and velocities and still leave every voxel as it was,
+because the structure decoder's threshold swallows what is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageChops
+from torch import Tensor
+
+from tasks.making.arms import with_adapter
+from tasks.making.base import load_base
+from tasks.paths import TRAIN
+from verdict3d.adapt.adapter import load_adapter
+from verdict3d.adapt.method import Tools
+from verdict3d.adapt.targets import FLOWS
+from verdict3d.config import Params
+from verdict3d.errors import ItemFailure
+from verdict3d.mesh.accuracy import chamfer_distance, surface_points
+from verdict3d.mesh.files import read_mesh
+from verdict3d.mesh.mesh import normalize
+from verdict3d.randomness import numpy_generator
+from verdict3d.records.files import Row
+from verdict3d.trellis.pipeline import TrellisPipeline
+from verdict3d.trellis.preprocess import preprocess_image
+
+OBJECTS = 16
+"""Held-out objects that are looked at: differences of networks need no more."""
+TIMES = (0.95, 0.75, 0.5, 0.25)
+NO_CHANGE = 0.005
+"""Mean distance of montages, in shares of the range, below which nothing visible changed."""
+POINTS = 2000
+
+
+def measure_washout(
+    params: Params,
+    root: Path,
+    arm: str,
+    assets: Mapping[str, Row],
+    pairs: Sequence[tuple[Row, Row]],
+    tools: Tools,
+) -> Row:
+    """Follow an arm's change through the generator, for pairs (arm's row, base's row) of one regime."""
+    base = load_base(params, root)
+    base.structure, base.latents = params.generator.structure, params.generator.latents
+    adapter = load_adapter(root / TRAIN / arm, arm=arm, base_digest=base.digest)
+    adapted = with_adapter(base, adapter, tools)
+    chosen = [pair for pair in pairs if pair[0]["number"] == 0][:OBJECTS]
+    squares = [float(value.float().square().sum()) for value in adapter.tensors.values()]
+    return {
+        "weights": {"count": len(squares), "norm": sum(squares) ** 0.5},
+        **compare_networks(root, base, adapted, assets, [theirs for _, theirs in chosen]),
+        "mesh_distance": _mean([mesh_distance(params, root, x, y) for x, y in chosen]),
+        "montage_distance": _mean([montage_distance(root, x, y) for x, y in pairs]),
+    }
+
+
+@torch.no_grad()
+def compare_networks(
+    root: Path,
+    base: TrellisPipeline,
+    adapted: TrellisPipeline,
+    assets: Mapping[str, Row],
+    rows: Sequence[Row],
+) -> Row:
+    """Compare tokens, velocities of the structure flow and voxels at equal noise.
+
+    *Gap closed* is 1 - |arm - clean|^2 / |base - clean|^2, with *clean* what the base does on the clean
+    picture: 1 is a full repair, 0 no help, below 0 harm. None where base and clean agree.
+    """
+    given, clean, kept = [], [], []
+    for row in rows:
+        try:
+            pictures = [
+                preprocess_image(Image.open(root / path).convert("RGBA"), base.image_size)
+                for path in (row["condition"], assets[row["asset"]]["condition"])
+            ]
+        except ItemFailure:
+            continue
+        given.append(pictures[0])
+        clean.append(pictures[1])
+        kept.append(row)
+    if not kept:
+        return {"tokens": None, "velocities": None, "structure_iou": None}
+    tokens = {"base": base.encode(given), "arm": adapted.encode(given), "clean": base.encode(clean)}
+    noise = base.structure_noise([torch.Generator().manual_seed(row["seed"]) for row in kept])
+    data = base.sample_structure_latents(tokens["clean"], noise)
+    flow, own = (pipeline.networks[FLOWS["structure"]] for pipeline in (base, adapted))
+    velocities = {}
+    for time in TIMES:
+        state, t = (1 - time) * data + time * noise, torch.full((len(kept),), 1000 * time, device=data.device)
+        velocities[str(time)] = gap_closed(
+            own(state, t, tokens["arm"]), flow(state, t, tokens["base"]), flow(state, t, tokens["clean"])
+        )
+    decoder = base.networks["sparse_structure_decoder"]
+    voxels = [
+        decoder(pipeline.sample_structure_latents(tokens[name], noise)) > 0
+        for pipeline, name in ((base, "base"), (adapted, "arm"))
+    ]
+    return {
+        "tokens": gap_closed(tokens["arm"], tokens["base"], tokens["clean"]),
+        "velocities": velocities,
+        "structure_iou": overlap(*voxels),
+    }
+
+
+def gap_closed(arm: Tensor, base: Tensor, clean: Tensor) -> float | None:
+    """Return 1 - |arm - clean|^2 / |base - clean|^2; None where base and clean agree."""
+    gap = (base.float() - clean.float()).square().sum().item()
+    return 1 - (arm.float() - clean.float()).square().sum().item() / gap if gap > 0 else None
+
+
+def overlap(x: Tensor, y: Tensor) -> float:
+    """Return the mean intersection over union of bool grids (B, ...); two empty ones agree."""
+    both, either = (values.flatten(1).sum(dim=1).float() for values in (x & y, x | y))
+    return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(either)).mean().item()
+
+
+def mesh_distance(params: Params, root: Path, x: Row, y: Row) -> float | None:
+    """Return the Chamfer distance of two generations in object units; None where one failed."""
+    if x["failure"] or y["failure"]:
+        return None
+    points = [
+        surface_points(
+            normalize(read_mesh(root / row["mesh"])), POINTS, numpy_generator(params.seed, "washout")
+        )[0]
+        for row in (x, y)
+    ]
+    return chamfer_distance(*points)
+
+
+def montage_distance(root: Path, x: Row, y: Row) -> float | None:
+    """Return the mean absolute difference of two montages in [0, 1]; None where one failed."""
+    if x["failure"] or y["failure"]:
+        return None
+    pictures = [Image.open(root / row["montage"]).convert("RGB") for row in (x, y)]
+    return float(np.asarray(ImageChops.difference(*pictures)).mean() / 255)
+
+
+def diagnosis(washout: Row, summary: Mapping[str, Any]) -> str:
+    """Say what became of the arm: ``no change``, ``better``, ``worse`` or ``changed, not told apart``."""
+    seen, half = washout["montage_distance"], summary["half_credit"]
+    if seen is not None and seen < NO_CHANGE:
+        return "no change"
+    if half["low"] is not None and half["low"] > 0.5:
+        return "better"
+    if half["high"] is not None and half["high"] < 0.5:
+        return "worse"
+    return "changed, not told apart"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None

@@ -1,0 +1,1 @@
+"""What is sent to MLflow once a run is finished."""

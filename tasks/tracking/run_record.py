@@ -1,0 +1,268 @@
+"""What a finished run amounts to, collected from the files the stages wrote: the material of tracking.
+
+Knows files only, not MLflow. Everything here follows from ``params.yaml``, ``dvc.lock`` and ``data``, so a
+run can be recorded after the fact, and twice without harm.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import digest_file, digest_json
+from verdict3d.records.files import read_json, read_jsonl
+
+MONTAGES_KEPT = 8
+
+
+@dataclass
+class Part:
+    """One MLflow run to be: the run itself, or one arm of it.
+
+    Attributes:
+        name: What people see.
+        params: Flattened parameters.
+        tags: Where it came from.
+        metrics: Numbers, by name.
+        series: Numbers over steps, by name: lists of (step, value).
+        artifacts: Files to keep: (path, folder among the artifacts).
+    """
+
+    name: str
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    artifacts: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class RunRecord:
+    """A whole run: the parent, one child for each arm, and the digest of ``dvc.lock`` that identifies it."""
+
+    key: str
+    seconds: float
+    parent: Part
+    arms: list[Part]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunRecord:
+        """Read :meth:`as_dict` back."""
+        return cls(
+            key=values["key"],
+            seconds=values["seconds"],
+            parent=Part(**values["parent"]),
+            arms=[Part(**arm) for arm in values["arms"]],
+        )
+
+
+def run_key(root: Path) -> str | None:
+    """Return the SHA-256 of ``dvc.lock``: equal for two runs with the same parameters, code and results."""
+    lock = root / "dvc.lock"
+    return digest_file(lock) if lock.is_file() else None
+
+
+def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | None = None) -> RunRecord:
+    """Collect the run below ``root``.
+
+    Args:
+        root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``.
+        preset: Name of the preset it ran with, "" for none.
+        stages: What became of every stage (stage, outcome, seconds, max_rss_mib).
+
+    Raises:
+        Verdict3DError: There is no finished run.
+    """
+    key = run_key(root)
+    if key is None:
+        raise Verdict3DError(f"{root / 'dvc.lock'} is missing; nothing has been run here")
+    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    arms = [str(arm) for arm in params["train"]["arms"]]
+    tags = {**source_tags(root), **_lock_tags(root), "dvc.lock": key, "preset": preset or "none"}
+    parent = Part(name=f"{preset or 'run'} {key[:8]}", params=dict(flatten(params)), tags=tags)
+    seconds = 0.0
+    for stage in stages or []:
+        parent.tags[f"stage.{_safe(stage['stage'])}"] = stage["outcome"]
+        if stage["seconds"] is not None:
+            seconds += stage["seconds"]
+            parent.metrics[f"seconds.{_safe(stage['stage'])}"] = stage["seconds"]
+            parent.metrics[f"max_rss_mib.{_safe(stage['stage'])}"] = stage["max_rss_mib"]
+    for path in sorted((root / "data").glob("*/metrics.json")):
+        parent.metrics |= dict(numbers(read_json(path), path.parent.name))
+    audits = sorted((root / "data/audit").glob("*/certificate.json"))
+    for path in audits:
+        parent.tags |= certificate_tags(read_json(path))
+        found = read_json(path.with_name("metrics.json"))
+        parent.metrics |= dict(numbers(found, f"audit.{path.parent.name}"))
+    parent.tags["judges.uncertified_allowed"] = json.dumps(
+        bool(params.get("audit", {}).get("allow_uncertified"))
+    )
+    parent.artifacts = _existing(
+        [
+            (root / "params.yaml", ""),
+            (root / "dvc.lock", ""),
+            (root / "data/report/index.html", "report"),
+            *((path, f"certificates/{path.parent.name}") for path in audits),
+            *((root / "data/gate" / name, "gate") for name in ("decision.json", "evidence.json")),
+            (root / "data/registry/champion/champion.json", "registry"),
+            (root / "data/registry/holdout.json", "registry"),
+        ]
+    )
+    children = [_collect_arm(root, arm, params, tags) for arm in arms]
+    for child in children:
+        parent.metrics |= {f"{child.name}.{name}": value for name, value in child.metrics.items()}
+    return RunRecord(key, seconds, parent, children)
+
+
+def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Part:
+    part = Part(name=arm, params=dict(flatten(params["train"].get(arm, {}))))
+    part.tags = {**{name: tags[name] for name in ("dvc.lock", "preset")}, "arm": arm}
+    trained, evaluated = root / "data/train" / arm, root / "data/evaluate" / arm
+    for name, path in (("train", trained / "metrics.json"), ("evaluate", evaluated / "metrics.json")):
+        if path.is_file():
+            part.metrics |= dict(numbers(read_json(path), name))
+    results = evaluated / "results.json"
+    if results.is_file():
+        part.metrics |= win_rate_metrics(read_json(results))
+    if (trained / "losses.csv").is_file():
+        part.series = read_series(trained / "losses.csv")
+    part.artifacts = _existing(
+        [
+            (trained / "adapter.safetensors", "adapter"),
+            (trained / "card.json", "adapter"),
+            (trained / "losses.csv", "training"),
+            (results, "evaluation"),
+            *((path, "montages") for path in _montages(root, evaluated)),
+        ]
+    )
+    return part
+
+
+def certificate_tags(certificate: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a judge's certificate says, as tags: fate, digests, panel, language model and warnings."""
+    role = f"judge.{certificate['role']}"
+    tags = {
+        f"{role}.certified": json.dumps(certificate["passed"]),
+        f"{role}.certificate": digest_json(certificate),
+        f"{role}.digest": certificate["judge"]["digest"],
+        f"{role}.panel": certificate["judge"]["panel"],
+        f"{role}.language_model": certificate["lineage"]["language_model"],
+    }
+    if certificate["reasons"]:
+        tags[f"{role}.failed"] = "; ".join(certificate["reasons"])
+    if certificate["warnings"]:
+        tags[f"{role}.warnings"] = " ".join(certificate["warnings"])
+    return tags
+
+
+def win_rate_metrics(results: Mapping[str, Any]) -> dict[str, float]:
+    """Return win-rates with their bounds and the target from an arm's ``results.json``."""
+    metrics = {"target": float(results["target"])}
+    for regime, found in results["regimes"].items():
+        metrics |= dict(numbers(found["summary"], regime))
+        metrics |= dict(numbers(found.get("truth") or {}, f"{regime}.truth"))
+        beside = ("kappa_judge_truth", "over_optimisation_gap", "judge_agreement")
+        metrics |= dict(numbers({name: found.get(name) for name in beside}, regime))
+    return metrics
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield nested parameters as (dotted name, text); lists are JSON."""
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{name}.")
+        else:
+            yield name, value if isinstance(value, str) else json.dumps(value)
+
+
+def numbers(value: Any, name: str) -> Iterator[tuple[str, float]]:
+    """Yield every finite number in nested mappings as (dotted name, value); undefined values are left out.
+
+    An interval ``{"value", "low", "high"}`` becomes ``name``, ``name.low`` and ``name.high``.
+    """
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from numbers(inner, name if key == "value" else f"{name}.{_safe(str(key))}")
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        yield name, float(value)
+
+
+def read_series(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Read a table of numbers over steps (first column); empty cells are gaps."""
+    series: dict[str, list[tuple[int, float]]] = {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        reader = csv.reader(stream)
+        headings = next(reader, [])
+        try:
+            for row in reader:
+                for name, cell in zip(headings[1:], row[1:], strict=True):
+                    if cell and math.isfinite(float(cell)):
+                        series.setdefault(_safe(name), []).append((int(row[0]), float(cell)))
+        except ValueError as error:
+            raise Verdict3DError(f"{path}, line {reader.line_num}: {error}; rerun the train stage") from error
+    return series
+
+
+def _lock_tags(root: Path) -> dict[str, str]:
+    """Return the digest of every output that DVC recorded."""
+    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+    tags = {}
+    for stage, entry in lock.get("stages", {}).items():
+        digests = [f"{out['path']}={out.get('md5', '')}" for out in entry.get("outs", [])]
+        tags[f"dvc.out.{_safe(stage)}"] = " ".join(digests)
+    return tags
+
+
+def source_tags(root: Path) -> dict[str, str]:
+    """Return the git commit and whether the tree differs from it; nothing outside git.
+
+    ``dvc.lock`` does not count: it records results, and every run on another machine changes it.
+    """
+    commit = _git(root, "rev-parse", "HEAD")
+    if not commit:
+        return {}
+    changes = _git(root, "status", "--porcelain", "--", ":/", ":(exclude,top)dvc.lock")
+    return {
+        "git.commit": commit,
+        "git.dirty": "true" if changes else "false",
+        "mlflow.source.git.commit": commit,
+    }
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False, timeout=60
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _montages(root: Path, evaluated: Path) -> list[Path]:
+    manifest = evaluated / "generations.jsonl"
+    rows = read_jsonl(manifest) if manifest.is_file() else []
+    return [root / row["montage"] for row in rows if row.get("montage")][:MONTAGES_KEPT]
+
+
+def _existing(artifacts: list[tuple[Path, str]]) -> list[tuple[str, str]]:
+    return [(str(path), folder) for path, folder in artifacts if path.is_file()]
+
+
+def _safe(name: str) -> str:
+    """Return ``name`` with only the characters MLflow allows in names."""
+    return "".join(sign if sign.isalnum() or sign in "_-./ " else "." for sign in name)

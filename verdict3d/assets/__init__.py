@@ -1,1 +1,0 @@
-"""Furniture assets: procedural or from a folder, safe mesh reading, geometry measures."""

@@ -1,0 +1,1 @@
+"""Procedural furniture: the default assets."""

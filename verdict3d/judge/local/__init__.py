@@ -1,0 +1,1 @@
+"""Judges whose weights are loaded here."""

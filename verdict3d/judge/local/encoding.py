@@ -1,0 +1,130 @@
+"""Pictures on their way into a VLM: prepared once, encoded once, remembered as long as there is room."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from verdict3d.errors import ItemFailure
+from verdict3d.judge.local.families import Family, Picture
+from verdict3d.judge.panel import Pixels, picture
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_THREADS = min(8, os.cpu_count() or 1)
+_PREPARED_KEPT = 512
+_AT_ONCE = {"cpu": 8, "cuda": 32}  # on a CPU, what stays in its caches
+_FEATURES_KEPT_BYTES = {"cpu": 256 << 20, "cuda": 2 << 30}
+
+
+class PictureEncoder:
+    """The vision side of a judge; judges that ask the same weights differently share one.
+
+    Args:
+        model: The transformers model, in evaluation mode, on its device.
+        family: Its family.
+        image_processor: Its image processor, Pillow variant.
+    """
+
+    def __init__(self, model: Any, family: Family, image_processor: Any) -> None:
+        self._model = model
+        self._family = family
+        self._image_processor = image_processor
+        self._device = next(model.parameters()).device
+        self._dtype = next(model.parameters()).dtype
+        self._prepared: OrderedDict[str, Picture] = OrderedDict()
+        self._features: OrderedDict[str, Tensor] = OrderedDict()
+        self._features_bytes = 0
+
+    def prepare(self, wanted: Mapping[str, Pixels]) -> tuple[dict[str, Picture], dict[str, ItemFailure]]:
+        """Run the image processor on every picture, given by digest; return those that can be used."""
+        pictures: dict[str, Picture] = {}
+        failures: dict[str, ItemFailure] = {}
+        with ThreadPoolExecutor(_THREADS) as threads:
+            results = list(threads.map(self._prepare, wanted, wanted.values()))
+        for name, result in zip(wanted, results, strict=True):
+            if isinstance(result, ItemFailure):
+                failures[name] = result
+            else:
+                pictures[name] = self._prepared[name] = result
+                self._prepared.move_to_end(name)
+        while len(self._prepared) > _PREPARED_KEPT:
+            self._prepared.popitem(last=False)
+        return pictures, failures
+
+    def _prepare(self, name: str, pixels: Pixels) -> Picture | ItemFailure:
+        if name in self._prepared:
+            return self._prepared[name]
+        try:
+            usable = picture(pixels)
+            processed = self._image_processor(
+                images=[usable], input_data_format="channels_last", return_tensors="np"
+            )
+        except ItemFailure as failure:
+            return failure
+        except ValueError as error:
+            return ItemFailure("bad_image", f"the judge's image processor refuses a picture: {error}")
+        (prepared,) = self._family.pictures(processed)
+        return replace(prepared, pixels=prepared.pixels.to(self._dtype))
+
+    @torch.inference_mode()
+    def encode(self, pictures: Mapping[str, Picture]) -> dict[str, Tensor]:
+        """Return the features (tokens, hidden) of every picture; those of one size go together.
+
+        On a GPU the number encoded together is always the same, so that features do not depend on what else
+        was asked for: kernels are chosen by shape.
+        """
+        features = {name: self._features[name] for name in pictures if name in self._features}
+        fresh = [name for name in pictures if name not in features]
+        size = _AT_ONCE[self._device.type]
+        for grid, names in grouped(fresh, lambda name: pictures[name].grid):
+            for part in chunks(names, size):
+                filled = part + part[-1:] * (size - len(part) if self._device.type == "cuda" else 0)
+                pixels = torch.stack([pictures[name].pixels.to(self._device) for name in filled])
+                encoded = self._family.features(self._model, pixels, grid)[: len(part)]
+                features.update(zip(part, encoded.unbind(), strict=True))
+        self._remember(features)
+        return features
+
+    def _remember(self, features: Mapping[str, Tensor]) -> None:
+        for name, tensor in features.items():
+            if name in self._features:
+                self._features.move_to_end(name)
+            else:
+                self._features[name] = tensor.clone()  # not a view that keeps its neighbours
+                self._features_bytes += tensor.nbytes
+        while self._features_bytes > _FEATURES_KEPT_BYTES[self._device.type]:
+            self._features_bytes -= self._features.popitem(last=False)[1].nbytes
+
+
+def grouped(items: Sequence[T], key: Callable[[T], Any]) -> Iterator[tuple[Any, list[T]]]:
+    """Yield (key, items with that key), keys in ascending order, items in their own order."""
+    for value, group in groupby(sorted(items, key=key), key=key):
+        yield value, list(group)
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    """Yield ``items`` in lists of up to ``size``."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
+
+
+def one_ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Yield ``work(item)`` of every item; while one is used, a thread works on the next."""
+    with ThreadPoolExecutor(1) as thread:
+        coming: deque[Future[R]] = deque()
+        for item in items:
+            coming.append(thread.submit(work, item))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        if coming:
+            yield coming.popleft().result()

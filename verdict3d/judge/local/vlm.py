@@ -1,0 +1,217 @@
+"""The local judge: a VLM of the transformers library, read at one token, in batches, both orders.
+
+Nothing is generated: one forward pass per order gives the margin between the letters A and B. Pictures are
+preprocessed once each, and encoded once for all panels of a batch they stand in. The batches follow from the
+list of requests alone, so that the same list gives the same margins.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+
+from verdict3d.config import JudgeParams
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.judge.identity import JudgeIdentity, dtype_for, identify, resolve_device, resolve_directory
+from verdict3d.judge.local.encoding import PictureEncoder, chunks, one_ahead
+from verdict3d.judge.local.families import FAMILIES, Family, compile_judge, family_of
+from verdict3d.judge.local.generic import ProcessorReader, build_processor
+from verdict3d.judge.local.network import chat_ids
+from verdict3d.judge.local.reading import PanelReader, Shown
+from verdict3d.judge.panel import Arrangement, PairRequest, Pixels
+from verdict3d.judge.rubric import SLOTS, own_prompt, prompt_digest, prompt_of
+from verdict3d.judge.verdict import Verdict
+from verdict3d.records.files import read_json
+
+_Question = tuple[Shown, Shown] | ItemFailure
+"""What is shown in both orders, or why nothing can be."""
+
+
+class TransformersJudge:
+    """A judge that answers with margins.
+
+    Args:
+        identity: What the answers depend on.
+        model: The transformers model, in evaluation mode.
+        tokenizer: Its tokenizer.
+        image_processor: Its image processor, Pillow variant.
+        own_prompt: The model's own text with three picture slots; None: the rubric.
+        chat_template: Template to use instead of the tokenizer's, or None.
+        batch_size: Pairs asked together.
+        tie_band: Smallest reliability of a decisive verdict.
+        encoder: That of a judge of the same weights, to remember pictures together.
+        processor: The model's own processor, for a model of no known family.
+
+    Raises:
+        Verdict3DError: The tokenizer or its chat template cannot carry the question.
+    """
+
+    def __init__(
+        self,
+        identity: JudgeIdentity,
+        model: Any,
+        tokenizer: Any,
+        image_processor: Any,
+        own_prompt: str | None,
+        chat_template: str | None,
+        batch_size: int,
+        tie_band: float,
+        encoder: PictureEncoder | None = None,
+        processor: Any = None,
+    ) -> None:
+        self._encoder: Any
+        self._reader: Any
+        self._processor = processor
+        self.identity = identity
+        self.batch_size = batch_size
+        self.tie_band = tie_band
+        self._model = model
+        self._tokenizer = tokenizer
+        self._image_processor = image_processor
+        self._own_prompt = own_prompt
+        self._chat_template = chat_template
+        prompt = prompt_of(own_prompt, identity.panel, identity.mode)
+        if processor is not None:
+            self._encoder = self._reader = ProcessorReader(model, processor, prompt, chat_template)
+            return
+        family: Family = family_of(model.config.model_type)
+        ids = chat_ids(tokenizer, prompt, family.image_token_id(model), chat_template)
+        leading = SLOTS[identity.panel].count("reference")
+        self._encoder = encoder or PictureEncoder(model, family, image_processor)
+        self._reader = PanelReader(model, family, self._encoder, tokenizer, ids, leading)
+
+    @classmethod
+    def from_pretrained(cls, params: JudgeParams) -> TransformersJudge:
+        """Load the configured judge from its directory or hub id.
+
+        Raises:
+            Verdict3DError: The model cannot be found or loaded, or is of an unknown type.
+        """
+        identity = identify(params)
+        directory = resolve_directory(params)
+        device = resolve_device(params.device)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(directory)
+            image_processor = AutoImageProcessor.from_pretrained(directory, backend="pil")
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
+                directory,
+                dtype=dtype_for(directory, device),
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise Verdict3DError(f"judge {params.model!r} cannot be loaded: {error}") from error
+        model, report = loaded
+        absent = [name for name in sorted(report["missing_keys"]) if not name.startswith("lm_head.")]
+        if absent or report["mismatched_keys"]:
+            raise Verdict3DError(
+                f"judge {params.model!r}: weights missing {absent[:5]}, of another shape "
+                f"{sorted(map(str, report['mismatched_keys']))[:5]}"
+            )
+        model = model.to(device).eval()
+        if params.compiled:
+            compile_judge(model)
+        return cls(
+            identity,
+            model,
+            tokenizer,
+            image_processor,
+            own_prompt(directory),
+            _processor_template(directory),
+            params.batch_size,
+            params.tie_band,
+            processor=None
+            if model.config.model_type in FAMILIES
+            else build_processor(directory, model.config, tokenizer, image_processor),
+        )
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything the answers depend on."""
+        return self.identity.digest
+
+    def showing(self, panel: str, mode: str) -> TransformersJudge:
+        """Return the same weights as a judge of another panel kind or of montages in another mode."""
+        prompt = prompt_digest(prompt_of(self._own_prompt, panel, mode))
+        return TransformersJudge(
+            replace(self.identity, panel=panel, mode=mode, prompt=prompt),
+            self._model,
+            self._tokenizer,
+            self._image_processor,
+            self._own_prompt,
+            self._chat_template,
+            self.batch_size,
+            self.tie_band,
+            self._encoder,
+            self._processor,
+        )
+
+    def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
+        """Ask about every pair in both orders.
+
+        Identical montages are one question, so their margins are exactly equal and the verdict is a tie. A
+        picture that cannot be used or margins that are not finite make that one verdict invalid.
+
+        Returns:
+            Verdicts in the order of ``requests``.
+        """
+        verdicts: list[Verdict] = []
+        for questions, pictures in one_ahead(self._prepared, chunks(requests, self.batch_size)):
+            verdicts.extend(self._verdicts(questions, pictures))
+        return verdicts
+
+    def _prepared(self, requests: Sequence[PairRequest]) -> tuple[list[_Question], dict[str, Any]]:
+        """Return what is shown about every pair, and the pictures that can be used, by digest."""
+        arranged = [self._arranged(request) for request in requests]
+        wanted: dict[str, Pixels] = {}
+        for part in arranged:
+            wanted.update(part.pictures if isinstance(part, Arrangement) else {})
+        pictures, failures = self._encoder.prepare(wanted)
+        return [_orders(part, failures) for part in arranged], pictures
+
+    def _verdicts(self, questions: Sequence[_Question], pictures: dict[str, Any]) -> list[Verdict]:
+        """Ask about up to ``batch_size`` pairs."""
+        orders = [question for question in questions if not isinstance(question, ItemFailure)]
+        margins = self._reader.margins(
+            list(dict.fromkeys(order for pair in orders for order in pair)), pictures
+        )
+        return [
+            Verdict.invalid(question.reason, str(question))
+            if isinstance(question, ItemFailure)
+            else self._verdict(margins[question[0]], margins[question[1]])
+            for question in questions
+        ]
+
+    def _arranged(self, request: PairRequest) -> Arrangement | ItemFailure:
+        try:
+            return request.panel.arranged(self.identity.panel)
+        except ItemFailure as failure:
+            return failure
+
+    def _verdict(self, m1: float, m2: float) -> Verdict:
+        if not (math.isfinite(m1) and math.isfinite(m2)):
+            return Verdict.invalid("non_finite_margin", f"the judge's margins are {m1} and {m2}")
+        return Verdict(m1, m2, self.tie_band)
+
+
+def _orders(part: Arrangement | ItemFailure, failures: dict[str, ItemFailure]) -> _Question:
+    """Return what is shown in both orders, or why nothing can be."""
+    if isinstance(part, ItemFailure):
+        return part
+    broken = [failures[name] for name in part.orders[0] if name in failures]
+    return broken[0] if broken else part.orders
+
+
+def _processor_template(directory: Path) -> str | None:
+    """Return the chat template that older releases keep beside the processor, else None."""
+    path = directory / "chat_template.json"
+    if (directory / "chat_template.jinja").is_file() or not path.is_file():
+        return None
+    template = read_json(path).get("chat_template")
+    return template if isinstance(template, str) else None

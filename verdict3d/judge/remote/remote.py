@@ -1,0 +1,192 @@
+"""The judge behind an OpenAI-compatible server: both orders, many at a time, verdicts as of a local one."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from PIL import Image
+
+from verdict3d.config import EndpointParams, JudgeParams
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.judge.identity import JudgeIdentity, identify
+from verdict3d.judge.panel import PairRequest, Pixels, picture
+from verdict3d.judge.remote.answers import margin_from_logprobs, margin_from_text
+from verdict3d.judge.remote.endpoint import EndpointClient
+from verdict3d.judge.rubric import prompt_digest, prompt_of, prompt_parts
+from verdict3d.judge.verdict import Verdict
+
+Shown = tuple[str, ...]
+
+_TEXT_TOKENS = 64
+_ASKED_AGAIN = 2
+_AGAIN = "Answer with one letter only: A or B."
+
+
+class RemoteJudge:
+    """A judge that a server answers for.
+
+    Args:
+        identity: What the answers depend on.
+        endpoint: The server and how it is asked.
+        client: Asks it.
+        batch_size: Pairs asked together.
+        tie_band: Smallest reliability of a decisive verdict.
+    """
+
+    def __init__(
+        self,
+        identity: JudgeIdentity,
+        endpoint: EndpointParams,
+        client: EndpointClient,
+        batch_size: int,
+        tie_band: float,
+    ) -> None:
+        self.identity = identity
+        self.batch_size = batch_size
+        self.tie_band = tie_band
+        self._endpoint = endpoint
+        self._client = client
+        self._texts = prompt_parts(prompt_of(endpoint.prompt, identity.panel, identity.mode), identity.panel)
+        self._answered = False
+
+    @classmethod
+    def connect(cls, params: JudgeParams) -> RemoteJudge:
+        """Return the configured judge; the server is first asked with the first pair.
+
+        Raises:
+            Verdict3DError: The judge has no endpoint, or its key is not there.
+        """
+        if params.endpoint is None:
+            raise Verdict3DError(f"judge {params.model!r} has no endpoint; set its section `endpoint`")
+        client = EndpointClient(params.endpoint, params.model)
+        return cls(identify(params), params.endpoint, client, params.batch_size, params.tie_band)
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything the answers depend on, as far as it is known from here."""
+        return self.identity.digest
+
+    def showing(self, panel: str, mode: str) -> RemoteJudge:
+        """Return the same server's judge of another panel kind or of montages in another mode."""
+        prompt = prompt_digest(prompt_of(self._endpoint.prompt, panel, mode))
+        identity = replace(self.identity, panel=panel, mode=mode, prompt=prompt)
+        return RemoteJudge(identity, self._endpoint, self._client, self.batch_size, self.tie_band)
+
+    def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
+        """Ask about every pair in both orders; identical montages are one question and tie exactly.
+
+        Returns:
+            Verdicts in the order of ``requests``; an order without a usable answer makes its verdict invalid.
+
+        Raises:
+            Verdict3DError: The server will not answer, or answered nothing of a batch.
+        """
+        verdicts: list[Verdict] = []
+        for start in range(0, len(requests), self.batch_size):
+            verdicts.extend(self._compare_batch(requests[start : start + self.batch_size]))
+        return verdicts
+
+    def _compare_batch(self, requests: Sequence[PairRequest]) -> list[Verdict]:
+        orders: list[tuple[Shown, Shown] | ItemFailure] = []
+        addresses: dict[str, str] = {}
+        for request in requests:
+            try:
+                arranged = request.panel.arranged(self.identity.panel)
+                addresses.update({name: _address(pixels) for name, pixels in arranged.pictures.items()})
+                orders.append(arranged.orders)
+            except ItemFailure as failure:
+                orders.append(failure)
+        asked = dict.fromkeys(shown for pair in orders if not isinstance(pair, ItemFailure) for shown in pair)
+        margins = self._ask_all(list(asked), addresses)
+        return [self._verdict(pair, margins) for pair in orders]
+
+    def _verdict(
+        self, pair: tuple[Shown, Shown] | ItemFailure, margins: dict[Shown, float | ItemFailure]
+    ) -> Verdict:
+        found = [pair] if isinstance(pair, ItemFailure) else [margins[shown] for shown in pair]
+        for margin in found:
+            if isinstance(margin, ItemFailure):
+                return Verdict.invalid(margin.reason, str(margin))
+        m1, m2 = (float(margin) for margin in found if not isinstance(margin, ItemFailure))
+        return Verdict(m1, m2, self.tie_band)
+
+    def _ask_all(self, asked: list[Shown], addresses: dict[str, str]) -> dict[Shown, float | ItemFailure]:
+        """Ask in threads; stop them all when one of them finds that nothing will be answered."""
+        ask = partial(self._ask, addresses=addresses)
+        with ThreadPoolExecutor(self._endpoint.concurrency) as threads:
+            try:
+                margins = dict(zip(asked, threads.map(ask, asked), strict=True))
+            except BaseException:
+                self._client.stop()
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+        failures = [margin for margin in margins.values() if isinstance(margin, ItemFailure)]
+        lost = all(failure.reason == "endpoint_failed" for failure in failures)
+        if failures and len(failures) == len(margins) and (lost or not self._answered):
+            raise Verdict3DError(
+                f"none of {len(margins)} questions was answered: {failures[0].reason}: {failures[0]}. "
+                "Verdicts given before are kept, and the same command goes on with the rest"
+                + ("; set endpoint.answers to text" if failures[0].reason == "no_logprobs" else "")
+            )
+        self._answered = self._answered or len(failures) < len(margins)
+        return margins
+
+    def _ask(self, shown: Shown, addresses: dict[str, str]) -> float | ItemFailure:
+        """Return the margin of one order, or why there is none."""
+        messages = [{"role": "user", "content": self._content([addresses[name] for name in shown])}]
+        try:
+            if self._endpoint.answers == "logprobs":
+                return margin_from_logprobs(self._client.complete(self._one_token(messages)))
+            return self._ask_for_text(messages)
+        except ItemFailure as failure:
+            return failure
+
+    def _ask_for_text(self, messages: list[dict[str, Any]]) -> float:
+        """Read a letter; an answer that is none is returned to the judge up to twice."""
+        for left in reversed(range(_ASKED_AGAIN + 1)):
+            body = {"messages": messages, "max_tokens": _TEXT_TOKENS, "temperature": 0.0}
+            reply = self._client.complete(body)
+            try:
+                return margin_from_text(reply)
+            except ItemFailure:
+                if not left:
+                    raise
+                text = reply["choices"][0]["message"].get("content") or ""
+                messages = [
+                    *messages,
+                    {"role": "assistant", "content": str(text)},
+                    {"role": "user", "content": _AGAIN},
+                ]
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _one_token(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "messages": messages,
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "logprobs": True,
+            "top_logprobs": self._endpoint.top_logprobs,
+        }
+
+    def _content(self, addresses: list[str]) -> list[dict[str, Any]]:
+        """Return the question: texts and pictures in turn."""
+        parts: list[dict[str, Any]] = []
+        for number, text in enumerate(self._texts):
+            if text:
+                parts.append({"type": "text", "text": text})
+            if number < len(addresses):
+                parts.append({"type": "image_url", "image_url": {"url": addresses[number]}})
+        return parts
+
+
+def _address(pixels: Pixels) -> str:
+    """Return a picture as a data address, PNG."""
+    stream = io.BytesIO()
+    Image.fromarray(picture(pixels)).save(stream, "PNG", compress_level=1)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -1,0 +1,186 @@
+"""The assets of a run: procedural furniture, or a folder of somebody's meshes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verdict3d.config import AssetsParams, MeshLimits
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.furniture.catalogue import CATEGORIES, furniture
+from verdict3d.furniture.part_mesh import mesh_from_parts
+from verdict3d.mesh.files import read_mesh
+from verdict3d.mesh.mesh import SUFFIXES, Mesh, mesh_digest, normalize
+from verdict3d.randomness import numpy_generator, seed_for
+
+SPLITS = ("train", "validation", "heldout")
+UNKNOWN_CATEGORY = "unknown"
+
+_FIRST_NUMBER = {"train": 0, "validation": 60_000, "heldout": 80_000}
+_LAST_NUMBER = {"train": 60_000, "validation": 80_000, "heldout": 100_000}
+_OTHER_MESHES = (".gltf", ".fbx", ".dae", ".3mf", ".off", ".usd", ".usda", ".usdc", ".usdz", ".blend", ".3ds")
+
+
+@dataclass(frozen=True, eq=False)
+class Asset:
+    """One object: normalised mesh and where it comes from.
+
+    Attributes:
+        id: ``chair-00012``, or a slug of the file name with eight digits of the digest.
+        category: One of the procedural categories, the folder a file lies in, or ``unknown``.
+        split: ``train``, ``validation`` or ``heldout``.
+        source: ``procedural``, or the file's path below the folder.
+        mesh: In the object frame, longest side 1.
+        digest: ``mesh_digest`` of ``mesh``.
+    """
+
+    id: str
+    category: str
+    split: str
+    source: str
+    mesh: Mesh
+    digest: str
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A file that takes no part: its path below the folder, a snake_case reason, a message for people."""
+
+    source: str
+    reason: str
+    message: str
+
+
+def procedural_assets(params: AssetsParams, seed: int) -> Iterator[Asset]:
+    """Yield the furniture of all splits, categories in turn.
+
+    An object depends on (seed, split, index) alone, so that more assets in one split change nothing else.
+
+    Raises:
+        Verdict3DError: A split has more assets than its range of numbers.
+    """
+    for split in SPLITS:
+        count = getattr(params, split)
+        room = _LAST_NUMBER[split] - _FIRST_NUMBER[split]
+        if count > room:
+            raise Verdict3DError(f"assets.{split} is {count}; at most {room} procedural assets are possible")
+        for index in range(count):
+            yield procedural_asset(split, index, seed)
+
+
+def procedural_asset(split: str, index: int, seed: int) -> Asset:
+    """Return procedural object number ``index`` of a split."""
+    category = CATEGORIES[index % len(CATEGORIES)]
+    mesh = mesh_from_parts(furniture(category, numpy_generator(seed, "furniture", split, index)))
+    name = f"{category}-{_FIRST_NUMBER[split] + index:05d}"
+    return Asset(name, category, split, "procedural", mesh, mesh_digest(mesh))
+
+
+def mesh_paths(directory: Path) -> list[Path]:
+    """Return every file below ``directory`` that looks like a mesh, sorted; hidden ones are left out.
+
+    Raises:
+        Verdict3DError: ``directory`` is not a folder, or holds no such file.
+    """
+    if not directory.is_dir():
+        raise Verdict3DError(
+            f"assets.source {str(directory)!r} is not a folder; give a folder of meshes or 'procedural'"
+        )
+    known = (*SUFFIXES, *_OTHER_MESHES)
+    found = [
+        path
+        for path in directory.rglob("*")
+        if path.suffix.lower() in known
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    ]
+    if not found:
+        raise Verdict3DError(f"no mesh below {directory}; readable are {', '.join(SUFFIXES)}")
+    return sorted(found, key=lambda path: path.relative_to(directory).as_posix())
+
+
+def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[Asset | Quarantined]:
+    """Yield for every mesh below ``directory`` an asset or the reason why it takes no part.
+
+    The split follows from the content alone (and ``seed``), so that it stays when files are added, moved or
+    renamed. Of several files with the same content the first in order of path is kept.
+
+    Raises:
+        Verdict3DError: The folder is missing or holds no meshes, or all split shares are 0.
+    """
+    paths = mesh_paths(directory)
+    split_of("", params.split_shares, seed)
+    crowds = Counter(_top_folder(path, directory) for path in paths)
+    seen: dict[str, str] = {}
+    for path in paths:
+        source = path.relative_to(directory).as_posix()
+        outcome = _folder_asset(path, source, params, seed)
+        if isinstance(outcome, Asset):
+            first = seen.setdefault(outcome.digest, source)
+            if first != source:
+                outcome = Quarantined(source, "duplicate", f"same content as {first}")
+            else:
+                top = _top_folder(path, directory)
+                category = top if top and crowds[top] > 1 else UNKNOWN_CATEGORY
+                outcome = Asset(outcome.id, category, outcome.split, source, outcome.mesh, outcome.digest)
+        yield outcome
+
+
+def _folder_asset(path: Path, source: str, params: AssetsParams, seed: int) -> Asset | Quarantined:
+    """Read one file; whatever is wrong with it becomes a reason."""
+    try:
+        mesh = load_asset_mesh(path, params.up_axis, params.limits)
+        digest = mesh_digest(mesh)
+    except ItemFailure as failure:
+        return Quarantined(source, failure.reason, str(failure))
+    except Exception as error:
+        return Quarantined(source, "unexpected_error", f"{path.name}: {type(error).__name__}: {error}")
+    name = f"{_slug(path.stem)}-{digest[:8]}"
+    return Asset(name, "", split_of(digest, params.split_shares, seed), source, mesh, digest)
+
+
+def load_asset_mesh(path: Path, up_axis: str, limits: MeshLimits) -> Mesh:
+    """Read a mesh whose file has ``up_axis`` (x, y or z) upwards, and normalise it into the object frame.
+
+    Raises:
+        ItemFailure: As ``read_mesh`` and ``normalize``.
+    """
+    mesh = read_mesh(path, limits)
+    x, y, z = mesh.vertices.T
+    if path.suffix.lower() == ".glb":
+        y, z = z, -y
+    turned = {"x": (-z, y, x), "y": (x, -z, y), "z": (x, y, z)}[up_axis]
+    vertices = np.ascontiguousarray(np.stack(turned, axis=1)) + np.float32(0)
+    return normalize(Mesh(vertices, mesh.faces, mesh.colors, mesh.uv, mesh.texture))
+
+
+def split_of(digest: str, shares: Mapping[Any, float], seed: int) -> str:
+    """Return the split of an object from its digest: a number drawn from it falls into one of the shares.
+
+    Raises:
+        Verdict3DError: No share is positive.
+    """
+    total = sum(shares.get(split, 0.0) for split in SPLITS)
+    if not total > 0:
+        raise Verdict3DError("assets.split_shares are all 0; give at least one split a positive share")
+    place = seed_for(seed, "split", digest) / 2**63 * total
+    for split in SPLITS:
+        place -= shares.get(split, 0.0)
+        if place < 0:
+            return split
+    return max(SPLITS, key=lambda split: shares.get(split, 0.0))
+
+
+def _top_folder(path: Path, directory: Path) -> str:
+    parts = path.relative_to(directory).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "mesh"

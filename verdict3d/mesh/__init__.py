@@ -1,0 +1,1 @@
+"""Triangle meshes: the type, reading and writing, sampling, measures, damage and finishing."""

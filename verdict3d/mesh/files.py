@@ -1,0 +1,197 @@
+"""Mesh files on disk: which reader or writer a suffix means, and how problems become reasons.
+
+What is opened: the file itself, and for OBJ and PLY material libraries and pictures inside its own folder
+(subfolders included). A GLB must hold everything itself. Anything else fails with ``external_reference``.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from verdict3d.config import MeshLimits
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.mesh.mesh import SUFFIXES, Mesh, checked
+from verdict3d.mesh.readers.glb import read_glb
+from verdict3d.mesh.readers.obj import read_obj
+from verdict3d.mesh.readers.own_folder import OwnFolder, check_size
+from verdict3d.mesh.readers.pieces import Piece, merge_pieces, sample_texture
+from verdict3d.mesh.writers.glb import glb_bytes
+from verdict3d.records.files import write_bytes
+
+if TYPE_CHECKING:
+    import trimesh
+
+_HEADER_BYTES = 1 << 16
+_MALFORMED = (
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    struct.error,
+    RecursionError,
+)
+
+
+def read_mesh(path: str | Path, limits: MeshLimits | None = None) -> Mesh:
+    """Read a GLB, OBJ, PLY or STL file from an untrusted source as one mesh.
+
+    Scenes are flattened with their transforms. GLB is y-up and is turned into the object frame; the other
+    formats are taken as they are. Nothing outside the folder of ``path`` is ever opened.
+
+    Raises:
+        ItemFailure: The file is missing, broken, empty, larger than ``limits`` or refers to something outside
+            its folder; ``reason`` says which.
+    """
+    path, limits = Path(path), limits or MeshLimits()
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ItemFailure("unsupported_format", f"{path.name}: {', '.join(SUFFIXES)} can be read")
+    if not path.is_file():
+        raise ItemFailure("missing_file", f"{path} is not a file")
+    try:
+        check_size(path, limits)
+        mesh = merge_pieces(_pieces(path, suffix, limits))
+        if suffix == ".glb":
+            mesh = _turned(mesh)
+        return checked(mesh, limits)
+    except ItemFailure as failure:
+        raise ItemFailure(failure.reason, f"{path.name}: {failure}") from failure
+    except _MALFORMED as error:
+        raise ItemFailure("broken_file", f"{path.name} cannot be parsed: {error}") from error
+    except OSError as error:
+        raise ItemFailure("unreadable_file", f"{path.name} cannot be read: {error}") from error
+
+
+def write_mesh(mesh: Mesh, path: str | Path) -> None:
+    """Write ``mesh`` by suffix: .glb (y-up, texture embedded), .ply or .obj. Same mesh, same bytes.
+
+    PLY and OBJ keep the object frame (z up) and vertex colours; only GLB keeps a texture, the other two get
+    its colours at the vertices.
+
+    Raises:
+        Verdict3DError: The suffix is none of these.
+    """
+    path = Path(path)
+    writers = {".glb": glb_bytes, ".ply": _ply_bytes, ".obj": _obj_bytes}
+    suffix = path.suffix.lower()
+    if suffix not in writers:
+        raise Verdict3DError(f"{path}: meshes are written as {', '.join(writers)}")
+    if len(mesh.faces) == 0:
+        raise ItemFailure("no_faces", f"{path.name}: a mesh without faces is not written")
+    write_bytes(path, writers[suffix](mesh))
+
+
+def _pieces(path: Path, suffix: str, limits: MeshLimits) -> list[Piece]:
+    content = path.read_bytes()
+    if suffix == ".glb":
+        return read_glb(content, limits)
+    if suffix == ".obj":
+        return read_obj(content, OwnFolder(path, limits), limits)
+    if suffix == ".ply":
+        return [_read_ply(content, OwnFolder(path, limits), limits)]
+    return [_read_stl(content, limits)]
+
+
+def _turned(mesh: Mesh) -> Mesh:
+    """Turn glTF's y-up frame into the object frame: (x, y, z) -> (x, -z, y)."""
+    vertices = mesh.vertices[:, [0, 2, 1]] * np.array([1, -1, 1], dtype=np.float32) + np.float32(0)
+    return Mesh(vertices, mesh.faces, mesh.colors, mesh.uv, mesh.texture)
+
+
+def _read_ply(content: bytes, folder: OwnFolder, limits: MeshLimits) -> Piece:
+    header = content[:_HEADER_BYTES].split(b"end_header", 1)[0]
+    for kind, most in ((b"face", limits.faces), (b"vertex", 3 * limits.faces)):
+        count = re.search(rb"^element\s+" + kind + rb"\s+(\d+)", header, re.MULTILINE)
+        if count is not None and int(count[1]) > min(most, len(content)):
+            reason = "too_many_faces" if int(count[1]) > most else "broken_file"
+            raise ItemFailure(reason, f"the header announces {int(count[1])} elements of {kind.decode()}")
+    mesh = _parse_with_trimesh(content, "ply")
+    visual: Any = mesh.visual
+    uv = getattr(visual, "uv", None)
+    picture = re.search(rb"^comment\s+TextureFile\s+(.+?)\s*$", header, re.MULTILINE)
+    vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
+    if picture is not None:
+        texture = folder.picture(picture[1].decode("utf-8", errors="replace"))
+        if uv is not None and len(uv) == len(vertices):
+            return Piece(vertices, faces, uv=np.asarray(uv, dtype=np.float64), texture=texture)
+    if visual.kind == "vertex":
+        return Piece(vertices, faces, colors=np.asarray(visual.vertex_colors, dtype=np.uint8)[:, :3])
+    if visual.kind == "face":
+        colors = np.repeat(np.asarray(visual.face_colors, dtype=np.uint8)[:, :3], 3, axis=0)
+        return Piece(vertices[faces.ravel()], np.arange(faces.size).reshape(-1, 3), colors=colors)
+    return Piece(vertices, faces)
+
+
+def _read_stl(content: bytes, limits: MeshLimits) -> Piece:
+    if len(content) >= 84 and not content.lstrip().startswith(b"solid"):
+        (count,) = struct.unpack_from("<I", content, 80)
+        if count > limits.faces:
+            raise ItemFailure(
+                "too_many_faces", f"the header announces {count} faces; allowed: {limits.faces}"
+            )
+    mesh = _parse_with_trimesh(content, "stl")
+    corners = np.asarray(mesh.vertices, dtype=np.float64)[np.asarray(mesh.faces).ravel()]
+    vertices, places = np.unique(corners, axis=0, return_inverse=True)
+    return Piece(vertices, places.reshape(-1, 3).astype(np.int64))
+
+
+def _parse_with_trimesh(content: bytes, kind: str) -> trimesh.Trimesh:
+    """Parse a format that cannot refer to anything (no resolver is given)."""
+    import trimesh
+
+    try:
+        mesh = trimesh.load_mesh(io.BytesIO(content), file_type=kind, process=False)
+    except Exception as error:
+        raise ItemFailure("broken_file", f"cannot be parsed: {error}") from error
+    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
+        raise ItemFailure("no_faces", "the file holds no triangles")
+    return mesh
+
+
+def _vertex_colors(mesh: Mesh) -> np.ndarray | None:
+    if mesh.uv is not None and mesh.texture is not None:
+        return sample_texture(mesh.texture, mesh.uv)
+    return mesh.colors
+
+
+def _ply_bytes(mesh: Mesh) -> bytes:
+    colors = _vertex_colors(mesh)
+    fields = [(axis, "<f4") for axis in "xyz"]
+    names = ["float x", "float y", "float z"]
+    if colors is not None:
+        fields += [(channel, "u1") for channel in ("red", "green", "blue")]
+        names += ["uchar red", "uchar green", "uchar blue"]
+    rows = np.zeros(len(mesh.vertices), dtype=fields)
+    for column, (axis, _) in enumerate(fields[:3]):
+        rows[axis] = mesh.vertices[:, column]
+    if colors is not None:
+        for column, (channel, _) in enumerate(fields[3:]):
+            rows[channel] = colors[:, column]
+    triangles = np.zeros(len(mesh.faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
+    triangles["count"], triangles["corners"] = 3, mesh.faces
+    properties = "".join(f"property {name}\n" for name in names)
+    header = (
+        f"ply\nformat binary_little_endian 1.0\nelement vertex {len(rows)}\n{properties}"
+        f"element face {len(triangles)}\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    return header.encode() + rows.tobytes() + triangles.tobytes()
+
+
+def _obj_bytes(mesh: Mesh) -> bytes:
+    colors = _vertex_colors(mesh)
+    positions = [" ".join(f"{value:.9g}" for value in row) for row in mesh.vertices.tolist()]
+    if colors is not None:
+        shades = [" ".join(f"{value:.6g}" for value in row) for row in (colors / 255).tolist()]
+        positions = [f"{place} {shade}" for place, shade in zip(positions, shades, strict=True)]
+    lines = [f"v {line}" for line in positions] + [
+        "f {} {} {}".format(*row) for row in (mesh.faces + 1).tolist()
+    ]
+    return ("\n".join(lines) + "\n").encode()

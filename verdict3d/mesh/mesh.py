@@ -1,0 +1,126 @@
+"""The triangle mesh every part of the project exchanges: validation, normalisation, identity."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verdict3d.config import MeshLimits
+from verdict3d.errors import ItemFailure
+
+SUFFIXES = (".glb", ".obj", ".ply", ".stl")
+"""Mesh files that can be read; all but STL can be written."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A triangle mesh in the object frame (right-handed, z up, front -y), outward by winding.
+
+    Attributes:
+        vertices: (V, 3) float32.
+        faces: (F, 3) int32 indices into ``vertices``, counter-clockwise seen from outside.
+        colors: (V, 3) uint8 sRGB, or None.
+        uv: (V, 2) float32, or None. (0, 0) is the texture's lower left corner: v = 1 is the edge of its first
+            row. The texture repeats outside [0, 1].
+        texture: (H, W, 3) uint8 sRGB, or None; present exactly when ``uv`` is.
+
+    Raises:
+        ValueError: A shape or dtype differs from the above.
+    """
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    colors: NDArray[np.uint8] | None = None
+    uv: NDArray[np.float32] | None = None
+    texture: NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.vertices)
+        _expect("vertices", self.vertices, np.float32, (None, 3))
+        _expect("faces", self.faces, np.int32, (None, 3))
+        if self.colors is not None:
+            _expect("colors", self.colors, np.uint8, (count, 3))
+        if (self.uv is None) != (self.texture is None):
+            raise ValueError("uv and texture come together: give both or neither")
+        if self.uv is not None and self.texture is not None:
+            _expect("uv", self.uv, np.float32, (count, 2))
+            _expect("texture", self.texture, np.uint8, (None, None, 3))
+
+
+def _expect(name: str, array: np.ndarray, dtype: type, shape: tuple[int | None, ...]) -> None:
+    fits = array.ndim == len(shape) and all(
+        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+    )
+    if array.dtype != dtype or not fits:
+        want = tuple("any" if side is None else side for side in shape)
+        raise ValueError(f"{name} is {array.dtype} {array.shape}; expected {np.dtype(dtype)} {want}")
+
+
+def used_vertices(mesh: Mesh) -> NDArray[np.bool_]:
+    """Return (V,) whether a face names the vertex."""
+    used = np.zeros(len(mesh.vertices), dtype=bool)
+    used[mesh.faces.ravel()] = True
+    return used
+
+
+def checked(mesh: Mesh, limits: MeshLimits) -> Mesh:
+    """Return ``mesh`` without unused vertices.
+
+    Raises:
+        ItemFailure: ``no_faces``, ``too_many_faces``, ``index_out_of_range`` or ``non_finite``.
+    """
+    faces = mesh.faces
+    if len(faces) == 0:
+        raise ItemFailure("no_faces", "the mesh has no faces")
+    if len(faces) > limits.faces:
+        raise ItemFailure("too_many_faces", f"{len(faces)} faces; at most {limits.faces} are allowed")
+    if faces.min() < 0 or faces.max() >= len(mesh.vertices):
+        raise ItemFailure(
+            "index_out_of_range", f"a face names vertex {faces.max()} of {len(mesh.vertices)} vertices"
+        )
+    used = used_vertices(mesh)
+    if not used.all():
+        renumbered = (np.cumsum(used) - 1).astype(np.int32)
+        mesh = Mesh(
+            mesh.vertices[used],
+            renumbered[faces],
+            None if mesh.colors is None else mesh.colors[used],
+            None if mesh.uv is None else mesh.uv[used],
+            mesh.texture,
+        )
+    if not np.isfinite(mesh.vertices).all():
+        raise ItemFailure("non_finite", "a vertex coordinate is NaN or infinite")
+    if mesh.uv is not None and not np.isfinite(mesh.uv).all():
+        raise ItemFailure("non_finite", "a texture coordinate is NaN or infinite")
+    return mesh
+
+
+def normalize(mesh: Mesh) -> Mesh:
+    """Centre the bounding box of the used vertices at the origin and scale its longest side to 1.
+
+    Raises:
+        ItemFailure: ``no_faces``, or ``zero_extent`` when all points coincide.
+    """
+    if len(mesh.faces) == 0:
+        raise ItemFailure("no_faces", "a mesh without faces cannot be normalised")
+    vertices = mesh.vertices.astype(np.float64)
+    used = vertices[used_vertices(mesh)]
+    low, high = used.min(axis=0), used.max(axis=0)
+    longest = float((high - low).max())
+    if not longest > 0:
+        raise ItemFailure("zero_extent", "all points of the mesh coincide, it cannot be scaled")
+    return replace(mesh, vertices=((vertices - (low + high) / 2) / longest).astype(np.float32))
+
+
+def mesh_digest(mesh: Mesh) -> str:
+    """Return the SHA-256 of everything in ``mesh``, vertex and face order included; -0 counts as 0."""
+    digest = hashlib.sha256()
+    for name in ("vertices", "faces", "colors", "uv", "texture"):
+        array = getattr(mesh, name)
+        if array is not None:
+            digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
+            digest.update((array + array.dtype.type(0)).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""A mesh file of each format, read safely."""

@@ -1,0 +1,127 @@
+"""How sound a mesh is by itself: pieces that float, holes, faces without area."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from verdict3d.mesh.mesh import Mesh, used_vertices
+from verdict3d.mesh.sampling import areas_and_normals, diagonal, sampled_faces
+from verdict3d.randomness import numpy_generator
+
+Areas = NDArray[np.float64]
+
+_SAMPLES = 10_000
+_CONTACT = 0.02
+"""Pieces nearer than this share of the bounding box diagonal touch each other."""
+
+
+def _welded(mesh: Mesh) -> NDArray[np.int64]:
+    """Return the faces (F, 3) with vertices at the same place taken as one, places in ascending order."""
+    order = np.lexsort(mesh.vertices.T[::-1])
+    ascending = mesh.vertices[order]
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.concatenate([[0], (ascending[1:] != ascending[:-1]).any(axis=1).cumsum()])
+    return places[mesh.faces]
+
+
+def _face_components(faces: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
+    """Return the number of components joined by shared vertices and the component of each face."""
+    count = int(faces.max()) + 1
+    starts, ends = faces[:, [0, 1]].ravel(), faces[:, [1, 2]].ravel()
+    graph = coo_array((np.ones(len(starts), dtype=np.int8), (starts, ends)), shape=(count, count))
+    _, labels = connected_components(graph, directed=False)
+    used, components = np.unique(labels[faces[:, 0]], return_inverse=True)
+    return len(used), components.reshape(-1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Floaters:
+    """Pieces of a mesh that hang in the air.
+
+    Attributes:
+        components: Connected components of the triangles (parts that only overlap count separately).
+        pieces: Groups of components that touch or overlap.
+        floating_share: Share of the surface area outside the largest piece, in [0, 1].
+    """
+
+    components: int
+    pieces: int
+    floating_share: float
+
+
+@dataclass(frozen=True)
+class Validity:
+    """Soundness of the triangulation; shares are in [0, 1].
+
+    Attributes:
+        watertight_share: Share of the area that belongs to components whose every edge joins exactly two
+            faces that run through it in opposite directions.
+        degenerate_share: Share of faces without area.
+        boundary_edge_share: Share of edges with one face.
+        non_manifold_edge_share: Share of edges with more than two faces.
+    """
+
+    watertight_share: float
+    degenerate_share: float
+    boundary_edge_share: float
+    non_manifold_edge_share: float
+
+
+def soundness(mesh: Mesh, seed: int = 0) -> tuple[Validity | None, Floaters]:
+    """Measure the triangulation (None without faces), and find the pieces of ``mesh``.
+
+    Components with sampled surface points within 2% of the bounding box diagonal are one piece.
+    """
+    if len(mesh.faces) == 0:
+        return None, Floaters(0, 0, 0.0)
+    faces, areas = _welded(mesh), areas_and_normals(mesh)[0]
+    components = _face_components(faces)
+    extent = diagonal(mesh.vertices[used_vertices(mesh)])
+    return _validity(faces, extent, areas, *components), _floaters(mesh, seed, extent, areas, *components)
+
+
+def _validity(
+    faces: NDArray[np.int64], extent: float, areas: Areas, count: int, component: NDArray[np.int64]
+) -> Validity:
+    """Measure a triangulation with welded faces."""
+    directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    low, high = directed.min(axis=1), directed.max(axis=1)
+    _, edge, uses = np.unique(low * (faces.max() + 1) + high, return_inverse=True, return_counts=True)
+    turns = np.bincount(edge, weights=np.where(directed[:, 0] < directed[:, 1], 1.0, -1.0))
+    closed_edge = (uses == 2) & (turns == 0)
+    closed = np.ones(count, dtype=bool)
+    closed[np.tile(component, 3)[~closed_edge[edge]]] = False
+    total = float(areas.sum())
+    return Validity(
+        watertight_share=float(areas[closed[component]].sum() / total) if total > 0 else 0.0,
+        degenerate_share=float((areas <= 1e-12 * extent**2).mean()),
+        boundary_edge_share=float((uses == 1).mean()),
+        non_manifold_edge_share=float((uses > 2).mean()),
+    )
+
+
+def _floaters(
+    mesh: Mesh, seed: int, extent: float, areas: Areas, count: int, component: NDArray[np.int64]
+) -> Floaters:
+    """Find the pieces: components with sampled surface points close to each other are one piece."""
+    by_component = np.bincount(component, weights=areas, minlength=count)
+    if count == 1 or not by_component.sum() > 0:
+        return Floaters(count, count, 0.0 if count == 1 else 1 - 1 / count)
+    points, _, faces = sampled_faces(mesh, _SAMPLES, numpy_generator(seed, "floaters"))
+    firsts = np.unique(component, return_index=True)[1]
+    centers = mesh.vertices[mesh.faces[firsts]].mean(axis=1)
+    labels = np.concatenate([component[faces], np.arange(count)])
+    tree = cKDTree(np.concatenate([points, centers]))
+    near = tree.query_pairs(_CONTACT * extent, output_type="ndarray")
+    joined = coo_array(
+        (np.ones(len(near), dtype=np.int8), (labels[near[:, 0]], labels[near[:, 1]])), shape=(count, count)
+    )
+    pieces, piece = connected_components(joined, directed=False)
+    by_piece = np.bincount(piece, weights=by_component, minlength=pieces)
+    return Floaters(count, int(pieces), float(1 - by_piece.max() / by_piece.sum()))

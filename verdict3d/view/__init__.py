@@ -1,0 +1,1 @@
+"""The report page: content as data in, HTML out."""

@@ -1,0 +1,159 @@
+"""Beside the win-rates of the arms: where a change gets lost, controls, all arms in one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verdict3d.records.files import read_jsonl
+from verdict3d.stats.bradley_terry import answers_of, fit
+from verdict3d.stats.multiplicity import holm
+from verdict3d.view.content import REGIMES, Control, Report
+from verdict3d.view.words import title
+
+DIAGNOSES = {
+    "better": ("▲", "good"),
+    "worse": ("▼", "bad"),
+    "no change": ("=", "even"),
+    "changed, not told apart": ("◆", "even"),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """An arm's change under one regime, from its weights to the montage.
+
+    Attributes:
+        arm: The arm.
+        regime: Degradation regime of the inputs.
+        diagnosis: What became of it, with a symbol.
+        tone: "good", "even" or "bad".
+        washout: What :mod:`tasks.scoring.washout` measured.
+    """
+
+    arm: str
+    regime: str
+    diagnosis: str
+    tone: str
+    washout: Mapping[str, Any]
+
+    @property
+    def velocities(self) -> list[float]:
+        """Return the gap closed in velocity from noise to shape; empty where there is no gap."""
+        times = self.washout["velocities"] or {}
+        return [times[key] for key in sorted(times, key=float, reverse=True) if times[key] is not None]
+
+
+@dataclass(frozen=True)
+class ControlRow:
+    """One control under one regime: what was found beside what should be.
+
+    Attributes:
+        name: Which control.
+        regime: Degradation regime of the inputs.
+        estimate: Half-credit with its interval.
+        wanted: What should be, in words.
+        chip: Whether it is, with a symbol.
+        tone: "good", "even" or "bad".
+    """
+
+    name: str
+    regime: str
+    estimate: Mapping[str, float | None]
+    wanted: str
+    chip: str
+    tone: str
+
+
+def control_of(section: Mapping[str, Any]) -> Control | None:
+    """Return which control an arm's parameters make it; None for an arm that is meant to win."""
+    if section.get("method") == "search" and section.get("pick") == "random":
+        return "random_pick"
+    if section.get("method") != "control":
+        return None
+    shown = {section["structure_input"], section["latents_input"]}
+    return "oracle" if shown == {"clean"} else "base_again" if shown == {"given"} else "oracle_stage"
+
+
+def rank_arms(
+    root: Path,
+    arms: Sequence[str],
+    p_values: Mapping[str, Mapping[str, float | None]],
+    family: Sequence[str],
+    seed_for: Callable[[str], np.random.Generator],
+) -> dict[str, Any]:
+    """Return, by regime, all arms in one Bradley-Terry model, and Holm's p-values; nothing for a single arm.
+
+    Args:
+        root: The project's top folder.
+        arms: Evaluated arms.
+        p_values: Of the decisive win-rates, by arm and regime.
+        family: Arms that share the level: those that are no controls.
+        seed_for: Gives a random generator for a name.
+    """
+    if len(arms) < 2:
+        return {}
+    rows = {arm: read_jsonl(root / f"data/evaluate/{arm}/verdicts.jsonl") for arm in arms}
+    ranked = {}
+    for regime in dict.fromkeys(name for arm in arms for name in p_values[arm]):
+        answers = [
+            answer
+            for arm in arms
+            for answer in answers_of([row for row in rows[arm] if row["regime"] == regime], arm, "base")
+        ]
+        if answers:
+            known = {arm: p for arm in family if (p := p_values[arm].get(regime)) is not None}
+            ranked[regime] = {**fit(answers, "base", seed_for(regime)), "holm": holm(known)}
+    return ranked
+
+
+def ways(report: Report) -> list[Way]:
+    """Return where each arm's change gets lost, regimes from severe to clean."""
+    found = []
+    for arm, results in report.evaluations.items():
+        for regime, part in _severe_first(results.get("washout") or {}):
+            symbol, tone = DIAGNOSES[part["diagnosis"]]
+            found.append(Way(arm, regime, f"{symbol} {part['diagnosis']}", tone, part))
+    return found
+
+
+def control_rows(report: Report) -> list[ControlRow]:
+    """Return the controls of the evaluation: what must stay at one half, and how much there is to win."""
+    found: list[ControlRow] = []
+    for arm, results in report.evaluations.items():
+        base = (results.get("controls") or {}).get("base_vs_base")
+        if base and not any(row.name == "Two seeds of the base" for row in found):
+            found.append(_half(base["half_credit"], "Two seeds of the base", "clean"))
+        kind = report.controls.get(arm)
+        for regime, part in _severe_first(results["regimes"]) if kind else ():
+            half = part["summary"]["half_credit"]
+            if kind in ("base_again", "random_pick"):
+                found.append(_half(half, title(arm), regime))
+            else:
+                found.append(_oracle(half, title(arm), regime, report.least_headroom))
+    return found
+
+
+def _half(half: Mapping[str, float | None], name: str, regime: str) -> ControlRow:
+    low, high = half["low"], half["high"]
+    if low is None or high is None:
+        return ControlRow(name, regime, half, "0.50", "no interval", "even")
+    holds = low <= 0.5 <= high
+    return ControlRow(name, regime, half, "0.50", *(("✓ holds", "good") if holds else ("✗ off", "bad")))
+
+
+def _oracle(half: Mapping[str, float | None], name: str, regime: str, least: float) -> ControlRow:
+    value = half["value"]
+    enough = value is not None and value >= least
+    chip, tone = ("✓ headroom", "good") if enough else ("no headroom", "even")
+    wanted = "no gain to expect" if regime == "clean" else f"at least {least:.2f}"
+    return ControlRow(name, regime, half, wanted, chip, tone)
+
+
+def _severe_first(regimes: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    order = [*reversed(REGIMES)]
+    return sorted(regimes.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1)

@@ -1,0 +1,175 @@
+"""The audit on the report page: certificates, the paper's failures in these judges, what was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verdict3d.records.files import Row, read_json, read_jsonl
+from verdict3d.stats.agreement import agreement
+from verdict3d.view.content import Audit, Picture
+from verdict3d.view.pictures import embed_picture
+
+PICTURE_PX = 224
+NAMES = {
+    "null": "A mesh against its own copy",
+    "base_vs_base": "Two seeds of the base",
+    "clear_gap": "Against a visibly damaged copy",
+    "clean_but_wrong": "Damaged right object against a perfect wrong one",
+    "reference_shuffled": "The same with another object's picture",
+    "reference_removed": "The same without the picture",
+    "order": "Order",
+}
+PANELS = {
+    "three_images": "Reference and two montages",
+    "two_sheets": "Two sheets with the reference",
+    "reference_free": "Two montages, no reference",
+    "seven_images": "Reference and six separate views",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One of the paper's failures as it shows in this judge: a rate the usual way and otherwise.
+
+    Attributes:
+        name: What goes wrong.
+        measure: What the bars show.
+        paper: What the paper reports.
+        bars: (label, value, low, high) from the judge's own way to the failing one.
+        good: Where the bars should be, in [0, 1].
+    """
+
+    name: str
+    measure: str
+    paper: str
+    bars: tuple[tuple[str, float | None, float | None, float | None], ...]
+    good: float
+
+
+def read_audits(root: Path) -> tuple[Audit, ...]:
+    """Return the audits below ``root``, by role, each with what it showed for an example."""
+    order = ("training", "evaluation", "third")
+    folders = [root / "data/audit" / role for role in order]
+    pictures = example_pictures(root)
+    return tuple(
+        Audit(role, read_json(folder / "certificate.json"), pictures)
+        for role, folder in zip(order, folders, strict=True)
+        if (folder / "certificate.json").is_file()
+    )
+
+
+def example_pictures(root: Path) -> dict[str, Picture]:
+    """Return what the failures look like: a pair that was also drawn as splats, and its wrong rival."""
+    path = root / "data/controls/pairs.jsonl"
+    pairs = read_jsonl(path) if path.is_file() else []
+    splats = [
+        row for row in pairs if row["control"] == "splat" and not (row["x"]["failure"] or row["y"]["failure"])
+    ]
+    if not splats:
+        return {}
+    splat = next((row for row in splats if row["defect"] == "missing_parts"), splats[0])
+    same = [row for row in pairs if row["pair"] == splat["pair"]]
+    ladder = next(row for row in same if row["control"] == "ladder" and row["grade"] == splat["grade"])
+    wrong = next(row for row in same if row["control"] == "clean_but_wrong")
+    mode = next(iter(ladder["x"]["montages"]))
+    wanted = {
+        "original": (ladder["x"]["montages"].get(mode), "Montage of an undamaged mesh"),
+        "damaged": (ladder["y"]["montages"].get(mode), f"Montage of its copy with {ladder['defect']}"),
+        "original_splat": (splat["x"]["montages"].get("splat"), "The undamaged mesh as splats"),
+        "damaged_splat": (splat["y"]["montages"].get("splat"), "The damaged copy as splats"),
+        "reference": (wrong["reference"], "Reference picture of the object"),
+        "right": (wrong["x"]["montages"].get(mode), "Montage of the right object, damaged"),
+        "wrong": (wrong["y"]["montages"].get(mode), "Montage of another object, undamaged"),
+    }
+    found = {
+        name: embed_picture(root / path, PICTURE_PX, alt) for name, (path, alt) in wanted.items() if path
+    }
+    return {name: picture for name, picture in found.items() if picture is not None}
+
+
+def failures_of(certificate: Mapping[str, Any]) -> tuple[Failure, ...]:
+    """Return the paper's three failures as this judge shows them."""
+    comparisons, controls = certificate["comparisons"], certificate["controls"]
+    overload, splat = comparisons["overload"], comparisons["splat"]
+    return (
+        Failure(
+            "Image overload",
+            "order flips",
+            "100% with many images",
+            (
+                ("its panel", overload["own"]["flip_rate"], None, None),
+                ("seven images", overload["seven_images"]["flip_rate"], None, None),
+            ),
+            0.0,
+        ),
+        Failure(
+            "Splats hide geometry",
+            "half-credit",
+            "about 0.5 on splats",
+            (_bar("normals", splat["own"]), _bar("splats", splat["splat"])),
+            1.0,
+        ),
+        Failure(
+            "Clean but wrong",
+            "half-credit",
+            "rewarded without a reference",
+            (
+                _bar("reference", controls["clean_but_wrong"]),
+                _bar("another's", controls["reference_shuffled"]),
+                _bar("none", controls["reference_removed"]),
+            ),
+            1.0,
+        ),
+    )
+
+
+def _bar(label: str, summary: Mapping[str, Any]) -> tuple[str, float | None, float | None, float | None]:
+    half = summary["half_credit"]
+    return label, half["value"], half["low"], half["high"]
+
+
+def judge_agreement(root: Path, seed_for: Any, roles: Sequence[str]) -> list[dict[str, Any]]:
+    """Return Cohen's kappa of each two judges on the control pairs that both were asked in their usual way.
+
+    Args:
+        root: The project's top folder.
+        seed_for: Gives a random generator for a name.
+        roles: Roles that were audited.
+    """
+    answers = {role: _usual_answers(root, role) for role in roles}
+    found = []
+    for one, other in combinations(roles, 2):
+        common = sorted(answers[one].keys() & answers[other].keys())
+        kappa = agreement(
+            [answers[one][name]["outcome"] for name in common],
+            [answers[other][name]["outcome"] for name in common],
+            [answers[one][name]["object"] for name in common],
+            seed_for(f"{one} {other}"),
+        )
+        found.append({"one": one, "other": other, **kappa.as_dict()})
+    return found
+
+
+def _usual_answers(root: Path, role: str) -> dict[str, Row]:
+    folder = root / "data/audit" / role
+    judge = read_json(folder / "certificate.json")["judge"]
+    return {
+        row["id"]: row
+        for row in read_jsonl(folder / "verdicts.jsonl")
+        if row["panel"] == judge["panel"]
+        and row["mode"] == judge["mode"]
+        and row["control"] in ("ladder", "base_vs_base", "truth", "clean_but_wrong")
+    }
+
+
+def curve_points(curve: Mapping[str, Any], highest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a fitted curve as (x, P(right)) for drawing, from 0 to ``highest``."""
+    x = np.linspace(0.0, highest, 60)
+    risen = -np.expm1(-((x / curve["scale"]) ** curve["slope"]))
+    return x, 0.5 + (0.5 - curve["lapse"]) * risen

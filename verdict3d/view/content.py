@@ -1,0 +1,152 @@
+"""What the report page shows: plain records, so that the page can be made from any source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+REGIMES = ("clean", "mild", "medium", "severe")
+Control = Literal["base_again", "random_pick", "oracle", "oracle_stage"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An embedded picture: ``uri`` is a data URI, sizes in px, ``alt`` says what it shows."""
+
+    uri: str
+    width_px: int
+    height_px: int
+    alt: str
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One held-out pair in the gallery.
+
+    Attributes:
+        object: Asset id.
+        category: Its category.
+        arm: The arm that was compared with the base.
+        regime: Degradation regime of the input.
+        outcome: "win" (the arm is better), "loss", "tie" or "invalid".
+        m1: Margin for the first slot with the arm first; None without a verdict.
+        m2: Margin for the first slot with the base first; None without a verdict.
+        clean: The clean input picture.
+        degraded: The input that the generator was given, when it is not the clean one.
+        base: Montage of the base generation; None when it failed.
+        adapted: Montage of the arm's generation; None when it failed.
+        base_f_score: F-score of the base mesh against the asset, in [0, 1].
+        arm_f_score: F-score of the arm's mesh against the asset, in [0, 1].
+    """
+
+    object: str
+    category: str
+    arm: str
+    regime: str
+    outcome: str
+    m1: float | None
+    m2: float | None
+    clean: Picture | None
+    degraded: Picture | None
+    base: Picture | None
+    adapted: Picture | None
+    base_f_score: float | None = None
+    arm_f_score: float | None = None
+
+
+@dataclass(frozen=True)
+class LossCurve:
+    """Losses of one arm's training: ``series`` maps a name to values at ``x`` (named ``x_name``)."""
+
+    arm: str
+    x_name: str
+    x: tuple[float, ...]
+    series: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A file that did not become an asset, and why."""
+
+    name: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How many items failed for one reason in one place."""
+
+    place: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the run: digest of its outputs, and its wall time in seconds where it was recorded."""
+
+    name: str
+    digest: str | None
+    wall_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A judge's audit: its role, its certificate, and pictures of an example by name."""
+
+    role: str
+    certificate: Mapping[str, Any]
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything on the page; an empty or None part is reported as missing.
+
+    Attributes:
+        arms: Names of the configured arms.
+        target: The win-rate to reach.
+        confidence: Level of the intervals.
+        evaluations: ``results.json`` of each evaluated arm.
+        controls: Which control an arm is, for arms that are not meant to win.
+        least_headroom: Half-credit of an oracle below which a regime says nothing about methods.
+        rankings: All arms in one model, by regime (:func:`verdict3d.view.arms.rank_arms`).
+        preflight: What preflight said, sentence by sentence; empty when it has not run.
+        labels: Win-rate summary of each pair kind by the training judge.
+        curves: Loss curves.
+        exhibits: The gallery.
+        exhibits_of: Number of held-out pairs that the gallery was drawn from.
+        quarantine: Quarantined files; None when the assets stage left no record.
+        failures: Failed items by place and reason; None when no record was found.
+        stages: Stages with the digests of their outputs.
+        promotion: ``decision.json`` of the gate; None when it has not decided.
+        audits: The audited judges.
+        agreements: Cohen's kappa of each two judges on the controls (``one``, ``other``, ``value``, ...).
+        warnings: What a reader must know about the run, such as judges that share a language model.
+        provenance: Names and values that identify the run.
+        parameters: The parameters as text.
+    """
+
+    arms: tuple[str, ...]
+    target: float
+    confidence: float = 0.95
+    evaluations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    controls: Mapping[str, Control] = field(default_factory=dict)
+    least_headroom: float = 0.7
+    rankings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    preflight: tuple[str, ...] = ()
+    labels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    curves: tuple[LossCurve, ...] = ()
+    exhibits: tuple[Exhibit, ...] = ()
+    exhibits_of: int = 0
+    quarantine: tuple[Quarantined, ...] | None = None
+    failures: tuple[Failures, ...] | None = None
+    stages: tuple[Stage, ...] = ()
+    promotion: Mapping[str, Any] | None = None
+    audits: tuple[Audit, ...] = ()
+    agreements: tuple[Mapping[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    parameters: str = ""

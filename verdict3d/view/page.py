@@ -1,0 +1,100 @@
+"""The report page: one HTML file without scripts and without requests to anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from verdict3d.view import views, words
+from verdict3d.view.arms import control_rows, ways
+from verdict3d.view.audit import NAMES, PANELS, failures_of
+from verdict3d.view.audit_figures import curves_figure, failures_figure
+from verdict3d.view.content import Audit, Report
+from verdict3d.view.figures import ForestRow, forest_figure, loss_figure
+
+
+def render_page(report: Report) -> str:
+    """Return the report as one HTML document.
+
+    Everything that comes from outside (names, reasons, parameters) is escaped; the page's own content policy
+    forbids scripts and all loading except embedded pictures. The same report gives the same text.
+    """
+    found = views.results(report)
+    lead = views.leading(found)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            results=found,
+            lead=lead,
+            headline=views.headline_words(report, lead),
+            side_words=views.side_words(found, lead),
+            forest=Markup(_forest(report, found)) if found else None,
+            ways=ways(report),
+            controls=control_rows(report),
+            queries=sum(part.get("holdout_queries") or 0 for part in report.evaluations.values()),
+            categories=views.category_tables(found),
+            labels=views.label_rows(report),
+            promotions=views.promotions(report),
+            curves=[(curve, Markup(loss_figure(curve))) for curve in report.curves],
+            audits=[(audit, *_audit_figures(audit)) for audit in report.audits],
+            control_names=NAMES,
+            panel_names=PANELS,
+            missing=views.missing(report),
+            paper_repair=words.PAPER_REPAIR,
+        )
+    )
+
+
+def _audit_figures(audit: Audit) -> tuple[Markup, Markup]:
+    """Return the figures of one judge: the paper's failures, and the defects it sees."""
+    failures = failures_figure(audit.role, failures_of(audit.certificate))
+    return Markup(failures), Markup(curves_figure(audit.role, audit.certificate["curves"]))
+
+
+def headline_metrics(report: Report) -> dict[str, Any]:
+    """Return the page's headline numbers: half-credit, decisive, coverage and standing by arm and regime."""
+    arms: dict[str, dict[str, Any]] = {}
+    for result in views.results(report):
+        arms.setdefault(result.arm, {})[result.regime] = {
+            "half_credit": dict(result.summary["half_credit"]),
+            "decisive": dict(result.summary["decisive"]),
+            "coverage": result.summary["coverage"],
+            "flip_rate": result.summary["flip_rate"],
+            "standing": result.standing,
+        }
+    return arms
+
+
+def _forest(report: Report, found: list[views.Result]) -> str:
+    rows = [
+        ForestRow(
+            label=f"{words.title(result.arm)}, {result.regime}",
+            value=result.summary["half_credit"]["value"],
+            low=result.summary["half_credit"]["low"],
+            high=result.summary["half_credit"]["high"],
+            decisive=result.summary["decisive"]["value"],
+            tone=result.tone,
+        )
+        for result in found
+    ]
+    return forest_figure(rows, report.target)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("verdict3d.view", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        number=words.number, signed=words.signed, percent=words.percent, words=words.title
+    )
+    environment.globals.update(interval=words.interval, outcome=words.outcome)
+    return environment

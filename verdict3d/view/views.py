@@ -1,0 +1,231 @@
+"""What the template reads: rows with every number already looked up, worded and classed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from verdict3d.stats.standing import Standing, standing
+from verdict3d.view.content import REGIMES, Report
+from verdict3d.view.words import (
+    KINDS,
+    PAPER,
+    SHORT,
+    SYMBOLS,
+    headline,
+    inputs,
+    interval,
+    number,
+    plan_words,
+    title,
+)
+
+TONES: dict[Standing, str] = {
+    "certified": "good",
+    "reaches": "good",
+    "beats": "good",
+    "undecided": "even",
+    "loses": "bad",
+    "undefined": "even",
+}
+
+BESIDE = ("training_judge", "third_judge", "over_optimisation_gap", "judge_agreement")
+"""What an evaluation says of a regime beside the evaluation judge's word."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One arm under one regime: its summary and what it entitles one to say."""
+
+    arm: str
+    regime: str
+    summary: Mapping[str, Any]
+    standing: Standing
+    truth: Mapping[str, Any]
+    kappa: Mapping[str, Any]
+    by_category: Mapping[str, Mapping[str, Any]]
+    beside: Mapping[str, Any]
+    texture: Mapping[str, Any]
+
+    @property
+    def tone(self) -> str:
+        """Return "good", "even" or "bad"."""
+        return TONES[self.standing]
+
+    @property
+    def chip(self) -> str:
+        """Return the standing in a few words, with a symbol so that colour is not needed."""
+        return f"{SYMBOLS[self.standing]} {SHORT[self.standing]}"
+
+
+@dataclass(frozen=True)
+class CategoryTable:
+    """Half-credit of one arm by category: ``cells[category][regime]`` is a summary or None."""
+
+    arm: str
+    regimes: tuple[str, ...]
+    cells: Mapping[str, Mapping[str, Mapping[str, Any] | None]]
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One pair kind of the label stage beside the paper's number."""
+
+    kind: str
+    name: str
+    summary: Mapping[str, Any]
+    paper_flip_rate: float | None
+    paper_decisive: float | None
+
+
+def results(report: Report) -> list[Result]:
+    """Return every evaluated arm and regime: arms as configured, regimes from severe to clean."""
+    found = []
+    for arm in [*report.arms, *sorted(set(report.evaluations) - set(report.arms))]:
+        regimes = report.evaluations.get(arm, {}).get("regimes", {})
+        for regime in sorted(regimes, key=_severity, reverse=True):
+            part = regimes[regime]
+            found.append(
+                Result(
+                    arm=arm,
+                    regime=regime,
+                    summary=part["summary"],
+                    standing=standing(part["summary"], report.target),
+                    truth=part.get("truth") or {},
+                    kappa=part.get("kappa_judge_truth") or {},
+                    by_category=part.get("by_category") or {},
+                    beside={key: part.get(key) or {} for key in BESIDE} if "training_judge" in part else {},
+                    texture=(report.evaluations[arm].get("texture") or {}).get(regime) or {},
+                )
+            )
+    return found
+
+
+def leading(found: list[Result]) -> Result | None:
+    """Return the result the headline is about: the best half-credit under the hardest regime."""
+    defined = [result for result in found if result.summary["half_credit"]["value"] is not None]
+    if not defined:
+        return None
+    hardest = max(_severity(result.regime) for result in defined)
+    rivals = [result for result in defined if _severity(result.regime) == hardest]
+    return max(rivals, key=lambda result: result.summary["half_credit"]["value"])
+
+
+def headline_words(report: Report, lead: Result | None) -> str:
+    """Return the page's first sentence."""
+    if lead is None:
+        return "No arm has been evaluated yet"
+    return headline(lead.arm, lead.regime, lead.standing, report.target)
+
+
+def side_words(found: list[Result], lead: Result | None) -> list[str]:
+    """Return a sentence for every other result of the leading arm."""
+    if lead is None:
+        return []
+    verbs: dict[Standing, str] = {
+        "certified": "it is certainly above the target",
+        "reaches": "it beats the base and reaches the target",
+        "beats": "it beats the base",
+        "undecided": "no clear difference from the base",
+        "loses": "it loses to the base",
+        "undefined": "there is no verdict",
+    }
+    sentences = []
+    for other in found:
+        if other.arm == lead.arm and other is not lead:
+            half = other.summary["half_credit"]
+            sentences.append(
+                f"On {inputs(other.regime)}, {verbs[other.standing]}: {number(half['value'])} "
+                f"({interval(half['low'], half['high'])})."
+            )
+    return sentences
+
+
+def category_tables(found: list[Result]) -> list[CategoryTable]:
+    """Return one table an arm; arms without categories are left out."""
+    tables = []
+    for arm in dict.fromkeys(result.arm for result in found):
+        mine = [result for result in found if result.arm == arm]
+        categories = sorted({category for result in mine for category in result.by_category})
+        if categories:
+            cells = {
+                category: {result.regime: result.by_category.get(category) for result in mine}
+                for category in categories
+            }
+            tables.append(CategoryTable(arm, tuple(result.regime for result in mine), cells))
+    return tables
+
+
+def label_rows(report: Report) -> list[LabelRow]:
+    """Return the pair kinds with the paper's numbers."""
+    rows = []
+    for kind, summary in sorted(report.labels.items()):
+        measure, value = PAPER.get(kind, ("", None))
+        rows.append(
+            LabelRow(
+                kind=kind,
+                name=KINDS.get(kind, title(kind)),
+                summary=summary,
+                paper_flip_rate=value if measure == "flip_rate" else None,
+                paper_decisive=value if measure == "decisive" else None,
+            )
+        )
+    return rows
+
+
+def missing(report: Report) -> list[str]:
+    """Return what the page cannot show, one sentence fragment each."""
+    gaps = [f"arm {arm} has not been evaluated" for arm in report.arms if arm not in report.evaluations]
+    trained = {curve.arm for curve in report.curves}
+    gaps += [f"arm {arm} has no loss curve" for arm in report.arms if arm not in trained]
+    parts = {
+        "the judges have not been audited": report.audits,
+        "preflight has not run": report.preflight,
+        "the label stage has not run": report.labels,
+        "the gallery is empty: no held-out verdicts": report.exhibits,
+        "the assets stage left no quarantine record": report.quarantine is not None,
+        "no stage left a record of failures": report.failures is not None,
+        "no DVC lock file: outputs are not identified": report.stages,
+        "the gate has not decided on promotion": report.promotion,
+    }
+    return gaps + [words for words, there in parts.items() if not there]
+
+
+@dataclass(frozen=True)
+class PromotionView:
+    """The gate's word on one candidate.
+
+    Attributes:
+        arm: The candidate.
+        decision: PROMOTE, HOLD or REJECT.
+        tone: "good", "even" or "bad".
+        plan: What would decide it, in words; None when it is decided.
+        conditions: (symbol, tone, sentence) of each condition.
+    """
+
+    arm: str
+    decision: str
+    tone: str
+    plan: str | None
+    conditions: tuple[tuple[str, str, str], ...]
+
+
+def promotions(report: Report) -> list[PromotionView]:
+    """Return the gate's word on every candidate."""
+    tones = {"PROMOTE": "good", "HOLD": "even", "REJECT": "bad"}
+    marks = {"met": ("✓", "good"), "open": ("?", "even"), "failed": ("✗", "bad")}
+    return [
+        PromotionView(
+            arm=arm,
+            decision=found["decision"],
+            tone=tones[found["decision"]],
+            plan=plan_words(found),
+            conditions=tuple((*marks[row["state"]], row["words"]) for row in found["conditions"]),
+        )
+        for arm, found in ((report.promotion or {}).get("arms") or {}).items()
+    ]
+
+
+def _severity(regime: str) -> int:
+    return REGIMES.index(regime) if regime in REGIMES else len(REGIMES)

@@ -1,0 +1,111 @@
+"""Numbers and verdicts in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from verdict3d.stats.standing import Standing
+from verdict3d.view.content import Exhibit
+
+MINUS = "\u2212"
+NONE = "\u2013"
+
+PAPER = {"same_base": ("flip_rate", 0.94), "contrastive": ("decisive", 0.89)}
+"""Training-judge numbers of arXiv 2606.20364: flips on same-base pairs, win-rate on contrastive pairs."""
+
+PAPER_REPAIR = {"mild": 0.125, "medium": 0.25, "severe": 0.50}
+"""Its held-out win-rates of conditioner repair, on 8 objects."""
+
+SYMBOLS: dict[Standing, str] = {
+    "certified": "★",
+    "reaches": "▲",
+    "beats": "▲",
+    "undecided": "◆",
+    "loses": "▼",
+    "undefined": NONE,
+}
+SHORT: dict[Standing, str] = {
+    "certified": "above target, certain",
+    "reaches": "beats base, reaches target",
+    "beats": "beats base",
+    "undecided": "no clear difference",
+    "loses": "loses to base",
+    "undefined": "no verdict",
+}
+ACRONYMS = {"dpo", "orpo", "sft"}
+KINDS = {"same_base": "Same base, two seeds", "contrastive": "Contrastive: high against low quality"}
+
+
+def title(name: str) -> str:
+    """Return an identifier as words: ``conditioner_repair`` -> ``Conditioner repair``."""
+    words = name.replace("_", " ").replace("-", " ").split()
+    text = " ".join(word.upper() if word in ACRONYMS else word for word in words)
+    return text[:1].upper() + text[1:]
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a rounded number, or a dash when it is undefined."""
+    if value is None:
+        return NONE
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """Return a rounded number with its sign, or a dash."""
+    if value is None:
+        return NONE
+    return f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def percent(value: float | None) -> str:
+    """Return a share in [0, 1] as a whole percentage, or a dash."""
+    return NONE if value is None else f"{100 * value:.0f}%"
+
+
+def interval(low: float | None, high: float | None, digits: int = 2) -> str:
+    """Return ``low to high``, or words when there is none."""
+    if low is None or high is None:
+        return "no interval"
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def inputs(regime: str) -> str:
+    """Return how a regime's inputs are called in a sentence."""
+    if regime == "clean":
+        return "clean inputs"
+    adverbs = {"mild": "mildly", "medium": "moderately", "severe": "severely"}
+    return f"{adverbs.get(regime, regime)} degraded inputs"
+
+
+def outcome(exhibit: Exhibit) -> str:
+    """Return an exhibit's verdict in words; a tie says why it is one."""
+    if exhibit.outcome == "tie" and exhibit.m1 is not None and exhibit.m2 is not None:
+        return "Tie: orders disagree" if exhibit.m1 * exhibit.m2 >= 0 else "Tie: too close"
+    plain = {"win": "Adapted better", "loss": "Base better", "tie": "Tie", "invalid": "No verdict"}
+    return plain.get(exhibit.outcome, title(exhibit.outcome))
+
+
+def plan_words(decision: Mapping[str, Any]) -> str | None:
+    """Return how many objects would decide on a held candidate; None when it is not held."""
+    if decision["decision"] != "HOLD":
+        return None
+    more = decision["more_objects"]
+    if more is None:
+        return "More objects alone would not decide."
+    return f"About {more} more held-out objects would decide (80% power, if what was seen is the truth)."
+
+
+def headline(arm: str, regime: str, standing: Standing, target: float) -> str:
+    """Return the one sentence that a reader should take home."""
+    name, where = title(arm), inputs(regime)
+    goal = f"{target:.2f}"
+    sentences: dict[Standing, str] = {
+        "certified": f"{name} clears the {goal} target on {where}",
+        "reaches": f"{name} beats the base and reaches the {goal} target on {where}",
+        "beats": f"{name} beats the base on {where}, short of the {goal} target",
+        "undecided": f"{name} shows no clear difference from the base on {where}",
+        "loses": f"{name} loses to the base on {where}",
+        "undefined": f"{name} has no verdict on {where} yet",
+    }
+    return sentences[standing]
