@@ -25,7 +25,7 @@ from benchmarks.full_size_judges import (
     picture_operations,
     random_judge,
 )
-from verdict3d.judge.local.families import compile_judge
+from verdict3d.judge.families import compile_judge
 from verdict3d.judge.local.network import panel_layout
 from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel, Pixels

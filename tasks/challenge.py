@@ -23,10 +23,10 @@ from pathlib import Path
 from tasks.asking.certificates import with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import search_tools
-from tasks.evaluate import base_generations, plan_arm, verdict_row
 from tasks.making.arms import with_adapter
 from tasks.making.base import load_base
 from tasks.making.generation import TEXTURE_MODE, generated
+from tasks.making.meetings import base_generations, plan_arm, verdict_row
 from tasks.paths import CHALLENGE, EVALUATE, GENERATE, TRAIN, read_assets, start_folder
 from tasks.scoring.champion import CHAMPION, Champion, adapter_identity, holdout_digest, read_champion
 from tasks.scoring.measures import in_colour

@@ -25,26 +25,24 @@ from tasks.asking.certificates import require_certificate, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import search_tools
 from tasks.making.arms import arm_from_command_line, arm_params, load_adapted
-from tasks.making.generation import TEXTURE_MODE, GenerationItem, generated
+from tasks.making.generation import TEXTURE_MODE, generated
+from tasks.making.meetings import SIDE_MEASURES, TRUTH_MEASURES, base_generations, plan_arm, verdict_row
 from tasks.paths import EVALUATE, GENERATE, TRAIN, read_assets
 from tasks.scoring.measures import in_colour, in_mode, over_optimisation_gap, queries, side_means, validity
 from tasks.scoring.washout import diagnosis, measure_washout
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import WEIGHTS
 from verdict3d.config import JudgeParams, Params
-from verdict3d.config_arms import AnyArm, ControlParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.provenance import digest_file
-from verdict3d.randomness import numpy_generator, seed_for
+from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.standing import standing
 from verdict3d.stats.winrate import by_slice, summary
 from verdict3d.trellis.pipeline import TrellisPipeline
 
-TRUTH_MEASURES = ("f_score", "normal_consistency")
-SIDE_MEASURES = (*TRUTH_MEASURES, "floating_share")
 TRUTH_TIE = 0.01
 """Differences of a truth measure below this are ties."""
 
@@ -121,22 +119,6 @@ def load_arm(params: Params, root: Path, arm: str) -> TrellisPipeline:
     return load_adapted(params, root, arm, search_tools(params, root))
 
 
-def base_generations(params: Params, generations: Sequence[Row]) -> list[Row]:
-    """Return the base's held-out generations of the evaluated regimes, in their order.
-
-    Raises:
-        Verdict3DError: The generate stage made none for a regime, or none at all.
-    """
-    heldout = [row for row in generations if row["role"] == "heldout"]
-    missing = set(params.evaluate.regimes) - {row["regime"] for row in heldout}
-    if missing:
-        raise Verdict3DError(
-            f"the base has no held-out generations for {sorted(missing)}; add these regimes to "
-            "generate.heldout_regimes, and at least one asset to the held-out split"
-        )
-    return [row for row in heldout if row["regime"] in params.evaluate.regimes]
-
-
 def judge_texture(
     params: Params, root: Path, arm: str, pairs: Sequence[tuple[Row, Row]], assets: dict[str, Row]
 ) -> list[Row]:
@@ -211,39 +193,6 @@ def follow(
     return found
 
 
-def plan_arm(
-    arm: str, base: Sequence[Row], assets: dict[str, Row], settings: AnyArm | None = None
-) -> list[GenerationItem]:
-    """Return the arm's generations: the base's, with the same pictures, seeds and budgets.
-
-    A control may be shown the clean picture in either stage, and have noise of its own.
-    """
-    control = settings if isinstance(settings, ControlParams) else None
-
-    def picture(row: Row, shown: str) -> str:
-        path: str = assets[row["asset"]]["condition"] if shown == "clean" else row["condition"]
-        return path
-
-    return [
-        GenerationItem(
-            id=f"{row['asset']}-{arm}-{row['regime']}-{row['number']}",
-            asset=row["asset"],
-            category=row["category"],
-            split=row["split"],
-            regime=row["regime"],
-            role=arm,
-            number=row["number"],
-            seed=seed_for(row["seed"], "fresh_noise") if control and control.fresh_noise else row["seed"],
-            picture=picture(row, control.structure_input if control else "given"),
-            latents_picture=picture(row, control.latents_input if control else "given"),
-            truth=assets[row["asset"]]["mesh"],
-            structure_steps=row["steps"]["structure"],
-            latents_steps=row["steps"]["latents"],
-        )
-        for row in base
-    ]
-
-
 def pair_controls(generations: Sequence[Row]) -> list[tuple[Row, Row]]:
     """Return pairs of two clean samples of the base that differ in nothing but the seed."""
     second = {row["asset"]: row for row in generations if row["role"] == "heldout_control"}
@@ -252,29 +201,6 @@ def pair_controls(generations: Sequence[Row]) -> list[tuple[Row, Row]]:
         for row in generations
         if row["role"] == "heldout" and row["regime"] == "clean" and row["number"] == 0
     ]
-
-
-def verdict_row(x: Row, y: Row, verdict: Row) -> Row:
-    """Return one row of ``verdicts.jsonl``; x is the arm (in controls, the second sample)."""
-    margins = {key: verdict[key] for key in ("outcome", "m1", "m2", "d", "b", "r", "reason", "message")}
-    return {
-        "object": x["asset"],
-        "category": x["category"],
-        "regime": x["regime"],
-        "seed": x["number"],
-        **margins,
-        "arm": _side(x),
-        "base": _side(y),
-    }
-
-
-def _side(generation: Row) -> Row:
-    truth = generation["truth"] or {}
-    return {
-        "generation": generation["id"],
-        **{key: generation[key] for key in ("mesh", "mesh_digest", "montage", "failure")},
-        **{measure: truth.get(measure) for measure in SIDE_MEASURES},
-    }
 
 
 def truth_outcome(row: Row, measure: str) -> str:
@@ -351,11 +277,6 @@ def headline_metrics(results: Row) -> Row:
 def _summary(params: Params, rows: Sequence[Row], *name: str) -> dict[str, Any]:
     rng = numpy_generator(params.seed, "evaluate", *name)
     return summary(rows, rng, params.evaluate.bootstrap, params.evaluate.confidence)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None
 
 
 def _main(params: Params, root: Path) -> None:

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import AUDIT, CHALLENGE, EVALUATE, GATE, LABEL, start_folder
+from tasks.paths import AUDIT, CHALLENGE, DECISION, EVALUATE, GATE, LABEL, start_folder
 from tasks.scoring.champion import read_holdout
 from tasks.stage import run_stage
 from verdict3d.config import Params
@@ -25,8 +25,6 @@ from verdict3d.records.files import Row, read_json, read_jsonl, write_json
 from verdict3d.stats.conditions import Rule
 from verdict3d.stats.gate import decide_all
 from verdict3d.stats.tally import tally_rows
-
-DECISION = GATE / "decision.json"
 
 
 def run(params: Params, root: Path) -> None:

@@ -24,6 +24,7 @@ TRAIN = Path("data/train")
 EVALUATE = Path("data/evaluate")
 CHALLENGE = Path("data/challenge")
 GATE = Path("data/gate")
+DECISION = GATE / "decision.json"
 REGISTRY = Path("data/registry")
 
 Conditions = dict[tuple[str, str], str]

@@ -42,7 +42,7 @@ def own_mlflow_stores() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
     """A tiny project after the whole chain, with the base as champion. Copy it before changing anything."""
-    from tiny_project import run_tiny_chain
+    from support.tiny_project import run_tiny_chain
 
     root = tmp_path_factory.mktemp("tiny") / "project"
     return root, run_tiny_chain(root)

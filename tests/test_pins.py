@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-ROOT = Path(__file__).parents[1]
+from support.places import ROOT
+
 BOUNDS = {
     "prefect": "==3.8.8",
     "fastapi": ">=0.139,<0.151",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -11,12 +10,12 @@ import yaml
 
 from benchmarks.full_size_trellis import FULL
 from flows.chain.workspace import overlay
+from support.places import ROOT
 from verdict3d.adapt.conditioners import TokenTransformer
 from verdict3d.config import JudgeRole, Params
 from verdict3d.judge.lineage import lineage_of, lineage_warnings
 from verdict3d.records.files import read_json
 
-ROOT = Path(__file__).parents[1]
 PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 
 

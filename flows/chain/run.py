@@ -12,13 +12,13 @@ from typing import Any
 from flows.chain.dvc_stages import changed_stages
 from flows.chain.environment import project_environment
 from flows.chain.own_meshes import watch_own_meshes
+from flows.chain.prefect_server import without_silent_server
+from flows.chain.promotion_step import refresh_champion
 from flows.chain.results import HEADINGS, as_text, decision_lines, read_win_rates, win_rate_cells
 from flows.chain.tracking_step import record_run
 from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
 from flows.processes.run_lock import recover_dvc_locks, run_lock
-from flows.promotion.promotion_step import refresh_champion
-from flows.service.prefect_server import without_silent_server
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json
 

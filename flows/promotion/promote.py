@@ -6,10 +6,10 @@ from typing import Any
 
 from flows.chain.dvc_stages import changed_stages
 from flows.chain.environment import project_environment
+from flows.chain.promotion_step import Say, call_promotion, refresh_champion, tell
 from flows.chain.run import run_chain
 from flows.chain.workspace import Workspace
 from flows.processes.run_lock import run_lock
-from flows.promotion.promotion_step import Say, call_promotion, refresh_champion, tell
 from tasks.paths import GATE
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError

@@ -19,15 +19,15 @@ from prefect.flows import Flow
 from prefect.states import Completed, Failed
 
 from flows.chain.environment import project_environment
+from flows.chain.notify import notify
 from flows.chain.pipeline import Chain, run_flow
+from flows.chain.promotion_step import refresh_champion, tell
 from flows.chain.results import read_win_rates, win_rate_sentence
 from flows.chain.run import announce, default_jobs, look_for_changes, stages_file_of
 from flows.chain.workspace import Workspace, find_project, open_workspace
 from flows.processes.commands import ending_with_parent
 from flows.processes.run_lock import run_lock
 from flows.promotion.promote import act_on_decision
-from flows.promotion.promotion_step import refresh_champion, tell
-from flows.service.notify import notify
 from tasks.registry.promotion_record import decision_waits
 from tasks.tracking.run_record import run_key
 from verdict3d.config import ScheduleParams, load_params

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.chain.environment import STATE_FOLDER, project_environment
+from flows.chain.prefect_server import ADDRESS, answers, prefect_server
 from flows.processes.commands import supervised
-from flows.service.prefect_server import ADDRESS, answers, prefect_server
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.chain.environment import project_environment
+from flows.chain.prefect_server import answers, prefect_server, wait_for_answer
 from flows.processes.commands import supervised
-from flows.service.prefect_server import answers, prefect_server, wait_for_answer
 from flows.service.serve import ending_at_signals
 from verdict3d.errors import Verdict3DError
 

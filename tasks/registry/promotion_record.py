@@ -12,8 +12,7 @@ from typing import Any
 
 import yaml
 
-from tasks.gate import DECISION
-from tasks.paths import AUDIT, TRAIN
+from tasks.paths import AUDIT, DECISION, TRAIN
 from tasks.scoring.champion import CARD, adapter_identity
 from tasks.tracking.run_record import run_key, source_tags
 from verdict3d.config import Params

@@ -12,8 +12,8 @@ import torch
 from verdict3d.config import EndpointParams, JudgeParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import JUDGE_PATTERNS, local_directory
+from verdict3d.judge.families import FAMILIES, require_readable
 from verdict3d.judge.lineage import same_known_model
-from verdict3d.judge.local.families import FAMILIES, require_readable
 from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for, prompt_of
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.files import read_json

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.local.families import Family, Grid, family_of
+from verdict3d.judge.families import Family, Grid, family_of
 from verdict3d.judge.local.network import Layout, answer_ids, chat_ids, panel_layout
 from verdict3d.judge.rubric import PROMPT_FILE
 from verdict3d.randomness import seed_for

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from verdict3d.errors import ItemFailure
-from verdict3d.judge.local.families import Family, Picture
+from verdict3d.judge.families import Family, Picture
 from verdict3d.judge.panel import Pixels, picture
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """Any image-text-to-text model of transformers, asked through its own processor and ``forward``.
 
-Slower than a known family (:mod:`verdict3d.judge.local.families`): pictures are prepared and encoded anew for
+Slower than a known family (:mod:`verdict3d.judge.families`): pictures are prepared and encoded anew for
 each sequence. The model's class lays out and positions its tokens itself, so nothing of it has to be known
 here. Processors that also read videos are made without that part, which would need torchvision.
 """

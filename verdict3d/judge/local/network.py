@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.local.families import Family, Grid
+from verdict3d.judge.families import Family, Grid
 from verdict3d.judge.rubric import texts_between
 
 LETTERS = ("A", "B")

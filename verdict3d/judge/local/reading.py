@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface
 
+from verdict3d.judge.families import Family, Grid, Picture
 from verdict3d.judge.local.encoding import PictureEncoder, chunks, grouped
-from verdict3d.judge.local.families import Family, Grid, Picture
 from verdict3d.judge.local.network import (
     Layout,
     answer_ids,

@@ -18,9 +18,9 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTo
 
 from verdict3d.config import JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.judge.families import FAMILIES, Family, compile_judge, family_of
 from verdict3d.judge.identity import JudgeIdentity, dtype_for, identify, resolve_device, resolve_directory
 from verdict3d.judge.local.encoding import PictureEncoder, chunks, one_ahead
-from verdict3d.judge.local.families import FAMILIES, Family, compile_judge, family_of
 from verdict3d.judge.local.generic import ProcessorReader, build_processor
 from verdict3d.judge.local.network import chat_ids
 from verdict3d.judge.local.reading import PanelReader, Shown

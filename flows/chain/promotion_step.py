@@ -1,0 +1,80 @@
+"""Starts ``tasks.registry.promotion`` as a process, and tells people and the webhook what it did."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flows.chain.notify import notify
+from flows.chain.workspace import Workspace
+from flows.processes.commands import run_supervised
+from tasks.tracking.outbox import EMBEDDED_STORE, tracking_uri
+from verdict3d.config import load_params
+from verdict3d.errors import Verdict3DError
+from verdict3d.records.files import read_json
+
+Say = Callable[[str], None]
+
+_PROMOTION = [sys.executable, "-m", "tasks.registry.promotion"]
+
+
+def call_promotion(
+    workspace: Workspace, environment: dict[str, str], lock: int | None, command: str, *arguments: str
+) -> dict[str, Any]:
+    """Run one command of :mod:`tasks.registry.promotion` and return what it did.
+
+    Raises:
+        Verdict3DError: It failed; the message is its own.
+    """
+    lines: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder, "result.json")
+        root = os.path.relpath(workspace.root, workspace.project)
+        ended = run_supervised(
+            [*_PROMOTION, command, root, workspace.preset or "", str(result), *arguments],
+            cwd=workspace.project,
+            environment=environment,
+            on_line=lambda line, redraws: lines.append(line),
+            lock_descriptor=lock,
+        )
+        if ended.status == 0:
+            done: dict[str, Any] = read_json(result)
+            return done
+    told = [number for number, line in enumerate(lines) if line.startswith("error: ")]
+    said = lines[told[-1] :] if told else lines[-15:]
+    raise Verdict3DError("\n".join(said).removeprefix("error: ") or f"promotion: {command} was stopped")
+
+
+def refresh_champion(
+    workspace: Workspace, environment: dict[str, str], lock: int | None, say: Say, *, needed: bool = False
+) -> None:
+    """Put the registry's champion where the stages find it, so that candidates are compared with it.
+
+    Nothing is started while there is no registry yet. When the registry does not answer, the champion that
+    was last known stays, unless it is ``needed``.
+
+    Raises:
+        Verdict3DError: The registry does not answer, and it is needed.
+    """
+    if tracking_uri() == EMBEDDED_STORE and not (workspace.project / "mlflow.db").exists():
+        return
+    try:
+        found = call_promotion(workspace, environment, lock, "sync")
+    except Verdict3DError as error:
+        if needed:
+            raise
+        say(f"the champion may have moved since it was last seen: {error}")
+        return
+    if found["changed"]:
+        say(f"champion: {found['champion']['name']}")
+
+
+def tell(workspace: Workspace, text: str, facts: dict[str, Any], say: Say) -> None:
+    """Print what was decided and tell the webhook."""
+    say(text)
+    variable = load_params(workspace.root / "params.yaml").schedule.webhook_env
+    notify("decision", text.partition("\n")[0], facts, variable=variable, say=say)

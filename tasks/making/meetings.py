@@ -1,0 +1,87 @@
+"""Who meets whom on held-out assets: the base and an arm from the same noise; a judged pair as a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.making.generation import GenerationItem
+from verdict3d.config import Params
+from verdict3d.config_arms import AnyArm, ControlParams
+from verdict3d.errors import Verdict3DError
+from verdict3d.randomness import seed_for
+from verdict3d.records.files import Row
+
+TRUTH_MEASURES = ("f_score", "normal_consistency")
+SIDE_MEASURES = (*TRUTH_MEASURES, "floating_share")
+
+
+def base_generations(params: Params, generations: Sequence[Row]) -> list[Row]:
+    """Return the base's held-out generations of the evaluated regimes, in their order.
+
+    Raises:
+        Verdict3DError: The generate stage made none for a regime, or none at all.
+    """
+    heldout = [row for row in generations if row["role"] == "heldout"]
+    missing = set(params.evaluate.regimes) - {row["regime"] for row in heldout}
+    if missing:
+        raise Verdict3DError(
+            f"the base has no held-out generations for {sorted(missing)}; add these regimes to "
+            "generate.heldout_regimes, and at least one asset to the held-out split"
+        )
+    return [row for row in heldout if row["regime"] in params.evaluate.regimes]
+
+
+def plan_arm(
+    arm: str, base: Sequence[Row], assets: dict[str, Row], settings: AnyArm | None = None
+) -> list[GenerationItem]:
+    """Return the arm's generations: the base's, with the same pictures, seeds and budgets.
+
+    A control may be shown the clean picture in either stage, and have noise of its own.
+    """
+    control = settings if isinstance(settings, ControlParams) else None
+
+    def picture(row: Row, shown: str) -> str:
+        path: str = assets[row["asset"]]["condition"] if shown == "clean" else row["condition"]
+        return path
+
+    return [
+        GenerationItem(
+            id=f"{row['asset']}-{arm}-{row['regime']}-{row['number']}",
+            asset=row["asset"],
+            category=row["category"],
+            split=row["split"],
+            regime=row["regime"],
+            role=arm,
+            number=row["number"],
+            seed=seed_for(row["seed"], "fresh_noise") if control and control.fresh_noise else row["seed"],
+            picture=picture(row, control.structure_input if control else "given"),
+            latents_picture=picture(row, control.latents_input if control else "given"),
+            truth=assets[row["asset"]]["mesh"],
+            structure_steps=row["steps"]["structure"],
+            latents_steps=row["steps"]["latents"],
+        )
+        for row in base
+    ]
+
+
+def verdict_row(x: Row, y: Row, verdict: Row) -> Row:
+    """Return one row of ``verdicts.jsonl``; x is the arm (in controls, the second sample)."""
+    margins = {key: verdict[key] for key in ("outcome", "m1", "m2", "d", "b", "r", "reason", "message")}
+    return {
+        "object": x["asset"],
+        "category": x["category"],
+        "regime": x["regime"],
+        "seed": x["number"],
+        **margins,
+        "arm": _side(x),
+        "base": _side(y),
+    }
+
+
+def _side(generation: Row) -> Row:
+    truth = generation["truth"] or {}
+    return {
+        "generation": generation["id"],
+        **{key: generation[key] for key in ("mesh", "mesh_digest", "montage", "failure")},
+        **{measure: truth.get(measure) for measure in SIDE_MEASURES},
+    }

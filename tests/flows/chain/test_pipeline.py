@@ -1,0 +1,67 @@
+"""The whole way, with a real temporary Prefect server: killed in the middle, gone on with, then at rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+from support.loopback import processes_of
+from support.toy_chain import ARM, write_toy_chain
+
+RUN = [sys.executable, "-m", "flows.cli.main", "run"]
+
+
+def finished_runs(project: Path) -> int:
+    with closing(sqlite3.connect(project / "mlflow.db")) as database:
+        query = "SELECT count(*) FROM runs WHERE status = 'FINISHED' AND lifecycle_stage = 'active'"
+        return int(database.execute(query).fetchone()[0])
+
+
+def test_killed_gone_on_with_and_at_rest(tmp_path: Path) -> None:
+    project = write_toy_chain(tmp_path / "project").resolve()
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": "", "PREFECT_API_URL": ""}
+    environment = {name: value for name, value in environment.items() if value}
+    (project / "hold-train").touch()
+    half = project / "data/train" / ARM / "whole"
+    with (tmp_path / "killed.log").open("w") as log:
+        killed = subprocess.Popen(RUN, cwd=project, env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 150
+        while not half.exists() and time.monotonic() < deadline and killed.poll() is None:
+            time.sleep(0.1)
+        assert half.exists(), (tmp_path / "killed.log").read_text()
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    deadline = time.monotonic() + 20
+    while processes_of(project) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(project) == {}
+    assert half.read_text() == "half"
+
+    (project / "hold-train").unlink()
+    second = subprocess.run(RUN, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert half.read_text() == "whole"
+    rows = json.loads((project / ".verdict3d/stages/default.json").read_text())
+    assert {row["stage"]: row["outcome"] for row in rows} == {
+        "assets": "up to date",
+        f"train@{ARM}": "ran",
+        f"evaluate@{ARM}": "ran",
+    }
+    assert "0.700 [0.600, 0.800]" in second.stdout and "recorded in MLflow" in second.stdout + second.stderr
+    assert finished_runs(project) == 2  # the run and its arm
+    with closing(sqlite3.connect(project / ".verdict3d/prefect/prefect.db")) as database:
+        keys = {row[0] for row in database.execute("SELECT key FROM artifact")}
+    assert "win-rates" in keys
+
+    prefect = (project / ".verdict3d/prefect/prefect.db").stat().st_mtime_ns
+    third = subprocess.run(RUN, cwd=project, env=environment, capture_output=True, text=True, check=True)
+    assert third.stdout.startswith("nothing changed") and "0.700 [0.600, 0.800]" in third.stdout
+    assert finished_runs(project) == 2
+    assert (project / ".verdict3d/prefect/prefect.db").stat().st_mtime_ns == prefect

@@ -1,0 +1,187 @@
+"""The schedule for real, with server, work pool and worker: runs fired, skipped, cancelled, killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.chain.environment import project_environment
+from flows.chain.prefect_server import ADDRESS, prefect_server, without_silent_server
+from support.loopback import free_port, processes_of, wait_until, webhook
+from support.places import ROOT
+from support.prefect_api import PrefectApi
+from support.toy_chain import ARM, write_toy_chain
+from verdict3d.config import load_params
+from verdict3d.errors import Verdict3DError
+
+POOL = "pool-of-the-test"
+EVERY_MINUTE = "* * * * *"
+NOT_NOW = "0 0 29 2 *"
+"""Serving again starts a paused schedule: a run of its own would do what the test's run is to do."""
+
+
+@contextmanager
+def serving(project: Path, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `verdict3d serve` for the pool until the block ends; it leaves no process behind."""
+    command = [sys.executable, "-m", "flows.cli.main", "serve", "--pool", POOL]
+    with log.open("ab") as stream:
+        process = subprocess.Popen(command, cwd=project, env=environment, stdout=stream, stderr=stream)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(60)
+        wait_until(lambda: not processes_of(project), "every process to end", 60)
+
+
+def with_ends_of(*logs: Path) -> Callable[..., None]:
+    """Return an exit that adds to an error what the servers said last."""
+
+    def add(kind: object, error: BaseException | None, trace: object) -> None:
+        for log in logs:
+            if error and log.exists():
+                error.add_note(f"--- end of {log.name}\n{log.read_text(errors='replace')[-4000:]}")
+
+    return add
+
+
+def change(project: Path, seed: int, cron: str = NOT_NOW) -> None:
+    """Set the seed, and the schedule of the next `verdict3d serve`."""
+    values = yaml.safe_load((project / "params.yaml").read_text())
+    values["seed"] = seed
+    values["schedule"]["cron"] = cron
+    (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def stage_processes(project: Path) -> dict[int, str]:
+    return {pid: command for pid, command in processes_of(project).items() if "stage.py" in command}
+
+
+@pytest.mark.services
+@pytest.mark.timeout(1200)
+def test_a_schedule_with_a_server_and_a_worker(tmp_path: Path) -> None:
+    project = write_toy_chain(tmp_path / "project").resolve()
+    change(project, 1, EVERY_MINUTE)
+    (project / "fail-once-train").touch()
+    port, log = free_port(), tmp_path / "serve.log"
+    api = PrefectApi(f"http://127.0.0.1:{port}/api")
+    with ExitStack() as stack:
+        address, heard = stack.enter_context(webhook())
+        environment = project_environment(project) | {ADDRESS: api.url, "VERDICT3D_WEBHOOK": address}
+        environment |= {"PREFECT_WORKER_QUERY_SECONDS": "1"}  # it looks for due runs every 10 s by default
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        stack.push(with_ends_of(tmp_path / "server.log", log))
+        stack.enter_context(prefect_server(tmp_path, environment, port, tmp_path / "server.log"))
+        with serving(project, environment, log) as first:
+            fires_and_tries_again(api, project)
+            assert [message["event"] for message in heard] == ["retrained"] and "0.700" in heard[0]["text"]
+            skips(api)
+            ends_with_its_children(api, project, "cancel")
+            ends_with_its_children(api, project, "kill")
+            wait_until(lambda: len(heard) > 2, "the webhook")
+            assert [message.get("state") for message in heard[1:]] == ["Cancelled", "Crashed"]
+            silent = start_and_wait_for_the_stage(api, project)
+            kill_processes(project, "worker start", "prefect.engine")
+            assert first.wait(60) == 1  # it says that its worker has ended
+            wait_until(lambda: not stage_processes(project), "the stages to end", 30)
+        with serving(project, environment, log):
+            state = api.wait_for_end(silent)
+            assert state["type"] == "CRASHED" and "heartbeat" in state["message"], state
+            (project / "hold-assets").unlink()
+            assert api.wait_for_end(api.start_run())["name"] == "Completed"
+    assert processes_of(project) == {}
+    assert (project / "data/evaluate" / ARM / "whole").read_text() == "whole"
+
+
+def fires_and_tries_again(api: PrefectApi, project: Path) -> None:
+    """The first run is due within a minute; its stage that fails once is tried again."""
+    wait_until(api.deployment, "the deployment")
+    fired: dict[str, Any] = wait_until(
+        lambda: next(
+            (run for run in api.runs() if run["state"]["type"] not in ("SCHEDULED", "PENDING")), None
+        ),
+        "a run to be due",
+    )
+    api.pause()
+    assert fired["auto_scheduled"]
+    assert api.wait_for_end(fired["id"])["name"] == "Completed"
+    tries = api.task_runs()
+    assert tries[f"train@{ARM}"] == 2 and tries["assets"] == 1
+    assert {"win-rates"} <= api.artifacts()
+    assert not (project / "fail-once-train").exists()
+
+
+def skips(api: PrefectApi) -> None:
+    state = api.wait_for_end(api.start_run())
+    assert (state["type"], state["name"]) == ("COMPLETED", "Skipped")
+    assert state["message"] == "no asset, parameter or code has changed"
+
+
+def start_and_wait_for_the_stage(api: PrefectApi, project: Path) -> str:
+    """Start a run with something to do and return it when its first stage is in its middle."""
+    (project / "hold-assets").touch()
+    change(project, len(api.runs()) + 1)
+    run_id = api.start_run()
+    wait_until(
+        lambda: stage_processes(project) and (project / "data/assets/whole").exists(), "the stage to start"
+    )
+    return run_id
+
+
+def kill_processes(project: Path, *words: str) -> None:
+    """Send SIGKILL to the processes of the project with these words; there has to be one for each."""
+    for word in words:
+        found = [pid for pid, command in processes_of(project).items() if word in command]
+        assert found, word
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+
+
+def ends_with_its_children(api: PrefectApi, project: Path, how: str) -> None:
+    run_id = start_and_wait_for_the_stage(api, project)
+    if how == "cancel":
+        api.set_state(run_id, "CANCELLING")
+    else:
+        kill_processes(project, "prefect.engine")
+    assert api.wait_for_end(run_id)["type"] == {"cancel": "CANCELLED", "kill": "CRASHED"}[how]
+    wait_until(lambda: not stage_processes(project), "the stages to end", 30)
+
+
+def test_a_configured_server_that_does_not_answer_is_replaced_and_said() -> None:
+    said: list[str] = []
+    environment = {ADDRESS: f"http://127.0.0.1:{free_port()}/api", "OTHER": "kept"}
+    assert without_silent_server(environment, said.append) == {"OTHER": "kept"}
+    assert len(said) == 1 and "does not answer" in said[0]
+    assert without_silent_server({"OTHER": "kept"}, pytest.fail) == {"OTHER": "kept"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("cron", "0 3 * *", r"schedule\.cron"),
+        ("timezone", "Mars/Olympus", "unknown time zone 'Mars/Olympus'"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(tmp_path: Path, key: str, value: str, complaint: str) -> None:
+    project = write_toy_chain(tmp_path / "project")
+    values = yaml.safe_load((project / "params.yaml").read_text())
+    values["schedule"][key] = value
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(Verdict3DError, match=complaint):
+        load_params(project / "params.yaml")
+
+
+def test_prefect_yaml_takes_its_times_from_the_parameters() -> None:
+    root = ROOT
+    (deployment,) = yaml.safe_load((root / "prefect.yaml").read_text())["deployments"]
+    assert deployment["schedules"][0]["cron"] == "{{ schedule.cron }}"
+    assert deployment["concurrency_limit"]["limit"] == 1

@@ -1,0 +1,98 @@
+"""A scheduled run acts on the gate's decision: once, and also on one that a killed run has left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from flows.chain.environment import project_environment
+from flows.chain.prefect_server import ADDRESS, prefect_server
+from support.loopback import free_port, processes_of, wait_until, webhook
+from support.toy_chain import ARM, ROOT, write_toy_chain
+
+RETRAIN = """
+from flows.service.retrain import retrain
+state = retrain(return_state=True)
+print(state.name, state.message)
+"""
+
+GATE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from support.decisions import decided
+decided(Path(), Path("word").read_text())
+"""
+
+
+def write_deciding_chain(project: Path) -> Path:
+    """Write the toy chain with adapters that have a card, and a gate that decides by the file ``word``."""
+    write_toy_chain(project)
+    for package in ("tasks", "verdict3d"):
+        (project / package).rmdir()  # the installed ones are meant
+    stage = (project / "stage.py").read_text()
+    card = json.dumps({"arm": ARM, "base_digest": "none"})
+    (project / "stage.py").write_text(f"{stage}    (folder / 'card.json').write_text('{card}')\n")
+    (project / "gate.py").write_text(GATE)
+    (project / "word").write_text("REJECT")
+    chain = yaml.safe_load((project / "dvc.yaml").read_text())
+    chain["stages"]["gate"] = {
+        "cmd": f"python gate.py {ROOT / 'tests'}",
+        "deps": ["gate.py", "word", "data/train", "data/evaluate"],
+        "outs": ["data/gate"],
+    }
+    (project / "dvc.yaml").write_text(yaml.safe_dump(chain))
+    return project.resolve()
+
+
+@pytest.mark.services
+def test_a_decision_left_behind_by_a_killed_run_is_acted_on_once(tmp_path: Path) -> None:
+    project, port = write_deciding_chain(tmp_path / "project"), free_port()
+    command = [sys.executable, "-c", RETRAIN]
+    with webhook() as (address, heard):
+        environment = project_environment(project) | {"VERDICT3D_WEBHOOK": address}
+        environment |= {ADDRESS: f"http://127.0.0.1:{port}/api"}
+        environment.pop("MLFLOW_TRACKING_URI", None)
+
+        def retrained() -> str:
+            done = subprocess.run(
+                command, cwd=project, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout.strip()
+
+        with prefect_server(tmp_path, environment, port, tmp_path / "server.log"):
+            with (tmp_path / "killed.log").open("wb") as log:
+                killed = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)
+            wait_until(
+                lambda: (
+                    killed.poll() is not None
+                    or any(
+                        "-m tasks.registry.promotion promote" in found
+                        for found in processes_of(project).values()
+                    )
+                ),
+                "the run to act on the decision",
+            )
+            os.kill(killed.pid, signal.SIGKILL)
+            assert killed.wait() == -signal.SIGKILL, (tmp_path / "killed.log").read_text()
+            wait_until(lambda: not processes_of(project), "every process to end", 30)
+            assert (project / "data/gate/decision.json").exists() and heard == []
+
+            assert retrained().startswith("Completed")
+            assert [message["event"] for message in heard] == ["decision", "retrained"]
+            assert (heard[0]["decision"], heard[0]["moved"]) == ("REJECT", False)
+            store = f"sqlite:///{project}/mlflow.db"
+            runs = MlflowClient(store).search_runs(["1"], f"tags.`decision.{ARM}` = 'REJECT'")
+            assert len(runs) == 1
+
+            assert retrained() == "Skipped no asset, parameter or code has changed"
+            assert len(heard) == 2

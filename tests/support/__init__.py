@@ -1,0 +1,1 @@
+"""What tests share: solids, pictures, tiny projects, chains and servers on loopback."""

@@ -1,0 +1,255 @@
+"""A small project on disk, as the stages leave it, for the tests of the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image, ImageDraw
+
+from support.audit_examples import write_audit
+from support.places import ROOT
+from tasks.gate import rule_of
+from verdict3d.config import load_params
+from verdict3d.records.files import write_bytes, write_json, write_jsonl
+from verdict3d.stats.agreement import agreement
+from verdict3d.stats.gate import decide_all
+from verdict3d.stats.tally import tally_rows
+from verdict3d.stats.winrate import by_slice, summary
+
+ARM = "conditioner_repair"
+CATEGORIES = ("bed", "bench", "cabinet", "chair", "desk", "lamp", "shelf", "sofa", "stool", "table")
+PREFERENCE = {"severe": 1.3, "clean": -0.15}
+PARAMS = ROOT / "params.yaml"
+
+Paint = Callable[[str, str, str], Image.Image]
+
+
+def paint(asset: str, role: str, regime: str) -> Image.Image:
+    """A drawn picture, RGBA condition or 2x2 montage, different for every asset, role and regime."""
+    rng = np.random.default_rng(abs(hash((len(asset), sum(map(ord, asset + role + regime))))) % 2**32)
+    color = tuple(int(value) for value in rng.integers(40, 220, 3))
+    if role == "condition":
+        image = Image.new("RGBA", (128, 128), (0, 0, 0, 0))
+        ImageDraw.Draw(image).rounded_rectangle((30, 24, 98, 104), 10, fill=(*color, 255))
+        return image
+    image = Image.new("RGB", (160, 160), (128, 128, 255))
+    for corner in ((10, 10), (90, 10), (10, 90), (90, 90)):
+        ImageDraw.Draw(image).rectangle((*corner, corner[0] + 60, corner[1] + 60), fill=color)
+    return image
+
+
+def verdict(rng: np.random.Generator, d: float, bias: float = 0.45) -> dict[str, Any]:
+    """A verdict row's numbers for a preference ``d`` seen with noise in each order."""
+    m1, m2 = (round(float(v), 4) for v in (d + bias + 0.3 * rng.normal(), -d + bias + 0.3 * rng.normal()))
+    d, b = (m1 - m2) / 2, (m1 + m2) / 2
+    r = abs(d) - abs(b)
+    return {
+        "outcome": "tie" if r <= 0 else "win" if d > 0 else "loss",
+        **{"m1": m1, "m2": m2, "d": d, "b": b, "r": r},
+    }
+
+
+def write_project(root: Path, objects: int = 20, paint: Paint = paint, size_px: int = 128) -> list[dict]:
+    """Write a finished run's records below ``root``; returns the verdict rows."""
+    data = root / "data"
+    values = yaml.safe_load(PARAMS.read_text())
+    values["train"]["arms"] = values["promotion"]["arms"] = [ARM]
+    write_bytes(root / "params.yaml", yaml.safe_dump(values).encode())
+    rng = np.random.default_rng(5)
+    assets, conditions, rows = [], [], []
+
+    def save(path: str, image: Image.Image) -> str:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        image.thumbnail((size_px, size_px))
+        image.save(root / path)
+        return path
+
+    for number in range(objects):
+        category = CATEGORIES[number % len(CATEGORIES)]
+        asset = f"{category}-{number:05d}"
+        condition = save(f"data/assets/conditions/{asset}.png", paint(asset, "condition", "clean"))
+        assets.append({"id": asset, "category": category, "split": "heldout", "condition": condition})
+        for regime, preference in PREFERENCE.items():
+            if regime != "clean":
+                image = save(f"data/degrade/images/{regime}/{asset}.png", paint(asset, "condition", regime))
+                conditions.append({"asset": asset, "regime": regime, "image": image})
+            score = float(rng.uniform(0.35, 0.6) if regime == "severe" else rng.uniform(0.8, 0.95))
+            d = preference + 1.2 * float(rng.normal())
+            row = {
+                "object": asset,
+                "category": category,
+                "regime": regime,
+                "seed": 0,
+                **verdict(rng, d),
+                "base": {"f_score": score},
+                "arm": {"f_score": min(1.0, score + 0.06 * d)},
+            }
+            for side in ("base", "arm"):
+                path = f"data/evaluate/{ARM}/montages/{asset}-{regime}-{side}.png"
+                row[side]["montage"] = save(path, paint(asset, side, regime))
+            if number == 3 and regime == "severe":
+                row |= {"outcome": "invalid", **dict.fromkeys(("m1", "m2", "d", "b", "r"))}
+                row["arm"] = {"montage": None, "f_score": None}
+            rows.append(row)
+    write_jsonl(data / "assets/assets.jsonl", assets)
+    write_jsonl(data / "degrade/conditions.jsonl", conditions)
+    quarantine = [
+        ("sofas/<b>big</b>.glb", "too_many_faces", "2,400,113 faces; at most 2,000,000 are allowed"),
+        ("old/table.obj", "external_reference", "refers to ../textures/oak.png; pack textures into the file"),
+    ]
+    names = ("source", "reason", "message")
+    write_jsonl(data / "assets/quarantine.jsonl", [dict(zip(names, row, strict=True)) for row in quarantine])
+    write_jsonl(
+        data / "generate/generations.jsonl",
+        [{"id": "a", "failure": None}, {"id": "b", "failure": "empty_structure"}],
+    )
+    write_jsonl(data / f"evaluate/{ARM}/verdicts.jsonl", rows)
+    write_json(data / f"evaluate/{ARM}/results.json", results(rows))
+    write_json(data / "preflight/preflight.json", PREFLIGHT)
+    write_json(data / "label/metrics.json", {"kinds": labels(rng)})
+    params = load_params(root / "params.yaml")
+    for role, sees in (("training", 0.1), ("evaluation", 1.5)):
+        write_audit(root, params, role, sees)
+    write_json(data / "gate/decision.json", decision(root, rows))
+    lines = ["step,learning_rate,train_loss,validation_loss_severe"]
+    for step in range(1, 401):
+        loss = 0.9 * math.exp(-step / 90) + 0.12 + 0.02 * rng.random()
+        lines.append(f"{step},0.0003,{loss:.5f},{f'{loss * 1.15:.5f}' if step % 50 == 0 else ''}")
+    write_bytes(data / f"train/{ARM}/losses.csv", "\n".join(lines).encode())
+    write_bytes(data / f"train/{ARM}/adapter.safetensors", b"weights")
+    outs = {"assets": "data/assets", f"evaluate@{ARM}": f"data/evaluate/{ARM}", "report": "data/report"}
+    lock = "".join(
+        f"  {name}:\n    outs:\n    - path: {path}\n      md5: {'%032x' % (77 * i + 9)}.dir\n"
+        for i, (name, path) in enumerate(outs.items())
+    )
+    write_bytes(root / "dvc.lock", f"schema: '2.0'\nstages:\n{lock}".encode())
+    return rows
+
+
+def results(rows: list[dict]) -> dict[str, Any]:
+    """What the evaluate stage would write for ``rows``."""
+    regimes = {}
+    for regime in PREFERENCE:
+        mine = [row for row in rows if row["regime"] == regime]
+        true = [truth(row) for row in mine]
+        pairs = [row for row in mine if row["arm"]["f_score"] is not None]
+        kappa = agreement(
+            [row["outcome"] for row in mine],
+            [row["outcome"] for row in true],
+            [row["object"] for row in mine],
+            np.random.default_rng(2),
+        )
+        regimes[regime] = {
+            "summary": summary(mine, np.random.default_rng(1)),
+            "by_category": by_slice(mine, "category", lambda name: np.random.default_rng(len(name))),
+            "truth": {
+                "f_score": summary(true, np.random.default_rng(3)),
+                "normal_consistency": summary(true, np.random.default_rng(4)),
+                "arm_floating_share_mean": 0.0271,
+                "base_floating_share_mean": 0.0433,
+                "arm_normal_consistency_mean": 0.618,
+                "base_normal_consistency_mean": 0.623,
+                "arm_f_score_mean": float(np.mean([row["arm"]["f_score"] for row in pairs])),
+                "base_f_score_mean": float(np.mean([row["base"]["f_score"] for row in pairs])),
+            },
+            "kappa_judge_truth": kappa.as_dict(),
+            "training_judge": summary(mine[::2], np.random.default_rng(5)),
+            "over_optimisation_gap": {"value": 0.135, "low": -0.031, "high": 0.297},
+            "third_judge": summary(mine[1::2], np.random.default_rng(8)),
+            "judge_agreement": {
+                "evaluation_training": {"value": 0.415, "low": 0.21, "high": 0.62},
+                "evaluation_third": {"value": 0.335, "low": 0.11, "high": 0.55},
+            },
+        }
+    judge = {"family": "internvl", "model": "data/checkpoints/judge-eval", "panel": "three_images"}
+    return {
+        "arm": ARM,
+        "target": 0.65,
+        "judge": judge,
+        "regimes": regimes,
+        "failures": {"empty_structure": 1},
+        "washout": {name: washout(name) for name in PREFERENCE},
+        "texture": {"severe": summary(rows[::2], np.random.default_rng(7))},
+        "controls": {"base_vs_base": summary(rows, np.random.default_rng(6))},
+        "holdout_queries": 78,
+    }
+
+
+def washout(regime: str) -> dict[str, Any]:
+    """Where the arm's change gets lost, as the evaluate stage finds it; a clean input leaves no gap."""
+    gaps = {"0.95": 0.044, "0.75": 0.212, "0.5": 0.113, "0.25": 0.098}
+    gone = regime == "clean"
+    return {
+        "diagnosis": "no change" if gone else "better",
+        "weights": {"count": 4, "norm": 16.47},
+        "tokens": None if gone else 0.129,
+        "velocities": dict.fromkeys(gaps) if gone else gaps,
+        "structure_iou": 0.801,
+        "mesh_distance": 0.029,
+        "montage_distance": 0.024,
+    }
+
+
+PREFLIGHT = {
+    "signal": True,
+    "reasons": [],
+    "overridden": False,
+    "pairs": {
+        "contrastive": {
+            "half_credit": {"value": 0.87, "low": 0.8, "high": 0.93},
+            "coverage": 0.97,
+            "flip_rate": 0.03,
+            "pairs": 96,
+        }
+    },
+    "headroom": {"severe": {"judge": 0.87, "truth": 0.96, "pairs": 96}},
+    "regime": "severe",
+    "objects_needed": 101,
+    "objects_heldout": 64,
+}
+
+
+def decision(root: Path, rows: list[dict]) -> dict[str, Any]:
+    """What the gate stage would write for ``rows`` without certificates, texture or an older champion."""
+    order = sorted({row["object"] for row in rows})
+    champion = {"name": "the base", "version": None, "arm": None, "adapter": None}
+    missing = {"state": "open", "words": "it has no certificate"}
+    evidence = {
+        "champion": champion,
+        "adapter": "weights",
+        "categories": {row["object"]: row["category"] for row in rows},
+        "tallies": {
+            name: tally_rows([row for row in rows if row["regime"] == regime], order)
+            for name, regime in (("primary", "severe"), ("clean", "clean"))
+        },
+        "certificates": {"training": missing, "evaluation": missing},
+        "gap": {"value": 0.02, "low": -0.1, "high": 0.1},
+        "holdout": {"candidates": 1, "queries": 80},
+    }
+    rule = rule_of(load_params(root / "params.yaml"))
+    arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(8))
+    return {"champion": champion, "rule": asdict(rule), "arms": arms, "chosen": None}
+
+
+def truth(row: dict) -> dict[str, Any]:
+    """The same pair decided by F-score."""
+    arm, base = row["arm"]["f_score"], row["base"]["f_score"]
+    outcome = "invalid" if arm is None else "win" if arm > base else "loss" if arm < base else "tie"
+    return {"outcome": outcome, "object": row["object"]}
+
+
+def labels(rng: np.random.Generator) -> dict[str, Any]:
+    """Pair kinds as the label stage sums them up."""
+    kinds = {}
+    for kind, preference, spread in (("contrastive", 1.6, 1.0), ("same_base", 0.0, 0.2)):
+        rows = [
+            {**verdict(rng, preference + spread * float(rng.normal())), "object": f"o{i}"} for i in range(96)
+        ]
+        kinds[kind] = summary(rows, np.random.default_rng(6))
+    return kinds

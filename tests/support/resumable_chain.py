@@ -1,0 +1,62 @@
+"""A project of three stages made of the real batch map: quick, and made to be killed at any moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from support.toy_chain import ARM, write_toy_chain
+
+STAGE = """
+import sys, time
+from pathlib import Path
+from tasks.making.batches import resuming, run_batches
+from verdict3d.randomness import numpy_generator
+from verdict3d.records.files import read_jsonl, write_bytes, write_json, write_jsonl
+
+name, out, needed, pause_s, count = sys.argv[1:]
+before = [row["value"] for row in read_jsonl(Path(needed, "rows.jsonl"))] if needed else [0] * int(count)
+items = [{"item": number, "before": value} for number, value in enumerate(before)]
+folder = Path(out)
+
+def make_worker():
+    def work(batch, home):
+        time.sleep(float(pause_s))
+        rows = []
+        for item in batch:
+            noise = numpy_generator(1, name, item["item"])
+            picture = home / f"{item['item']}.bin"
+            write_bytes(picture, noise.bytes(2000))
+            rows.append({"item": item["item"], "file": picture.name,
+                         "value": int(noise.integers(1 << 30)) ^ item["before"]})
+        return rows
+    return work
+
+with resuming(name, {"items": items}) as home:
+    results = run_batches(items, make_worker, folder=home, batch_size=2, description=name)
+    for result in results:
+        name = result.record["file"]
+        write_bytes(folder / "files" / name, (result.folder / name).read_bytes())
+    write_jsonl(folder / "rows.jsonl", [result.record for result in results])
+    write_json(folder / "metrics.json", {"sum": sum(result.record["value"] for result in results)})
+"""
+
+OUTS = ("data/assets", f"data/train/{ARM}", f"data/evaluate/{ARM}")
+
+
+def write_resumable_chain(project: Path, pause_s: float, items: int) -> Path:
+    """Write the project; every batch of two of its ``items`` takes ``pause_s`` in each stage."""
+    write_toy_chain(project)
+    (project / "stage.py").write_text(STAGE)
+    chain = yaml.safe_load((project / "dvc.yaml").read_text())
+    assets, train, evaluate = (chain["stages"][name] for name in ("assets", "train", "evaluate"))
+    assets["cmd"] = f"python stage.py assets data/assets '' {pause_s} {items}"
+    train["do"]["cmd"] = f"python stage.py train data/train/${{item}} data/assets {pause_s} 0"
+    evaluate["do"]["cmd"] = (
+        f"python stage.py evaluate data/evaluate/${{item}} data/train/${{item}} {pause_s} 0"
+    )
+    (project / "dvc.yaml").write_text(yaml.safe_dump(chain))
+    for package in ("tasks", "verdict3d"):
+        (project / package).rmdir()  # the installed ones are meant
+    return project

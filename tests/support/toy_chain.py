@@ -1,0 +1,80 @@
+"""A project of three trivial stages with the real parameters: what DVC, Prefect and tracking are tried on."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from support.places import ROOT
+
+ARM = "conditioner_repair"
+
+STAGE = """
+import json, sys, time
+from pathlib import Path
+
+name, out, *needed = sys.argv[1:]
+for path in needed:
+    assert Path(path, "whole").read_text() == "whole"
+folder = Path(out)
+folder.mkdir(parents=True)
+print(f"{name} works", flush=True)
+(folder / "whole").write_text("half")
+hold = Path(f"hold-{name}")
+while hold.exists():
+    time.sleep(0.05)
+once = Path(f"fail-once-{name}")
+if once.exists():
+    once.unlink()
+    sys.exit("it does not work this time")
+if Path(f"fail-{name}").exists():
+    sys.exit("it does not work")
+(folder / "whole").write_text("whole")
+(folder / "metrics.json").write_text(json.dumps({"count": 3}))
+if name == "evaluate":
+    bounded = {"value": 0.7, "low": 0.6, "high": 0.8}
+    summary = {"pairs": 64, "half_credit": bounded, "decisive": {**bounded, "wins": 30, "losses": 14},
+               "coverage": 0.8, "flip_rate": 0.2}
+    results = {"arm": "conditioner_repair", "target": 0.65, "regimes": {"severe": {"summary": summary}}}
+    (folder / "results.json").write_text(json.dumps(results))
+if name == "train":
+    (folder / "losses.csv").write_text("step,loss,validation_loss\\n0,1.0,\\n1,0.5,0.6\\n")
+    (folder / "adapter.safetensors").write_bytes(b"weights")
+"""
+
+PIPELINE = """
+stages:
+  assets:
+    cmd: python stage.py assets data/assets
+    deps: [stage.py]
+    params: [seed]
+    outs: [data/assets]
+  train:
+    foreach: ${train.arms}
+    do:
+      cmd: python stage.py train data/train/${item} data/assets
+      deps: [stage.py, data/assets]
+      outs: ["data/train/${item}"]
+  evaluate:
+    foreach: ${train.arms}
+    do:
+      cmd: python stage.py evaluate data/evaluate/${item} data/train/${item}
+      deps: [stage.py, "data/train/${item}"]
+      outs: ["data/evaluate/${item}"]
+"""
+
+
+def write_toy_chain(project: Path) -> Path:
+    """Write the project and return its folder."""
+    (project / ".dvc").mkdir(parents=True)
+    shutil.copy(ROOT / ".dvc/config", project / ".dvc/config")
+    shutil.copy(ROOT / ".dvcignore", project / ".dvcignore")
+    shutil.copy(ROOT / "prefect.yaml", project / "prefect.yaml")
+    text = (ROOT / "params.yaml").read_text()
+    (project / "params.yaml").write_text(re.sub(r"(?m)^  arms: \[.*?\]", f"  arms: [{ARM}]", text))
+    (project / "dvc.yaml").write_text(PIPELINE)
+    (project / "stage.py").write_text(STAGE)
+    for folder in ("data/meshes", "data/checkpoints", "presets", "tasks", "verdict3d"):
+        (project / folder).mkdir(parents=True)
+    return project

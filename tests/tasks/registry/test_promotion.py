@@ -1,0 +1,298 @@
+"""Versions, aliases and their trace in a real embedded MLflow, with a tiny generator of real classes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from flows.chain.environment import project_environment
+from support.decisions import decided
+from support.loopback import free_port, server
+from tasks.registry.promotion_record import RefusedError
+from tasks.scoring.champion import read_champion
+from tasks.tracking.outbox import EMBEDDED_STORE
+from verdict3d.adapt.adapter import save_adapter
+from verdict3d.config import Params
+from verdict3d.errors import Verdict3DError
+from verdict3d.mesh.files import read_mesh
+from verdict3d.records.files import read_json, read_jsonl, write_json
+
+ARM = "conditioner_repair"
+Project = tuple[Path, Params]
+
+
+@pytest.fixture(scope="module")
+def project(tiny_chain: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the tiny project with a lock file, as DVC would have written it."""
+    root, params = tiny_chain
+    copy = tmp_path_factory.mktemp("registry") / "project"
+    shutil.copytree(root, copy)
+    (copy / "dvc.lock").write_text("schema: '2.0'\nstages:\n  gate:\n    cmd: python -m tasks.gate\n")
+    return copy, params
+
+
+@pytest.fixture(autouse=True)
+def in_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(project[0])
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    yield
+
+
+def registry() -> Any:
+    from tasks.registry.versions import Registry
+
+    return Registry(EMBEDDED_STORE)
+
+
+def another_candidate(root: Path, params: Params, number: int, evaluated: bool = True) -> None:
+    """Train something else: move the weights and generate with them, as the stages would."""
+    import tasks.evaluate
+
+    folder = root / f"data/train/{ARM}"
+    card = read_json(folder / "card.json")
+    weights = load_file(folder / "adapter.safetensors")
+    moved = {name: tensor + 0.01 * number * torch.ones_like(tensor) for name, tensor in weights.items()}
+    story = {key: card[key] for key in ("assets", "seed", "params")}
+    save_adapter(moved, arm=ARM, base_digest=card["base_digest"], story=story, directory=folder)
+    if evaluated:
+        tasks.evaluate.run(params, root, ARM)
+    (root / "dvc.lock").write_text(f"schema: '2.0'\nstages:\n  gate:\n    cmd: candidate {number}\n")
+
+
+def act(project: Project, *arguments: str) -> dict[str, Any]:
+    """Run a command of ``tasks.registry.promotion`` as the command line does, in this process."""
+    from tasks.registry.promotion import promote, rollback, sync
+
+    _, params = project
+    command, *rest = arguments
+    if command == "promote":
+        return promote(params, Path(), "", registry(), *rest)
+    return rollback(registry(), *rest) if command == "rollback" else sync(Path(), registry())
+
+
+def waits(root: Path) -> bool:
+    """Tell whether the next scheduled run would act on the decision below ``root``."""
+    from tasks.registry.promotion_record import decision_waits
+
+    return decision_waits(root, root, "")
+
+
+def test_one_cycle(project: Project) -> None:
+    """First champion, a worse one rejected, an undecided one held, a better one promoted, and back again."""
+    root, params = project
+    decided(root, "PROMOTE")
+    assert waits(root)
+    first = act(project, "promote")
+    assert not waits(root)
+    assert first["moved"] and first["version"] == 1
+    champion = registry().aliased("champion")
+    assert champion.tags["verified"].split()[0] == champion.tags["verified"].split()[2]
+    assert champion.tags["previous"] == "base" and champion.tags["record"] == first["digest"]
+    assert registry().aliased("challenger") is None
+
+    # the record is in the run of these results, with the word as a tag, and made again it has the same bytes
+    client = registry().client
+    run = client.get_run(champion.run_id)
+    parent = client.get_run(run.data.tags["mlflow.parentRunId"])
+    assert (
+        parent.data.tags[f"decision.{ARM}"] == "PROMOTE" and "met" in parent.data.tags["mlflow.note.content"]
+    )
+    kept = root / f".verdict3d/promotions/verdict3d/{first['digest']}.json"
+    sent = client.download_artifacts(parent.info.run_id, f"promotion/{kept.name}", str(root.parent))
+    assert Path(sent).read_bytes() == kept.read_bytes()
+    from tasks.registry.promotion_record import explain, make_record
+
+    again = root.parent / "again.json"
+    write_json(again, make_record(params, root))
+    assert again.read_bytes() == kept.read_bytes()
+    assert "stage gate: " in explain(read_json(kept))
+
+    # a candidate that was compared with the base cannot replace a champion that came in between
+    another_candidate(root, params, 1)
+    decided(root, "PROMOTE")
+    with pytest.raises(Verdict3DError, match="decision was made against the base, but version 1"):
+        act(project, "promote")
+    assert waits(root)  # the next run compares with the champion of that moment, and acts
+    assert act(project, "sync")["changed"] and read_champion(root).version == 1
+    assert not act(project, "sync")["changed"]
+    earlier = {first["record"]["candidate"]["adapter"]: 10}
+    assert read_json(root / "data/registry/holdout.json") == {"the held-out set": earlier}
+
+    decided(root, "REJECT")
+    rejected = act(project, "promote")
+    assert rejected["version"] is None and len(registry().versions()) == 1
+    assert registry().champion().version == 1
+
+    decided(root, "HOLD")
+    held = act(project, "promote")
+    assert (held["version"], held["moved"]) == (2, False)
+    assert held["record"]["decision"]["arms"][ARM]["more_objects"] > 0
+    assert (registry().champion().version, int(registry().aliased("challenger").version)) == (1, 2)
+
+    decided(root, "PROMOTE")
+    better = act(project, "promote")
+    assert better["moved"] and registry().champion().version == better["version"] == 3
+    assert registry().aliased("champion").tags["previous"] == "1"
+    adapters = [found["record"]["candidate"]["adapter"] for found in (first, better)]
+    assert registry().used() == {"the held-out set": dict.fromkeys(adapters, 10)}
+
+    # its own decision counts from the next candidate on; that it was counted makes nothing stale
+    assert act(project, "sync")["changed"] and not act(project, "sync")["changed"]
+    assert read_json(root / "data/registry/holdout.json") == {"the held-out set": earlier}
+
+    assert act(project, "rollback", "", "chairs got worse")["champion"]["version"] == 1
+    assert registry().version(3).tags["rolled_back"] == "chairs got worse"
+
+    # the gate would promote it once more, and would be right about its numbers: people know better
+    with pytest.raises(RefusedError, match=r"version 3 .* rolled back at 20..-.*: chairs got worse.*--force"):
+        act(project, "promote")
+    assert registry().champion().version == 1 and len(registry().versions()) == 3
+    assert act(project, "rollback")["champion"]["version"] is None
+    with pytest.raises(Verdict3DError, match="nothing to go back to"):
+        act(project, "rollback")
+    assert act(project, "rollback", "3", "they did not")["champion"]["version"] == 3
+    assert registry().rolled_back(better["record"]["candidate"]["adapter"]) is None
+    moves = [(move["from"], move["to"]) for move in registry().moves()]
+    assert moves == [(None, 1), (1, 3), (3, 1), (1, None), (None, 3)]
+    assert (
+        "the hold" not in json.dumps(registry().moves()) and "they did not" in registry().moves()[-1]["why"]
+    )
+
+
+def test_a_version_knows_what_it_was_made_of(project: Project, tmp_path: Path) -> None:
+    from tasks.registry.reproduction import fetch
+
+    better = fetch("3", registry(), tmp_path)
+    tags = registry().version(3).tags
+    assert (better["arm"], better["adapter"], better["key"]) == (ARM, tags["adapter"], tags["dvc.lock"])
+    assert (tmp_path / "params.yaml").read_bytes() == (project[0] / "params.yaml").read_bytes()
+    assert read_champion(tmp_path).version == 1  # whom it was compared with, with its adapter
+    with pytest.raises(Verdict3DError, match="no version 77"):
+        fetch("77", registry(), tmp_path)
+
+
+def test_force_leaves_a_trace_and_stops_at_certificates(project: Project) -> None:
+    root, _ = project
+    act(project, "rollback", "1", "for now")
+    act(project, "sync")
+    decided(root, "HOLD", certified=False)
+    with registry().alone(), pytest.raises(Verdict3DError, match="is promoting"):
+        act(project, "promote")
+    assert waits(root)
+    with pytest.raises(Verdict3DError, match="no force without valid certificates"):
+        act(project, "promote", "", "a demonstration")
+    decided(root, "PROMOTE")
+    with pytest.raises(RefusedError, match=r"rolled back at .*: for now"):
+        act(project, "promote")
+    decided(root, "REJECT")
+    forced = act(project, "promote", "", "a demonstration")
+    assert forced["moved"] and forced["decision"] == "REJECT"
+    champion = registry().aliased("champion")
+    assert champion.tags["forced"] == "a demonstration" and champion.tags["decision"] == "REJECT"
+    assert registry().moves()[-1]["why"] == "forced: a demonstration"
+    assert forced["record"]["forced"] == "a demonstration"
+    assert registry().rolled_back(champion.tags["adapter"]) is None  # and so it may be promoted again
+
+
+def test_bytes_that_differ_keep_the_champion(project: Project) -> None:
+    """The adapter is not the one that was evaluated: what the model makes is not what was judged."""
+    root, params = project
+    another_candidate(root, params, 2, evaluated=False)
+    act(project, "sync")
+    decided(root, "PROMOTE")
+    before = registry().champion()
+    assert waits(root)
+    with pytest.raises(RefusedError, match="does not give the evaluated bytes"):
+        act(project, "promote")
+    assert not waits(root)  # asked again it would be refused again
+    assert registry().champion() == before
+    right, _, items, _ = registry().versions()[0].tags["verified"].split()
+    assert int(right) < int(items)
+
+
+TAKE = """
+import sys, time
+from tasks.registry.versions import Lock
+from mlflow import MlflowClient
+lock = Lock(MlflowClient("sqlite:///mlflow.db", registry_uri="sqlite:///mlflow.db"), "race.promoting")
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    lock.take()
+except Exception as error:
+    print(type(error).__name__, error)
+else:
+    print("taken", flush=True)
+    sys.stdin.readline()
+    lock.release()
+"""
+
+
+def test_one_of_several_promotions_gets_the_lock(project: Project) -> None:
+    from tasks.registry.versions import Lock
+
+    registry().open()
+    contenders = [
+        subprocess.Popen(
+            [sys.executable, "-c", TAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for process in contenders:
+        assert process.stdout and process.stdout.readline() == "ready\n"
+    for process in contenders:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.stdout.readline() for process in contenders if process.stdout]
+    assert sorted(answer.split()[0] for answer in answers) == ["Verdict3DError", "Verdict3DError", "taken"]
+    assert any("is promoting; try again" in answer for answer in answers)
+    holder = contenders[answers.index("taken\n")]
+    holder.kill()  # it leaves the lock behind
+    for process in contenders:
+        process.communicate()
+    lock = Lock(registry().client, "race.promoting")
+    lock.take()
+    lock.check()
+    registry().client.set_registered_model_tag("race.promoting", "token", "somebody else's")
+    with pytest.raises(Verdict3DError, match="took over"):
+        lock.check()
+    lock.release()  # not this one's any more: it stays
+    assert registry().client.get_registered_model("race.promoting").tags["token"] == "somebody else's"
+
+
+def test_the_served_model_answers_with_a_mesh(project: Project, tmp_path: Path) -> None:
+    root, _ = project
+    made = read_jsonl(root / f"data/evaluate/{ARM}/generations.jsonl")
+    row = next(row for row in made if row["regime"] == "clean" and row["mesh"])
+    photo = base64.b64encode((root / row["condition"]).read_bytes()).decode()
+    question = {"dataframe_split": {"columns": ["photo"], "data": [[photo], ["AAAA"]]}}
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/verdict3d/1"]
+    command += ["--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1"]
+    stores = {"MLFLOW_TRACKING_URI": EMBEDDED_STORE, "MLFLOW_REGISTRY_URI": EMBEDDED_STORE}
+    environment = {**project_environment(root), **stores}
+    with server(command, f"http://127.0.0.1:{port}/ping", tmp_path / "log", env=environment):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations",
+            json.dumps(question).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=120) as stream:
+            mesh, failed = json.load(stream)["predictions"]
+    (tmp_path / "answer.glb").write_bytes(base64.b64decode(mesh["mesh"]))
+    assert len(read_mesh(tmp_path / "answer.glb").faces) > 0 and mesh["failure"] is None
+    assert failed == {"mesh": None, "failure": "not_an_image"}

@@ -1,0 +1,149 @@
+"""dvc.yaml tells the truth: stages name the code they import, the data and the parameters they read."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import grimp
+import pytest
+import yaml
+
+from support.places import ROOT
+
+STAGES = (
+    "assets",
+    "degrade",
+    "generate",
+    "pairs",
+    "controls",
+    "audit",
+    "label",
+    "preflight",
+    "train",
+    "evaluate",
+    "challenge",
+    "gate",
+    "report",
+)
+COMPUTE_NOTHING = {"verdict3d.config", "verdict3d.config_arms", "verdict3d.errors", "tasks.stage"}
+ARM, ROLE = "conditioner_repair", "training"
+
+
+@cache
+def stages() -> dict[str, Any]:
+    parsed = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    plain = {name: stage.get("do", stage) for name, stage in parsed.items()}
+    for name, stage in plain.items():
+        text = yaml.safe_dump(stage, sort_keys=False)
+        plain[name] = yaml.safe_load(text.replace("${item}", ROLE if name == "audit" else ARM))
+    return plain
+
+
+@cache
+def params() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+@cache
+def imported(stage: str) -> set[str]:
+    graph = grimp.build_graph("verdict3d", "tasks", cache_dir=None)
+    return {f"tasks.{stage}", *graph.find_upstream_modules(f"tasks.{stage}")}
+
+
+def parameter_chains(path: Path) -> set[str]:
+    """Return what a module reads from arguments annotated ``Params``, as dotted names."""
+    chains = set()
+    for function in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for argument in [*function.args.args, *function.args.kwonlyargs]:
+            if argument.annotation is not None and ast.unparse(argument.annotation) == "Params":
+                chains |= _chains_from(function, argument.arg)
+    return chains
+
+
+def _chains_from(function: ast.FunctionDef, name: str) -> set[str]:
+    found = set()
+    for node in ast.walk(function):
+        parts, inner = [], node
+        while isinstance(inner, ast.Attribute):
+            parts.append(inner.attr)
+            inner = inner.value
+        if parts and isinstance(inner, ast.Name) and inner.id == name:
+            found.add(".".join(part for part in reversed(parts) if part not in ("model_dump", "model_copy")))
+    return {chain for chain in found if chain and not any(other.startswith(f"{chain}.") for other in found)}
+
+
+def test_the_stages_are_the_method() -> None:
+    assert tuple(stages()) == STAGES
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_command_is_its_module(stage: str) -> None:
+    item = {"train": ARM, "evaluate": ARM, "audit": ROLE}.get(stage)
+    assert stages()[stage]["cmd"] == " ".join(["python -m", f"tasks.{stage}", *([item] if item else [])])
+    assert (ROOT / f"tasks/{stage}.py").is_file()
+    assert stages()[stage]["outs"] == [f"data/{stage}/{item}" if item else f"data/{stage}"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dependencies_exist(stage: str) -> None:
+    made = {out.replace(f"audit/{ROLE}", "audit") for other in stages().values() for out in other["outs"]}
+    for path in stages()[stage]["deps"]:
+        by_a_stage = path in {f"data/audit/{role}" for role in params()["audit"]["roles"]} or any(
+            out == path or out.startswith(f"{path}/") for out in made
+        )
+        assert by_a_stage or path.startswith("data/checkpoints") or (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dependencies_are_exactly_the_imported_code(stage: str) -> None:
+    code = {path for path in stages()[stage]["deps"] if not path.startswith("data/")}
+    wanted = set()
+    for module in imported(stage) - COMPUTE_NOTHING - {"verdict3d", "tasks"}:
+        top = ROOT.joinpath(*module.split(".")[:2])
+        relative = top.relative_to(ROOT).as_posix()
+        wanted.add(relative if top.is_dir() else f"{relative}.py")
+    assert code == wanted
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_parameters_exist(stage: str) -> None:
+    for name in stages()[stage]["params"]:
+        value: Any = params()
+        for key in name.split("."):
+            assert key in value, name
+            value = value[key]
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "report"])  # which shows them all
+def test_every_parameter_that_is_read_is_declared(stage: str) -> None:
+    declared = stages()[stage]["params"]
+    for module in imported(stage):
+        if not module.startswith("tasks."):
+            continue
+        for chain in parameter_chains(ROOT / f"{module.replace('.', '/')}.py"):
+            if chain in (
+                "train",
+                "train.arms",
+                "train.sections",
+            ):  # the arm's own section, and the example in a message
+                continue
+            covered = any(
+                chain == name or chain.startswith(f"{name}.") or name.startswith(f"{chain}.")
+                for name in declared
+            )
+            assert covered, f"{stage}: {module} reads {chain}"
+
+
+def test_the_report_declares_all_parameters_that_concern_results() -> None:
+    assert stages()["report"]["params"] == [name for name in params() if name not in ("schedule", "photos")]
+
+
+def test_every_arm_has_its_metrics_listed() -> None:
+    metrics = yaml.safe_load((ROOT / "dvc.yaml").read_text())["metrics"]
+    for arm in params()["train"]["arms"]:
+        assert {f"data/train/{arm}/metrics.json", f"data/evaluate/{arm}/metrics.json"} <= set(metrics)

@@ -1,0 +1,139 @@
+"""Stage label: from pairs and pictures to preferences, with small untrained judges."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from support.judge_examples import FAMILIES, noise_picture
+from tasks.label import measure_labels, preferences, run
+from verdict3d.config import Params, load_params
+from verdict3d.errors import Verdict3DError
+from verdict3d.judge.verdict import Verdict
+from verdict3d.pretrain.embedded import build_judge
+from verdict3d.records.files import read_json, read_jsonl, write_jsonl
+
+
+@pytest.fixture(scope="module")
+def judges(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("judges")
+    for family in FAMILIES:
+        build_judge(family, seed=2).save(root / family)
+    return root / FAMILIES[0], root / FAMILIES[1]
+
+
+def with_judges(training: Path, evaluation: Path) -> Params:
+    params = load_params()
+    sections = {"training": training, "evaluation": evaluation}
+    judges = {
+        name: getattr(params.judges, name).model_copy(update={"model": str(model), "batch_size": 2})
+        for name, model in sections.items()
+    }
+    audit = params.audit.model_copy(update={"allow_uncertified": True})
+    return params.model_copy(update={"judges": params.judges.model_copy(update=judges), "audit": audit})
+
+
+def project(root: Path) -> Path:
+    """Four pairs, one of them with a failed generation, one with the same montage twice."""
+
+    def side(name: str, seed: int, failure: str | None = None) -> dict[str, object]:
+        montage = f"data/generate/montages/{name}.png"
+        (root / montage).parent.mkdir(parents=True, exist_ok=True)
+        if failure is None:
+            Image.fromarray(noise_picture(seed)).save(root / montage)
+        shown = None if failure else montage
+        return {
+            "generation": name,
+            "mesh": shown,
+            "mesh_digest": None if failure else f"digest-{seed}",
+            "montage": shown,
+            "failure": failure,
+        }
+
+    reference = "data/assets/conditions/chair.png"
+    (root / reference).parent.mkdir(parents=True)
+    Image.new("RGBA", (64, 64), (120, 60, 30, 255)).save(root / reference)
+    sides = [
+        ("contrastive", side("a", 1), side("b", 2), "x"),
+        ("contrastive", side("c", 3), side("d", 4), "y"),
+        ("contrastive", side("e", 5), side("f", 6, "empty_structure"), "x"),
+        ("same_base", side("g", 7), side("h", 7), None),
+    ]
+    rows = [
+        {
+            "id": f"pair-{number}",
+            "kind": kind,
+            "asset": f"chair-{number}",
+            "category": "chair",
+            "split": "train",
+            "reference": reference,
+            "x": x,
+            "y": y,
+            "expected": expected,
+        }
+        for number, (kind, x, y, expected) in enumerate(sides)
+    ]
+    write_jsonl(root / "data/pairs/pairs.jsonl", rows)
+    return root
+
+
+def test_the_stage_writes_verdicts_preferences_and_metrics(tmp_path: Path, judges: tuple[Path, Path]) -> None:
+    root, params = project(tmp_path), with_judges(*judges)
+    run(params, root)
+    out = root / "data/label"
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    rows = read_jsonl(out / "verdicts.jsonl")
+    assert [row["id"] for row in rows] == [f"pair-{number}" for number in range(4)]
+    assert (rows[2]["outcome"], rows[2]["reason"]) == ("invalid", "empty_structure")
+    assert rows[3]["d"] == 0.0 and rows[3]["outcome"] == "tie"
+    kept = read_jsonl(out / "preferences.jsonl")
+    assert [row["id"] for row in kept] == [row["id"] for row in rows if row["outcome"] in ("win", "loss")]
+    metrics = read_json(out / "metrics.json")
+    assert metrics["invalid"] == {"empty_structure": 1} and metrics["kinds"]["contrastive"]["invalid"] == 1
+    assert metrics["kinds"]["same_base"]["half_credit"]["value"] == 0.5
+    stored = sorted((root / ".verdict3d").rglob("*.jsonl"))
+    content = [path.read_bytes() for path in stored]
+    assert stored
+    run(params, root)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == first
+    assert [path.read_bytes() for path in stored] == content
+
+
+def test_one_judge_for_both_sides_is_refused(tmp_path: Path, judges: tuple[Path, Path]) -> None:
+    with pytest.raises(Verdict3DError, match="same model"):
+        run(with_judges(judges[0], judges[0]), project(tmp_path))
+
+
+def labelled(
+    number: int, m1: float, m2: float, expected: str | None, kind: str = "contrastive"
+) -> dict[str, object]:
+    sides = {side: {"generation": f"{number}{side}", "mesh_digest": side} for side in ("x", "y")}
+    about = {"id": str(number), "kind": kind, "asset": str(number), "category": "chair", "split": "train"}
+    return {**about, "expected": expected, **sides, **Verdict(m1, m2).row()}
+
+
+def test_preferences_by_hand() -> None:
+    rows = [labelled(0, 3.0, -1.0, "x"), labelled(1, -3.0, 1.0, "x"), labelled(2, 1.0, 1.0, None)]
+    won, lost = preferences(rows)
+    assert (won["chosen"], won["rejected"], won["reliability"], won["margin"]) == ("0x", "0y", 1.0, 2.0)
+    assert (lost["chosen"], lost["rejected"], lost["expected"]) == ("1y", "1x", False)
+
+
+def test_measures_are_seen_from_the_expected_side() -> None:
+    rows = [
+        labelled(0, 3.0, -1.0, "x"),  # expected side wins
+        labelled(1, -3.0, 1.0, "y"),  # expected side wins
+        labelled(2, -3.0, 1.0, "x"),  # expected side loses
+        labelled(3, 1.0, 1.0, "y"),  # first slot twice
+        labelled(4, 2.0, 2.0, None, "same_base"),
+    ]
+    measured = measure_labels(load_params(), rows)["kinds"]
+    contrastive = measured["contrastive"]
+    assert contrastive["decisive"]["value"] == pytest.approx(2 / 3)
+    assert contrastive["half_credit"]["value"] == pytest.approx(2.5 / 4)
+    assert contrastive["coverage"] == 0.75 and contrastive["flip_rate"] == 0.25
+    # b = (m1 + m2) / 2 of the four: 1, -1, -1, 1; turning a pair keeps it
+    assert contrastive["position_bias"]["value"] == pytest.approx(0.0)
+    assert measured["same_base"]["flip_rate"] == 1.0

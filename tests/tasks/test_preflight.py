@@ -1,0 +1,107 @@
+"""Preflight: by hand on verdicts that are written here, and the run it stops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.places import ROOT
+from tasks.preflight import examine, run
+from verdict3d.config import Params
+from verdict3d.errors import Verdict3DError
+from verdict3d.records.files import read_json, write_json, write_jsonl
+from verdict3d.stats.preflight import objects_needed, preflight_words, promising_regime
+
+VALUES = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def write_labels(root: Path, outcomes: list[str]) -> None:
+    """Contrastive severe pairs; the better side is y, so an outcome "loss" is right."""
+    generations, verdicts = [], []
+    for number, outcome in enumerate(outcomes):
+        for side, regime, score in (("good", "clean", 0.9), ("bad", "severe", 0.5)):
+            generations.append(
+                {
+                    "id": f"{side}-{number}",
+                    "asset": f"a{number}",
+                    "split": "train",
+                    "regime": regime,
+                    "truth": {"f_score": score},
+                }
+            )
+        verdicts.append(
+            {
+                "kind": "contrastive",
+                "expected": "y",
+                "outcome": outcome,
+                "x": {"generation": f"bad-{number}"},
+                "y": {"generation": f"good-{number}"},
+            }
+        )
+    generations.append({"id": "h", "asset": "h", "split": "heldout", "regime": "clean", "truth": None})
+    right, ties = outcomes.count("loss"), outcomes.count("tie")
+    summary = {
+        "half_credit": {"value": (right + ties / 2) / len(outcomes), "low": None, "high": None},
+        "coverage": 1 - ties / len(outcomes),
+        "flip_rate": ties / len(outcomes),
+        "pairs": len(outcomes),
+    }
+    write_jsonl(root / "data/generate/generations.jsonl", generations)
+    write_jsonl(root / "data/label/verdicts.jsonl", verdicts)
+    write_json(root / "data/label/metrics.json", {"kinds": {"contrastive": summary}})
+
+
+def params(**changes: object) -> Params:
+    return Params.model_validate({**VALUES, "preflight": {**VALUES["preflight"], **changes}})
+
+
+def test_a_judge_that_orders_known_pairs_is_a_signal(tmp_path):
+    write_labels(tmp_path, ["loss"] * 8 + ["win", "tie"])
+    run(params(), tmp_path)
+    found = read_json(tmp_path / "data/preflight/preflight.json")
+    assert found["signal"]
+    assert found["headroom"]["severe"] == {"judge": 0.85, "truth": 1.0, "pairs": 10}
+    assert found["regime"] == "severe"
+    assert found["objects_heldout"] == 1
+    assert found["objects_needed"] == objects_needed(0.65, 0.9, 0.8) == 108
+    assert not found["enough_objects"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"), [(["win"] * 6 + ["loss"] * 4, "0.40"), (["tie"] * 10, "0.00")]
+)
+def test_no_signal_stops_the_run_and_leaves_its_reasons(outcomes, words, tmp_path):
+    write_labels(tmp_path, outcomes)
+    with pytest.raises(Verdict3DError, match=f"{words}.*override"):
+        run(params(), tmp_path)
+    assert not read_json(tmp_path / "data/preflight/preflight.json")["signal"]
+
+
+def test_an_override_is_recorded(tmp_path):
+    write_labels(tmp_path, ["tie"] * 4)
+    run(params(override=True), tmp_path)
+    found = read_json(tmp_path / "data/preflight/preflight.json")
+    assert found["overridden"]
+    assert not found["signal"]
+    assert found["regime"] is None
+
+
+def test_objects_for_a_coin_are_none_and_regimes_tie_by_name():
+    assert objects_needed(0.5, 1.0, 0.8) is None
+    assert objects_needed(0.65, 1.0, 0.8) == 97
+    assert promising_regime({"mild": 0.8, "severe": 0.8, "clean": None}, 0.7) == "severe"
+
+
+def test_it_is_said_in_words(tmp_path):
+    write_labels(tmp_path, ["loss"] * 8 + ["win", "tie"])
+    signal, pairs, headroom, objects = preflight_words(examine(params(), tmp_path), 0.65, 0.8, 0.7)
+    assert signal == "There is a signal to learn from."
+    assert "Of 10 pairs" in pairs and "0.85 right" in pairs and "90% are decided" in pairs
+    assert "wins 0.85 of the pairs by the judge, 1.00 by F-score; enough" in headroom
+    assert objects.startswith("Held-out objects: 1;") and "takes 108: 107 more are wanted" in objects
+    write_labels(tmp_path, ["tie"] * 4)
+    nothing, *_, objects = preflight_words(examine(params(override=True), tmp_path), 0.65, 0.8, 0.7)
+    assert "nothing to learn from" in nothing and "preflight.override" in nothing
+    assert "the judge decides no pair" in objects

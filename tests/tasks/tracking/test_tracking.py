@@ -1,0 +1,191 @@
+"""Runs in a real embedded MLflow: what arrives, once, and still there after the folder has moved."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.chain.dvc_stages import run_stage_through_dvc
+from flows.chain.environment import project_environment
+from flows.chain.results import HEADINGS, as_text, read_win_rates, win_rate_cells
+from support.toy_chain import ARM, write_toy_chain
+from tasks.tracking.outbox import EMBEDDED_STORE, Outbox
+from tasks.tracking.run_record import collect_run, flatten, numbers, read_series, run_key
+from verdict3d.errors import Verdict3DError
+
+STAGES = [{"stage": "assets", "outcome": "ran", "seconds": 2.0, "max_rss_mib": 50.0}]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project whose chain has run, with MLflow's database already made."""
+    project = write_toy_chain(tmp_path_factory.mktemp("tracked") / "project")
+    subprocess.run(["git", "init", "-q", "."], cwd=project, check=True)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    (project / ".gitignore").write_text("/data\n/.verdict3d\n/mlflow.db\n/mlruns\n/log\n")
+    subprocess.run(["git", "add", "."], cwd=project, check=True)
+    subprocess.run(["git", *identity, "commit", "-q", "-m", "x"], cwd=project, check=True)
+    for stage in ("assets", f"train@{ARM}", f"evaluate@{ARM}"):
+        run_stage_through_dvc(
+            stage,
+            root=project,
+            environment=project_environment(project),
+            say=lambda line: None,
+            log_file=project / "log",
+        )
+    return project
+
+
+def track(project: Path, monkeypatch: pytest.MonkeyPatch, uri: str = "", stages: str = "") -> int:
+    from tasks.tracking.mlflow_runs import main
+
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    return main(".", "", stages)
+
+
+def runs(project: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    from mlflow import MlflowClient
+
+    monkeypatch.chdir(project)
+    client = MlflowClient(EMBEDDED_STORE)
+    experiment = client.get_experiment_by_name("verdict3d")
+    found = client.search_runs([experiment.experiment_id])
+    parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
+    return client, parents, children
+
+
+def test_a_run_arrives_whole_and_once(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (finished / "stages.json").write_text(json.dumps(STAGES))
+    assert track(finished, monkeypatch, stages="stages.json") == 0
+    (finished / "stages.json").unlink()
+    assert "recorded in MLflow" in capsys.readouterr().out
+    client, (parent,), (child,) = runs(finished, monkeypatch)
+
+    lock = yaml.safe_load((finished / "dvc.lock").read_text())
+    tags = parent.data.tags
+    assert tags["dvc.lock"] == run_key(finished)
+    assert lock["stages"]["assets"]["outs"][0]["md5"] in tags["dvc.out.assets"]
+    assert len(tags["git.commit"]) == 40 and tags["stage.assets"] == "ran"
+    assert parent.data.params["generator.structure.steps"] == "12"
+    assert parent.data.metrics["seconds.assets"] == 2.0 and parent.data.metrics["assets.count"] == 3
+    assert parent.info.status == child.info.status == "FINISHED"
+
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id and child.info.run_name == ARM
+    assert child.data.params["steps"] == "400"
+    wanted = {"target": 0.65, "severe.decisive": 0.7, "severe.decisive.low": 0.6, "severe.decisive.high": 0.8}
+    assert wanted.items() <= child.data.metrics.items()
+    history = client.get_metric_history(child.info.run_id, "loss")
+    assert [(point.step, point.value) for point in history] == [(0, 1.0), (1, 0.5)]
+    assert {file.path for file in client.list_artifacts(child.info.run_id)} == {
+        "adapter",
+        "evaluation",
+        "training",
+    }
+
+    assert track(finished, monkeypatch) == 0
+    assert Outbox(finished).run_id(Path()) == parent.info.run_id
+    (finished / ".verdict3d/recorded.json").unlink()  # even when nobody remembers that it was sent
+    assert track(finished, monkeypatch) == 0
+    assert len(runs(finished, monkeypatch)[1]) == 1
+
+
+def test_artifacts_survive_moving_the_folder(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track(finished, monkeypatch)
+    moved = tmp_path / "moved"
+    subprocess.run(["cp", "-r", str(finished), str(moved)], check=True)
+    monkeypatch.chdir(finished.parent)
+    hidden = finished.rename(finished.with_name("hidden"))
+    try:
+        client, _, (child,) = runs(moved, monkeypatch)
+        assert child.info.artifact_uri.startswith("mlruns/")
+        (tmp_path / "loaded").mkdir()
+        path = client.download_artifacts(
+            child.info.run_id, "adapter/adapter.safetensors", str(tmp_path / "loaded")
+        )
+        assert Path(path).read_bytes() == b"weights"
+    finally:
+        monkeypatch.chdir(tmp_path)
+        hidden.rename(finished)
+
+
+def test_a_run_waits_while_the_server_is_down_and_half_sent_ones_are_made_anew(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    track(finished, monkeypatch)
+    before = {run.info.run_id for part in runs(finished, monkeypatch)[1:] for run in part}
+    text = (finished / "params.yaml").read_text()
+    (finished / "params.yaml").write_text(text.replace("seed: ", "seed: 2"))
+    run_stage_through_dvc(
+        "assets",
+        root=finished,
+        environment=project_environment(finished),
+        say=lambda line: None,
+        log_file=finished / "log",
+    )
+    outbox = Outbox(finished)
+    assert track(finished, monkeypatch, uri="http://127.0.0.1:9") == 0
+    assert "wait in" in capsys.readouterr().err and len(outbox.waiting()) == 1
+
+    from tasks.tracking.mlflow_runs import mlflow_runs as tracking
+
+    whole = tracking._make_run
+    monkeypatch.setattr(tracking, "_make_run", _killed_at_the_second(whole))
+    with pytest.raises(KeyboardInterrupt):
+        track(finished, monkeypatch)
+    monkeypatch.setattr(tracking, "_make_run", whole)
+    assert len(outbox.waiting()) == 1
+    assert track(finished, monkeypatch) == 0
+    assert outbox.waiting() == []
+    _, parents, children = runs(finished, monkeypatch)
+    new = {run.info.run_id for run in [*parents, *children]} - before
+    assert len(new) == 2 and all(run.info.status == "FINISHED" for run in [*parents, *children])
+
+
+def _killed_at_the_second(make_run):  # type: ignore[no-untyped-def]
+    made = []
+
+    def make(*arguments):  # type: ignore[no-untyped-def]
+        if made:
+            raise KeyboardInterrupt
+        made.append(make_run(*arguments))
+        return made[0]
+
+    return make
+
+
+def test_records_take_numbers_and_names_apart() -> None:
+    found = dict(numbers({"a": {"value": 1, "low": None, "high": 2.0}, "b@c": [1], "d": True}, "s"))
+    assert found == {"s.a": 1.0, "s.a.high": 2.0}
+    nested = {"a": {"b": 1, "c": [1, "x"]}, "d": "text", "e": None}
+    assert dict(flatten(nested)) == {"a.b": "1", "a.c": '[1, "x"]', "d": "text", "e": "null"}
+
+
+def test_damaged_losses_name_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "losses.csv"
+    path.write_text("step,loss,other\n1,0.5,\n2,x,1\n")
+    with pytest.raises(Verdict3DError, match="line 3"):
+        read_series(path)
+    path.write_text("step,loss,other\n1,0.5,\n2,nan,1\n")
+    assert read_series(path) == {"loss": [(1, 0.5)], "other": [(2, 1.0)]}
+
+
+def test_nothing_to_record_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Verdict3DError, match="nothing has been run"):
+        collect_run(tmp_path)
+
+
+def test_the_last_results_as_text(finished: Path) -> None:
+    (rate,) = read_win_rates(finished)
+    lines = as_text(HEADINGS, [win_rate_cells(rate)]).splitlines()
+    assert "0.700 [0.600, 0.800]" in lines[1] and lines[1].index("0.700") == lines[0].index("decisive")

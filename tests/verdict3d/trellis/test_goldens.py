@@ -1,0 +1,201 @@
+"""Networks, samplers and losses replay recordings of the reference."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from support.places import GOLDENS
+from verdict3d.config import SamplerParams
+from verdict3d.trellis.checkpoint import MODEL_CLASSES
+from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.latent_flow import SLatFlowModel
+from verdict3d.trellis.latent_vae import SLatEncoder, SLatGaussianDecoder, SLatMeshDecoder
+from verdict3d.trellis.losses import clean_from_velocity, diffuse, sample_times, velocity_target
+from verdict3d.trellis.network import Network
+from verdict3d.trellis.sampler import sample_flow, sample_steps, time_grid
+from verdict3d.trellis.sparse import SparseTensor
+from verdict3d.trellis.structure_flow import SparseStructureFlowModel
+from verdict3d.trellis.structure_vae import SparseStructureDecoder, SparseStructureEncoder, occupied_voxels
+
+
+@dataclass(frozen=True)
+class Recording:
+    notes: dict[str, Any]
+    weights: dict[str, Tensor]
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+    def close(self, key: str, value: Tensor, tolerance: float = 2e-4) -> None:
+        torch.testing.assert_close(value, self.outputs[key], atol=tolerance, rtol=0)
+
+    def network(self) -> Network:
+        model = MODEL_CLASSES[self.notes["cls"]](**self.notes["args"])
+        model.load_state_dict(self.weights)
+        return model.eval()
+
+    def sparse(self) -> SparseTensor:
+        return SparseTensor(self.inputs["feats"], self.inputs["coords"])
+
+
+def recorded(name: str) -> Recording:
+    tensors = load_file(GOLDENS / f"{name}.safetensors")
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+    weights = {key: value.float() for key, value in part("w.").items()}
+    return Recording(json.loads((GOLDENS / f"{name}.json").read_text()), weights, part("in."), part("out."))
+
+
+@pytest.fixture(autouse=True)
+def _no_grad() -> Any:
+    with torch.no_grad():
+        yield
+
+
+def test_structure_flow() -> None:
+    r = recorded("ss_flow")
+    model = r.network()
+    assert isinstance(model, SparseStructureFlowModel)
+    tokens: list[Tensor] = []
+    model.blocks[0].register_forward_hook(lambda module, inputs, output: tokens.append(output))
+    r.close("v", model(r.inputs["x"], r.inputs["t"], r.inputs["cond"]))
+    r.close("after_block0", tokens[0])
+    r.close("t_emb", model.t_embedder(r.inputs["t"]))
+
+
+@pytest.mark.parametrize("run", [0, 1])
+def test_sampler(run: int) -> None:
+    r = recorded("sampler_ss")
+    model, notes = r.network(), r.notes["runs"][run]
+    given = notes["params"]
+    params = SamplerParams(
+        steps=given["steps"],
+        guidance=given.get("cfg_strength", 0.0),
+        guidance_interval=tuple(given.get("cfg_interval", (0.0, 1.0))),
+        rescale_t=given["rescale_t"],
+    )
+    args = (model, r.inputs["noise"], r.inputs["cond"], params, r.inputs["neg_cond"], notes["sigma_min"])
+    steps = list(sample_steps(*args))
+    assert time_grid(params.steps, params.rescale_t) == pytest.approx(notes["t_seq"], abs=1e-12)
+    assert sum(step.model_calls for step in steps) == notes["model_calls"]
+    r.close(f"run{run}.pred_x_t.first", steps[0].state)
+    r.close(f"run{run}.pred_x_0.first", steps[0].clean)
+    r.close(f"run{run}.samples", steps[-1].state, 1e-3)
+    torch.testing.assert_close(sample_flow(*args), steps[-1].state)
+
+
+def test_structure_decoder() -> None:
+    r = recorded("ss_decoder")
+    model = r.network()
+    assert isinstance(model, SparseStructureDecoder)
+    logits = model(r.inputs["z"])
+    r.close("logits", logits)
+    assert torch.equal(occupied_voxels(logits), r.outputs["coords"])
+
+
+def test_structure_encoder() -> None:
+    r = recorded("ss_encoder")
+    model = r.network()
+    assert isinstance(model, SparseStructureEncoder)
+    mean, logvar = model.distribution(r.inputs["x"])
+    r.close("mean", mean)
+    r.close("logvar", logvar)
+    assert torch.equal(model(r.inputs["x"]), mean)
+    drawn = model(r.inputs["x"], sample_posterior=True, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(drawn, mean + torch.exp(logvar / 2) * noise)
+
+
+def test_latent_flow() -> None:
+    r = recorded("slat_flow")
+    model = r.network()
+    assert isinstance(model, SLatFlowModel)
+    x, t = r.sparse(), r.inputs["t"]
+    tokens: list[Tensor] = []
+    model.blocks[0].register_forward_hook(lambda module, inputs, output: tokens.append(output))
+    r.close("feats", model(x, t, r.inputs["cond"]).feats)
+    r.close("after_block0", tokens[0])
+    down, _ = model.encode_tokens(x, model.t_embedder(t))
+    assert torch.equal(down.coords, r.outputs["down_coords"])
+    r.close("down_feats", down.feats)
+
+
+def test_latent_encoder() -> None:
+    r = recorded("slat_encoder")
+    model = r.network()
+    assert isinstance(model, SLatEncoder)
+    rows: list[Tensor] = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda module, inputs, output: rows.append(output))
+    mean, logvar = model.distribution(r.sparse())
+    r.close("mean", mean)
+    r.close("logvar", logvar)
+    r.close("after_block0", rows[0])
+    r.close("after_block1", rows[1])
+    assert torch.equal(model(r.sparse()).feats, mean)
+
+
+def test_gaussian_decoder() -> None:
+    r = recorded("slat_gs_decoder")
+    model = r.network()
+    assert isinstance(model, SLatGaussianDecoder)
+    torch.testing.assert_close(model.layout.perturbation(), r.weights["offset_perturbation"])
+    raw = model(r.sparse())
+    r.close("raw", raw.feats)
+    for index, attributes in enumerate(model.gaussians(raw)):
+        for name, value in attributes.items():
+            r.close(f"gs{index}.{name}", value)
+
+
+def test_mesh_decoder() -> None:
+    r = recorded("slat_mesh_decoder")
+    model = r.network()
+    assert isinstance(model, SLatMeshDecoder)
+    assert (model.resolution, model.use_color, model.out_channels) == (8, True, 101)
+    first: list[SparseTensor] = []
+    model.upsample[0].register_forward_hook(lambda module, inputs, output: first.append(output))
+    out = model(r.sparse())
+    assert torch.equal(out.coords, r.outputs["coords"])
+    r.close("feats", out.feats)
+    r.close("upsample0_feats", first[0].feats[r.outputs["upsample0_rows"].long()])
+
+
+def test_conditioner() -> None:
+    r = recorded("dino_cond")
+    args = r.notes["args"]
+    config = dinov2_config(
+        hidden_size=args["embed_dim"],
+        num_hidden_layers=args["depth"],
+        num_attention_heads=args["num_heads"],
+        image_size=args["img_size"],
+    )
+    model = Conditioner(config)
+    model.load_weights(r.weights)
+    model.eval()
+    images = r.inputs["image01"]
+    r.close("x_prenorm", model.raw_tokens(images))
+    r.close("cond", model(images))
+    patches = r.outputs["x_prenorm"][:, model.prefix_tokens :].reshape(len(images), 4, 4, -1)
+    torch.testing.assert_close(model.patch_features(images), patches, atol=2e-4, rtol=0)
+
+
+def test_flow_matching() -> None:
+    r = recorded("flow_matching")
+    clean, noise, t = r.inputs["x_0"], r.inputs["noise"], r.inputs["t"]
+    x_t, target = diffuse(clean, noise, t), velocity_target(clean, noise)
+    r.close("x_t", x_t)
+    r.close("v_target", target)
+    r.close("mse", torch.nn.functional.mse_loss(r.inputs["pred"], target)[None])
+    back = clean_from_velocity(x_t, target, t)
+    torch.testing.assert_close(back, clean, atol=1e-5, rtol=0)
+    r.close("reverse_x0", back)
+    seeded = sample_times(64, torch.Generator().manual_seed(r.notes["seed"]))
+    r.close("sample_t_seeded", seeded, 1e-6)
