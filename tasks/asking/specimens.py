@@ -24,7 +24,7 @@ from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, link_file
 from verdict3d.render.renderer import Renderer
 
-CODE = ("tasks/asking/specimens.py", "verdict3d/assets", "verdict3d/render", "verdict3d/randomness.py")
+CODE = ("tasks/asking/specimens.py", "verdict3d/mesh", "verdict3d/render", "verdict3d/randomness.py")
 BATCH = 8
 
 

@@ -38,7 +38,7 @@ from verdict3d.trellis.pipeline import TrellisPipeline
 CODE = (
     "tasks/making/generation.py",
     "verdict3d/trellis",
-    "verdict3d/assets",
+    "verdict3d/mesh",
     "verdict3d/render",
     "verdict3d/randomness.py",
 )
