@@ -19,6 +19,7 @@ from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.stats.gate import plan_words
 
 SCHEMA = "verdict3d/promotion/1"
 RECORDS = Path(".verdict3d/promotions")
@@ -127,13 +128,7 @@ def explain(record: Row) -> str:
     if record["forced"]:
         lines.append(f"the champion was moved by hand: {record['forced']}")
     lines += [f"  {marks[found['state']]}  {found['words']}" for found in mine["conditions"]]
-    if mine["decision"] == "HOLD":
-        more = mine["more_objects"]
-        lines.append(
-            f"about {more} more held-out objects would decide (80% power, if what was seen is the truth)"
-            if more
-            else "more objects alone would not decide"
-        )
+    lines += [plan for plan in [plan_words(mine)] if plan]
     names = ("git_commit", "git_dirty", "dvc_lock", "adapter", "base", "parameters")
     lines += [f"  {name}: {bound[name]}" for name in names]
     lines += [f"  certificate of the {role} judge: {found}" for role, found in bound["certificates"].items()]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from scipy.stats import norm
 
-from verdict3d.stats.power import pairs_to_beat
-from verdict3d.stats.standing import Standing, standing
+from verdict3d.stats.power import objects_for_mean, pairs_to_beat
+from verdict3d.stats.standing import LEAST_COVERAGE, Standing, standing
 from verdict3d.stats.tally import Bounded, Tally, half_credit_against, rows_of
 from verdict3d.stats.winrate import summary
 
@@ -62,7 +64,8 @@ class Condition:
         state: ``met``, ``failed`` or ``open``.
         words: One sentence.
         measured: What it rests on, JSON values.
-        objects_to_decide: Objects in all that would decide it, when more objects can.
+        objects_to_decide: Objects in all that would decide it with 80% power, if what was seen is the truth;
+            None when no number of objects would.
     """
 
     name: str
@@ -105,21 +108,40 @@ def primary(evidence: Mapping[str, Any], rule: Rule, generators: Generators) -> 
         state = "failed"
     elif enough and beaten and _RANK.index(word) >= _RANK.index(rule.bar):
         state = "met"
-    coverage = counted["coverage"] or 1.0
-    at_target = pairs_to_beat(rule.target, rule.alpha)
+    at_target, coverage = pairs_to_beat(rule.target, rule.alpha), counted["coverage"]
     measured = {
         **test.as_dict(),
         "alpha": rule.alpha,
         "standing": word,
         **{key: counted[key] for key in ("decisive", "coverage")},
-        "objects_at_target": None if at_target is None else int(np.ceil(at_target / coverage)),
+        "objects_at_target": math.ceil(at_target / coverage) if at_target and coverage else None,
     }
-    asked = [test.objects_to_decide or measured["objects_at_target"] or 0, 0 if enough else rule.objects]
+    needed = _objects_to_reach(test, counted, rule)
+    if needed is not None and not enough:
+        needed = max(needed, rule.objects)
     verb = {"met": "shown", "failed": "shown not to be so", "open": "not shown"}[state]
     words = f"{verb}: it {name} ({_numbers(test)})"
     if not enough:
         words += f"; {rule.objects} objects were fixed beforehand"
-    return Condition("bar", state, words, measured, max(asked) or None), word
+    return Condition("bar", state, words, measured, needed), word
+
+
+def _objects_to_reach(test: Bounded, counted: Mapping[str, Any], rule: Rule) -> int | None:
+    """Plan with what was seen: objects in all that decide about the bar, None when no number would."""
+    needed = test.objects_to_decide
+    if needed is None or test.value is None or test.value < 0.5 or rule.bar == "beats":
+        return needed
+    decisive = counted["decisive"]  # defined: half-credit above 1/2 takes a win
+    above = decisive["value"] - rule.target
+    if rule.bar == "reaches":
+        return needed if above >= 0 and counted["coverage"] >= LEAST_COVERAGE else None
+    if above <= 0 or test.value < rule.target:
+        return None
+    deviation = max(math.sqrt(decisive["value"] * (1 - decisive["value"])), 0.05)
+    pairs = objects_for_mean(above, deviation, rule.alpha)
+    if pairs is None:
+        return None
+    return max(needed, math.ceil(pairs * test.objects / (decisive["wins"] + decisive["losses"])))
 
 
 def not_worse(
@@ -143,8 +165,14 @@ def certificate(role: str, found: Mapping[str, Any]) -> Condition:
     return Condition(f"certificate: {role}", found["state"], f"{role} judge: {found['words']}", {})
 
 
-def gap(found: Mapping[str, Any] | None, rule: Rule) -> Condition:
-    """Ask whether the training judge likes the arm about as much as the evaluation judge does."""
+def gap(found: Mapping[str, Any] | None, rule: Rule, objects: int) -> Condition:
+    """Ask whether the training judge likes the arm about as much as the evaluation judge does.
+
+    Args:
+        found: {"value", "low", "high"}; None when it was not measured.
+        rule: Gives the limit.
+        objects: Number of objects it was measured on.
+    """
     if not found or found.get("value") is None:
         return Condition("over-optimisation", "open", "not measured: over-optimisation gap", {})
     low, high = (found["value"] if found.get(end) is None else found[end] for end in ("low", "high"))
@@ -152,7 +180,9 @@ def gap(found: Mapping[str, Any] | None, rule: Rule) -> Condition:
     relation = {"met": "below", "failed": "above", "open": "not shown to be below"}[state]
     measured = f"{found['value']:+.3f} [{low:+.3f}, {high:+.3f}]"
     words = f"over-optimisation gap {measured} is {relation} {rule.gap_limit:g}"
-    return Condition("over-optimisation", state, words, dict(found))
+    deviation = (high - low) / 2 / float(norm.isf(rule.alpha)) * math.sqrt(objects)
+    needed = objects_for_mean(rule.gap_limit - found["value"], deviation, rule.alpha)
+    return Condition("over-optimisation", state, words, dict(found), needed)
 
 
 def holdout(used: Mapping[str, Any], rule: Rule) -> Condition:

@@ -11,11 +11,13 @@ one failed condition among many rejects, so the others fail only at alpha divide
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from verdict3d.stats.conditions import (
+    Condition,
     Generators,
     Rule,
     State,
@@ -53,8 +55,8 @@ def decide_all(
         generators: Gives the generator for each named bootstrap.
 
     Returns:
-        By arm: ``decision``, ``reasons``, ``more_objects`` (None when more objects would not help or their
-        number is beyond naming), ``standing``, ``conditions``.
+        By arm: ``decision``, ``reasons``, ``more_objects`` (None when it is no HOLD, or when no number of
+        objects would decide every open condition), ``standing``, ``conditions``.
     """
     levels = _holm_levels(candidates, rule, generators)
     return {
@@ -85,6 +87,7 @@ def _holm_levels(
 def _decide(evidence: Mapping[str, Any], first: Rule, alpha: float, generators: Generators) -> dict[str, Any]:
     rule = replace(first, alpha=alpha)
     tallies = evidence["tallies"]
+    seen = len(tallies.get("primary") or ())
     groups = category_groups(tallies.get("primary") or (), evidence["categories"], rule.category_objects)
     tests = {
         "clean inputs": (tallies.get("clean"), rule.margins["clean"]),
@@ -98,21 +101,48 @@ def _decide(evidence: Mapping[str, Any], first: Rule, alpha: float, generators: 
         reached,
         *(not_worse(name, *test, rule, len(tests), generators) for name, test in tests.items()),
         *(certificate(role, found) for role, found in sorted(evidence["certificates"].items())),
-        gap(evidence.get("gap"), rule),
+        gap(evidence.get("gap"), rule, seen),
         holdout(evidence["holdout"], rule),
     ]
     states = [condition.state for condition in conditions]
     decision: Word = "REJECT" if "failed" in states else "HOLD" if "open" in states else "PROMOTE"
     speaking: State = "failed" if decision == "REJECT" else "open"
-    waiting = [c.objects_to_decide for c in conditions if c.state == "open" and c.objects_to_decide]
-    seen = len(tallies.get("primary") or ())
     return {
         "decision": decision,
         "standing": word,
         "reasons": [c.words for c in conditions if c.state == speaking],
-        "more_objects": max(1, max(waiting) - seen) if decision == "HOLD" and waiting else None,
+        "more_objects": _more_objects(conditions, seen) if decision == "HOLD" else None,
         "conditions": [asdict(condition) for condition in conditions],
     }
+
+
+def _more_objects(conditions: Sequence[Condition], seen: int) -> int | None:
+    """Return how many more objects would decide every open condition, None when no number would.
+
+    Args:
+        conditions: All of them.
+        seen: Objects of the first condition; a condition on some of them (a category) gets its share of more.
+    """
+    needed = [0]
+    for condition in conditions:
+        if condition.state != "open":
+            continue
+        if condition.objects_to_decide is None:
+            return None
+        needed.append(math.ceil(condition.objects_to_decide * seen / condition.measured.get("objects", seen)))
+    return max(1, max(needed) - seen)
+
+
+def plan_words(decision: Mapping[str, Any]) -> str | None:
+    """Return how many objects would decide on a held candidate, in a sentence; None when it is not held."""
+    if decision["decision"] != "HOLD":
+        return None
+    if decision["more_objects"] is None:
+        return "If what was seen is the truth, no number of further held-out objects would decide."
+    return (
+        f"About {decision['more_objects']} more held-out objects would decide "
+        "(80% power, if what was seen is the truth)."
+    )
 
 
 def category_groups(

@@ -38,7 +38,8 @@ class Bounded:
         p_value: Of "half-credit <= 1/2" (at a fixed number: exact sign-flip test; in sequence: betting);
             None when the bound is not 1/2.
         side: On which side of the bound the interval lies.
-        objects_to_decide: Objects in all that would decide with 80% power, if what was seen is the truth.
+        objects_to_decide: Objects in all that would decide with 80% power, if what was seen is the truth;
+            None when no number would: what was seen lies on the bound, or too near it to name one.
     """
 
     objects: int
@@ -124,13 +125,13 @@ def _side(null: float, low: float | None, high: float | None) -> Side:
 def _objects_to_decide(tally: Tally, null: float, alpha: float, method: Method) -> int | None:
     """Plan with what was seen: exactly for one pair an object against 1/2, else by a normal approximation."""
     scores = object_scores(tally)
-    if scores.size < 2:
-        return None
     number: int | None
     wins, losses, ties = (sum(row[column] for row in tally) for column in (1, 2, 3))
     if null == 0.5 and all(sum(row[1:]) == 1 for row in tally) and wins != losses:
         pairs = pairs_to_beat(min(max(wins, losses) / (wins + losses), 0.99), alpha)
         number = None if pairs is None else int(np.ceil(pairs * (wins + losses + ties) / (wins + losses)))
+    elif scores.size < 2:
+        return None
     else:
         number = objects_for_mean(float(scores.mean()) - null, max(float(scores.std(ddof=1)), 0.05), alpha)
     if number is None:

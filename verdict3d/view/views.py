@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from verdict3d.stats.gate import plan_words
 from verdict3d.stats.standing import Standing, standing
 from verdict3d.view.content import REGIMES, Report
 from verdict3d.view.words import (
@@ -17,7 +18,6 @@ from verdict3d.view.words import (
     inputs,
     interval,
     number,
-    plan_words,
     title,
 )
 

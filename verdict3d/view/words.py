@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from verdict3d.stats.standing import Standing
 from verdict3d.view.content import Exhibit
 
@@ -84,16 +81,6 @@ def outcome(exhibit: Exhibit) -> str:
         return "Tie: orders disagree" if exhibit.m1 * exhibit.m2 >= 0 else "Tie: too close"
     plain = {"win": "Adapted better", "loss": "Base better", "tie": "Tie", "invalid": "No verdict"}
     return plain.get(exhibit.outcome, title(exhibit.outcome))
-
-
-def plan_words(decision: Mapping[str, Any]) -> str | None:
-    """Return how many objects would decide on a held candidate; None when it is not held."""
-    if decision["decision"] != "HOLD":
-        return None
-    more = decision["more_objects"]
-    if more is None:
-        return "More objects alone would not decide."
-    return f"About {more} more held-out objects would decide (80% power, if what was seen is the truth)."
 
 
 def headline(arm: str, regime: str, standing: Standing, target: float) -> str:

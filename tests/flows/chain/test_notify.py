@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flows.chain.notify import notify
 from flows.chain import notify as module
+from flows.chain.notify import notify
 from support.loopback import free_port, webhook
 
 VARIABLE = "VERDICT3D_TEST_WEBHOOK"
