@@ -84,7 +84,7 @@ def test_an_undecided_candidate_is_held_with_the_objects_it_takes() -> None:
 
 @pytest.mark.parametrize("primary", [(0, 0, 64), (20, 20, 24), (1, 1, 62), (3, 3, 4)])
 def test_a_draw_names_no_number_of_objects(primary: tuple[int, int, int]) -> None:
-    """If a draw is the truth nothing decides: neither the hoped-for target nor the number fixed beforehand."""
+    """If a draw is the truth nothing decides, neither the target nor the number fixed beforehand."""
     decision = decide(evidence(primary))
     bar = next(found for found in decision["conditions"] if found["name"] == "bar")
     assert decision["decision"] == "HOLD" and bar["state"] == "open"
@@ -108,7 +108,7 @@ def test_a_bar_that_was_not_seen_to_be_reached_names_no_number() -> None:
     for bar in ("reaches", "certified"):
         held = decide(found, replace(RULE, bar=bar))
         assert held["decision"] == "HOLD" and held["more_objects"] is None
-    # 46 of 60 against 0.65: (1.96 + 0.8416)^2 * 0.7667 * 0.2333 / 0.1167^2 = 103.1 pairs, 64 / 60 objects each
+    # 46 of 60 against 0.65: (1.96 + 0.8416)^2 * 0.7667 * 0.2333 / 0.1167^2 = 103.1 pairs, of 64 / 60 objects
     certain = decide(evidence(), replace(RULE, bar="certified"))
     assert certain["more_objects"] == int(np.ceil(104 * 64 / 60)) - 64
 
