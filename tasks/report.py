@@ -4,7 +4,7 @@ Reads what the other stages left; a part that is not there is named on the page 
 are relative to the project's top folder (or to the folder of the record). Formats:
 
 * ``data/evaluate/<arm>/results.json``: ``{"arm", "target", "judge": {...identity}, "failures": {reason:
-  count}, "warnings": [text] (optional), "regimes": {regime: {"summary": S, "by_category": {category: S},
+  count}, "regimes": {regime: {"summary": S, "by_category": {category: S},
   "truth": {"f_score": S, "normal_consistency": S, "arm_f_score_mean", "base_f_score_mean", and so on},
   "kappa_judge_truth": {value, low, high}, "training_judge": S, "over_optimisation_gap": {value, low, high}}},
   "texture": {regime: S}, "washout": {regime: :mod:`tasks.scoring.washout`}, "controls": {"base_vs_base": S},
@@ -21,7 +21,6 @@ are relative to the project's top folder (or to the folder of the record). Forma
 * ``data/assets/quarantine.jsonl``: rows ``{source, reason, message}``.
 * ``data/generate/generations.jsonl``: ``failure`` is null, a reason, or ``{reason, message}``.
 * ``data/gate/decision.json``: the gate's document (:mod:`tasks.gate`).
-* ``data/<stage>/metrics.json``: ``wall_s`` is shown where a stage records it.
 * ``dvc.lock``: digests of the outputs of every stage but this one.
 
 Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures) and ``metrics.json``
@@ -153,9 +152,7 @@ def _warnings(
     audits: Sequence[Audit], evaluations: Mapping[str, Any], labels: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Return what a reader must know before believing a number, each sentence once."""
-    notes = [str(note) for part in evaluations.values() for note in part.get("warnings", ())]
-    for audit in audits:
-        notes += [str(warning) for warning in audit.certificate["warnings"]]
+    notes = [str(warning) for audit in audits for warning in audit.certificate["warnings"]]
     used = {"training": labels, **{f"evaluation ({arm})": found for arm, found in evaluations.items()}}
     for role, found in used.items():
         certificate = found.get("certificate")
@@ -209,9 +206,7 @@ def _stages(root: Path) -> tuple[Stage, ...]:
     for name, stage in stages.items():
         if name != "report":
             digests = [f"{out['path']} {out.get('md5', '')}" for out in stage.get("outs", ())]
-            metrics = root / "data" / name.replace("@", "/") / "metrics.json"
-            wall_s = read_json(metrics).get("wall_s") if metrics.exists() else None
-            found.append(Stage(name, "; ".join(digests) or None, wall_s))
+            found.append(Stage(name, "; ".join(digests) or None))
     return tuple(found)
 
 

@@ -307,7 +307,6 @@ class PromotionParams(Section):
 
     arms: tuple[str, ...] = Field(min_length=1, max_length=3)
     regime: Regime
-    estimand: Literal["half_credit"]
     bar: Literal["beats", "reaches", "certified"]
     test: Literal["fixed", "sequential"]
     batch_objects: Count

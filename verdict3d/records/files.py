@@ -90,20 +90,20 @@ def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_jsonl(path: str | Path) -> list[Row]:
-    """Read a file of one JSON object a line.
+    """Read a file of one JSON object a line; only a line feed ends a line.
 
     Raises:
         Verdict3DError: The file is missing or a line is not a JSON object (the line number is named).
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_bytes().removesuffix(b"\n").split(b"\n")
     except FileNotFoundError as error:
         raise Verdict3DError(f"{path} is missing; run the stage that writes it first") from error
     rows: list[Row] = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines if lines != [b""] else [], start=1):
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise Verdict3DError(f"{path}, line {number} is not JSON: {error}") from error
         if not isinstance(row, dict):
             raise Verdict3DError(f"{path}, line {number} is a {type(row).__name__}; expected a JSON object")

@@ -85,11 +85,10 @@ class Failures:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of the run: digest of its outputs, and its wall time in seconds where it was recorded."""
+    """One stage of the run, and the digest of its outputs."""
 
     name: str
     digest: str | None
-    wall_s: float | None = None
 
 
 @dataclass(frozen=True)
