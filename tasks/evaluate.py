@@ -28,14 +28,13 @@ from tasks.making.arms import arm_from_command_line, arm_params, load_adapted
 from tasks.making.generation import TEXTURE_MODE, generated
 from tasks.making.meetings import SIDE_MEASURES, TRUTH_MEASURES, base_generations, plan_arm, verdict_row
 from tasks.paths import EVALUATE, GENERATE, TRAIN, read_assets
+from tasks.scoring.champion import adapter_identity
 from tasks.scoring.measures import in_colour, in_mode, over_optimisation_gap, queries, side_means, validity
 from tasks.scoring.washout import diagnosis, measure_washout
 from tasks.stage import run_stage
-from verdict3d.adapt.adapter import WEIGHTS
 from verdict3d.config import JudgeParams, Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify, require_different
-from verdict3d.provenance import digest_file
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
 from verdict3d.stats.agreement import agreement
@@ -64,7 +63,7 @@ def run(params: Params, root: Path, arm: str) -> None:
         root=root,
         stage=f"evaluate/{arm}",
         out=out,
-        adapter_digest=digest_file(root / TRAIN / arm / WEIGHTS),
+        adapter_digest=adapter_identity(root / TRAIN / arm),
     ) as adapted:
         pairs = {"controls": pair_controls(generations), arm: list(zip(adapted, base, strict=True))}
         asked = [

@@ -49,6 +49,7 @@ CODE = (
     "tasks/train.py",
     "verdict3d/adapt",
     "verdict3d/degrade",
+    "verdict3d/mesh",
     "verdict3d/render",
     "verdict3d/trellis",
     "tasks/making/training_pictures.py",
