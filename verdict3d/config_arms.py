@@ -213,10 +213,25 @@ class StackParams(ArmSection):
     parts: tuple[Simple, ...] = Field(min_length=2)
 
     @model_validator(mode="after")
-    def _no_controls(self) -> StackParams:
+    def _parts_fit(self) -> StackParams:
         if any(part.method == "control" for part in self.parts):
             raise ValueError("a control stands alone")
+        changing = [number for number, part in enumerate(self.parts) if _changes_tokens(part)]
+        for number in changing[:-1]:
+            part = self.parts[number]
+            if part.method == "degraded_inputs" and part.leave_clean is not None:
+                raise ValueError(
+                    f"part {number} leaves clean pictures their tokens, and part {changing[-1]} changes them "
+                    f"again: give leave_clean to part {changing[-1]} alone, the last that changes tokens"
+                )
         return self
+
+
+def _changes_tokens(part: Simple) -> bool:
+    """Say whether the flows are given other tokens with this part on."""
+    if part.method == "degraded_inputs":
+        return bool(part.encoder or part.tokens)
+    return part.method in ("conditioner_repair", "token_flow")
 
 
 ArmParams = Annotated[
