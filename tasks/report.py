@@ -211,15 +211,14 @@ def _stages(root: Path) -> tuple[Stage, ...]:
 
 
 def _provenance(params: Params, root: Path, evaluations: Mapping[str, Any]) -> dict[str, str]:
-    judges = params.judges
     values = {
         "Git commit": _git_commit(root) or "not under git",
         "Seed": str(params.seed),
         "Parameters, SHA-256": digest_json(params.experiment()),
         "Generator": _model(root, params.generator.model),
-        "Training judge": _model(root, judges.training.model, judges.training.revision),
-        "Evaluation judge": _model(root, judges.evaluation.model, judges.evaluation.revision),
     }
+    for role, judge in params.judges.by_role.items():
+        values[f"{role.capitalize()} judge"] = _model(root, judge.model, judge.revision)
     for arm, results in evaluations.items():
         identity = results.get("judge") or {}
         if identity:

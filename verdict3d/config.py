@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -214,11 +214,16 @@ class JudgesParams(Section):
     evaluation: JudgeParams
     third: JudgeParams | None = None
 
+    @property
+    def by_role(self) -> dict[JudgeRole, JudgeParams]:
+        """Every configured judge by its role, in the order of :data:`JudgeRole`."""
+        found = {role: getattr(self, role) for role in get_args(JudgeRole)}
+        return {role: judge for role, judge in found.items() if judge is not None}
+
 
 def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
     """Return the modes that the judges look at, each once; the training judge's first."""
-    asked = (judges.training, judges.evaluation, judges.third)
-    return tuple(dict.fromkeys(judge.mode for judge in asked if judge is not None))
+    return tuple(dict.fromkeys(judge.mode for judge in judges.by_role.values()))
 
 
 class AuditThresholds(Section):

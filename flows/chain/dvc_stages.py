@@ -1,7 +1,8 @@
 """DVC as seen by a run: what changed, in which order stages go, and one stage at a time as a subprocess.
 
-Stages run through DVC's command line, never through its Python interface: two threads of one process look
-like the same holder to DVC's locks, and a consumer then reads what its producer is still writing.
+Stages run through DVC's command line, in processes of their own: two threads of one process look like the
+same holder to DVC's locks, and a consumer then reads what its producer is still writing. What DVC did is read
+from its words, and ``restore.py`` replaces a function inside DVC; both hold for the pinned DVC only.
 """
 
 from __future__ import annotations

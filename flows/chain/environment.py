@@ -1,4 +1,7 @@
-"""The environment every run starts from: nothing reports home, nothing is written outside the project.
+"""The environment of a run: nothing reports home, loopback is reached directly, caches stay in the project.
+
+Everything that a run writes lies in the project, with one exception: models from the Hugging Face hub, which
+other projects share, go where ``HF_HOME`` says (``~/.cache/huggingface``).
 
 This module imports the standard library only, because Prefect, MLflow and DVC read these variables when they
 are imported.
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 STATE_FOLDER = ".verdict3d"
@@ -45,6 +49,18 @@ DEFAULTS = {
 }
 """Values that a user's own environment overrides."""
 
+CACHES = {
+    "U2NET_HOME": "rembg",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TRITON_CACHE_DIR": "triton",
+    "CUDA_CACHE_PATH": "cuda",
+    "MESA_SHADER_CACHE_DIR": "mesa",
+    "MPLCONFIGDIR": "matplotlib",
+}
+"""Folders below ``.verdict3d/cache`` for packages that would write to the home folder or ``/tmp``."""
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def project_environment(project: Path) -> dict[str, str]:
     """Return a copy of the environment for the processes of a run of ``project``.
@@ -57,8 +73,10 @@ def project_environment(project: Path) -> dict[str, str]:
         "VERDICT3D_PROJECT": str(project),
         "PREFECT_HOME": str(state / "prefect"),
         "DVC_SITE_CACHE_DIR": str(state / "dvc"),
+        **{name: str(state / "cache" / folder) for name, folder in CACHES.items()},
         **os.environ,
         **TELEMETRY_OFF,
+        **loopback_direct(os.environ),
         "PYTHONUNBUFFERED": "1",
         "SHELL": "/bin/sh",  # DVC runs stages with it; a service user's shell may refuse
     }
@@ -67,3 +85,11 @@ def project_environment(project: Path) -> dict[str, str]:
     if path.split(os.pathsep)[0] != binaries:
         environment["PATH"] = os.pathsep.join([binaries, path])
     return environment
+
+
+def loopback_direct(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that keep loopback off any proxy, beside what ``environment`` exempts already."""
+    exempt = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    named = [name.strip() for name in exempt.split(",") if name.strip()]
+    value = ",".join(dict.fromkeys([*named, *LOOPBACK]))
+    return {"no_proxy": value, "NO_PROXY": value}

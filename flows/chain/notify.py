@@ -7,12 +7,13 @@ object whose ``text`` chat services show, with the facts beside it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import httpx
 
 TRIES = 3
 PAUSE_S = 2.0
@@ -38,19 +39,22 @@ def notify(
     if not address:
         return False
     body = json.dumps({**facts, "event": event, "text": text}, sort_keys=True).encode()
-    problem = ""
+    problem: str | None = None
     for attempt in range(TRIES):
         time.sleep(PAUSE_S * attempt)
-        try:
-            request = urllib.request.Request(
-                address, body, {"Content-Type": "application/json; charset=utf-8"}, method="POST"
-            )
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S):
-                return True
-        except urllib.error.HTTPError as error:
-            problem = f"it answered {error.code}"
-            error.close()
-        except (OSError, ValueError) as error:  # ValueError: no address at all
-            problem = type(error).__name__
-    say(f"the webhook of {variable} could not be told ({problem}): {text}")
+        problem = _post(address, body)
+        if problem is None:
+            return True
+    say(f"could not reach the webhook in {variable} ({problem}): {text}")
     return False
+
+
+def _post(address: str, body: bytes) -> str | None:
+    """Post once; return what went wrong. A redirect is not followed: only this address gets the message."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # below that it logs addresses
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    try:
+        with httpx.stream("POST", address, content=body, headers=headers, timeout=TIMEOUT_S) as answer:
+            return None if answer.is_success else f"it answered {answer.status_code}"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        return type(error).__name__

@@ -1,7 +1,7 @@
 """Lets DVC notice changes in a folder of meshes that lies outside the project.
 
-The stage ``assets`` depends on ``data/meshes``. For another folder in ``assets.source`` a listing of it
-(names, sizes, times) is kept there, as a hidden file.
+The stage ``assets`` depends on ``data/meshes``, which presets share, and on ``data/watched``, which every
+workspace has for itself: a listing (names, sizes, times) of another folder in ``assets.source``.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from pathlib import Path
 
 from flows.chain.workspace import Workspace
 from verdict3d.config import load_params
-from verdict3d.provenance import digest_json
 from verdict3d.records.files import read_json, write_json
 
-WATCHED = Path("data/meshes")
+MESHES = Path("data/meshes")
+LISTING = Path("data/watched/listing.json")
 PROCEDURAL = "procedural"
 
 
 def watch_own_meshes(workspace: Workspace) -> None:
-    """Refresh the listing of the folder that ``assets.source`` names, when it lies elsewhere."""
+    """Refresh the listing of the folder that ``assets.source`` names; remove it when none is needed."""
     source = load_params(workspace.root / "params.yaml").assets.source
-    folder = (workspace.root / source).resolve()
-    watched = (workspace.root / WATCHED).resolve()
-    if source == PROCEDURAL or folder.is_relative_to(watched) or not folder.is_dir():
+    folder, target = (workspace.root / source).resolve(), workspace.root / LISTING
+    inside = folder.is_relative_to((workspace.root / MESHES).resolve())
+    if source == PROCEDURAL or inside or not folder.is_dir():
+        target.unlink(missing_ok=True)
         return
     files = [path for path in folder.rglob("*") if path.is_file()]
     stats = {path.relative_to(folder).as_posix(): path.stat() for path in sorted(files)}
     listing = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
-    target = watched / f".watched-{digest_json(str(folder))[:12]}.json"
     if not target.is_file() or read_json(target) != listing:
         write_json(target, listing)

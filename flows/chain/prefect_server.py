@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
+from urllib.parse import urlsplit
 
+import httpx
+
+from flows.chain.environment import LOOPBACK
 from flows.processes.commands import supervised
 from verdict3d.errors import Verdict3DError
 
@@ -21,14 +23,12 @@ ANSWER_S = 5.0
 
 def answers(url: str) -> bool:
     """Tell whether an HTTP server answers at ``url``, with whatever status."""
+    here = urlsplit(url).hostname in LOOPBACK  # never through a proxy
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_S):
-            return True
-    except urllib.error.HTTPError as error:
-        error.close()
-        return True
-    except (OSError, ValueError):
+        httpx.get(url, timeout=ANSWER_S, trust_env=not here)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
         return False
+    return True
 
 
 def wait_for_answer(url: str, process: Popen[bytes], what: str, log_file: Path) -> None:

@@ -2,6 +2,10 @@
 
 Starting DVC costs more than a second a stage. This is ``dvc repro --keep-going`` that refuses to run
 commands: whatever needs no running is checked out, and the rest is left for ``run_stage_through_dvc``.
+
+DVC has no option for that, so this replaces ``dvc.stage.run.cmd_run``, a function inside DVC that is promised
+to nobody. The exact pin of DVC is the guard: with a version that starts commands elsewhere, the stages would
+run here, one after the other (a test of :func:`flows.chain.dvc_stages.restore_through_dvc` would say so).
 """
 
 from __future__ import annotations

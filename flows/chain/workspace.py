@@ -27,7 +27,8 @@ LINKED = (
     "verdict3d",
     "data/checkpoints",
     "data/meshes",
-    "data/registry/champion/README.md",  # each preset has a champion of its own
+    "data/watched/README.md",  # each preset has a source and a champion of its own
+    "data/registry/champion/README.md",
 )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.chain.environment import TELEMETRY_OFF
+from flows.chain.environment import TELEMETRY_OFF, loopback_direct
 from flows.cli.audit import register_audit
 from flows.cli.generate import register_generate
 from flows.cli.operations import register_operations
@@ -197,7 +197,7 @@ register_promotion(app)
 
 def main() -> None:
     """Entry point of the console script: a problem is one message and status 1."""
-    os.environ.update(TELEMETRY_OFF)
+    os.environ.update(TELEMETRY_OFF | loopback_direct(os.environ))
     try:
         app()
     except KeyboardInterrupt:

@@ -48,12 +48,8 @@ def examine_models(params: Params, root: Path) -> list[ModelFinding]:
     if generator.conditioner:
         revision = generator.conditioner_revision
         findings.append(_find("conditioner", generator.conditioner, revision, TRANSFORMERS_PATTERNS, root))
-    for role, judge in (
-        ("training judge", params.judges.training),
-        ("evaluation judge", params.judges.evaluation),
-    ):
-        findings.append(_find_judge(role, judge, root))
-    return findings
+    judges = params.judges.by_role.items()
+    return findings + [_find_judge(f"{role} judge", judge, root) for role, judge in judges]
 
 
 def _find_judge(role: str, judge: JudgeParams, root: Path) -> ModelFinding:

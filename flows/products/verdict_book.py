@@ -192,7 +192,7 @@ def question(row: Row, judges: JudgesParams) -> str | None:
     """Return the text that was asked, if one of the configured judges still asks it."""
     from verdict3d.judge.rubric import prompt_digest
 
-    for params in (judges.training, judges.evaluation):
+    for params in judges.by_role.values():
         text = _prompt(params, row)
         if text is not None and prompt_digest(text) == row["prompt"]:
             return text

@@ -21,6 +21,7 @@ import yaml
 
 from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
 from flows.chain.environment import project_environment
+from flows.chain.own_meshes import LISTING, MESHES
 from flows.chain.results import as_text
 from flows.chain.workspace import LINKED, Workspace
 from flows.processes.commands import run_supervised
@@ -164,9 +165,10 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _own_meshes(root: Path, target: Path) -> None:
-    """Bring one's own meshes along, which neither git nor DVC's cache holds."""
-    if (root / "data/meshes").is_dir():
-        shutil.copytree(root / "data/meshes", target / "data/meshes", dirs_exist_ok=True)
+    """Bring one's own meshes along, or their listing, which neither git nor DVC's cache holds."""
+    for place in (MESHES, LISTING.parent):
+        if (root / place).is_dir():
+            shutil.copytree(root / place, target / place, dirs_exist_ok=True)
 
 
 def _share_remotes(project: Path, target: Path, cache: Path) -> None:

@@ -76,14 +76,16 @@ def server(command: list[str], url: str, log: Path, **options: Any) -> Iterator[
 
 
 @contextmanager
-def webhook(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield the address of a webhook and the list of messages that it has heard."""
+def webhook(status: int = 200, location: str = "") -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the address of a webhook (which may redirect) and the list of messages that it has heard."""
     heard: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(status)
+            if location:
+                self.send_header("Location", location)
             self.end_headers()
 
         def log_message(self, *arguments: object) -> None:

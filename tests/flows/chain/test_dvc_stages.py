@@ -21,7 +21,7 @@ from flows.chain.dvc_stages import (
     run_stage_through_dvc,
     stage_graph,
 )
-from flows.chain.environment import TELEMETRY_OFF, project_environment
+from flows.chain.environment import CACHES, TELEMETRY_OFF, project_environment
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.workspace import Workspace, find_project, open_workspace, overlay
 from support.toy_chain import ARM, write_toy_chain
@@ -143,12 +143,40 @@ def test_changes_in_a_mesh_folder_elsewhere_are_noticed(project: Path, tmp_path:
 
     def listing() -> list[bytes]:
         watch_own_meshes(workspace)
-        return [path.read_bytes() for path in (project / "data/meshes").iterdir()]
+        return [path.read_bytes() for path in (project / "data/watched").glob("*")]
 
     before = listing()
     assert len(before) == 1 and listing() == before
     (meshes / "chair.glb").write_bytes(b"x")
     assert len(listing()) == 1 and listing() != before
+    (project / "params.yaml").write_text(text)
+    assert listing() == []
+
+
+def test_a_preset_with_meshes_elsewhere_leaves_the_project_alone(project: Path, tmp_path: Path) -> None:
+    meshes = tmp_path / "meshes"
+    meshes.mkdir()
+    (meshes / "chair.glb").write_bytes(b"x")
+    (project / "presets/own.yaml").write_text(f"assets: {{source: {meshes}}}\n")
+    workspace = open_workspace(project, "own")
+    before = sorted((project / "data").rglob("*"))
+    watch_own_meshes(workspace)
+    assert sorted((project / "data").rglob("*")) == before
+    assert [path.name for path in (workspace.root / "data/watched").glob("*.json")] == ["listing.json"]
+
+
+def test_loopback_never_goes_through_a_proxy_and_caches_stay_inside(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", "intranet.example, 127.0.0.1")
+    for name in CACHES:
+        monkeypatch.delenv(name, raising=False)
+    environment = project_environment(project)
+    assert environment["NO_PROXY"] == environment["no_proxy"] == "intranet.example,127.0.0.1,localhost,::1"
+    assert all(Path(environment[name]).is_relative_to(project / ".verdict3d") for name in CACHES)
+    monkeypatch.setenv("U2NET_HOME", "/models")
+    assert project_environment(project)["U2NET_HOME"] == "/models"
 
 
 def test_the_environment_of_a_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import socket
+import threading
+
 import pytest
 
 from flows.chain import notify as module
@@ -34,7 +38,37 @@ def test_a_webhook_that_refuses_is_tried_again_and_said(monkeypatch: pytest.Monk
         monkeypatch.setenv(VARIABLE, address)
         assert not notify("failure", "it failed", {}, variable=VARIABLE, say=said.append)
     assert len(heard) == module.TRIES
-    assert said == [f"the webhook of {VARIABLE} could not be told (it answered 500): it failed"]
+    assert said == [f"could not reach the webhook in {VARIABLE} (it answered 500): it failed"]
+
+
+def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with webhook() as (elsewhere, heard), webhook(status=302, location=elsewhere) as (address, asked):
+        monkeypatch.setenv(VARIABLE, address)
+        assert not notify("failure", "it failed", {}, variable=VARIABLE, say=said.append)
+    assert heard == [] and len(asked) == module.TRIES and "it answered 302" in said[0]
+
+
+def test_a_webhook_that_speaks_no_http_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            for _ in range(module.TRIES):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        monkeypatch.setenv(VARIABLE, f"http://127.0.0.1:{listener.getsockname()[1]}/secret")
+        assert not notify("failure", "it failed", {}, variable=VARIABLE, say=said.append)
+        thread.join()
+    assert len(said) == 1 and "secret" not in said[0] + caplog.text
 
 
 @pytest.mark.parametrize("address", [f"http://127.0.0.1:{free_port()}/secret", "secret, no address"])

@@ -1,0 +1,35 @@
+"""A third judge is a judge like the others wherever judges are gone through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flows.products.doctor_models import examine_models
+from flows.products.verdict_book import question
+from support.places import ROOT
+from verdict3d.config import JudgesParams, Params, load_params
+from verdict3d.judge.rubric import prompt_digest, prompt_for
+
+
+def with_third(params: Params, model: str) -> Params:
+    third = params.judges.evaluation.model_copy(update={"model": model})
+    return params.model_copy(update={"judges": params.judges.model_copy(update={"third": third})})
+
+
+def test_doctor_looks_for_the_third_judge(tmp_path: Path) -> None:
+    params = load_params(ROOT / "params.yaml")
+    place = str(tmp_path / "no-such-judge")
+    found = {finding.role: finding for finding in examine_models(with_third(params, place), ROOT)}
+    assert not found["third judge"].ok and place in found["third judge"].detail
+    assert "third judge" not in {finding.role for finding in examine_models(params, ROOT)}
+
+
+def test_a_question_of_the_third_judge_is_known() -> None:
+    evaluation = load_params(ROOT / "params.yaml").judges.evaluation
+    embedded, third = str(ROOT / evaluation.model), "OpenGVLab/InternVL3-8B"
+    text = prompt_for(third, "three_images", "normal")
+    row = {"prompt": prompt_digest(text), "panel": "three_images", "mode": "normal"}
+    known = evaluation.model_copy(update={"model": embedded})
+    judges = JudgesParams(training=known, evaluation=known)
+    both = judges.model_copy(update={"third": evaluation.model_copy(update={"model": third})})
+    assert question(row, both) == text and question(row, judges) is None
