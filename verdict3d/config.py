@@ -151,8 +151,13 @@ class EndpointParams(Section):
     answers: Literal["logprobs", "text"] = "logprobs"
     top_logprobs: Count = 20
     """Tokens whose log-probabilities are asked for; 20 is the most that many servers give."""
+    least_mass: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Smallest probability of A and B together; an answer below it is invalid."""
+    text_tokens: Count = 64
+    """Most tokens of a text answer; models that reason before they answer need thousands."""
     concurrency: Count = 8
     timeout_s: float = Field(default=120.0, gt=0.0)
+    """Longest time for one whole reply."""
     attempts: Count = 6
     pause_s: float = Field(default=0.5, ge=0.0)
     """Before the second attempt; doubles from one to the next."""

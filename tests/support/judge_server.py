@@ -132,7 +132,8 @@ class Handler(BaseHTTPRequestHandler):
     def _reply(self, body: dict[str, Any], fault: str) -> bytes:
         logs = self.judge.log_probabilities(body["messages"])
         names = self.judge.tokenizer.convert_ids_to_tokens
-        top = logs.topk(min(body.get("top_logprobs", 1), len(logs)))
+        logs[self.judge.tokenizer.convert_tokens_to_ids("a")] = -torch.inf  # nothing was learned of it
+        top = logs.topk(min(body.get("top_logprobs", 1), len(logs) - 1))
         listed = [
             {"token": names(int(number)), "logprob": float(value)} for value, number in zip(*top, strict=True)
         ]

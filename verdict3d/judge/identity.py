@@ -156,7 +156,7 @@ def _identify_endpoint(params: JudgeParams, endpoint: EndpointParams) -> JudgeId
     return JudgeIdentity(
         model=params.model,
         weights=digest_json([params.model, params.revision, endpoint.url]),
-        settings=digest_json([endpoint.answers, endpoint.top_logprobs]),
+        settings=digest_json([endpoint.answers, endpoint.top_logprobs, endpoint.least_mass]),
         model_class=ENDPOINT,
         prompt=prompt_digest(prompt_of(endpoint.prompt, params.first_panel, params.mode)),
         panel=params.first_panel,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
+import anyio
+import httpx
+from anyio.from_thread import start_blocking_portal
 from PIL import Image
 
 from verdict3d.config import EndpointParams, JudgeParams
@@ -22,8 +23,9 @@ from verdict3d.judge.rubric import prompt_digest, prompt_of, prompt_parts
 from verdict3d.judge.verdict import Verdict
 
 Shown = tuple[str, ...]
+Margins = dict[Shown, float | ItemFailure]
+Content = list[dict[str, Any]]
 
-_TEXT_TOKENS = 64
 _ASKED_AGAIN = 2
 _AGAIN = "Answer with one letter only: A or B."
 
@@ -106,9 +108,7 @@ class RemoteJudge:
         margins = self._ask_all(list(asked), addresses)
         return [self._verdict(pair, margins) for pair in orders]
 
-    def _verdict(
-        self, pair: tuple[Shown, Shown] | ItemFailure, margins: dict[Shown, float | ItemFailure]
-    ) -> Verdict:
+    def _verdict(self, pair: tuple[Shown, Shown] | ItemFailure, margins: Margins) -> Verdict:
         found = [pair] if isinstance(pair, ItemFailure) else [margins[shown] for shown in pair]
         for margin in found:
             if isinstance(margin, ItemFailure):
@@ -116,16 +116,10 @@ class RemoteJudge:
         m1, m2 = (float(margin) for margin in found if not isinstance(margin, ItemFailure))
         return Verdict(m1, m2, self.tie_band)
 
-    def _ask_all(self, asked: list[Shown], addresses: dict[str, str]) -> dict[Shown, float | ItemFailure]:
-        """Ask in threads; stop them all when one of them finds that nothing will be answered."""
-        ask = partial(self._ask, addresses=addresses)
-        with ThreadPoolExecutor(self._endpoint.concurrency) as threads:
-            try:
-                margins = dict(zip(asked, threads.map(ask, asked), strict=True))
-            except BaseException:
-                self._client.stop()
-                threads.shutdown(wait=False, cancel_futures=True)
-                raise
+    def _ask_all(self, asked: list[Shown], addresses: dict[str, str]) -> Margins:
+        """Ask many at a time; what shows that nothing will be answered ends all of them."""
+        with start_blocking_portal() as portal:  # an event loop of its own, also below a caller's
+            margins = portal.call(self._gather, asked, addresses)
         failures = [margin for margin in margins.values() if isinstance(margin, ItemFailure)]
         lost = all(failure.reason == "endpoint_failed" for failure in failures)
         if failures and len(failures) == len(margins) and (lost or not self._answered):
@@ -137,25 +131,46 @@ class RemoteJudge:
         self._answered = self._answered or len(failures) < len(margins)
         return margins
 
-    def _ask(self, shown: Shown, addresses: dict[str, str]) -> float | ItemFailure:
-        """Return the margin of one order, or why there is none."""
-        messages = [{"role": "user", "content": self._content([addresses[name] for name in shown])}]
-        try:
-            if self._endpoint.answers == "logprobs":
-                return margin_from_logprobs(self._client.complete(self._one_token(messages)))
-            return self._ask_for_text(messages)
-        except ItemFailure as failure:
-            return failure
+    async def _gather(self, asked: list[Shown], addresses: dict[str, str]) -> Margins:
+        """Return the margin of every order, or why there is none."""
+        margins: Margins = {}
+        limit = anyio.CapacityLimiter(self._endpoint.concurrency)
 
-    def _ask_for_text(self, messages: list[dict[str, Any]]) -> float:
+        async def ask(connections: httpx.AsyncClient, shown: Shown) -> None:
+            content = self._content([addresses[name] for name in shown])
+            async with limit:
+                margins[shown] = await self._ask(connections, content)
+
+        try:
+            async with self._client.connected() as connections, anyio.create_task_group() as group:
+                for shown in asked:
+                    group.start_soon(ask, connections, shown)
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return margins
+
+    async def _ask(self, connections: httpx.AsyncClient, content: Content) -> float | ItemFailure:
+        """Return the margin of one order, or why there is none."""
+        messages = [{"role": "user", "content": content}]
+        try:
+            if self._endpoint.answers == "text":
+                return await self._ask_for_text(connections, messages)
+            body = {"messages": messages, "max_tokens": 1, "temperature": 0.0, "logprobs": True}
+            body |= {"top_logprobs": self._endpoint.top_logprobs}
+            reply = await self._client.complete(connections, body)
+            return margin_from_logprobs(reply, self._endpoint.least_mass)
+        except ItemFailure as failure:
+            return ItemFailure(failure.reason, self._client.hide(str(failure)))
+
+    async def _ask_for_text(self, connections: httpx.AsyncClient, messages: list[dict[str, Any]]) -> float:
         """Read a letter; an answer that is none is returned to the judge up to twice."""
         for left in reversed(range(_ASKED_AGAIN + 1)):
-            body = {"messages": messages, "max_tokens": _TEXT_TOKENS, "temperature": 0.0}
-            reply = self._client.complete(body)
+            body = {"messages": messages, "max_tokens": self._endpoint.text_tokens, "temperature": 0.0}
+            reply = await self._client.complete(connections, body)
             try:
                 return margin_from_text(reply)
-            except ItemFailure:
-                if not left:
+            except ItemFailure as failure:
+                if not left or failure.reason == "cut_off":
                     raise
                 text = reply["choices"][0]["message"].get("content") or ""
                 messages = [
@@ -165,18 +180,9 @@ class RemoteJudge:
                 ]
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _one_token(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "messages": messages,
-            "max_tokens": 1,
-            "temperature": 0.0,
-            "logprobs": True,
-            "top_logprobs": self._endpoint.top_logprobs,
-        }
-
-    def _content(self, addresses: list[str]) -> list[dict[str, Any]]:
+    def _content(self, addresses: list[str]) -> Content:
         """Return the question: texts and pictures in turn."""
-        parts: list[dict[str, Any]] = []
+        parts: Content = []
         for number, text in enumerate(self._texts):
             if text:
                 parts.append({"type": "text", "text": text})

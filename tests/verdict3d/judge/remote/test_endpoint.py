@@ -14,11 +14,10 @@ from support.judge_examples import load, params, request
 from support.judge_server import KEY, MODEL
 from support.loopback import free_port, server
 from support.places import ROOT, TESTS
-from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, Panel
-from verdict3d.judge.remote.answers import margin_from_logprobs, margin_from_text
 from verdict3d.judge.remote.endpoint import same_model
 from verdict3d.judge.remote.remote import RemoteJudge
 from verdict3d.judge.store import VerdictStore
@@ -44,10 +43,12 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, KEY)
 
 
-def remote(address: str, batch_size: int = 4, panel: str = "three_images", **endpoint: object) -> RemoteJudge:
+def remote(
+    address: str, batch_size: int = 4, panel: str = "three_images", model: str = MODEL, **endpoint: object
+) -> RemoteJudge:
     values = {"url": f"{address}/v1", "key_variable": VARIABLE, "timeout_s": 20.0, "pause_s": 0.01}
-    values |= {"top_logprobs": 64}  # the small judges learned the difference of two letters and nothing else
-    asked = params(Path(MODEL), batch_size, panel=panel, endpoint=values | {"prompt": PROMPT} | endpoint)
+    values |= {"top_logprobs": 64, "least_mass": 0.0}  # the small judges learned the letters' difference only
+    asked = params(Path(model), batch_size, panel=panel, endpoint=values | {"prompt": PROMPT} | endpoint)
     judge = load_judge(asked)
     assert isinstance(judge, RemoteJudge)
     return judge
@@ -156,10 +157,8 @@ def test_what_does_not_pass_stops_at_once(served: tuple[Path, str], monkeypatch:
     plan(address, *["no_logprobs"] * 2)
     with pytest.raises(Verdict3DError, match=r"set endpoint\.answers to text"):
         remote(address, concurrency=1).compare(ASKED[:1])
-    other = remote(address, concurrency=1)
-    other._client._model = "unknown"
     with pytest.raises(Verdict3DError, match="HTTP 404"):
-        other.compare(ASKED[:1])
+        remote(address, concurrency=1, model="unknown").compare(ASKED[:1])
     monkeypatch.setenv(VARIABLE, "wrong-secret")
     plan(address)
     with pytest.raises(Verdict3DError, match="HTTP 401") as refused:
@@ -187,16 +186,18 @@ def test_another_server_prompt_or_way_of_answering_is_another_judge() -> None:
         remote("http://127.0.0.1:1", answers="text").identity,
         remote("http://127.0.0.1:1", prompt=None).identity,
         remote("http://127.0.0.1:1", top_logprobs=5).identity,
+        remote("http://127.0.0.1:1", least_mass=0.5).identity,
         replace(here, model="x"),
     ]
-    assert [other.digest == here.digest for other in others] == [False] * 4 + [True]
+    assert [other.digest == here.digest for other in others] == [False] * 5 + [True]
     showing = remote("http://127.0.0.1:1").showing("two_sheets", "rgb")
     assert showing.identity == identify(
         params(
             Path(MODEL),
             panel="two_sheets",
             mode="rgb",
-            endpoint={"url": "http://127.0.0.1:1/v1", "prompt": PROMPT, "top_logprobs": 64},
+            endpoint={"url": "http://127.0.0.1:1/v1", "prompt": PROMPT}
+            | {"top_logprobs": 64, "least_mass": 0.0},
         )
     )
 
@@ -208,56 +209,6 @@ def test_a_bad_picture_is_not_sent(served: tuple[Path, str]) -> None:
     bad = PairRequest(Panel(panel.reference, panel.x[:4], panel.y), "r", "x", "y", "rig")
     verdicts = remote(address).compare([bad, ASKED[1]])
     assert verdicts[0].reason == "bad_image" and verdicts[1].valid and seen(address)["requests"] == 2
-
-
-def logprobs(*listed: tuple[str, float]) -> dict[str, Any]:
-    top = [{"token": token, "logprob": value} for token, value in listed]
-    return {"choices": [{"message": {}, "logprobs": {"content": [{"top_logprobs": top}]}}]}
-
-
-def test_margins_from_logprobs() -> None:
-    assert margin_from_logprobs(logprobs(("A", -0.5), ("B", -1.0))) == pytest.approx(0.5)
-    both = logprobs(("A", -1.0), (" A", -1.0), ("B", -2.0), ("\u0120B", -5.0))
-    assert margin_from_logprobs(both) == pytest.approx(-1.0 + 0.693147 + 2.0 - 0.048587, abs=1e-5)
-    assert margin_from_logprobs(logprobs(("B", -0.1), ("The", -3.0))) == pytest.approx(-2.9)
-    broken: list[dict[str, Any]] = [logprobs(("The", -0.1)), logprobs(), logprobs(("A", float("nan")))]
-    for reply in broken:
-        with pytest.raises(ItemFailure) as failure:
-            margin_from_logprobs(reply)
-        assert failure.value.reason == "unreadable_answer"
-    for absent in ({"choices": [{"message": {}, "logprobs": None}]}, {"choices": [{"message": {}}]}):
-        with pytest.raises(ItemFailure) as failure:
-            margin_from_logprobs(absent)
-        assert failure.value.reason == "no_logprobs"
-
-
-@pytest.mark.parametrize(
-    ("text", "margin"),
-    [
-        ("A", 1.0),
-        (" b.\n", -1.0),
-        ("**B**", -1.0),
-        ("Answer: A", 1.0),
-        ("The answer is (B).", -1.0),
-        ("Candidate A!", 1.0),
-        ("A clean shape is in sheet two.\n\nFinal answer: B", -1.0),
-        ("A and B", None),
-        ("A clean shape", None),
-        ("I prefer candidate B", None),
-        ("", None),
-        ("C", None),
-        (None, None),
-        ("AB", None),
-    ],
-)
-def test_letters_in_texts(text: str | None, margin: float | None) -> None:
-    reply = {"choices": [{"message": {"content": text}}]}
-    if margin is not None:
-        assert margin_from_text(reply) == margin
-        return
-    with pytest.raises(ItemFailure) as failure:
-        margin_from_text(reply)
-    assert failure.value.reason == "unreadable_answer" and repr(str(text))[1:-1][:20] in str(failure.value)
 
 
 def test_names_of_models() -> None:
