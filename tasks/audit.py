@@ -23,7 +23,7 @@ from tasks.asking.comparisons import compare_panels, compare_views
 from tasks.asking.pairings import STORE
 from tasks.asking.questions import ask, plan_questions
 from tasks.making.machine import settle_torch
-from tasks.paths import AUDIT, CONTROLS, start_folder
+from tasks.paths import AUDIT, CONTROLS, certificate_path, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, JudgeRole, JudgesParams, Params
 from verdict3d.errors import Verdict3DError
@@ -55,7 +55,7 @@ def run(params: Params, root: Path, role: JudgeRole) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     out = start_folder(root / AUDIT / role)
     write_jsonl(out / "verdicts.jsonl", rows)
-    write_json(out / "certificate.json", certificate)
+    write_json(root / certificate_path(role), certificate)
     write_json(out / "metrics.json", headline(certificate))
     print("\n".join(describe(certificate)))
 

@@ -27,8 +27,8 @@ from tasks.making.arms import with_adapter
 from tasks.making.base import load_base
 from tasks.making.generation import TEXTURE_MODE, generated
 from tasks.making.meetings import base_generations, plan_arm, verdict_row
-from tasks.paths import CHALLENGE, EVALUATE, GENERATE, TRAIN, read_assets, start_folder
-from tasks.scoring.champion import CHAMPION, Champion, adapter_identity, holdout_digest, read_champion
+from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, GENERATE, TRAIN, read_assets, start_folder
+from tasks.scoring.champion import Champion, adapter_identity, holdout_digest, read_champion
 from tasks.scoring.measures import in_colour
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import load_adapter

@@ -141,7 +141,7 @@ def other_verdicts(
     shown = in_mode(pairs, judge.mode)
     if pairs and not shown:
         raise Verdict3DError(
-            f"the {role} judge looks at {judge.mode} montages, and data/generate has none; rerun generate"
+            f"the {role} judge looks at {judge.mode} montages, and {GENERATE} has none; rerun generate"
         )
     asked = [Pairing(assets[x["asset"]]["condition"], x, y) for x, y in shown]
     (answers,) = judge_pairings([(f"{role} judge", asked)], judge, root)

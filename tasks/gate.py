@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import AUDIT, CHALLENGE, DECISION, EVALUATE, GATE, LABEL, start_folder
+from tasks.paths import CHALLENGE, DECISION, EVALUATE, GATE, LABEL, certificate_path, start_folder
 from tasks.scoring.champion import read_holdout
 from tasks.stage import run_stage
 from verdict3d.config import Params
@@ -131,7 +131,7 @@ def certificates(params: Params, root: Path, evaluation_judge: str) -> dict[str,
 
 
 def _certificate(root: Path, role: str, judge: str) -> Row:
-    path = root / AUDIT / role / "certificate.json"
+    path = root / certificate_path(role)
     if not path.exists():
         return {"state": "open", "words": "it has no certificate; the audit stage writes one"}
     certificate = read_json(path)

@@ -1,6 +1,6 @@
-"""Where stages leave their records, and the records that several stages read.
+"""Every path below ``data``, and the records that several stages read. No other module spells such a path.
 
-Paths inside records are relative to the project's top folder, from which every stage runs.
+Paths are relative to the project's top folder, from which every stage runs; so are the paths inside records.
 """
 
 from __future__ import annotations
@@ -12,23 +12,38 @@ from pathlib import Path
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import Row, read_jsonl
 
-ASSETS = Path("data/assets")
-DEGRADE = Path("data/degrade")
-GENERATE = Path("data/generate")
-PAIRS = Path("data/pairs")
-CONTROLS = Path("data/controls")
-AUDIT = Path("data/audit")
-LABEL = Path("data/label")
-PREFLIGHT = Path("data/preflight")
-TRAIN = Path("data/train")
-EVALUATE = Path("data/evaluate")
-CHALLENGE = Path("data/challenge")
-GATE = Path("data/gate")
+DATA = Path("data")
+CHECKPOINTS = DATA / "checkpoints"
+MESHES = DATA / "meshes"
+WATCHED = DATA / "watched"
+WATCHED_LISTING = WATCHED / "listing.json"
+ASSETS = DATA / "assets"
+DEGRADE = DATA / "degrade"
+GENERATE = DATA / "generate"
+PAIRS = DATA / "pairs"
+CONTROLS = DATA / "controls"
+AUDIT = DATA / "audit"
+LABEL = DATA / "label"
+PREFLIGHT = DATA / "preflight"
+TRAIN = DATA / "train"
+EVALUATE = DATA / "evaluate"
+CHALLENGE = DATA / "challenge"
+GATE = DATA / "gate"
 DECISION = GATE / "decision.json"
-REGISTRY = Path("data/registry")
+REPORT = DATA / "report"
+PAGE = REPORT / "index.html"
+REGISTRY = DATA / "registry"
+CHAMPION = REGISTRY / "champion"
+CHAMPION_RECORD = CHAMPION / "champion.json"
+HOLDOUT = REGISTRY / "holdout.json"
 
 Conditions = dict[tuple[str, str], str]
 """Path of the condition picture of (asset, regime)."""
+
+
+def certificate_path(role: str) -> Path:
+    """Return where the audit leaves the certificate of a role's judge."""
+    return AUDIT / role / "certificate.json"
 
 
 def read_assets(root: Path) -> list[Row]:

@@ -1,7 +1,7 @@
 """Stage ``report``: one page that shows what the run found, ``data/report/index.html``.
 
 Reads what the other stages left; a part that is not there is named on the page instead. Paths inside records
-are relative to the project's top folder (or to the folder of the record). Formats:
+are relative to the project's top folder. Formats:
 
 * ``data/evaluate/<arm>/results.json``: ``{"arm", "target", "judge": {...identity}, "failures": {reason:
   count}, "regimes": {regime: {"summary": S, "by_category": {category: S},
@@ -34,27 +34,46 @@ import csv
 import math
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import yaml
 
+from tasks.paths import (
+    ASSETS,
+    AUDIT,
+    CONTROLS,
+    DECISION,
+    DEGRADE,
+    EVALUATE,
+    GENERATE,
+    LABEL,
+    PAGE,
+    PREFLIGHT,
+    REPORT,
+    TRAIN,
+    Conditions,
+    certificate_path,
+    read_assets,
+    read_conditions,
+)
 from tasks.stage import run_stage
-from verdict3d.config import Params
+from verdict3d.config import JudgeRole, Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import read_json, read_jsonl, write_bytes, write_json
+from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes, write_json
 from verdict3d.stats.preflight import preflight_words
 from verdict3d.view.arms import control_of, rank_arms
-from verdict3d.view.audit import judge_agreement, read_audits
+from verdict3d.view.audit import example_pictures, judge_agreement
 from verdict3d.view.content import Audit, Failures, LossCurve, Quarantined, Report, Stage
 from verdict3d.view.gallery import gallery
 from verdict3d.view.page import headline_metrics, render_page
 from verdict3d.view.views import missing
 
+T = TypeVar("T")
 MOST_DIGESTED_BYTES = 512 * 2**20
 
 
@@ -62,10 +81,9 @@ def run(params: Params, root: Path) -> None:
     """Write the report of the run below ``root``."""
     report = gather(params, root)
     page = render_page(report).encode()
-    folder = root / "data/report"
-    write_bytes(folder / "index.html", page)
+    write_bytes(root / PAGE, page)
     write_json(
-        folder / "metrics.json",
+        root / REPORT / "metrics.json",
         {
             "arms": headline_metrics(report),
             "exhibits": len(report.exhibits),
@@ -75,35 +93,33 @@ def run(params: Params, root: Path) -> None:
             "quarantined": len(report.quarantine or ()),
         },
     )
-    print(f"report: {folder / 'index.html'} ({len(page) / 1e6:.1f} MB)")
+    print(f"report: {root / PAGE} ({len(page) / 1e6:.1f} MB)")
 
 
 def gather(params: Params, root: Path) -> Report:
     """Collect the report's content from what the stages wrote below ``root``."""
-    data = root / "data"
-    evaluations = {
-        arm: read_json(path)
-        for arm in params.train.arms
-        if (path := data / "evaluate" / arm / "results.json").exists()
-    }
-    labels = data / "label/metrics.json"
-    quarantine = data / "assets/quarantine.jsonl"
-    audits = read_audits(root)
+    arms = params.train.arms
+    evaluations = _read_all(read_json, {arm: root / EVALUATE / arm / "results.json" for arm in arms})
+    verdicts = _read_all(read_jsonl, {arm: root / EVALUATE / arm / "verdicts.jsonl" for arm in arms})
+    losses = {arm: root / TRAIN / arm / "losses.csv" for arm in arms}
+    quarantine = _read(read_jsonl, root / ASSETS / "quarantine.jsonl")
+    labels = _read(read_json, root / LABEL / "metrics.json") or {}
     controls = {
         arm: kind for arm in evaluations if (kind := control_of(params.train.sections[arm].model_dump()))
     }
-    roles = [audit.role for audit in audits]
-    exhibits, available = gallery(root, params.train.arms, params.report.gallery)
+    certificates = _read_all(read_json, {role: root / certificate_path(role) for role in get_args(JudgeRole)})
+    answers = {role: read_jsonl(root / AUDIT / role / "verdicts.jsonl") for role in certificates}
+    examples = example_pictures(root, _read(read_jsonl, root / CONTROLS / "pairs.jsonl") or [])
+    exhibits, available = gallery(root, verdicts, _conditions(root), params.report.gallery)
     return Report(
-        arms=params.train.arms,
+        arms=arms,
         target=params.evaluate.target,
         confidence=params.evaluate.confidence,
         evaluations=evaluations,
         controls=controls,
         least_headroom=params.preflight.least_headroom,
         rankings=rank_arms(
-            root,
-            list(evaluations),
+            {arm: verdicts[arm] for arm in evaluations},
             {
                 arm: {name: part["summary"]["p_value"] for name, part in found["regimes"].items()}
                 for arm, found in evaluations.items()
@@ -111,53 +127,65 @@ def gather(params: Params, root: Path) -> Report:
             [arm for arm in evaluations if arm not in controls],
             lambda regime: numpy_generator(params.seed, "bradley_terry", regime),
         ),
-        preflight=tuple(
-            preflight_words(
-                read_json(found),
-                params.evaluate.target,
-                params.preflight.power,
-                params.preflight.least_headroom,
-            )
-        )
-        if (found := data / "preflight/preflight.json").exists()
-        else (),
-        labels=read_json(labels).get("kinds", {}) if labels.exists() else {},
-        curves=tuple(
-            _loss_curve(path, arm)
-            for arm in params.train.arms
-            if (path := data / "train" / arm / "losses.csv").exists()
-        ),
+        preflight=_preflight(params, root),
+        labels=labels.get("kinds", {}),
+        curves=tuple(_loss_curve(path, arm) for arm, path in losses.items() if path.is_file()),
         exhibits=exhibits,
         exhibits_of=available,
-        quarantine=tuple(
-            Quarantined(str(row.get("source", "")), str(row["reason"]), str(row.get("message", "")))
-            for row in read_jsonl(quarantine)
-        )
-        if quarantine.exists()
-        else None,
-        failures=_failures(data, evaluations),
+        quarantine=None if quarantine is None else tuple(map(_quarantined, quarantine)),
+        failures=_failures(root, evaluations),
         stages=_stages(root),
-        promotion=read_json(decision) if (decision := data / "gate/decision.json").exists() else None,
-        audits=audits,
+        promotion=_read(read_json, root / DECISION),
+        audits=tuple(Audit(role, certificate, examples) for role, certificate in certificates.items()),
         agreements=tuple(
-            judge_agreement(root, lambda name: numpy_generator(params.seed, "report agreement", name), roles)
+            judge_agreement(
+                certificates, answers, lambda name: numpy_generator(params.seed, "report agreement", name)
+            )
         ),
-        warnings=_warnings(audits, evaluations, read_json(labels) if labels.exists() else {}),
+        warnings=_warnings(certificates, evaluations, labels),
         provenance=_provenance(params, root, evaluations),
         parameters=yaml.safe_dump(params.experiment(), sort_keys=False, allow_unicode=True),
     )
 
 
+def _read(read: Callable[[Path], T], path: Path) -> T | None:
+    """Return what a stage wrote; None where it wrote nothing."""
+    return read(path) if path.is_file() else None
+
+
+def _read_all(read: Callable[[Path], T], paths: Mapping[str, Path]) -> dict[str, T]:
+    """Return what stages wrote, by name, without what is not there."""
+    return {name: read(path) for name, path in paths.items() if path.is_file()}
+
+
+def _conditions(root: Path) -> Conditions:
+    """Return the input pictures as far as the stages made them."""
+    there = all((root / path).is_file() for path in (ASSETS / "assets.jsonl", DEGRADE / "conditions.jsonl"))
+    return read_conditions(root, read_assets(root)) if there else {}
+
+
+def _preflight(params: Params, root: Path) -> tuple[str, ...]:
+    found = _read(read_json, root / PREFLIGHT / "preflight.json")
+    limits = params.preflight
+    if found is None:
+        return ()
+    return tuple(preflight_words(found, params.evaluate.target, limits.power, limits.least_headroom))
+
+
+def _quarantined(row: Row) -> Quarantined:
+    return Quarantined(str(row.get("source", "")), str(row["reason"]), str(row.get("message", "")))
+
+
 def _warnings(
-    audits: Sequence[Audit], evaluations: Mapping[str, Any], labels: Mapping[str, Any]
+    certificates: Mapping[str, Row], evaluations: Mapping[str, Any], labels: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Return what a reader must know before believing a number, each sentence once."""
-    notes = [str(warning) for audit in audits for warning in audit.certificate["warnings"]]
+    notes = [str(warning) for found in certificates.values() for warning in found["warnings"]]
     used = {"training": labels, **{f"evaluation ({arm})": found for arm, found in evaluations.items()}}
     for role, found in used.items():
-        certificate = found.get("certificate")
-        if certificate and not certificate["certified"]:
-            words = "; ".join(certificate["objections"])
+        shown = found.get("certificate")
+        if shown and not shown["certified"]:
+            words = "; ".join(shown["objections"])
             notes.append(f"made with a {role} judge that is not certified, never to be promoted: {words}")
     return tuple(dict.fromkeys(notes))
 
@@ -178,14 +206,14 @@ def _loss_curve(path: Path, arm: str) -> LossCurve:
     return LossCurve(arm, names[0], x, columns)
 
 
-def _failures(data: Path, evaluations: Mapping[str, Any]) -> tuple[Failures, ...] | None:
+def _failures(root: Path, evaluations: Mapping[str, Any]) -> tuple[Failures, ...] | None:
     """Count failed items by place and reason; None when no stage left a record."""
     counts: dict[str, Mapping[str, int]] = {
         f"evaluate, {arm}": results.get("failures", {}) for arm, results in evaluations.items()
     }
-    generations = data / "generate/generations.jsonl"
-    if generations.exists():
-        failed = [row["failure"] for row in read_jsonl(generations) if row.get("failure")]
+    generations = _read(read_jsonl, root / GENERATE / "generations.jsonl")
+    if generations is not None:
+        failed = [row["failure"] for row in generations if row.get("failure")]
         counts["generate"] = Counter(item["reason"] if isinstance(item, dict) else item for item in failed)
     if not counts:
         return None
@@ -224,7 +252,7 @@ def _provenance(params: Params, root: Path, evaluations: Mapping[str, Any]) -> d
         if identity:
             values[f"Judge of {arm}"] = "; ".join(f"{key}: {identity[key]}" for key in sorted(identity))
     for arm in params.train.arms:
-        adapter = root / "data/train" / arm / "adapter.safetensors"
+        adapter = root / TRAIN / arm / "adapter.safetensors"
         if adapter.exists():
             values[f"Adapter of {arm}, SHA-256"] = digest_file(adapter)
     packages = ("verdict3d", "torch", "transformers")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from flows.processes.commands import run_supervised
+from tasks.paths import EVALUATE, TRAIN
 from verdict3d.errors import Verdict3DError
 
 Outcome = Literal["ran", "restored", "up to date"]
@@ -109,9 +110,9 @@ def remove_left_over(root: Path, stages: Collection[str]) -> None:
     Later stages depend on the folders of all arms: with left-over ones in them, nobody who has only the
     parameters gets the same inputs.
     """
-    for stage in ("train", "evaluate"):
-        for folder in root.glob(f"data/{stage}/*/"):
-            if f"{stage}@{folder.name}" not in stages:
+    for stage in (TRAIN, EVALUATE):
+        for folder in (root / stage).glob("*/"):
+            if f"{stage.name}@{folder.name}" not in stages:
                 shutil.rmtree(folder)
 
 

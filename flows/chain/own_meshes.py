@@ -6,21 +6,18 @@ workspace has for itself: a listing (names, sizes, times) of another folder in `
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flows.chain.workspace import Workspace
+from tasks.paths import MESHES, WATCHED_LISTING
 from verdict3d.config import load_params
 from verdict3d.records.files import read_json, write_json
 
-MESHES = Path("data/meshes")
-LISTING = Path("data/watched/listing.json")
 PROCEDURAL = "procedural"
 
 
 def watch_own_meshes(workspace: Workspace) -> None:
     """Refresh the listing of the folder that ``assets.source`` names; remove it when none is needed."""
     source = load_params(workspace.root / "params.yaml").assets.source
-    folder, target = (workspace.root / source).resolve(), workspace.root / LISTING
+    folder, target = (workspace.root / source).resolve(), workspace.root / WATCHED_LISTING
     inside = folder.is_relative_to((workspace.root / MESHES).resolve())
     if source == PROCEDURAL or inside or not folder.is_dir():
         target.unlink(missing_ok=True)

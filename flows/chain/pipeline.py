@@ -40,6 +40,7 @@ from flows.chain.results import HEADINGS, as_markdown, read_win_rates, win_rate_
 from flows.chain.tracking_step import record_run
 from flows.chain.workspace import Workspace
 from flows.processes.commands import stopping_all_on_error
+from tasks.paths import EVALUATE
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_jsonl, write_json
 
@@ -151,7 +152,7 @@ def leave_artifacts_task(workspace: Workspace, arms: list[str]) -> None:
     table = as_markdown(HEADINGS, [win_rate_cells(rate) for rate in read_win_rates(workspace.root)])
     create_markdown_artifact(table, key="win-rates", description="held-out win-rates against the base")
     for arm in arms:
-        folder = workspace.root / "data/evaluate" / arm
+        folder = workspace.root / EVALUATE / arm
         for number, montage in enumerate(_montages(workspace.root, folder)[:MONTAGES_SHOWN]):
             picture = base64.b64encode(montage.read_bytes()).decode()
             create_image_artifact(

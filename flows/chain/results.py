@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.paths import DECISION, EVALUATE
 from verdict3d.records.files import read_json
 
 Bounded = tuple[float, float | None, float | None]
@@ -41,7 +42,7 @@ class WinRate:
 def read_win_rates(root: Path) -> list[WinRate]:
     """Return the win-rates below ``root``, by arm and regime; empty before the first evaluation."""
     rows = []
-    for path in sorted((root / "data/evaluate").glob("*/results.json")):
+    for path in sorted((root / EVALUATE).glob("*/results.json")):
         results = read_json(path)
         for regime, found in sorted(results["regimes"].items()):
             summary = found["summary"]
@@ -62,7 +63,7 @@ def read_win_rates(root: Path) -> list[WinRate]:
 
 def decision_lines(root: Path) -> list[str]:
     """Return the gate's word on each candidate; empty before the first decision."""
-    path = root / "data/gate/decision.json"
+    path = root / DECISION
     if not path.is_file():
         return []
     document = read_json(path)

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from flows.chain.environment import STATE_FOLDER
+from tasks.paths import CHAMPION, CHECKPOINTS, MESHES, PAGE, WATCHED
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_bytes
@@ -25,10 +26,10 @@ LINKED = (
     ".dvcignore",
     "tasks",
     "verdict3d",
-    "data/checkpoints",
-    "data/meshes",
-    "data/watched/README.md",  # each preset has a source and a champion of its own
-    "data/registry/champion/README.md",
+    str(CHECKPOINTS),
+    str(MESHES),
+    str(WATCHED / "README.md"),  # each preset has a source and a champion of its own
+    str(CHAMPION / "README.md"),
 )
 
 
@@ -54,7 +55,7 @@ class Workspace:
     @property
     def report(self) -> Path:
         """The report page of the last run here."""
-        return self.root / "data/report/index.html"
+        return self.root / PAGE
 
     def describe(self) -> str:
         """Return the root as people would type it."""

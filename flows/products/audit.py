@@ -12,7 +12,7 @@ from flows.chain.environment import project_environment
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.workspace import Workspace
 from flows.processes.run_lock import recover_dvc_locks, run_lock
-from tasks.paths import AUDIT, CONTROLS
+from tasks.paths import CONTROLS, certificate_path
 from verdict3d.config import JudgeRole, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json
@@ -39,7 +39,7 @@ def audit_judges(workspace: Workspace, say: Callable[[str], None]) -> list[dict[
             )
             say(f"{stage}: {done.outcome} ({done.seconds:.1f} s)")
     roles = load_params(workspace.root / "params.yaml").audit.roles
-    return [read_json(workspace.root / AUDIT / role / "certificate.json") for role in roles]
+    return [read_json(workspace.root / certificate_path(role)) for role in roles]
 
 
 def needed(graph: Mapping[str, set[str]], stage: str) -> list[str]:

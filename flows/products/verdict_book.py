@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tasks.asking.pairings import STORE
-from tasks.paths import ASSETS
+from tasks.paths import ASSETS, DATA
 from verdict3d.config import JudgeParams, JudgesParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
@@ -125,7 +125,7 @@ def open_book(root: Path) -> Book:
 
 
 def _generations(root: Path) -> Iterator[Row]:
-    for path in sorted((root / "data").glob("*/**/generations.jsonl")):
+    for path in sorted((root / DATA).glob("*/**/generations.jsonl")):
         yield from read_jsonl(path)
 
 

@@ -21,11 +21,10 @@ import yaml
 
 from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
 from flows.chain.environment import project_environment
-from flows.chain.own_meshes import LISTING, MESHES
 from flows.chain.results import as_text
 from flows.chain.workspace import LINKED, Workspace
 from flows.processes.commands import run_supervised
-from tasks.paths import TRAIN
+from tasks.paths import MESHES, TRAIN, WATCHED
 from tasks.scoring.champion import adapter_identity
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, write_bytes
@@ -166,7 +165,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _own_meshes(root: Path, target: Path) -> None:
     """Bring one's own meshes along, or their listing, which neither git nor DVC's cache holds."""
-    for place in (MESHES, LISTING.parent):
+    for place in (MESHES, WATCHED):
         if (root / place).is_dir():
             shutil.copytree(root / place, target / place, dirs_exist_ok=True)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from tasks.paths import AUDIT
+from tasks.paths import certificate_path
 from verdict3d.config import JudgeParams, JudgeRole, Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.audit.certificate import objections
@@ -41,7 +41,7 @@ def with_chosen_panels(
 
 def read_certificate(root: Path, role: str) -> Row | None:
     """Return the certificate of a role's judge, or None."""
-    path = _path(root, role)
+    path = root / certificate_path(role)
     return read_json(path) if path.is_file() else None
 
 
@@ -63,7 +63,7 @@ def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdent
         words = f"the {role} judge ({judge.model}) is not certified: " + "; ".join(found)
         if not params.audit.allow_uncertified:
             raise Verdict3DError(
-                f"{words}.\n{_path(Path(), role)} and the audit in the report show every control. Choose "
+                f"{words}.\n{certificate_path(role)} and the audit in the report show every control. Choose "
                 f"another model, panel or mode in judges.{role} of params.yaml, or train the judge further, "
                 "and run again (`verdict3d audit` for the audit alone). `verdict3d run --allow-uncertified` "
                 "goes on with this judge in a place of its own; what comes out is marked, and never promoted."
@@ -74,7 +74,3 @@ def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdent
         "objections": found,
         "certificate": None if certificate is None else digest_json(certificate),
     }
-
-
-def _path(root: Path, role: str) -> Path:
-    return root / AUDIT / role / "certificate.json"

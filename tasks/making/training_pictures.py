@@ -13,6 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from tasks.making.machine import helpers
+from tasks.paths import GENERATE, LABEL
 from verdict3d.adapt.method import Example, Picture, Preference, Sample
 from verdict3d.adapt.parallel import speaks
 from verdict3d.config import Params, RegimeParams
@@ -126,7 +127,7 @@ def as_picture(picture: Image.Image, size_px: int) -> Picture:
 
 def read_preferences(root: Path, kinds: Sequence[str]) -> list[Preference]:
     """Read the training judge's preferences of some kinds, with what their samples were made from."""
-    made = {row["id"]: row for row in read_jsonl(root / "data/generate/generations.jsonl")}
+    made = {row["id"]: row for row in read_jsonl(root / GENERATE / "generations.jsonl")}
     return [
         Preference(
             row["asset"],
@@ -134,7 +135,7 @@ def read_preferences(root: Path, kinds: Sequence[str]) -> list[Preference]:
             _sample(made[row["chosen"]], root),
             _sample(made[row["rejected"]], root),
         )
-        for row in read_jsonl(root / "data/label/preferences.jsonl")
+        for row in read_jsonl(root / LABEL / "preferences.jsonl")
         if row["kind"] in kinds
     ]
 

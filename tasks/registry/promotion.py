@@ -25,11 +25,11 @@ from typing import Any
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from tasks.paths import TRAIN
+from tasks.paths import HOLDOUT, TRAIN
 from tasks.registry.promotion_record import RECORDS, RefusedError, explain, make_record, noting_acted
 from tasks.registry.verification import verify
 from tasks.registry.versions import CHALLENGER, CHAMPION, ROLLED_BACK, ROLLED_BACK_AT, Registry
-from tasks.scoring.champion import CARD, HOLDOUT, Used, adapter_identity, place_champion
+from tasks.scoring.champion import CARD, Used, adapter_identity, place_champion
 from tasks.tracking.mlflow_runs import make_paths_relative, record_decision
 from tasks.tracking.outbox import EMBEDDED_STORE, tracking_uri
 from verdict3d.config import Params, load_params

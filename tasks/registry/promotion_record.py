@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tasks.paths import AUDIT, DECISION, TRAIN
+from tasks.paths import DECISION, TRAIN, certificate_path
 from tasks.scoring.champion import CARD, adapter_identity
 from tasks.tracking.run_record import run_key, source_tags
 from verdict3d.config import Params
@@ -63,7 +63,7 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
     source = source_tags(root)
     certificates: dict[str, Any] = {}
     for role in ("training", "evaluation"):
-        path = root / AUDIT / role / "certificate.json"
+        path = root / certificate_path(role)
         certificates[role] = digest_file(path) if path.exists() else None
     return {
         "schema": SCHEMA,

@@ -16,8 +16,9 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from tasks.paths import CHAMPION_RECORD, HOLDOUT
 from tasks.registry.versions import Registry
-from tasks.scoring.champion import CHAMPION, HOLDOUT, RECORD, Champion, place_champion
+from tasks.scoring.champion import Champion, place_champion
 from tasks.tracking.outbox import tracking_uri
 from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
@@ -27,7 +28,7 @@ FILES = {
     "params.yaml": Path("params.yaml"),
     "dvc.lock": Path("dvc.lock"),
     f"registry/{HOLDOUT.name}": HOLDOUT,
-    f"registry/{RECORD}": CHAMPION / RECORD,
+    f"registry/{CHAMPION_RECORD.name}": CHAMPION_RECORD,
 }
 """Where the artifacts of a run belong in a project."""
 
@@ -77,7 +78,7 @@ def fetch(reference: str, registry: Registry, folder: Path) -> Row:
 
 def _fetch_champion(registry: Registry, folder: Path) -> None:
     """Fetch the adapter of the champion that the run's candidates were compared with."""
-    record = folder / CHAMPION / RECORD
+    record = folder / CHAMPION_RECORD
     if record.exists():
         champion = Champion(**read_json(record))
         if champion.version is not None:

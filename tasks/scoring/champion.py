@@ -12,14 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.paths import REGISTRY
+from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.files import Row, read_json, write_bytes, write_json
 
-CHAMPION = REGISTRY / "champion"
-HOLDOUT = REGISTRY / "holdout.json"
-RECORD = "champion.json"
 Used = dict[str, dict[str, int]]
 """By digest of the held-out set and by adapter: how much the evaluation judge was asked to decide on it."""
 WEIGHTS, CARD = "adapter.safetensors", "card.json"
@@ -56,7 +53,7 @@ def read_champion(root: Path) -> Champion:
     Raises:
         Verdict3DError: Its adapter is not the one that its record names.
     """
-    record = root / CHAMPION / RECORD
+    record = root / CHAMPION_RECORD
     if not record.exists():
         return Champion()
     champion = Champion(**read_json(record))
@@ -82,7 +79,7 @@ def place_champion(root: Path, champion: Champion, adapter: Path | None) -> bool
         champion: Who it is.
         adapter: Folder with the adapter's files; None for the base.
     """
-    folder, record = root / CHAMPION, root / CHAMPION / RECORD
+    folder, record = root / CHAMPION, root / CHAMPION_RECORD
     try:
         if read_champion(root) == champion:
             return False

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from tasks.paths import CHAMPION_RECORD, DATA, EVALUATE, GATE, HOLDOUT, PAGE, TRAIN, certificate_path
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.files import read_json, read_jsonl
@@ -100,9 +101,9 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
             seconds += stage["seconds"]
             parent.metrics[f"seconds.{_safe(stage['stage'])}"] = stage["seconds"]
             parent.metrics[f"max_rss_mib.{_safe(stage['stage'])}"] = stage["max_rss_mib"]
-    for path in sorted((root / "data").glob("*/metrics.json")):
+    for path in sorted((root / DATA).glob("*/metrics.json")):
         parent.metrics |= dict(numbers(read_json(path), path.parent.name))
-    audits = sorted((root / "data/audit").glob("*/certificate.json"))
+    audits = sorted(root.glob(str(certificate_path("*"))))
     for path in audits:
         parent.tags |= certificate_tags(read_json(path))
         found = read_json(path.with_name("metrics.json"))
@@ -114,11 +115,11 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
         [
             (root / "params.yaml", ""),
             (root / "dvc.lock", ""),
-            (root / "data/report/index.html", "report"),
+            (root / PAGE, "report"),
             *((path, f"certificates/{path.parent.name}") for path in audits),
-            *((root / "data/gate" / name, "gate") for name in ("decision.json", "evidence.json")),
-            (root / "data/registry/champion/champion.json", "registry"),
-            (root / "data/registry/holdout.json", "registry"),
+            *((root / GATE / name, "gate") for name in ("decision.json", "evidence.json")),
+            (root / CHAMPION_RECORD, "registry"),
+            (root / HOLDOUT, "registry"),
         ]
     )
     children = [_collect_arm(root, arm, params, tags) for arm in arms]
@@ -130,7 +131,7 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
 def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Part:
     part = Part(name=arm, params=dict(flatten(params["train"].get(arm, {}))))
     part.tags = {**{name: tags[name] for name in ("dvc.lock", "preset")}, "arm": arm}
-    trained, evaluated = root / "data/train" / arm, root / "data/evaluate" / arm
+    trained, evaluated = root / TRAIN / arm, root / EVALUATE / arm
     for name, path in (("train", trained / "metrics.json"), ("evaluate", evaluated / "metrics.json")):
         if path.is_file():
             part.metrics |= dict(numbers(read_json(path), name))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from verdict3d.records.files import read_jsonl
+from verdict3d.records.files import Row
 from verdict3d.stats.bradley_terry import answers_of, fit
 from verdict3d.stats.multiplicity import holm
 from verdict3d.view.content import REGIMES, Control, Report
@@ -80,34 +79,31 @@ def control_of(section: Mapping[str, Any]) -> Control | None:
 
 
 def rank_arms(
-    root: Path,
-    arms: Sequence[str],
+    verdicts: Mapping[str, Sequence[Row]],
     p_values: Mapping[str, Mapping[str, float | None]],
     family: Sequence[str],
-    seed_for: Callable[[str], np.random.Generator],
+    generator_for: Callable[[str], np.random.Generator],
 ) -> dict[str, Any]:
     """Return, by regime, all arms in one Bradley-Terry model, and Holm's p-values; nothing for a single arm.
 
     Args:
-        root: The project's top folder.
-        arms: Evaluated arms.
-        p_values: Of the decisive win-rates, by arm and regime.
-        family: Arms that share the level: those that are no controls.
-        seed_for: Gives a random generator for a name.
+        verdicts: Verdict rows of the held-out pairs, by evaluated arm.
+        p_values: p-values of the decisive win-rates, by arm and regime.
+        family: Arms that share the significance level: those that are no controls.
+        generator_for: Gives a random generator for a regime.
     """
-    if len(arms) < 2:
+    if len(verdicts) < 2:
         return {}
-    rows = {arm: read_jsonl(root / f"data/evaluate/{arm}/verdicts.jsonl") for arm in arms}
     ranked = {}
-    for regime in dict.fromkeys(name for arm in arms for name in p_values[arm]):
+    for regime in dict.fromkeys(name for arm in verdicts for name in p_values[arm]):
         answers = [
             answer
-            for arm in arms
-            for answer in answers_of([row for row in rows[arm] if row["regime"] == regime], arm, "base")
+            for arm, rows in verdicts.items()
+            for answer in answers_of([row for row in rows if row["regime"] == regime], arm, "base")
         ]
         if answers:
             known = {arm: p for arm in family if (p := p_values[arm].get(regime)) is not None}
-            ranked[regime] = {**fit(answers, "base", seed_for(regime)), "holm": holm(known)}
+            ranked[regime] = {**fit(answers, "base", generator_for(regime)), "holm": holm(known)}
     return ranked
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from verdict3d.records.files import Row, read_json, read_jsonl
+from verdict3d.records.files import Row
 from verdict3d.stats.agreement import agreement
-from verdict3d.view.content import Audit, Picture
+from verdict3d.view.content import Picture
 from verdict3d.view.pictures import embed_picture
 
 PICTURE_PX = 224
@@ -52,22 +52,13 @@ class Failure:
     good: float
 
 
-def read_audits(root: Path) -> tuple[Audit, ...]:
-    """Return the audits below ``root``, by role, each with what it showed for an example."""
-    order = ("training", "evaluation", "third")
-    folders = [root / "data/audit" / role for role in order]
-    pictures = example_pictures(root)
-    return tuple(
-        Audit(role, read_json(folder / "certificate.json"), pictures)
-        for role, folder in zip(order, folders, strict=True)
-        if (folder / "certificate.json").is_file()
-    )
+def example_pictures(root: Path, pairs: Sequence[Row]) -> dict[str, Picture]:
+    """Return what the failures look like: a pair that was also drawn as splats, and its wrong rival.
 
-
-def example_pictures(root: Path) -> dict[str, Picture]:
-    """Return what the failures look like: a pair that was also drawn as splats, and its wrong rival."""
-    path = root / "data/controls/pairs.jsonl"
-    pairs = read_jsonl(path) if path.is_file() else []
+    Args:
+        root: What the paths of pictures are relative to.
+        pairs: The control pairs.
+    """
     splats = [
         row for row in pairs if row["control"] == "splat" and not (row["x"]["failure"] or row["y"]["failure"])
     ]
@@ -134,34 +125,36 @@ def _bar(label: str, summary: Mapping[str, Any]) -> tuple[str, float | None, flo
     return label, half["value"], half["low"], half["high"]
 
 
-def judge_agreement(root: Path, seed_for: Any, roles: Sequence[str]) -> list[dict[str, Any]]:
+def judge_agreement(
+    certificates: Mapping[str, Mapping[str, Any]],
+    verdicts: Mapping[str, Sequence[Row]],
+    generator_for: Callable[[str], np.random.Generator],
+) -> list[dict[str, Any]]:
     """Return Cohen's kappa of each two judges on the control pairs that both were asked in their usual way.
 
     Args:
-        root: The project's top folder.
-        seed_for: Gives a random generator for a name.
-        roles: Roles that were audited.
+        certificates: Certificates of the audited judges, by role.
+        verdicts: Their verdict rows on the controls, by role.
+        generator_for: Gives a random generator for a pair of roles.
     """
-    answers = {role: _usual_answers(root, role) for role in roles}
+    answers = {role: _usual_answers(certificates[role]["judge"], verdicts[role]) for role in certificates}
     found = []
-    for one, other in combinations(roles, 2):
+    for one, other in combinations(answers, 2):
         common = sorted(answers[one].keys() & answers[other].keys())
         kappa = agreement(
             [answers[one][name]["outcome"] for name in common],
             [answers[other][name]["outcome"] for name in common],
             [answers[one][name]["object"] for name in common],
-            seed_for(f"{one} {other}"),
+            generator_for(f"{one} {other}"),
         )
         found.append({"one": one, "other": other, **kappa.as_dict()})
     return found
 
 
-def _usual_answers(root: Path, role: str) -> dict[str, Row]:
-    folder = root / "data/audit" / role
-    judge = read_json(folder / "certificate.json")["judge"]
+def _usual_answers(judge: Mapping[str, Any], verdicts: Sequence[Row]) -> dict[str, Row]:
     return {
         row["id"]: row
-        for row in read_jsonl(folder / "verdicts.jsonl")
+        for row in verdicts
         if row["panel"] == judge["panel"]
         and row["mode"] == judge["mode"]
         and row["control"] in ("ladder", "base_vs_base", "truth", "clean_but_wrong")

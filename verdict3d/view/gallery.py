@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from verdict3d.records.files import Row, read_jsonl
+from verdict3d.records.files import Row
 from verdict3d.view.content import REGIMES, Exhibit, Picture
 from verdict3d.view.pictures import embed_picture
 
@@ -14,24 +14,26 @@ PICTURE_PX = 320
 MOST_PICTURE_BYTES = 4_000_000
 
 
-def gallery(root: Path, arms: Sequence[str], most: int) -> tuple[tuple[Exhibit, ...], int]:
-    """Return at most ``most`` exhibits and the number of pairs they were drawn from.
+def gallery(
+    root: Path,
+    verdicts: Mapping[str, Sequence[Row]],
+    conditions: Mapping[tuple[str, str], str],
+    most: int,
+) -> tuple[tuple[Exhibit, ...], int]:
+    """Return the exhibits and the number of pairs they were drawn from.
 
-    Reads ``data/evaluate/<arm>/verdicts.jsonl`` and the pictures of the assets and degrade stages below
-    ``root``; stops before the pictures exceed ``MOST_PICTURE_BYTES``.
+    Args:
+        root: What the paths of pictures are relative to.
+        verdicts: Verdict rows of the held-out pairs, by arm.
+        conditions: Path of the input picture of (asset, regime).
+        most: Largest number of exhibits; there are fewer when their pictures would exceed
+            ``MOST_PICTURE_BYTES``.
     """
-    data = root / "data"
-    rows: list[Row] = []
-    for arm in arms:
-        path = data / "evaluate" / arm / "verdicts.jsonl"
-        if path.exists():
-            rows += [row | {"arm_name": arm} for row in read_jsonl(path)]
-    clean = _pictures_by(root, data / "assets/assets.jsonl", ("id",), "condition")
-    degraded = _pictures_by(root, data / "degrade/conditions.jsonl", ("asset", "regime"), "image")
+    rows = [row | {"arm_name": arm} for arm, found in verdicts.items() for row in found]
     exhibits: list[Exhibit] = []
     embedded_bytes = 0
     for row in gallery_order(rows)[:most]:
-        exhibit = _exhibit(root, row, clean, degraded)
+        exhibit = _exhibit(root, row, conditions)
         pictures = (exhibit.clean, exhibit.degraded, exhibit.base, exhibit.adapted)
         embedded_bytes += sum(len(picture.uri) for picture in pictures if picture)
         if embedded_bytes > MOST_PICTURE_BYTES:
@@ -69,19 +71,20 @@ def gallery_order(rows: Sequence[Row]) -> list[Row]:
     return sorted(first_seed.values(), key=place)
 
 
-def _exhibit(root: Path, row: Row, clean: Mapping[Any, Path], degraded: Mapping[Any, Path]) -> Exhibit:
+def _exhibit(root: Path, row: Row, conditions: Mapping[tuple[str, str], str]) -> Exhibit:
     asset, regime, arm = row["object"], row["regime"], row["arm_name"]
     base, adapted = row.get("base") or {}, row.get("arm") or {}
-    folder = root / "data/evaluate" / arm
 
     def montage(side: Mapping[str, Any], whose: str) -> Picture | None:
         if not side.get("montage"):
             return None
         alt = f"Four views of the mesh of {asset} that {whose} made"
-        return embed_picture(_locate(root, folder, side["montage"]), PICTURE_PX, alt)
+        return embed_picture(root / side["montage"], PICTURE_PX, alt)
 
-    def condition(path: Path | None, kind: str) -> Picture | None:
-        return embed_picture(path, PICTURE_PX, f"{kind} input picture of {asset}") if path else None
+    def condition(shown: str) -> Picture | None:
+        path = conditions.get((asset, shown))
+        alt = f"{shown.capitalize()} input picture of {asset}"
+        return embed_picture(root / path, PICTURE_PX, alt) if path else None
 
     return Exhibit(
         object=asset,
@@ -91,25 +94,10 @@ def _exhibit(root: Path, row: Row, clean: Mapping[Any, Path], degraded: Mapping[
         outcome=row["outcome"],
         m1=row.get("m1"),
         m2=row.get("m2"),
-        clean=condition(clean.get((asset,)), "Clean"),
-        degraded=condition(degraded.get((asset, regime)), regime.capitalize()),
+        clean=condition("clean"),
+        degraded=None if regime == "clean" else condition(regime),
         base=montage(base, "the base generator"),
         adapted=montage(adapted, f"the arm {arm}"),
         base_f_score=base.get("f_score"),
         arm_f_score=adapted.get("f_score"),
     )
-
-
-def _pictures_by(root: Path, records: Path, keys: tuple[str, ...], field: str) -> dict[tuple[str, ...], Path]:
-    if not records.exists():
-        return {}
-    return {
-        tuple(row[key] for key in keys): _locate(root, records.parent, row[field])
-        for row in read_jsonl(records)
-        if row.get(field)
-    }
-
-
-def _locate(root: Path, folder: Path, name: str) -> Path:
-    """Return the file ``name``, given relative to the project's top folder or to its record's folder."""
-    return root / name if (root / name).exists() else folder / name
