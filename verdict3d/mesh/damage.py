@@ -10,12 +10,15 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.mesh.mesh import Mesh
+from verdict3d.mesh.sampling import areas_and_normals
+from verdict3d.mesh.soundness import face_components, weld
 
 GRADES = (1, 2, 3, 4, 5)
+WELDED_DECIMALS = 5
+"""Meshes are damaged as if vertices that agree to this many decimals were one."""
 Operator = Callable[[Mesh, int, np.random.Generator], Mesh]
 
 
@@ -25,21 +28,9 @@ def _with(mesh: Mesh, vertices: np.ndarray, faces: np.ndarray, source: np.ndarra
     return Mesh(vertices.astype(np.float32), faces.astype(np.int32), colors)
 
 
-def _face_areas(mesh: Mesh) -> np.ndarray:
-    corners = mesh.vertices[mesh.faces].astype(np.float64)
-    return 0.5 * np.linalg.norm(
-        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
-    )
-
-
-def _face_components(mesh: Mesh) -> np.ndarray:
-    """Return a component number for each face, joining vertices that share a position."""
-    _, welded = np.unique(np.round(mesh.vertices, 5), axis=0, return_inverse=True)
-    faces = welded.reshape(-1)[mesh.faces]
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    size = int(welded.max()) + 1
-    graph = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(size, size))
-    return np.asarray(csgraph.connected_components(graph, directed=False)[1][faces[:, 0]])
+def _welded(vertices: np.ndarray) -> np.ndarray:
+    """Return the place (V,) of each vertex; vertices that differ by rounding alone share one."""
+    return weld(np.round(vertices, WELDED_DECIMALS))
 
 
 def _patch(mesh: Mesh, share: float, seeds: int, rng: np.random.Generator) -> np.ndarray:
@@ -48,7 +39,7 @@ def _patch(mesh: Mesh, share: float, seeds: int, rng: np.random.Generator) -> np
     chosen = centers[rng.choice(len(centers), size=min(seeds, len(centers)), replace=False)]
     distance = np.min(np.linalg.norm(centers[:, None] - chosen[None], axis=2), axis=1)
     order = np.argsort(distance, kind="stable")
-    areas = _face_areas(mesh)[order]
+    areas = areas_and_normals(mesh)[0][order]
     marked = np.zeros(len(centers), dtype=bool)
     marked[order[np.cumsum(areas) <= share * areas.sum()]] = True
     return marked
@@ -90,7 +81,8 @@ def _parts(mesh: Mesh, share: float, rng: np.random.Generator) -> tuple[np.ndarr
     A mesh that is nearly one piece, as generated ones are, is cut by a plane into two parts; the second holds
     about ``share``.
     """
-    parts, areas = _face_components(mesh), _face_areas(mesh)
+    parts = face_components(_welded(mesh.vertices)[mesh.faces])[1]
+    areas = areas_and_normals(mesh)[0]
     sizes = np.bincount(parts, weights=areas) / max(areas.sum(), 1e-12)
     if len(sizes) < 3 or sizes.max() > 0.9:
         direction = rng.normal(size=3)
@@ -167,8 +159,8 @@ def smooth_over(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     """Melt the shape by Laplacian smoothing, 2 to 40 passes over a refined surface."""
     del rng
     vertices, faces, source = _refine(mesh, 0.1)
-    _, first, welded = np.unique(np.round(vertices, 5), axis=0, return_index=True, return_inverse=True)
-    points, joined = vertices[first], welded.reshape(-1)[faces]
+    welded = _welded(vertices)
+    points, joined = vertices[np.unique(welded, return_index=True)[1]], welded[faces]
     edges = np.concatenate([joined[:, [0, 1]], joined[:, [1, 2]], joined[:, [2, 0]]])
     size = len(points)
     graph = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(size, size)).tocsr()
@@ -176,7 +168,7 @@ def smooth_over(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     degree = np.maximum(np.asarray(graph.sum(axis=1)), 1.0)
     for _ in range((2, 5, 10, 20, 40)[grade - 1]):
         points = 0.4 * points + 0.6 * (graph @ points) / degree
-    return _with(mesh, points[welded.reshape(-1)], faces, source)
+    return _with(mesh, points[welded], faces, source)
 
 
 def stretch(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
@@ -190,9 +182,9 @@ def stretch(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
 def roughen(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     """Cover the surface with bumps of standard deviation 0.006 to 0.05."""
     vertices, faces, source = _refine(mesh, 0.1)
-    _, welded = np.unique(np.round(vertices, 5), axis=0, return_inverse=True)
+    welded = _welded(vertices)
     bumps = rng.normal(scale=(0.006, 0.012, 0.02, 0.033, 0.05)[grade - 1], size=(int(welded.max()) + 1, 3))
-    return _with(mesh, vertices + bumps[welded.reshape(-1)], faces, source)
+    return _with(mesh, vertices + bumps[welded], faces, source)
 
 
 DEFECTS: dict[str, Operator] = {

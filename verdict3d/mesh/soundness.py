@@ -21,17 +21,26 @@ _CONTACT = 0.02
 """Pieces nearer than this share of the bounding box diagonal touch each other."""
 
 
-def _welded(mesh: Mesh) -> NDArray[np.int64]:
-    """Return the faces (F, 3) with vertices at the same place taken as one, places in ascending order."""
-    order = np.lexsort(mesh.vertices.T[::-1])
-    ascending = mesh.vertices[order]
+def weld(points: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return (N,) the place of each of (N, 3) points: the same for points that coincide exactly.
+
+    Places are numbered from 0, ascending by x, then y, then z. Who welds with a tolerance rounds first.
+    """
+    order = np.lexsort(points.T[::-1])
+    ascending = points[order]
     places = np.empty(len(order), dtype=np.int64)
     places[order] = np.concatenate([[0], (ascending[1:] != ascending[:-1]).any(axis=1).cumsum()])
-    return places[mesh.faces]
+    return places
 
 
-def _face_components(faces: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
-    """Return the number of components joined by shared vertices and the component of each face."""
+def face_components(faces: NDArray[np.integer]) -> tuple[int, NDArray[np.int64]]:
+    """Return the number of components and the component (F,) of each face.
+
+    Faces are of one component when a chain of shared vertices joins them.
+
+    Args:
+        faces: (F, 3) numbers of welded vertices, at least one face.
+    """
     count = int(faces.max()) + 1
     starts, ends = faces[:, [0, 1]].ravel(), faces[:, [1, 2]].ravel()
     graph = coo_array((np.ones(len(starts), dtype=np.int8), (starts, ends)), shape=(count, count))
@@ -80,8 +89,8 @@ def soundness(mesh: Mesh, seed: int = 0) -> tuple[Validity | None, Floaters]:
     """
     if len(mesh.faces) == 0:
         return None, Floaters(0, 0, 0.0)
-    faces, areas = _welded(mesh), areas_and_normals(mesh)[0]
-    components = _face_components(faces)
+    faces, areas = weld(mesh.vertices)[mesh.faces], areas_and_normals(mesh)[0]
+    components = face_components(faces)
     extent = diagonal(mesh.vertices[used_vertices(mesh)])
     return _validity(faces, extent, areas, *components), _floaters(mesh, seed, extent, areas, *components)
 
