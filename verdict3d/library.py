@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from verdict3d.config import AssetsParams, MeshLimits
+from verdict3d.config import AssetsParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.furniture.catalogue import CATEGORIES, furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
@@ -135,7 +133,7 @@ def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[
 def _folder_asset(path: Path, source: str, params: AssetsParams, seed: int) -> Asset | Quarantined:
     """Read one file; whatever is wrong with it becomes a reason."""
     try:
-        mesh = load_asset_mesh(path, params.up_axis, params.limits)
+        mesh = normalize(read_mesh(path, params.limits, params.up_axis))
         digest = mesh_digest(mesh)
     except ItemFailure as failure:
         return Quarantined(source, failure.reason, str(failure))
@@ -143,21 +141,6 @@ def _folder_asset(path: Path, source: str, params: AssetsParams, seed: int) -> A
         return Quarantined(source, "unexpected_error", f"{path.name}: {type(error).__name__}: {error}")
     name = f"{_slug(path.stem)}-{digest[:8]}"
     return Asset(name, "", split_of(digest, params.split_shares, seed), source, mesh, digest)
-
-
-def load_asset_mesh(path: Path, up_axis: str, limits: MeshLimits) -> Mesh:
-    """Read a mesh whose file has ``up_axis`` (x, y or z) upwards, and normalise it into the object frame.
-
-    Raises:
-        ItemFailure: As ``read_mesh`` and ``normalize``.
-    """
-    mesh = read_mesh(path, limits)
-    x, y, z = mesh.vertices.T
-    if path.suffix.lower() == ".glb":
-        y, z = z, -y
-    turned = {"x": (-z, y, x), "y": (x, -z, y), "z": (x, y, z)}[up_axis]
-    vertices = np.ascontiguousarray(np.stack(turned, axis=1)) + np.float32(0)
-    return normalize(Mesh(vertices, mesh.faces, mesh.colors, mesh.uv, mesh.texture))
 
 
 def split_of(digest: str, shares: Mapping[Any, float], seed: int) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from support.places import ROOT
-from verdict3d.config import AssetsParams, MeshLimits, Params, load_params
+from verdict3d.config import AssetsParams, Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
 from verdict3d.library import (
@@ -21,7 +21,6 @@ from verdict3d.library import (
     Asset,
     Quarantined,
     folder_assets,
-    load_asset_mesh,
     procedural_assets,
     split_of,
 )
@@ -145,27 +144,6 @@ def test_splits_of_files_stay_when_others_come_and_names_change(folder: Path) ->
     after = {a.digest: a.split for a in folder_assets(folder, params, 1) if isinstance(a, Asset)}
     assert len(after) == len(before) + 5
     assert all(after[digest] == split for digest, split in before.items())
-
-
-def test_up_axis_turns_files_into_the_object_frame(tmp_path: Path) -> None:
-    """An arrow that points up (3 long) and shows its tail towards the front."""
-    vertices = np.float32([[0, -1, 0], [0.1, 0, 0], [-0.1, 0, 0], [0, 0, 3]])
-    mesh = Mesh(vertices, np.int32([[0, 1, 3], [0, 3, 2], [1, 2, 3], [0, 2, 1]]))
-    want = load_asset_mesh(_written(mesh, tmp_path / "z.obj"), "z", MeshLimits())
-    y_up = Mesh(np.stack([vertices[:, 0], vertices[:, 2], -vertices[:, 1]], axis=1), mesh.faces)
-    x_up = Mesh(np.stack([vertices[:, 2], vertices[:, 1], -vertices[:, 0]], axis=1), mesh.faces)
-    for path, axis in (
-        (_written(y_up, tmp_path / "y.obj"), "y"),
-        (_written(x_up, tmp_path / "x.obj"), "x"),
-        (_written(mesh, tmp_path / "y.glb"), "y"),
-    ):
-        got = load_asset_mesh(path, axis, MeshLimits())
-        assert got.vertices[got.faces] == pytest.approx(want.vertices[want.faces], abs=1e-6)
-
-
-def _written(mesh: Mesh, path: Path) -> Path:
-    write_mesh(mesh, path)
-    return path
 
 
 def test_missing_and_empty_folders_say_what_to_do(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.mesh.axes import GLTF_UP, Axis, into_object_frame
 from verdict3d.mesh.mesh import SUFFIXES, Mesh, checked
 from verdict3d.mesh.readers.glb import read_glb
 from verdict3d.mesh.readers.obj import read_obj
@@ -40,11 +42,18 @@ _MALFORMED = (
 )
 
 
-def read_mesh(path: str | Path, limits: MeshLimits | None = None) -> Mesh:
+def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Axis | None = None) -> Mesh:
     """Read a GLB, OBJ, PLY or STL file from an untrusted source as one mesh.
 
-    Scenes are flattened with their transforms. GLB is y-up and is turned into the object frame; the other
-    formats are taken as they are. Nothing outside the folder of ``path`` is ever opened.
+    Scenes are flattened with their transforms. Nothing outside the folder of ``path`` is ever opened.
+
+    Args:
+        path: The file.
+        limits: What is refused as too large; by default :class:`MeshLimits`'s own values.
+        up_axis: Axis of the file that points up; by default y in a GLB, as glTF wants it, and z elsewhere.
+
+    Returns:
+        The mesh in the object frame.
 
     Raises:
         ItemFailure: The file is missing, broken, empty, larger than ``limits`` or refers to something outside
@@ -59,9 +68,8 @@ def read_mesh(path: str | Path, limits: MeshLimits | None = None) -> Mesh:
     try:
         check_size(path, limits)
         mesh = merge_pieces(_pieces(path, suffix, limits))
-        if suffix == ".glb":
-            mesh = _turned(mesh)
-        return checked(mesh, limits)
+        up_axis = up_axis or (GLTF_UP if suffix == ".glb" else "z")
+        return checked(replace(mesh, vertices=into_object_frame(mesh.vertices, up_axis)), limits)
     except ItemFailure as failure:
         raise ItemFailure(failure.reason, f"{path.name}: {failure}") from failure
     except _MALFORMED as error:
@@ -98,12 +106,6 @@ def _pieces(path: Path, suffix: str, limits: MeshLimits) -> list[Piece]:
     if suffix == ".ply":
         return [_read_ply(content, OwnFolder(path, limits), limits)]
     return [_read_stl(content, limits)]
-
-
-def _turned(mesh: Mesh) -> Mesh:
-    """Turn glTF's y-up frame into the object frame: (x, y, z) -> (x, -z, y)."""
-    vertices = mesh.vertices[:, [0, 2, 1]] * np.array([1, -1, 1], dtype=np.float32) + np.float32(0)
-    return Mesh(vertices, mesh.faces, mesh.colors, mesh.uv, mesh.texture)
 
 
 def _read_ply(content: bytes, folder: OwnFolder, limits: MeshLimits) -> Piece:

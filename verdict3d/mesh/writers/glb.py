@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from verdict3d.mesh.axes import GLTF_UP, into_file_frame
 from verdict3d.mesh.mesh import Mesh
 
 MAGIC, VERSION, JSON_CHUNK, BIN_CHUNK = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
@@ -59,7 +60,7 @@ class _Buffer:
 def glb_bytes(mesh: Mesh) -> bytes:
     """Return ``mesh`` as GLB: y-up, vertex colours as linear COLOR_0, the texture embedded as PNG."""
     buffer = _Buffer()
-    positions = (mesh.vertices[:, [0, 2, 1]] * np.array([1, 1, -1], dtype=np.float32)).astype("<f4")
+    positions = into_file_frame(mesh.vertices, GLTF_UP).astype("<f4")
     reach = {"min": positions.min(axis=0).tolist(), "max": positions.max(axis=0).tolist()}
     attributes = {"POSITION": buffer.add_array(positions, _FLOAT, "VEC3", _ARRAY_BUFFER, **reach)}
     document: dict[str, Any] = {"asset": {"version": "2.0", "generator": "Verdict3D"}}

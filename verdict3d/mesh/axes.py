@@ -1,0 +1,37 @@
+"""The one place that turns axes: between a file's frame, whose up axis differs, and the object frame (z up).
+
+A file whose up axis is x, y or z lies in a right-handed frame; it is turned by a quarter turn or not at all.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Axis = Literal["x", "y", "z"]
+
+GLTF_UP: Axis = "y"
+"""glTF 2.0, section 3.4: +Y is up."""
+
+_TURNS: dict[Axis, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
+    "x": ((2, 1, 0), (-1, 1, 1)),
+    "y": ((0, 2, 1), (1, -1, 1)),
+    "z": ((0, 1, 2), (1, 1, 1)),
+}
+"""For each up axis of a file: the file's axes that become x, y and z of the object frame, and their signs."""
+
+
+def into_object_frame(vertices: NDArray[np.float32], up_axis: Axis) -> NDArray[np.float32]:
+    """Return (V, 3) float32 of a file with ``up_axis`` upwards in the object frame; -0 becomes 0."""
+    axes, signs = _TURNS[up_axis]
+    return np.ascontiguousarray(vertices[:, axes]) * np.array(signs, dtype=np.float32) + np.float32(0)
+
+
+def into_file_frame(vertices: NDArray[np.float32], up_axis: Axis) -> NDArray[np.float32]:
+    """Return (V, 3) float32 of the object frame as a file with ``up_axis`` upwards holds them."""
+    axes, signs = _TURNS[up_axis]
+    turned = np.empty_like(vertices)
+    turned[:, axes] = vertices * np.array(signs, dtype=np.float32)
+    return turned
