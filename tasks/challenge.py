@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tasks.asking.certificates import with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
-from tasks.asking.preferences import search_tools
+from tasks.asking.preferences import adapter_dependencies, search_tools
 from tasks.making.arms import with_adapter
 from tasks.making.base import load_base
 from tasks.making.generation import TEXTURE_MODE, generated
@@ -93,7 +93,7 @@ def champion_generations(
         root=root,
         stage="challenge",
         out=CHALLENGE / "champion",
-        adapter_digest=champion.adapter,
+        adapter=adapter_dependencies(params, root, root / CHAMPION),
     ) as rows:
         yield rows
 

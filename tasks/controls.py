@@ -20,8 +20,9 @@ import numpy as np
 from tasks.asking.specimens import Specimen, drawn
 from tasks.paths import CONTROLS, GENERATE, read_assets
 from tasks.stage import run_stage
-from verdict3d.config import Params, montage_modes
+from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
+from verdict3d.judge.panel import montage_modes
 from verdict3d.mesh.damage import DEFECTS, GRADES
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl

@@ -23,12 +23,11 @@ from typing import Any
 
 from tasks.asking.certificates import require_certificate, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
-from tasks.asking.preferences import search_tools
+from tasks.asking.preferences import adapter_dependencies, search_tools
 from tasks.making.arms import arm_from_command_line, arm_params, load_adapted
 from tasks.making.generation import TEXTURE_MODE, generated
 from tasks.making.meetings import SIDE_MEASURES, TRUTH_MEASURES, base_generations, plan_arm, verdict_row
 from tasks.paths import EVALUATE, GENERATE, TRAIN, read_assets
-from tasks.scoring.champion import adapter_identity
 from tasks.scoring.measures import in_colour, in_mode, over_optimisation_gap, queries, side_means, validity
 from tasks.scoring.washout import diagnosis, measure_washout
 from tasks.stage import run_stage
@@ -63,7 +62,7 @@ def run(params: Params, root: Path, arm: str) -> None:
         root=root,
         stage=f"evaluate/{arm}",
         out=out,
-        adapter_digest=adapter_identity(root / TRAIN / arm),
+        adapter=adapter_dependencies(params, root, root / TRAIN / arm),
     ) as adapted:
         pairs = {"controls": pair_controls(generations), arm: list(zip(adapted, base, strict=True))}
         asked = [

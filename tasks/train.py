@@ -16,17 +16,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from tasks.making.arms import arm_from_command_line, arm_params
-from tasks.making.base import generator_directory, load_base
-from tasks.making.batches import RESUME_ROOT, digest_code, resuming
+from tasks.making.base import base_dependencies, generator_directory, load_base
+from tasks.making.batches import RESUME_ROOT, resuming
 from tasks.making.machine import settle_torch
 from tasks.making.training_pictures import make_examples, read_preferences
-from tasks.paths import LABEL, TRAIN, read_assets, start_folder
+from tasks.paths import TRAIN, read_assets, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import save_adapter
-from verdict3d.adapt.method import Example, FitInputs
+from verdict3d.adapt.method import Example, FitInputs, Preference
 from verdict3d.adapt.parallel import (
     ALONE,
     Processes,
@@ -36,25 +35,17 @@ from verdict3d.adapt.parallel import (
     leave_processes,
     process_count,
 )
-from verdict3d.adapt.registry import find_method
+from verdict3d.adapt.registry import find_method, modules_of, parts_of
 from verdict3d.adapt.targets import ENCODER
 from verdict3d.config import Params
-from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, StackParams, Trained
-from verdict3d.provenance import digest_file, digest_json
+from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, Trained
+from verdict3d.provenance import code_of, digest_bytes, digest_file, digest_json
 from verdict3d.records.files import Row, write_bytes, write_json
 from verdict3d.trellis.layout import read_pipeline_file
 from verdict3d.trellis.pipeline import TrellisPipeline, pick_device
 
-CODE = (
-    "tasks/train.py",
-    "verdict3d/adapt",
-    "verdict3d/degrade",
-    "verdict3d/mesh",
-    "verdict3d/render",
-    "verdict3d/trellis",
-    "tasks/making/training_pictures.py",
-    "verdict3d/randomness.py",
-)
+MODULE = "tasks.train"
+"""This module, whose ``__name__`` is another one where it runs."""
 VALIDATION_DRAWS = 2
 """Degraded pictures of each validation asset and regime."""
 
@@ -90,10 +81,17 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
         "preferences": len(preferences),
     }
     base, teacher = load_base(params, root), load_teacher(params, root)
-    identity: list[Any] = [arm, story, base.digest, _preference_digest(root, kinds), params.generator.device]
-    identity += [params.generator.structure.model_dump(), params.generator.latents.model_dump()]
-    identity += [params.assets.view.model_dump(), settle_torch(), digest_code(*CODE)]
-    identity += [processes.count]
+    identity = {
+        "arm": arm,
+        "story": story,
+        "base": base_dependencies(params, root),
+        "samplers": [params.generator.structure.model_dump(), params.generator.latents.model_dump()],
+        "pictures": [params.assets.view.model_dump(), params.assets.condition_size_px],
+        "preferences": [_preference_digest(preference) for preference in preferences],
+        "machine": settle_torch(),
+        "processes": processes.count,
+        "code": code_of(MODULE, *modules_of(settings)),
+    }
     with ExitStack() as unfinished:
         checkpoints = processes.from_main(
             lambda: unfinished.enter_context(resuming(f"train/{arm}", identity, root / RESUME_ROOT))
@@ -146,11 +144,6 @@ def _examples(
     return train, make_examples(params, root, splits["validation"], regimes, 0, draws, size_px)
 
 
-def parts_of(settings: AnyArm) -> Sequence[AnyArm]:
-    """Return the arms that an arm is made of: the parts of a stack, else itself."""
-    return settings.parts if isinstance(settings, StackParams) else (settings,)
-
-
 def batch_sizes(settings: AnyArm) -> list[int]:
     """Return the batch size of each part that is trained."""
     return [part.batch_size for part in parts_of(settings) if isinstance(part, Trained)]
@@ -162,8 +155,12 @@ def wanted_kinds(settings: AnyArm) -> list[str]:
     return list(dict.fromkeys(kind for part in parts for kind in part.kinds))
 
 
-def _preference_digest(root: Path, kinds: Sequence[str]) -> str | None:
-    return digest_file(root / LABEL / "preferences.jsonl") if kinds else None
+def _preference_digest(preference: Preference) -> str:
+    samples = [
+        [digest_bytes(sample.picture.tobytes()), sample.seed, sample.structure_steps, sample.latents_steps]
+        for sample in (preference.chosen, preference.rejected)
+    ]
+    return digest_json([preference.asset, preference.kind, samples])
 
 
 def load_teacher(params: Params, root: Path) -> TrellisPipeline:
@@ -175,8 +172,10 @@ def load_teacher(params: Params, root: Path) -> TrellisPipeline:
 
 
 def _data_digest(root: Path, rows: Sequence[Row]) -> str:
-    """Return one digest over the assets and their clean conditions."""
-    return digest_json([[row["id"], digest_file(root / row["condition"])] for row in rows])
+    """Return one digest over the assets, their clean conditions and their meshes."""
+    return digest_json(
+        [[row["id"], *(digest_file(root / row[name]) for name in ("condition", "mesh"))] for row in rows]
+    )
 
 
 def _main(params: Params, root: Path) -> None:
@@ -186,7 +185,7 @@ def _main(params: Params, root: Path) -> None:
     if device.type == "cuda" and not is_launched():
         count = process_count(torch.cuda.device_count(), batch_sizes(arm_params(params, arm)))
         if count > 1:
-            become_launcher(count, "tasks.train", sys.argv[1:])
+            become_launcher(count, MODULE, sys.argv[1:])
     processes = join_processes(device)
     run(params, root, arm, processes)
     leave_processes(processes)

@@ -203,11 +203,6 @@ class JudgeParams(Section):
     endpoint: EndpointParams | None = None
     lineage: LineageParams | None = None
 
-    @property
-    def first_panel(self) -> PanelKind:
-        """The kind that is shown as long as no audit has chosen one."""
-        return "three_images" if self.panel == "audited" else self.panel
-
 
 class JudgesParams(Section):
     """The training judge labels pairs; the evaluation judge, another model, decides win-rates.
@@ -224,11 +219,6 @@ class JudgesParams(Section):
         """Every configured judge by its role, in the order of :data:`JudgeRole`."""
         found = {role: getattr(self, role) for role in get_args(JudgeRole)}
         return {role: judge for role, judge in found.items() if judge is not None}
-
-
-def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
-    """Return the modes that the judges look at, each once; the training judge's first."""
-    return tuple(dict.fromkeys(judge.mode for judge in judges.by_role.values()))
 
 
 class AuditThresholds(Section):

@@ -1,11 +1,22 @@
-"""Content digests: the identity of what a result was made from."""
+"""Content digests: the identity of what a result was made from, and which code that is."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import os
+from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+SOURCES = Path(__file__).parents[1]
+"""The folder that holds the packages of this project."""
+PACKAGES = ("tasks", "verdict3d")
+"""Packages whose code decides results; ``flows`` only starts them."""
+VALUES = ("verdict3d/config.py", "verdict3d/config_arms.py")
+"""Files that hold values and refuse wrong ones: their values, defaults among them, stand beside the code."""
 
 
 def digest_bytes(content: bytes) -> str:
@@ -29,3 +40,82 @@ def digest_directory(directory: str | Path) -> str:
     root = Path(directory)
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return digest_json([[path.relative_to(root).as_posix(), digest_file(path)] for path in files])
+
+
+def code_of(*modules: str, sources: Path = SOURCES) -> dict[str, str]:
+    """Return what a result of ``modules`` depends on of this project's code: a digest a file, by path.
+
+    Left out are ``VALUES``; whoever records code records the values that it was given.
+
+    Args:
+        *modules: Dotted names, such as ``tasks.label``.
+        sources: Folder that holds the packages.
+    """
+    files = imported_files(*modules, sources=sources, without=VALUES)
+    return {name: digest_file(sources / name) for name in files}
+
+
+def imported_files(*modules: str, sources: Path = SOURCES, without: Collection[str] = ()) -> list[str]:
+    """Return the files of ``modules`` and of all they import of this project, at once or later, sorted.
+
+    Imports inside functions count, those for type checkers do not. Beside modules stand the files of their
+    folders that are no Python, such as templates. What is imported by a computed name is not seen: the
+    methods of arms (:func:`verdict3d.adapt.registry.modules_of`) are to be named.
+
+    Args:
+        *modules: Dotted names.
+        sources: Folder that holds the packages.
+        without: Files that are left out, with what only they import.
+    """
+    files = _files_by_module(sources)
+    found: set[str] = set()
+    seen: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name.partition(".")[0] not in PACKAGES:
+            continue
+        seen.add(name)
+        waiting += [name.rpartition(".")[0]]  # a package's own file, and the module of an imported name
+        for path in set(files.get(name, ())).difference(without):
+            found.add(path)
+            if path.endswith(".py"):
+                waiting += _imports((sources / path).read_bytes())
+    return sorted(found)
+
+
+def _files_by_module(sources: Path) -> dict[str, list[str]]:
+    """Return the files that belong to each module: itself, or of a package ``__init__`` and no Python."""
+    files: dict[str, list[str]] = {}
+    for package in PACKAGES:
+        for folder, names, here in os.walk(sources / package):
+            names[:] = [name for name in names if name != "__pycache__"]
+            place = Path(folder).relative_to(sources)
+            for file in here:
+                if file.startswith("."):
+                    continue
+                owner = place / file
+                if owner.suffix == ".py" and file != "__init__.py":
+                    module = owner.with_suffix("")
+                else:
+                    module = next(up for up in owner.parents if (sources / up / "__init__.py").is_file())
+                files.setdefault(".".join(module.parts), []).append((place / file).as_posix())
+    return files
+
+
+@lru_cache(maxsize=2048)
+def _imports(source: bytes) -> tuple[str, ...]:
+    """Return the dotted names that a module imports; ``from a import b`` is ``a.b``, b a module or not."""
+    names: list[str] = []
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
+    return tuple(names)

@@ -9,13 +9,20 @@ from PIL import Image
 
 from tasks.asking.certificates import with_chosen_panels
 from tasks.asking.pairings import STORE
+from tasks.making.arms import settings_of
+from tasks.scoring.champion import CARD, adapter_identity
 from verdict3d.adapt.method import Prefers, Tools
+from verdict3d.adapt.registry import modules_of, parts_of
 from verdict3d.config import Params
+from verdict3d.config_arms import SearchParams
 from verdict3d.errors import ItemFailure
+from verdict3d.judge.identity import identify
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, Panel, picture
 from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.mesh import Mesh, mesh_digest
+from verdict3d.provenance import code_of
+from verdict3d.records.files import Row, read_json
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Rig
 
@@ -23,6 +30,21 @@ from verdict3d.render.rig import Rig
 def search_tools(params: Params, root: Path) -> Tools:
     """Return the tools of a search below ``root``; the judge is loaded when it is first asked."""
     return Tools(lambda: training_judge(params, root), params.seed)
+
+
+def adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
+    """Return what meshes with the adapter in ``folder`` on the base depend on besides the base.
+
+    Weights and card, the code of the arm's methods, and the training judge where a search asks it.
+    """
+    settings = settings_of(read_json(folder / CARD))
+    asks = any(isinstance(part, SearchParams) and part.pick == "judge" for part in parts_of(settings))
+    judge = with_chosen_panels(params, root, ["training"]).judges.training if asks else None
+    return {
+        "adapter": adapter_identity(folder),
+        "code": code_of("tasks.making.arms", *modules_of(settings), *([__name__] if asks else [])),
+        "judge": [identify(judge).digest, judge.model_dump(mode="json")] if judge else None,
+    }
 
 
 def training_judge(params: Params, root: Path) -> Prefers:

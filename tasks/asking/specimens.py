@@ -12,19 +12,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.making.batches import RESUME_ROOT, Result, digest_code, resuming, run_batches
+from tasks.making.batches import RESUME_ROOT, Result, resuming, run_batches
 from tasks.paths import CONTROLS, start_folder
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.damage import damage
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
-from verdict3d.provenance import digest_file
+from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, link_file
 from verdict3d.render.renderer import Renderer
 
-CODE = ("tasks/asking/specimens.py", "verdict3d/mesh", "verdict3d/render", "verdict3d/randomness.py")
 BATCH = 8
 
 
@@ -134,7 +133,7 @@ def drawn(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator
         "specimens": [asdict(specimen) for specimen in specimens],
         "sources": {path: digest_file(root / path) for path in sorted({one.source for one in specimens})},
         "seed": params.seed,
-        "code": digest_code(*CODE),
+        "code": code_of(__name__),
     }
     with resuming("controls", identity, root / RESUME_ROOT) as folder:
         results = run_batches(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -54,8 +56,14 @@ def load_adapted(params: Params, root: Path, arm: str, tools: Tools) -> TrellisP
     return with_adapter(base, adapter, tools)
 
 
+def settings_of(card: Mapping[str, Any]) -> AnyArm:
+    """Return the settings of the arm that an adapter's card is about."""
+    settings: AnyArm = TypeAdapter(ArmParams).validate_python(card["params"])
+    return settings
+
+
 def with_adapter(base: TrellisPipeline, adapter: Adapter, tools: Tools) -> TrellisPipeline:
     """Return the base with an adapter on, put together as its card says."""
-    settings: AnyArm = TypeAdapter(ArmParams).validate_python(adapter.card["params"])
+    settings = settings_of(adapter.card)
     method = find_method(settings.method)
     return method.wrap(base, settings, adapter.tensors, tools)

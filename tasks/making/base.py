@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from verdict3d.config import Params
 from verdict3d.hub import GENERATOR_PATTERNS, TRANSFORMERS_PATTERNS, local_directory
+from verdict3d.provenance import code_of, digest_directory
+from verdict3d.records.files import Row
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 if TYPE_CHECKING:
@@ -34,6 +36,18 @@ def conditioner_directory(params: Params, root: Path) -> Path | None:
         return None
     revision = named.conditioner_revision
     return local_directory(named.conditioner, revision, TRANSFORMERS_PATTERNS, "conditioner", root)
+
+
+def base_dependencies(params: Params, root: Path) -> Row:
+    """Return what the base's meshes depend on besides photo, noise and samplers: code, networks, device."""
+    conditioner = conditioner_directory(params, root)
+    return {
+        "code": code_of(__name__),
+        "generator": digest_directory(generator_directory(params, root)),
+        "conditioner": None if conditioner is None else digest_directory(conditioner),
+        "device": params.generator.device,
+        "compiled": params.generator.compiled,
+    }
 
 
 def load_base(

@@ -23,10 +23,9 @@ from tqdm import tqdm
 
 from tasks.making.machine import end_with_parent, visible_gpus, worker_count
 from verdict3d.errors import Verdict3DError
-from verdict3d.provenance import digest_file, digest_json
+from verdict3d.provenance import digest_json
 from verdict3d.records.files import Row, read_json, sync_file, write_json
 
-SOURCES = Path(__file__).parents[2]
 RESUME_ROOT = Path(".verdict3d/resume")
 RECORDS = "records.json"
 
@@ -46,35 +45,15 @@ class Result:
     folder: Path
 
 
-def digest_code(*packages: str) -> str:
-    """Return one SHA-256 over the sources in ``packages``, caches left out.
-
-    Args:
-        *packages: Folders or files, relative to the folder that holds ``tasks`` and ``verdict3d``.
-
-    Raises:
-        Verdict3DError: One of them is not there.
-    """
-    files = []
-    for package in packages:
-        place = SOURCES / package
-        if not place.exists():
-            raise Verdict3DError(
-                f"{place} is not there; its digest decides whether unfinished work is usable"
-            )
-        found = place.rglob("*") if place.is_dir() else [place]
-        files += sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
-    return digest_json([[path.relative_to(SOURCES).as_posix(), digest_file(path)] for path in files])
-
-
 @contextmanager
 def resuming(stage: str, identity: Any, root: Path = RESUME_ROOT) -> Iterator[Path]:
     """Yield the folder of unfinished work of ``stage`` for ``identity``; remove it when the block succeeds.
 
     Args:
         stage: Name of the stage, with the arm where there is one, such as ``evaluate/conditioner_repair``.
-        identity: Everything the results depend on (items, parameters, digests of models and code), as JSON
-            values. Work done for another identity is removed on entry.
+        identity: Everything the work depends on, as JSON values: items, values, digests of the files that are
+            read, :func:`~verdict3d.provenance.code_of` the modules that do it. Work done for another identity
+            is removed on entry.
         root: Where all stages keep their unfinished work.
     """
     home = root / stage

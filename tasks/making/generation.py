@@ -18,30 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.making.base import generator_directory
-from tasks.making.batches import RESUME_ROOT, Result, digest_code, resuming, run_batches
+from tasks.making.base import base_dependencies
+from tasks.making.batches import RESUME_ROOT, Result, resuming, run_batches
 from tasks.making.machine import settle_torch
 from tasks.paths import start_folder
-from verdict3d.config import JudgesParams, Params, montage_modes
+from verdict3d.config import JudgesParams, Params
 from verdict3d.errors import ItemFailure
+from verdict3d.judge.panel import montage_modes
 from verdict3d.mesh.accuracy import Surface, compare_meshes, true_surface
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import mesh_digest, normalize
 from verdict3d.mesh.writers.glb import glb_bytes
-from verdict3d.provenance import digest_directory, digest_file
+from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import seed_for
 from verdict3d.records.files import Row, link_file, write_jsonl
 from verdict3d.render.renderer import Renderer
 from verdict3d.trellis.mesh_decoding import Outcome
 from verdict3d.trellis.pipeline import TrellisPipeline
 
-CODE = (
-    "tasks/making/generation.py",
-    "verdict3d/trellis",
-    "verdict3d/mesh",
-    "verdict3d/render",
-    "verdict3d/randomness.py",
-)
 Montages = dict[str, NDArray[np.uint8]]
 TEXTURE_MODE = "rgb"
 """Held-out meshes are also drawn in colour: texture is judged beside shape, never for it."""
@@ -182,7 +176,7 @@ def generated(
     root: Path,
     stage: str,
     out: Path,
-    adapter_digest: str | None = None,
+    adapter: Row | None = None,
 ) -> Iterator[list[Row]]:
     """Generate ``items`` into the folder ``out`` and yield their rows.
 
@@ -201,7 +195,7 @@ def generated(
         root: The project's top folder.
         stage: Name for the progress bar and the resume folder.
         out: Folder below ``root``, relative to it, emptied first.
-        adapter_digest: What else the generator is made of.
+        adapter: What else its meshes depend on, from :func:`~tasks.asking.preferences.adapter_dependencies`.
     """
     modes = montage_modes(params.judges)
     identity = {
@@ -210,16 +204,14 @@ def generated(
             path: digest_file(root / path)
             for path in {path for item in items for path in (item.picture, item.latents_picture, item.truth)}
         },
-        "generator": [
-            params.generator.model_dump(mode="json"),
-            digest_directory(generator_directory(params, root)),
-        ],
-        "adapter": adapter_digest,
+        "base": base_dependencies(params, root),
+        "samplers": [params.generator.structure.model_dump(), params.generator.latents.model_dump()],
+        "adapter": adapter,
         "modes": modes,
         "seed": params.seed,
         "batch_size": params.generate.batch_size,
         "machine": settle_torch(),
-        "code": digest_code(*CODE),
+        "code": code_of(__name__),
     }
     with resuming(stage, identity, root / RESUME_ROOT) as folder:
         results = run_batches(

@@ -17,10 +17,10 @@ from mlflow.models import ModelSignature
 from mlflow.pyfunc import save_model
 from mlflow.types import ColSpec, DataType, Schema
 
-from tasks.making.batches import SOURCES
 from tasks.paths import TRAIN, read_assets
 from tasks.scoring.champion import CARD, WEIGHTS
 from verdict3d.config import Params
+from verdict3d.provenance import SOURCES
 from verdict3d.records.files import read_json, write_bytes
 
 MODEL = "model"

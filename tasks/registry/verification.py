@@ -7,13 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tasks.making.batches import SOURCES, compose_batches
+from tasks.making.batches import compose_batches
 from tasks.paths import EVALUATE
 from tasks.registry.promotion_record import RefusedError
 from tasks.registry.versions import Registry
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.provenance import digest_file
+from verdict3d.provenance import SOURCES, digest_file
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_json, read_jsonl, write_json
 

@@ -18,8 +18,9 @@ from tasks.generate import measure_generations, plan_generations
 from tasks.making.generation import GenerationItem
 from tasks.pairs import make_pairs, measure_pairs
 from tasks.paths import condition_of
-from verdict3d.config import load_params, montage_modes
+from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.judge.panel import montage_modes
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records.files import Row
 

@@ -26,9 +26,9 @@ from tasks.making.arms import arm_params, load_adapted
 from tasks.making.base import load_base
 from tasks.making.generation import GenerationWorker
 from tasks.tracking.run_record import win_rate_metrics
-from verdict3d.adapt.conditioner_repair import ConditionerRepair, TokenRepair
 from verdict3d.adapt.method import Tools
-from verdict3d.adapt.registry import METHODS, find_method
+from verdict3d.adapt.methods.conditioner_repair import ConditionerRepair, TokenRepair
+from verdict3d.adapt.registry import find_method, method_names
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
@@ -282,7 +282,7 @@ def test_untrained_adapter_is_the_base_and_a_trained_one_is_not(project):
 
 
 def test_unknown_arms_and_methods_name_the_known_ones(project):
-    with pytest.raises(Verdict3DError, match=f"'wishful'.*{', '.join(sorted(METHODS))}"):
+    with pytest.raises(Verdict3DError, match=f"'wishful'.*{', '.join(method_names())}"):
         find_method("wishful")
     with pytest.raises(Verdict3DError, match=f"'wishful'.*{ARM}"):
         arm_params(project[1], "wishful")

@@ -1,31 +1,29 @@
-"""The methods by name: a new one is a module with a ``Method``, its parameters and one line here."""
+"""The methods by name: each is a module in ``verdict3d.adapt.methods`` and ends with its ``METHOD``.
+
+A method is imported when it is asked for and named nowhere else, so an arm depends on the code of its own
+methods, and a new method concerns no arm of another one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import pkgutil
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from verdict3d.adapt.conditioner_repair import ConditionerRepair
-from verdict3d.adapt.control import Control
-from verdict3d.adapt.degraded_inputs import DegradedInputs
-from verdict3d.adapt.method import Method
-from verdict3d.adapt.preference import PreferenceTraining
-from verdict3d.adapt.search import Search
-from verdict3d.adapt.stack import Stack
-from verdict3d.adapt.token_flow import GenerativeRepair
+from verdict3d.config_arms import AnyArm, StackParams
 from verdict3d.errors import Verdict3DError
 
-METHODS: Mapping[str, Method] = {
-    method.name: method
-    for method in (
-        ConditionerRepair(),
-        DegradedInputs(),
-        PreferenceTraining(),
-        GenerativeRepair(),
-        Search(),
-        Control(),
-        Stack(lambda name: METHODS[name]),
-    )
-}
+if TYPE_CHECKING:
+    from verdict3d.adapt.method import Method
+
+PACKAGE = "verdict3d.adapt.methods"
+
+
+def method_names() -> list[str]:
+    """Return the names of all methods, sorted."""
+    return sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).with_name("methods"))]))
 
 
 def find_method(name: str) -> Method:
@@ -34,7 +32,22 @@ def find_method(name: str) -> Method:
     Raises:
         Verdict3DError: There is no such method; the known ones are named.
     """
-    try:
-        return METHODS[name]
-    except KeyError:
-        raise Verdict3DError(f"unknown method {name!r}; known: {', '.join(sorted(METHODS))}") from None
+    if name not in method_names():
+        raise Verdict3DError(f"unknown method {name!r}; known: {', '.join(method_names())}")
+    method: Method = import_module(module_of(name)).METHOD
+    return method
+
+
+def module_of(name: str) -> str:
+    """Return the module of the method called ``name``."""
+    return f"{PACKAGE}.{name}"
+
+
+def parts_of(settings: AnyArm) -> Sequence[AnyArm]:
+    """Return the arms that an arm is made of: the parts of a stack, else itself."""
+    return settings.parts if isinstance(settings, StackParams) else (settings,)
+
+
+def modules_of(settings: AnyArm) -> list[str]:
+    """Return the modules of the methods that an arm uses, each once."""
+    return [module_of(name) for name in sorted({part.method for part in (settings, *parts_of(settings))})]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from verdict3d.config import EndpointParams, JudgeParams
+from verdict3d.config import EndpointParams, JudgeParams, PanelKind
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import JUDGE_PATTERNS, local_directory
 from verdict3d.judge.families import FAMILIES, require_readable
@@ -111,6 +111,11 @@ def dtype_for(directory: Path, device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "cpu" or size < _FLOAT32_BELOW_BYTES else torch.bfloat16
 
 
+def first_panel(params: JudgeParams) -> PanelKind:
+    """Return the kind of panel that is shown as long as no audit has chosen one."""
+    return "three_images" if params.panel == "audited" else params.panel
+
+
 def identify(params: JudgeParams) -> JudgeIdentity:
     """Return the identity of the configured judge without loading it.
 
@@ -140,8 +145,8 @@ def identify(params: JudgeParams) -> JudgeIdentity:
             ]
         ),
         model_class=str((config.get("architectures") or ["unknown"])[0]),
-        prompt=prompt_digest(prompt_for(directory, params.first_panel, params.mode)),
-        panel=params.first_panel,
+        prompt=prompt_digest(prompt_for(directory, first_panel(params), params.mode)),
+        panel=first_panel(params),
         mode=params.mode,
         dtype=f"{dtype} compiled" if params.compiled else dtype,
     )
@@ -158,8 +163,8 @@ def _identify_endpoint(params: JudgeParams, endpoint: EndpointParams) -> JudgeId
         weights=digest_json([params.model, params.revision, endpoint.url]),
         settings=digest_json([endpoint.answers, endpoint.top_logprobs, endpoint.least_mass]),
         model_class=ENDPOINT,
-        prompt=prompt_digest(prompt_of(endpoint.prompt, params.first_panel, params.mode)),
-        panel=params.first_panel,
+        prompt=prompt_digest(prompt_of(endpoint.prompt, first_panel(params), params.mode)),
+        panel=first_panel(params),
         mode=params.mode,
         dtype="as served",
     )

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.making.batches import compose_batches, digest_code, resuming, run_batches
+from tasks.making.batches import compose_batches, resuming, run_batches
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
 
@@ -228,18 +228,3 @@ def test_batches_hold_every_position_once_in_order(groups, batch_size):
     for group in set(groups):
         sizes = [len(batch) for batch in batches if groups[batch[0]] == group]
         assert all(size == batch_size for size in sizes[:-1])
-
-
-def test_code_digest_ignores_caches_and_sees_changes(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.making.batches.SOURCES", tmp_path)
-    source = tmp_path / "package"
-    (source / "__pycache__").mkdir(parents=True)
-    (source / "a.py").write_text("x = 1\n")
-    before = digest_code("package")
-    (source / "__pycache__" / "a.pyc").write_bytes(b"cache")
-    assert digest_code("package") == before == digest_code("package")
-    assert digest_code("package/a.py") == before
-    (source / "a.py").write_text("x = 2\n")
-    assert digest_code("package") != before
-    with pytest.raises(Verdict3DError, match="missing is not there"):
-        digest_code("missing")

@@ -1,18 +1,25 @@
-"""Unfinished work is continued for the same thing only: what an answer depends on decides, all of it."""
+"""Unfinished work is continued for the same thing only: whatever an answer depends on decides."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import yaml
 
+import tasks.controls
 import tasks.evaluate
 import tasks.generate
 import tasks.train
 from support.tiny_project import write_tiny_project
-from tasks.making.generation import GenerationWorker
-from verdict3d.config import load_params
+from tasks.paths import TRAIN
+from verdict3d.adapt.adapter import save_adapter
+from verdict3d.config import Params, load_params
+from verdict3d.records.files import read_jsonl, write_json, write_jsonl
 
 ARM = "searched"
 REPAIR = {
@@ -28,51 +35,132 @@ REPAIR = {
 }
 
 
-def set_samples(root: Path, samples: int) -> None:
-    """Give the project one arm, a stack that ends in a search, and train it."""
+class IdentityFoundError(Exception):
+    """Stops a stage where its unfinished work would be looked up."""
+
+
+def identity_of(root: Path, monkeypatch: pytest.MonkeyPatch, stage: Callable[..., None], *arm: str) -> Any:
+    """Run a stage below ``root`` up to its unfinished work and return what that is kept for."""
+
+    def stop(name: str, identity: Any, place: Path) -> None:
+        raise IdentityFoundError(identity)
+
+    with monkeypatch.context() as patched, pytest.raises(IdentityFoundError) as found:
+        for module in ("tasks.making.generation", "tasks.asking.specimens", "tasks.train"):
+            patched.setattr(f"{module}.resuming", stop)
+        stage(load_params(root / "params.yaml"), root, *arm)
+    return found.value.args[0]
+
+
+def write_params(root: Path, change: Callable[[dict[str, Any]], None]) -> Params:
     values = yaml.safe_load((root / "params.yaml").read_text())
-    search = {"method": "search", "samples": samples, "pick": "random"}
-    values["train"]["arms"] = values["promotion"]["arms"] = [ARM]
-    values["train"][ARM] = {"method": "stack", "parts": [REPAIR, search]}
+    change(values)
     (root / "params.yaml").write_text(yaml.safe_dump(values))
-    tasks.train.run(load_params(root / "params.yaml"), root, ARM)
+    return load_params(root / "params.yaml")
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with the base's generations and the arm trained with 8 samples."""
-    root = tmp_path_factory.mktemp("project")
-    tasks.generate.run(write_tiny_project(root), root)
-    set_samples(root, 8)
+def set_search(root: Path, **search: Any) -> None:
+    """Give the project one arm, a stack of equal weights that ends in this search."""
+
+    def change(values: dict[str, Any]) -> None:
+        values["train"]["arms"] = values["promotion"]["arms"] = [ARM]
+        values["train"][ARM] = {"method": "stack", "parts": [REPAIR, {"method": "search", **search}]}
+
+    section = write_params(root, change).train.sections[ARM].model_dump(mode="json")
+    weights, place = {"part0.outer.bias": torch.zeros(24)}, root / TRAIN / ARM
+    save_adapter(weights, arm=ARM, base_digest="base", story={"params": section}, directory=place)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A tiny project with one held-out generation of the base, which is the asset's own mesh."""
+    root = tmp_path / "project"
+    write_tiny_project(root)
+    rows = []
+    for asset in read_jsonl(root / "data/assets/assets.jsonl"):
+        row = {"asset": asset["id"], "category": "chair", "split": "heldout", "mesh": asset["mesh"]}
+        row |= {"role": "heldout", "number": 0, "seed": 1, "failure": None, "mesh_digest": asset["id"]}
+        row |= {"steps": {"structure": 1, "latents": 1}, "condition": asset["condition"]}
+        rows += [{**row, "id": f"{asset['id']}-{regime}", "regime": regime} for regime in ("clean", "severe")]
+    write_jsonl(root / "data/generate/generations.jsonl", rows)
+    set_search(root, samples=8, pick="judge")
     return root
 
 
-def interrupted(root: Path, monkeypatch: pytest.MonkeyPatch, batches: int) -> int:
-    """Evaluate below ``root`` until so many batches are made or a judge is asked; return their number."""
-    made = 0
-    work = GenerationWorker.__call__
-
-    def counted(worker, items, folder):
-        nonlocal made
-        if made == batches:
-            raise KeyboardInterrupt
-        made += 1
-        return work(worker, items, folder)
-
-    def stop(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(GenerationWorker, "__call__", counted)
-        patched.setattr(tasks.evaluate, "judge_pairings", stop)
-        tasks.evaluate.run(load_params(root / "params.yaml"), root, ARM)
-    return made
-
-
-def test_a_search_with_other_settings_takes_over_no_batch(
+def test_an_evaluation_depends_on_the_settings_of_a_search(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert interrupted(project, monkeypatch, 1) == 1
-    assert interrupted(project, monkeypatch, 2) == 1, "the same settings go on where they were"
-    set_samples(project, 4)
-    assert interrupted(project, monkeypatch, 2) == 2, "a batch of 8 samples went into a result of 4"
+    found = []
+    for search in ({"samples": 8}, {"samples": 8}, {"samples": 4}, {"samples": 8, "agreed": 0.5}):
+        set_search(project, pick="consensus", **search)
+        found.append(identity_of(project, monkeypatch, tasks.evaluate.run, ARM))
+    assert found[0] == found[1]
+    assert found[2] != found[0] != found[3], "batches of another search went into one result"
+
+
+def test_a_search_that_asks_the_judge_depends_on_its_weights_band_and_panel(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look() -> Any:
+        return identity_of(project, monkeypatch, tasks.evaluate.run, ARM)
+
+    def widen(values: dict[str, Any]) -> None:
+        values["judges"]["training"]["tie_band"] = 0.25
+
+    found = [look()]
+    certificate = {"schema": "/0", "judge": {"panel": "two_sheets"}}
+    write_json(project / "data/audit/training/certificate.json", certificate)
+    found.append(look())
+    write_params(project, widen)
+    found.append(look())
+    config = project / "data/checkpoints/judge-training/preprocessor_config.json"
+    config.write_text(config.read_text() + "\n")
+    found.append(look())
+    assert [found.count(one) for one in found] == [1, 1, 1, 1]
+    set_search(project, samples=8, pick="consensus")
+    before = look()
+    config.write_text(config.read_text() + "\n")
+    assert look() == before, "a consensus asks nobody"
+
+
+def test_generating_depends_on_the_files_of_an_external_conditioner(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = project
+    place = root / "data/checkpoints/conditioner"
+    shutil.copytree(root / "data/checkpoints/generator/image_cond_model", place)
+
+    def name_it(values: dict[str, Any]) -> None:
+        values["generator"]["conditioner"] = str(place)
+
+    own = identity_of(root, monkeypatch, tasks.generate.run)
+    write_params(root, name_it)
+    named = identity_of(root, monkeypatch, tasks.generate.run)
+    (place / "model.safetensors").write_bytes(b"other weights")
+    assert own != named != identity_of(root, monkeypatch, tasks.generate.run)
+
+
+def test_training_depends_on_meshes_and_on_the_code_that_reads_them(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look() -> Any:
+        return identity_of(project, monkeypatch, tasks.train.run, "conditioner_repair")
+
+    before = look()
+    assert before == look()
+    assert {"verdict3d/mesh/files.py", "verdict3d/adapt/methods/conditioner_repair.py"} <= set(before["code"])
+    assert "verdict3d/adapt/methods/preference.py" not in before["code"]
+    mesh = next(row["mesh"] for row in read_jsonl(project / "data/assets/assets.jsonl"))
+    (project / mesh).write_bytes((project / mesh).read_bytes() + b" ")
+    assert look()["story"] != before["story"]
+
+
+def test_the_code_behind_unfinished_meshes_is_that_of_the_arm(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = identity_of(project, monkeypatch, tasks.evaluate.run, ARM)
+    mine = {"verdict3d/adapt/methods/search.py", "verdict3d/judge/local/reading.py", "tasks/making/arms.py"}
+    assert mine <= set(found["adapter"]["code"])
+    assert "verdict3d/adapt/methods/preference.py" not in found["adapter"]["code"]
+    assert "verdict3d/trellis/sampler.py" in found["base"]["code"]
+    assert "verdict3d/render/renderer.py" in found["code"] and "tasks/evaluate.py" not in found["code"]

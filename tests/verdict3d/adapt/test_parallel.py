@@ -23,7 +23,7 @@ from support.arm_examples import ARMS, make_inputs, section
 from support.parallel_arms import fit_arm
 from support.places import TESTS
 from support.tiny_project import write_tiny_project
-from verdict3d.adapt.degraded_inputs import Course, gather_material
+from verdict3d.adapt.methods.degraded_inputs import Course, gather_material
 from verdict3d.adapt.parallel import Processes, process_count
 from verdict3d.adapt.student import make_student
 from verdict3d.adapt.training import CHECKPOINT

@@ -18,7 +18,7 @@ from torch import nn
 
 from support.places import TESTS
 from verdict3d.adapt.adapter import load_adapter, save_adapter
-from verdict3d.adapt.conditioner_repair import TokenRepair
+from verdict3d.adapt.methods.conditioner_repair import TokenRepair
 from verdict3d.adapt.training import CHECKPOINT, Schedule, train
 from verdict3d.errors import Verdict3DError
 from verdict3d.randomness import torch_generator

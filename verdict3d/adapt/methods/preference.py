@@ -24,7 +24,7 @@ from verdict3d.adapt.flow_losses import (
     velocity_error,
     with_gradient_share,
 )
-from verdict3d.adapt.method import Fit, FitInputs, Sample, Tools
+from verdict3d.adapt.method import Fit, FitInputs, Method, Sample, Tools
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.adapt.student import Student, load_student, make_student
 from verdict3d.adapt.targets import FLOWS, Targets
@@ -272,3 +272,6 @@ class PairCourse:
                 f"{stage}_loser_error_change": (lost - lost_base).mean().item(),
             }
         return found
+
+
+METHOD: Method = PreferenceTraining()

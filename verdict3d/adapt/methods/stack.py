@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from verdict3d.adapt.layers import under_prefix, with_prefix
 from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
+from verdict3d.adapt.registry import find_method
 from verdict3d.config_arms import StackParams
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ class Stack:
     name = "stack"
     trains = "parts in order"
 
-    def __init__(self, find_method: Callable[[str], Method]) -> None:
-        """Take how a part's method is found by name."""
-        self.find_method = find_method
-
     def fit(self, inputs: FitInputs, params: StackParams) -> Fit:
         """Fit part after part; the losses stand one after another, with the number of their part."""
         tensors: dict[str, Tensor] = {}
@@ -33,7 +30,7 @@ class Stack:
         measures: dict[str, Any] = {"parameters": 0}
         pipeline, best_step = inputs.pipeline, 0
         for number, part in enumerate(params.parts):
-            method, place = self.find_method(part.method), f"part{number}"
+            method, place = find_method(part.method), f"part{number}"
             folder = inputs.checkpoints / place
             folder.mkdir(exist_ok=True)
             fit = method.fit(replace(inputs, pipeline=pipeline, checkpoints=folder), part)
@@ -52,5 +49,8 @@ class Stack:
         """Put the parts on, one after another."""
         for number, part in enumerate(params.parts):
             weights = under_prefix(f"part{number}", tensors)
-            pipeline = self.find_method(part.method).wrap(pipeline, part, weights, tools)
+            pipeline = find_method(part.method).wrap(pipeline, part, weights, tools)
         return pipeline
+
+
+METHOD: Method = Stack()

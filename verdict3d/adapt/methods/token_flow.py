@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from verdict3d.adapt.conditioners import RepairedConditioner
-from verdict3d.adapt.method import Fit, FitInputs, Tools
+from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.adapt.tokens import TokenPairs, encode_examples
 from verdict3d.adapt.training import Schedule, train, validated_measures
@@ -160,3 +160,6 @@ def _validate(flow: TokenFlow, pairs: TokenPairs | None, seed: int) -> dict[str,
         clean = pairs.clean[pairs.pictures.clean_row[rows]]
         losses[regime] = flow.loss(pairs.degraded[rows], clean, generator).item()
     return losses
+
+
+METHOD: Method = GenerativeRepair()

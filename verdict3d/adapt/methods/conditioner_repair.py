@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # the customary short name
 
 from verdict3d.adapt.conditioners import EPSILON, RepairedConditioner, on_the_sphere
-from verdict3d.adapt.method import Fit, FitInputs, Tools
+from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.adapt.tokens import TokenPairs, encode_examples
 from verdict3d.adapt.training import Schedule, train, validated_measures
 from verdict3d.config_arms import ConditionerRepairParams
@@ -142,3 +142,6 @@ def _mean_squared_error(repair: nn.Module, given: Tensor, target: Tensor) -> flo
     parts = zip(given.split(_REPAIR_AT_ONCE), target.split(_REPAIR_AT_ONCE), strict=True)
     total = sum(F.mse_loss(repair(tokens), wanted, reduction="sum").item() for tokens, wanted in parts)
     return total / target.numel()
+
+
+METHOD: Method = ConditionerRepair()

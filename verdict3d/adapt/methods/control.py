@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from verdict3d.adapt.method import Fit, FitInputs, Tools
+from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.config_arms import ControlParams
 
 if TYPE_CHECKING:
@@ -29,3 +29,6 @@ class Control:
     ) -> TrellisPipeline:
         """Return the pipeline itself."""
         return pipeline
+
+
+METHOD: Method = Control()

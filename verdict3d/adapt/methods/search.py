@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from verdict3d.adapt.method import Fit, FitInputs, Prefers, Tools
+from verdict3d.adapt.method import Fit, FitInputs, Method, Prefers, Tools
 from verdict3d.config import SamplerParams
 from verdict3d.config_arms import SearchParams
 from verdict3d.errors import ItemFailure, Verdict3DError
@@ -167,3 +167,6 @@ def tournament(entrants: Sequence[Any], margins: Callable[[list[tuple[Any, Any]]
         winners = [x if margin >= 0 else y for (x, y), margin in zip(matches, decided, strict=True)]
         left = winners + left[2 * len(matches) :]
     return left[0]
+
+
+METHOD: Method = Search()

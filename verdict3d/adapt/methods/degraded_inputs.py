@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from verdict3d.adapt.conditioners import UnlessClean, token_change
 from verdict3d.adapt.flow_losses import guidance_weights, velocity_error
-from verdict3d.adapt.method import Fit, FitInputs, Tools
+from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.adapt.student import Student, load_student, make_student
 from verdict3d.adapt.targets import FLOWS, Targets, encoded_structures, sampled_targets
@@ -317,3 +317,6 @@ class Course:
                 wanted = values_of(self.pipeline.networks[FLOWS[stage]](state, 1000 * t, clean))
                 total += velocity_error(state, predicted, wanted).sum().item()
         return total / len(pictures)
+
+
+METHOD: Method = DegradedInputs()

@@ -1,0 +1,1 @@
+"""The methods, a module each, by their names in ``train.<arm>.method``."""
