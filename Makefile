@@ -1,13 +1,14 @@
-# make run    bring the whole chain up to date and show the win-rates
-# make test   all tests
-# make check  formatting, lint, types, import layers
+# make run        bring the whole chain up to date and show the win-rates
+# make test       all tests
+# make test-fast  those that start no server and take no more than some seconds each
+# make check      formatting, lint, types, import layers
 # Each makes the environment in .venv first, once for every requirements.lock.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
-.PHONY: run test check format install system browser postgres lock clean
+.PHONY: run test test-fast check format install system browser postgres lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -28,8 +29,16 @@ apt = if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then su
 run: install
 	@$(PY) -m flows.cli.main run
 
+# Files are spread over the cores, the long ones first (tests/conftest.py says which), and tests come in a new
+# order every time; the head says the seed. `-p no:randomly` keeps the order, `PYTEST_OPTIONS=-n0` one process.
+PYTEST := $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --randomly-dont-reset-seed
+PYTEST_OPTIONS ?=
+
 test: install browser postgres
-	@$(PY) -m pytest
+	@$(PYTEST) $(PYTEST_OPTIONS)
+
+test-fast: install browser
+	@$(PYTEST) -m "not services and not slow" $(PYTEST_OPTIONS)
 
 check: install
 	$(PY) -m ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,24 @@ import pytest
 
 if TYPE_CHECKING:
     from verdict3d.config import Params
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are the workers'; what a test starts inherits it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, so that no worker is left alone with one of them at the end."""
+
+    def weight(item: pytest.Item) -> int:
+        return sum(weights[name] for name in weights if item.get_closest_marker(name))
+
+    weights = {"services": 2, "slow": 1}
+    heaviest: dict[Path, int] = {}
+    for item in items:
+        heaviest[item.path] = max(heaviest.get(item.path, 0), weight(item))
+    items.sort(key=lambda item: -heaviest[item.path])
 
 
 @pytest.fixture(autouse=True, scope="module")

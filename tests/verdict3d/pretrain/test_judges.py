@@ -62,7 +62,7 @@ def test_resizing_is_pillows() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_training_lowers_the_loss_and_repeats(family: str) -> None:
+def test_training_repeats_itself_and_moves_every_part(family: str) -> None:
     pool = bars_pool(4, 3, seed=0)
     logs = [Log("judge", 1), Log("judge", 1)]
     judges = [train_judge(family, pool, Budget(1e-3, steps=3), 8, 11, CPU, log) for log in logs]
