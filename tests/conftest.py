@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from verdict3d.config import Params
@@ -42,10 +43,8 @@ def own_thread_count() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-@pytest.fixture(autouse=True)
-def own_mlflow_stores() -> Iterator[None]:
+def forget_mlflow_stores() -> None:
     """Make MLflow forget its open stores: it keeps them by URI, and the embedded one's is relative."""
-    yield
     if "mlflow" in sys.modules:
         from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as ModelStore
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as RunStore
@@ -58,10 +57,48 @@ def own_mlflow_stores() -> Iterator[None]:
             registry._get_store_with_resolved_uri.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def own_mlflow_stores() -> Iterator[None]:
+    """Let no test use a store that a fixture of its module, or the test before, has opened elsewhere."""
+    forget_mlflow_stores()
+    yield
+    forget_mlflow_stores()
+
+
+@pytest.fixture(autouse=True)
+def no_opengl_error() -> Iterator[None]:
+    """Fail a test that leaves an OpenGL error behind: the next one to ask would be blamed for it."""
+    yield
+    context = sys.modules.get("verdict3d.render.context")
+    if context and os.getpid() in context._contexts:
+        assert context.shared_context().error == "GL_NO_ERROR"
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a project that ``make`` writes once for all workers. It is copied before anything is changed."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    project = (factory.getbasetemp() if alone else factory.getbasetemp().parent) / name / "project"
+    project.parent.mkdir(exist_ok=True)
+    with FileLock(project.with_name("lock")):
+        if not (done := project.with_name("done")).exists():
+            make(project)
+            done.touch()
+    return project
+
+
+@pytest.fixture(scope="session")
+def toy_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy project whose stages have run through DVC."""
+    from support.toy_chain import run_toy_chain
+
+    return made_once(tmp_path_factory, "toy", run_toy_chain)
+
+
 @pytest.fixture(scope="session")
 def tiny_chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
-    """A tiny project after the whole chain, with the base as champion. Copy it before changing anything."""
+    """A tiny project after the whole chain, with the base as champion."""
     from support.tiny_project import run_tiny_chain
+    from verdict3d.config import load_params
 
-    root = tmp_path_factory.mktemp("tiny") / "project"
-    return root, run_tiny_chain(root)
+    root = made_once(tmp_path_factory, "tiny", run_tiny_chain)
+    return root, load_params(root / "params.yaml")

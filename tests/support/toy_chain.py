@@ -6,9 +6,12 @@ import re
 import shutil
 from pathlib import Path
 
+from flows.chain.dvc_stages import run_stage_through_dvc
+from flows.chain.environment import project_environment
 from support.places import ROOT
 
 ARM = "conditioner_repair"
+STAGES = ("assets", f"train@{ARM}", f"evaluate@{ARM}")
 
 STAGE = """
 import json, sys, time
@@ -78,3 +81,20 @@ def write_toy_chain(project: Path) -> Path:
     for folder in ("data/meshes", "data/checkpoints", "presets", "tasks", "verdict3d"):
         (project / folder).mkdir(parents=True)
     return project
+
+
+def run_toy_stage(project: Path, stage: str) -> str:
+    """Run one stage through DVC and return its outcome."""
+    return run_stage_through_dvc(
+        stage,
+        root=project,
+        environment=project_environment(project),
+        say=lambda line: None,
+        log_file=project / "log",
+    ).outcome
+
+
+def run_toy_chain(project: Path) -> None:
+    """Write the project and run its stages."""
+    write_toy_chain(project)
+    assert [run_toy_stage(project, stage) for stage in STAGES] == ["ran"] * len(STAGES)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ import tasks.evaluate
 import tasks.generate
 import tasks.pairs
 import tasks.train
-from support.tiny_project import SPLITS, write_tiny_project
+from support.tiny_project import SPLITS
 from support.tiny_trellis import tiny_photo, write_tiny_generator
 from tasks.asking.pairings import STORE
 from tasks.asking.preferences import search_tools
@@ -44,15 +42,9 @@ Project = tuple[Path, Params]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(tiny_chain: Project) -> Project:
     """The project after the whole chain."""
-    root = tmp_path_factory.mktemp("project")
-    params = write_tiny_project(root)
-    tasks.generate.run(params, root)
-    tasks.pairs.run(params, root)
-    tasks.train.run(params, root, ARM)
-    tasks.evaluate.run(params, root, ARM)
-    return root, params
+    return tiny_chain
 
 
 def fork(project: Project, target: Path, **changes: object) -> Project:
@@ -288,17 +280,31 @@ def test_unknown_arms_and_methods_name_the_known_ones(project):
         arm_params(project[1], "wishful")
 
 
+KILLED_AT_THE_THIRD_BATCH = """
+import os, runpy
+from tasks.making.generation import GenerationWorker
+work, done = GenerationWorker.__call__, []
+
+def counted(self, items, folder):
+    if len(done) == 2:
+        os.kill(os.getpid(), 9)
+    done.append(items)
+    return work(self, items, folder)
+
+GenerationWorker.__call__ = counted
+runpy.run_module("tasks.generate", run_name="__main__")
+"""
+
+
 def test_killed_generate_resumes_to_the_same_bytes(project, tmp_path, monkeypatch):
     root, _ = fork(project, tmp_path / "killed")
     before = digest_directory(root / "data/generate")
     shutil.rmtree(root / "data/generate")
-    process = subprocess.Popen([sys.executable, "-m", "tasks.generate"], cwd=root, stderr=subprocess.DEVNULL)
-    finished = root / ".verdict3d/resume/generate"
-    while len(list(finished.glob("*/0*"))) < 2 and process.poll() is None:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    kept = len(list(finished.glob("*/0*")))
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_THE_THIRD_BATCH], cwd=root, stderr=subprocess.DEVNULL, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert len(list((root / ".verdict3d/resume/generate").glob("*/0*"))) == 2
 
     calls = []
     work = GenerationWorker.__call__
@@ -310,4 +316,4 @@ def test_killed_generate_resumes_to_the_same_bytes(project, tmp_path, monkeypatc
     monkeypatch.setattr(GenerationWorker, "__call__", counted)
     tasks.generate.run(load_params(root / "params.yaml"), root)
     assert digest_directory(root / "data/generate") == before
-    assert len(calls) == 6 - kept
+    assert len(calls) == 6 - 2

@@ -192,9 +192,10 @@ def test_the_environment_of_a_run(project: Path, monkeypatch: pytest.MonkeyPatch
     assert Path(found.strip()).parent.samefile(Path(sys.executable).parent)
 
 
-def test_outputs_of_arms_that_are_gone_are_removed_and_come_back_from_the_cache(project: Path) -> None:
-    for stage in ("assets", f"train@{ARM}", f"evaluate@{ARM}"):
-        run(project, stage)
+def test_outputs_of_arms_that_are_gone_are_removed_and_come_back_from_the_cache(
+    toy_chain: Path, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(toy_chain, tmp_path / "project"))
     stages = stage_graph(project, project_environment(project))
     remove_left_over(project, stages)
     assert (project / f"data/train/{ARM}").is_dir()

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from flows.chain.dvc_stages import changed_stages, run_stage_through_dvc
+from flows.chain.dvc_stages import changed_stages
 from flows.chain.environment import project_environment
 from flows.chain.workspace import Workspace
 from flows.promotion.reproduce import StageMatch, differences, reproduce_run
-from support.toy_chain import ARM, write_toy_chain
+from support.toy_chain import ARM
 from tasks.tracking.mlflow_runs import main as track
 from tasks.tracking.outbox import Outbox
 from verdict3d.errors import Verdict3DError
 
-STAGES = ("assets", f"train@{ARM}", f"evaluate@{ARM}")
 IGNORED = "/data\n/.verdict3d\n/mlflow.db\n/mlruns\n/log\n/.dvc/config.local\n/.dvc/cache\n/.dvc/tmp\n"
 
 
@@ -30,21 +30,13 @@ def git(project: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, str]:
+def recorded(toy_chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, str]:
     """A project whose chain has run and is in MLflow, and which has moved on since; with the run's id."""
-    project = write_toy_chain(tmp_path / "project")
+    project = Path(shutil.copytree(toy_chain, tmp_path / "project"))
     (project / ".gitignore").write_text(IGNORED)
     git(project, "init", "-q", ".")
     git(project, "add", ".")
     git(project, "commit", "-q", "-m", "first")
-    for stage in STAGES:
-        run_stage_through_dvc(
-            stage,
-            root=project,
-            environment=project_environment(project),
-            say=lambda line: None,
-            log_file=project / "log",
-        )
     monkeypatch.chdir(project)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert track(".") == 0

@@ -17,21 +17,23 @@ from tasks.making.batches import compose_batches, resuming, run_batches
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
 
-SLOW_STAGE = """
-import sys, time
+STAGE = """
+import os, sys
 from pathlib import Path
 from tasks.making.batches import resuming, run_batches
 from verdict3d.records.files import write_jsonl
 
-root, pause = Path(sys.argv[1]), float(sys.argv[2])
+root, killed_at = Path(sys.argv[1]), int(sys.argv[2])
 
 def make_worker():
     def work(items, folder):
+        if killed_at in items:
+            (folder / "half").write_bytes(b"half")
+            os.kill(os.getpid(), 9)
         with (root / "calls").open("a") as log:
             log.write(f"{items}\\n")
         for item in items:
             (folder / f"{item}.bin").write_bytes(bytes([item]) * 100)
-            time.sleep(pause)
         return [{"item": item, "file": f"{item}.bin", "share": item / 7} for item in items]
     return work
 
@@ -46,27 +48,24 @@ with resuming("slow", {"items": 12}, root / "resume") as folder:
 """
 
 
-def start_slow_stage(root: Path, pause: float) -> subprocess.Popen[bytes]:
+def run_stage(root: Path, killed_at: int = -1) -> int:
+    """Run the stage in a process that kills itself in the middle of the batch with this item."""
     root.mkdir(exist_ok=True)
-    command = [sys.executable, "-c", SLOW_STAGE, str(root), str(pause)]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-c", STAGE, str(root), str(killed_at)]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode
 
 
 def test_killed_run_resumes_to_the_same_bytes(tmp_path):
-    assert start_slow_stage(tmp_path / "whole", 0.0).wait() == 0
-
+    assert run_stage(tmp_path / "whole") == 0
     killed = tmp_path / "killed"
-    process = start_slow_stage(killed, 0.1)
-    while len(list(killed.glob("resume/slow/*/0*"))) < 3 and process.poll() is None:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert run_stage(killed, killed_at=7) == -signal.SIGKILL
+    calls = (killed / "calls").read_text().splitlines()
     kept = {path.name for path in killed.glob("resume/slow/*/0*")}
-    calls_before = len((killed / "calls").read_text().splitlines())
+    assert len(kept) == len(calls) and 0 < len(kept) < 6
 
-    assert start_slow_stage(killed, 0.0).wait() == 0
+    assert run_stage(killed) == 0
     assert digest_directory(killed / "out") == digest_directory(tmp_path / "whole" / "out")
-    assert len((killed / "calls").read_text().splitlines()) - calls_before == 6 - len(kept)
+    assert len((killed / "calls").read_text().splitlines()) == 6
     assert not list((killed / "resume" / "slow").iterdir())
 
 
@@ -124,10 +123,10 @@ def test_a_failure_in_one_of_several_processes_is_raised_and_leaves_the_finished
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path):
-    program = SLOW_STAGE.replace("def make_worker", "def make_worker_here").split("with resuming")[0]
+    program = STAGE.replace("def make_worker", "def make_worker_here").split("with resuming")[0]
     (tmp_path / "slow_stage.py").write_text(
         f"{program}\n"
-        "import os\n"
+        "import time\n"
         "def work(items, folder):\n"
         "    (root / f'pid-{os.getpid()}').touch()\n"
         "    time.sleep(60)\n"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import yaml
 
-from flows.chain.dvc_stages import run_stage_through_dvc
-from flows.chain.environment import project_environment
 from flows.chain.results import HEADINGS, as_text, read_win_rates, win_rate_cells
-from support.toy_chain import ARM, write_toy_chain
+from support.toy_chain import ARM, run_toy_stage
 from tasks.tracking.outbox import EMBEDDED_STORE, Outbox
 from tasks.tracking.run_record import collect_run, flatten, numbers, read_series, run_key
 from verdict3d.errors import Verdict3DError
@@ -21,23 +22,26 @@ STAGES = [{"stage": "assets", "outcome": "ran", "seconds": 2.0, "max_rss_mib": 5
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project whose chain has run, with MLflow's database already made."""
-    project = write_toy_chain(tmp_path_factory.mktemp("tracked") / "project")
+def recorded(toy_chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project whose chain has run and has been sent to MLflow."""
+    project = Path(shutil.copytree(toy_chain, tmp_path_factory.mktemp("tracked") / "project"))
     subprocess.run(["git", "init", "-q", "."], cwd=project, check=True)
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
     (project / ".gitignore").write_text("/data\n/.verdict3d\n/mlflow.db\n/mlruns\n/log\n")
     subprocess.run(["git", "add", "."], cwd=project, check=True)
     subprocess.run(["git", *identity, "commit", "-q", "-m", "x"], cwd=project, check=True)
-    for stage in ("assets", f"train@{ARM}", f"evaluate@{ARM}"):
-        run_stage_through_dvc(
-            stage,
-            root=project,
-            environment=project_environment(project),
-            say=lambda line: None,
-            log_file=project / "log",
-        )
+    (project / "stages.json").write_text(json.dumps(STAGES))
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as said:
+        assert track(project, patch, stages="stages.json") == 0
+    (project / "stages.json").unlink()
+    assert "recorded in MLflow" in said.getvalue()
     return project
+
+
+@pytest.fixture
+def finished(recorded: Path, tmp_path: Path) -> Path:
+    """Return a copy of it: each test may go on with it as it likes."""
+    return Path(shutil.copytree(recorded, tmp_path / "project"))
 
 
 def track(project: Path, monkeypatch: pytest.MonkeyPatch, uri: str = "", stages: str = "") -> int:
@@ -61,13 +65,7 @@ def runs(project: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-unt
     return client, parents, children
 
 
-def test_a_run_arrives_whole_and_once(
-    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (finished / "stages.json").write_text(json.dumps(STAGES))
-    assert track(finished, monkeypatch, stages="stages.json") == 0
-    (finished / "stages.json").unlink()
-    assert "recorded in MLflow" in capsys.readouterr().out
+def test_a_run_arrives_whole_and_once(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client, (parent,), (child,) = runs(finished, monkeypatch)
 
     lock = yaml.safe_load((finished / "dvc.lock").read_text())
@@ -101,43 +99,30 @@ def test_a_run_arrives_whole_and_once(
 def test_artifacts_survive_moving_the_folder(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    track(finished, monkeypatch)
-    moved = tmp_path / "moved"
-    subprocess.run(["cp", "-r", str(finished), str(moved)], check=True)
-    monkeypatch.chdir(finished.parent)
-    hidden = finished.rename(finished.with_name("hidden"))
-    try:
-        client, _, (child,) = runs(moved, monkeypatch)
-        assert child.info.artifact_uri.startswith("mlruns/")
-        (tmp_path / "loaded").mkdir()
-        path = client.download_artifacts(
-            child.info.run_id, "adapter/adapter.safetensors", str(tmp_path / "loaded")
-        )
-        assert Path(path).read_bytes() == b"weights"
-    finally:
-        monkeypatch.chdir(tmp_path)
-        hidden.rename(finished)
+    moved = finished.rename(tmp_path / "moved")
+    client, _, (child,) = runs(moved, monkeypatch)
+    assert child.info.artifact_uri.startswith("mlruns/")
+    (kept,) = (moved / "mlruns").rglob("adapter.safetensors")
+    kept.write_bytes(b"weights of this folder")
+    (tmp_path / "loaded").mkdir()
+    path = client.download_artifacts(
+        child.info.run_id, "adapter/adapter.safetensors", str(tmp_path / "loaded")
+    )
+    assert Path(path).read_bytes() == b"weights of this folder"
 
 
 def test_a_run_waits_while_the_server_is_down_and_half_sent_ones_are_made_anew(
     finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    track(finished, monkeypatch)
     before = {run.info.run_id for part in runs(finished, monkeypatch)[1:] for run in part}
     text = (finished / "params.yaml").read_text()
     (finished / "params.yaml").write_text(text.replace("seed: ", "seed: 2"))
-    run_stage_through_dvc(
-        "assets",
-        root=finished,
-        environment=project_environment(finished),
-        say=lambda line: None,
-        log_file=finished / "log",
-    )
+    run_toy_stage(finished, "assets")
     outbox = Outbox(finished)
     assert track(finished, monkeypatch, uri="http://127.0.0.1:9") == 0
     assert "wait in" in capsys.readouterr().err and len(outbox.waiting()) == 1
 
-    from tasks.tracking.mlflow_runs import mlflow_runs as tracking
+    import tasks.tracking.mlflow_runs as tracking
 
     whole = tracking._make_run
     monkeypatch.setattr(tracking, "_make_run", _killed_at_the_second(whole))

