@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from verdict3d.config import Params
 
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are the workers'; what a test starts inherits it
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Networks of tests are so small that threads wait for each other; what a test starts inherits it."""
 
 
 @pytest.hookimpl(trylast=True)
