@@ -36,13 +36,10 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
-from verdict3d.stats.agreement import agreement
+from verdict3d.stats.agreement import agreement, class_by_truth
 from verdict3d.stats.standing import standing
 from verdict3d.stats.winrate import by_slice, summary
 from verdict3d.trellis.pipeline import TrellisPipeline
-
-TRUTH_TIE = 0.01
-"""Differences of a truth measure below this are ties."""
 
 
 def run(params: Params, root: Path, arm: str) -> None:
@@ -201,21 +198,14 @@ def pair_controls(generations: Sequence[Row]) -> list[tuple[Row, Row]]:
     ]
 
 
-def truth_outcome(row: Row, measure: str) -> str:
-    """Class a pair by a truth measure: the arm's side wins, loses, ties (within 0.01) or is invalid."""
-    arm, base = row["arm"][measure], row["base"][measure]
-    if arm is None or base is None:
-        return "invalid"
-    if abs(arm - base) < TRUTH_TIE:
-        return "tie"
-    return "win" if arm > base else "loss"
-
-
 def judge_regime(params: Params, arm: str, rows: Sequence[Row], regime: str) -> Row:
     """Summarise one regime: the judge's word, by category, beside the truth's, and their agreement."""
     mine = [row for row in rows if row["regime"] == regime]
     by_truth = {
-        measure: [{"object": row["object"], "outcome": truth_outcome(row, measure)} for row in mine]
+        measure: [
+            {"object": row["object"], "outcome": class_by_truth(row["arm"][measure], row["base"][measure])}
+            for row in mine
+        ]
         for measure in TRUTH_MEASURES
     }
     judged = _summary(params, mine, arm, regime)

@@ -30,9 +30,6 @@ Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures) and ``
 
 from __future__ import annotations
 
-import csv
-import math
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -61,10 +58,10 @@ from tasks.paths import (
 )
 from tasks.stage import run_stage
 from verdict3d.config import JudgeRole, Params
-from verdict3d.errors import Verdict3DError
-from verdict3d.provenance import digest_directory, digest_file, digest_json
+from verdict3d.provenance import ask_git, digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes, write_json
+from verdict3d.records.losses import read_losses
 from verdict3d.stats.preflight import preflight_words
 from verdict3d.view.arms import control_of, rank_arms
 from verdict3d.view.audit import example_pictures, judge_agreement
@@ -191,19 +188,9 @@ def _warnings(
 
 
 def _loss_curve(path: Path, arm: str) -> LossCurve:
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    names = list(rows[0]) if rows else ["step"]
-    try:
-        columns = {
-            name: tuple(float(row[name]) if row[name] else math.nan for row in rows)
-            for position, name in enumerate(names)
-            if position == 0 or "loss" in name
-        }
-    except (TypeError, ValueError) as error:
-        raise Verdict3DError(f"{path} is not a table of numbers: {error}; rerun train for {arm}") from error
-    x = columns.pop(names[0], ())
-    return LossCurve(arm, names[0], x, columns)
+    losses = read_losses(path)
+    drawn = {name: values for name, values in losses.columns.items() if "loss" in name}
+    return LossCurve(arm, losses.step_name, losses.steps, drawn)
 
 
 def _failures(root: Path, evaluations: Mapping[str, Any]) -> tuple[Failures, ...] | None:
@@ -240,7 +227,7 @@ def _stages(root: Path) -> tuple[Stage, ...]:
 
 def _provenance(params: Params, root: Path, evaluations: Mapping[str, Any]) -> dict[str, str]:
     values = {
-        "Git commit": _git_commit(root) or "not under git",
+        "Git commit": ask_git(root, "rev-parse", "HEAD") or "not under git",
         "Seed": str(params.seed),
         "Parameters, SHA-256": digest_json(params.experiment()),
         "Generator": _model(root, params.generator.model),
@@ -268,16 +255,6 @@ def _model(root: Path, model: str, revision: str | None = None) -> str:
     if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > MOST_DIGESTED_BYTES:
         return f"{model}, too large to digest"
     return f"{model}, SHA-256 {digest_directory(folder)}"
-
-
-def _git_commit(root: Path) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False, timeout=30
-        )
-    except FileNotFoundError:
-        return None
-    return done.stdout.strip() or None
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ divide the batches, which share the items of every step. ``CUDA_VISIBLE_DEVICES`
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -41,6 +39,7 @@ from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, Trained
 from verdict3d.provenance import code_of, digest_bytes, digest_file, digest_json
 from verdict3d.records.files import Row, write_bytes, write_json
+from verdict3d.records.losses import format_losses
 from verdict3d.trellis.layout import read_pipeline_file
 from verdict3d.trellis.pipeline import TrellisPipeline, pick_device
 
@@ -48,16 +47,6 @@ MODULE = "tasks.train"
 """This module, whose ``__name__`` is another one where it runs."""
 VALIDATION_DRAWS = 2
 """Degraded pictures of each validation asset and regime."""
-
-
-def format_losses(rows: Sequence[Row]) -> bytes:
-    """Return the loss history as CSV; columns in the order of their first appearance."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> None:

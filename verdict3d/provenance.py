@@ -1,4 +1,4 @@
-"""Content digests: the identity of what a result was made from, and which code that is."""
+"""What a result was made from: content digests, which code that is, and its commit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import os
+import subprocess
 from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
@@ -119,3 +120,14 @@ def _imports(source: bytes) -> tuple[str, ...]:
         else:
             waiting += ast.iter_child_nodes(node)
     return tuple(names)
+
+
+def ask_git(folder: Path, *arguments: str) -> str:
+    """Return what git says of ``folder``; "" where git refuses, hangs for a minute or is not installed."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

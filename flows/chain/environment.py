@@ -29,11 +29,14 @@ TELEMETRY_OFF = {
 }
 """Every switch against phoning home of the packages in use; these win over what the shell has set."""
 
+HEARTBEAT_S = 30
+"""How often a run tells the server that it lives; ``prefect.yaml`` says the same to a pool's workers."""
+
 DEFAULTS = {
     # a fresh server migrates its database first, which takes most of the default 20 s on two busy cores
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     # a run that stops sending these was killed; flows/service/schedule.py tells the server what to do then
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_FORMATTERS_STANDARD_FORMAT": "%(message)s",
     "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(message)s",

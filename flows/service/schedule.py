@@ -21,12 +21,12 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.schedules import Cron
 from prefect.states import StateType
 
+from flows.chain.environment import HEARTBEAT_S
 from flows.service.retrain import SKIPPED, retrain
 from verdict3d.config import load_params
 
 AUTOMATION = "verdict3d: runs without a heartbeat have crashed"
-HEARTBEAT_S = 30
-SILENCE_S = 75
+SILENCE_S = 5 * HEARTBEAT_S // 2
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 
 

@@ -8,11 +8,10 @@ from typing import Any
 from verdict3d.judge.audit.controls import Measuring, Row, select
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.rubric import SLOTS
-from verdict3d.stats.agreement import agreement
+from verdict3d.stats.agreement import agreement, class_by_truth
 
 TRUTH = {"f_score": 1.0, "normal_consistency": 1.0, "chamfer_distance": -1.0}
 """Measures against the true mesh, and whether more is better."""
-TRUTH_TIE = 0.01
 STRATA = ((0.0, 0.05), (0.05, 0.15), (0.15, 0.3), (0.3, 1.01))
 """Gaps of F-score between which agreement is reported."""
 
@@ -102,12 +101,9 @@ def compare_with_truth(measuring: Measuring, rows: Sequence[Row]) -> dict[str, A
 
 
 def _outcome(truth: Sequence[Mapping[str, Any]], measure: str, sign: float) -> str:
-    """Class a pair by a measure: X wins, loses, ties (within 0.01) or is invalid."""
-    x, y = (side.get(measure) for side in truth)
-    if x is None or y is None:
-        return "invalid"
-    gap = sign * (x - y)
-    return "tie" if abs(gap) < TRUTH_TIE else "win" if gap > 0 else "loss"
+    values = [side.get(measure) for side in truth]
+    x, y = (None if value is None else sign * value for value in values)
+    return class_by_truth(x, y)
 
 
 def _seen_from_the_better(row: Row) -> Row:

@@ -6,10 +6,8 @@ run can be recorded after the fact, and twice without harm.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,8 +17,9 @@ import yaml
 
 from tasks.paths import CHAMPION_RECORD, DATA, EVALUATE, GATE, HOLDOUT, PAGE, TRAIN, certificate_path
 from verdict3d.errors import Verdict3DError
-from verdict3d.provenance import digest_file, digest_json
+from verdict3d.provenance import ask_git, digest_file, digest_json
 from verdict3d.records.files import read_json, read_jsonl
+from verdict3d.records.losses import read_losses
 
 MONTAGES_KEPT = 8
 
@@ -203,19 +202,17 @@ def numbers(value: Any, name: str) -> Iterator[tuple[str, float]]:
 
 
 def read_series(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Read a table of numbers over steps (first column); empty cells are gaps."""
-    series: dict[str, list[tuple[int, float]]] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        reader = csv.reader(stream)
-        headings = next(reader, [])
-        try:
-            for row in reader:
-                for name, cell in zip(headings[1:], row[1:], strict=True):
-                    if cell and math.isfinite(float(cell)):
-                        series.setdefault(_safe(name), []).append((int(row[0]), float(cell)))
-        except ValueError as error:
-            raise Verdict3DError(f"{path}, line {reader.line_num}: {error}; rerun the train stage") from error
-    return series
+    """Read a table of losses as (step, value) by name, without gaps."""
+    losses = read_losses(path)
+    found = {
+        _safe(name): [
+            (int(step), value)
+            for step, value in zip(losses.steps, values, strict=True)
+            if math.isfinite(value)
+        ]
+        for name, values in losses.columns.items()
+    }
+    return {name: series for name, series in found.items() if series}
 
 
 def _lock_tags(root: Path) -> dict[str, str]:
@@ -233,25 +230,15 @@ def source_tags(root: Path) -> dict[str, str]:
 
     ``dvc.lock`` does not count: it records results, and every run on another machine changes it.
     """
-    commit = _git(root, "rev-parse", "HEAD")
+    commit = ask_git(root, "rev-parse", "HEAD")
     if not commit:
         return {}
-    changes = _git(root, "status", "--porcelain", "--", ":/", ":(exclude,top)dvc.lock")
+    changes = ask_git(root, "status", "--porcelain", "--", ":/", ":(exclude,top)dvc.lock")
     return {
         "git.commit": commit,
         "git.dirty": "true" if changes else "false",
         "mlflow.source.git.commit": commit,
     }
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False, timeout=60
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _montages(root: Path, evaluated: Path) -> list[Path]:

@@ -11,7 +11,6 @@ from tasks.evaluate import (
     judge_regime,
     pair_controls,
     plan_arm,
-    truth_outcome,
     verdict_row,
 )
 from tasks.generate import measure_generations, plan_generations
@@ -23,6 +22,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.panel import montage_modes
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records.files import Row
+from verdict3d.stats.agreement import class_by_truth
 
 PARAMS = load_params(ROOT / "params.yaml")
 ASSETS = [
@@ -191,7 +191,7 @@ def evaluated_rows() -> list[Row]:
 
 
 def test_truth_ties_within_a_hundredth_and_knows_failures():
-    outcomes = [truth_outcome(row, "f_score") for row in evaluated_rows()]
+    outcomes = [class_by_truth(row["arm"]["f_score"], row["base"]["f_score"]) for row in evaluated_rows()]
     assert outcomes == ["win", "loss", "tie", "win", "loss", "invalid"]
 
 

@@ -174,7 +174,7 @@ def test_missing_pictures_and_parts_of_results(tmp_path: Path, params: Params) -
 def test_broken_records_are_named(tmp_path: Path, params: Params) -> None:
     write_project(tmp_path, objects=2)
     write_bytes(tmp_path / f"data/train/{ARM}/losses.csv", b"step,train_loss\n1,much\n")
-    with pytest.raises(Verdict3DError, match=r"losses\.csv is not a table of numbers"):
+    with pytest.raises(Verdict3DError, match=r"losses\.csv, line 2, is not a row"):
         run(params, tmp_path)
     write_bytes(tmp_path / "broken.png", b"not a picture")
     with pytest.raises(Verdict3DError, match=r"broken\.png cannot be read as a picture"):

@@ -12,6 +12,8 @@ from verdict3d.stats.bootstrap import Array, cluster_bootstrap
 from verdict3d.stats.intervals import Estimate
 
 CLASSES = ("win", "tie", "loss")
+TRUTH_TIE = 0.01
+"""Differences of a truth measure below this are ties."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,14 @@ class Agreement:
             "observed": self.observed,
             "prevalence": dict(self.prevalence),
         }
+
+
+def class_by_truth(x: float | None, y: float | None) -> str:
+    """Return how X compares with Y by a truth measure of which more is better: win, loss, tie or invalid."""
+    if x is None or y is None:
+        return "invalid"
+    gap = x - y
+    return "tie" if abs(gap) < TRUTH_TIE else "win" if gap > 0 else "loss"
 
 
 def agreement(

@@ -29,6 +29,7 @@ from verdict3d.stats.conditions import (
     not_worse,
     primary,
 )
+from verdict3d.stats.multiplicity import holm_levels
 from verdict3d.stats.tally import Tally
 
 Word = Literal["PROMOTE", "HOLD", "REJECT"]
@@ -68,20 +69,13 @@ def decide_all(
 def _holm_levels(
     candidates: Mapping[str, Mapping[str, Any]], rule: Rule, generators: Generators
 ) -> dict[str, float]:
-    """Return the level of each candidate's first condition by Holm (1979)."""
+    """Return the level of each candidate's first condition."""
     p_values = {}
     for arm, evidence in candidates.items():
         tally = evidence["tallies"].get("primary")
         found = bounded(tally, 0.5, rule, rule.alpha, generators("holm")).p_value if tally else None
         p_values[arm] = 1.0 if found is None else found
-    levels: dict[str, float] = {}
-    left, stopped = len(p_values), False
-    for arm in sorted(p_values, key=lambda name: (p_values[name], name)):
-        levels[arm] = rule.alpha / left
-        stopped = stopped or p_values[arm] > levels[arm]
-        if not stopped:
-            left -= 1
-    return levels
+    return holm_levels(p_values, rule.alpha)
 
 
 def _decide(evidence: Mapping[str, Any], first: Rule, alpha: float, generators: Generators) -> dict[str, Any]:

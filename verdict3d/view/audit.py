@@ -12,6 +12,7 @@ import numpy as np
 
 from verdict3d.records.files import Row
 from verdict3d.stats.agreement import agreement
+from verdict3d.stats.psychometric import weibull
 from verdict3d.view.content import Picture
 from verdict3d.view.pictures import embed_picture
 
@@ -164,5 +165,4 @@ def _usual_answers(judge: Mapping[str, Any], verdicts: Sequence[Row]) -> dict[st
 def curve_points(curve: Mapping[str, Any], highest: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a fitted curve as (x, P(right)) for drawing, from 0 to ``highest``."""
     x = np.linspace(0.0, highest, 60)
-    risen = -np.expm1(-((x / curve["scale"]) ** curve["slope"]))
-    return x, 0.5 + (0.5 - curve["lapse"]) * risen
+    return x, weibull(x, curve["scale"], curve["slope"], curve["lapse"])

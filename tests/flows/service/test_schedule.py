@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.chain.environment import project_environment
+from flows.chain.environment import HEARTBEAT_S, project_environment
 from flows.chain.prefect_server import ADDRESS, prefect_server, without_silent_server
 from support.loopback import free_port, processes_of, wait_until, webhook
 from support.places import ROOT
@@ -185,3 +185,5 @@ def test_prefect_yaml_takes_its_times_from_the_parameters() -> None:
     (deployment,) = yaml.safe_load((root / "prefect.yaml").read_text())["deployments"]
     assert deployment["schedules"][0]["cron"] == "{{ schedule.cron }}"
     assert deployment["concurrency_limit"]["limit"] == 1
+    variables = deployment["work_pool"]["job_variables"]["env"]
+    assert variables["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_S)
