@@ -71,11 +71,11 @@ def speed(pairs: int) -> None:
     print(f"draw {len(montages)} montages with their meshes: {each:.1f} ms each ({cpu_each:.1f} CPU)")
     judges = load_params().judges
     for params in (judges.training, judges.evaluation):
-        judge = load_judge(params)
+        judge = load_judge(params, Path())
         sides = list(zip(montages[::2], montages[1::2], strict=True))
         requests = [PairRequest.of(Panel(reference, *side), "x", "y", "rig") for side in sides]
         judge.compare(requests[: params.batch_size])
-        judge = load_judge(params)
+        judge = load_judge(params, Path())
         watch.lap()
         judge.compare(requests)
         wall, cpu = watch.lap()
@@ -88,7 +88,7 @@ def speed(pairs: int) -> None:
 def growth(total: int) -> None:
     """Ask for ``total`` verdicts and print cost and memory on the way."""
     params = load_params().judges.evaluation
-    judge = load_judge(params)
+    judge = load_judge(params, Path())
     with tempfile.TemporaryDirectory() as folder:
         store = VerdictStore(Path(folder) / "verdicts.jsonl")
         montages, reference = draw(MONTAGES, "growth")

@@ -48,8 +48,8 @@ def run(params: Params, root: Path, role: JudgeRole) -> None:
     judge_params = configured(params.judges, role)
     for other in get_args(JudgeRole):
         if other != role and getattr(params.judges, other) is not None:
-            require_different(identify(judge_params), identify(configured(params.judges, other)))
-    judge = load_judge(judge_params)
+            require_different(identify(judge_params, root), identify(configured(params.judges, other), root))
+    judge = load_judge(judge_params, root)
     certificate, rows = audit(params, root, role, judge, VerdictStore(root / STORE))
     for warning in certificate["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
@@ -63,7 +63,7 @@ def run(params: Params, root: Path, role: JudgeRole) -> None:
 def drill(params: Params, root: Path, role: JudgeRole, name: str) -> dict[str, Any]:
     """Return the certificate of a planted bad judge in the place of ``role``'s; nothing is recorded of it."""
     settle_torch()
-    judge = plant(name, load_judge(configured(params.judges, role)))
+    judge = plant(name, load_judge(configured(params.judges, role), root))
     return audit(params, root, role, judge, VerdictStore(root / DRILL_STORE))[0]
 
 

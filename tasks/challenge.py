@@ -55,7 +55,7 @@ def run(params: Params, root: Path) -> None:
             "champion": champion.as_dict(),
             "regimes": regimes,
             "holdout": holdout_digest(root, assets),
-            "judge": identify(params.judges.evaluation).digest,
+            "judge": identify(params.judges.evaluation, root).digest,
             "arms": arms,
         }
         write_json(root / CHALLENGE / "challenge.json", document)

@@ -45,8 +45,8 @@ from verdict3d.trellis.pipeline import TrellisPipeline
 def run(params: Params, root: Path, arm: str) -> None:
     """Evaluate ``arm`` on what the earlier stages left below ``root``."""
     params = with_chosen_panels(params, root)
-    judge = identify(params.judges.evaluation)
-    require_different(identify(params.judges.training), judge)
+    judge = identify(params.judges.evaluation, root)
+    require_different(identify(params.judges.training, root), judge)
     certificate = require_certificate(params, root, "evaluation", judge)
     assets = {asset["id"]: asset for asset in read_assets(root)}
     generations = read_jsonl(root / GENERATE / "generations.jsonl")

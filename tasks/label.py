@@ -29,8 +29,8 @@ from verdict3d.stats.winrate import summary
 def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
     params = with_chosen_panels(params, root, ["training"])
-    judge = identify(params.judges.training)
-    require_different(judge, identify(params.judges.evaluation))
+    judge = identify(params.judges.training, root)
+    require_different(judge, identify(params.judges.evaluation, root))
     certificate = require_certificate(params, root, "training", judge)
     pairs = read_jsonl(root / PAIRS / "pairs.jsonl")
     asked = [("label", [Pairing(pair["reference"], pair["x"], pair["y"]) for pair in pairs])]

@@ -37,11 +37,12 @@ from verdict3d.adapt.registry import find_method, modules_of, parts_of
 from verdict3d.adapt.targets import ENCODER
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, Trained
+from verdict3d.device import pick_device
 from verdict3d.provenance import code_of, digest_bytes, digest_file, digest_json
 from verdict3d.records.files import Row, write_bytes, write_json
 from verdict3d.records.losses import format_losses
 from verdict3d.trellis.layout import read_pipeline_file
-from verdict3d.trellis.pipeline import TrellisPipeline, pick_device
+from verdict3d.trellis.pipeline import TrellisPipeline
 
 MODULE = "tasks.train"
 """This module, whose ``__name__`` is another one where it runs."""

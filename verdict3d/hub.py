@@ -31,32 +31,30 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def is_hub_id(model: str) -> bool:
-    """Return whether ``model`` has the form ``owner/name``; a directory of that name goes first."""
-    return not Path(model).is_dir() and _HUB_ID.fullmatch(model) is not None and not model.startswith("data/")
+    """Return whether ``model`` has the form ``owner/name``; where there is a directory, that goes first."""
+    return _HUB_ID.fullmatch(model) is not None and not model.startswith("data/")
 
 
 def local_directory(
-    model: str | Path, revision: str | None, patterns: Sequence[str], what: str, root: Path | None = None
+    model: str | Path, revision: str | None, patterns: Sequence[str], what: str, root: Path
 ) -> Path:
     """Return the directory of a model, fetching what is missing of a hub id.
 
     Args:
         model: Directory or hub id.
         revision: Branch, tag or commit; None: the hub's main branch.
-        patterns: Of the files that are wanted.
-        what: Of which kind the model is, for messages.
-        root: Where relative directories are looked for first; None: the current folder only.
+        patterns: Patterns of the files that are wanted.
+        what: Kind of the model, for messages.
+        root: Folder that relative directories are relative to: the project's.
 
     Raises:
         Verdict3DError: There is no such directory, and the hub has no such model or cannot be reached.
     """
-    if root is not None and (root / model).is_dir():
+    if (root / model).is_dir():
         return root / model
-    if Path(model).is_dir():
-        return Path(model)
     model = str(model)
     if not is_hub_id(model):
-        raise Verdict3DError(f"{what} {model!r} is neither a directory nor a hub id (owner/name)")
+        raise _neither(f"{what} {model!r}", root)
     from huggingface_hub import snapshot_download
 
     try:
@@ -87,17 +85,19 @@ class Presence:
         return self.missing_bytes == 0
 
 
-def look_up(model: str, revision: str | None, patterns: Sequence[str]) -> Presence:
+def look_up(model: str, revision: str | None, patterns: Sequence[str], root: Path) -> Presence:
     """Return how much of a model is there and how much would be fetched; fetches nothing.
+
+    The arguments are those of :func:`local_directory`.
 
     Raises:
         Verdict3DError: The model is neither a directory nor a hub id, or the hub has no such model.
     """
-    if Path(model).is_dir():
-        files = {path for pattern in patterns for path in Path(model).glob(pattern) if path.is_file()}
+    if (root / model).is_dir():
+        files = {path for pattern in patterns for path in (root / model).glob(pattern) if path.is_file()}
         return Presence(sum(path.stat().st_size for path in files), 0)
     if not is_hub_id(model):
-        raise Verdict3DError(f"{model!r} is neither a directory nor a hub id (owner/name)")
+        raise _neither(f"{model!r}", root)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
@@ -123,3 +123,10 @@ def _cached_bytes(model: str, revision: str | None, patterns: Sequence[str]) -> 
         return 0
     files = {path for pattern in patterns for path in Path(folder).glob(pattern) if path.is_file()}
     return sum(path.stat().st_size for path in files)
+
+
+def _neither(named: str, root: Path) -> Verdict3DError:
+    return Verdict3DError(
+        f"{named} is neither a directory nor a hub id (owner/name); directories are sought "
+        f"in {root.resolve()}"
+    )

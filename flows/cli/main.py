@@ -140,9 +140,7 @@ def judge(
     project = find_project()
     judges = with_chosen_panels(load_params(project / "params.yaml"), project).judges
     params = judges.training if by is JudgeName.training else judges.evaluation
-    if (project / params.model).is_dir():
-        params = params.model_copy(update={"model": str(project / params.model)})
-    row = judge_files(reference, x, y, params)
+    row = judge_files(reference, x, y, params, project)
     typer.echo(json.dumps(row, indent=2) if as_json else describe_verdict(row))
     if read_certificate(project, by.value) is None:
         words = f"the {by.value} judge has not been audited here (`verdict3d audit`)"

@@ -93,9 +93,9 @@ def explain(
     book, params = _open(preset)
     row = book.one(key)
     if as_json:
-        typer.echo(json.dumps({**row, "question": question(row, params.judges)}, sort_keys=True))
+        typer.echo(json.dumps({**row, "question": question(row, params.judges, book.root)}, sort_keys=True))
     else:
-        typer.echo(explain_row(row, params.judges))
+        typer.echo(explain_row(row, params.judges, book.root))
     if output is not None:
         picture = book.picture(row)
         with replacing(output.with_suffix(".png")) as temporary:
@@ -104,12 +104,9 @@ def explain(
 
 
 def _open(preset: str | None) -> tuple[Book, Params]:
-    import os
-
     from flows.chain.workspace import find_project, open_workspace
     from flows.products.verdict_book import open_book
     from verdict3d.config import load_params
 
     workspace = open_workspace(find_project(), preset)
-    os.chdir(workspace.root)  # models are given relative to it
     return open_book(workspace.root), load_params(workspace.root / "params.yaml")

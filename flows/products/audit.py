@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
@@ -61,9 +59,4 @@ def drill(workspace: Workspace, role: JudgeRole, fault: str) -> dict[str, Any]:
 
     if not (workspace.root / CONTROLS / "pairs.jsonl").is_file():
         raise Verdict3DError("the controls have not been drawn yet; `verdict3d audit` does it")
-    here = Path.cwd()
-    os.chdir(workspace.root)  # judges are named relative to it
-    try:
-        return audit.drill(load_params(), workspace.root, role, fault)
-    finally:
-        os.chdir(here)
+    return audit.drill(load_params(workspace.root / "params.yaml"), workspace.root, role, fault)

@@ -15,7 +15,6 @@ from verdict3d.hub import (
     JUDGE_PATTERNS,
     TRANSFORMERS_PATTERNS,
     Presence,
-    is_hub_id,
     look_up,
 )
 
@@ -62,14 +61,13 @@ def _find_judge(role: str, judge: JudgeParams, root: Path) -> ModelFinding:
 
 
 def _find(role: str, model: str, revision: str | None, patterns: tuple[str, ...], root: Path) -> ModelFinding:
-    place = str(root / model) if (root / model).is_dir() or not is_hub_id(model) else model
     try:
-        presence = look_up(place, revision, patterns)
+        presence = look_up(model, revision, patterns, root)
     except Verdict3DError as error:
         return ModelFinding(role, False, str(error), 0)
-    named = model if revision is None or place != model else f"{model} at {revision}"
-    if place != model:
-        return _local(role, model, Path(place), presence)
+    if (root / model).is_dir():
+        return _local(role, model, root / model, presence)
+    named = model if revision is None else f"{model} at {revision}"
     return _hub(role, named, presence, EXPECTED_BYTES.get(model, 0))
 
 

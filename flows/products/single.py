@@ -56,7 +56,9 @@ def render_file(
         Image.fromarray(picture).save(temporary)
 
 
-def judge_files(reference: Path, first: Path, second: Path, params: JudgeParams) -> dict[str, Any]:
+def judge_files(
+    reference: Path, first: Path, second: Path, params: JudgeParams, root: Path
+) -> dict[str, Any]:
     """Ask a judge which of two mesh files is the better mesh of the object in a picture.
 
     Args:
@@ -64,6 +66,7 @@ def judge_files(reference: Path, first: Path, second: Path, params: JudgeParams)
         first: Mesh X.
         second: Mesh Y.
         params: The judge.
+        root: The project's folder, which the judge's directory is relative to.
 
     Returns:
         The verdict's row (m1, m2, d, b, r, outcome from the side of X, ...) with what was asked.
@@ -80,7 +83,7 @@ def judge_files(reference: Path, first: Path, second: Path, params: JudgeParams)
     panel = Panel(picture, *(renderer.montage(mesh, params.mode) for mesh in meshes))
     x, y = (mesh_digest(mesh) for mesh in meshes)
     request = PairRequest.of(panel, x, y, renderer.rig.digest)
-    judge = load_judge(params)
+    judge = load_judge(params, root)
     (verdict,) = judge.compare([request])
     return {
         "reference": str(reference),

@@ -154,7 +154,7 @@ def describe_row(row: Row) -> str:
     return f"{row['key'][:12]}  {row['outcome']:7}  {margins or row['reason']:24}  {names}  ({row['model']})"
 
 
-def explain_row(row: Row, judges: JudgesParams) -> str:
+def explain_row(row: Row, judges: JudgesParams, root: Path) -> str:
     """Return what a verdict was made of and why it is what it is."""
     lines = [
         f"verdict {row['key']}",
@@ -163,7 +163,7 @@ def explain_row(row: Row, judges: JudgesParams) -> str:
         f"  reference {row['reference'][:12]}, asset {row['asset'] or 'unknown'}, rig {row['rig'][:12]}",
         f"  judge {row['model']} ({row['judge'][:12]}), panel {row['panel']}, montages {row['mode']}",
         "question:",
-        *(f"  | {line}" for line in (question(row, judges) or "no longer configured").splitlines()),
+        *(f"  | {line}" for line in (question(row, judges, root) or "no longer configured").splitlines()),
         *_decision(row),
     ]
     return "\n".join(lines)
@@ -188,20 +188,20 @@ def _decision(row: Row) -> list[str]:
     ]
 
 
-def question(row: Row, judges: JudgesParams) -> str | None:
+def question(row: Row, judges: JudgesParams, root: Path) -> str | None:
     """Return the text that was asked, if one of the configured judges still asks it."""
     from verdict3d.judge.rubric import prompt_digest
 
     for params in judges.by_role.values():
-        text = _prompt(params, row)
+        text = _prompt(params, row, root)
         if text is not None and prompt_digest(text) == row["prompt"]:
             return text
     return None
 
 
-def _prompt(params: JudgeParams, row: dict[str, Any]) -> str | None:
+def _prompt(params: JudgeParams, row: dict[str, Any], root: Path) -> str | None:
     from verdict3d.judge.rubric import prompt_for, prompt_of
 
     if params.endpoint is not None:
         return prompt_of(params.endpoint.prompt, row["panel"], row["mode"])
-    return prompt_for(params.model, row["panel"], row["mode"])
+    return prompt_for(root / params.model, row["panel"], row["mode"])

@@ -60,11 +60,11 @@ def judge_pairings(
     Args:
         lists: (what the progress bar says, pairings).
         params: The judge.
-        root: What the paths of pairings are relative to.
+        root: The project's folder, which paths of pairings and of the judge are relative to.
         enough: Asked with all verdicts so far after each list; True leaves the remaining lists unasked.
     """
     settle_torch()
-    judge = load_judge(params)
+    judge = load_judge(params, root)
     store = VerdictStore(root / STORE)
     answers: list[list[Row]] = []
     for description, pairings in lists:

@@ -43,7 +43,7 @@ def adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
     return {
         "adapter": adapter_identity(folder),
         "code": code_of("tasks.making.arms", *modules_of(settings), *([__name__] if asks else [])),
-        "judge": [identify(judge).digest, judge.model_dump(mode="json")] if judge else None,
+        "judge": [identify(judge, root).digest, judge.model_dump(mode="json")] if judge else None,
     }
 
 
@@ -55,7 +55,7 @@ def training_judge(params: Params, root: Path) -> Prefers:
     """
     settings = with_chosen_panels(params, root, ["training"]).judges.training
     judge, store, renderer, rig = (
-        load_judge(settings),
+        load_judge(settings, root),
         VerdictStore(root / STORE),
         Renderer(),
         Rig().digest,

@@ -25,7 +25,7 @@ def params(directory: Path, batch_size: int = 4, **changes: object) -> JudgePara
 
 
 def load(directory: Path, batch_size: int = 4, **changes: object) -> TransformersJudge:
-    return TransformersJudge.from_pretrained(params(directory, batch_size, **changes))
+    return TransformersJudge.from_pretrained(params(directory, batch_size, **changes), Path())
 
 
 def noise_picture(seed: int, size_px: int = 64) -> Pixels:

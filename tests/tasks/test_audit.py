@@ -128,7 +128,7 @@ def test_an_untrained_judge_is_refused_and_marked_where_it_is_allowed(
     judges = project[1].judges
     training = judges.training.model_copy(update={"model": str(tmp_path / "judge")})
     params = project[1].model_copy(update={"judges": judges.model_copy(update={"training": training})})
-    judge = identify(training)
+    judge = identify(training, tmp_path)
     with pytest.raises(Verdict3DError, match="certificate is for another judge: weights, settings differ"):
         require_certificate(params, root, "training", judge)
     tasks.audit.run(params, root, "training")
@@ -212,7 +212,7 @@ def sheets(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     root = tmp_path / "sheets"
     shutil.copytree(project[0], root, ignore=shutil.ignore_patterns(".verdict3d"))
     monkeypatch.setattr(
-        tasks.audit, "load_judge", lambda asked: SeesOnlyTwoSheets(load_judge(asked), load_judge(asked))
+        tasks.audit, "load_judge", lambda *asked: SeesOnlyTwoSheets(load_judge(*asked), load_judge(*asked))
     )
     allowed = project[1].audit.model_copy(update={"allow_uncertified": True})
     return root, project[1].model_copy(update={"audit": allowed})

@@ -24,12 +24,13 @@ from verdict3d.trellis.conditioner import Conditioner, dinov2_config
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
 CODE = """
 import json, sys
+from pathlib import Path
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import local_directory, look_up
 model, revision = sys.argv[1], sys.argv[2] or None
 try:
-    place = local_directory(model, revision, ["*.json", "ckpts/*"], "generator")
-    print((place / "pipeline.json").read_text(), look_up(model, revision, ["*.json"]).present_bytes)
+    place = local_directory(model, revision, ["*.json", "ckpts/*"], "generator", Path())
+    print((place / "pipeline.json").read_text(), look_up(model, revision, ["*.json"], Path()).present_bytes)
 except Verdict3DError as error:
     print("refused:", error)
 """
@@ -62,17 +63,26 @@ def test_the_cache_is_used_offline_at_the_pinned_revision(cache: Path) -> None:
     assert "hf download owner/absent" in offline(cache, "owner/absent", "")
 
 
-def test_directories_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "owner/name").mkdir(parents=True)
-    (tmp_path / "owner/name/config.json").write_text("{}")
-    monkeypatch.chdir(tmp_path)
-    assert local_directory("owner/name", None, ["*"], "judge") == Path("owner/name")
-    assert look_up("owner/name", None, ["*.json"]).present_bytes == 2
-    assert is_hub_id("owner/other") and not is_hub_id("owner/name")
+def test_directories_of_the_project_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    for place, content in ((project, "{}"), (elsewhere, '{"another": 1}')):
+        (place / "data/name").mkdir(parents=True)
+        (place / "data/name/config.json").write_text(content)
+    (project / "owner/name").mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    assert local_directory("data/name", None, ["*"], "judge", project) == project / "data/name"
+    assert local_directory("owner/name", None, ["*"], "judge", project) == project / "owner/name"
+    absolute = elsewhere / "data/name"
+    assert local_directory(absolute, None, ["*"], "judge", project) == absolute
+    assert look_up("data/name", None, ["*.json"], project).present_bytes == 2
+    (elsewhere / "data/here").mkdir()
+    with pytest.raises(Verdict3DError, match=f"neither a directory nor .* sought in {project}"):
+        local_directory("data/here", None, ["*"], "judge", project)
+    assert is_hub_id("owner/other")
     for name in ("data/checkpoints/absent", "/absent/place", "data/absent"):
         assert not is_hub_id(name)
         with pytest.raises(Verdict3DError, match="neither a directory nor a hub id"):
-            local_directory(name, None, ["*"], "judge")
+            local_directory(name, None, ["*"], "judge", tmp_path)
 
 
 def test_the_doctor_tells_sizes_and_what_is_missing(tmp_path: Path) -> None:

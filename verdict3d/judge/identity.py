@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from verdict3d.config import EndpointParams, JudgeParams, PanelKind
+from verdict3d.device import pick_device
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import JUDGE_PATTERNS, local_directory
 from verdict3d.judge.families import FAMILIES, require_readable
@@ -69,29 +70,18 @@ class JudgeIdentity:
         return digest_json({name: value for name, value in asdict(self).items() if name != "model"})
 
 
-def resolve_device(device: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu`` or ``cuda``.
-
-    Raises:
-        Verdict3DError: CUDA is asked for and there is none.
-    """
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise Verdict3DError(
-            "device 'cuda' is configured, but no CUDA GPU is usable; set it to 'auto' or 'cpu'"
-        )
-    return torch.device("cuda" if available and device != "cpu" else "cpu")
-
-
-def resolve_directory(params: JudgeParams) -> Path:
+def resolve_directory(params: JudgeParams, root: Path) -> Path:
     """Return the directory of the configured model, fetching a hub id when the hub may be asked.
+
+    Args:
+        params: The judge.
+        root: Folder that a directory named as the model is relative to: the project's.
 
     Raises:
         Verdict3DError: There is no such directory and the hub has no such model or cannot be reached, or
-        files
-            are missing in it.
+            files are missing in it.
     """
-    directory = local_directory(params.model, params.revision, JUDGE_PATTERNS, "judge")
+    directory = local_directory(params.model, params.revision, JUDGE_PATTERNS, "judge", root)
     for name in ("config.json", "tokenizer_config.json"):
         if not (directory / name).is_file():
             raise Verdict3DError(f"judge {params.model!r}: {directory / name} is missing")
@@ -116,15 +106,19 @@ def first_panel(params: JudgeParams) -> PanelKind:
     return "three_images" if params.panel == "audited" else params.panel
 
 
-def identify(params: JudgeParams) -> JudgeIdentity:
+def identify(params: JudgeParams, root: Path) -> JudgeIdentity:
     """Return the identity of the configured judge without loading it.
+
+    Args:
+        params: The judge.
+        root: Folder that a directory named as the model is relative to: the project's.
 
     Raises:
         Verdict3DError: The model cannot be found, is of an unknown type, or its files are incomplete.
     """
     if params.endpoint is not None:
-        return _identify_endpoint(params, params.endpoint)
-    directory = resolve_directory(params)
+        return identify_endpoint(params, params.endpoint)
+    directory = resolve_directory(params, root)
     config = read_json(directory / "config.json")
     model_type = str(config.get("model_type"))
     require_readable(model_type)
@@ -133,7 +127,7 @@ def identify(params: JudgeParams) -> JudgeIdentity:
             f"judge {params.model!r}: models of type {model_type!r} cannot be compiled; set `compiled` to "
             f"false. Types that can: {', '.join(sorted(FAMILIES))}"
         )
-    dtype = str(dtype_for(directory, resolve_device(params.device))).removeprefix("torch.")
+    dtype = str(dtype_for(directory, pick_device(params.device))).removeprefix("torch.")
     return JudgeIdentity(
         model=params.model,
         weights=digest_json(sorted(_file_digest(path) for path in weight_files(directory))),
@@ -152,7 +146,7 @@ def identify(params: JudgeParams) -> JudgeIdentity:
     )
 
 
-def _identify_endpoint(params: JudgeParams, endpoint: EndpointParams) -> JudgeIdentity:
+def identify_endpoint(params: JudgeParams, endpoint: EndpointParams) -> JudgeIdentity:
     """Return the identity of a judge behind a server, whose weights cannot be seen from here.
 
     The server's address stands for them, beside the model's name and revision: another server is another

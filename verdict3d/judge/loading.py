@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verdict3d.config import JudgeParams
@@ -11,8 +12,12 @@ if TYPE_CHECKING:
     from verdict3d.judge.remote.remote import RemoteJudge
 
 
-def load_judge(params: JudgeParams) -> TransformersJudge | RemoteJudge:
+def load_judge(params: JudgeParams, root: Path) -> TransformersJudge | RemoteJudge:
     """Load the judge's weights, or connect to the server that has them.
+
+    Args:
+        params: The judge.
+        root: Folder that a directory named as the model is relative to: the project's.
 
     Raises:
         Verdict3DError: It cannot be loaded or asked; the message says what to do.
@@ -20,7 +25,7 @@ def load_judge(params: JudgeParams) -> TransformersJudge | RemoteJudge:
     if params.endpoint is None:
         from verdict3d.judge.local.vlm import TransformersJudge
 
-        return TransformersJudge.from_pretrained(params)
+        return TransformersJudge.from_pretrained(params, root)
     from verdict3d.judge.remote.remote import RemoteJudge
 
     return RemoteJudge.connect(params)

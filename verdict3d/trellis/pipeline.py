@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from verdict3d.config import SamplerParams
+from verdict3d.device import pick_device
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.hub import GENERATOR_PATTERNS, TRANSFORMERS_PATTERNS, local_directory
 from verdict3d.provenance import digest_file, digest_json
@@ -34,13 +35,6 @@ from verdict3d.trellis.preprocess import preprocess_image
 from verdict3d.trellis.sampler import sample_flow
 from verdict3d.trellis.sparse import SparseTensor
 from verdict3d.trellis.structure_vae import occupied_voxels
-
-
-def pick_device(device: str | torch.device) -> torch.device:
-    """Return the device; ``"auto"`` is a CUDA GPU when there is one, else the CPU."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
 
 
 class TrellisPipeline:
@@ -111,10 +105,11 @@ class TrellisPipeline:
         Raises:
             Verdict3DError: There is no such model, or a file is missing, foreign or damaged.
         """
-        root, place = local_directory(model, revision, GENERATOR_PATTERNS, "generator"), pick_device(device)
+        place, here = pick_device(device), Path()
+        root = local_directory(model, revision, GENERATOR_PATTERNS, "generator", here)
         if conditioner is not None:
             conditioner = local_directory(
-                conditioner, conditioner_revision, TRANSFORMERS_PATTERNS, "conditioner"
+                conditioner, conditioner_revision, TRANSFORMERS_PATTERNS, "conditioner", here
             )
         arguments = layout.read_pipeline_file(root)
         unknown = sorted(set(extra) - set(arguments.models))

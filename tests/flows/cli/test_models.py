@@ -146,10 +146,10 @@ def test_a_verdict_turns_with_the_order_of_the_meshes(project: tuple[Path, Param
     root, params = project
     reference = next((root / "data/assets/conditions").iterdir())
     first, second = sorted((root / "data/assets/meshes").iterdir())[:2]
-    row = judge_files(reference, first, second, params.judges.evaluation)
-    turned = judge_files(reference, second, first, params.judges.evaluation)
+    row = judge_files(reference, first, second, params.judges.evaluation, root)
+    turned = judge_files(reference, second, first, params.judges.evaluation, root)
     assert (turned["m1"], turned["m2"]) == pytest.approx((row["m2"], row["m1"]), abs=1e-5)
-    same = judge_files(reference, first, first, params.judges.evaluation)
+    same = judge_files(reference, first, first, params.judges.evaluation, root)
     assert same["outcome"] == "tie" and same["d"] == 0
     assert f"{row['m1']:+.3f}" in describe_verdict(row) and "a tie" in describe_verdict(same)
 

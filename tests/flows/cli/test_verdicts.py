@@ -95,6 +95,9 @@ def test_explain_shows_question_margins_and_pictures(
     assert page.shape[1] == 3 * side and np.array_equal(page[24:, 2 * side :], np.asarray(montage))
     as_json = json.loads(call(project, monkeypatch, "explain", row["key"], "--json").stdout)
     assert as_json["question"] == prompt and as_json["d"] == row["d"]
+    monkeypatch.chdir(project / "data")
+    below = CliRunner().invoke(app, ["verdicts", "explain", row["key"], "--json"], catch_exceptions=False)
+    assert json.loads(below.stdout) == as_json
 
 
 def test_what_is_not_there_is_said(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,4 +32,4 @@ def test_a_question_of_the_third_judge_is_known() -> None:
     known = evaluation.model_copy(update={"model": embedded})
     judges = JudgesParams(training=known, evaluation=known)
     both = judges.model_copy(update={"third": evaluation.model_copy(update={"model": third})})
-    assert question(row, both) == text and question(row, judges) is None
+    assert question(row, both, ROOT) == text and question(row, judges, ROOT) is None

@@ -17,9 +17,10 @@ from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
 from verdict3d.config import JudgeParams
+from verdict3d.device import pick_device
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.families import FAMILIES, Family, compile_judge, family_of
-from verdict3d.judge.identity import JudgeIdentity, dtype_for, identify, resolve_device, resolve_directory
+from verdict3d.judge.identity import JudgeIdentity, dtype_for, identify, resolve_directory
 from verdict3d.judge.local.encoding import PictureEncoder, chunks, one_ahead
 from verdict3d.judge.local.generic import ProcessorReader, build_processor
 from verdict3d.judge.local.network import chat_ids
@@ -87,15 +88,19 @@ class TransformersJudge:
         self._reader = PanelReader(model, family, self._encoder, tokenizer, ids, leading)
 
     @classmethod
-    def from_pretrained(cls, params: JudgeParams) -> TransformersJudge:
+    def from_pretrained(cls, params: JudgeParams, root: Path) -> TransformersJudge:
         """Load the configured judge from its directory or hub id.
+
+        Args:
+            params: The judge.
+            root: Folder that a directory named as the model is relative to: the project's.
 
         Raises:
             Verdict3DError: The model cannot be found or loaded, or is of an unknown type.
         """
-        identity = identify(params)
-        directory = resolve_directory(params)
-        device = resolve_device(params.device)
+        identity = identify(params, root)
+        directory = resolve_directory(params, root)
+        device = pick_device(params.device)
         try:
             tokenizer = AutoTokenizer.from_pretrained(directory)
             image_processor = AutoImageProcessor.from_pretrained(directory, backend="pil")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from verdict3d.config import EndpointParams, JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.judge.identity import JudgeIdentity, identify
+from verdict3d.judge.identity import JudgeIdentity, identify_endpoint
 from verdict3d.judge.panel import PairRequest, Pixels, picture
 from verdict3d.judge.remote.answers import margin_from_logprobs, margin_from_text
 from verdict3d.judge.remote.endpoint import EndpointClient
@@ -67,7 +67,8 @@ class RemoteJudge:
         if params.endpoint is None:
             raise Verdict3DError(f"judge {params.model!r} has no endpoint; set its section `endpoint`")
         client = EndpointClient(params.endpoint, params.model)
-        return cls(identify(params), params.endpoint, client, params.batch_size, params.tie_band)
+        identity = identify_endpoint(params, params.endpoint)
+        return cls(identity, params.endpoint, client, params.batch_size, params.tie_band)
 
     @property
     def digest(self) -> str:

@@ -183,4 +183,4 @@ def test_a_model_without_a_processor_is_refused_at_once(directories: dict[str, P
     config = json.loads((broken / "config.json").read_text())
     (broken / "config.json").write_text(json.dumps({**config, "model_type": "gpt2"}))
     with pytest.raises(Verdict3DError, match="do not read pictures and text"):
-        identify(params(broken))
+        identify(params(broken), Path())

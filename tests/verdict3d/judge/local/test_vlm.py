@@ -19,15 +19,22 @@ from transformers import (
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLMLP
 
 from support.judge_examples import FAMILIES, load, noise_picture, params, request
+from verdict3d.config import JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.judge import identity
 from verdict3d.judge.families import QwenFamily, _widen, compile_judge
-from verdict3d.judge.identity import identify, require_different
+from verdict3d.judge.identity import JudgeIdentity, require_different
+from verdict3d.judge.loading import load_judge
 from verdict3d.judge.local.encoding import one_ahead
 from verdict3d.judge.local.reading import PanelReader
 from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel, picture, read_picture
 from verdict3d.judge.rubric import RUBRIC, SLOTS, prompt_for, prompt_parts
 from verdict3d.pretrain.embedded import build_judge
+
+
+def identify(asked: JudgeParams) -> JudgeIdentity:
+    return identity.identify(asked, Path())
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +272,19 @@ def test_identity_follows_content_not_place(directories: dict[str, Path], tmp_pa
     assert identify(params(tmp_path / "moved")).digest == here.digest
     assert identify(params(directories["internvl"], mode="clay")).digest != here.digest
     assert here.model_class == "InternVLForConditionalGeneration" and here.dtype == "float32"
+
+
+def test_a_judge_is_found_below_the_project(
+    directories: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place, family in (("project", "internvl"), ("elsewhere", "qwen2_5_vl")):
+        shutil.copytree(directories[family], tmp_path / place / "judge")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    named = params(Path("judge"))
+    found = identity.identify(named, tmp_path / "project")
+    assert found.model == "judge" and found.digest == identify(params(directories["internvl"])).digest
+    judge = load_judge(named, tmp_path / "project")
+    assert judge.identity == found and judge.compare([request(1, 2)])[0].valid
 
 
 def test_only_compiling_makes_another_judge(directories: dict[str, Path], tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def remote(
     values = {"url": f"{address}/v1", "key_variable": VARIABLE, "timeout_s": 20.0, "pause_s": 0.01}
     values |= {"top_logprobs": 64, "least_mass": 0.0}  # the small judges learned the letters' difference only
     asked = params(Path(model), batch_size, panel=panel, endpoint=values | {"prompt": PROMPT} | endpoint)
-    judge = load_judge(asked)
+    judge = load_judge(asked, Path())
     assert isinstance(judge, RemoteJudge)
     return judge
 
@@ -198,7 +198,8 @@ def test_another_server_prompt_or_way_of_answering_is_another_judge() -> None:
             mode="rgb",
             endpoint={"url": "http://127.0.0.1:1/v1", "prompt": PROMPT}
             | {"top_logprobs": 64, "least_mass": 0.0},
-        )
+        ),
+        Path(),
     )
 
 

@@ -35,7 +35,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def remote(address: str, batch_size: int = 4, **changes: object) -> RemoteJudge:
     values = {"url": f"{address}/v1", "key_variable": VARIABLE, "timeout_s": 20.0, "pause_s": 0.01}
     values |= {"attempts": 3, "concurrency": 1}
-    judge = load_judge(params(Path("judge"), batch_size, endpoint=values | changes))
+    judge = load_judge(params(Path("judge"), batch_size, endpoint=values | changes), Path())
     assert isinstance(judge, RemoteJudge)
     return judge
 
