@@ -36,8 +36,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
-
 from tasks.paths import (
     ASSETS,
     AUDIT,
@@ -62,6 +60,7 @@ from verdict3d.provenance import ask_git, digest_directory, digest_file, digest_
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes, write_json
 from verdict3d.records.losses import read_losses
+from verdict3d.records.yaml_files import read_yaml, yaml_text
 from verdict3d.stats.preflight import preflight_words
 from verdict3d.view.arms import control_of, rank_arms
 from verdict3d.view.audit import example_pictures, judge_agreement
@@ -141,7 +140,7 @@ def gather(params: Params, root: Path) -> Report:
         ),
         warnings=_warnings(certificates, evaluations, labels),
         provenance=_provenance(params, root, evaluations),
-        parameters=yaml.safe_dump(params.experiment(), sort_keys=False, allow_unicode=True),
+        parameters=yaml_text(params.experiment()),
     )
 
 
@@ -216,7 +215,7 @@ def _stages(root: Path) -> tuple[Stage, ...]:
     lock = root / "dvc.lock"
     if not lock.exists():
         return ()
-    stages = yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages", {})
+    stages = read_yaml(lock).get("stages", {})
     found = []
     for name, stage in stages.items():
         if name != "report":

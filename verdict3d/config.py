@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
+import reprlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from verdict3d.config_arms import AnyArm, ArmParams, Regime
+from verdict3d.config_values import (
+    Choices,
+    Count,
+    CountFromZero,
+    Listed,
+    Name,
+    NotNegative,
+    Positive,
+    Range,
+    Section,
+    Share,
+    Text,
+    Variable,
+    fitting,
+    within,
+)
 from verdict3d.errors import Verdict3DError
+from verdict3d.records.yaml_files import read_yaml
 
 Mode = Literal["normal", "clay", "rgb"]
 PanelKind = Literal["three_images", "two_sheets", "reference_free", "seven_images"]
 PanelChoice = Literal["audited", PanelKind]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
-Interval = tuple[float, float]
 JudgeRole = Literal["training", "evaluation", "third"]
+OperatorName = Literal["crop", "occlusion", "downscale", "blur", "noise", "jpeg", "low_light"]
+Severity = Annotated[int, Field(ge=0, le=5)]
+Margin = Annotated[float, Field(gt=0.0, lt=0.5)]
 
-
-class Section(BaseModel):
-    """Base of every section: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_CRON = "minute, hour, day of month, month and day of week that come due, such as 0 3 * * *"
 
 
 class ViewParams(Section):
     """Where the condition picture is taken from: ranges are sampled uniformly for each asset."""
 
-    yaw_deg: Interval
-    elevation_deg: Interval
+    yaw_deg: Annotated[Range, within(-360, 360)]
+    elevation_deg: Annotated[Range, within(-89, 89)]
     fov_deg: float = Field(gt=1.0, lt=120.0)
-    distance: float = Field(gt=0.9)
+    distance: float = Field(gt=0.9, le=100.0)
 
 
 class MeshLimits(Section):
     """Bounds on a mesh file from outside."""
 
-    file_mib: float = Field(default=256, gt=0)
+    file_mib: Positive = 256
     faces: Count = 2_000_000
     texture_px: Count = 8192
 
@@ -47,10 +61,10 @@ class MeshLimits(Section):
 class AssetsParams(Section):
     """Stage ``assets``."""
 
-    source: str
-    train: int = Field(ge=0)
-    validation: int = Field(ge=0)
-    heldout: int = Field(ge=0)
+    source: Text
+    train: CountFromZero
+    validation: CountFromZero
+    heldout: CountFromZero
     split_shares: dict[Literal["train", "validation", "heldout"], Share]
     up_axis: Literal["x", "y", "z"]
     base_may_have_seen: bool
@@ -62,14 +76,14 @@ class AssetsParams(Section):
 class RegimeParams(Section):
     """A mixture: ``count`` different operators, each with a severity drawn from ``severities``."""
 
-    operators: tuple[str, ...] = Field(min_length=1)
+    operators: Choices[OperatorName] = Field(min_length=1)
     count: Count
-    severities: tuple[Annotated[int, Field(ge=0, le=5)], ...] = Field(min_length=1)
+    severities: Listed[Severity] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _enough_operators(self) -> RegimeParams:
-        if self.count > len(set(self.operators)):
-            raise ValueError(f"count {self.count} needs that many different operators, got {self.operators}")
+        if self.count > len(self.operators):
+            raise ValueError(f"count {self.count} needs that many operators, got {', '.join(self.operators)}")
         return self
 
 
@@ -83,19 +97,19 @@ class SamplerParams(Section):
     """Flow Euler sampler with guidance inside an interval of t (t = 1 is noise), as in TRELLIS."""
 
     steps: Count
-    guidance: float = Field(ge=0.0)
-    guidance_interval: Interval
-    rescale_t: float = Field(gt=0.0)
+    guidance: NotNegative
+    guidance_interval: Annotated[Range, within(0, 1)]
+    rescale_t: Positive
 
 
 class GeneratorParams(Section):
     """The generator every stage uses."""
 
-    model: str
-    revision: str | None = None
-    conditioner: str | None = None
+    model: Text
+    revision: Text | None = None
+    conditioner: Text | None = None
     """Directory or hub id of the DINOv2 weights, where they are not in the model's folder."""
-    conditioner_revision: str | None = None
+    conditioner_revision: Text | None = None
     device: Literal["auto", "cpu", "cuda"]
     compiled: bool = False
     """Compile the flows' transformer blocks: for large ones on a GPU; other last bits."""
@@ -117,7 +131,7 @@ class FinishParams(Section):
 class PhotosParams(Section):
     """Photos in ``verdict3d generate`` and the registered model; concerns no stage."""
 
-    background: str | None = None
+    background: Text | None = None
     """Model that removes it from opaque photos (``verdict3d.trellis.background``); None: they are refused."""
     objects: Literal["all", "largest"] = "all"
     """Of several separate objects in a photo, which are kept."""
@@ -130,38 +144,40 @@ class GenerateParams(Section):
     batch_size: Count
     pair_assets: Count
     """Training assets that pairs are made of, the first of the manifest; arms may learn from all of them."""
-    pair_regimes: tuple[Regime, ...]
+    pair_regimes: Choices[Regime]
     low_budget_steps: Count
-    heldout_regimes: tuple[Regime, ...]
+    heldout_regimes: Choices[Regime]
 
 
 class PairsParams(Section):
     """Stage ``pairs``."""
 
-    kinds: tuple[Literal["contrastive", "same_base"], ...]
+    kinds: Choices[Literal["contrastive", "same_base"]]
 
 
 class EndpointParams(Section):
     """An OpenAI-compatible server that answers for a judge; docs/judges.md says how to use one."""
 
-    url: str = Field(pattern=r"^https?://[^/@?#\s]+(/[^@?#\s]*)?$")
+    url: Annotated[
+        str, fitting(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", "http(s)://host/path, without name and query")
+    ]
     """Address up to the version, such as ``http://127.0.0.1:8000/v1``; without name, password or query."""
-    key_variable: str | None = None
+    key_variable: Variable | None = None
     """Environment variable that holds the key."""
     answers: Literal["logprobs", "text"] = "logprobs"
     top_logprobs: Count = 20
     """Tokens whose log-probabilities are asked for; 20 is the most that many servers give."""
-    least_mass: float = Field(default=0.5, ge=0.0, le=1.0)
+    least_mass: Share = 0.5
     """Smallest probability of A and B together; an answer below it is invalid."""
     text_tokens: Count = 64
     """Most tokens of a text answer; models that reason before they answer need thousands."""
     concurrency: Count = 8
-    timeout_s: float = Field(default=120.0, gt=0.0)
+    timeout_s: Positive = 120.0
     """Longest time for one whole reply."""
     attempts: Count = 6
-    pause_s: float = Field(default=0.5, ge=0.0)
+    pause_s: NotNegative = 0.5
     """Before the second attempt; doubles from one to the next."""
-    prompt: str | None = None
+    prompt: Annotated[str, Field(min_length=1)] | None = None
     """Question with picture slots for three images; by default the rubric."""
 
 
@@ -177,12 +193,12 @@ class LineageParams(Section):
         source: Paper, card or file that says so.
     """
 
-    vision_tower: str
-    language_model: str
+    vision_tower: Text
+    language_model: Text
     language_family: str = ""
-    vendor: str
-    licence: str
-    source: str
+    vendor: Text
+    licence: Text
+    source: Text
 
 
 class JudgeParams(Section):
@@ -192,13 +208,13 @@ class JudgeParams(Section):
     chose. ``compiled`` is for large models on a GPU: torch.compile takes a minute and other last bits.
     """
 
-    model: str
-    revision: str | None
+    model: Text
+    revision: Text | None
     panel: PanelChoice
     mode: Mode
     device: Literal["auto", "cpu", "cuda"]
     batch_size: Count
-    tie_band: float = Field(ge=0.0)
+    tie_band: NotNegative
     compiled: bool = False
     endpoint: EndpointParams | None = None
     lineage: LineageParams | None = None
@@ -234,7 +250,7 @@ class AuditThresholds(Section):
 class AuditParams(Section):
     """Stages ``controls`` and ``audit``, and what the certificates are for."""
 
-    roles: tuple[JudgeRole, ...]
+    roles: Choices[JudgeRole]
     rows_per_defect: Count
     compared: Count
     copies: Count
@@ -246,10 +262,10 @@ class AuditParams(Section):
 class TrainParams(Section):
     """Stage ``train``: the arms to train, and sections of arms by name; those not in ``arms`` may stay."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-    __pydantic_extra__: dict[str, ArmParams] = Field(init=False)
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[Name, ArmParams] = Field(init=False)
 
-    arms: tuple[str, ...]
+    arms: Choices[Name]
 
     @property
     def sections(self) -> dict[str, AnyArm]:
@@ -278,7 +294,7 @@ class PreflightParams(Section):
 class EvaluateParams(Section):
     """Stage ``evaluate``."""
 
-    regimes: tuple[Regime, ...]
+    regimes: Choices[Regime]
     seeds: Count
     target: Share
     bootstrap: Count
@@ -288,10 +304,10 @@ class EvaluateParams(Section):
 class MarginParams(Section):
     """How much half-credit against the champion may be below 1/2, by what is compared."""
 
-    clean: Annotated[float, Field(gt=0.0, lt=0.5)]
-    category: Annotated[float, Field(gt=0.0, lt=0.5)]
-    texture: Annotated[float, Field(gt=0.0, lt=0.5)]
-    validity: Annotated[float, Field(gt=0.0, lt=0.5)]
+    clean: Margin
+    category: Margin
+    texture: Margin
+    validity: Margin
 
 
 class PromotionLimits(Section):
@@ -305,7 +321,7 @@ class PromotionLimits(Section):
 class PromotionParams(Section):
     """Stages ``challenge`` and ``gate``: what is fixed before a candidate is seen."""
 
-    arms: tuple[str, ...] = Field(min_length=1, max_length=3)
+    arms: Choices[Name] = Field(min_length=1, max_length=3)
     regime: Regime
     bar: Literal["beats", "reaches", "certified"]
     test: Literal["fixed", "sequential"]
@@ -320,31 +336,43 @@ class PromotionParams(Section):
 class ReportParams(Section):
     """Stage ``report``."""
 
-    gallery: int = Field(ge=0)
+    gallery: CountFromZero
 
 
 class ScheduleParams(Section):
     """When the scheduled flow runs, and who hears of it; concerns no result."""
 
-    cron: str = Field(pattern=r"^\S+( \S+){4}$")
-    timezone: str
+    cron: Annotated[str, fitting(r"\S+( \S+){4}", _CRON)]
+    timezone: Text
     stage_retries: int = Field(ge=0, le=10)
     use_remote: bool
-    webhook_env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    webhook_env: Variable
 
-    @model_validator(mode="after")
-    def _known_timezone(self) -> ScheduleParams:
+    @field_validator("cron")
+    @classmethod
+    def _comes_due(cls, cron: str) -> str:
+        from cronsim import CronSim, CronSimError
+
         try:
-            ZoneInfo(self.timezone)
+            next(CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC)))
+        except (CronSimError, StopIteration) as error:
+            raise ValueError(f"give {_CRON}") from error
+        return cron
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
         except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"unknown time zone {self.timezone!r}, expected e.g. Europe/Berlin") from error
-        return self
+            raise ValueError("unknown time zone; give one such as Europe/Berlin or UTC") from error
+        return timezone
 
 
 class Params(Section):
     """All of ``params.yaml``."""
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**63)
     assets: AssetsParams
     degrade: DegradeParams
     generator: GeneratorParams
@@ -378,6 +406,21 @@ class Params(Section):
             raise ValueError(f"promotion needs {missing} among evaluate.regimes")
         return self
 
+    @model_validator(mode="after")
+    def _regimes_exist(self) -> Params:
+        generated = set(self.generate.heldout_regimes)
+        missing = sorted(set(self.evaluate.regimes) - generated)
+        if missing:
+            raise ValueError(f"evaluate.regimes names {missing}, which generate.heldout_regimes does not")
+        used = {*self.generate.pair_regimes, *generated}
+        for section in self.train.sections.values():
+            for part in getattr(section, "parts", (section,)):
+                used |= set(getattr(part, "regimes", ()))
+        undefined = sorted(used - {"clean", *self.degrade.regimes})
+        if undefined:
+            raise ValueError(f"degrade.regimes lacks {undefined}, which generate or an arm uses")
+        return self
+
     def experiment(self) -> dict[str, Any]:
         """Return everything that results depend on, as JSON values: all but schedule and photos."""
         return self.model_dump(mode="json", exclude={"schedule", "photos"})
@@ -396,18 +439,34 @@ def load_params(path: str | Path = "params.yaml") -> Params:
         Verdict3DError: The file is missing, not YAML, or a value or key is not allowed; every problem is
             named with its place.
     """
-    try:
-        values: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise Verdict3DError(f"{path} is missing; run from the project's top folder") from error
-    except yaml.YAMLError as error:
-        raise Verdict3DError(f"{path} is not YAML: {error}") from error
+    if not Path(path).is_file():
+        raise Verdict3DError(f"{path} is missing; run from the project's top folder")
+    values = read_yaml(path)
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        problems = "\n".join(
-            f"  {'.'.join(str(part) for part in problem['loc']) or 'top level'}: {problem['msg']}"
-            + ("" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})")
-            for problem in error.errors()
-        )
-        raise Verdict3DError(f"{path} does not fit:\n{problems}") from error
+        raise Verdict3DError(f"{path} does not fit:\n{_problems(error, values)}") from error
+
+
+def _problems(error: ValidationError, values: Any) -> str:
+    """Return a line for each problem: where it is, what is allowed, and the value that was given."""
+    lines = []
+    for problem in error.errors(include_url=False):
+        given = problem["input"]
+        if problem["type"] == "too_short" and problem["ctx"]["actual_length"] != len(given):
+            continue  # only for its wrong items, which are named
+        shown = "" if isinstance(given, dict) else f" (given: {reprlib.repr(given)})"
+        message = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"  {_place(problem['loc'], values)}: {message}{shown}")
+    return "\n".join(lines)
+
+
+def _place(steps: tuple[int | str, ...], values: Any) -> str:
+    """Return a dotted place in ``values``; the methods of arms, which pydantic puts between, are left out."""
+    kept = []
+    for number, step in enumerate(steps):
+        inside = step in (values if isinstance(values, dict) else range(len(values or ())))
+        if inside or number == len(steps) - 1:
+            kept.append(str(step))
+            values = values[step] if inside else None
+    return ".".join(kept) or "top level"

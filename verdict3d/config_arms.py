@@ -7,29 +7,31 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from verdict3d.config_values import (
+    Choices,
+    Count,
+    CountFromZero,
+    Listed,
+    NotNegative,
+    Positive,
+    Section,
+    Share,
+)
 
 Regime = Literal["clean", "mild", "medium", "severe"]
 Stage = Literal["structure", "latents"]
 FlowLayer = Literal["self_attention", "cross_attention", "feed_forward", "sparse_linear"]
 EncoderLayer = Literal["attention", "feed_forward"]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
-Weight = Annotated[float, Field(ge=0.0)]
 
 
-class ArmSection(BaseModel):
-    """Base of every arm's section: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Trained(ArmSection):
+class Trained(Section):
     """How long, on how much at a time and how fast."""
 
     steps: Count
     batch_size: Count
-    learning_rate: float = Field(gt=0.0)
+    learning_rate: Positive
     checkpoint_every: Count
 
 
@@ -38,11 +40,11 @@ class Pictures(Trained):
 
     clean_share: Share
     """Of a batch keeps its clean input."""
-    views: int = Field(default=0, ge=0)
+    views: CountFromZero = 0
     """Further views that are rendered of each training mesh, besides its condition picture."""
     draws: Count
     """Degraded pictures of each view."""
-    regimes: tuple[Regime, ...] = Field(min_length=1)
+    regimes: Choices[Regime] = Field(min_length=1)
 
 
 class ConditionerRepairParams(Pictures):
@@ -52,37 +54,37 @@ class ConditionerRepairParams(Pictures):
     hidden: Count
 
 
-class FlowLayers(ArmSection):
+class FlowLayers(Section):
     """What is trained of a flow: LoRA of a rank, or at rank 0 the layers themselves."""
 
-    rank: int = Field(ge=0)
-    layers: tuple[FlowLayer, ...] = Field(min_length=1)
+    rank: CountFromZero
+    layers: Choices[FlowLayer] = Field(min_length=1)
     checkpointing: bool = False
     """Keep only what goes into each block, for a third more work and the same results."""
 
 
-class EncoderLayers(ArmSection):
+class EncoderLayers(Section):
     """What is trained of the conditioner's encoder: LoRA of a rank, or at rank 0 the layers themselves."""
 
-    rank: int = Field(ge=0)
-    layers: tuple[EncoderLayer, ...] = Field(min_length=1)
+    rank: CountFromZero
+    layers: Choices[EncoderLayer] = Field(min_length=1)
 
 
-class TokenTransformerParams(ArmSection):
+class TokenTransformerParams(Section):
     """A transformer over the tokens, behind the conditioner."""
 
     blocks: Count
     heads: Count
 
 
-class LossWeights(ArmSection):
+class LossWeights(Section):
     """Weights of the losses of ``degraded_inputs``; 0 leaves one out."""
 
-    velocity: Weight = 0.0
+    velocity: NotNegative = 0.0
     """Distance to the velocity of the frozen flow under the clean tokens."""
-    flow_matching: Weight = 0.0
+    flow_matching: NotNegative = 0.0
     """Distance to the velocity of the training object itself (supervised fine-tuning)."""
-    tokens: Weight = 0.0
+    tokens: NotNegative = 0.0
     """Distance to the clean tokens."""
 
 
@@ -133,21 +135,21 @@ class PreferenceParams(Trained):
     objective: Literal["dpo", "orpo", "sft"]
     structure: FlowLayers | None = None
     latents: FlowLayers | None = None
-    kinds: tuple[Literal["contrastive", "same_base"], ...] = Field(min_length=1)
+    kinds: Choices[Literal["contrastive", "same_base"]] = Field(min_length=1)
     condition: Literal["chosen", "rejected"]
     """Whose picture both samples are trained under: the preferred (clean) or the other (degraded) one."""
     reduction: Literal["mean", "sum"] = "mean"
     """Of a sample's squared velocity errors over its values."""
-    beta: float = Field(default=0.1, gt=0.0)
+    beta: Positive = 0.1
     stored_noise: bool = False
     """Noise each sample with the prior noise it was generated from."""
     safeguard: float | None = Field(default=None, ge=0.0, lt=1.0)
     """mu of the winner safeguard (Diffusion-SDPO); None leaves it out. Structure flow only."""
-    winner_weight: Weight = 0.0
+    winner_weight: NotNegative = 0.0
     """Weight of the preferred sample's own flow-matching loss, added to DPO."""
-    odds_weight: Weight = 0.1
-    odds_slope: float = Field(default=0.5, gt=0.0)
-    odds_temperature: float = Field(default=1000.0, gt=0.0)
+    odds_weight: NotNegative = 0.1
+    odds_slope: Positive = 0.5
+    odds_temperature: Positive = 1000.0
 
     @model_validator(mode="after")
     def _fits(self) -> PreferenceParams:
@@ -169,19 +171,25 @@ class TokenFlowParams(Pictures):
     heads: Count
     sampler_steps: Count = 12
 
+    @model_validator(mode="after")
+    def _heads_divide(self) -> TokenFlowParams:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+        return self
 
-class SearchParams(ArmSection):
+
+class SearchParams(Section):
     """One of ``samples``; trains nothing."""
 
     method: Literal["search"]
-    samples: int = Field(ge=2)
+    samples: int = Field(ge=2, le=1000)
     pick: Literal["judge", "random", "consensus"]
     """By a tournament of the training judge, at random, or the structure that the others agree with most."""
     agreed: Share = 1.0
     """Of a consensus: where structures have at least this mean IoU with each other, the first one is kept."""
 
 
-class ControlParams(ArmSection):
+class ControlParams(Section):
     """A control, which trains nothing: what each stage sees, and whether the noise is the base's."""
 
     method: Literal["control"]
@@ -206,11 +214,11 @@ Simple = Annotated[
 ]
 
 
-class StackParams(ArmSection):
+class StackParams(Section):
     """Arms on top of each other; each is trained on the generator with the earlier ones on."""
 
     method: Literal["stack"]
-    parts: tuple[Simple, ...] = Field(min_length=2)
+    parts: Listed[Simple] = Field(min_length=2)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> StackParams:

@@ -8,19 +8,20 @@ parameters and results stay untouched, every preset keeps its results, and all s
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from flows.chain.environment import STATE_FOLDER
 from tasks.paths import CHAMPION, CHECKPOINTS, MESHES, PAGE, WATCHED
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_bytes
+from verdict3d.records.yaml_files import read_yaml, yaml_text
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 LINKED = (
     "dvc.yaml",
     ".dvcignore",
@@ -88,11 +89,17 @@ def open_workspace(project: Path, preset: str | None = None) -> Workspace:
         preset: A name in ``presets``, or several joined by ``+``, laid over one another in this order.
 
     Raises:
-        Verdict3DError: The preset does not exist, or with it the parameters do not fit.
+        Verdict3DError: The name is none, the preset does not exist, or with it the parameters do not fit.
     """
     if preset is None:
         return Workspace(project, project, None)
-    overlays = [project / "presets" / f"{name}.yaml" for name in preset.split("+")]
+    names = preset.split("+")
+    if not all(_NAME.fullmatch(name) for name in names):
+        raise Verdict3DError(
+            f"{preset!r} is no preset: give the name of a file in presets, without .yaml and of lower-case "
+            "letters, digits, _ and -, or several joined by +"
+        )
+    overlays = [project / "presets" / f"{name}.yaml" for name in names]
     for path in overlays:
         if not path.is_file():
             known = ", ".join(sorted(path.stem for path in (project / "presets").glob("*.yaml"))) or "none"
@@ -125,18 +132,15 @@ def uncertified(preset: str | None) -> str:
 
 
 def _overlaid_params(project: Path, overlays: Sequence[Path]) -> bytes:
-    values = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
-    for path in overlays:
-        try:
-            changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise Verdict3DError(f"{path} is not YAML: {error}") from error
-        if not isinstance(changes, dict):
-            raise Verdict3DError(f"{path} holds a {type(changes).__name__}; expected sections of params.yaml")
-        values = overlay(values, changes)
+    values: dict[str, Any] = {}
+    for path in [project / "params.yaml", *overlays]:
+        changes = read_yaml(path)
+        if not isinstance(changes, dict | None):
+            raise Verdict3DError(f"{path} holds a {type(changes).__name__}; expected sections of parameters")
+        values = overlay(values, changes or {})
     names = ", then ".join(f"presets/{path.name}" for path in overlays)
     head = f"# params.yaml with {names} laid over it; rewritten before every run"
-    return f"{head}\n{yaml.safe_dump(values, sort_keys=False)}".encode()
+    return f"{head}\n{yaml_text(values)}".encode()
 
 
 def _write_if_changed(path: Path, content: bytes) -> None:

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
 from flows.chain.environment import project_environment
 from flows.chain.results import as_text
@@ -28,6 +26,7 @@ from tasks.paths import MESHES, TRAIN, WATCHED
 from tasks.scoring.champion import adapter_identity
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, write_bytes
+from verdict3d.records.yaml_files import read_yaml
 
 Say = Callable[[str], None]
 ALL = "all"
@@ -199,7 +198,7 @@ def _run_stages(target: Path, environment: dict[str, str], again: Sequence[str],
 
 
 def _lock(root: Path) -> dict[str, Any]:
-    stages: dict[str, Any] = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    stages: dict[str, Any] = read_yaml(root / "dvc.lock")["stages"]
     return stages
 
 

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tasks.paths import DECISION, TRAIN, certificate_path
 from tasks.scoring.champion import CARD, adapter_identity
 from tasks.tracking.run_record import run_key, source_tags
@@ -19,6 +17,7 @@ from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.yaml_files import read_yaml
 from verdict3d.stats.gate import plan_words
 
 SCHEMA = "verdict3d/promotion/1"
@@ -59,7 +58,7 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
     key = run_key(root)
     if key is None:
         raise Verdict3DError(f"{root / 'dvc.lock'} is missing; nothing has been run here")
-    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+    lock = read_yaml(root / "dvc.lock")
     source = source_tags(root)
     certificates: dict[str, Any] = {}
     for role in ("training", "evaluation"):

@@ -13,13 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tasks.paths import CHAMPION_RECORD, DATA, EVALUATE, GATE, HOLDOUT, PAGE, TRAIN, certificate_path
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import ask_git, digest_file, digest_json
 from verdict3d.records.files import read_json, read_jsonl
 from verdict3d.records.losses import read_losses
+from verdict3d.records.yaml_files import read_yaml
 
 MONTAGES_KEPT = 8
 
@@ -89,7 +88,7 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
     key = run_key(root)
     if key is None:
         raise Verdict3DError(f"{root / 'dvc.lock'} is missing; nothing has been run here")
-    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    params = read_yaml(root / "params.yaml")
     arms = [str(arm) for arm in params["train"]["arms"]]
     tags = {**source_tags(root), **_lock_tags(root), "dvc.lock": key, "preset": preset or "none"}
     parent = Part(name=f"{preset or 'run'} {key[:8]}", params=dict(flatten(params)), tags=tags)
@@ -217,7 +216,7 @@ def read_series(path: Path) -> dict[str, list[tuple[int, float]]]:
 
 def _lock_tags(root: Path) -> dict[str, str]:
     """Return the digest of every output that DVC recorded."""
-    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+    lock = read_yaml(root / "dvc.lock")
     tags = {}
     for stage, entry in lock.get("stages", {}).items():
         digests = [f"{out['path']}={out.get('md5', '')}" for out in entry.get("outs", [])]

@@ -14,8 +14,8 @@ from support.places import ROOT
 from support.tiny_project import write_tiny_project
 from tasks.degrade import run
 from tasks.making.training_pictures import make_examples
-from verdict3d.config import DegradeParams, RegimeParams, load_params
-from verdict3d.degrade.operators import OPERATORS
+from verdict3d.config import RegimeParams, load_params
+from verdict3d.degrade.operators import OPERATORS, degrade
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, read_jsonl, write_jsonl
@@ -57,11 +57,8 @@ def test_clean_changes_nothing():
 def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(Verdict3DError, match="clean, mild, medium, severe"):
         regime_params(PARAMS.degrade, "brutal")
-    wrong = RegimeParams(operators=("blur", "fog"), count=1, severities=(1,))
-    with pytest.raises(Verdict3DError, match="fog"):
-        regime_params(DegradeParams(regimes={"mild": wrong}), "mild")
-    with pytest.raises(Verdict3DError, match="fog"):
-        degrade_by_regime(chair(), wrong, rng_of(0))
+    with pytest.raises(Verdict3DError, match="'fog'; allowed: occlusion"):
+        degrade(chair(), "fog", 1, rng_of(0))
 
 
 def test_regimes_get_worse():

@@ -28,7 +28,13 @@ STAGES = (
     "gate",
     "report",
 )
-COMPUTE_NOTHING = {"verdict3d.config", "verdict3d.config_arms", "verdict3d.errors", "tasks.stage"}
+COMPUTE_NOTHING = {
+    "verdict3d.config",
+    "verdict3d.config_arms",
+    "verdict3d.config_values",
+    "verdict3d.errors",
+    "tasks.stage",
+}
 ARM, ROLE = "conditioner_repair", "training"
 
 

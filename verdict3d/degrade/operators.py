@@ -171,7 +171,8 @@ def degrade(image: Image.Image, operator: str, severity: int, rng: np.random.Gen
         Verdict3DError: Unknown operator or severity.
         ItemFailure: The picture shows no object (``empty_picture``).
     """
-    check_operator(operator)
+    if operator not in OPERATORS:
+        raise Verdict3DError(f"unknown degradation {operator!r}; allowed: {', '.join(OPERATORS)}")
     if isinstance(severity, bool) or severity not in SEVERITIES:
         allowed = ", ".join(map(str, SEVERITIES))
         raise Verdict3DError(f"unknown severity {severity!r} of {operator}; allowed: {allowed}")
@@ -180,9 +181,3 @@ def degrade(image: Image.Image, operator: str, severity: int, rng: np.random.Gen
         return picture
     box = object_box(picture)
     return as_image(OPERATORS[operator](as_floats(picture), box, int(severity), rng))
-
-
-def check_operator(operator: str) -> None:
-    """Raise a Verdict3DError that names the operators if ``operator`` is none of them."""
-    if operator not in OPERATORS:
-        raise Verdict3DError(f"unknown degradation {operator!r}; allowed: {', '.join(OPERATORS)}")

@@ -123,6 +123,23 @@ def test_unknown_presets_and_values_are_refused(project: Path) -> None:
         open_workspace(project, "wrong")
 
 
+@pytest.mark.parametrize("name", ["../outside", "/tmp/x", "small+../outside", ".", "", "small+", "a b", "A"])
+def test_what_is_no_name_of_a_preset_is_refused_before_anything_is_read(project: Path, name: str) -> None:
+    for folder in (project, project / "presets"):
+        (folder / "outside.yaml").write_text("seed: 7\n")
+    (project / "presets/small.yaml").write_text("seed: 7\n")
+    with pytest.raises(Verdict3DError, match="is no preset: give the name of a file in presets"):
+        open_workspace(project, name)
+    assert not (project / ".verdict3d/presets").exists()
+
+
+@pytest.mark.parametrize("text", ["- 1\n", "0\n", "text\n"])
+def test_a_preset_holds_sections(project: Path, text: str) -> None:
+    (project / "presets/wrong.yaml").write_text(text)
+    with pytest.raises(Verdict3DError, match=r"wrong\.yaml holds a .*; expected sections of parameters"):
+        open_workspace(project, "wrong")
+
+
 def test_overlays_merge_mappings_and_replace_the_rest() -> None:
     assert overlay({"a": {"b": 1, "c": [1, 2]}, "d": 1}, {"a": {"c": [3]}}) == {
         "a": {"b": 1, "c": [3]},
