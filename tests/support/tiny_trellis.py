@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from verdict3d.config import SamplerParams
 from verdict3d.trellis.checkpoint import build_model
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
 from verdict3d.trellis.pipeline import TrellisPipeline
+from verdict3d.trellis.sparse import SparseTensor
 
 PICTURE_PX = 28
 TOKENS, TOKEN_CHANNELS = 1 + 4 + 4, 24
@@ -116,6 +118,34 @@ def tiny_pipeline(seed: int = 0) -> TrellisPipeline:
         (torch.linspace(-0.2, 0.2, 4), torch.linspace(0.5, 1.5, 4)),
         device="cpu",
     )
+
+
+def tiny_network(name: str) -> Any:
+    """Return one of ``NETWORKS`` for inference, with random weights, its zero layers included."""
+    kind, arguments = NETWORKS[name]
+    network = build_model({"name": kind, "args": arguments})
+    network.set_torso_dtype(torch.float32)
+    fill_with_noise(network, torch.Generator().manual_seed(0))
+    return network.eval().requires_grad_(False)
+
+
+def tiny_noise(items: int) -> torch.Tensor:
+    """Return noise of the structure flow, (items, 2, 4, 4, 4)."""
+    return torch.randn(items, 2, 4, 4, 4, generator=torch.Generator().manual_seed(1))
+
+
+def tiny_tokens(items: int) -> torch.Tensor:
+    """Return condition tokens, (items, TOKENS, TOKEN_CHANNELS)."""
+    return torch.randn(items, TOKENS, TOKEN_CHANNELS, generator=torch.Generator().manual_seed(2))
+
+
+def tiny_latents(counts: list[int]) -> SparseTensor:
+    """Return latents of 4 channels on random voxels, as many for each item as ``counts`` says."""
+    generator = torch.Generator().manual_seed(3)
+    side = torch.arange(8)
+    grid = torch.cartesian_prod(side, side, side).to(torch.int32)
+    coords = [grid[torch.randperm(len(grid), generator=generator)[:count]] for count in counts]
+    return SparseTensor.stack([torch.randn(count, 4, generator=generator) for count in counts], coords)
 
 
 def write_tiny_generator(directory: str | Path, seed: int = 0) -> Path:

@@ -21,7 +21,6 @@ from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.render import shaders
 from verdict3d.render.context import shared_context
 from verdict3d.render.framing import frame_mesh
-from verdict3d.render.gaussians import FRAGMENT, VERTEX, Gaussians, draw_gaussians
 from verdict3d.render.rig import MODES, Camera, Rig, camera_from_world, projection
 from verdict3d.render.splats import SplatUpload
 from verdict3d.render.uploads import MeshUpload, program_for
@@ -79,8 +78,6 @@ class Renderer:
         self._upload = MeshUpload(self._context, self._programs)
         self._splats = SplatUpload(self._context, self._programs["splat"])
         self._resolve = self._context.vertex_array(self._programs["resolve"], [])
-        # no part of the rig: judged pictures do not depend on it
-        self._gaussian_program: moderngl.Program | None = None
         self._targets: dict[tuple[int, int], _Target] = {}
         self._framed: tuple[weakref.ref[Mesh], Mesh] | None = None
 
@@ -102,28 +99,6 @@ class Renderer:
             Verdict3DError: Unknown mode or impossible size.
         """
         return self._draw(mesh, (camera,), mode, size_px, columns=1, background=None)
-
-    def render_gaussians(self, gaussians: Gaussians, camera: Camera, size_px: int) -> Picture:
-        """Draw one view of a splat decoder's Gaussians, as the mode ``splat`` draws meshes.
-
-        Returns:
-            (size_px, size_px, 4) uint8 RGBA, straight alpha, transparent background.
-
-        Raises:
-            ItemFailure: As :func:`verdict3d.render.gaussians.draw_gaussians`.
-            Verdict3DError: Impossible size.
-        """
-        context = shared_context()
-        self._check("splat", size_px, 1)
-        if self._gaussian_program is None:
-            self._gaussian_program = context.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
-        tile = size_px * self.rig.supersample
-        target = self._target((size_px, size_px))
-        target.samples.use()
-        target.samples.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
-        target.samples.viewport = (0, 0, tile, tile)
-        draw_gaussians(context, self._gaussian_program, gaussians, camera, tile)
-        return self._read(target, (size_px, size_px), None)
 
     def condition(self, mesh: Mesh, camera: Camera, size_px: int) -> Picture:
         """Draw the condition picture: ``rgb`` mode, (size_px, size_px, 4) uint8 RGBA, transparent.
@@ -175,8 +150,6 @@ class Renderer:
         self._resolve.release()
         for program in self._programs.values():
             program.release()
-        if self._gaussian_program is not None:
-            self._gaussian_program.release()
 
     def _frame(self, mesh: Mesh) -> Mesh:
         if self._framed is None or self._framed[0]() is not mesh:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.projection import project_points
 from support.solids import box, join, sphere
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.context import shared_context
 from verdict3d.render.renderer import Renderer
-from verdict3d.render.rig import Camera, Rig, camera_from_world, project_points
+from verdict3d.render.rig import Camera, Rig, camera_from_world
 
 FRONT = Camera(0.0, 0.0, 40.0, 3.0)
 

@@ -8,14 +8,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from support.projection import enclosing_distance, project_points
 from verdict3d.errors import Verdict3DError
 from verdict3d.render import shaders
 from verdict3d.render.rig import (
     Camera,
     Rig,
     camera_from_world,
-    enclosing_distance,
-    project_points,
     projection,
 )
 

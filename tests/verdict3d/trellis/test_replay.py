@@ -8,13 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.full_size_trellis import (
-    TINY,
-    random_latents,
-    random_network,
-    random_structure_state,
-    random_tokens,
-)
+from support.tiny_trellis import tiny_latents, tiny_network, tiny_noise, tiny_tokens
 from verdict3d.trellis import transformer
 from verdict3d.trellis.replay import MOST_KINDS, Replayed
 from verdict3d.trellis.transformer import FeedForward
@@ -22,8 +16,8 @@ from verdict3d.trellis.transformer import FeedForward
 
 @torch.no_grad()
 def test_a_compiled_network_is_replayed_and_its_copy_is_not() -> None:
-    network = random_network("structure_flow", TINY, "cpu", torch.float32)
-    noise, cond = random_structure_state(TINY, 2, "cpu")
+    network = tiny_network("sparse_structure_flow_model")
+    noise, cond = tiny_noise(2), tiny_tokens(2)
     times = torch.full((2,), 700.0)
     expected = network(noise, times, cond)
     network.compile_blocks("eager")
@@ -42,7 +36,7 @@ def test_a_compiled_network_is_replayed_and_its_copy_is_not() -> None:
 
 def test_only_the_last_kinds_of_calls_are_remembered() -> None:
     replayed = Replayed(lambda x: x)
-    states = [random_latents(TINY, [60], "cpu") for _ in range(MOST_KINDS + 1)]
+    states = [tiny_latents([60]) for _ in range(MOST_KINDS + 1)]
     first = replayed._kind(states[0], (states[0].feats,))
     assert replayed._kind(states[0], (states[0].feats,)) is first
     assert replayed._kind(states[0], (states[0].feats.double(),)) is not first
@@ -54,8 +48,8 @@ def test_only_the_last_kinds_of_calls_are_remembered() -> None:
 
 @torch.no_grad()
 def test_a_compiled_latent_flow_is_the_same() -> None:
-    network = random_network("latent_flow", TINY, "cpu", torch.float32)
-    latents, cond = random_latents(TINY, [60, 35], "cpu"), random_tokens(TINY, 2, "cpu")
+    network = tiny_network("slat_flow_model")
+    latents, cond = tiny_latents([60, 35]), tiny_tokens(2)
     times = torch.full((2,), 700.0)
     expected = network(latents, times, cond).feats
     network.compile_blocks("eager")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from support.projection import project_points
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.render.rig import Camera, project_points
+from verdict3d.render.rig import Camera
 from verdict3d.trellis import voxelize
 from verdict3d.trellis.voxelize import project_features, voxelize_surface
 
