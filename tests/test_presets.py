@@ -8,13 +8,13 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from benchmarks.full_size_trellis import FULL
 from flows.chain.workspace import overlay
 from support.places import ROOT
 from verdict3d.adapt.conditioners import TokenTransformer
 from verdict3d.config import JudgeRole, Params
 from verdict3d.judge.lineage import lineage_of, lineage_warnings
 from verdict3d.records.files import read_json
+from verdict3d.trellis.conditioner import dinov2_config
 
 PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 
@@ -43,7 +43,7 @@ def test_where_the_judges_come_from_is_clear(name: str) -> None:
 def test_arms_fit_the_tokens(name: str) -> None:
     params = preset(name)
     shipped = ROOT / params.generator.model / "image_cond_model/config.json"
-    channels = read_json(shipped)["hidden_size"] if shipped.is_file() else FULL.cond_channels
+    channels = read_json(shipped)["hidden_size"] if shipped.is_file() else dinov2_config().hidden_size
     assert shipped.is_file() == (name != "full")
     for arm in params.train.arms:
         for part in parts_of(params.train.sections[arm]):

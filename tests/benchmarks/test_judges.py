@@ -5,9 +5,17 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.full_size_judges import SMALL, language_operations, picture_operations, random_judge
+from benchmarks.full_size_judges import (
+    FULL,
+    SMALL,
+    language_operations,
+    picture_operations,
+    random_judge,
+    random_model,
+)
 from benchmarks.judge_full_size import needed_operations, ordinary_margin, pairs_of
 from support.judge_examples import FAMILIES
+from verdict3d.hub import EXPECTED_BYTES
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -54,3 +62,13 @@ def test_both_ways_ask_the_same(family: str) -> None:
         verdicts[0].m2, abs=1e-4
     )
     assert needed_operations(judge, family, SMALL, pairs) > 6 * picture_operations(family, SMALL)[0]
+
+
+@pytest.mark.parametrize(
+    ("family", "model"),
+    [("qwen2_5_vl", "Qwen/Qwen2.5-VL-7B-Instruct"), ("internvl", "OpenGVLab/InternVL3-8B-hf")],
+)
+def test_the_full_size_is_that_of_the_released_weights(family: str, model: str) -> None:
+    with torch.device("meta"):
+        network = random_model(family, FULL, torch.bfloat16)
+    assert 2 * sum(weight.numel() for weight in network.parameters()) == EXPECTED_BYTES[model]

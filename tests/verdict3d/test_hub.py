@@ -12,7 +12,6 @@ import pytest
 import torch
 import yaml
 
-from benchmarks.full_size_judges import FULL, random_model
 from flows.products.doctor_models import ModelFinding, examine_models, memory_finding
 from support.places import ROOT
 from tasks.making.base import generator_directory
@@ -145,9 +144,6 @@ def test_expected_sizes_are_those_of_the_architectures() -> None:
     )
     with torch.device("meta"):
         conditioner = Conditioner(dinov2_config()).model.state_dict().values()
-        qwen, intern = (random_model(family, FULL, torch.bfloat16) for family in ("qwen2_5_vl", "internvl"))
     expected = EXPECTED_BYTES
     assert counted == pytest.approx(expected["microsoft/TRELLIS-image-large"], rel=1e-3)
     assert 4 * sum(v.numel() for v in conditioner) == expected["facebook/dinov2-with-registers-large"]
-    assert 2 * sum(p.numel() for p in qwen.parameters()) == expected["Qwen/Qwen2.5-VL-7B-Instruct"]
-    assert 2 * sum(p.numel() for p in intern.parameters()) == expected["OpenGVLab/InternVL3-8B-hf"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -18,7 +17,6 @@ import torch
 from safetensors.torch import load_file
 
 import tasks.train
-from benchmarks import data_parallel
 from support.arm_examples import ARMS, make_inputs, section
 from support.parallel_arms import fit_arm
 from support.places import TESTS
@@ -161,12 +159,3 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
 )
 def test_as_many_processes_start_as_devices_that_divide_the_batches(devices, batches, count):
     assert process_count(devices, batches) == count
-
-
-def test_the_benchmark_runs_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv(data_parallel.RESULT, str(tmp_path))
-    data_parallel.main(["--tiny", "--batch", "2", "--steps", "4"])
-    row = json.loads((tmp_path / "row.json").read_text())
-    assert row["processes"] == 1
-    assert row["last_loss"] != row["first_loss"]
-    assert data_parallel.difference(tmp_path, tmp_path)["largest_difference"] == 0
