@@ -213,39 +213,64 @@ def _headline(row: Row) -> dict[str, str]:
     return {name: f"{row[name]:.4f}" for name in shown if row.get(name) is not None}
 
 
-def _save(
-    path: Path, state: TrainingState, weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
+def write_checkpoint(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    kept: Mapping[str, Tensor],
+    story: Mapping[str, Any],
 ) -> None:
-    """Write the checkpoint atomically."""
+    """Write where a training stands, atomically.
+
+    Args:
+        path: File to write.
+        weights: Trained parameters by name.
+        optimizer: Its moments of these parameters are written too.
+        kept: The weights that the training ends with if it ends here, by the same names.
+        story: What else has to be known to go on, JSON values.
+    """
     tensors = {f"weights.{name}": weight.detach() for name, weight in weights.items()}
-    tensors |= {f"best.{name}": weight for name, weight in state.best.items()}
+    tensors |= {f"best.{name}": weight for name, weight in kept.items()}
     for name, weight in weights.items():
         tensors |= {f"optimizer.{key}.{name}": value for key, value in optimizer.state[weight].items()}
-    story = {
-        "step": state.step,
-        "losses": state.losses,
-        "best_step": state.best_step,
-        "best_loss": state.best_loss if math.isfinite(state.best_loss) else None,
-    }
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     write_bytes(path, format_safetensors(tensors, metadata={"state": json.dumps(story)}))
 
 
-def _load(path: Path, weights: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> TrainingState:
-    """Read a checkpoint into the weights and the optimiser."""
-    best: Weights = {}
+def read_checkpoint(
+    path: Path, weights: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+) -> tuple[Weights, dict[str, Any]]:
+    """Read a checkpoint into the weights and the optimiser; return the kept weights and the story."""
+    kept: Weights = {}
     with safe_open(path, framework="pt") as checkpoint, torch.no_grad():
-        story = json.loads(checkpoint.metadata()["state"])
+        story: dict[str, Any] = json.loads(checkpoint.metadata()["state"])
         for key in checkpoint.keys():  # noqa: SIM118 (an open checkpoint is no mapping)
             kind, rest = key.split(".", 1)
             value = checkpoint.get_tensor(key)
             if kind == "weights":
                 weights[rest].copy_(value)
             elif kind == "best":
-                best[rest] = value.to(weights[rest].device)
+                kept[rest] = value.to(weights[rest].device)
             else:
                 moment, name = rest.split(".", 1)
                 device = value.device if moment == "step" else weights[name].device
                 optimizer.state[weights[name]][moment] = value.to(device)
+    return kept, story
+
+
+def _save(
+    path: Path, state: TrainingState, weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
+) -> None:
+    story = {
+        "step": state.step,
+        "losses": state.losses,
+        "best_step": state.best_step,
+        "best_loss": state.best_loss if math.isfinite(state.best_loss) else None,
+    }
+    write_checkpoint(path, weights, optimizer, state.best, story)
+
+
+def _load(path: Path, weights: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> TrainingState:
+    best, story = read_checkpoint(path, weights, optimizer)
     best_loss = math.inf if story["best_loss"] is None else story["best_loss"]
     return TrainingState(story["step"], story["losses"], story["best_step"], best_loss, best)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.families import Family, Grid, family_of
 from verdict3d.judge.local.network import Layout, answer_ids, chat_ids, panel_layout
 from verdict3d.judge.rubric import PROMPT_FILE
-from verdict3d.randomness import seed_for
+from verdict3d.pretrain.training import initial_weights
 from verdict3d.records.files import write_json
 
 PROMPT = "object {reference} A {first} B {second} which is better ?"
@@ -146,15 +146,8 @@ def build_judge(family_name: str, seed: int) -> EmbeddedJudge:
     builders = {"qwen2_5_vl": _build_qwen, "internvl": _build_internvl}
     if family_name not in builders:
         raise Verdict3DError(f"no embedded judge of family {family_name!r}; allowed: {', '.join(builders)}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(seed, "judge_weights", family_name))
+    with initial_weights(seed, "judge_weights", family_name):
         return builders[family_name]()
-
-
-def load_judge(family_name: str, directory: str | Path) -> EmbeddedJudge:
-    """Load a saved embedded judge to train on, float32."""
-    fresh = build_judge(family_name, 0)
-    return replace(fresh, model=type(fresh.model).from_pretrained(directory, dtype=torch.float32))
 
 
 def _tokenizer(special: tuple[str, ...], picture: str, **roles: str) -> PreTrainedTokenizerFast:

@@ -19,13 +19,14 @@ from torch.nn import functional as F
 
 from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
 from verdict3d.pretrain.pool import DevicePool
-from verdict3d.pretrain.progress import Average, Budget, Log, optimizer_for
 from verdict3d.pretrain.rows import FEATURE_CAMERAS
 from verdict3d.pretrain.solids import sparse_rows
+from verdict3d.pretrain.training import Training, initial_weights, mixed_precision
 from verdict3d.render.rig import projection
 from verdict3d.trellis.flexicubes_tables import corner_offsets
 from verdict3d.trellis.losses import dice_loss, flow_matching_loss, kl_divergence
 from verdict3d.trellis.sparse import SparseTensor
+from verdict3d.trellis.structure_vae import sample_gaussian
 
 CELL = 1.0 / MESH_RESOLUTION
 """Side of a mesh cell; distances are learned in units of two cells, clamped to [-1, 1]."""
@@ -33,36 +34,33 @@ CODE_NOISE = 0.08
 """Noise on the codes the decoder learns from, so that it forgives the latent flow's errors."""
 
 
+def drawn(count: int, batch: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Draw (batch,) int64 numbers below ``count`` and return them on ``device``."""
+    return torch.randint(count, (batch,), generator=generator).to(device)
+
+
 def pictures(images: Tensor) -> Tensor:
     """Turn (B, S, S, 3) uint8 pictures into (B, 3, S, S) float32 in [0, 1]."""
     return images.permute(0, 3, 1, 2).float() / 255
 
 
-def train_structure_vae(
-    encoder: Any, decoder: Any, pool: DevicePool, seconds: float, batch: int, log: Log
-) -> None:
-    """Dice + 1e-3 KL on occupancy; afterwards the latents are scaled to unit variance, exactly."""
-    device = pool.device
-    budget, optimizer = Budget(2e-3, seconds), optimizer_for([encoder, decoder], 0.0)
-    averages = [Average(encoder), Average(decoder)]
-    for step in budget.steps(optimizer):
-        rows = torch.randint(pool.rows, (batch,), device=device)
+def train_structure_vae(encoder: Any, decoder: Any, pool: DevicePool, training: Training) -> None:
+    """Dice + cross-entropy + 1e-3 KL on occupancy; then each latent channel is scaled to unit variance."""
+
+    def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        rows = drawn(pool.rows, training.schedule.batch, generator, pool.device)
         target = pool.arrays["structure"][rows][:, None].float()
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(pool.device):
             mean, log_variance = encoder.distribution(target)
-            latent = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
-            logits = decoder(latent)
+            logits = decoder(sample_gaussian(mean, log_variance, generator))
         dice, kl = dice_loss(logits, target), kl_divergence(mean, log_variance)
         cross_entropy = F.binary_cross_entropy_with_logits(logits.float(), target)
-        optimizer.zero_grad(set_to_none=True)
-        (dice + cross_entropy + 1e-3 * kl).backward()
-        optimizer.step()
-        for average in averages:
-            average.update()
-        wrong = ((logits > 0) != (target > 0.5)).float().mean() if step % log.every == 0 else 0.0
-        log.add(step, dice=dice, cross_entropy=cross_entropy, kl=kl, wrong=wrong)
-    for average in averages:
-        average.apply()
+        wrong = ((logits > 0) != (target > 0.5)).float().mean()
+        loss = dice + cross_entropy + 1e-3 * kl
+        return {"loss": loss, "dice": dice, "cross_entropy": cross_entropy, "kl": kl, "wrong": wrong}
+
+    networks = {"encoder": encoder, "decoder": decoder}
+    training.run(networks, losses_at, weight_decay=0.0, gradient_norm=None)
     _scale_latents(encoder, decoder, pool)
 
 
@@ -96,46 +94,27 @@ class PatchPixels(nn.Module):
 
 
 def train_structure_flow(
-    conditioner: Any,
-    flow: nn.Module,
-    encoder: Any,
-    pool: DevicePool,
-    seconds: float,
-    batch: int,
-    log: Log,
+    conditioner: Any, flow: nn.Module, encoder: Any, pool: DevicePool, training: Training
 ) -> None:
     """Flow matching on structure latents; the conditioner is trained along with it."""
-    device = pool.device
-    conditioner.requires_grad_(True)
-    pixels = PatchPixels(conditioner.channels).to(device)
-    trained = [flow, conditioner, pixels]
-    budget, optimizer = Budget(6e-4, seconds), optimizer_for(trained)
-    averages = [Average(module) for module in trained]
-    parameters = [
-        parameter for module in trained for parameter in module.parameters() if parameter.requires_grad
-    ]
-    images = pool.arrays["conditions"]
-    generator = torch.Generator(device).manual_seed(torch.initial_seed())
-    for step in budget.steps(optimizer):
-        rows = torch.randint(pool.rows, (batch,), device=device)
-        views = torch.randint(images.shape[1], (batch,), device=device)
-        picture = pictures(images[rows, views])
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-            data = encoder(pool.arrays["structure"][rows][:, None].float()).float()
-        with torch.autocast(device.type, torch.bfloat16):
+    device, images = pool.device, pool.arrays["conditions"]
+    with initial_weights(training.seed, "initial_weights", "patch_pixels"):
+        pixels = PatchPixels(conditioner.channels).to(device)
+
+    def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        batch = training.schedule.batch
+        rows = drawn(pool.rows, batch, generator, device)
+        picture = pictures(images[rows, drawn(images.shape[1], batch, generator, device)])
+        with mixed_precision(device):
+            with torch.no_grad():
+                data = encoder(pool.arrays["structure"][rows][:, None].float()).float()
             raw = conditioner.raw_tokens(picture)
             auxiliary = pixels(raw[:, conditioner.prefix_tokens :], picture)
             tokens = F.layer_norm(raw.float(), raw.shape[-1:])
-            loss = flow_matching_loss(flow, data, tokens, generator)
-        optimizer.zero_grad(set_to_none=True)
-        (loss + 0.3 * auxiliary).backward()
-        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        for average in averages:
-            average.update()
-        log.add(step, loss=loss, pixels=auxiliary, norm=norm)
-    for average in averages:
-        average.apply()
+            matching = flow_matching_loss(flow, data, tokens, generator)
+        return {"loss": matching + 0.3 * auxiliary, "matching": matching, "pixels": auxiliary}
+
+    training.run({"flow": flow, "conditioner": conditioner, "pixels": pixels}, losses_at)
 
 
 class Features:
@@ -156,7 +135,7 @@ class Features:
     def __call__(self, views: Tensor, coords: Tensor) -> Tensor:
         """Return (T, C) features; views (B, V, S, S, 3) uint8, coords (T, 4)."""
         batch, count = views.shape[:2]
-        with torch.autocast(views.device.type, torch.bfloat16):
+        with mixed_precision(views.device):
             tokens = self.conditioner.patch_features(pictures(views.flatten(0, 1)))
         maps = tokens.permute(0, 3, 1, 2)
         grid = self.grid[None].expand(batch, -1, -1, -1).flatten(0, 1)[:, :, None]
@@ -202,7 +181,7 @@ def decoder_loss(features: Tensor, distance: Tensor, color: Tensor) -> dict[str,
         distance: (N, 8) signed distances in object units.
         color: (N, 8, 3) in [0, 1].
     """
-    # Extraction subtracts one cell side from the network's distance (spec, section g), so it is added here.
+    # Mesh extraction subtracts one cell side from the network's distance, so it is added here.
     target = (distance / (2 * CELL)).clamp(-1, 1) + CELL
     near = (distance.abs() < 2 * CELL).float()
     weight = 0.1 + near
@@ -217,24 +196,19 @@ def decoder_loss(features: Tensor, distance: Tensor, color: Tensor) -> dict[str,
     }
 
 
-def train_mesh_decoder(decoder: nn.Module, pool: DevicePool, budget: Budget, batch: int, log: Log) -> None:
+def train_mesh_decoder(decoder: nn.Module, pool: DevicePool, training: Training) -> None:
     """Learn distance and colour of the 64³ grid from the codes of the 16³ voxels, slightly disturbed."""
-    device = pool.device
-    optimizer, average = optimizer_for([decoder]), Average(decoder)
-    for step in budget.steps(optimizer):
-        cells = Cells.of(pool, torch.randint(pool.rows, (batch,), device=device))
-        noise = torch.randn_like(cells.codes.feats) * CODE_NOISE
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            output = decoder(cells.codes.replace(cells.codes.feats + noise))
+
+    def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        cells = Cells.of(pool, drawn(pool.rows, training.schedule.batch, generator, pool.device))
+        codes = cells.codes.feats
+        noise = torch.randn(codes.shape, generator=generator).to(codes) * CODE_NOISE
+        with mixed_precision(pool.device):
+            output = decoder(cells.codes.replace(codes + noise))
         losses = decoder_loss(output.feats.float(), *cells.at_corners(output.coords))
-        loss = losses["distance"] + losses["color"] + 0.01 * losses["rest"]
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        optimizer.step()
-        average.update()
-        log.add(step, **losses)
-    average.apply()
+        return {"loss": losses["distance"] + losses["color"] + 0.01 * losses["rest"], **losses}
+
+    training.run({"decoder": decoder}, losses_at)
 
 
 @dataclass(frozen=True)
@@ -259,49 +233,46 @@ class Codes:
         return SparseTensor((values - self.mean) / self.std, sparse_rows(structure))
 
 
-def train_latent_flow(
-    flow: nn.Module, codes: Codes, conditioner: Any, budget: Budget, batch: int, log: Log
-) -> None:
+def train_latent_flow(flow: nn.Module, codes: Codes, conditioner: Any, training: Training) -> None:
     """Flow matching on normalised codes, conditioned on one picture of the object."""
     pool, device = codes.pool, codes.pool.device
-    optimizer, average = optimizer_for([flow]), Average(flow)
-    generator = torch.Generator(device).manual_seed(torch.initial_seed())
     images = pool.arrays["conditions"]
-    for step in budget.steps(optimizer):
-        rows = torch.randint(pool.rows, (batch,), device=device)
-        views = torch.randint(images.shape[1], (batch,), device=device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+
+    def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        batch = training.schedule.batch
+        rows = drawn(pool.rows, batch, generator, device)
+        views = drawn(images.shape[1], batch, generator, device)
+        with mixed_precision(device):
             with torch.no_grad():
                 tokens = conditioner(pictures(images[rows, views]))
-            loss = flow_matching_loss(flow, codes.at(rows), tokens, generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
-        optimizer.step()
-        average.update()
-        log.add(step, loss=loss, norm=norm)
-    average.apply()
+            return {"loss": flow_matching_loss(flow, codes.at(rows), tokens, generator)}
+
+    training.run({"flow": flow}, losses_at)
 
 
 def train_latent_encoder(
-    encoder: Any, features: Features, codes: Codes, rows: int, budget: Budget, batch: int, log: Log
+    encoder: Any, features: Features, codes: Codes, rows: int, training: Training
 ) -> None:
-    """Learn to read codes from picture features at voxels: Gaussian log-likelihood of mean and variance."""
+    """Learn to read codes from picture features at voxels: Gaussian log-likelihood of mean and variance.
+
+    Args:
+        encoder: What is trained.
+        features: Features of the pictures.
+        codes: What is to be read.
+        rows: Rows of the pool that have feature pictures; they come first.
+        training: Its length and seed.
+    """
     pool = codes.pool
-    optimizer, average = optimizer_for([encoder]), Average(encoder)
-    for step in budget.steps(optimizer):
-        chosen = torch.randint(rows, (batch,), device=pool.device)
+
+    def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        chosen = drawn(rows, training.schedule.batch, generator, pool.device)
         clean = codes.at(chosen)
-        with torch.autocast(pool.device.type, torch.bfloat16, enabled=pool.device.type == "cuda"):
+        with mixed_precision(pool.device):
             inputs = clean.replace(features(pool.arrays["features"][chosen], clean.coords))
             mean, log_variance = encoder.distribution(inputs)
         error = (mean.float() - (clean.feats * codes.std + codes.mean)).square()
         log_variance = log_variance.float().clamp(-8, 4)
         loss = 0.5 * (error * torch.exp(-log_variance) + log_variance).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-        optimizer.step()
-        average.update()
-        log.add(step, loss=loss, error=error.mean())
-    average.apply()
+        return {"loss": loss, "error": error.mean()}
+
+    training.run({"encoder": encoder}, losses_at)

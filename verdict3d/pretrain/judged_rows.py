@@ -173,8 +173,8 @@ def hurt(mesh: Mesh, defects: tuple[str, ...], rng: np.random.Generator) -> Mesh
 
 
 def generator_measures(pool: Pool) -> dict[str, dict[str, float]]:
-    """Return mean F-score and share of non-empty meshes by regime, over the ready rows of generations."""
-    scores = pool.arrays["f_score"][pool.ready()]
+    """Return mean F-score and share of non-empty meshes by regime, of a pool of generations."""
+    scores = pool.arrays["f_score"]
     return {
         f"{regime}, {'low' if low else 'full'} budget": {
             "objects": float(len(scores)),

@@ -8,7 +8,6 @@ object wins, so that the picture of the object is used. The loss is the cross-en
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
 
 import torch
@@ -19,8 +18,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.local.network import Layout, read_margins
 from verdict3d.pretrain.embedded import EmbeddedJudge, build_judge
 from verdict3d.pretrain.judge_pool import JudgePool, pixel_values
-from verdict3d.pretrain.progress import Budget, Log
-from verdict3d.randomness import seed_for
+from verdict3d.pretrain.training import Training, mixed_precision
 
 SMALLEST_GAP = 0.03
 """Candidates whose quality differs by less are not a pair with a winner."""
@@ -31,7 +29,7 @@ WRONG_FLOOR = 0.6
 _CANDIDATES = 3
 _PAIRS_PER_OBJECT = 4
 _BIAS_WEIGHT = 0.02
-_GRADIENT_NORM = 1.0
+_WEIGHT_DECAY = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,63 +64,44 @@ class Reader:
 
 
 def train_judge(
-    family: str,
-    pool: JudgePool,
-    budget: Budget,
-    batch: int,
-    seed: int,
-    device: str | torch.device,
-    log: Log,
-    start: EmbeddedJudge | None = None,
+    family: str, pool: JudgePool, training: Training, device: str | torch.device
 ) -> EmbeddedJudge:
     """Train an embedded judge.
 
     Args:
         family: ``"qwen2_5_vl"`` or ``"internvl"``.
         pool: Objects with candidates of known quality.
-        budget: Length and peak learning rate of AdamW.
-        batch: Pairs a step; four pairs share an object.
-        seed: Of the weights and of everything drawn.
+        training: Length, seed of the weights and of everything drawn; its ``batch`` counts pairs, of which
+            four share an object. Loss, accuracy by kind of pair, and bias are logged.
         device: Where to train; bfloat16 autocast on CUDA, float32 on CPU.
-        log: Records loss, accuracy by kind of pair, and bias.
-        start: A judge of this family to go on with, instead of fresh weights.
 
     Returns:
         The judge, float32, on ``device``, in evaluation mode.
 
     Raises:
-        Verdict3DError: The loss stopped being finite, or ``batch`` is too small.
+        Verdict3DError: The loss stopped being finite, or the batch is too small.
     """
+    batch = training.schedule.batch
     if batch < _PAIRS_PER_OBJECT:
         raise Verdict3DError(f"batch {batch} must be {_PAIRS_PER_OBJECT} or more")
     place = torch.device(device)
-    judge = build_judge(family, seed) if start is None else start
-    model = judge.model.to(place).train()
+    judge = build_judge(family, training.seed)
+    judge.model.to(place).train()
     reader = Reader.of(judge, place)
     fitted = pool.fitted(judge.pictures, place)
-    generator = torch.Generator(place).manual_seed(seed_for(seed, "judge_batches", family))
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=budget.peak, betas=(0.9, 0.98), weight_decay=0.05, fused=place.type == "cuda"
-    )
-    for step in budget.steps(optimizer):
-        with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
-            loss, measures = _step_loss(reader, fitted, max(2, batch // _PAIRS_PER_OBJECT), generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
-        optimizer.step()
-        log.add(step, **measures)
-        if step % log.every == 0 and not math.isfinite(log.rows[-1]["loss"]):
-            raise Verdict3DError(
-                f"judge {family}: the loss is not finite at step {step}; lower {budget.peak}"
-            )
-    model.eval()
+
+    def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        with mixed_precision(place):
+            return _losses(reader, fitted, max(2, batch // _PAIRS_PER_OBJECT), generator)
+
+    decay = _WEIGHT_DECAY
+    networks = {"judge": judge.model}
+    training.run(networks, losses_at, averaged=False, weight_decay=decay, vector_decay=decay)
+    judge.model.eval()
     return judge
 
 
-def _step_loss(
-    reader: Reader, pool: JudgePool, objects: int, generator: torch.Generator
-) -> tuple[Tensor, dict[str, Tensor]]:
+def _losses(reader: Reader, pool: JudgePool, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Draw objects and candidates and return the loss with what is worth logging."""
     chosen, candidates, usable = _draw(pool, objects, generator)
     rows = chosen[:, None]
@@ -141,7 +120,7 @@ def _step_loss(
         right = 0.5 * ((sign * m1 > 0).float() + (sign * m2 < 0).float()) * weight
         split = [(right * part).sum() / (weight * part).sum().clamp_min(1.0) for part in (~wrong, wrong)]
         bias = (0.5 * (m1 + m2) * weight).sum() / total
-    return loss, {"loss": loss.detach(), "accuracy": split[0], "accuracy_wrong": split[1], "bias": bias}
+    return {"loss": loss, "accuracy": split[0], "accuracy_wrong": split[1], "bias": bias}
 
 
 def _draw(pool: JudgePool, objects: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,9 +131,8 @@ def _draw(pool: JudgePool, objects: int, generator: torch.Generator) -> tuple[Te
     """
     device = pool.quality.device
     count, available = pool.quality.shape
-    order = torch.randperm(count, generator=generator, device=device)
-    chosen = order[: min(objects, count)]
-    noise = torch.rand((len(chosen), available), generator=generator, device=device)
+    chosen = torch.randperm(count, generator=generator)[: min(objects, count)].to(device)
+    noise = torch.rand((len(chosen), available), generator=generator).to(device)
     candidates = (noise + pool.valid[chosen].float()).topk(min(_CANDIDATES, available), dim=1).indices
     return chosen, candidates, pool.valid[chosen[:, None], candidates]
 
@@ -172,7 +150,7 @@ def _pairs(
     left, right = zip(*itertools.combinations(range(candidates), 2), strict=True)
     gap = quality[:, left] - quality[:, right]
     weight = ((gap.abs() >= SMALLEST_GAP) & usable[:, left] & usable[:, right]).float()
-    own = torch.randint(candidates, (objects,), generator=generator, device=quality.device)
+    own = torch.randint(candidates, (objects,), generator=generator).to(quality.device)
     row = torch.arange(objects, device=quality.device)
     other = row.roll(1)
     best = torch.where(usable, quality, -1.0).argmax(dim=1)[other]
@@ -188,7 +166,7 @@ def _pairs(
 def _recoloured(references: Tensor, generator: torch.Generator) -> Tensor:
     """Scale brightness and swap colour channels at random: colour says nothing about shape."""
     count, device = len(references), references.device
-    gain = 0.75 + 0.5 * torch.rand((count, 1, 1, 1), generator=generator, device=device)
-    channels = torch.rand((count, 1, 1, 3), generator=generator, device=device).argsort(dim=-1)
+    gain = 0.75 + 0.5 * torch.rand((count, 1, 1, 1), generator=generator).to(device)
+    channels = torch.rand((count, 1, 1, 3), generator=generator).argsort(dim=-1).to(device)
     mixed = references.gather(-1, channels.expand_as(references))
     return (mixed.float() * gain).clamp(0.0, 255.0)

@@ -1,14 +1,12 @@
 """Pools of rendered furniture: worker processes fill memory-mapped arrays, training reads them.
 
-Rows depend only on (seed, purpose, index); how many are ready at a step depends on the machine.
+A row depends only on (seed, purpose, index), and a training begins when all rows of its pools are there.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, write_json
 
 Row = dict[str, np.ndarray]
 MakeRow = Callable[[int], Row]
+LAYOUT = "layout.json"
 
 
 class Pool:
@@ -31,7 +31,7 @@ class Pool:
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
-        layout: dict[str, Any] = read_json(self.directory / "layout.json")
+        layout: dict[str, Any] = read_json(self.directory / LAYOUT)
         self.count: int = layout["count"]
         self.arrays = {
             name: np.memmap(self.directory / name, dtype=dtype, mode="r+", shape=(self.count, *shape))
@@ -51,7 +51,7 @@ class Pool:
                 stream.truncate(size)
         with (root / "ready").open("wb") as stream:
             stream.truncate(count)
-        write_json(root / "layout.json", {"count": count, "arrays": arrays})
+        write_json(root / LAYOUT, {"count": count, "arrays": arrays})
         return cls(root)
 
     def put(self, index: int, row: Row) -> None:
@@ -60,85 +60,107 @@ class Pool:
             self.arrays[name][index] = value
         self._ready[index] = 1
 
-    def has(self, index: int) -> bool:
-        """Say whether a row is written."""
-        return bool(self._ready[index])
-
-    def ready(self) -> np.ndarray:
-        """Return the indices of the rows that are written, ascending."""
-        return np.flatnonzero(self._ready)
-
-
-def _fill(directory: str, factory: Callable[..., MakeRow], settings: str, worker: int, workers: int) -> None:
-    torch.set_num_threads(1)
-    pool = Pool(directory)
-    make_row = factory(**json.loads(settings))
-    for index in range(worker, pool.count, workers):
-        if not pool.has(index):
-            pool.put(index, make_row(index))
+    def missing(self) -> list[int]:
+        """Return the indices of the rows that are not written, ascending."""
+        return [int(index) for index in np.flatnonzero(self._ready == 0)]
 
 
 @dataclass(frozen=True)
 class PoolRecipe:
     """How one pool is made.
 
-    Args:
+    Attributes:
         directory: Folder of the arrays; rows that are there already are kept.
         count: Rows.
-        workers: Processes.
-        factory: Importable function; called once in each process with ``settings``, returns the row maker.
+        factory: Importable function; each process calls it once with ``settings`` and gets the row maker.
         settings: JSON-able keyword arguments of ``factory``.
     """
 
-    directory: str
+    directory: Path
     count: int
-    workers: int
     factory: Callable[..., MakeRow]
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def fill_pools(recipes: list[PoolRecipe], seconds: float) -> None:
-    """Fill pools until all are full or the time is over; not while training, they share a GPU badly."""
-    context = multiprocessing.get_context("spawn")
-    processes = []
+def fill_pools(recipes: Sequence[PoolRecipe], workers: int) -> None:
+    """Make all missing rows of some pools.
+
+    Args:
+        recipes: The pools.
+        workers: Processes that share the rows; one works inside this process.
+
+    Raises:
+        Verdict3DError: A pool lies there with another number of rows, or a process failed.
+    """
     for recipe in recipes:
-        if not (Path(recipe.directory) / "layout.json").exists():
-            Pool.create(recipe.directory, recipe.count, recipe.factory(**recipe.settings)(0))
-        settings = json.dumps(recipe.settings)
-        for worker in range(recipe.workers):
-            arguments = (recipe.directory, recipe.factory, settings, worker, recipe.workers)
-            processes.append(context.Process(target=_fill, args=arguments, daemon=True))
+        _create(recipe)
+    if not any(Pool(recipe.directory).missing() for recipe in recipes):
+        return
+    if workers == 1:
+        _fill(recipes, 0, 1)
+        return
+    context = multiprocessing.get_context("spawn")
+    shares = [(recipes, worker, workers) for worker in range(workers)]
+    processes = [context.Process(target=_fill, args=share, daemon=True) for share in shares]
     for process in processes:
         process.start()
-    end = time.monotonic() + seconds
     for process in processes:
-        process.join(max(0.0, end - time.monotonic()))
-    for process in processes:
-        process.terminate()
         process.join()
-    for recipe in recipes:
-        print(f"{recipe.directory}: {len(Pool(recipe.directory).ready())} of {recipe.count} rows", flush=True)
+    failed = sum(process.exitcode != 0 for process in processes)
+    if failed:
+        raise Verdict3DError(
+            f"{failed} of {workers} processes that make training rows failed, as told above; the rows they "
+            "made are kept, so run the same command again when the cause is mended"
+        )
+
+
+def _create(recipe: PoolRecipe) -> None:
+    """Make the pool with its first row, or check that the one that is there has as many rows."""
+    if not (recipe.directory / LAYOUT).exists():
+        first = recipe.factory(**recipe.settings)(0)
+        Pool.create(recipe.directory, recipe.count, first).put(0, first)
+    found = Pool(recipe.directory).count
+    if found != recipe.count:
+        raise Verdict3DError(
+            f"the pool {recipe.directory} has {found} rows, but {recipe.count} are wanted; remove it, or "
+            "choose another folder"
+        )
+
+
+def _fill(recipes: Sequence[PoolRecipe], worker: int, workers: int) -> None:
+    """Make this worker's share of the missing rows, on one thread: the bits of a row may depend on it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for recipe in recipes:
+            pool = Pool(recipe.directory)
+            own = [index for index in pool.missing() if index % workers == worker]
+            if own:
+                make_row = recipe.factory(**recipe.settings)
+                for index in own:
+                    pool.put(index, make_row(index))
+    finally:
+        torch.set_num_threads(threads)
 
 
 class DevicePool:
-    """The ready rows of a pool, copied to a device.
+    """A full pool, copied to a device.
 
     Args:
         pool: Where rows come from.
         names: Arrays to hold.
         device: Torch device.
+        block: Rows that are copied at once.
     """
 
-    def __init__(self, pool: Pool, names: tuple[str, ...], device: torch.device, block: int = 1024) -> None:
-        self.device = device
-        ready = pool.ready()
-        self.rows = len(ready)
-        self.arrays = {}
+    def __init__(self, pool: Pool, names: Sequence[str], device: torch.device, block: int = 1024) -> None:
+        self.device, self.rows = device, pool.count
+        self.arrays: dict[str, torch.Tensor] = {}
         for name in names:
             source = pool.arrays[name]
             kind = torch.from_numpy(np.empty(0, source.dtype)).dtype
-            array = torch.empty((self.rows, *source.shape[1:]), dtype=kind, device=device)
+            array = torch.empty(source.shape, dtype=kind, device=device)
             for start in range(0, self.rows, block):
-                rows = torch.from_numpy(source[ready[start : start + block]])
+                rows = torch.from_numpy(np.array(source[start : start + block]))
                 array[start : start + block] = rows.to(device)
             self.arrays[name] = array

@@ -394,10 +394,10 @@ class SparseGroupNorm32(nn.GroupNorm):
             return means.repeat_interleave(per_group, dim=1)
 
         mean = by_channel(structure.item_sums(values.reshape(len(x), -1)))
-        centred = values - mean[rows][:, None]
+        centred = values - mean.index_select(0, rows)[:, None]
         variance = by_channel(structure.item_sums(centred.square().reshape(len(x), -1)))
         scale = torch.rsqrt(variance + self.eps) * self.weight
-        out = torch.addcmul(self.bias, centred, scale[rows][:, None])
+        out = torch.addcmul(self.bias, centred, scale.index_select(0, rows)[:, None])
         return out.reshape(len(x), -1).to(x.feats.dtype)
 
 

@@ -13,7 +13,7 @@ from verdict3d.pretrain.embedded import build_judge
 from verdict3d.pretrain.judge_measures import GAPS, measure_judge
 from verdict3d.pretrain.judge_pool import JudgePool, pixel_values, resize_pictures
 from verdict3d.pretrain.judges import _draw, _pairs, train_judge
-from verdict3d.pretrain.progress import Budget, Log
+from verdict3d.pretrain.training import Schedule, Training
 
 CPU = torch.device("cpu")
 
@@ -64,9 +64,10 @@ def test_resizing_is_pillows() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_training_repeats_itself_and_moves_every_part(family: str) -> None:
     pool = bars_pool(4, 3, seed=0)
-    logs = [Log("judge", 1), Log("judge", 1)]
-    judges = [train_judge(family, pool, Budget(1e-3, steps=3), 8, 11, CPU, log) for log in logs]
-    assert logs[0].rows == logs[1].rows and [row["step"] for row in logs[0].rows] == [0.0, 1.0, 2.0]
+    trainings = [Training(family, Schedule(3, 8, 1e-3, 1), 11) for _ in range(2)]
+    judges = [train_judge(family, pool, training, CPU) for training in trainings]
+    rows = trainings[0].losses
+    assert rows == trainings[1].losses and [row["step"] for row in rows] == [0.0, 1.0, 2.0]
     first, second = (judge.model.state_dict() for judge in judges)
     fresh = build_judge(family, 11).model.state_dict()
     for name, value in first.items():
@@ -79,7 +80,7 @@ def test_training_repeats_itself_and_moves_every_part(family: str) -> None:
 
 def test_saved_judges_answer_as_trained(tmp_path_factory: pytest.TempPathFactory) -> None:
     pool = bars_pool(4, 3, seed=0)
-    trained = train_judge("internvl", pool, Budget(1e-3, steps=2), 8, 3, CPU, Log("judge", 1))
+    trained = train_judge("internvl", pool, Training("internvl", Schedule(2, 8, 1e-3, 1), 3), CPU)
     directory = tmp_path_factory.mktemp("trained")
     trained.save(directory)
     loaded = load(directory)._model.state_dict()
@@ -141,4 +142,4 @@ def test_pools_that_do_not_fit_are_refused() -> None:
     with pytest.raises(Verdict3DError, match="allowed: qwen2_5_vl, internvl"):
         build_judge("llava", 0)
     with pytest.raises(Verdict3DError, match="batch 2 must be 4"):
-        train_judge("internvl", pool, Budget(1e-3, steps=1), 2, 0, CPU, Log("judge", 1))
+        train_judge("internvl", pool, Training("internvl", Schedule(1, 2, 1e-3, 1), 0), CPU)
