@@ -1,7 +1,7 @@
 """Stage ``assets``: the objects of the run, each with a clean conditioning picture.
 
-Writes ``data/assets/``: ``assets.jsonl`` (one row an asset), ``meshes/<id>.glb``, ``conditions/<id>.png``,
-``quarantine.jsonl`` (rows ``{source, reason, message}``) and ``metrics.json``.
+Writes ``data/assets/``: ``assets.jsonl``, ``meshes/<id>.glb``, ``conditions/<id>.png``, ``quarantine.jsonl``
+and ``metrics.json``; what the rows say stands in :mod:`verdict3d.records.assets`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,12 @@ from tasks.paths import ASSETS, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import AssetsParams, Params
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.library import (
-    SPLITS,
-    Asset,
-    Quarantined,
-    folder_assets,
-    mesh_paths,
-    procedural_assets,
-)
+from verdict3d.library import SPLITS, LoadedAsset, folder_assets, mesh_paths, procedural_assets
 from verdict3d.mesh.files import write_mesh
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, write_bytes, write_json, write_jsonl
+from verdict3d.records.assets import Asset, Quarantined, View
+from verdict3d.records.files import write_bytes, write_json
+from verdict3d.records.record import write_rows
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.views import sample_camera
 
@@ -45,18 +40,18 @@ def run(params: Params, root: Path) -> None:
     outcomes, total = _outcomes(params.assets, params.seed, root)
     out = start_folder(root / ASSETS)
     renderer = Renderer()
-    rows: list[Row] = []
-    quarantine: list[Row] = []
+    rows: list[Asset] = []
+    quarantine: list[Quarantined] = []
     for outcome in tqdm(outcomes, total=total, desc="assets", unit="asset"):
         if isinstance(outcome, Quarantined):
-            quarantine.append(vars(outcome))
+            quarantine.append(outcome)
             continue
         try:
             rows.append(_write_asset(outcome, params, out, renderer))
         except ItemFailure as failure:
-            quarantine.append(vars(Quarantined(outcome.source, failure.reason, str(failure))))
-    write_jsonl(out / "assets.jsonl", rows)
-    write_jsonl(out / "quarantine.jsonl", quarantine)
+            quarantine.append(Quarantined(source=outcome.source, reason=failure.reason, message=str(failure)))
+    write_rows(out / "assets.jsonl", rows)
+    write_rows(out / "quarantine.jsonl", quarantine)
     write_json(out / "metrics.json", measure_assets(rows, quarantine))
     if not rows:
         raise Verdict3DError(
@@ -64,7 +59,7 @@ def run(params: Params, root: Path) -> None:
         )
 
 
-def _outcomes(params: AssetsParams, seed: int, root: Path) -> tuple[Iterable[Asset | Quarantined], int]:
+def _outcomes(params: AssetsParams, seed: int, root: Path) -> tuple[Iterable[LoadedAsset | Quarantined], int]:
     """Return the assets (made one by one) and how many there will be."""
     if params.source == PROCEDURAL:
         return procedural_assets(params, seed), sum(getattr(params, split) for split in SPLITS)
@@ -72,7 +67,7 @@ def _outcomes(params: AssetsParams, seed: int, root: Path) -> tuple[Iterable[Ass
     return folder_assets(directory, params, seed), len(mesh_paths(directory))
 
 
-def _write_asset(asset: Asset, params: Params, out: Path, renderer: Renderer) -> Row:
+def _write_asset(asset: LoadedAsset, params: Params, out: Path, renderer: Renderer) -> Asset:
     """Write mesh and condition picture of one asset and return its row."""
     size_px = params.assets.condition_size_px
     camera = sample_camera(asset.mesh, params.assets.view, numpy_generator(params.seed, "view", asset.id))
@@ -80,34 +75,34 @@ def _write_asset(asset: Asset, params: Params, out: Path, renderer: Renderer) ->
     Image.fromarray(renderer.condition(asset.mesh, camera, size_px)).save(picture, format="PNG")
     write_bytes(out / "conditions" / f"{asset.id}.png", picture.getvalue())
     write_mesh(asset.mesh, out / "meshes" / f"{asset.id}.glb")
-    return {
-        "id": asset.id,
-        "category": asset.category,
-        "split": asset.split,
-        "source": asset.source,
-        "base_may_have_seen": params.assets.base_may_have_seen,
-        "digest": asset.digest,
-        "faces": len(asset.mesh.faces),
-        "mesh": str(ASSETS / "meshes" / f"{asset.id}.glb"),
-        "condition": str(ASSETS / "conditions" / f"{asset.id}.png"),
-        "view": {
-            "yaw_deg": camera.yaw_deg,
-            "elevation_deg": camera.elevation_deg,
-            "fov_deg": camera.fov_deg,
-            "distance": camera.distance,
-        },
-    }
+    return Asset(
+        id=asset.id,
+        category=asset.category,
+        split=asset.split,
+        source=asset.source,
+        base_may_have_seen=params.assets.base_may_have_seen,
+        digest=asset.digest,
+        faces=len(asset.mesh.faces),
+        mesh=str(ASSETS / "meshes" / f"{asset.id}.glb"),
+        condition=str(ASSETS / "conditions" / f"{asset.id}.png"),
+        view=View(
+            yaw_deg=camera.yaw_deg,
+            elevation_deg=camera.elevation_deg,
+            fov_deg=camera.fov_deg,
+            distance=camera.distance,
+        ),
+    )
 
 
-def measure_assets(rows: Sequence[Row], quarantine: Sequence[Row]) -> dict[str, Any]:
+def measure_assets(rows: Sequence[Asset], quarantine: Sequence[Quarantined]) -> dict[str, Any]:
     """Return counts of assets by split and category and of quarantined files by reason."""
     return {
         "assets": len(rows),
-        "by_split": {split: sum(row["split"] == split for row in rows) for split in SPLITS},
-        "by_category": dict(sorted(Counter(row["category"] for row in rows).items())),
+        "by_split": {split: sum(row.split == split for row in rows) for split in SPLITS},
+        "by_category": dict(sorted(Counter(row.category for row in rows).items())),
         "quarantined": len(quarantine),
-        "quarantined_by_reason": dict(sorted(Counter(row["reason"] for row in quarantine).items())),
-        "base_may_have_seen": sum(bool(row["base_may_have_seen"]) for row in rows),
+        "quarantined_by_reason": dict(sorted(Counter(row.reason for row in quarantine).items())),
+        "base_may_have_seen": sum(row.base_may_have_seen for row in rows),
     }
 
 

@@ -36,7 +36,10 @@ from verdict3d.judge.lineage import lineage_of, lineage_warnings, shared_parts
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.store import VerdictStore
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.records.files import write_json
+from verdict3d.records.pairs import ControlPair
+from verdict3d.records.record import read_rows, write_rows
+from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.render.rig import Rig
 
 DRILL_STORE = Path(".verdict3d/drill.jsonl")
@@ -54,7 +57,7 @@ def run(params: Params, root: Path, role: JudgeRole) -> None:
     for warning in certificate["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     out = start_folder(root / AUDIT / role)
-    write_jsonl(out / "verdicts.jsonl", rows)
+    write_rows(out / "verdicts.jsonl", rows)
     write_json(root / certificate_path(role), certificate)
     write_json(out / "metrics.json", headline(certificate))
     print("\n".join(describe(certificate)))
@@ -81,21 +84,21 @@ def configured(judges: JudgesParams, role: JudgeRole) -> JudgeParams:
 
 def audit(
     params: Params, root: Path, role: JudgeRole, judge: AuditedJudge, store: VerdictStore
-) -> tuple[dict[str, Any], list[Row]]:
+) -> tuple[dict[str, Any], list[ControlVerdict]]:
     """Ask a judge every question and return its certificate and the verdict rows.
 
     All is asked with the judge's first panel and some with the others; where one of these is chosen, the rest
     is asked with it too. So the batches of a judge that keeps its first panel do not depend on the choice.
     """
     own, settings, measuring = judge.identity, params.audit, measuring_for(params, role)
-    pairs = read_jsonl(root / CONTROLS / "pairs.jsonl")
+    pairs = read_rows(root / CONTROLS / "pairs.jsonl", ControlPair)
     rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), root)
     panels = compare_panels(measuring, rows, own.mode)
     panel = choose_panel(configured(params.judges, role).panel, panels)
     if panel["chosen"] != own.panel:
         own = judge.showing(panel["chosen"], own.mode).identity
         rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), root)
-    mine = [row for row in rows if (row["panel"], row["mode"]) == (own.panel, own.mode)]
+    mine = [row for row in rows if (row.panel, row.mode) == (own.panel, own.mode)]
     lineages = {
         name: lineage_of(configured(params.judges, name))
         for name in get_args(JudgeRole)
@@ -122,7 +125,7 @@ def audit(
         comparisons=compare_views(measuring, rows, own, panels),
         temperature=measuring.temperature(mine),
         questions=len(rows),
-        holdout_objects=len({row["object"] for row in rows}),
+        holdout_objects=len({row.object for row in rows}),
     )
     return certificate, rows
 

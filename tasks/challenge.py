@@ -26,16 +26,21 @@ from tasks.asking.preferences import adapter_dependencies, search_tools
 from tasks.making.arms import with_adapter
 from tasks.making.base import load_base
 from tasks.making.generation import TEXTURE_MODE, generated
-from tasks.making.meetings import base_generations, plan_arm, verdict_row
-from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, GENERATE, TRAIN, read_assets, start_folder
+from tasks.making.meetings import Meeting, base_generations, plan_arm, verdict_row
+from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, TRAIN, read_assets, read_generations, start_folder
 from tasks.scoring.champion import Champion, adapter_identity, holdout_digest, read_champion
 from tasks.scoring.measures import in_colour
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.config import Params
 from verdict3d.judge.identity import identify
+from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.records.assets import Asset
+from verdict3d.records.files import Row, write_json
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import write_rows
+from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.tally import half_credit_against, tally_rows
 from verdict3d.trellis.pipeline import TrellisPipeline
 
@@ -45,9 +50,7 @@ def run(params: Params, root: Path) -> None:
     params = with_chosen_panels(params, root)
     champion, assets = read_champion(root), read_assets(root)
     regimes = tuple(dict.fromkeys((params.promotion.regime, "clean")))
-    base = [
-        row for row in base_generations(params, read_generations(root, GENERATE)) if row["regime"] in regimes
-    ]
+    base = [row for row in base_generations(params, read_generations(root)) if row.regime in regimes]
     order = shuffled_objects(params, base)
     with champion_generations(params, root, champion, base, assets) as theirs:
         arms = {arm: challenge(params, root, arm, theirs, order, assets) for arm in params.promotion.arms}
@@ -65,29 +68,24 @@ def run(params: Params, root: Path) -> None:
         )
 
 
-def read_generations(root: Path, stage: Path) -> list[Row]:
-    """Return the generations that a stage left."""
-    return read_jsonl(root / stage / "generations.jsonl")
-
-
-def shuffled_objects(params: Params, base: Sequence[Row]) -> list[str]:
+def shuffled_objects(params: Params, base: Sequence[Generation]) -> list[str]:
     """Return the held-out objects in the order in which they are looked at."""
-    names = sorted({row["asset"] for row in base})
+    names = sorted({row.asset for row in base})
     rng = numpy_generator(params.seed, "order of a challenge")
     return [names[place] for place in rng.permutation(len(names))]
 
 
 @contextmanager
 def champion_generations(
-    params: Params, root: Path, champion: Champion, base: Sequence[Row], assets: Sequence[Row]
-) -> Iterator[list[Row]]:
+    params: Params, root: Path, champion: Champion, base: Sequence[Generation], assets: Sequence[Asset]
+) -> Iterator[list[Generation]]:
     """Yield the champion's side: the base's own generations, or new ones with the champion's adapter."""
     start_folder(root / CHALLENGE)
     if champion.version is None:
         yield list(base)
         return
     with generated(
-        plan_arm("champion", base, {asset["id"]: asset for asset in assets}),
+        plan_arm("champion", base, {asset.id: asset for asset in assets}),
         partial(load_champion, params, root, champion),
         params=params,
         root=root,
@@ -108,10 +106,15 @@ def load_champion(params: Params, root: Path, champion: Champion) -> TrellisPipe
 
 
 def challenge(
-    params: Params, root: Path, arm: str, theirs: Sequence[Row], order: Sequence[str], assets: Sequence[Row]
+    params: Params,
+    root: Path,
+    arm: str,
+    theirs: Sequence[Generation],
+    order: Sequence[str],
+    assets: Sequence[Asset],
 ) -> Row:
     """Judge one candidate against the champion; write its verdicts and return what the gate has to know."""
-    conditions = {asset["id"]: asset["condition"] for asset in assets}
+    conditions = {asset.id: asset.condition for asset in assets}
     mine = {_key(row): row for row in read_generations(root, EVALUATE / arm)}
     pairs = [(mine[_key(row)], row) for row in theirs]
     batches = _batches(params, pairs, order)
@@ -125,15 +128,13 @@ def challenge(
         lambda found: decided(params, _rows(batches, found), order),
     )
     rows = _rows(batches, answers)
-    seen = {row["object"] for row in rows}
-    write_jsonl(root / CHALLENGE / arm / "verdicts.jsonl", rows)
-    colours = in_colour(
-        [(x, y) for x, y in pairs if x["asset"] in seen and x["regime"] == params.promotion.regime]
-    )
+    seen = {row.object for row in rows}
+    write_rows(root / CHALLENGE / arm / "verdicts.jsonl", rows)
+    colours = in_colour([(x, y) for x, y in pairs if x.asset in seen and x.regime == params.promotion.regime])
     if colours:
         judge = params.judges.evaluation.model_copy(update={"mode": TEXTURE_MODE})
         verdicts = judge_pairings([(f"judge texture of {arm}", _pairings(colours, conditions))], judge, root)
-        write_jsonl(root / CHALLENGE / arm / "texture.jsonl", _rows([colours], verdicts))
+        write_rows(root / CHALLENGE / arm / "texture.jsonl", _rows([colours], verdicts))
     return {
         "adapter": adapter_identity(root / TRAIN / arm),
         "objects": [name for name in order if name in seen],
@@ -142,17 +143,15 @@ def challenge(
     }
 
 
-def _batches(
-    params: Params, pairs: Sequence[tuple[Row, Row]], order: Sequence[str]
-) -> list[list[tuple[Row, Row]]]:
+def _batches(params: Params, pairs: Sequence[Meeting], order: Sequence[str]) -> list[list[Meeting]]:
     """Cut the pairs by objects in their order; a test at a fixed number has one batch of all."""
     sequential = params.promotion.test == "sequential"
     size = params.promotion.batch_objects if sequential else len(order)
     chosen = [set(order[start : start + size]) for start in range(0, len(order), size)]
-    return [[pair for pair in pairs if pair[0]["asset"] in names] for names in chosen]
+    return [[pair for pair in pairs if pair[0].asset in names] for names in chosen]
 
 
-def _rows(batches: Sequence[Sequence[tuple[Row, Row]]], answers: Sequence[Sequence[Row]]) -> list[Row]:
+def _rows(batches: Sequence[Sequence[Meeting]], answers: Sequence[Sequence[Verdict]]) -> list[HeldoutVerdict]:
     """Return the verdict rows of the batches that have been asked."""
     return [
         verdict_row(x, y, verdict)
@@ -161,7 +160,7 @@ def _rows(batches: Sequence[Sequence[tuple[Row, Row]]], answers: Sequence[Sequen
     ]
 
 
-def decided(params: Params, rows: Sequence[Row], order: Sequence[str]) -> bool:
+def decided(params: Params, rows: Sequence[HeldoutVerdict], order: Sequence[str]) -> bool:
     """Tell whether a sequential test may stop: lost in the regime, or won there and no worse on clean inputs.
 
     A test at a fixed number never stops early.
@@ -170,7 +169,7 @@ def decided(params: Params, rows: Sequence[Row], order: Sequence[str]) -> bool:
         return False
 
     def side(regime: str, null: float) -> str:
-        tally = tally_rows([row for row in rows if row["regime"] == regime], order)
+        tally = tally_rows([row for row in rows if row.regime == regime], order)
         rng = numpy_generator(params.seed, "unused")  # betting draws nothing
         promotion = params.promotion
         return half_credit_against(
@@ -188,12 +187,12 @@ def decided(params: Params, rows: Sequence[Row], order: Sequence[str]) -> bool:
     )
 
 
-def _key(row: Row) -> tuple[str, str, int]:
-    return row["asset"], row["regime"], row["number"]
+def _key(row: Generation) -> tuple[str, str, int]:
+    return row.asset, row.regime, row.number
 
 
-def _pairings(pairs: Sequence[tuple[Row, Row]], conditions: dict[str, str]) -> list[Pairing]:
-    return [Pairing(conditions[x["asset"]], x, y) for x, y in pairs]
+def _pairings(pairs: Sequence[Meeting], conditions: dict[str, str]) -> list[Pairing]:
+    return [Pairing(conditions[x.asset], x, y) for x, y in pairs]
 
 
 if __name__ == "__main__":

@@ -26,19 +26,37 @@ from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import adapter_dependencies, search_tools
 from tasks.making.arms import arm_from_command_line, arm_params, load_adapted
 from tasks.making.generation import TEXTURE_MODE, generated
-from tasks.making.meetings import SIDE_MEASURES, TRUTH_MEASURES, base_generations, plan_arm, verdict_row
-from tasks.paths import EVALUATE, GENERATE, TRAIN, read_assets
-from tasks.scoring.measures import in_colour, in_mode, over_optimisation_gap, queries, side_means, validity
+from tasks.making.meetings import (
+    SIDE_MEASURES,
+    TRUTH_MEASURES,
+    Meeting,
+    base_generations,
+    plan_arm,
+    verdict_row,
+)
+from tasks.paths import EVALUATE, GENERATE, TRAIN, read_assets, read_generations
+from tasks.scoring.champion import questions
+from tasks.scoring.measures import (
+    in_colour,
+    in_mode,
+    made_shares,
+    over_optimisation_gap,
+    side_means,
+)
 from tasks.scoring.washout import diagnosis, measure_washout
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
+from verdict3d.records.assets import Asset
+from verdict3d.records.files import Row, write_json
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import write_rows
+from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.agreement import agreement, class_by_truth
 from verdict3d.stats.standing import standing
-from verdict3d.stats.winrate import by_slice, summary
+from verdict3d.stats.winrate import Answered, Scored, by_slice, summary
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 
@@ -48,8 +66,8 @@ def run(params: Params, root: Path, arm: str) -> None:
     judge = identify(params.judges.evaluation, root)
     require_different(identify(params.judges.training, root), judge)
     certificate = require_certificate(params, root, "evaluation", judge)
-    assets = {asset["id"]: asset for asset in read_assets(root)}
-    generations = read_jsonl(root / GENERATE / "generations.jsonl")
+    assets = {asset.id: asset for asset in read_assets(root)}
+    generations = read_generations(root)
     base = base_generations(params, generations)
     out = EVALUATE / arm
     with generated(
@@ -63,7 +81,7 @@ def run(params: Params, root: Path, arm: str) -> None:
     ) as adapted:
         pairs = {"controls": pair_controls(generations), arm: list(zip(adapted, base, strict=True))}
         asked = [
-            (f"judge {name}", [Pairing(assets[x["asset"]]["condition"], x, y) for x, y in pairs[name]])
+            (f"judge {name}", [Pairing(assets[x.asset].condition, x, y) for x, y in pairs[name]])
             for name in pairs
         ]
         colours = in_colour(pairs[arm])
@@ -83,28 +101,26 @@ def run(params: Params, root: Path, arm: str) -> None:
             "target": params.evaluate.target,
             "judge": {**asdict(judge), "digest": judge.digest},
             "certificate": certificate,
-            "failures": dict(sorted(Counter(row["reason"] for row in rows if row["reason"]).items())),
+            "failures": dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
             "regimes": {
                 name: judge_regime(params, arm, rows, name) | beside(params, arm, others, rows, name)
                 for name in params.evaluate.regimes
             },
             "texture": {
-                name: _summary(
-                    params, [row for row in textures if row["regime"] == name], arm, name, "texture"
-                )
+                name: _summary(params, [row for row in textures if row.regime == name], arm, name, "texture")
                 for name in params.evaluate.regimes
                 if textures
             },
             "washout": follow(params, root, arm, assets, pairs[arm], rows),
-            "validity": validity(rows),
-            "holdout_queries": queries(rows, controls, textures),
+            "validity": made_shares(rows),
+            "holdout_queries": questions(rows, controls, textures),
             "controls": {"base_vs_base": _summary(params, controls, "controls")},
         }
-        write_jsonl(root / out / "verdicts.jsonl", rows)
-        write_jsonl(root / out / "controls.jsonl", controls)
+        write_rows(root / out / "verdicts.jsonl", rows)
+        write_rows(root / out / "controls.jsonl", controls)
         for role, answered in others.items():
-            write_jsonl(root / out / f"{role}_judge.jsonl", answered)
-        write_jsonl(root / out / "texture.jsonl", textures)
+            write_rows(root / out / f"{role}_judge.jsonl", answered)
+        write_rows(root / out / "texture.jsonl", textures)
         write_json(root / out / "results.json", results)
         write_json(root / out / "metrics.json", headline_metrics(results))
 
@@ -115,20 +131,20 @@ def load_arm(params: Params, root: Path, arm: str) -> TrellisPipeline:
 
 
 def judge_texture(
-    params: Params, root: Path, arm: str, pairs: Sequence[tuple[Row, Row]], assets: dict[str, Row]
-) -> list[Row]:
+    params: Params, root: Path, arm: str, pairs: Sequence[Meeting], assets: Mapping[str, Asset]
+) -> list[HeldoutVerdict]:
     """Return the evaluation judge's verdicts on montages in colour: an axis of its own."""
     if not pairs:
         return []
     judge = params.judges.evaluation.model_copy(update={"mode": TEXTURE_MODE})
-    asked = [Pairing(assets[x["asset"]]["condition"], x, y) for x, y in pairs]
+    asked = [Pairing(assets[x.asset].condition, x, y) for x, y in pairs]
     (answers,) = judge_pairings([(f"judge texture of {arm}", asked)], judge, root)
     return [verdict_row(x, y, one) for (x, y), one in zip(pairs, answers, strict=True)]
 
 
 def other_verdicts(
-    role: str, judge: JudgeParams, pairs: Sequence[tuple[Row, Row]], assets: dict[str, Row], root: Path
-) -> list[Row]:
+    role: str, judge: JudgeParams, pairs: Sequence[Meeting], assets: Mapping[str, Asset], root: Path
+) -> list[HeldoutVerdict]:
     """Return the word of a judge that does not decide, on montages in its own mode.
 
     Raises:
@@ -139,17 +155,21 @@ def other_verdicts(
         raise Verdict3DError(
             f"the {role} judge looks at {judge.mode} montages, and {GENERATE} has none; rerun generate"
         )
-    asked = [Pairing(assets[x["asset"]]["condition"], x, y) for x, y in shown]
+    asked = [Pairing(assets[x.asset].condition, x, y) for x, y in shown]
     (answers,) = judge_pairings([(f"{role} judge", asked)], judge, root)
     return [verdict_row(x, y, one) for (x, y), one in zip(shown, answers, strict=True)]
 
 
 def beside(
-    params: Params, arm: str, others: Mapping[str, Sequence[Row]], rows: Sequence[Row], regime: str
+    params: Params,
+    arm: str,
+    others: Mapping[str, Sequence[HeldoutVerdict]],
+    rows: Sequence[HeldoutVerdict],
+    regime: str,
 ) -> Row:
     """Return the other judges' word on one regime, the training judge's distance, and all agreement."""
     said = {
-        role: [row for row in answers if row["regime"] == regime]
+        role: [row for row in answers if row.regime == regime]
         for role, answers in {"evaluation": rows, **others}.items()
     }
     gap = over_optimisation_gap(params, said["training"], said["evaluation"], arm, regime)
@@ -158,9 +178,9 @@ def beside(
         "over_optimisation_gap": gap,
         "judge_agreement": {
             f"{one}_{other}": agreement(
-                [row["outcome"] for row in said[one]],
-                [row["outcome"] for row in said[other]],
-                [row["object"] for row in said[one]],
+                [row.outcome for row in said[one]],
+                [row.outcome for row in said[other]],
+                [row.object for row in said[one]],
                 numpy_generator(params.seed, "evaluate", arm, regime, "agreement", one, other),
                 params.evaluate.bootstrap,
                 params.evaluate.confidence,
@@ -174,36 +194,36 @@ def follow(
     params: Params,
     root: Path,
     arm: str,
-    assets: dict[str, Row],
-    pairs: Sequence[tuple[Row, Row]],
-    rows: Sequence[Row],
+    assets: Mapping[str, Asset],
+    pairs: Sequence[Meeting],
+    rows: Sequence[HeldoutVerdict],
 ) -> Row:
     """Return, by regime, where the arm's change gets lost, and what became of it by the judge's word."""
     found: Row = {}
     for regime in params.evaluate.regimes:
-        mine = [pair for pair in pairs if pair[0]["regime"] == regime]
+        mine = [pair for pair in pairs if pair[0].regime == regime]
         way = measure_washout(params, root, arm, assets, mine, search_tools(params, root))
-        judged = [row for row in rows if row["regime"] == regime]
+        judged = [row for row in rows if row.regime == regime]
         found[regime] = {**way, "diagnosis": diagnosis(way, _summary(params, judged, arm, regime))}
     return found
 
 
-def pair_controls(generations: Sequence[Row]) -> list[tuple[Row, Row]]:
+def pair_controls(generations: Sequence[Generation]) -> list[Meeting]:
     """Return pairs of two clean samples of the base that differ in nothing but the seed."""
-    second = {row["asset"]: row for row in generations if row["role"] == "heldout_control"}
+    second = {row.asset: row for row in generations if row.role == "heldout_control"}
     return [
-        (second[row["asset"]], row)
+        (second[row.asset], row)
         for row in generations
-        if row["role"] == "heldout" and row["regime"] == "clean" and row["number"] == 0
+        if row.role == "heldout" and row.regime == "clean" and row.number == 0
     ]
 
 
-def judge_regime(params: Params, arm: str, rows: Sequence[Row], regime: str) -> Row:
+def judge_regime(params: Params, arm: str, rows: Sequence[HeldoutVerdict], regime: str) -> Row:
     """Summarise one regime: the judge's word, by category, beside the truth's, and their agreement."""
-    mine = [row for row in rows if row["regime"] == regime]
+    mine = [row for row in rows if row.regime == regime]
     by_truth = {
         measure: [
-            {"object": row["object"], "outcome": class_by_truth(row["arm"][measure], row["base"][measure])}
+            Scored(row.object, class_by_truth(getattr(row.arm, measure), getattr(row.base, measure)))
             for row in mine
         ]
         for measure in TRUTH_MEASURES
@@ -214,7 +234,7 @@ def judge_regime(params: Params, arm: str, rows: Sequence[Row], regime: str) -> 
         "standing": standing(judged, params.evaluate.target),
         "by_category": by_slice(
             mine,
-            "category",
+            lambda row: row.category,
             lambda category: numpy_generator(params.seed, "evaluate", arm, regime, "category", category),
             params.evaluate.bootstrap,
             params.evaluate.confidence,
@@ -227,9 +247,9 @@ def judge_regime(params: Params, arm: str, rows: Sequence[Row], regime: str) -> 
             **side_means(mine, SIDE_MEASURES),
         },
         "kappa_judge_truth": agreement(
-            [row["outcome"] for row in mine],
-            [row["outcome"] for row in by_truth["f_score"]],
-            [row["object"] for row in mine],
+            [row.outcome for row in mine],
+            [row.outcome for row in by_truth["f_score"]],
+            [row.object for row in mine],
             numpy_generator(params.seed, "evaluate", arm, regime, "kappa"),
             params.evaluate.bootstrap,
             params.evaluate.confidence,
@@ -262,7 +282,7 @@ def headline_metrics(results: Row) -> Row:
     }
 
 
-def _summary(params: Params, rows: Sequence[Row], *name: str) -> dict[str, Any]:
+def _summary(params: Params, rows: Sequence[Answered], *name: str) -> dict[str, Any]:
     rng = numpy_generator(params.seed, "evaluate", *name)
     return summary(rows, rng, params.evaluate.bootstrap, params.evaluate.confidence)
 

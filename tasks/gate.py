@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from tasks.paths import CHALLENGE, DECISION, EVALUATE, GATE, LABEL, certificate_path, start_folder
-from tasks.scoring.champion import read_holdout
+from tasks.scoring.champion import questions, read_holdout
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_json, read_jsonl, write_json
+from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.record import read_rows
+from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.conditions import Rule
 from verdict3d.stats.gate import decide_all
 from verdict3d.stats.tally import tally_rows
+from verdict3d.stats.winrate import Answered, Scored
 
 
 def run(params: Params, root: Path) -> None:
@@ -75,26 +78,27 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Row) -> di
     """Return the evidence on one arm, as :func:`verdict3d.stats.gate.decide_all` takes it."""
     results = read_json(root / EVALUATE / arm / "results.json")
     found, regime = challenge["arms"][arm], params.promotion.regime
-    rows = read_jsonl(root / CHALLENGE / arm / "verdicts.jsonl")
+    rows = read_rows(root / CHALLENGE / arm / "verdicts.jsonl", HeldoutVerdict)
     order = found["objects"]
 
-    def tally(verdicts: Sequence[Row]) -> list[list[Any]] | None:
+    def tally(verdicts: Sequence[Answered]) -> list[list[Any]] | None:
         return tally_rows(verdicts, order) or None
 
-    texture = read_jsonl(root / CHALLENGE / arm / "texture.jsonl") if found["texture"] else []
+    colours = root / CHALLENGE / arm / "texture.jsonl"
+    texture = read_rows(colours, HeldoutVerdict) if found["texture"] else []
     used = {**read_holdout(root).get(challenge["holdout"], {})}
     used.pop(found["adapter"], None)
     asked = results.get("holdout_queries")
-    own = None if asked is None else asked + questions([*rows, *texture])
+    own = None if asked is None else asked + questions(rows, texture)
     return {
         "champion": challenge["champion"],
         "adapter": found["adapter"],
-        "categories": {row["object"]: row["category"] for row in rows},
+        "categories": {row.object: row.category for row in rows},
         "tallies": {
-            "primary": tally([row for row in rows if row["regime"] == regime]),
-            "clean": tally([row for row in rows if row["regime"] == "clean"]),
+            "primary": tally([row for row in rows if row.regime == regime]),
+            "clean": tally([row for row in rows if row.regime == "clean"]),
             "texture": tally(texture),
-            "validity": tally([validity(row) for row in rows]),
+            "validity": tally([which_is_made(row) for row in rows]),
         },
         "certificates": certificates(params, root, challenge["judge"]),
         "gap": results["regimes"][regime].get("over_optimisation_gap"),
@@ -106,16 +110,10 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Row) -> di
     }
 
 
-def questions(rows: Sequence[Row]) -> int:
-    """Return how often the evaluation judge was asked for these verdicts: in both orders."""
-    return 2 * sum(row["outcome"] != "invalid" for row in rows)
-
-
-def validity(row: Row) -> Row:
-    """Return who has a mesh where the other has none, as a verdict row."""
-    mine, theirs = (row[side]["failure"] is None for side in ("arm", "base"))
-    outcome = "tie" if mine == theirs else "win" if mine else "loss"
-    return {"object": row["object"], "outcome": outcome}
+def which_is_made(row: HeldoutVerdict) -> Scored:
+    """Return who has a mesh where the other has none."""
+    mine, theirs = row.arm.failure is None, row.base.failure is None
+    return Scored(row.object, "tie" if mine == theirs else "win" if mine else "loss")
 
 
 def certificates(params: Params, root: Path, evaluation_judge: str) -> dict[str, Row]:

@@ -22,45 +22,48 @@ from tasks.paths import GENERATE, Conditions, condition_of, read_assets, read_co
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.randomness import seed_for
-from verdict3d.records.files import Row, write_json
+from verdict3d.records.assets import Asset
+from verdict3d.records.files import write_json
+from verdict3d.records.generations import Generation
+from verdict3d.records.names import Regime
 
 
-def plan_generations(params: Params, assets: Sequence[Row], conditions: Conditions) -> list[GenerationItem]:
+def plan_generations(params: Params, assets: Sequence[Asset], conditions: Conditions) -> list[GenerationItem]:
     """Return everything the stage generates, in the order of the asset manifest."""
     full = (params.generator.structure.steps, params.generator.latents.steps)
     low = tuple(min(params.generate.low_budget_steps, steps) for steps in full)
     items = []
 
-    def add(asset: Row, role: str, regime: str, number: int, steps: tuple[int, ...]) -> None:
+    def add(asset: Asset, role: str, regime: Regime, number: int, steps: tuple[int, ...]) -> None:
         items.append(
             GenerationItem(
-                id=f"{asset['id']}-{role}-{regime}-{number}",
-                asset=asset["id"],
-                category=asset["category"],
-                split=asset["split"],
+                id=f"{asset.id}-{role}-{regime}-{number}",
+                asset=asset.id,
+                category=asset.category,
+                split=asset.split,
                 regime=regime,
                 role=role,
                 number=number,
-                seed=seed_for(params.seed, "generation", asset["id"], role, number),
-                picture=(picture := condition_of(conditions, asset["id"], regime)),
+                seed=seed_for(params.seed, "generation", asset.id, role, number),
+                picture=(picture := condition_of(conditions, asset.id, regime)),
                 latents_picture=picture,
-                truth=asset["mesh"],
+                truth=asset.mesh,
                 structure_steps=steps[0],
                 latents_steps=steps[1],
             )
         )
 
-    training = [asset["id"] for asset in assets if asset["split"] == "train"]
+    training = [asset.id for asset in assets if asset.split == "train"]
     paired = set(training[: params.generate.pair_assets])
     for asset in assets:
-        if asset["id"] in paired:
+        if asset.id in paired:
             add(asset, "winner", "clean", 0, full)
             if "same_base" in params.pairs.kinds:
                 add(asset, "sibling", "clean", 0, full)
             if "contrastive" in params.pairs.kinds:
                 for regime in params.generate.pair_regimes:
                     add(asset, "loser", regime, 0, low)
-        elif asset["split"] == "heldout":
+        elif asset.split == "heldout":
             for number in range(params.evaluate.seeds):
                 for regime in params.generate.heldout_regimes:
                     add(asset, "heldout", regime, number, full)
@@ -68,21 +71,21 @@ def plan_generations(params: Params, assets: Sequence[Row], conditions: Conditio
     return items
 
 
-def measure_generations(rows: Sequence[Row]) -> dict[str, Any]:
+def measure_generations(rows: Sequence[Generation]) -> dict[str, Any]:
     """Return counts, failures by reason, the share of non-empty meshes and mean measures by group."""
     groups: dict[str, dict[str, list[float]]] = {
         key: defaultdict(list) for key in ("role", "regime", "category")
     }
-    scores = [row["truth"]["f_score"] for row in rows if row["truth"]]
+    scores = [row.truth.f_score for row in rows if row.truth]
     for row in rows:
         for key, group in groups.items():
-            if row["truth"]:
-                group[row[key]].append(row["truth"]["f_score"])
-    made = sum(row["failure"] is None for row in rows)
+            if row.truth:
+                group[getattr(row, key)].append(row.truth.f_score)
+    made = sum(row.failure is None for row in rows)
     return {
         "generations": len(rows),
         "non_empty_share": made / len(rows) if rows else None,
-        "failures": dict(sorted(Counter(row["failure"] for row in rows if row["failure"]).items())),
+        "failures": dict(sorted(Counter(row.failure for row in rows if row.failure).items())),
         "f_score_mean": mean(scores),
         **{
             f"f_score_by_{key}": {name: mean(values) for name, values in sorted(group.items())}

@@ -22,8 +22,11 @@ from verdict3d.config import Params
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_jsonl, write_json, write_jsonl
-from verdict3d.stats.winrate import summary
+from verdict3d.records.files import write_json
+from verdict3d.records.pairs import Candidate, Pair
+from verdict3d.records.record import read_rows, write_rows
+from verdict3d.records.verdicts import Compared, PairVerdict, Preference
+from verdict3d.stats.winrate import Scored, summary, turned
 
 
 def run(params: Params, root: Path) -> None:
@@ -32,13 +35,13 @@ def run(params: Params, root: Path) -> None:
     judge = identify(params.judges.training, root)
     require_different(judge, identify(params.judges.evaluation, root))
     certificate = require_certificate(params, root, "training", judge)
-    pairs = read_jsonl(root / PAIRS / "pairs.jsonl")
-    asked = [("label", [Pairing(pair["reference"], pair["x"], pair["y"]) for pair in pairs])]
+    pairs = read_rows(root / PAIRS / "pairs.jsonl", Pair)
+    asked = [("label", [Pairing(pair.reference, pair.x, pair.y) for pair in pairs])]
     (answers,) = judge_pairings(asked, params.judges.training, root)
     rows = [verdict_row(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
     out = start_folder(root / LABEL)
-    write_jsonl(out / "verdicts.jsonl", rows)
-    write_jsonl(out / "preferences.jsonl", preferences(rows))
+    write_rows(out / "verdicts.jsonl", rows)
+    write_rows(out / "preferences.jsonl", preferences(rows))
     write_json(
         out / "metrics.json",
         {
@@ -49,52 +52,63 @@ def run(params: Params, root: Path) -> None:
     )
 
 
-def verdict_row(pair: Row, answer: Row) -> Row:
+def verdict_row(pair: Pair, verdict: Verdict) -> PairVerdict:
     """Return one row of ``verdicts.jsonl``: the pair without its pictures, and the verdict about x."""
-    return {
-        **{key: pair[key] for key in ("id", "kind", "asset", "category", "split", "expected")},
-        **{side: {key: pair[side][key] for key in ("generation", "mesh_digest")} for side in ("x", "y")},
-        **answer,
-    }
+    return PairVerdict(
+        id=pair.id,
+        kind=pair.kind,
+        asset=pair.asset,
+        category=pair.category,
+        split=pair.split,
+        expected=pair.expected,
+        x=_compared(pair.x),
+        y=_compared(pair.y),
+        **verdict.row(),
+    )
 
 
-def preferences(rows: Sequence[Row]) -> list[Row]:
-    """Return the decisive verdicts as preferences, in their order.
+def _compared(side: Candidate) -> Compared:
+    return Compared(generation=side.generation, mesh_digest=side.mesh_digest)
 
-    Each has ``chosen`` and ``rejected`` generation, ``reliability`` |d| - |b| and ``margin`` |d|.
-    """
+
+def preferences(rows: Sequence[PairVerdict]) -> list[Preference]:
+    """Return the decisive verdicts as preferences, in their order."""
     kept = []
     for row in rows:
-        if row["outcome"] not in ("win", "loss"):
+        if row.outcome not in ("win", "loss") or row.d is None or row.r is None:
             continue
-        chosen, rejected = ("x", "y") if row["outcome"] == "win" else ("y", "x")
+        side = "x" if row.outcome == "win" else "y"
+        chosen, rejected = (row.x, row.y) if side == "x" else (row.y, row.x)
         kept.append(
-            {
-                **{key: row[key] for key in ("id", "kind", "asset", "split")},
-                "chosen": row[chosen]["generation"],
-                "rejected": row[rejected]["generation"],
-                "reliability": row["r"],
-                "margin": abs(row["d"]),
-                "expected": None if row["expected"] is None else row["expected"] == chosen,
-            }
+            Preference(
+                id=row.id,
+                kind=row.kind,
+                asset=row.asset,
+                split=row.split,
+                chosen=chosen.generation,
+                rejected=rejected.generation,
+                reliability=row.r,
+                margin=abs(row.d),
+                expected=None if row.expected is None else row.expected == side,
+            )
         )
     return kept
 
 
-def measure_labels(params: Params, rows: Sequence[Row]) -> dict[str, Any]:
+def measure_labels(params: Params, rows: Sequence[PairVerdict]) -> dict[str, Any]:
     """Return counts, and for each kind of pair the win-rate summary of the expected side.
 
     Where nothing is expected (same base), x stands for the expected side. ``first_slot_share`` and
     ``position_bias`` do not depend on which side that is.
     """
-    kinds = sorted({row["kind"] for row in rows})
+    kinds = sorted({row.kind for row in rows})
     return {
         "pairs": len(rows),
-        "preferences": sum(row["outcome"] in ("win", "loss") for row in rows),
-        "invalid": dict(sorted(Counter(row["reason"] for row in rows if row["reason"]).items())),
+        "preferences": sum(row.outcome in ("win", "loss") for row in rows),
+        "invalid": dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
         "kinds": {
             kind: summary(
-                list(_from_expected_side(row for row in rows if row["kind"] == kind)),
+                list(_from_expected_side(row for row in rows if row.kind == kind)),
                 numpy_generator(params.seed, "label", kind),
                 params.evaluate.bootstrap,
                 params.evaluate.confidence,
@@ -104,16 +118,11 @@ def measure_labels(params: Params, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _from_expected_side(rows: Iterable[Row]) -> Iterable[Row]:
+def _from_expected_side(rows: Iterable[PairVerdict]) -> Iterable[Scored]:
     """Yield rows for the statistics, turned so that x is the expected winner."""
     for row in rows:
-        verdict = Verdict(row["m1"], row["m2"], reason=row["reason"])
-        flip = row["expected"] == "y"
-        outcome = (
-            {"win": "loss", "loss": "win"}.get(row["outcome"], row["outcome"]) if flip else row["outcome"]
-        )
-        turned = verdict.flipped() if flip else verdict
-        yield {"object": row["asset"], "outcome": outcome, "m1": turned.m1, "m2": turned.m2, "b": turned.b}
+        plain = Scored(row.asset, row.outcome, row.m1, row.m2)
+        yield turned(plain) if row.expected == "y" else plain
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import Row, read_jsonl
+from verdict3d.records.assets import Asset, Condition
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import read_rows
 
 DATA = Path("data")
 CHECKPOINTS = DATA / "checkpoints"
@@ -46,16 +48,21 @@ def certificate_path(role: str) -> Path:
     return AUDIT / role / "certificate.json"
 
 
-def read_assets(root: Path) -> list[Row]:
+def read_assets(root: Path) -> list[Asset]:
     """Return the asset manifest, in its own order."""
-    return read_jsonl(root / ASSETS / "assets.jsonl")
+    return read_rows(root / ASSETS / "assets.jsonl", Asset)
 
 
-def read_conditions(root: Path, assets: Sequence[Row]) -> Conditions:
+def read_generations(root: Path, stage: Path = GENERATE) -> list[Generation]:
+    """Return the generations that a stage left, in the order of its manifest."""
+    return read_rows(root / stage / "generations.jsonl", Generation)
+
+
+def read_conditions(root: Path, assets: Sequence[Asset]) -> Conditions:
     """Return the condition pictures of ``assets``: the clean ones and those of the degrade stage."""
-    conditions = {(asset["id"], "clean"): asset["condition"] for asset in assets}
-    for row in read_jsonl(root / DEGRADE / "conditions.jsonl"):
-        conditions[row["asset"], row["regime"]] = row["image"]
+    conditions: Conditions = {(asset.id, "clean"): asset.condition for asset in assets}
+    for row in read_rows(root / DEGRADE / "conditions.jsonl", Condition):
+        conditions[row.asset, row.regime] = row.image
     return conditions
 
 

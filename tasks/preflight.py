@@ -12,23 +12,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.paths import GENERATE, LABEL, PREFLIGHT, start_folder
+from tasks.paths import LABEL, PREFLIGHT, read_generations, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import Row, read_json, read_jsonl, write_json
+from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import read_rows
+from verdict3d.records.verdicts import PairVerdict
 from verdict3d.stats.preflight import half_credit_of, objects_needed, promising_regime, signal_reasons
+from verdict3d.stats.winrate import Scored, turned
 
 
 def examine(params: Params, root: Path) -> Row:
     """Return what is known before training below ``root``."""
     kinds = read_json(root / LABEL / "metrics.json")["kinds"]
-    generations = {row["id"]: row for row in read_jsonl(root / GENERATE / "generations.jsonl")}
-    verdicts = read_jsonl(root / LABEL / "verdicts.jsonl")
+    generations = {row.id: row for row in read_generations(root)}
+    verdicts = read_rows(root / LABEL / "verdicts.jsonl", PairVerdict)
     wanted, contrastive = params.preflight, kinds.get("contrastive") or {}
     reasons = signal_reasons(kinds, wanted.least_win_rate, wanted.least_coverage)
     headroom = {regime: headroom_of(verdicts, generations, regime) for regime in params.generate.pair_regimes}
-    heldout = len({row["asset"] for row in generations.values() if row["split"] == "heldout"})
+    heldout = len({row.asset for row in generations.values() if row.split == "heldout"})
     needed = objects_needed(params.evaluate.target, contrastive.get("coverage") or 0.0, wanted.power)
     return {
         "signal": not reasons,
@@ -48,25 +52,21 @@ def examine(params: Params, root: Path) -> Row:
     }
 
 
-def headroom_of(verdicts: Sequence[Row], generations: dict[str, Row], regime: str) -> Row:
+def headroom_of(verdicts: Sequence[PairVerdict], generations: dict[str, Generation], regime: str) -> Row:
     """Return how often the clean side wins against this regime, by the judge and by the truth's F-score."""
     judged: list[str] = []
     true: list[str] = []
     for row in verdicts:
-        if row["kind"] != "contrastive":
+        if row.kind != "contrastive":
             continue
-        better, worse = row[row["expected"]], row["y" if row["expected"] == "x" else "x"]
-        mine, theirs = generations[better["generation"]], generations[worse["generation"]]
-        if theirs["regime"] != regime:
+        better, worse = (row.x, row.y) if row.expected == "x" else (row.y, row.x)
+        mine, theirs = generations[better.generation], generations[worse.generation]
+        if theirs.regime != regime:
             continue
-        flipped = {"win": "loss", "loss": "win"}
-        judged.append(
-            str(row["outcome"])
-            if row["expected"] == "x"
-            else flipped.get(row["outcome"], str(row["outcome"]))
-        )
-        if mine["truth"] and theirs["truth"]:
-            gap = mine["truth"]["f_score"] - theirs["truth"]["f_score"]
+        seen = Scored(row.asset, row.outcome)
+        judged.append((seen if row.expected == "x" else turned(seen)).outcome)
+        if mine.truth and theirs.truth:
+            gap = mine.truth.f_score - theirs.truth.f_score
             true.append("win" if gap > 0 else "loss" if gap < 0 else "tie")
     return {"judge": half_credit_of(judged), "truth": half_credit_of(true), "pairs": len(judged)}
 

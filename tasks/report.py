@@ -9,8 +9,6 @@ are relative to the project's top folder. Formats:
   "kappa_judge_truth": {value, low, high}, "training_judge": S, "over_optimisation_gap": {value, low, high}}},
   "texture": {regime: S}, "washout": {regime: :mod:`tasks.scoring.washout`}, "controls": {"base_vs_base": S},
   "holdout_queries"}`` with S a :func:`verdict3d.stats.winrate.summary`, X = the arm and Y = the base.
-* ``data/evaluate/<arm>/verdicts.jsonl``: rows ``{object, category, regime, seed, outcome, m1, m2, d, b, r,
-  base: {generation, mesh, montage, f_score}, arm: {...}}``; outcome "win": the arm is better.
 * ``data/preflight/preflight.json``: :mod:`tasks.preflight`.
 * ``data/label/metrics.json``: ``{"kinds": {"contrastive": S, "same_base": S}}`` with X = the expected winner
   (same_base: the first of the two).
@@ -18,8 +16,6 @@ are relative to the project's top folder. Formats:
   ``data/controls/pairs.jsonl``: what was asked.
 * ``data/train/<arm>/losses.csv``: a header; the first column is the step, columns with "loss" in their name
   are drawn, empty cells are gaps.
-* ``data/assets/quarantine.jsonl``: rows ``{source, reason, message}``.
-* ``data/generate/generations.jsonl``: ``failure`` is null, a reason, or ``{reason, message}``.
 * ``data/gate/decision.json``: the gate's document (:mod:`tasks.gate`).
 * ``dvc.lock``: digests of the outputs of every stage but this one.
 
@@ -53,18 +49,23 @@ from tasks.paths import (
     certificate_path,
     read_assets,
     read_conditions,
+    read_generations,
 )
 from tasks.stage import run_stage
 from verdict3d.config import JudgeRole, Params
 from verdict3d.provenance import ask_git, digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes, write_json
+from verdict3d.records.assets import Quarantined
+from verdict3d.records.files import Row, read_json, write_bytes, write_json
 from verdict3d.records.losses import read_losses
+from verdict3d.records.pairs import ControlPair
+from verdict3d.records.record import read_rows
+from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict
 from verdict3d.records.yaml_files import read_yaml, yaml_text
 from verdict3d.stats.preflight import preflight_words
 from verdict3d.view.arms import control_of, rank_arms
 from verdict3d.view.audit import example_pictures, judge_agreement
-from verdict3d.view.content import Audit, Failures, LossCurve, Quarantined, Report, Stage
+from verdict3d.view.content import Audit, Failures, LossCurve, Report, Stage
 from verdict3d.view.gallery import gallery
 from verdict3d.view.page import headline_metrics, render_page
 from verdict3d.view.views import missing
@@ -96,16 +97,19 @@ def gather(params: Params, root: Path) -> Report:
     """Collect the report's content from what the stages wrote below ``root``."""
     arms = params.train.arms
     evaluations = _read_all(read_json, {arm: root / EVALUATE / arm / "results.json" for arm in arms})
-    verdicts = _read_all(read_jsonl, {arm: root / EVALUATE / arm / "verdicts.jsonl" for arm in arms})
+    verdicts = _read_all(_heldout_verdicts, {arm: root / EVALUATE / arm / "verdicts.jsonl" for arm in arms})
     losses = {arm: root / TRAIN / arm / "losses.csv" for arm in arms}
-    quarantine = _read(read_jsonl, root / ASSETS / "quarantine.jsonl")
+    quarantine = _read(lambda path: read_rows(path, Quarantined), root / ASSETS / "quarantine.jsonl")
     labels = _read(read_json, root / LABEL / "metrics.json") or {}
     controls = {
         arm: kind for arm in evaluations if (kind := control_of(params.train.sections[arm].model_dump()))
     }
     certificates = _read_all(read_json, {role: root / certificate_path(role) for role in get_args(JudgeRole)})
-    answers = {role: read_jsonl(root / AUDIT / role / "verdicts.jsonl") for role in certificates}
-    examples = example_pictures(root, _read(read_jsonl, root / CONTROLS / "pairs.jsonl") or [])
+    answers = {
+        role: read_rows(root / AUDIT / role / "verdicts.jsonl", ControlVerdict) for role in certificates
+    }
+    controls_asked = _read(lambda path: read_rows(path, ControlPair), root / CONTROLS / "pairs.jsonl")
+    examples = example_pictures(root, controls_asked or [])
     exhibits, available = gallery(root, verdicts, _conditions(root), params.report.gallery)
     return Report(
         arms=arms,
@@ -128,7 +132,7 @@ def gather(params: Params, root: Path) -> Report:
         curves=tuple(_loss_curve(path, arm) for arm, path in losses.items() if path.is_file()),
         exhibits=exhibits,
         exhibits_of=available,
-        quarantine=None if quarantine is None else tuple(map(_quarantined, quarantine)),
+        quarantine=None if quarantine is None else tuple(quarantine),
         failures=_failures(root, evaluations),
         stages=_stages(root),
         promotion=_read(read_json, root / DECISION),
@@ -142,6 +146,10 @@ def gather(params: Params, root: Path) -> Report:
         provenance=_provenance(params, root, evaluations),
         parameters=yaml_text(params.experiment()),
     )
+
+
+def _heldout_verdicts(path: Path) -> list[HeldoutVerdict]:
+    return read_rows(path, HeldoutVerdict)
 
 
 def _read(read: Callable[[Path], T], path: Path) -> T | None:
@@ -166,10 +174,6 @@ def _preflight(params: Params, root: Path) -> tuple[str, ...]:
     if found is None:
         return ()
     return tuple(preflight_words(found, params.evaluate.target, limits.power, limits.least_headroom))
-
-
-def _quarantined(row: Row) -> Quarantined:
-    return Quarantined(str(row.get("source", "")), str(row["reason"]), str(row.get("message", "")))
 
 
 def _warnings(
@@ -197,10 +201,9 @@ def _failures(root: Path, evaluations: Mapping[str, Any]) -> tuple[Failures, ...
     counts: dict[str, Mapping[str, int]] = {
         f"evaluate, {arm}": results.get("failures", {}) for arm, results in evaluations.items()
     }
-    generations = _read(read_jsonl, root / GENERATE / "generations.jsonl")
-    if generations is not None:
-        failed = [row["failure"] for row in generations if row.get("failure")]
-        counts["generate"] = Counter(item["reason"] if isinstance(item, dict) else item for item in failed)
+    if (root / GENERATE / "generations.jsonl").is_file():
+        generations = read_generations(root)
+        counts["generate"] = Counter(row.failure for row in generations if row.failure is not None)
     if not counts:
         return None
     return tuple(

@@ -39,7 +39,8 @@ from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, Trained
 from verdict3d.device import pick_device
 from verdict3d.provenance import code_of, digest_bytes, digest_file, digest_json
-from verdict3d.records.files import Row, write_bytes, write_json
+from verdict3d.records.assets import Asset
+from verdict3d.records.files import write_bytes, write_json
 from verdict3d.records.losses import format_losses
 from verdict3d.trellis.layout import read_pipeline_file
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -57,7 +58,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
         processes.require_shares(size)
     method = find_method(settings.method)
     assets = read_assets(root)
-    splits = {name: [row for row in assets if row["split"] == name] for name in ("train", "validation")}
+    splits = {name: [row for row in assets if row.split == name] for name in ("train", "validation")}
     preferences = read_preferences(root, kinds) if (kinds := wanted_kinds(settings)) else []
     story = {
         "method": method.name,
@@ -94,7 +95,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
             validation,
             params.seed,
             checkpoints,
-            {row["id"]: root / row["mesh"] for rows in splits.values() for row in rows},
+            {row.id: root / row.mesh for rows in splits.values() for row in rows},
             preferences,
             processes,
         )
@@ -121,7 +122,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
 
 
 def _examples(
-    params: Params, root: Path, splits: Mapping[str, Sequence[Row]], settings: AnyArm, size_px: int
+    params: Params, root: Path, splits: Mapping[str, Sequence[Asset]], settings: AnyArm, size_px: int
 ) -> tuple[list[Example], list[Example]]:
     """Return training and validation pictures, as the most demanding part of the arm wants them."""
     parts = [part for part in parts_of(settings) if isinstance(part, Pictures)]
@@ -161,10 +162,10 @@ def load_teacher(params: Params, root: Path) -> TrellisPipeline:
     return load_base(params, root, torch.float32, (ENCODER,) if ENCODER in known else ())
 
 
-def _data_digest(root: Path, rows: Sequence[Row]) -> str:
+def _data_digest(root: Path, rows: Sequence[Asset]) -> str:
     """Return one digest over the assets, their clean conditions and their meshes."""
     return digest_json(
-        [[row["id"], *(digest_file(root / row[name]) for name in ("condition", "mesh"))] for row in rows]
+        [[row.id, *(digest_file(root / path) for path in (row.condition, row.mesh))] for row in rows]
     )
 
 

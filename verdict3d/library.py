@@ -16,8 +16,10 @@ from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import SUFFIXES, Mesh, mesh_digest, normalize
 from verdict3d.randomness import numpy_generator, seed_for
+from verdict3d.records.assets import Quarantined
+from verdict3d.records.names import Split
 
-SPLITS = ("train", "validation", "heldout")
+SPLITS: tuple[Split, ...] = ("train", "validation", "heldout")
 UNKNOWN_CATEGORY = "unknown"
 
 _FIRST_NUMBER = {"train": 0, "validation": 60_000, "heldout": 80_000}
@@ -26,7 +28,7 @@ _OTHER_MESHES = (".gltf", ".fbx", ".dae", ".3mf", ".off", ".usd", ".usda", ".usd
 
 
 @dataclass(frozen=True, eq=False)
-class Asset:
+class LoadedAsset:
     """One object: normalised mesh and where it comes from.
 
     Attributes:
@@ -40,22 +42,13 @@ class Asset:
 
     id: str
     category: str
-    split: str
+    split: Split
     source: str
     mesh: Mesh
     digest: str
 
 
-@dataclass(frozen=True)
-class Quarantined:
-    """A file that takes no part: its path below the folder, a snake_case reason, a message for people."""
-
-    source: str
-    reason: str
-    message: str
-
-
-def procedural_assets(params: AssetsParams, seed: int) -> Iterator[Asset]:
+def procedural_assets(params: AssetsParams, seed: int) -> Iterator[LoadedAsset]:
     """Yield the furniture of all splits, categories in turn.
 
     An object depends on (seed, split, index) alone, so that more assets in one split change nothing else.
@@ -72,12 +65,12 @@ def procedural_assets(params: AssetsParams, seed: int) -> Iterator[Asset]:
             yield procedural_asset(split, index, seed)
 
 
-def procedural_asset(split: str, index: int, seed: int) -> Asset:
+def procedural_asset(split: Split, index: int, seed: int) -> LoadedAsset:
     """Return procedural object number ``index`` of a split."""
     category = CATEGORIES[index % len(CATEGORIES)]
     mesh = mesh_from_parts(furniture(category, numpy_generator(seed, "furniture", split, index)))
     name = f"{category}-{_FIRST_NUMBER[split] + index:05d}"
-    return Asset(name, category, split, "procedural", mesh, mesh_digest(mesh))
+    return LoadedAsset(name, category, split, "procedural", mesh, mesh_digest(mesh))
 
 
 def mesh_paths(directory: Path) -> list[Path]:
@@ -103,7 +96,7 @@ def mesh_paths(directory: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(directory).as_posix())
 
 
-def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[Asset | Quarantined]:
+def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[LoadedAsset | Quarantined]:
     """Yield for every mesh below ``directory`` an asset or the reason why it takes no part.
 
     The split follows from the content alone (and ``seed``), so that it stays when files are added, moved or
@@ -119,31 +112,34 @@ def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[
     for path in paths:
         source = path.relative_to(directory).as_posix()
         outcome = _folder_asset(path, source, params, seed)
-        if isinstance(outcome, Asset):
+        if isinstance(outcome, LoadedAsset):
             first = seen.setdefault(outcome.digest, source)
             if first != source:
-                outcome = Quarantined(source, "duplicate", f"same content as {first}")
+                outcome = Quarantined(source=source, reason="duplicate", message=f"same content as {first}")
             else:
                 top = _top_folder(path, directory)
                 category = top if top and crowds[top] > 1 else UNKNOWN_CATEGORY
-                outcome = Asset(outcome.id, category, outcome.split, source, outcome.mesh, outcome.digest)
+                outcome = LoadedAsset(
+                    outcome.id, category, outcome.split, source, outcome.mesh, outcome.digest
+                )
         yield outcome
 
 
-def _folder_asset(path: Path, source: str, params: AssetsParams, seed: int) -> Asset | Quarantined:
+def _folder_asset(path: Path, source: str, params: AssetsParams, seed: int) -> LoadedAsset | Quarantined:
     """Read one file; whatever is wrong with it becomes a reason."""
     try:
         mesh = normalize(read_mesh(path, params.limits, params.up_axis))
         digest = mesh_digest(mesh)
     except ItemFailure as failure:
-        return Quarantined(source, failure.reason, str(failure))
+        return Quarantined(source=source, reason=failure.reason, message=str(failure))
     except Exception as error:
-        return Quarantined(source, "unexpected_error", f"{path.name}: {type(error).__name__}: {error}")
+        message = f"{path.name}: {type(error).__name__}: {error}"
+        return Quarantined(source=source, reason="unexpected_error", message=message)
     name = f"{_slug(path.stem)}-{digest[:8]}"
-    return Asset(name, "", split_of(digest, params.split_shares, seed), source, mesh, digest)
+    return LoadedAsset(name, "", split_of(digest, params.split_shares, seed), source, mesh, digest)
 
 
-def split_of(digest: str, shares: Mapping[Any, float], seed: int) -> str:
+def split_of(digest: str, shares: Mapping[Any, float], seed: int) -> Split:
     """Return the split of an object from its digest: a number drawn from it falls into one of the shares.
 
     Raises:

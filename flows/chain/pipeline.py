@@ -42,7 +42,9 @@ from flows.chain.workspace import Workspace
 from flows.processes.commands import stopping_all_on_error
 from tasks.paths import EVALUATE
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import read_jsonl, write_json
+from verdict3d.records.files import write_json
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import read_rows
 
 BUSY_DELAYS_S: list[float] = [1, 2, 4, 8, 16]
 MONTAGES_SHOWN = 4
@@ -172,8 +174,8 @@ def leave_artifacts_task(workspace: Workspace, arms: list[str]) -> None:
 def _montages(root: Path, folder: Path) -> list[Path]:
     """Return the montage pictures of an arm's generations, in the order of its manifest."""
     manifest = folder / "generations.jsonl"
-    rows = read_jsonl(manifest) if manifest.exists() else []
-    paths = [root / row["montage"] for row in rows if row.get("montage")]
+    rows = read_rows(manifest, Generation) if manifest.exists() else []
+    paths = [root / row.montage for row in rows if row.montage]
     return [path for path in paths if path.is_file()]
 
 

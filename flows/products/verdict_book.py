@@ -11,11 +11,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tasks.asking.pairings import STORE
-from tasks.paths import ASSETS, DATA
+from tasks.paths import DATA, read_assets
 from verdict3d.config import JudgeParams, JudgesParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
-from verdict3d.records.files import Row, read_jsonl, replacing
+from verdict3d.records.files import Row, replacing
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import read_rows
 
 EXPORTS = (".csv", ".jsonl")
 _LABEL_PX = 24
@@ -34,7 +36,7 @@ class Book:
 
     root: Path
     rows: list[Row] = field(repr=False)
-    generations: dict[str, Row] = field(repr=False)
+    generations: dict[str, Generation] = field(repr=False)
 
     def chosen(
         self, judge: str | None = None, outcome: str | None = None, asset: str | None = None
@@ -86,7 +88,7 @@ class Book:
 
     def _montage(self, row: Row, side: str) -> Image.Image:
         made = self.generations.get(row[side])
-        path = self.root / made["montages"].get(row["mode"], "") if made else None
+        path = self.root / (made.montages or {}).get(row["mode"], "") if made else None
         if path is None or not path.is_file():
             raise Verdict3DError(
                 f"the montage of {side.upper()} (mesh {row[side][:12]}, {row['mode']}) is not among the "
@@ -98,9 +100,9 @@ class Book:
         """Return the asset's clean condition, if it is still the one that was shown."""
         from verdict3d.judge.panel import picture_digest, read_picture
 
-        for asset in read_jsonl(self.root / ASSETS / "assets.jsonl") if row["asset"] else []:
-            if asset["id"] == row["asset"]:
-                pixels = read_picture(self.root / asset["condition"])
+        for asset in read_assets(self.root) if row["asset"] else []:
+            if asset.id == row["asset"]:
+                pixels = read_picture(self.root / asset.condition)
                 if picture_digest(pixels) == row["reference"]:
                     return Image.fromarray(np.asarray(pixels))
         raise Verdict3DError(f"the reference picture {row['reference'][:12]} is not among the results here")
@@ -116,17 +118,17 @@ def open_book(root: Path) -> Book:
     rows = store.rows()
     if not rows:
         raise Verdict3DError(f"no verdicts in {store.path}; `verdict3d run` asks for some")
-    generations = {row["mesh_digest"]: row for row in _generations(root) if row.get("mesh_digest")}
+    generations = {made.mesh_digest: made for made in _generations(root) if made.mesh_digest}
     for row in rows:
         sides = [generations.get(row[side]) for side in ("x", "y")]
-        row["asset"] = next((made["asset"] for made in sides if made), None)
-        row["x_name"], row["y_name"] = (made["id"] if made else None for made in sides)
+        row["asset"] = next((made.asset for made in sides if made), None)
+        row["x_name"], row["y_name"] = (made.id if made else None for made in sides)
     return Book(root, rows, generations)
 
 
-def _generations(root: Path) -> Iterator[Row]:
+def _generations(root: Path) -> Iterator[Generation]:
     for path in sorted((root / DATA).glob("*/**/generations.jsonl")):
-        yield from read_jsonl(path)
+        yield from read_rows(path, Generation)
 
 
 def export_rows(rows: Sequence[Row], output: Path) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from verdict3d.judge.audit.controls import Measuring, Row, select
+from verdict3d.judge.audit.controls import Measuring, select
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.rubric import SLOTS
+from verdict3d.records.generations import Truth
+from verdict3d.records.names import Outcome
+from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.stats.agreement import agreement, class_by_truth
+from verdict3d.stats.winrate import Answered, turned
 
 TRUTH = {"f_score": 1.0, "normal_consistency": 1.0, "chamfer_distance": -1.0}
 """Measures against the true mesh, and whether more is better."""
@@ -17,7 +21,7 @@ STRATA = ((0.0, 0.05), (0.05, 0.15), (0.15, 0.3), (0.3, 1.01))
 
 
 def compare_panels(
-    measuring: Measuring, rows: Sequence[Row], mode: str
+    measuring: Measuring, rows: Sequence[ControlVerdict], mode: str
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Return ``clear_gap`` and ``clean_but_wrong`` on the pairs that were asked with every panel, by kind.
 
@@ -27,14 +31,14 @@ def compare_panels(
         mode: Of the judge's montages.
     """
     splats = select(rows, "splat")
-    compared = {row["pair"] for row in splats}
-    grades = {row["grade"] for row in splats}
-    same = [row for row in rows if row["pair"] in compared and row["mode"] == mode]
-    clear = [row for row in same if row["control"] == "ladder" and row["grade"] in grades]
-    wrong = [row for row in same if row["control"] == "clean_but_wrong"]
+    compared = {row.pair for row in splats}
+    grades = {row.grade for row in splats}
+    same = [row for row in rows if row.pair in compared and row.mode == mode]
+    clear = [row for row in same if row.control == "ladder" and row.grade in grades]
+    wrong = [row for row in same if row.control == "clean_but_wrong"]
 
-    def shown(kind: str, part: Sequence[Row], name: str) -> dict[str, Any]:
-        return measuring.summary(f"panel {kind} {name}", [row for row in part if row["panel"] == kind])
+    def shown(kind: str, part: Sequence[ControlVerdict], name: str) -> dict[str, Any]:
+        return measuring.summary(f"panel {kind} {name}", [row for row in part if row.panel == kind])
 
     return {
         kind: {
@@ -46,7 +50,10 @@ def compare_panels(
 
 
 def compare_views(
-    measuring: Measuring, rows: Sequence[Row], own: JudgeIdentity, panels: Mapping[str, Mapping[str, Any]]
+    measuring: Measuring,
+    rows: Sequence[ControlVerdict],
+    own: JudgeIdentity,
+    panels: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return what changes when the same pairs are shown otherwise.
 
@@ -73,16 +80,16 @@ def compare_views(
     }
 
 
-def compare_with_truth(measuring: Measuring, rows: Sequence[Row]) -> dict[str, Any] | None:
+def compare_with_truth(measuring: Measuring, rows: Sequence[ControlVerdict]) -> dict[str, Any] | None:
     """Return agreement with measures against the true mesh, as kappa and by gap; None without true meshes."""
-    rows = [row for row in rows if all(side is not None for side in row["truth"])]
-    if not rows:
+    known = [(row, *sides) for row in rows if (sides := _both(row.truth)) is not None]
+    if not known:
         return None
     kappas = {
         measure: agreement(
-            [row["outcome"] for row in rows],
-            [_outcome(row["truth"], measure, sign) for row in rows],
-            [row["object"] for row in rows],
+            [row.outcome for row, _, _ in known],
+            [_outcome(x, y, measure, sign) for _, x, y in known],
+            [row.object for row, _, _ in known],
             measuring.generators(f"truth {measure}"),
             measuring.resamples,
             measuring.confidence,
@@ -92,23 +99,27 @@ def compare_with_truth(measuring: Measuring, rows: Sequence[Row]) -> dict[str, A
     strata = []
     for low, high in STRATA:
         mine = [
-            _seen_from_the_better(row)
-            for row in rows
-            if low <= abs(row["truth"][0]["f_score"] - row["truth"][1]["f_score"]) < high
+            _seen_from_the_better(row, x, y)
+            for row, x, y in known
+            if low <= abs(x.f_score - y.f_score) < high
         ]
         strata.append({"gap": [low, min(high, 1.0)], **measuring.summary(f"truth {low}", mine)})
     return {"kappa": kappas, "by_f_score_gap": strata}
 
 
-def _outcome(truth: Sequence[Mapping[str, Any]], measure: str, sign: float) -> str:
-    values = [side.get(measure) for side in truth]
-    x, y = (None if value is None else sign * value for value in values)
-    return class_by_truth(x, y)
+def _both(truth: tuple[Truth | None, Truth | None] | None) -> tuple[Truth, Truth] | None:
+    """Return the truth about both sides, if it is known."""
+    x, y = truth or (None, None)
+    return None if x is None or y is None else (x, y)
 
 
-def _seen_from_the_better(row: Row) -> Row:
-    """Return the row turned so that X is the mesh with the higher F-score."""
-    if row["truth"][0]["f_score"] >= row["truth"][1]["f_score"]:
-        return row
-    turned = {"win": "loss", "loss": "win"}.get(row["outcome"], row["outcome"])
-    return {**row, "outcome": turned, "m1": row["m2"], "m2": row["m1"]}
+def _outcome(x: Truth, y: Truth, measure: str, sign: float) -> Outcome:
+    mine, theirs = (
+        None if value is None else sign * value for value in (getattr(x, measure), getattr(y, measure))
+    )
+    return class_by_truth(mine, theirs)
+
+
+def _seen_from_the_better(row: ControlVerdict, x: Truth, y: Truth) -> Answered:
+    """Return the verdict turned so that X is the mesh with the higher F-score."""
+    return row if x.f_score >= y.f_score else turned(row)

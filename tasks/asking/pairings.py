@@ -15,7 +15,8 @@ from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, Panel, read_picture
 from verdict3d.judge.store import Judge, VerdictStore
 from verdict3d.judge.verdict import Verdict
-from verdict3d.records.files import Row
+from verdict3d.records.generations import Generation
+from verdict3d.records.pairs import Candidate
 from verdict3d.render.rig import Rig
 
 STORE = Path(".verdict3d/verdicts.jsonl")
@@ -30,27 +31,26 @@ class Pairing:
 
     Attributes:
         reference: Path of the clean condition.
-        x: Generation row with ``mesh_digest``, ``montage`` and ``failure``.
+        x: The one.
         y: The other.
     """
 
     reference: str
-    x: Row
-    y: Row
+    x: Generation | Candidate
+    y: Generation | Candidate
 
     @property
     def failure(self) -> str | None:
         """Why there is nothing to judge: the reason of the first failed side."""
-        reason: str | None = self.x["failure"] or self.y["failure"]
-        return reason
+        return self.x.failure or self.y.failure
 
 
 def judge_pairings(
     lists: Sequence[tuple[str, Sequence[Pairing]]],
     params: JudgeParams,
     root: Path,
-    enough: Callable[[list[list[Row]]], bool] = lambda answers: False,
-) -> list[list[Row]]:
+    enough: Callable[[list[list[Verdict]]], bool] = lambda answers: False,
+) -> list[list[Verdict]]:
     """Return the verdicts on each list of pairings, in order; one judge is loaded for all lists.
 
     The lists are asked one after another and never share a batch, so the verdicts of one do not depend on
@@ -66,7 +66,7 @@ def judge_pairings(
     settle_torch()
     judge = load_judge(params, root)
     store = VerdictStore(root / STORE)
-    answers: list[list[Row]] = []
+    answers: list[list[Verdict]] = []
     for description, pairings in lists:
         answers.append(_judge_list(judge, store, description, pairings, root))
         if enough(answers):
@@ -76,12 +76,12 @@ def judge_pairings(
 
 def _judge_list(
     judge: Judge, store: VerdictStore, description: str, pairings: Sequence[Pairing], root: Path
-) -> list[Row]:
+) -> list[Verdict]:
     whole = [pairing for pairing in pairings if not pairing.failure]
     requests = tqdm(_requests(whole, root), total=len(whole), desc=description, unit="pair", mininterval=1.0)
     verdicts = iter(store.ask(judge, requests))
     return [
-        (Verdict.invalid(pairing.failure, "a generation failed") if pairing.failure else next(verdicts)).row()
+        Verdict.invalid(pairing.failure, "a generation failed") if pairing.failure else next(verdicts)
         for pairing in pairings
     ]
 
@@ -91,12 +91,10 @@ def _requests(pairings: Sequence[Pairing], root: Path) -> Iterator[PairRequest]:
     rig = Rig().digest
 
     def request(pairing: Pairing) -> PairRequest:
-        panel = Panel(
-            read_picture(root / pairing.reference),
-            read_picture(root / pairing.x["montage"]),
-            read_picture(root / pairing.y["montage"]),
-        )
-        return PairRequest.of(panel, pairing.x["mesh_digest"], pairing.y["mesh_digest"], rig)
+        x, y = pairing.x, pairing.y
+        assert x.montage and y.montage and x.mesh_digest and y.mesh_digest  # neither has failed
+        panel = Panel(*(read_picture(root / path) for path in (pairing.reference, x.montage, y.montage)))
+        return PairRequest.of(panel, x.mesh_digest, y.mesh_digest, rig)
 
     with ThreadPoolExecutor(READERS) as threads:
         for start in range(0, len(pairings), READ_AHEAD):

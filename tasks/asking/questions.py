@@ -16,7 +16,8 @@ from verdict3d.judge.panel import PairRequest, Panel, Pixels, read_picture
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.store import VerdictStore
 from verdict3d.judge.verdict import Verdict
-from verdict3d.records.files import Row
+from verdict3d.records.pairs import ControlPair
+from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.render.rig import Rig
 
 BLANK_PX = 256
@@ -28,24 +29,24 @@ ANOTHER_MODE = {"splat": "splat", "texture": "rgb"}
 class Question:
     """One control pair, and how it is shown."""
 
-    row: Row
+    pair: ControlPair
     panel: str
     mode: str
 
 
-def plan_questions(pairs: Sequence[Row], panel: str, mode: str) -> list[Question]:
+def plan_questions(pairs: Sequence[ControlPair], panel: str, mode: str) -> list[Question]:
     """Return every question to a judge with this panel and mode, those shown alike next to each other."""
-    compared = {pair["pair"] for pair in pairs if pair["control"] == "splat"}
-    grade = next((pair["grade"] for pair in pairs if pair["control"] == "splat"), None)
-    own = [pair for pair in pairs if pair["control"] not in ANOTHER_MODE]
+    compared = {pair.pair for pair in pairs if pair.control == "splat"}
+    grade = next((pair.grade for pair in pairs if pair.control == "splat"), None)
+    own = [pair for pair in pairs if pair.control not in ANOTHER_MODE]
     questions = [Question(pair, panel, mode) for pair in own]
     for control, other in ANOTHER_MODE.items():
-        questions += [Question(pair, panel, other) for pair in pairs if pair["control"] == control]
+        questions += [Question(pair, panel, other) for pair in pairs if pair.control == control]
     again = [
         pair
         for pair in own
-        if pair["pair"] in compared
-        and ((pair["control"] == "ladder" and pair["grade"] == grade) or pair["control"] == "clean_but_wrong")
+        if pair.pair in compared
+        and ((pair.control == "ladder" and pair.grade == grade) or pair.control == "clean_but_wrong")
     ]
     for kind in SLOTS:
         if kind != panel:
@@ -53,16 +54,18 @@ def plan_questions(pairs: Sequence[Row], panel: str, mode: str) -> list[Question
     return questions
 
 
-def ask(judge: AuditedJudge, store: VerdictStore, questions: Sequence[Question], root: Path) -> list[Row]:
+def ask(
+    judge: AuditedJudge, store: VerdictStore, questions: Sequence[Question], root: Path
+) -> list[ControlVerdict]:
     """Return the verdict row of each question, in order; what is on record is not asked again."""
-    rows: list[Row] = []
+    rows: list[ControlVerdict] = []
     with tqdm(total=len(questions), desc="audit", unit="pair", mininterval=1.0) as progress:
         for (panel, mode), group in _grouped(questions):
             shown = judge.showing(panel, mode)
-            askable = [question for question in group if not _failure(question.row)]
+            askable = [question for question in group if not _failure(question.pair)]
             verdicts = iter(store.ask(shown, _requests(askable, root, progress)))
             for question in group:
-                failure = _failure(question.row)
+                failure = _failure(question.pair)
                 verdict = Verdict.invalid(failure, "a mesh failed") if failure else next(verdicts)
                 rows.append(_verdict_row(question, verdict))
     return rows
@@ -75,9 +78,8 @@ def _grouped(questions: Sequence[Question]) -> Iterator[tuple[tuple[str, str], l
     yield from groups.items()
 
 
-def _failure(row: Row) -> str | None:
-    failure: str | None = row["x"]["failure"] or row["y"]["failure"]
-    return failure
+def _failure(pair: ControlPair) -> str | None:
+    return pair.x.failure or pair.y.failure
 
 
 def _requests(questions: Sequence[Question], root: Path, progress: tqdm[Any]) -> Iterator[PairRequest]:
@@ -86,20 +88,27 @@ def _requests(questions: Sequence[Question], root: Path, progress: tqdm[Any]) ->
     blank: Pixels = np.zeros((BLANK_PX, BLANK_PX, 3), dtype=np.uint8)
     rig = Rig().digest
     for question in questions:
-        row, mode = question.row, question.mode
-        reference = blank if row["reference"] is None else read(row["reference"])
-        panel = Panel(reference, *(read(row[side]["montages"][mode]) for side in ("x", "y")))
-        yield PairRequest.of(panel, row["x"]["mesh_digest"], row["y"]["mesh_digest"], rig)
+        pair, mode = question.pair, question.mode
+        x, y = pair.x, pair.y
+        assert x.montages and y.montages and x.mesh_digest and y.mesh_digest  # neither has failed
+        reference = blank if pair.reference is None else read(pair.reference)
+        panel = Panel(reference, read(x.montages[mode]), read(y.montages[mode]))
+        yield PairRequest.of(panel, x.mesh_digest, y.mesh_digest, rig)
         progress.update()
 
 
-def _verdict_row(question: Question, verdict: Verdict) -> Row:
-    row = question.row
-    kept = ("id", "control", "pair", "object", "category", "defect", "grade")
-    return {
-        **{key: row[key] for key in kept},
-        "panel": question.panel,
-        "mode": question.mode,
-        "truth": [row[side].get("truth") for side in ("x", "y")] if row["control"] == "truth" else None,
+def _verdict_row(question: Question, verdict: Verdict) -> ControlVerdict:
+    pair = question.pair
+    return ControlVerdict(
+        id=pair.id,
+        control=pair.control,
+        pair=pair.pair,
+        object=pair.object,
+        category=pair.category,
+        defect=pair.defect,
+        grade=pair.grade,
+        panel=question.panel,
+        mode=question.mode,
+        truth=(pair.x.truth, pair.y.truth) if pair.control == "truth" else None,
         **verdict.row(),
-    }
+    )

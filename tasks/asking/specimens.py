@@ -22,6 +22,7 @@ from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
 from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, link_file
+from verdict3d.records.pairs import Shown
 from verdict3d.render.renderer import Renderer
 
 BATCH = 8
@@ -121,13 +122,13 @@ def recoloured(mesh: Mesh) -> Mesh:
 
 
 @contextmanager
-def drawn(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator[dict[str, Row]]:
+def drawn(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator[dict[str, Shown]]:
     """Make and draw ``specimens`` into ``data/controls`` and yield the side of a pair that each can be.
 
     Finished batches survive a kill until the block has succeeded.
 
     Yields:
-        ``mesh_digest``, ``montages`` by mode, ``failure`` and ``truth`` (None) by specimen id.
+        The sides, by specimen id.
     """
     identity = {
         "specimens": [asdict(specimen) for specimen in specimens],
@@ -147,7 +148,7 @@ def drawn(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator
         yield {one.id: _place(result, root) for one, result in zip(specimens, results, strict=True)}
 
 
-def _place(result: Result, root: Path) -> Row:
+def _place(result: Result, root: Path) -> Shown:
     """Put a specimen's pictures among the stage's outputs and return its side of a pair."""
     record = result.record
     montages = {}
@@ -155,4 +156,4 @@ def _place(result: Result, root: Path) -> Row:
         target = CONTROLS / "montages" / mode / name.replace(f".{mode}.", ".")
         link_file(result.folder / name, root / target)
         montages[mode] = target.as_posix()
-    return {**record, "montages": montages, "truth": None}
+    return Shown(mesh_digest=record["mesh_digest"], montages=montages, failure=record["failure"], truth=None)

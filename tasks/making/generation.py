@@ -31,7 +31,10 @@ from verdict3d.mesh.mesh import mesh_digest, normalize
 from verdict3d.mesh.writers.glb import glb_bytes
 from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import seed_for
-from verdict3d.records.files import Row, link_file, write_jsonl
+from verdict3d.records.files import Row, link_file
+from verdict3d.records.generations import Generation, Steps, Truth
+from verdict3d.records.names import Regime, Split
+from verdict3d.records.record import write_rows
 from verdict3d.render.renderer import Renderer
 from verdict3d.trellis.mesh_decoding import Outcome
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -66,8 +69,8 @@ class GenerationItem:
     id: str
     asset: str
     category: str
-    split: str
-    regime: str
+    split: Split
+    regime: Regime
     role: str
     number: int
     seed: int
@@ -156,7 +159,7 @@ class GenerationWorker:
             "mesh": mesh_name,
             "mesh_digest": mesh_digest(mesh),
             "montages": {mode: f"{item.id}.{mode}.png" for mode in montages},
-            "truth": truth,
+            "truth": truth.model_dump(),
         }
 
 
@@ -177,15 +180,13 @@ def generated(
     stage: str,
     out: Path,
     adapter: Row | None = None,
-) -> Iterator[list[Row]]:
+) -> Iterator[list[Generation]]:
     """Generate ``items`` into the folder ``out`` and yield their rows.
 
     Finished batches survive ``kill -9`` until the block has succeeded, so the block is the rest of the stage.
 
     Writes ``meshes/<id>.glb``, ``montages/<mode>/<id>.png`` and ``generations.jsonl``, with a row an item in
-    order: the item's fields, ``mesh``, ``mesh_digest``, ``montage`` (in the mode of the judge that looks at
-    this split), ``montages`` by mode, ``truth`` measures, ``failure`` (a reason) and ``failure_message``.
-    What a failed item does not have is None.
+    order.
 
     Args:
         items: The manifest, in order.
@@ -227,46 +228,48 @@ def generated(
             _place(item, result, root, out, params.judges)
             for item, result in zip(items, results, strict=True)
         ]
-        write_jsonl(root / out / "generations.jsonl", rows)
+        write_rows(root / out / "generations.jsonl", rows)
         yield rows
 
 
-def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: JudgesParams) -> Row:
+def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: JudgesParams) -> Generation:
     """Put the files of one generation among the stage's outputs and return its row."""
     record = result.record
-    row = {
-        "id": item.id,
-        "asset": item.asset,
-        "category": item.category,
-        "split": item.split,
-        "regime": item.regime,
-        "role": item.role,
-        "number": item.number,
-        "seed": item.seed,
-        "condition": item.picture,
-        "steps": {"structure": item.structure_steps, "latents": item.latents_steps},
-        "failure": record["failure"],
-        "failure_message": record.get("failure_message"),
-        "mesh": None,
-        "mesh_digest": None,
-        "montage": None,
-        "montages": None,
-        "truth": None,
+    made = Generation(
+        id=item.id,
+        asset=item.asset,
+        category=item.category,
+        split=item.split,
+        regime=item.regime,
+        role=item.role,
+        number=item.number,
+        seed=item.seed,
+        condition=item.picture,
+        steps=Steps(structure=item.structure_steps, latents=item.latents_steps),
+        failure=record["failure"],
+        failure_message=record.get("failure_message"),
+        mesh=None,
+        mesh_digest=None,
+        montage=None,
+        montages=None,
+        truth=None,
+    )
+    if made.failure is not None:
+        return made
+    judge = judges.evaluation if item.split == "heldout" else judges.training
+    montages = {
+        mode: _link(result.folder / name, root, out / "montages" / mode / f"{item.id}.png")
+        for mode, name in record["montages"].items()
     }
-    if record["failure"] is None:
-        judge = judges.evaluation if item.split == "heldout" else judges.training
-        montages = {
-            mode: _link(result.folder / name, root, out / "montages" / mode / f"{item.id}.png")
-            for mode, name in record["montages"].items()
-        }
-        row |= {
+    return made.model_copy(
+        update={
             "mesh": _link(result.folder / record["mesh"], root, out / "meshes" / f"{item.id}.glb"),
             "mesh_digest": record["mesh_digest"],
             "montage": montages[judge.mode],
             "montages": montages,
-            "truth": record["truth"],
+            "truth": Truth.model_validate(record["truth"]),
         }
-    return row
+    )
 
 
 def _link(source: Path, root: Path, target: Path) -> str:

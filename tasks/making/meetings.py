@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tasks.making.generation import GenerationItem
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm, ControlParams
 from verdict3d.errors import Verdict3DError
+from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import seed_for
-from verdict3d.records.files import Row
+from verdict3d.records.assets import Asset
+from verdict3d.records.generations import Generation
+from verdict3d.records.verdicts import Contender, HeldoutVerdict
 
+Meeting = tuple[Generation, Generation]
+"""Of the arm and of what it is compared with."""
 TRUTH_MEASURES = ("f_score", "normal_consistency")
 SIDE_MEASURES = (*TRUTH_MEASURES, "floating_share")
 
 
-def base_generations(params: Params, generations: Sequence[Row]) -> list[Row]:
+def base_generations(params: Params, generations: Sequence[Generation]) -> list[Generation]:
     """Return the base's held-out generations of the evaluated regimes, in their order.
 
     Raises:
         Verdict3DError: The generate stage made none for a regime, or none at all.
     """
-    heldout = [row for row in generations if row["role"] == "heldout"]
-    missing = set(params.evaluate.regimes) - {row["regime"] for row in heldout}
+    heldout = [row for row in generations if row.role == "heldout"]
+    missing = set(params.evaluate.regimes) - {row.regime for row in heldout}
     if missing:
         raise Verdict3DError(
             f"the base has no held-out generations for {sorted(missing)}; add these regimes to "
             "generate.heldout_regimes, and at least one asset to the held-out split"
         )
-    return [row for row in heldout if row["regime"] in params.evaluate.regimes]
+    return [row for row in heldout if row.regime in params.evaluate.regimes]
 
 
 def plan_arm(
-    arm: str, base: Sequence[Row], assets: dict[str, Row], settings: AnyArm | None = None
+    arm: str, base: Sequence[Generation], assets: Mapping[str, Asset], settings: AnyArm | None = None
 ) -> list[GenerationItem]:
     """Return the arm's generations: the base's, with the same pictures, seeds and budgets.
 
@@ -40,48 +45,51 @@ def plan_arm(
     """
     control = settings if isinstance(settings, ControlParams) else None
 
-    def picture(row: Row, shown: str) -> str:
-        path: str = assets[row["asset"]]["condition"] if shown == "clean" else row["condition"]
-        return path
+    def picture(row: Generation, shown: str) -> str:
+        return assets[row.asset].condition if shown == "clean" else row.condition
 
     return [
         GenerationItem(
-            id=f"{row['asset']}-{arm}-{row['regime']}-{row['number']}",
-            asset=row["asset"],
-            category=row["category"],
-            split=row["split"],
-            regime=row["regime"],
+            id=f"{row.asset}-{arm}-{row.regime}-{row.number}",
+            asset=row.asset,
+            category=row.category,
+            split=row.split,
+            regime=row.regime,
             role=arm,
-            number=row["number"],
-            seed=seed_for(row["seed"], "fresh_noise") if control and control.fresh_noise else row["seed"],
+            number=row.number,
+            seed=seed_for(row.seed, "fresh_noise") if control and control.fresh_noise else row.seed,
             picture=picture(row, control.structure_input if control else "given"),
             latents_picture=picture(row, control.latents_input if control else "given"),
-            truth=assets[row["asset"]]["mesh"],
-            structure_steps=row["steps"]["structure"],
-            latents_steps=row["steps"]["latents"],
+            truth=assets[row.asset].mesh,
+            structure_steps=row.steps.structure,
+            latents_steps=row.steps.latents,
         )
         for row in base
     ]
 
 
-def verdict_row(x: Row, y: Row, verdict: Row) -> Row:
+def verdict_row(x: Generation, y: Generation, verdict: Verdict) -> HeldoutVerdict:
     """Return one row of ``verdicts.jsonl``; x is the arm (in controls, the second sample)."""
-    margins = {key: verdict[key] for key in ("outcome", "m1", "m2", "d", "b", "r", "reason", "message")}
-    return {
-        "object": x["asset"],
-        "category": x["category"],
-        "regime": x["regime"],
-        "seed": x["number"],
-        **margins,
-        "arm": _side(x),
-        "base": _side(y),
-    }
+    return HeldoutVerdict(
+        object=x.asset,
+        category=x.category,
+        regime=x.regime,
+        seed=x.number,
+        arm=_contender(x),
+        base=_contender(y),
+        **verdict.row(),
+    )
 
 
-def _side(generation: Row) -> Row:
-    truth = generation["truth"] or {}
-    return {
-        "generation": generation["id"],
-        **{key: generation[key] for key in ("mesh", "mesh_digest", "montage", "failure")},
-        **{measure: truth.get(measure) for measure in SIDE_MEASURES},
-    }
+def _contender(generation: Generation) -> Contender:
+    truth = generation.truth
+    return Contender(
+        generation=generation.id,
+        mesh=generation.mesh,
+        mesh_digest=generation.mesh_digest,
+        montage=generation.montage,
+        failure=generation.failure,
+        f_score=truth.f_score if truth else None,
+        normal_consistency=truth.normal_consistency if truth else None,
+        floating_share=truth.floating_share if truth else None,
+    )

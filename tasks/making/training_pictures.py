@@ -13,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from tasks.making.machine import helpers
-from tasks.paths import GENERATE, LABEL
+from tasks.paths import LABEL, read_generations
 from verdict3d.adapt.method import Example, Picture, Preference, Sample
 from verdict3d.adapt.parallel import speaks
 from verdict3d.config import Params, RegimeParams
@@ -21,7 +21,10 @@ from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import read_mesh
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_jsonl
+from verdict3d.records import verdicts
+from verdict3d.records.assets import Asset
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import read_rows
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.views import sample_camera
 from verdict3d.trellis.preprocess import preprocess_image
@@ -33,7 +36,7 @@ _AHEAD = 64
 def make_examples(
     params: Params,
     root: Path,
-    assets: Sequence[Row],
+    assets: Sequence[Asset],
     regimes: Sequence[str],
     views: int,
     draws: int,
@@ -78,20 +81,20 @@ def _in_order(
 
 
 def _views(
-    params: Params, root: Path, assets: Sequence[Row], views: int
+    params: Params, root: Path, assets: Sequence[Asset], views: int
 ) -> Iterator[tuple[str, int, Image.Image]]:
     """Yield (asset, view, RGBA picture)."""
     renderer = Renderer() if views else None
     for asset in assets:
-        yield asset["id"], 0, Image.open(root / asset["condition"]).convert("RGBA")
+        yield asset.id, 0, Image.open(root / asset.condition).convert("RGBA")
         if renderer is None:
             continue
-        mesh = read_mesh(root / asset["mesh"])
+        mesh = read_mesh(root / asset.mesh)
         for view in range(1, views + 1):
-            rng = numpy_generator(params.seed, "training_view", asset["id"], view)
+            rng = numpy_generator(params.seed, "training_view", asset.id, view)
             camera = sample_camera(mesh, params.assets.view, rng)
             pixels = renderer.condition(mesh, camera, params.assets.condition_size_px)
-            yield asset["id"], view, Image.fromarray(pixels).convert("RGBA")
+            yield asset.id, view, Image.fromarray(pixels).convert("RGBA")
 
 
 def _degraded(
@@ -127,23 +130,23 @@ def as_picture(picture: Image.Image, size_px: int) -> Picture:
 
 def read_preferences(root: Path, kinds: Sequence[str]) -> list[Preference]:
     """Read the training judge's preferences of some kinds, with what their samples were made from."""
-    made = {row["id"]: row for row in read_jsonl(root / GENERATE / "generations.jsonl")}
+    made = {row.id: row for row in read_generations(root)}
     return [
         Preference(
-            row["asset"],
-            row["kind"],
-            _sample(made[row["chosen"]], root),
-            _sample(made[row["rejected"]], root),
+            row.asset,
+            row.kind,
+            _sample(made[row.chosen], root),
+            _sample(made[row.rejected], root),
         )
-        for row in read_jsonl(root / LABEL / "preferences.jsonl")
-        if row["kind"] in kinds
+        for row in read_rows(root / LABEL / "preferences.jsonl", verdicts.Preference)
+        if row.kind in kinds
     ]
 
 
-def _sample(generation: Row, root: Path) -> Sample:
+def _sample(generation: Generation, root: Path) -> Sample:
     return Sample(
-        Image.open(root / generation["condition"]).convert("RGBA"),
-        generation["seed"],
-        generation["steps"]["structure"],
-        generation["steps"]["latents"],
+        Image.open(root / generation.condition).convert("RGBA"),
+        generation.seed,
+        generation.steps.structure,
+        generation.steps.latents,
     )

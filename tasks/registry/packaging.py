@@ -101,8 +101,8 @@ def package_model(params: Params, root: Path, arm: str, record: Mapping[str, Any
 def _example(root: Path) -> pd.DataFrame:
     """Return the clean picture of the first held-out object."""
     assets = read_assets(root)
-    shown = next((row for row in assets if row["split"] == "heldout"), assets[0])
-    return pd.DataFrame({"photo": [(root / shown["condition"]).read_bytes()], "seed": [0]})
+    shown = next((row for row in assets if row.split == "heldout"), assets[0])
+    return pd.DataFrame({"photo": [(root / shown.condition).read_bytes()], "seed": [0]})
 
 
 def card_text(arm: str, card: Mapping[str, Any], record: Mapping[str, Any]) -> str:

@@ -8,14 +8,15 @@ import tempfile
 from pathlib import Path
 
 from tasks.making.batches import compose_batches
-from tasks.paths import EVALUATE
+from tasks.paths import EVALUATE, read_generations
 from tasks.registry.promotion_record import RefusedError
 from tasks.registry.versions import Registry
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import SOURCES, digest_file
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_json, read_jsonl, write_json
+from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.generations import Generation
 
 REGENERATE = Path(__file__).with_name("regeneration.py")
 VERIFIED_BATCHES = 2
@@ -60,28 +61,26 @@ def verify(params: Params, root: Path, arm: str, registry: Registry, version: in
 
 def sampled_batches(params: Params, root: Path, arm: str) -> list[list[Row]]:
     """Return some of the batches that the evaluation generated, whole and in order, with what came out."""
-    rows = read_jsonl(root / EVALUATE / arm / "generations.jsonl")
+    rows = read_generations(root, EVALUATE / arm)
     batches = compose_batches(
         rows,
         params.generate.batch_size,
-        lambda row: (row["steps"]["structure"], row["steps"]["latents"]),
+        lambda row: (row.steps.structure, row.steps.latents),
     )
     full = (params.generator.structure.steps, params.generator.latents.steps)
     usable = [
-        batch
-        for batch in batches
-        if (rows[batch[0]]["steps"]["structure"], rows[batch[0]]["steps"]["latents"]) == full
+        batch for batch in batches if (rows[batch[0]].steps.structure, rows[batch[0]].steps.latents) == full
     ]
     rng = numpy_generator(params.seed, "verified batches", arm)
     chosen = sorted(rng.permutation(len(usable))[:VERIFIED_BATCHES])
     return [[_expected(root, rows[position]) for position in usable[number]] for number in chosen]
 
 
-def _expected(root: Path, row: Row) -> Row:
+def _expected(root: Path, row: Generation) -> Row:
     return {
-        "id": row["id"],
-        "photo": str((root / row["condition"]).resolve()),
-        "seed": row["seed"],
-        "mesh": digest_file(root / row["mesh"]) if row["mesh"] else None,
-        "failure": row["failure"],
+        "id": row.id,
+        "photo": str((root / row.condition).resolve()),
+        "seed": row.seed,
+        "mesh": digest_file(root / row.mesh) if row.mesh else None,
+        "failure": row.failure,
     }

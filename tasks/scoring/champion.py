@@ -15,7 +15,9 @@ from pathlib import Path
 from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
+from verdict3d.records.assets import Asset
 from verdict3d.records.files import Row, read_json, write_bytes, write_json
+from verdict3d.records.verdicts import HeldoutVerdict
 
 Used = dict[str, dict[str, int]]
 """By digest of the held-out set and by adapter: how much the evaluation judge was asked to decide on it."""
@@ -95,14 +97,17 @@ def place_champion(root: Path, champion: Champion, adapter: Path | None) -> bool
     return True
 
 
-def holdout_digest(root: Path, assets: Sequence[Row]) -> str:
+def holdout_digest(root: Path, assets: Sequence[Asset]) -> str:
     """Return the identity of the held-out set: its objects with their meshes and clean pictures."""
-    rows = [row for row in assets if row["split"] == "heldout"]
+    rows = [row for row in assets if row.split == "heldout"]
     return digest_json(
-        sorted(
-            [row["id"], digest_file(root / row["mesh"]), digest_file(root / row["condition"])] for row in rows
-        )
+        sorted([row.id, digest_file(root / row.mesh), digest_file(root / row.condition)] for row in rows)
     )
+
+
+def questions(*verdicts: Sequence[HeldoutVerdict]) -> int:
+    """Return how many answers of the evaluation judge on held-out objects these verdicts are: two each."""
+    return 2 * sum(row.outcome != "invalid" for rows in verdicts for row in rows)
 
 
 def read_holdout(root: Path) -> Used:

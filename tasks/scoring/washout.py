@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tasks.making.arms import with_adapter
 from tasks.making.base import load_base
+from tasks.making.meetings import Meeting
 from tasks.paths import TRAIN
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.method import Tools
@@ -28,7 +29,9 @@ from verdict3d.mesh.accuracy import chamfer_distance, surface_points
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import normalize
 from verdict3d.randomness import numpy_generator
+from verdict3d.records.assets import Asset
 from verdict3d.records.files import Row
+from verdict3d.records.generations import Generation
 from verdict3d.trellis.pipeline import TrellisPipeline
 from verdict3d.trellis.preprocess import preprocess_image
 
@@ -44,8 +47,8 @@ def measure_washout(
     params: Params,
     root: Path,
     arm: str,
-    assets: Mapping[str, Row],
-    pairs: Sequence[tuple[Row, Row]],
+    assets: Mapping[str, Asset],
+    pairs: Sequence[Meeting],
     tools: Tools,
 ) -> Row:
     """Follow an arm's change through the generator, for pairs (arm's row, base's row) of one regime."""
@@ -53,7 +56,7 @@ def measure_washout(
     base.structure, base.latents = params.generator.structure, params.generator.latents
     adapter = load_adapter(root / TRAIN / arm, arm=arm, base_digest=base.digest)
     adapted = with_adapter(base, adapter, tools)
-    chosen = [pair for pair in pairs if pair[0]["number"] == 0][:OBJECTS]
+    chosen = [pair for pair in pairs if pair[0].number == 0][:OBJECTS]
     squares = [float(value.float().square().sum()) for value in adapter.tensors.values()]
     return {
         "weights": {"count": len(squares), "norm": sum(squares) ** 0.5},
@@ -68,8 +71,8 @@ def compare_networks(
     root: Path,
     base: TrellisPipeline,
     adapted: TrellisPipeline,
-    assets: Mapping[str, Row],
-    rows: Sequence[Row],
+    assets: Mapping[str, Asset],
+    rows: Sequence[Generation],
 ) -> Row:
     """Compare tokens, velocities of the structure flow and voxels at equal noise.
 
@@ -81,7 +84,7 @@ def compare_networks(
         try:
             pictures = [
                 preprocess_image(Image.open(root / path).convert("RGBA"), base.image_size)
-                for path in (row["condition"], assets[row["asset"]]["condition"])
+                for path in (row.condition, assets[row.asset].condition)
             ]
         except ItemFailure:
             continue
@@ -91,7 +94,7 @@ def compare_networks(
     if not kept:
         return {"tokens": None, "velocities": None, "structure_iou": None}
     tokens = {"base": base.encode(given), "arm": adapted.encode(given), "clean": base.encode(clean)}
-    noise = base.structure_noise([torch.Generator().manual_seed(row["seed"]) for row in kept])
+    noise = base.structure_noise([torch.Generator().manual_seed(row.seed) for row in kept])
     data = base.sample_structure_latents(tokens["clean"], noise)
     flow, own = (pipeline.networks[FLOWS["structure"]] for pipeline in (base, adapted))
     velocities = {}
@@ -124,24 +127,22 @@ def overlap(x: Tensor, y: Tensor) -> float:
     return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(either)).mean().item()
 
 
-def mesh_distance(params: Params, root: Path, x: Row, y: Row) -> float | None:
+def mesh_distance(params: Params, root: Path, x: Generation, y: Generation) -> float | None:
     """Return the Chamfer distance of two generations in object units; None where one failed."""
-    if x["failure"] or y["failure"]:
+    if x.mesh is None or y.mesh is None:
         return None
     points = [
-        surface_points(
-            normalize(read_mesh(root / row["mesh"])), POINTS, numpy_generator(params.seed, "washout")
-        )[0]
-        for row in (x, y)
+        surface_points(normalize(read_mesh(root / path)), POINTS, numpy_generator(params.seed, "washout"))[0]
+        for path in (x.mesh, y.mesh)
     ]
     return chamfer_distance(*points)
 
 
-def montage_distance(root: Path, x: Row, y: Row) -> float | None:
+def montage_distance(root: Path, x: Generation, y: Generation) -> float | None:
     """Return the mean absolute difference of two montages in [0, 1]; None where one failed."""
-    if x["failure"] or y["failure"]:
+    if x.montage is None or y.montage is None:
         return None
-    pictures = [Image.open(root / row["montage"]).convert("RGB") for row in (x, y)]
+    pictures = [Image.open(root / path).convert("RGB") for path in (x.montage, y.montage)]
     return float(np.asarray(ImageChops.difference(*pictures)).mean() / 255)
 
 

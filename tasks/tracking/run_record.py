@@ -16,8 +16,10 @@ from typing import Any
 from tasks.paths import CHAMPION_RECORD, DATA, EVALUATE, GATE, HOLDOUT, PAGE, TRAIN, certificate_path
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import ask_git, digest_file, digest_json
-from verdict3d.records.files import read_json, read_jsonl
+from verdict3d.records.files import read_json
+from verdict3d.records.generations import Generation
 from verdict3d.records.losses import read_losses
+from verdict3d.records.record import read_rows
 from verdict3d.records.yaml_files import read_yaml
 
 MONTAGES_KEPT = 8
@@ -242,8 +244,8 @@ def source_tags(root: Path) -> dict[str, str]:
 
 def _montages(root: Path, evaluated: Path) -> list[Path]:
     manifest = evaluated / "generations.jsonl"
-    rows = read_jsonl(manifest) if manifest.is_file() else []
-    return [root / row["montage"] for row in rows if row.get("montage")][:MONTAGES_KEPT]
+    rows = read_rows(manifest, Generation) if manifest.is_file() else []
+    return [root / row.montage for row in rows if row.montage][:MONTAGES_KEPT]
 
 
 def _existing(artifacts: list[tuple[Path, str]]) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from support.rows import filled
 from tasks.asking.comparisons import compare_panels, compare_views
 from tasks.audit import headline, measuring_for
 from verdict3d.config import Params
@@ -17,20 +18,24 @@ from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.lineage import lineage_of, lineage_warnings
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
-from verdict3d.records.files import write_json, write_jsonl
+from verdict3d.records.files import write_json
+from verdict3d.records.generations import Truth
+from verdict3d.records.record import write_rows
+from verdict3d.records.verdicts import ControlVerdict
 
 DEFECTS = ("floaters", "missing_parts")
 
 
-def audit_rows(seed: int, sees: float) -> list[dict[str, Any]]:
+def audit_rows(seed: int, sees: float) -> list[ControlVerdict]:
     """Verdict rows of 16 objects; preferences for the better mesh grow with ``sees`` and the grade."""
     rng = np.random.default_rng(seed)
 
-    def row(control: str, number: int, d: float, **about: Any) -> dict[str, Any]:
+    def row(control: str, number: int, d: float, **about: Any) -> ControlVerdict:
         common = {"control": control, "pair": str(number), "object": f"o{number}", "category": "chair"}
         shown = {"panel": "three_images", "mode": "normal", "defect": DEFECTS[number % 2], "grade": None}
-        whole = {**common, **shown, **about, **Verdict(0.1 + d, 0.1 - d).row(), "truth": about.get("truth")}
-        return {**whole, "id": f"{control}-{number}-{whole['grade']}-{whole['panel']}-{whole['mode']}"}
+        whole = {"truth": None, **common, **shown, **about, **Verdict(0.1 + d, 0.1 - d).row()}
+        name = f"{control}-{number}-{whole['grade']}-{whole['panel']}-{whole['mode']}"
+        return ControlVerdict(id=name, **whole)
 
     rows = []
     for number in range(16):
@@ -40,7 +45,8 @@ def audit_rows(seed: int, sees: float) -> list[dict[str, Any]]:
         rows += [row("clean_but_wrong", number, sees + 1.0), row("reference_shuffled", number, even)]
         rows += [row("reference_removed", number, -even), row("texture", number, even, mode="rgb")]
         rows.append(row("splat", number, even, grade=4, mode="splat"))
-        truth = [{"f_score": score, "normal_consistency": score} for score in (0.9, 0.5 + 0.02 * number)]
+        scores = (0.9, 0.5 + 0.02 * number)
+        truth = tuple(filled(Truth, f_score=score, normal_consistency=score) for score in scores)
         rows.append(row("truth", number, 1.0, truth=truth))
         for panel in (name for name in SLOTS if name != "three_images"):
             rows.append(row("ladder", number, 0.05 * even, grade=4, panel=panel))
@@ -52,7 +58,7 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> dic
     """Write ``data/audit/<role>`` below ``root`` and return the certificate."""
     judge = JudgeIdentity(f"judge-{role}", role, "s", "Class", "p", "three_images", "normal", "float32")
     rows, measuring = audit_rows(len(role), sees), measuring_for(params, role)
-    mine = [row for row in rows if (row["panel"], row["mode"]) == ("three_images", "normal")]
+    mine = [row for row in rows if (row.panel, row.mode) == ("three_images", "normal")]
     panels = compare_panels(measuring, rows, "normal")
     lineages = {name: lineage_of(getattr(params.judges, name)) for name in ("training", "evaluation")}
     certificate = issue(
@@ -74,5 +80,5 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> dic
     folder = root / "data/audit" / role
     write_json(folder / "certificate.json", certificate)
     write_json(folder / "metrics.json", headline(certificate))
-    write_jsonl(folder / "verdicts.jsonl", rows)
+    write_rows(folder / "verdicts.jsonl", rows)
     return certificate

@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from support.places import ROOT
+from support.rows import filled
 from verdict3d.config import Params, load_params
 from verdict3d.furniture.catalogue import CATEGORIES, furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
@@ -20,7 +21,9 @@ from verdict3d.mesh.damage import damage
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, write_jsonl
+from verdict3d.records.assets import Asset
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import write_rows
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera
 
@@ -49,7 +52,7 @@ def write_audited_project(root: Path, objects: int = 8, rows_per_defect: int = 1
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         write_mesh(mesh, root / path)
         about = {"id": name, "category": category, "split": "heldout", "mesh": path}
-        assets.append({**about, "condition": condition})
+        assets.append(filled(Asset, **about, condition=condition))
         made = {
             ("heldout", "clean"): damage(mesh, "rough_surface", 1, rng),
             ("heldout_control", "clean"): damage(mesh, "rough_surface", 1, rng),
@@ -59,26 +62,31 @@ def write_audited_project(root: Path, objects: int = 8, rows_per_defect: int = 1
             _generation(root, renderer, assets[-1], role, regime, shape, mesh)
             for (role, regime), shape in made.items()
         ]
-    write_jsonl(root / "data/assets/assets.jsonl", assets)
-    write_jsonl(root / "data/generate/generations.jsonl", generations)
+    write_rows(root / "data/assets/assets.jsonl", assets)
+    write_rows(root / "data/generate/generations.jsonl", generations)
     return load_params(root / "params.yaml")
 
 
 def _generation(
-    root: Path, renderer: Renderer, asset: Row, role: str, regime: str, mesh: Mesh, truth: Mesh
-) -> Row:
-    name = f"{asset['id']}-{role}-{regime}"
+    root: Path, renderer: Renderer, asset: Asset, role: str, regime: str, mesh: Mesh, truth: Mesh
+) -> Generation:
+    name = f"{asset.id}-{role}-{regime}"
     paths = {"mesh": f"data/generate/meshes/{name}.glb", "normal": f"data/generate/montages/{name}.png"}
     for path in paths.values():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
     write_mesh(mesh, root / paths["mesh"])
     Image.fromarray(renderer.montage(mesh)).save(root / paths["normal"])
-    return {
-        **{"id": name, "asset": asset["id"], "category": asset["category"], "split": "heldout"},
-        **{"regime": regime, "role": role, "number": 0, "failure": None},
-        "mesh": paths["mesh"],
-        "mesh_digest": mesh_digest(mesh),
-        "montage": paths["normal"],
-        "montages": {"normal": paths["normal"]},
-        "truth": compare_meshes(mesh, true_surface(truth, 0, 2000), 0, 2000),
-    }
+    return filled(
+        Generation,
+        id=name,
+        asset=asset.id,
+        category=asset.category,
+        split="heldout",
+        regime=regime,
+        role=role,
+        mesh=paths["mesh"],
+        mesh_digest=mesh_digest(mesh),
+        montage=paths["normal"],
+        montages={"normal": paths["normal"]},
+        truth=compare_meshes(mesh, true_surface(truth, 0, 2000), 0, 2000),
+    )

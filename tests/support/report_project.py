@@ -14,13 +14,18 @@ from PIL import Image, ImageDraw
 
 from support.audit_examples import write_audit
 from support.places import ROOT
+from support.rows import filled
 from tasks.gate import rule_of
 from verdict3d.config import load_params
-from verdict3d.records.files import write_bytes, write_json, write_jsonl
+from verdict3d.records.assets import Asset, Condition, Quarantined
+from verdict3d.records.files import write_bytes, write_json
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import write_rows
+from verdict3d.records.verdicts import Contender, HeldoutVerdict
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.gate import decide_all
 from verdict3d.stats.tally import tally_rows
-from verdict3d.stats.winrate import by_slice, summary
+from verdict3d.stats.winrate import Scored, by_slice, summary
 
 ARM = "conditioner_repair"
 CATEGORIES = ("bed", "bench", "cabinet", "chair", "desk", "lamp", "shelf", "sofa", "stool", "table")
@@ -55,7 +60,9 @@ def verdict(rng: np.random.Generator, d: float, bias: float = 0.45) -> dict[str,
     }
 
 
-def write_project(root: Path, objects: int = 20, paint: Paint = paint, size_px: int = 128) -> list[dict]:
+def write_project(
+    root: Path, objects: int = 20, paint: Paint = paint, size_px: int = 128
+) -> list[HeldoutVerdict]:
     """Write a finished run's records below ``root``; returns the verdict rows."""
     data = root / "data"
     values = yaml.safe_load(PARAMS.read_text())
@@ -74,42 +81,40 @@ def write_project(root: Path, objects: int = 20, paint: Paint = paint, size_px: 
         category = CATEGORIES[number % len(CATEGORIES)]
         asset = f"{category}-{number:05d}"
         condition = save(f"data/assets/conditions/{asset}.png", paint(asset, "condition", "clean"))
-        assets.append({"id": asset, "category": category, "split": "heldout", "condition": condition})
+        assets.append(filled(Asset, id=asset, category=category, split="heldout", condition=condition))
         for regime, preference in PREFERENCE.items():
             if regime != "clean":
                 image = save(f"data/degrade/images/{regime}/{asset}.png", paint(asset, "condition", regime))
-                conditions.append({"asset": asset, "regime": regime, "image": image})
+                conditions.append(filled(Condition, asset=asset, regime=regime, image=image))
             score = float(rng.uniform(0.35, 0.6) if regime == "severe" else rng.uniform(0.8, 0.95))
             d = preference + 1.2 * float(rng.normal())
-            row = {
-                "object": asset,
-                "category": category,
-                "regime": regime,
-                "seed": 0,
-                **verdict(rng, d),
-                "base": {"f_score": score},
-                "arm": {"f_score": min(1.0, score + 0.06 * d)},
-            }
+            judged, scores = verdict(rng, d), {"base": score, "arm": min(1.0, score + 0.06 * d)}
+            sides = {}
             for side in ("base", "arm"):
                 path = f"data/evaluate/{ARM}/montages/{asset}-{regime}-{side}.png"
-                row[side]["montage"] = save(path, paint(asset, side, regime))
+                montage = save(path, paint(asset, side, regime))
+                sides[side] = filled(Contender, montage=montage, f_score=scores[side])
             if number == 3 and regime == "severe":
-                row |= {"outcome": "invalid", **dict.fromkeys(("m1", "m2", "d", "b", "r"))}
-                row["arm"] = {"montage": None, "f_score": None}
-            rows.append(row)
-    write_jsonl(data / "assets/assets.jsonl", assets)
-    write_jsonl(data / "degrade/conditions.jsonl", conditions)
+                judged = {"outcome": "invalid", "reason": "empty_structure"}
+                sides["arm"] = filled(Contender, failure="empty_structure")
+            about = {"object": asset, "category": category, "regime": regime}
+            rows.append(filled(HeldoutVerdict, **about, **judged, **sides))
+    write_rows(data / "assets/assets.jsonl", assets)
+    write_rows(data / "degrade/conditions.jsonl", conditions)
     quarantine = [
         ("sofas/<b>big</b>.glb", "too_many_faces", "2,400,113 faces; at most 2,000,000 are allowed"),
         ("old/table.obj", "external_reference", "refers to ../textures/oak.png; pack textures into the file"),
     ]
     names = ("source", "reason", "message")
-    write_jsonl(data / "assets/quarantine.jsonl", [dict(zip(names, row, strict=True)) for row in quarantine])
-    write_jsonl(
-        data / "generate/generations.jsonl",
-        [{"id": "a", "failure": None}, {"id": "b", "failure": "empty_structure"}],
+    write_rows(
+        data / "assets/quarantine.jsonl",
+        [Quarantined(**dict(zip(names, file, strict=True))) for file in quarantine],
     )
-    write_jsonl(data / f"evaluate/{ARM}/verdicts.jsonl", rows)
+    write_rows(
+        data / "generate/generations.jsonl",
+        [filled(Generation, id="a"), filled(Generation, id="b", failure="empty_structure")],
+    )
+    write_rows(data / f"evaluate/{ARM}/verdicts.jsonl", rows)
     write_json(data / f"evaluate/{ARM}/results.json", results(rows))
     write_json(data / "preflight/preflight.json", PREFLIGHT)
     write_json(data / "label/metrics.json", {"kinds": labels(rng)})
@@ -132,22 +137,24 @@ def write_project(root: Path, objects: int = 20, paint: Paint = paint, size_px: 
     return rows
 
 
-def results(rows: list[dict]) -> dict[str, Any]:
+def results(rows: list[HeldoutVerdict]) -> dict[str, Any]:
     """What the evaluate stage would write for ``rows``."""
     regimes = {}
     for regime in PREFERENCE:
-        mine = [row for row in rows if row["regime"] == regime]
-        true = [truth(row) for row in mine]
-        pairs = [row for row in mine if row["arm"]["f_score"] is not None]
+        mine = [one for one in rows if one.regime == regime]
+        true = [truth(one) for one in mine]
+        pairs = [one for one in mine if one.arm.f_score is not None]
         kappa = agreement(
-            [row["outcome"] for row in mine],
-            [row["outcome"] for row in true],
-            [row["object"] for row in mine],
+            [one.outcome for one in mine],
+            [one.outcome for one in true],
+            [one.object for one in mine],
             np.random.default_rng(2),
         )
         regimes[regime] = {
             "summary": summary(mine, np.random.default_rng(1)),
-            "by_category": by_slice(mine, "category", lambda name: np.random.default_rng(len(name))),
+            "by_category": by_slice(
+                mine, lambda one: one.category, lambda name: np.random.default_rng(len(name))
+            ),
             "truth": {
                 "f_score": summary(true, np.random.default_rng(3)),
                 "normal_consistency": summary(true, np.random.default_rng(4)),
@@ -155,8 +162,8 @@ def results(rows: list[dict]) -> dict[str, Any]:
                 "base_floating_share_mean": 0.0433,
                 "arm_normal_consistency_mean": 0.618,
                 "base_normal_consistency_mean": 0.623,
-                "arm_f_score_mean": float(np.mean([row["arm"]["f_score"] for row in pairs])),
-                "base_f_score_mean": float(np.mean([row["base"]["f_score"] for row in pairs])),
+                "arm_f_score_mean": float(np.mean([one.arm.f_score for one in pairs])),
+                "base_f_score_mean": float(np.mean([one.base.f_score for one in pairs])),
             },
             "kappa_judge_truth": kappa.as_dict(),
             "training_judge": summary(mine[::2], np.random.default_rng(5)),
@@ -215,17 +222,17 @@ PREFLIGHT = {
 }
 
 
-def decision(root: Path, rows: list[dict]) -> dict[str, Any]:
+def decision(root: Path, rows: list[HeldoutVerdict]) -> dict[str, Any]:
     """What the gate stage would write for ``rows`` without certificates, texture or an older champion."""
-    order = sorted({row["object"] for row in rows})
+    order = sorted({one.object for one in rows})
     champion = {"name": "the base", "version": None, "arm": None, "adapter": None}
     missing = {"state": "open", "words": "it has no certificate"}
     evidence = {
         "champion": champion,
         "adapter": "weights",
-        "categories": {row["object"]: row["category"] for row in rows},
+        "categories": {one.object: one.category for one in rows},
         "tallies": {
-            name: tally_rows([row for row in rows if row["regime"] == regime], order)
+            name: tally_rows([one for one in rows if one.regime == regime], order)
             for name, regime in (("primary", "severe"), ("clean", "clean"))
         },
         "certificates": {"training": missing, "evaluation": missing},
@@ -237,11 +244,11 @@ def decision(root: Path, rows: list[dict]) -> dict[str, Any]:
     return {"champion": champion, "rule": asdict(rule), "arms": arms, "chosen": None}
 
 
-def truth(row: dict) -> dict[str, Any]:
+def truth(one: HeldoutVerdict) -> Scored:
     """The same pair decided by F-score."""
-    arm, base = row["arm"]["f_score"], row["base"]["f_score"]
+    arm, base = one.arm.f_score, one.base.f_score
     outcome = "invalid" if arm is None else "win" if arm > base else "loss" if arm < base else "tie"
-    return {"outcome": outcome, "object": row["object"]}
+    return Scored(one.object, outcome)
 
 
 def labels(rng: np.random.Generator) -> dict[str, Any]:
@@ -249,7 +256,8 @@ def labels(rng: np.random.Generator) -> dict[str, Any]:
     kinds = {}
     for kind, preference, spread in (("contrastive", 1.6, 1.0), ("same_base", 0.0, 0.2)):
         rows = [
-            {**verdict(rng, preference + spread * float(rng.normal())), "object": f"o{i}"} for i in range(96)
+            filled(HeldoutVerdict, **verdict(rng, preference + spread * float(rng.normal())), object=f"o{i}")
+            for i in range(96)
         ]
         kinds[kind] = summary(rows, np.random.default_rng(6))
     return kinds

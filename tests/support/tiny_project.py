@@ -11,6 +11,7 @@ import yaml
 from PIL import Image
 
 from support.places import ROOT
+from support.rows import filled
 from support.tiny_trellis import tiny_photo, write_tiny_generator
 from verdict3d.config import Params, load_params
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
@@ -19,7 +20,8 @@ from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import write_jsonl
+from verdict3d.records.assets import Asset, Condition
+from verdict3d.records.record import write_rows
 
 SPLITS = ("train", "train", "validation", "heldout", "heldout")
 
@@ -66,10 +68,10 @@ def _write_assets(root: Path, params: Params) -> None:
         if number == len(SPLITS) - 1:
             worse = Image.new("RGBA", worse.size)  # nothing of the object is left: its generations fail
         worse.save(root / degraded)
-        assets.append({"id": name, "category": "chair", "split": split, "mesh": mesh, "condition": picture})
-        conditions.append({"asset": name, "split": split, "regime": "severe", "image": degraded})
-    write_jsonl(root / "data/assets/assets.jsonl", assets)
-    write_jsonl(root / "data/degrade/conditions.jsonl", conditions)
+        assets.append(filled(Asset, id=name, category="chair", split=split, mesh=mesh, condition=picture))
+        conditions.append(filled(Condition, asset=name, split=split, regime="severe", image=degraded))
+    write_rows(root / "data/assets/assets.jsonl", assets)
+    write_rows(root / "data/degrade/conditions.jsonl", conditions)
 
 
 def run_tiny_chain(root: Path) -> Params:

@@ -16,7 +16,10 @@ import tasks.gate
 import tasks.label
 import tasks.report
 from support.audited_project import write_audited_project
+from support.rows import filled
 from tasks.asking.certificates import require_certificate, with_chosen_panels
+from tasks.pairs import candidate
+from tasks.paths import read_assets, read_generations
 from tasks.tracking.run_record import certificate_tags
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
@@ -31,7 +34,9 @@ from verdict3d.judge.verdict import Verdict
 from verdict3d.mesh.damage import DEFECTS
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.provenance import digest_directory
-from verdict3d.records.files import read_json, read_jsonl, write_jsonl
+from verdict3d.records.files import read_json, read_jsonl
+from verdict3d.records.pairs import Pair
+from verdict3d.records.record import write_rows
 
 Project = tuple[Path, Params]
 ROLES = ("training", "evaluation")
@@ -232,12 +237,11 @@ def test_the_panel_that_the_audit_chose_is_the_one_that_labels(
     assert {credit[kind] for kind in SLOTS if kind != "two_sheets"} == {1.0}
     for name, control in found["controls"].items():  # all is asked, with the chosen panel
         assert control["half_credit"] == usual["controls"][name]["half_credit"]
-    asset = read_jsonl(root / "data/assets/assets.jsonl")[0]
-    made = read_jsonl(root / "data/generate/generations.jsonl")[:3]  # of the first asset
-    x, y = ({**row, "generation": row["id"]} for row in (made[0], made[2]))
-    about = {key: asset[key] for key in ("category", "split")} | {"asset": asset["id"], "expected": "x"}
-    pair = {"id": "pair", "kind": "contrastive", "reference": asset["condition"], "x": x, "y": y}
-    write_jsonl(root / "data/pairs/pairs.jsonl", [about | pair])
+    asset = read_assets(root)[0]
+    made = read_generations(root)[:3]  # of the first asset
+    sides = {"x": candidate(made[0]), "y": candidate(made[2])}
+    pair = filled(Pair, id="pair", asset=asset.id, reference=asset.condition, expected="x", **sides)
+    write_rows(root / "data/pairs/pairs.jsonl", [pair])
     tasks.label.run(params, root)
     assert read_json(root / "data/label/metrics.json")["judge"]["digest"] == found["judge"]["digest"]
     assert VerdictStore(root / ".verdict3d/verdicts.jsonl").rows()[-1]["panel"] == "two_sheets"

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 import tasks.challenge
 import tasks.gate
+from support.rows import filled
 from tasks.paths import read_assets
 from tasks.scoring.champion import Champion, adapter_identity, holdout_digest, place_champion, read_champion
 from verdict3d.adapt.adapter import save_adapter
@@ -18,6 +19,7 @@ from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
 from verdict3d.records.files import read_json, read_jsonl, write_json
+from verdict3d.records.verdicts import HeldoutVerdict
 
 ARM = "conditioner_repair"
 Project = tuple[Path, Params]
@@ -164,9 +166,9 @@ def test_when_a_sequential_test_is_decided(project: Project) -> None:
     )
     order = [f"o{number}" for number in range(60)]
 
-    def rows(severe: str, clean: str, objects: int) -> list[dict[str, str]]:
+    def rows(severe: str, clean: str, objects: int) -> list[HeldoutVerdict]:
         return [
-            {"object": name, "regime": regime, "outcome": outcome}
+            filled(HeldoutVerdict, object=name, regime=regime, outcome=outcome)
             for name in order[:objects]
             for regime, outcome in (("severe", severe), ("clean", clean))
         ]

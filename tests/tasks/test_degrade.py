@@ -11,14 +11,18 @@ from PIL import Image
 
 from support.pictures import chair, rng_of
 from support.places import ROOT
+from support.rows import filled
 from support.tiny_project import write_tiny_project
 from tasks.degrade import run
 from tasks.making.training_pictures import make_examples
+from tasks.paths import read_assets
 from verdict3d.config import RegimeParams, load_params
 from verdict3d.degrade.operators import OPERATORS, degrade
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import read_json, read_jsonl, write_jsonl
+from verdict3d.records.assets import Asset
+from verdict3d.records.files import read_json, read_jsonl
+from verdict3d.records.record import write_rows
 
 PARAMS = load_params(ROOT / "params.yaml")
 USED = PARAMS.generate.model_copy(
@@ -77,8 +81,8 @@ def make_project(root: Path, names: list[str]) -> None:
         path = root / f"data/assets/conditions/{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         chair(64).save(path)
-        rows.append({"id": name, "split": "train", "condition": str(path.relative_to(root))})
-    write_jsonl(root / "data/assets/assets.jsonl", rows)
+        rows.append(filled(Asset, id=name, condition=str(path.relative_to(root))))
+    write_rows(root / "data/assets/assets.jsonl", rows)
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -133,14 +137,14 @@ def test_an_asset_degrades_alike_whatever_its_neighbours(tmp_path):
 
 def test_several_processes_make_what_one_does(tmp_path, monkeypatch):
     params = write_tiny_project(tmp_path)
-    assets = read_jsonl(tmp_path / "data/assets/assets.jsonl")[:3]
+    assets = read_assets(tmp_path)[:3]
     made = []
     for workers in ("1", "2"):
         monkeypatch.setenv("VERDICT3D_WORKERS", workers)
         run(params, tmp_path)
         examples = make_examples(params, tmp_path, assets, ["mild", "severe"], views=2, draws=3, size_px=32)
         assert [(one.asset, one.view, one.regime) for one in examples[:3]] == [
-            (assets[0]["id"], 0, regime) for regime in ("mild", "severe", "mild")
+            (assets[0].id, 0, regime) for regime in ("mild", "severe", "mild")
         ]
         made.append((contents(tmp_path), examples))
     (by_one, ours), (by_two, theirs) = made

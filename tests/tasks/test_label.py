@@ -12,7 +12,10 @@ from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.verdict import Verdict
 from verdict3d.pretrain.embedded import build_judge
-from verdict3d.records.files import read_json, read_jsonl, write_jsonl
+from verdict3d.records.files import read_json, read_jsonl
+from verdict3d.records.pairs import Candidate, Pair
+from verdict3d.records.record import write_rows
+from verdict3d.records.verdicts import Compared, PairVerdict
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +41,19 @@ def with_judges(training: Path, evaluation: Path) -> Params:
 def project(root: Path) -> Path:
     """Four pairs, one of them with a failed generation, one with the same montage twice."""
 
-    def side(name: str, seed: int, failure: str | None = None) -> dict[str, object]:
+    def side(name: str, seed: int, failure: str | None = None) -> Candidate:
         montage = f"data/generate/montages/{name}.png"
         (root / montage).parent.mkdir(parents=True, exist_ok=True)
         if failure is None:
             Image.fromarray(noise_picture(seed)).save(root / montage)
         shown = None if failure else montage
-        return {
-            "generation": name,
-            "mesh": shown,
-            "mesh_digest": None if failure else f"digest-{seed}",
-            "montage": shown,
-            "failure": failure,
-        }
+        return Candidate(
+            generation=name,
+            mesh=shown,
+            mesh_digest=None if failure else f"digest-{seed}",
+            montage=shown,
+            failure=failure,
+        )
 
     reference = "data/assets/conditions/chair.png"
     (root / reference).parent.mkdir(parents=True)
@@ -62,20 +65,20 @@ def project(root: Path) -> Path:
         ("same_base", side("g", 7), side("h", 7), None),
     ]
     rows = [
-        {
-            "id": f"pair-{number}",
-            "kind": kind,
-            "asset": f"chair-{number}",
-            "category": "chair",
-            "split": "train",
-            "reference": reference,
-            "x": x,
-            "y": y,
-            "expected": expected,
-        }
+        Pair(
+            id=f"pair-{number}",
+            kind=kind,
+            asset=f"chair-{number}",
+            category="chair",
+            split="train",
+            reference=reference,
+            x=x,
+            y=y,
+            expected=expected,
+        )
         for number, (kind, x, y, expected) in enumerate(sides)
     ]
-    write_jsonl(root / "data/pairs/pairs.jsonl", rows)
+    write_rows(root / "data/pairs/pairs.jsonl", rows)
     return root
 
 
@@ -108,17 +111,17 @@ def test_one_judge_for_both_sides_is_refused(tmp_path: Path, judges: tuple[Path,
 
 def labelled(
     number: int, m1: float, m2: float, expected: str | None, kind: str = "contrastive"
-) -> dict[str, object]:
-    sides = {side: {"generation": f"{number}{side}", "mesh_digest": side} for side in ("x", "y")}
+) -> PairVerdict:
+    sides = {side: Compared(generation=f"{number}{side}", mesh_digest=side) for side in ("x", "y")}
     about = {"id": str(number), "kind": kind, "asset": str(number), "category": "chair", "split": "train"}
-    return {**about, "expected": expected, **sides, **Verdict(m1, m2).row()}
+    return PairVerdict(**about, expected=expected, **sides, **Verdict(m1, m2).row())
 
 
 def test_preferences_by_hand() -> None:
     rows = [labelled(0, 3.0, -1.0, "x"), labelled(1, -3.0, 1.0, "x"), labelled(2, 1.0, 1.0, None)]
     won, lost = preferences(rows)
-    assert (won["chosen"], won["rejected"], won["reliability"], won["margin"]) == ("0x", "0y", 1.0, 2.0)
-    assert (lost["chosen"], lost["rejected"], lost["expected"]) == ("1y", "1x", False)
+    assert (won.chosen, won.rejected, won.reliability, won.margin) == ("0x", "0y", 1.0, 2.0)
+    assert (lost.chosen, lost.rejected, lost.expected) == ("1y", "1x", False)
 
 
 def test_measures_are_seen_from_the_expected_side() -> None:

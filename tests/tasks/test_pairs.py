@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.places import ROOT
+from support.rows import filled
 from tasks.evaluate import (
     base_generations,
     headline_metrics,
@@ -21,18 +22,21 @@ from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.panel import montage_modes
 from verdict3d.judge.verdict import Verdict
-from verdict3d.records.files import Row
+from verdict3d.records.assets import Asset
+from verdict3d.records.generations import Generation, Steps, Truth
+from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.agreement import class_by_truth
 
 PARAMS = load_params(ROOT / "params.yaml")
 ASSETS = [
-    {
-        "id": f"{category}-{number:05d}",
-        "category": category,
-        "split": split,
-        "mesh": f"data/assets/meshes/{category}-{number:05d}.glb",
-        "condition": f"data/assets/conditions/{category}-{number:05d}.png",
-    }
+    filled(
+        Asset,
+        id=f"{category}-{number:05d}",
+        category=category,
+        split=split,
+        mesh=f"data/assets/meshes/{category}-{number:05d}.glb",
+        condition=f"data/assets/conditions/{category}-{number:05d}.png",
+    )
     for number, (category, split) in enumerate(
         [
             *[("chair", "train")] * 12,
@@ -43,31 +47,32 @@ ASSETS = [
     )
 ]
 CONDITIONS = {
-    (asset["id"], regime): f"data/degrade/images/{regime}/{asset['id']}.png"
+    (asset.id, regime): f"data/degrade/images/{regime}/{asset.id}.png"
     for asset in ASSETS
     for regime in ("mild", "medium", "severe")
-} | {(asset["id"], "clean"): asset["condition"] for asset in ASSETS}
+} | {(asset.id, "clean"): asset.condition for asset in ASSETS}
 
 
-def as_row(item: GenerationItem, f_score: float = 0.9, failure: str | None = None) -> Row:
+def as_row(item: GenerationItem, f_score: float = 0.9, failure: str | None = None) -> Generation:
     made = failure is None
-    return {
-        "id": item.id,
-        "asset": item.asset,
-        "category": item.category,
-        "split": item.split,
-        "regime": item.regime,
-        "role": item.role,
-        "number": item.number,
-        "seed": item.seed,
-        "condition": item.picture,
-        "steps": {"structure": item.structure_steps, "latents": item.latents_steps},
-        "mesh": f"{item.id}.glb" if made else None,
-        "mesh_digest": item.id if made else None,
-        "montage": f"{item.id}.png" if made else None,
-        "truth": {"f_score": f_score, "normal_consistency": 0.8} if made else None,
-        "failure": failure,
-    }
+    return filled(
+        Generation,
+        id=item.id,
+        asset=item.asset,
+        category=item.category,
+        split=item.split,
+        regime=item.regime,
+        role=item.role,
+        number=item.number,
+        seed=item.seed,
+        condition=item.picture,
+        steps=Steps(structure=item.structure_steps, latents=item.latents_steps),
+        mesh=f"{item.id}.glb" if made else None,
+        mesh_digest=item.id if made else None,
+        montage=f"{item.id}.png" if made else None,
+        truth=filled(Truth, f_score=f_score, normal_consistency=0.8) if made else None,
+        failure=failure,
+    )
 
 
 ITEMS = plan_generations(PARAMS, ASSETS, CONDITIONS)
@@ -103,7 +108,7 @@ def test_seeds_differ_between_roles_but_not_between_regimes():
 
 def test_an_assets_plan_does_not_depend_on_the_others():
     alone = plan_generations(PARAMS, ASSETS[4:5], CONDITIONS)
-    assert alone == [item for item in ITEMS if item.asset == ASSETS[4]["id"]]
+    assert alone == [item for item in ITEMS if item.asset == ASSETS[4].id]
 
 
 def test_missing_condition_names_what_there_is():
@@ -113,16 +118,16 @@ def test_missing_condition_names_what_there_is():
 
 def test_pairs_compare_the_winner_and_expect_it_on_either_side():
     pairs = make_pairs(PARAMS, ASSETS, GENERATIONS)
-    assert {pair["asset"] for pair in pairs} == {asset["id"] for asset in ASSETS[:12]}
+    assert {pair.asset for pair in pairs} == {asset.id for asset in ASSETS[:12]}
     for pair in pairs:
-        sides = {side: pair[side]["generation"] for side in "xy"}
-        winner = f"{pair['asset']}-winner-clean-0"
-        other = "loser-severe-0" if pair["kind"] == "contrastive" else "sibling-clean-0"
-        assert set(sides.values()) == {winner, f"{pair['asset']}-{other}"}
-        if pair["kind"] == "contrastive":
-            assert sides[pair["expected"]] == winner
+        sides = {"x": pair.x.generation, "y": pair.y.generation}
+        winner = f"{pair.asset}-winner-clean-0"
+        other = "loser-severe-0" if pair.kind == "contrastive" else "sibling-clean-0"
+        assert set(sides.values()) == {winner, f"{pair.asset}-{other}"}
+        if pair.kind == "contrastive":
+            assert sides[pair.expected] == winner
         else:
-            assert pair["expected"] is None
+            assert pair.expected is None
     metrics = measure_pairs(pairs)
     assert metrics["by_kind"] == {"contrastive": 12, "same_base": 12}
     assert 0 < metrics["expected_x_share"] < 1
@@ -132,17 +137,17 @@ def test_pair_kinds_can_be_left_out():
     params = PARAMS.model_copy(update={"pairs": PARAMS.pairs.model_copy(update={"kinds": ("same_base",)})})
     items = plan_generations(params, ASSETS, CONDITIONS)
     assert "loser" not in {item.role for item in items}
-    assert {pair["kind"] for pair in make_pairs(params, ASSETS, GENERATIONS)} == {"same_base"}
+    assert {pair.kind for pair in make_pairs(params, ASSETS, GENERATIONS)} == {"same_base"}
 
 
 def test_failed_generation_stays_in_its_pair():
     broken = [as_row(item, failure="empty_structure" if item.role == "loser" else None) for item in ITEMS]
-    pairs = [pair for pair in make_pairs(PARAMS, ASSETS, broken) if pair["kind"] == "contrastive"]
+    pairs = [pair for pair in make_pairs(PARAMS, ASSETS, broken) if pair.kind == "contrastive"]
     assert len(pairs) == 12
     for pair in pairs:
-        loser = pair["y" if pair["expected"] == "x" else "x"]
-        assert loser["failure"] == "empty_structure"
-        assert loser["mesh"] is None
+        loser = pair.y if pair.expected == "x" else pair.x
+        assert loser.failure == "empty_structure"
+        assert loser.mesh is None
     metrics = measure_generations(broken)
     assert metrics["failures"] == {"empty_structure": 12}
     assert metrics["non_empty_share"] == pytest.approx(1 - 12 / 54)
@@ -159,27 +164,27 @@ def test_montages_are_drawn_once_a_mode():
 def test_the_arm_generates_from_the_bases_pictures_and_noise():
     base = base_generations(PARAMS, GENERATIONS)
     assert len(base) == 12
-    items = plan_arm("conditioner_repair", base, {asset["id"]: asset for asset in ASSETS})
-    for item, row in zip(items, base, strict=True):
-        assert (item.seed, item.picture, item.regime) == (row["seed"], row["condition"], row["regime"])
-        assert item.id != row["id"]
+    items = plan_arm("conditioner_repair", base, {asset.id: asset for asset in ASSETS})
+    for item, made in zip(items, base, strict=True):
+        assert (item.seed, item.picture, item.regime) == (made.seed, made.condition, made.regime)
+        assert item.id != made.id
     with pytest.raises(Verdict3DError, match=r"\['severe'\].*heldout_regimes"):
-        base_generations(PARAMS, [row for row in GENERATIONS if row["regime"] == "clean"])
+        base_generations(PARAMS, [made for made in GENERATIONS if made.regime == "clean"])
 
 
 def test_controls_pair_two_clean_samples_of_the_base():
     pairs = pair_controls(GENERATIONS)
     assert len(pairs) == 6
     for second, first in pairs:
-        assert second["asset"] == first["asset"]
-        assert second["condition"] == first["condition"]
-        assert second["seed"] != first["seed"]
+        assert second.asset == first.asset
+        assert second.condition == first.condition
+        assert second.seed != first.seed
 
 
-def evaluated_rows() -> list[Row]:
+def evaluated_rows() -> list[HeldoutVerdict]:
     """Six severe pairs: wins where the asset's number is even, one tie, one failed arm."""
-    base = [row for row in base_generations(PARAMS, GENERATIONS) if row["regime"] == "severe"]
-    items = plan_arm("arm", base, {asset["id"]: asset for asset in ASSETS})
+    base = [one for one in base_generations(PARAMS, GENERATIONS) if one.regime == "severe"]
+    items = plan_arm("arm", base, {asset.id: asset for asset in ASSETS})
     margins = [(2.0, -2.0), (-2.0, 2.0), (1.0, 1.5), (3.0, -1.0), (0.5, -2.5)]
     verdicts = [Verdict(*pair) for pair in margins] + [Verdict.invalid("no_faces", "the mesh has no faces")]
     scores = [0.95, 0.5, 0.905, 0.95, 0.2, 0.0]
@@ -187,11 +192,11 @@ def evaluated_rows() -> list[Row]:
         as_row(item, score, verdict.reason or None)
         for item, score, verdict in zip(items, scores, verdicts, strict=True)
     ]
-    return [verdict_row(x, y, verdict.row()) for x, y, verdict in zip(arm, base, verdicts, strict=True)]
+    return [verdict_row(x, y, verdict) for x, y, verdict in zip(arm, base, verdicts, strict=True)]
 
 
 def test_truth_ties_within_a_hundredth_and_knows_failures():
-    outcomes = [class_by_truth(row["arm"]["f_score"], row["base"]["f_score"]) for row in evaluated_rows()]
+    outcomes = [class_by_truth(one.arm.f_score, one.base.f_score) for one in evaluated_rows()]
     assert outcomes == ["win", "loss", "tie", "win", "loss", "invalid"]
 
 

@@ -8,10 +8,14 @@ import pytest
 import yaml
 
 from support.places import ROOT
+from support.rows import filled
 from tasks.preflight import examine, run
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import read_json, write_json, write_jsonl
+from verdict3d.records.files import read_json, write_json
+from verdict3d.records.generations import Generation, Truth
+from verdict3d.records.record import write_rows
+from verdict3d.records.verdicts import Compared, PairVerdict
 from verdict3d.stats.preflight import objects_needed, preflight_words, promising_regime
 
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -23,24 +27,25 @@ def write_labels(root: Path, outcomes: list[str]) -> None:
     for number, outcome in enumerate(outcomes):
         for side, regime, score in (("good", "clean", 0.9), ("bad", "severe", 0.5)):
             generations.append(
-                {
-                    "id": f"{side}-{number}",
-                    "asset": f"a{number}",
-                    "split": "train",
-                    "regime": regime,
-                    "truth": {"f_score": score},
-                }
+                filled(
+                    Generation,
+                    id=f"{side}-{number}",
+                    asset=f"a{number}",
+                    regime=regime,
+                    truth=filled(Truth, f_score=score),
+                )
             )
         verdicts.append(
-            {
-                "kind": "contrastive",
-                "expected": "y",
-                "outcome": outcome,
-                "x": {"generation": f"bad-{number}"},
-                "y": {"generation": f"good-{number}"},
-            }
+            filled(
+                PairVerdict,
+                kind="contrastive",
+                expected="y",
+                outcome=outcome,
+                x=filled(Compared, generation=f"bad-{number}"),
+                y=filled(Compared, generation=f"good-{number}"),
+            )
         )
-    generations.append({"id": "h", "asset": "h", "split": "heldout", "regime": "clean", "truth": None})
+    generations.append(filled(Generation, id="h", asset="h", split="heldout"))
     right, ties = outcomes.count("loss"), outcomes.count("tie")
     summary = {
         "half_credit": {"value": (right + ties / 2) / len(outcomes), "low": None, "high": None},
@@ -48,8 +53,8 @@ def write_labels(root: Path, outcomes: list[str]) -> None:
         "flip_rate": ties / len(outcomes),
         "pairs": len(outcomes),
     }
-    write_jsonl(root / "data/generate/generations.jsonl", generations)
-    write_jsonl(root / "data/label/verdicts.jsonl", verdicts)
+    write_rows(root / "data/generate/generations.jsonl", generations)
+    write_rows(root / "data/label/verdicts.jsonl", verdicts)
     write_json(root / "data/label/metrics.json", {"kinds": {"contrastive": summary}})
 
 

@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 
 from support.report_project import ARM, write_project
+from support.rows import filled
 from tasks.report import gather, run
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import read_json, read_jsonl, write_bytes, write_json, write_jsonl
+from verdict3d.records.files import read_json, write_bytes, write_json
+from verdict3d.records.record import read_rows, write_rows
+from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.view.arms import control_of, control_rows
 from verdict3d.view.content import LossCurve, Report
 from verdict3d.view.figures import ForestRow, forest_figure, loss_figure
@@ -98,13 +101,13 @@ def test_the_gallery_shows_both_margins(page: str, project: Path) -> None:
     assert seen.tags.count("img") == page.count("data:image/webp") >= 36
     assert "12 of 40 pairs" in " ".join(seen.text.split())
     shown = gallery_order(
-        [row | {"arm_name": ARM} for row in read_jsonl(project / f"data/evaluate/{ARM}/verdicts.jsonl")]
+        [(ARM, one) for one in read_rows(project / f"data/evaluate/{ARM}/verdicts.jsonl", HeldoutVerdict)]
     )[:12]
-    for row in shown:
-        assert row["object"] in seen.text
-        if row["m1"] is not None:
-            assert f"Adapted shown first: {signed(row['m1'])}" in seen.text
-            assert f"Base shown first: {signed(row['m2'])}" in seen.text
+    for _, row in shown:
+        assert row.object in seen.text
+        if row.m1 is not None:
+            assert f"Adapted shown first: {signed(row.m1)}" in seen.text
+            assert f"Base shown first: {signed(row.m2)}" in seen.text
 
 
 def test_the_gates_word_and_its_conditions_are_shown(project: Path, page: str) -> None:
@@ -191,19 +194,20 @@ def test_pictures_are_downsized_and_keep_transparency(tmp_path: Path) -> None:
 
 def test_gallery_order_ignores_results() -> None:
     rows = [
-        {"object": f"{c}-{n}", "category": c, "regime": r, "seed": s, "arm_name": "a", "outcome": "loss"}
+        ("a", filled(HeldoutVerdict, object=f"{c}-{n}", category=c, regime=r, seed=s, outcome="loss"))
         for c in ("bed", "chair")
         for n in range(3)
         for r in ("clean", "severe")
         for s in (0, 1)
     ]
-    order = [(row["object"], row["regime"]) for row in gallery_order(rows)]
-    won = gallery_order([row | {"outcome": "win"} for row in reversed(rows)])
-    assert [(row["object"], row["regime"]) for row in won] == order
+    order = [(one.object, one.regime) for _, one in gallery_order(rows)]
+    better = [(arm, one.model_copy(update={"outcome": "win"})) for arm, one in reversed(rows)]
+    won = [one for _, one in gallery_order(better)]
+    assert [(one.object, one.regime) for one in won] == order
     assert len(set(order)) == len(order) == 12
     assert len({name for name, _ in order[:6]}) == 6  # every object once before any comes again
     assert order[:2] == [("bed-0", "severe"), ("chair-0", "clean")]
-    assert all(row["seed"] == 0 for row in won)
+    assert all(one.seed == 0 for one in won)
 
 
 def test_the_target_stands_where_it_should() -> None:
@@ -270,14 +274,13 @@ def test_it_says_where_the_change_went_and_what_the_controls_say(page: str) -> N
 def test_several_arms_are_ranked_together_and_controls_are_told_apart(tmp_path: Path, params: Params) -> None:
     write_project(tmp_path)
     results = read_json(tmp_path / f"data/evaluate/{ARM}/results.json")
-    rows = read_jsonl(tmp_path / f"data/evaluate/{ARM}/verdicts.jsonl")
-    swapped = {"m1": "m2", "m2": "m1"}
+    rows = read_rows(tmp_path / f"data/evaluate/{ARM}/verdicts.jsonl", HeldoutVerdict)
     for arm, turned in (
         ("oracle", rows),
-        ("twin", [row | {a: row[b] for a, b in swapped.items()} for row in rows]),
+        ("twin", [one.model_copy(update={"m1": one.m2, "m2": one.m1}) for one in rows]),
     ):
         write_json(tmp_path / f"data/evaluate/{arm}/results.json", results | {"arm": arm})
-        write_jsonl(tmp_path / f"data/evaluate/{arm}/verdicts.jsonl", turned)
+        write_rows(tmp_path / f"data/evaluate/{arm}/verdicts.jsonl", turned)
     values = params.model_dump()
     oracle = {"method": "control", "structure_input": "clean", "latents_input": "clean"}
     values["train"] |= {"oracle": oracle, "twin": values["train"][ARM], "arms": [ARM, "oracle", "twin"]}

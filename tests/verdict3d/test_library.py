@@ -18,8 +18,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
 from verdict3d.library import (
     SPLITS,
-    Asset,
-    Quarantined,
+    LoadedAsset,
     folder_assets,
     procedural_assets,
     split_of,
@@ -27,7 +26,9 @@ from verdict3d.library import (
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.provenance import digest_directory
+from verdict3d.records.assets import Quarantined
 from verdict3d.records.files import read_json, read_jsonl
+from verdict3d.records.record import read_rows
 
 PARAMS = load_params(ROOT / "params.yaml")
 
@@ -113,7 +114,7 @@ def test_split_shares_are_kept_on_average() -> None:
 
 def test_a_folder_gives_assets_and_reasons(folder: Path) -> None:
     outcomes = list(folder_assets(folder, assets_params(up_axis="z"), seed=1))
-    assets = {o.source: o for o in outcomes if isinstance(o, Asset)}
+    assets = {o.source: o for o in outcomes if isinstance(o, LoadedAsset)}
     reasons = {o.source: o.reason for o in outcomes if isinstance(o, Quarantined)}
     assert reasons == {
         "the same table.obj": "duplicate",
@@ -137,11 +138,11 @@ def test_a_folder_gives_assets_and_reasons(folder: Path) -> None:
 
 def test_splits_of_files_stay_when_others_come_and_names_change(folder: Path) -> None:
     params = assets_params(up_axis="y")
-    before = {a.digest: a.split for a in folder_assets(folder, params, 1) if isinstance(a, Asset)}
+    before = {a.digest: a.split for a in folder_assets(folder, params, 1) if isinstance(a, LoadedAsset)}
     for number in range(5):
         write_mesh(piece("bed", number), folder / f"aaa/bed{number}.obj")
     (folder / "table.obj").rename(folder / "zzz.obj")
-    after = {a.digest: a.split for a in folder_assets(folder, params, 1) if isinstance(a, Asset)}
+    after = {a.digest: a.split for a in folder_assets(folder, params, 1) if isinstance(a, LoadedAsset)}
     assert len(after) == len(before) + 5
     assert all(after[digest] == split for digest, split in before.items())
 
@@ -187,8 +188,7 @@ def test_stage_on_a_folder_keeps_going(folder: Path, tmp_path: Path) -> None:
     metrics = read_json(tmp_path / "data/assets/metrics.json")
     assert metrics["assets"] == metrics["base_may_have_seen"] == 5 and metrics["quarantined"] == 4
     assert sum(metrics["quarantined_by_reason"].values()) == 4
-    for row in read_jsonl(tmp_path / "data/assets/quarantine.jsonl"):
-        assert set(row) == {"source", "reason", "message"} and row["message"]
+    assert all(file.message for file in read_rows(tmp_path / "data/assets/quarantine.jsonl", Quarantined))
 
 
 def test_stage_without_a_usable_asset_fails_with_its_reasons(tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from verdict3d.errors import Verdict3DError
-
-Outcome = Literal["win", "loss", "tie", "invalid"]
+from verdict3d.records.names import Outcome
 
 
 def preference(m1: float, m2: float) -> float:
@@ -138,14 +137,13 @@ class Verdict:
         return Verdict(self.m1, self.m2, tie_band, self.reason, self.message)
 
     def row(self) -> dict[str, Any]:
-        """Return the verdict as a JSON row: m1, m2, d, b, r, consistent, outcome, reason, message."""
+        """Return the verdict as JSON values: the fields of :class:`verdict3d.records.verdicts.Judged`."""
         return {
             "m1": self.m1,
             "m2": self.m2,
             "d": self.d,
             "b": self.b,
             "r": self.r,
-            "consistent": self.consistent,
             "outcome": self.outcome,
             "reason": self.reason,
             "message": self.message,

@@ -12,6 +12,7 @@ from verdict3d.mesh.mesh import Mesh
 from verdict3d.mesh.sampling import Points, diagonal, outer_points, surface_points
 from verdict3d.mesh.soundness import Floaters, Validity, soundness
 from verdict3d.randomness import numpy_generator
+from verdict3d.records.generations import Truth
 
 __all__ = [
     "Floaters",
@@ -110,9 +111,7 @@ def true_surface(truth: Mesh, seed: int, samples: int = SAMPLES) -> Surface:
     return Surface(points, normals, cKDTree(points))
 
 
-def compare_meshes(
-    generated: Mesh | None, truth: Surface, seed: int, samples: int = SAMPLES
-) -> dict[str, float | int | bool | None]:
+def compare_meshes(generated: Mesh | None, truth: Surface, seed: int, samples: int = SAMPLES) -> Truth:
     """Measure a generated mesh against the true one in their common frame; nothing is aligned.
 
     Only surface that can be reached from outside is compared.
@@ -124,9 +123,7 @@ def compare_meshes(
         samples: Points drawn from the surface.
 
     Returns:
-        ``empty``, ``f_score`` (0 when empty), and measures that are None when empty: ``chamfer_distance``,
-        ``normal_consistency``, ``components``, ``pieces``, ``floating_share``, ``watertight_share``,
-        ``degenerate_share``, ``boundary_edge_share``, ``non_manifold_edge_share``.
+        The measures; when empty the F-score is 0 and the others are None.
     """
     nothing = Mesh(np.zeros((0, 3), dtype=np.float32), np.zeros((0, 3), dtype=np.int32))
     mesh = nothing if generated is None else generated
@@ -134,16 +131,16 @@ def compare_meshes(
     sound, pieces = soundness(mesh, seed)
     empty = sound is None or len(points) == 0
     near = neighbours(points, truth.points, truth.tree) if len(points) and len(truth.points) else None
-    return {
-        "empty": empty,
-        "f_score": f_score(points, truth.points, near=near),
-        "chamfer_distance": chamfer_distance(points, truth.points, near=near),
-        "normal_consistency": normal_consistency(points, normals, truth.points, truth.normals, near=near),
-        "components": None if empty else pieces.components,
-        "pieces": None if empty else pieces.pieces,
-        "floating_share": None if empty else pieces.floating_share,
-        "watertight_share": None if sound is None else sound.watertight_share,
-        "degenerate_share": None if sound is None else sound.degenerate_share,
-        "boundary_edge_share": None if sound is None else sound.boundary_edge_share,
-        "non_manifold_edge_share": None if sound is None else sound.non_manifold_edge_share,
-    }
+    return Truth(
+        empty=empty,
+        f_score=f_score(points, truth.points, near=near),
+        chamfer_distance=chamfer_distance(points, truth.points, near=near),
+        normal_consistency=normal_consistency(points, normals, truth.points, truth.normals, near=near),
+        components=None if empty else pieces.components,
+        pieces=None if empty else pieces.pieces,
+        floating_share=None if empty else pieces.floating_share,
+        watertight_share=None if sound is None else sound.watertight_share,
+        degenerate_share=None if sound is None else sound.degenerate_share,
+        boundary_edge_share=None if sound is None else sound.boundary_edge_share,
+        non_manifold_edge_share=None if sound is None else sound.non_manifold_edge_share,
+    )

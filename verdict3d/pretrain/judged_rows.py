@@ -152,7 +152,7 @@ def generated_rows(
                 values = [measured.quality(candidate) for candidate in candidates]
                 pictures += [shown(candidate) for candidate in candidates]
                 quality += [values[0], *(max(0.01, min(value, values[0] - MARGIN)) for value in values[1:])]
-                f_score.append(float(compare_meshes(mesh, surface, index, 4000)["f_score"] or 0.0))
+                f_score.append(float(compare_meshes(mesh, surface, index, 4000).f_score))
             except ItemFailure:
                 pictures += [blank] * (1 + copies)
                 quality += [0.0] * (1 + copies)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from verdict3d.records.names import Outcome
 from verdict3d.stats.bootstrap import Array, cluster_bootstrap
 from verdict3d.stats.intervals import Estimate
 
@@ -42,7 +43,7 @@ class Agreement:
         }
 
 
-def class_by_truth(x: float | None, y: float | None) -> str:
+def class_by_truth(x: float | None, y: float | None) -> Outcome:
     """Return how X compares with Y by a truth measure of which more is better: win, loss, tie or invalid."""
     if x is None or y is None:
         return "invalid"

@@ -8,7 +8,7 @@ makes this the efficient second look; it is a model, and no gate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from verdict3d.stats.bootstrap import Array
+from verdict3d.stats.winrate import Answered
 
 Answer = tuple[str, str, str, float]
 """(object, first, second, result): 1 where the first shown is named, 0 the second, 1/2 neither."""
 
 
-def answers_of(rows: Sequence[Mapping[str, Any]], arm: str, base: str) -> list[Answer]:
-    """Return the two answers of each verdict row with margins: arm first, then base first."""
+def answers_of(rows: Sequence[Answered], arm: str, base: str) -> list[Answer]:
+    """Return the two answers of each pair with margins: arm first, then base first."""
     found: list[Answer] = []
     for row in rows:
-        if row.get("m1") is not None and row.get("m2") is not None:
-            for first, second, margin in ((arm, base, row["m1"]), (base, arm, row["m2"])):
-                found.append((str(row["object"]), first, second, 0.5 + 0.5 * float(np.sign(margin))))
+        if row.m1 is not None and row.m2 is not None:
+            for first, second, margin in ((arm, base, row.m1), (base, arm, row.m2)):
+                found.append((row.object, first, second, 0.5 + 0.5 * float(np.sign(margin))))
     return found
 
 

@@ -6,19 +6,22 @@ the objects were looked at. It is also used for what no judge decides, such as w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from verdict3d.records.names import Outcome
 from verdict3d.stats.betting import Array, anytime_p_values, confidence_sequence
 from verdict3d.stats.intervals import sign_flip_p_value
 from verdict3d.stats.power import objects_for_mean, pairs_to_beat
-from verdict3d.stats.winrate import win_rate
+from verdict3d.stats.winrate import Answered, Scored, win_rate
 
 Tally = Sequence[Sequence[Any]]
 Method = Literal["fixed", "sequential"]
+DECIDED: tuple[Outcome, ...] = ("win", "loss", "tie")
+"""Outcomes in the order of a tally's counts."""
 Side = Literal["above", "below", "undecided", "undefined"]
 
 PEEKING = 1.8
@@ -56,21 +59,21 @@ class Bounded:
         return asdict(self)
 
 
-def tally_rows(rows: Iterable[Mapping[str, Any]], order: Sequence[str]) -> list[list[Any]]:
-    """Count verdict rows (``object``, ``outcome``) by object, in ``order``; leave out those without any."""
+def tally_rows(rows: Iterable[Answered], order: Sequence[str]) -> list[list[Any]]:
+    """Count pairs by object, in ``order``; leave out those without any."""
     counts = {name: [0, 0, 0] for name in order}
     for row in rows:
-        if row["outcome"] != "invalid":
-            counts[row["object"]][("win", "loss", "tie").index(row["outcome"])] += 1
+        if row.outcome != "invalid":
+            counts[row.object][DECIDED.index(row.outcome)] += 1
     return [[name, *found] for name, found in counts.items() if any(found)]
 
 
-def rows_of(tally: Tally) -> list[dict[str, str]]:
-    """Return the verdict rows that a tally counts."""
+def rows_of(tally: Tally) -> list[Scored]:
+    """Return the pairs that a tally counts."""
     return [
-        {"object": name, "outcome": outcome}
+        Scored(name, outcome)
         for name, *counts in tally
-        for outcome, times in zip(("win", "loss", "tie"), counts, strict=True)
+        for outcome, times in zip(DECIDED, counts, strict=True)
         for _ in range(times)
     ]
 

@@ -1,28 +1,62 @@
 """Win-rates of pairwise verdicts: three numbers that always stand together, with object-clustered intervals.
 
-A row is a mapping with
-
-* ``outcome``: ``"win"``, ``"loss"``, ``"tie"`` or ``"invalid"``, from the side of candidate X;
-* ``object``: the asset that the pair is about (the cluster);
-* ``m1``, ``m2``: margin for the first slot with X first and with Y first; ``b`` = (m1 + m2) / 2. They may be
-  missing or None for outcomes that no judge decided (such as a comparison by F-score) and for invalid pairs.
+What is counted is whatever has the fields of :class:`Answered`: verdicts on record, and :class:`Scored` pairs
+that no judge decided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from verdict3d.records.names import Outcome
 from verdict3d.stats.bootstrap import Array, cluster_bootstrap, ratio
 from verdict3d.stats.intervals import Estimate, clopper_pearson, sign_flip_p_value, unanimous_interval
 
 OUTCOMES = ("win", "loss", "tie", "invalid")
-SCORES = {"win": 1.0, "tie": 0.5, "loss": 0.0}
+SCORES: dict[str, float] = {"win": 1.0, "tie": 0.5, "loss": 0.0}
 
-Row = Mapping[str, Any]
+
+class Answered(Protocol):
+    """One compared pair."""
+
+    @property
+    def object(self) -> str:
+        """The asset that the pair is about (the cluster)."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """From the side of candidate X."""
+
+    @property
+    def m1(self) -> float | None:
+        """Margin for the first slot with X first; None for invalid pairs and where no judge decided."""
+
+    @property
+    def m2(self) -> float | None:
+        """Margin for the first slot with Y first, likewise."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A compared pair and nothing else, as :class:`Answered`."""
+
+    object: str
+    outcome: Outcome
+    m1: float | None = None
+    m2: float | None = None
+
+
+A = TypeVar("A", bound=Answered)
+_TURNED: dict[Outcome, Outcome] = {"win": "loss", "loss": "win"}
+
+
+def turned(row: Answered) -> Scored:
+    """Return the pair seen from Y."""
+    return Scored(row.object, _TURNED.get(row.outcome, row.outcome), row.m2, row.m1)
 
 
 @dataclass(frozen=True)
@@ -79,14 +113,14 @@ class WinRate:
 
 
 def win_rate(
-    rows: Sequence[Row], rng: np.random.Generator, resamples: int = 2000, confidence: float = 0.95
+    rows: Sequence[Answered], rng: np.random.Generator, resamples: int = 2000, confidence: float = 0.95
 ) -> WinRate:
     """Estimate the win-rate of X over Y.
 
     The order of the rows does not matter. Intervals over objects need two objects; with fewer they are None.
 
     Args:
-        rows: Verdict rows (see the module's description).
+        rows: What is counted (see the module's description).
         rng: Generator for the bootstrap; the same generator state gives the same bounds.
         resamples: Bootstrap resamples.
         confidence: Two-sided level in (0, 1).
@@ -95,17 +129,17 @@ def win_rate(
         ValueError: A row has an unknown outcome.
     """
     for row in rows:
-        if row["outcome"] not in OUTCOMES:
-            raise ValueError(f"outcome {row['outcome']!r} is unknown; allowed: {', '.join(OUTCOMES)}")
+        if row.outcome not in OUTCOMES:
+            raise ValueError(f"outcome {row.outcome!r} is unknown; allowed: {', '.join(OUTCOMES)}")
     valid = sorted(
-        (row for row in rows if row["outcome"] != "invalid"),
-        key=lambda row: (str(row["object"]), row["outcome"], row.get("m1") or 0.0, row.get("m2") or 0.0),
+        (row for row in rows if row.outcome != "invalid"),
+        key=lambda row: (row.object, row.outcome, row.m1 or 0.0, row.m2 or 0.0),
     )
-    counts = {outcome: sum(row["outcome"] == outcome for row in valid) for outcome in SCORES}
+    counts = {outcome: sum(row.outcome == outcome for row in valid) for outcome in SCORES}
     wins, losses = counts["win"], counts["loss"]
     clusters = _totals_by_object(valid)
-    asked = [row for row in valid if row.get("m1") is not None and row.get("m2") is not None]
-    margins = np.array([(row["m1"], row["m2"]) for row in asked], dtype=np.float64).reshape(-1, 2)
+    asked = [row for row in valid if row.m1 is not None and row.m2 is not None]
+    margins = np.array([(row.m1, row.m2) for row in asked], dtype=np.float64).reshape(-1, 2)
     return WinRate(
         pairs=len(rows),
         invalid=len(rows) - len(valid),
@@ -124,7 +158,7 @@ def win_rate(
 
 
 def summary(
-    rows: Sequence[Row], rng: np.random.Generator, resamples: int = 2000, confidence: float = 0.95
+    rows: Sequence[Answered], rng: np.random.Generator, resamples: int = 2000, confidence: float = 0.95
 ) -> dict[str, Any]:
     """Return the win-rate of X over Y as the JSON object that stages write.
 
@@ -142,37 +176,37 @@ def summary(
 
 
 def by_slice(
-    rows: Sequence[Row],
-    key: str,
+    rows: Sequence[A],
+    slice_of: Callable[[A], str],
     generator_for: Callable[[str], np.random.Generator],
     resamples: int = 2000,
     confidence: float = 0.95,
 ) -> dict[str, dict[str, Any]]:
-    """Return a :func:`summary` for each value of ``key`` (such as ``"category"`` or ``"regime"``), sorted.
+    """Return a :func:`summary` for each slice (such as a category or a regime), sorted.
 
     Args:
-        rows: Verdict rows that have ``key``.
-        key: Name of the field to slice by.
+        rows: What is counted.
+        slice_of: Gives the name of a pair's slice.
         generator_for: Gives each slice its own generator, so that no slice depends on the others.
         resamples: Bootstrap resamples.
         confidence: Two-sided level in (0, 1).
     """
-    names = sorted({str(row[key]) for row in rows})
+    names = sorted({slice_of(row) for row in rows})
     return {
         name: summary(
-            [row for row in rows if str(row[key]) == name], generator_for(name), resamples, confidence
+            [row for row in rows if slice_of(row) == name], generator_for(name), resamples, confidence
         )
         for name in names
     }
 
 
-def _totals_by_object(valid: Sequence[Row]) -> Array:
+def _totals_by_object(valid: Sequence[Answered]) -> Array:
     """Return (N, 3) wins, losses and ties of each object, objects sorted by name."""
-    names = sorted({str(row["object"]) for row in valid})
+    names = sorted({row.object for row in valid})
     index = {name: number for number, name in enumerate(names)}
     totals = np.zeros((len(names), 3))
     for row in valid:
-        totals[index[str(row["object"])], ("win", "loss", "tie").index(row["outcome"])] += 1
+        totals[index[row.object], ("win", "loss", "tie").index(row.outcome)] += 1
     return totals
 
 
@@ -206,11 +240,11 @@ def _decisive(clusters: Array, rng: np.random.Generator, resamples: int, confide
 
 
 def _position_bias(
-    asked: Sequence[Row], margins: Array, rng: np.random.Generator, resamples: int, confidence: float
+    asked: Sequence[Answered], margins: Array, rng: np.random.Generator, resamples: int, confidence: float
 ) -> Estimate:
     if not asked:
         return Estimate()
-    objects = [str(row["object"]) for row in asked]
+    objects = [row.object for row in asked]
     names = sorted(set(objects))
     index = {name: number for number, name in enumerate(names)}
     totals = np.zeros((len(names), 2))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from verdict3d.records.files import Row
+from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.bradley_terry import answers_of, fit
 from verdict3d.stats.multiplicity import holm
 from verdict3d.view.content import REGIMES, Control, Report
@@ -79,7 +79,7 @@ def control_of(section: Mapping[str, Any]) -> Control | None:
 
 
 def rank_arms(
-    verdicts: Mapping[str, Sequence[Row]],
+    verdicts: Mapping[str, Sequence[HeldoutVerdict]],
     p_values: Mapping[str, Mapping[str, float | None]],
     family: Sequence[str],
     generator_for: Callable[[str], np.random.Generator],
@@ -99,7 +99,7 @@ def rank_arms(
         answers = [
             answer
             for arm, rows in verdicts.items()
-            for answer in answers_of([row for row in rows if row["regime"] == regime], arm, "base")
+            for answer in answers_of([row for row in rows if row.regime == regime], arm, "base")
         ]
         if answers:
             known = {arm: p for arm in family if (p := p_values[arm].get(regime)) is not None}

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from verdict3d.records.files import Row
+from verdict3d.records.pairs import ControlPair, Shown
+from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.psychometric import weibull
 from verdict3d.view.content import Picture
@@ -53,36 +54,38 @@ class Failure:
     good: float
 
 
-def example_pictures(root: Path, pairs: Sequence[Row]) -> dict[str, Picture]:
+def example_pictures(root: Path, pairs: Sequence[ControlPair]) -> dict[str, Picture]:
     """Return what the failures look like: a pair that was also drawn as splats, and its wrong rival.
 
     Args:
         root: What the paths of pictures are relative to.
         pairs: The control pairs.
     """
-    splats = [
-        row for row in pairs if row["control"] == "splat" and not (row["x"]["failure"] or row["y"]["failure"])
-    ]
+    splats = [row for row in pairs if row.control == "splat" and not (row.x.failure or row.y.failure)]
     if not splats:
         return {}
-    splat = next((row for row in splats if row["defect"] == "missing_parts"), splats[0])
-    same = [row for row in pairs if row["pair"] == splat["pair"]]
-    ladder = next(row for row in same if row["control"] == "ladder" and row["grade"] == splat["grade"])
-    wrong = next(row for row in same if row["control"] == "clean_but_wrong")
-    mode = next(iter(ladder["x"]["montages"]))
+    splat = next((row for row in splats if row.defect == "missing_parts"), splats[0])
+    same = [row for row in pairs if row.pair == splat.pair]
+    ladder = next(row for row in same if row.control == "ladder" and row.grade == splat.grade)
+    wrong = next(row for row in same if row.control == "clean_but_wrong")
+    mode = next(iter(ladder.x.montages or {}))
     wanted = {
-        "original": (ladder["x"]["montages"].get(mode), "Montage of an undamaged mesh"),
-        "damaged": (ladder["y"]["montages"].get(mode), f"Montage of its copy with {ladder['defect']}"),
-        "original_splat": (splat["x"]["montages"].get("splat"), "The undamaged mesh as splats"),
-        "damaged_splat": (splat["y"]["montages"].get("splat"), "The damaged copy as splats"),
-        "reference": (wrong["reference"], "Reference picture of the object"),
-        "right": (wrong["x"]["montages"].get(mode), "Montage of the right object, damaged"),
-        "wrong": (wrong["y"]["montages"].get(mode), "Montage of another object, undamaged"),
+        "original": (_montage(ladder.x, mode), "Montage of an undamaged mesh"),
+        "damaged": (_montage(ladder.y, mode), f"Montage of its copy with {ladder.defect}"),
+        "original_splat": (_montage(splat.x, "splat"), "The undamaged mesh as splats"),
+        "damaged_splat": (_montage(splat.y, "splat"), "The damaged copy as splats"),
+        "reference": (wrong.reference, "Reference picture of the object"),
+        "right": (_montage(wrong.x, mode), "Montage of the right object, damaged"),
+        "wrong": (_montage(wrong.y, mode), "Montage of another object, undamaged"),
     }
     found = {
         name: embed_picture(root / path, PICTURE_PX, alt) for name, (path, alt) in wanted.items() if path
     }
     return {name: picture for name, picture in found.items() if picture is not None}
+
+
+def _montage(side: Shown, mode: str) -> str | None:
+    return (side.montages or {}).get(mode)
 
 
 def failures_of(certificate: Mapping[str, Any]) -> tuple[Failure, ...]:
@@ -128,7 +131,7 @@ def _bar(label: str, summary: Mapping[str, Any]) -> tuple[str, float | None, flo
 
 def judge_agreement(
     certificates: Mapping[str, Mapping[str, Any]],
-    verdicts: Mapping[str, Sequence[Row]],
+    verdicts: Mapping[str, Sequence[ControlVerdict]],
     generator_for: Callable[[str], np.random.Generator],
 ) -> list[dict[str, Any]]:
     """Return Cohen's kappa of each two judges on the control pairs that both were asked in their usual way.
@@ -143,22 +146,22 @@ def judge_agreement(
     for one, other in combinations(answers, 2):
         common = sorted(answers[one].keys() & answers[other].keys())
         kappa = agreement(
-            [answers[one][name]["outcome"] for name in common],
-            [answers[other][name]["outcome"] for name in common],
-            [answers[one][name]["object"] for name in common],
+            [answers[one][name].outcome for name in common],
+            [answers[other][name].outcome for name in common],
+            [answers[one][name].object for name in common],
             generator_for(f"{one} {other}"),
         )
         found.append({"one": one, "other": other, **kappa.as_dict()})
     return found
 
 
-def _usual_answers(judge: Mapping[str, Any], verdicts: Sequence[Row]) -> dict[str, Row]:
+def _usual_answers(judge: Mapping[str, Any], verdicts: Sequence[ControlVerdict]) -> dict[str, ControlVerdict]:
     return {
-        row["id"]: row
+        row.id: row
         for row in verdicts
-        if row["panel"] == judge["panel"]
-        and row["mode"] == judge["mode"]
-        and row["control"] in ("ladder", "base_vs_base", "truth", "clean_but_wrong")
+        if row.panel == judge["panel"]
+        and row.mode == judge["mode"]
+        and row.control in ("ladder", "base_vs_base", "truth", "clean_but_wrong")
     }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from verdict3d.records.assets import Quarantined
+
 REGIMES = ("clean", "mild", "medium", "severe")
 Control = Literal["base_again", "random_pick", "oracle", "oracle_stage"]
 
@@ -63,15 +65,6 @@ class LossCurve:
     x_name: str
     x: tuple[float, ...]
     series: Mapping[str, tuple[float, ...]]
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """A file that did not become an asset, and why."""
-
-    name: str
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,14 @@ from typer.testing import CliRunner, Result
 
 from flows.cli.main import app
 from support.judge_examples import request
+from support.rows import filled
 from support.tiny_project import write_tiny_project
 from tasks.asking.pairings import STORE, Pairing, judge_pairings
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
-from verdict3d.records.files import write_json, write_jsonl
+from verdict3d.records.files import write_json
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import write_rows
 
 PLACES = "data/generate"
 
@@ -27,22 +30,26 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params = write_tiny_project(root)
     (root / "dvc.yaml").write_text("stages: {}\n")
     made = [_generation(root, number) for number in range(3)]
-    write_jsonl(root / PLACES / "generations.jsonl", made)
+    write_rows(root / PLACES / "generations.jsonl", made)
     reference = "data/assets/conditions/chair-00000.png"
     pairings = [Pairing(reference, made[0], made[1]), Pairing(reference, made[1], made[2])]
     judge_pairings([("label", pairings)], params.judges.training, root)
     return root
 
 
-def _generation(root: Path, number: int) -> dict[str, object]:
+def _generation(root: Path, number: int) -> Generation:
     shown = request(10 + number, 0).panel.x
     montage = f"{PLACES}/{number}.normal.png"
     (root / PLACES).mkdir(parents=True, exist_ok=True)
     Image.fromarray(shown).save(root / montage)
-    return {
-        **{"id": f"chair-00000-high-{number}", "asset": "chair-00000", "failure": None},
-        **{"mesh_digest": f"{number}" * 64, "montage": montage, "montages": {"normal": montage}},
-    }
+    return filled(
+        Generation,
+        id=f"chair-00000-high-{number}",
+        asset="chair-00000",
+        mesh_digest=f"{number}" * 64,
+        montage=montage,
+        montages={"normal": montage},
+    )
 
 
 def call(project: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
@@ -84,19 +91,19 @@ def test_export_is_read_by_pandas(project: Path, tmp_path: Path, monkeypatch: py
 def test_explain_shows_question_margins_and_pictures(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = VerdictStore(project / STORE).rows()[1]
-    told = call(project, monkeypatch, "explain", row["key"][:10], "-o", str(tmp_path / "shown.png")).stdout
+    stored = VerdictStore(project / STORE).rows()[1]
+    told = call(project, monkeypatch, "explain", stored["key"][:10], "-o", str(tmp_path / "shown.png")).stdout
     prompt = json.loads((project / "data/checkpoints/judge-training/verdict3d.json").read_text())["prompt"]
-    assert prompt in told and f"m1 = {row['m1']:+.4f}" in told and f"m2 = {row['m2']:+.4f}" in told
-    assert f"{row['outcome']}: " in told and "chair-00000-high-2" in told
+    assert prompt in told and f"m1 = {stored['m1']:+.4f}" in told and f"m2 = {stored['m2']:+.4f}" in told
+    assert f"{stored['outcome']}: " in told and "chair-00000-high-2" in told
     page = np.asarray(Image.open(tmp_path / "shown.png"))
     side = page.shape[0] - 24
     montage = Image.fromarray(request(12, 0).panel.x).resize((side, side))
     assert page.shape[1] == 3 * side and np.array_equal(page[24:, 2 * side :], np.asarray(montage))
-    as_json = json.loads(call(project, monkeypatch, "explain", row["key"], "--json").stdout)
-    assert as_json["question"] == prompt and as_json["d"] == row["d"]
+    as_json = json.loads(call(project, monkeypatch, "explain", stored["key"], "--json").stdout)
+    assert as_json["question"] == prompt and as_json["d"] == stored["d"]
     monkeypatch.chdir(project / "data")
-    below = CliRunner().invoke(app, ["verdicts", "explain", row["key"], "--json"], catch_exceptions=False)
+    below = CliRunner().invoke(app, ["verdicts", "explain", stored["key"], "--json"], catch_exceptions=False)
     assert json.loads(below.stdout) == as_json
 
 

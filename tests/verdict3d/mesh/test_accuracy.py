@@ -125,12 +125,12 @@ def test_compare_meshes_ranks_and_survives_failures() -> None:
     surface = true_surface(truth, 0, 2000)
     same = compare_meshes(truth, surface, seed=0, samples=2000)
     worse = compare_meshes(other, surface, seed=0, samples=2000)
-    assert same["f_score"] == 1.0 and same["empty"] is False
-    assert worse["f_score"] < 0.6 and worse["chamfer_distance"] > 3 * same["chamfer_distance"]
-    assert same["normal_consistency"] > 0.85 > worse["normal_consistency"]
+    assert same.f_score == 1.0 and same.empty is False
+    assert worse.f_score < 0.6 and worse.chamfer_distance > 3 * same.chamfer_distance
+    assert same.normal_consistency > 0.85 > worse.normal_consistency
     assert compare_meshes(other, surface, seed=0, samples=2000) == worse
     flat = Mesh(np.zeros((3, 3), np.float32), np.int32([[0, 1, 2]]))
     for failed in (None, EMPTY, flat):
         row = compare_meshes(failed, surface, seed=0, samples=500)
-        assert row["empty"] is True and row["f_score"] == 0.0
-        assert row["chamfer_distance"] is None and row["normal_consistency"] is None
+        assert row.empty is True and row.f_score == 0.0
+        assert row.chamfer_distance is None and row.normal_consistency is None

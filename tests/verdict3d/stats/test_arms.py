@@ -7,6 +7,7 @@ import pytest
 
 from verdict3d.stats.bradley_terry import _loss, answers_of, fit
 from verdict3d.stats.multiplicity import holm, holm_levels
+from verdict3d.stats.winrate import Scored
 
 
 def test_holm_by_hand():
@@ -32,9 +33,9 @@ def test_levels_of_holm_reject_what_its_p_values_reject():
 
 def test_answers_of_a_row():
     rows = [
-        {"object": "o", "m1": 2.0, "m2": 1.0},
-        {"object": "o", "m1": None, "m2": None},
-        {"object": "p", "m1": 0.0, "m2": -1.0},
+        Scored("o", "tie", 2.0, 1.0),
+        Scored("o", "invalid"),
+        Scored("p", "win", 0.0, -1.0),
     ]
     assert answers_of(rows, "arm", "base") == [
         ("o", "arm", "base", 1.0),

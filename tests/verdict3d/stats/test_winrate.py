@@ -9,28 +9,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
+from support.rows import filled
+from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.standing import standing
-from verdict3d.stats.winrate import by_slice, summary, win_rate
+from verdict3d.stats.winrate import Answered, Scored, by_slice, summary, turned, win_rate
 
 
 def generator(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def pair(m1: float, m2: float, obj: str, band: float = 0.0, **more: object) -> dict[str, object]:
+def pair(m1: float, m2: float, obj: str, band: float = 0.0, **more: object) -> HeldoutVerdict:
     """A verdict row as the protocol defines it."""
     d, b = (m1 - m2) / 2, (m1 + m2) / 2
     r = abs(d) - abs(b)
     outcome = "tie" if r <= 0 or r < band else ("win" if d > 0 else "loss")
-    return {"outcome": outcome, "m1": m1, "m2": m2, "d": d, "b": b, "r": r, "object": obj, **more}
+    return filled(HeldoutVerdict, outcome=outcome, m1=m1, m2=m2, d=d, b=b, r=r, object=obj, **more)
 
 
-def plain(outcome: str, obj: str) -> dict[str, object]:
-    return {"outcome": outcome, "object": obj}
+def plain(outcome: str, obj: str) -> Scored:
+    return Scored(obj, outcome)
 
 
-def invalid(obj: str) -> dict[str, object]:
-    return {"outcome": "invalid", "m1": None, "m2": None, "d": None, "b": None, "r": None, "object": obj}
+def invalid(obj: str) -> Scored:
+    return Scored(obj, "invalid")
 
 
 def test_hand_derived_numbers() -> None:
@@ -100,18 +102,18 @@ rows_strategy = st.lists(
 )
 
 
-def slow_numbers(rows: list[dict]) -> dict[str, Fraction | None]:
+def slow_numbers(rows: list[Answered]) -> dict[str, Fraction | None]:
     """Every rate straight from its definition, in exact fractions."""
-    valid = [row for row in rows if row["outcome"] != "invalid"]
-    score = sum((Fraction({"win": 2, "tie": 1, "loss": 0}[row["outcome"]], 2) for row in valid), Fraction())
-    wins = sum(row["outcome"] == "win" for row in valid)
-    losses = sum(row["outcome"] == "loss" for row in valid)
+    valid = [row for row in rows if row.outcome != "invalid"]
+    score = sum((Fraction({"win": 2, "tie": 1, "loss": 0}[row.outcome], 2) for row in valid), Fraction())
+    wins = sum(row.outcome == "win" for row in valid)
+    losses = sum(row.outcome == "loss" for row in valid)
     flips = first = Fraction()
     for row in valid:
-        with_x_first = "X" if row["m1"] > 0 else "Y" if row["m1"] < 0 else None
-        with_y_first = "Y" if row["m2"] > 0 else "X" if row["m2"] < 0 else None
+        with_x_first = "X" if row.m1 > 0 else "Y" if row.m1 < 0 else None
+        with_y_first = "Y" if row.m2 > 0 else "X" if row.m2 < 0 else None
         flips += with_x_first is None or with_x_first != with_y_first
-        for margin in (row["m1"], row["m2"]):
+        for margin in (row.m1, row.m2):
             first += Fraction(1, 2) if margin == 0 else Fraction(margin > 0)
     n = len(valid)
     return {
@@ -120,13 +122,13 @@ def slow_numbers(rows: list[dict]) -> dict[str, Fraction | None]:
         "coverage": Fraction(wins + losses, n) if n else None,
         "flip_rate": flips / n if n else None,
         "first_slot_share": first / (2 * n) if n else None,
-        "position_bias": sum(Fraction(row["b"]) for row in valid) / n if n else None,
+        "position_bias": sum(Fraction(row.b) for row in valid) / n if n else None,
     }
 
 
 @settings(max_examples=60, deadline=None)
 @given(rows_strategy, st.randoms(use_true_random=False))
-def test_against_the_slow_definition(rows: list[dict], random) -> None:
+def test_against_the_slow_definition(rows: list[Answered], random) -> None:
     got = summary(rows, generator(3), resamples=60)
     for name, expected in slow_numbers(rows).items():
         value = got[name]["value"] if isinstance(got[name], dict) else got[name]
@@ -141,13 +143,9 @@ def test_against_the_slow_definition(rows: list[dict], random) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(rows_strategy)
-def test_swapping_the_candidates_mirrors_everything(rows: list[dict]) -> None:
+def test_swapping_the_candidates_mirrors_everything(rows: list[Answered]) -> None:
     """X against Y is Y against X with the two orders exchanged."""
-    mirrored = {"win": "loss", "loss": "win"}
-    swapped = [
-        row | {"outcome": mirrored.get(row["outcome"], row["outcome"]), "m1": row["m2"], "m2": row["m1"]}
-        for row in rows
-    ]
+    swapped = [turned(row) for row in rows]
     one, other = win_rate(rows, generator(), resamples=2), win_rate(swapped, generator(), resamples=2)
     assert (one.wins, one.losses, one.ties) == (other.losses, other.wins, other.ties)
     assert (one.coverage, one.flip_rate, one.p_value) == (other.coverage, other.flip_rate, other.p_value)
@@ -199,11 +197,10 @@ def test_slices_do_not_depend_on_each_other() -> None:
         pair(*rng.normal(size=2), f"o{i}", category="chair" if i % 2 else "bed", regime="severe")
         for i in range(60)
     ]
-    slices = by_slice(rows, "category", lambda name: generator(len(name)))
+    slices = by_slice(rows, lambda row: row.category, lambda name: generator(len(name)))
     assert list(slices) == ["bed", "chair"]
-    alone = by_slice(
-        [row for row in rows if row["category"] == "bed"], "category", lambda name: generator(len(name))
-    )
+    beds = [row for row in rows if row.category == "bed"]
+    alone = by_slice(beds, lambda row: row.category, lambda name: generator(len(name)))
     assert alone["bed"] == slices["bed"]
     assert slices["bed"]["pairs"] + slices["chair"]["pairs"] == 60
 

@@ -1,8 +1,7 @@
 """Questions with known answers, and what a judge's answers to them say about it.
 
 Everything here is arithmetic on verdict rows: whoever made the meshes and asked the judge (``tasks.controls``
-and ``tasks.audit``), these are the rules by which it passes. A row has ``control``, ``object``, ``outcome``
-from the side of the better candidate X, ``m1``, ``m2``, and for the ladder ``defect`` and ``grade``.
+and ``tasks.audit``), these are the rules by which it passes. X is the better candidate, where one is.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from scipy.optimize import minimize_scalar
 
 from verdict3d.config import AuditThresholds
 from verdict3d.judge.audit.panel_choice import describe_panel
+from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.stats.bootstrap import cluster_bootstrap, ratio
 from verdict3d.stats.intervals import Estimate
 from verdict3d.stats.psychometric import fit_curve
-from verdict3d.stats.winrate import SCORES, summary
+from verdict3d.stats.winrate import SCORES, Answered, summary
 
-Row = Mapping[str, Any]
 Generators = Callable[[str], np.random.Generator]
 """Gives each control a random generator of its own."""
 
@@ -75,18 +74,18 @@ class Measuring:
     resamples: int
     confidence: float
 
-    def summary(self, name: str, rows: Sequence[Row]) -> dict[str, Any]:
+    def summary(self, name: str, rows: Sequence[Answered]) -> dict[str, Any]:
         """Return the win-rate summary of rows, with the bounds of this control's own generator."""
         return summary(rows, self.generators(name), self.resamples, self.confidence)
 
-    def findings(self, rows: Sequence[Row]) -> dict[str, Finding]:
+    def findings(self, rows: Sequence[ControlVerdict]) -> dict[str, Finding]:
         """Return what each control of :data:`CONTROLS` says.
 
         Args:
             rows: All verdict rows of the configured panel and mode.
         """
         by_control = {name: select(rows, name) for name in (*CONTROLS, "ladder")}
-        clear = [row for row in by_control["ladder"] if row["grade"] in CLEAR_GRADES]
+        clear = [row for row in by_control["ladder"] if row.grade in CLEAR_GRADES]
         return {
             "null": self._null(by_control["null"]),
             "base_vs_base": self._base_vs_base(by_control["base_vs_base"]),
@@ -99,16 +98,16 @@ class Measuring:
             "order": self._order(by_control["ladder"]),
         }
 
-    def curves(self, rows: Sequence[Row]) -> dict[str, Any]:
+    def curves(self, rows: Sequence[ControlVerdict]) -> dict[str, Any]:
         """Return the psychometric curve of each defect, and of all together, from the ladder's rows."""
-        ladder = [row for row in select(rows, "ladder") if row["outcome"] in SCORES]
-        names = sorted({row["defect"] for row in ladder})
-        groups = {"all": ladder, **{name: [row for row in ladder if row["defect"] == name] for name in names}}
+        ladder = [row for row in select(rows, "ladder") if row.outcome in SCORES]
+        names = sorted({row.defect for row in ladder if row.defect is not None})
+        groups = {"all": ladder, **{name: [row for row in ladder if row.defect == name] for name in names}}
         curves = {
             name: fit_curve(
-                [float(row["grade"]) for row in group],
-                [SCORES[row["outcome"]] for row in group],
-                [row["object"] for row in group],
+                [float(row.grade or 0) for row in group],
+                [SCORES[row.outcome] for row in group],
+                [row.object for row in group],
                 self.generators(f"curve {name}"),
                 min(self.resamples, 500),
                 self.confidence,
@@ -117,15 +116,15 @@ class Measuring:
         }
         return {name: None if curve is None else curve.as_dict() for name, curve in curves.items()}
 
-    def temperature(self, rows: Sequence[Row]) -> float | None:
+    def temperature(self, rows: Sequence[ControlVerdict]) -> float | None:
         """Return T of the soft win sigmoid(d / T), the likeliest on the ladder, where X is always better.
 
         Bounded to [0.01, 100]; None without answers.
         """
-        asked = [row for row in select(rows, "ladder") if row["m1"] is not None and row["m2"] is not None]
+        asked = [row.d for row in select(rows, "ladder") if row.d is not None]
         if not asked:
             return None
-        d = np.array([(row["m1"] - row["m2"]) / 2 for row in asked])
+        d = np.array(asked)
         fit = minimize_scalar(
             lambda log_t: np.logaddexp(0.0, -d / np.exp(log_t)).sum(),
             bounds=(np.log(0.01), np.log(100.0)),
@@ -133,7 +132,7 @@ class Measuring:
         )
         return float(np.exp(fit.x))
 
-    def _null(self, rows: Sequence[Row]) -> Finding:
+    def _null(self, rows: Sequence[ControlVerdict]) -> Finding:
         """A mesh and its re-exported copy are the same: no decision, and exactly one half."""
         found = self.summary("null", rows)
         decided = found["decisive"]["wins"] + found["decisive"]["losses"]
@@ -145,7 +144,7 @@ class Measuring:
             shortfall = f"{decided} of {found['pairs']} pairs of equal meshes were decided"
         return _finding("no decision between a mesh and its copy, half-credit exactly 0.50", shortfall, found)
 
-    def _base_vs_base(self, rows: Sequence[Row]) -> Finding:
+    def _base_vs_base(self, rows: Sequence[ControlVerdict]) -> Finding:
         found = self.summary("base_vs_base", rows)
         half = found["half_credit"]
         shortfall = ""
@@ -161,7 +160,7 @@ class Measuring:
             f"0.5 inside the {100 * self.confidence:.0f}% interval of half-credit", shortfall, found
         )
 
-    def _clear_gap(self, rows: Sequence[Row]) -> Finding:
+    def _clear_gap(self, rows: Sequence[ControlVerdict]) -> Finding:
         found = self.summary("clear_gap", rows)
         least, covered = self.thresholds.clear_gap_decisive, self.thresholds.clear_gap_coverage
         shortfalls = [
@@ -171,13 +170,15 @@ class Measuring:
         requirement = f"decisive win-rate at least {least:g} with coverage at least {covered:g}"
         return _finding(requirement, "; ".join(filter(None, shortfalls)), found)
 
-    def _clean_but_wrong(self, rows: Sequence[Row]) -> Finding:
+    def _clean_but_wrong(self, rows: Sequence[ControlVerdict]) -> Finding:
         found = self.summary("clean_but_wrong", rows)
         least = self.thresholds.clean_but_wrong
         shortfall = below("half-credit", found["half_credit"]["value"], least)
         return _finding(f"half-credit of the right, damaged object at least {least:g}", shortfall, found)
 
-    def _without_reference(self, name: str, with_it: Sequence[Row], rows: Sequence[Row]) -> Finding:
+    def _without_reference(
+        self, name: str, with_it: Sequence[ControlVerdict], rows: Sequence[ControlVerdict]
+    ) -> Finding:
         """The same pairs with the reference taken away: what falls was owed to the reference."""
         found = self.summary(name, rows)
         drop = paired_drop(with_it, rows, self.generators(f"drop {name}"), self.resamples, self.confidence)
@@ -189,7 +190,7 @@ class Measuring:
         requirement = f"half-credit falls by at least {least:g}, lower bound above 0"
         return _finding(requirement, shortfall, {**found, "drop": drop.as_dict()})
 
-    def _order(self, rows: Sequence[Row]) -> Finding:
+    def _order(self, rows: Sequence[ControlVerdict]) -> Finding:
         found = self.summary("order", rows)
         most, share = self.thresholds.first_slot, found["first_slot_share"]
         shortfall = ""
@@ -203,9 +204,9 @@ class Measuring:
         return _finding(f"share of first-slot answers within {most:g} of 0.5", shortfall, found)
 
 
-def select(rows: Sequence[Row], control: str) -> list[Row]:
+def select(rows: Sequence[ControlVerdict], control: str) -> list[ControlVerdict]:
     """Return the rows of one control."""
-    return [row for row in rows if row["control"] == control]
+    return [row for row in rows if row.control == control]
 
 
 def below(what: str, value: float | None, least: float) -> str:
@@ -216,24 +217,28 @@ def below(what: str, value: float | None, least: float) -> str:
 
 
 def paired_drop(
-    before: Sequence[Row], after: Sequence[Row], rng: np.random.Generator, resamples: int, confidence: float
+    before: Sequence[ControlVerdict],
+    after: Sequence[ControlVerdict],
+    rng: np.random.Generator,
+    resamples: int,
+    confidence: float,
 ) -> Estimate:
     """Return by how much half-credit falls from ``before`` to ``after`` on the same pairs, over objects.
 
     Args:
-        before: Rows with ``pair``, ``object`` and ``outcome``.
+        before: Verdicts on some pairs.
         after: The same pairs asked otherwise; pairs invalid on either side are left out.
         rng: Generator of the bootstrap.
         resamples: Bootstrap resamples.
         confidence: Two-sided level.
     """
-    scores = {row["pair"]: SCORES[row["outcome"]] for row in after if row["outcome"] in SCORES}
+    scores = {row.pair: SCORES[row.outcome] for row in after if row.outcome in SCORES}
     totals: dict[str, np.ndarray] = {}
     for row in before:
-        if row["outcome"] in SCORES and row["pair"] in scores:
-            fall = SCORES[row["outcome"]] - scores[row["pair"]]
-            totals.setdefault(row["object"], np.zeros(2))
-            totals[row["object"]] += (fall, 1.0)
+        if row.outcome in SCORES and row.pair in scores:
+            fall = SCORES[row.outcome] - scores[row.pair]
+            totals.setdefault(row.object, np.zeros(2))
+            totals[row.object] += (fall, 1.0)
     if not totals:
         return Estimate()
     table = np.stack([totals[name] for name in sorted(totals)])

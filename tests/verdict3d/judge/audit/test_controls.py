@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.rows import filled
 from verdict3d.config import load_params
 from verdict3d.judge.audit.certificate import issue, objections
 from verdict3d.judge.audit.controls import CONTROLS, Measuring, paired_drop
@@ -17,6 +18,7 @@ from verdict3d.judge.identity import ENDPOINT, JudgeIdentity
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
+from verdict3d.records.verdicts import ControlVerdict
 
 JUDGE = JudgeIdentity("somewhere", "w", "s", "Class", "p", "three_images", "normal", "float32")
 THRESHOLDS = load_params().audit.thresholds
@@ -24,12 +26,12 @@ TODAY = date(2026, 6, 23)
 MEASURING = Measuring(THRESHOLDS, lambda name: numpy_generator(0, "test", name), 300, 0.95)
 
 
-def row(control: str, number: int, d: float, b: float = 0.1, grade: int | None = None) -> dict[str, Any]:
+def row(control: str, number: int, d: float, b: float = 0.1, grade: int | None = None) -> ControlVerdict:
     about = {"control": control, "pair": str(number), "object": f"o{number}", "defect": "holes"}
-    return {**about, "grade": grade, **Verdict(b + d, b - d).row()}
+    return filled(ControlVerdict, **about, grade=grade, **Verdict(b + d, b - d).row())
 
 
-def answers(**preferences: Any) -> list[dict[str, Any]]:
+def answers(**preferences: Any) -> list[ControlVerdict]:
     """A good judge's rows of 16 pairs a control; a keyword replaces the preferences of one."""
     usual: dict[str, Any] = {
         "null": lambda n: 0.0,
@@ -47,7 +49,7 @@ def answers(**preferences: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def failed(rows: list[dict[str, Any]]) -> dict[str, str]:
+def failed(rows: list[ControlVerdict]) -> dict[str, str]:
     findings = MEASURING.findings(rows)
     assert tuple(findings) == CONTROLS
     return {name: found.shortfall for name, found in findings.items() if not found.passed}
@@ -78,14 +80,14 @@ def test_missed_clear_gaps_and_undecided_ones_are_told_apart() -> None:
 
 def test_a_judge_that_does_not_use_the_reference_fails_where_it_is_taken_away() -> None:
     same = answers()[-16 * 3 : -16 * 2]
-    usual = [rank["d"] for rank in same]
+    usual = [rank.d for rank in same]
     found = failed(answers(reference_shuffled=lambda n: usual[n], reference_removed=lambda n: usual[n]))
     words = "fall of half-credit 0.000 is 0.100 below 0.1"
     assert found == {"reference_shuffled": words, "reference_removed": words}
 
 
 def test_a_judge_of_the_first_slot_fails_order() -> None:
-    rows = [{**one, **Verdict(2.0, 2.0).row()} for one in answers()]
+    rows = [one.model_copy(update=Verdict(2.0, 2.0).row()) for one in answers()]
     found = failed(rows)
     assert {"clear_gap", "clean_but_wrong", "order"} <= set(found)
     assert found["order"] == "share of first-slot answers 1.000 is 0.500 from 0.5, 0.350 more than allowed"

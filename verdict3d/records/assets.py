@@ -1,0 +1,87 @@
+"""Assets and the photos that generations start from."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Strict
+
+from verdict3d.records.names import Regime, Split
+from verdict3d.records.record import Part, Record
+
+
+class View(Part):
+    """From where an asset's condition picture was taken; ``distance`` is in object units."""
+
+    yaw_deg: float
+    elevation_deg: float
+    fov_deg: float
+    distance: float
+
+
+class Asset(Record):
+    """One object of the run: ``data/assets/assets.jsonl``.
+
+    Attributes:
+        id: Unique name.
+        category: Procedural category, folder of the file, or ``unknown``.
+        split: Which part of the run it belongs to.
+        source: ``procedural``, or the file's path below the folder of meshes.
+        base_may_have_seen: Whether the base generator may have been trained on it.
+        digest: Of the normalised mesh.
+        faces: Number of triangles.
+        mesh: Path of the normalised mesh.
+        condition: Path of the clean condition picture.
+        view: From where that was taken.
+    """
+
+    SCHEMA: ClassVar[str] = "verdict3d/asset/1"
+
+    id: str
+    category: str
+    split: Split
+    source: str
+    base_may_have_seen: bool
+    digest: str
+    faces: int
+    mesh: str
+    condition: str
+    view: View
+
+
+class Quarantined(Record):
+    """A file that takes no part: ``data/assets/quarantine.jsonl``.
+
+    Attributes:
+        source: Path of the file below the folder of meshes.
+        reason: Short code that reports count by.
+        message: What is wrong, for people.
+    """
+
+    SCHEMA: ClassVar[str] = "verdict3d/quarantined/1"
+
+    source: str
+    reason: str
+    message: str
+
+
+class Condition(Record):
+    """A degraded photo of an asset: ``data/degrade/conditions.jsonl``.
+
+    Attributes:
+        asset: Id of the asset.
+        split: Its split.
+        regime: How badly it is degraded.
+        operators: Name and severity of what was applied, in order.
+        image: Path of the picture.
+        digest: Of the picture's file.
+    """
+
+    SCHEMA: ClassVar[str] = "verdict3d/condition/1"
+
+    asset: str
+    split: Split
+    regime: Regime
+    operators: list[Annotated[tuple[str, int], Strict(False)]]
+    image: str
+    digest: str
