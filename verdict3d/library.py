@@ -126,15 +126,12 @@ def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[
 
 
 def _folder_asset(path: Path, source: str, params: AssetsParams, seed: int) -> LoadedAsset | Quarantined:
-    """Read one file; whatever is wrong with it becomes a reason."""
+    """Read one file; what is wrong with it becomes a reason."""
     try:
         mesh = normalize(read_mesh(path, params.limits, params.up_axis))
         digest = mesh_digest(mesh)
     except ItemFailure as failure:
         return Quarantined(source=source, reason=failure.reason, message=str(failure))
-    except Exception as error:
-        message = f"{path.name}: {type(error).__name__}: {error}"
-        return Quarantined(source=source, reason="unexpected_error", message=message)
     name = f"{_slug(path.stem)}-{digest[:8]}"
     return LoadedAsset(name, "", split_of(digest, params.split_shares, seed), source, mesh, digest)
 

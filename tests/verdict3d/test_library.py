@@ -136,6 +136,17 @@ def test_a_folder_gives_assets_and_reasons(folder: Path) -> None:
         assert extent.max() == pytest.approx(1.0, abs=1e-6) and asset.mesh.colors is not None
 
 
+def test_a_mistake_of_our_own_is_no_reason_to_leave_a_file_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("own")
+
+    monkeypatch.setattr("verdict3d.library.read_mesh", fail)
+    with pytest.raises(ZeroDivisionError, match="own"):
+        list(folder_assets(folder, assets_params(up_axis="z"), seed=1))
+
+
 def test_splits_of_files_stay_when_others_come_and_names_change(folder: Path) -> None:
     params = assets_params(up_axis="y")
     before = {a.digest: a.split for a in folder_assets(folder, params, 1) if isinstance(a, LoadedAsset)}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import trimesh
 
 _HEADER_BYTES = 1 << 16
-_MALFORMED = (
+_MALFORMED = (  # what parsers raise on content that is not as they expect
     ValueError,
     KeyError,
     IndexError,
@@ -67,13 +67,11 @@ def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Axis 
         raise ItemFailure("missing_file", f"{path} is not a file")
     try:
         check_size(path, limits)
-        mesh = merge_pieces(_pieces(path, suffix, limits))
+        mesh = merge_pieces(_parsed(path, suffix, limits))
         up_axis = up_axis or (GLTF_UP if suffix == ".glb" else "z")
         return checked(replace(mesh, vertices=into_object_frame(mesh.vertices, up_axis)), limits)
     except ItemFailure as failure:
         raise ItemFailure(failure.reason, f"{path.name}: {failure}") from failure
-    except _MALFORMED as error:
-        raise ItemFailure("broken_file", f"{path.name} cannot be parsed: {error}") from error
     except OSError as error:
         raise ItemFailure("unreadable_file", f"{path.name} cannot be read: {error}") from error
 
@@ -97,15 +95,19 @@ def write_mesh(mesh: Mesh, path: str | Path) -> None:
     write_bytes(path, writers[suffix](mesh))
 
 
-def _pieces(path: Path, suffix: str, limits: MeshLimits) -> list[Piece]:
+def _parsed(path: Path, suffix: str, limits: MeshLimits) -> list[Piece]:
+    """Parse the file; whatever a parser stumbles over, and nothing that comes later, is the file's fault."""
     content = path.read_bytes()
-    if suffix == ".glb":
-        return read_glb(content, limits)
-    if suffix == ".obj":
-        return read_obj(content, OwnFolder(path, limits), limits)
-    if suffix == ".ply":
-        return [_read_ply(content, OwnFolder(path, limits), limits)]
-    return [_read_stl(content, limits)]
+    try:
+        if suffix == ".glb":
+            return read_glb(content, limits)
+        if suffix == ".obj":
+            return read_obj(content, OwnFolder(path, limits), limits)
+        if suffix == ".ply":
+            return [_read_ply(content, OwnFolder(path, limits), limits)]
+        return [_read_stl(content, limits)]
+    except _MALFORMED as error:
+        raise ItemFailure("broken_file", f"cannot be parsed: {type(error).__name__}: {error}") from error
 
 
 def _read_ply(content: bytes, folder: OwnFolder, limits: MeshLimits) -> Piece:

@@ -256,6 +256,35 @@ def test_only_known_suffixes_and_meshes_with_faces_are_written(tmp_path: Path) -
 # --- bad files ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "error", [KeyError("own"), TypeError("own"), ValueError("own"), AttributeError("own")]
+)
+def test_a_mistake_of_our_own_is_not_the_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    path = tmp_path / "good.glb"
+    write_mesh(TETRAHEDRON, path)
+
+    def fail(pieces: object) -> Mesh:
+        raise error
+
+    monkeypatch.setattr("verdict3d.mesh.files.merge_pieces", fail)
+    with pytest.raises(type(error), match="own"):
+        read_mesh(path)
+
+
+def test_a_message_is_the_same_each_time(tmp_path: Path) -> None:
+    """What is written to the quarantine must not hold the address of an object."""
+    text = "mtllib a.mtl\nusemtl m\nv 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nf 1/1 2/1 3/1\n"
+    (tmp_path / "a.mtl").write_text("newmtl m\nmap_Kd a.png\n")
+    (tmp_path / "a.png").write_bytes(b"GIF89a or anything else")
+    (tmp_path / "a.obj").write_text(text)
+    with pytest.raises(ItemFailure) as caught:
+        read_mesh(tmp_path / "a.obj")
+    assert caught.value.reason == "broken_texture"
+    assert str(caught.value) == "a.obj: a texture is no picture (PNG, JPEG, WEBP, BMP, TGA, TIFF)"
+
+
 def test_missing_and_unknown_files(tmp_path: Path) -> None:
     assert refused(tmp_path / "no.glb") == "missing_file"
     (tmp_path / "a.fbx").write_bytes(b"x")
@@ -340,6 +369,11 @@ def test_node_loops_and_bad_indices(tmp_path: Path) -> None:
         refused(changed(tmp_path, extensionsRequired=["KHR_draco_mesh_compression"])) == "unsupported_feature"
     )
     assert refused(changed(tmp_path, nodes=[{"mesh": 0, "scale": [float("1e39")] * 3}])) == "non_finite"
+
+
+def test_arrays_that_do_not_belong_together(tmp_path: Path) -> None:
+    """Three vertices of four: the colours are one too many."""
+    assert refused(changed(tmp_path, accessors__0__count=3)) == "broken_file"
 
 
 def test_glb_with_a_vertex_out_of_range_or_not_a_number(tmp_path: Path) -> None:

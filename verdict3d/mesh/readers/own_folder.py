@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure
@@ -102,5 +102,7 @@ def read_picture(content: bytes, limits: MeshLimits) -> NDArray[np.uint8]:
                 return np.asarray(image.convert("RGB"), dtype=np.uint8).copy()
     except Image.DecompressionBombError as error:
         raise ItemFailure("texture_too_large", f"a texture is too large: {error}") from error
+    except UnidentifiedImageError as error:  # its own message holds an address
+        raise ItemFailure("broken_texture", f"a texture is no picture ({', '.join(_FORMATS)})") from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise ItemFailure("broken_texture", f"a texture cannot be decoded: {error}") from error

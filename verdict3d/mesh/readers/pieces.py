@@ -39,6 +39,19 @@ class Piece:
     uv: NDArray[np.float64] | None = None
     texture: NDArray[np.uint8] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not belong together.
+
+        Raises:
+            ItemFailure: ``broken_file``.
+        """
+        count = len(self.vertices)
+        wanted = {"vertices": (count, 3), "faces": (len(self.faces), 3), "colors": (count, 3), "flat": (3,)}
+        for name, shape in {**wanted, "uv": (count, 2)}.items():
+            array = getattr(self, name)
+            if array is not None and array.shape != shape:
+                raise ItemFailure("broken_file", f"{name} has the shape {array.shape} instead of {shape}")
+
 
 def merge_pieces(pieces: Sequence[Piece]) -> Mesh:
     """Join pieces into one mesh.
