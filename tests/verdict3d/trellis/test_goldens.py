@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,3 +202,12 @@ def test_flow_matching() -> None:
     r.close("reverse_x0", back)
     seeded = sample_times(64, torch.Generator().manual_seed(r.notes["seed"]))
     r.close("sample_t_seeded", seeded, 1e-6)
+
+
+@pytest.mark.parametrize("path", sorted(GOLDENS.glob("*.json")), ids=lambda path: path.stem)
+def test_a_recording_says_where_it_comes_from(path: Path) -> None:
+    notes = json.loads(path.read_text())
+    assert re.fullmatch(r"[0-9a-f]{40}", notes["provenance"]["commit"])
+    assert notes["provenance"]["torch"].startswith("2.")
+    assert date.fromisoformat(notes["provenance"]["recorded"]) >= date(2026, 11, 23)
+    assert f"`{path.stem}`" in (GOLDENS / "README.md").read_text()
