@@ -71,7 +71,11 @@ def test_a_webhook_that_speaks_no_http_is_no_failure(
     assert len(said) == 1 and "secret" not in said[0] + caplog.text
 
 
-@pytest.mark.parametrize("address", [f"http://127.0.0.1:{free_port()}/secret", "secret, no address"])
+@pytest.mark.parametrize(
+    "address",
+    [f"http://127.0.0.1:{free_port()}/secret", "secret, no address"],
+    ids=["nobody listens", "no address"],
+)
 def test_an_address_that_does_not_answer_stays_secret(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setenv(VARIABLE, address)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +33,34 @@ ARM = "conditioner_repair"
 Project = tuple[Path, Params]
 
 
+@contextmanager
+def standing_in(root: Path) -> Iterator[None]:
+    """Work in a project, with its embedded MLflow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        yield
+
+
 @pytest.fixture(scope="module")
-def project(tiny_chain: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy of the tiny project with a lock file, as DVC would have written it."""
+def cycle(tiny_chain: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A tiny project with a lock file, as DVC would have written it, after :func:`go_round`."""
     root, params = tiny_chain
-    copy = tmp_path_factory.mktemp("registry") / "project"
-    shutil.copytree(root, copy)
+    copy = Path(shutil.copytree(root, tmp_path_factory.mktemp("registry") / "project"))
     (copy / "dvc.lock").write_text("schema: '2.0'\nstages:\n  gate:\n    cmd: python -m tasks.gate\n")
+    with standing_in(copy):
+        go_round((copy, params))
     return copy, params
 
 
-@pytest.fixture(autouse=True)
-def in_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(project[0])
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    yield
+@pytest.fixture
+def project(cycle: Project, tmp_path: Path) -> Iterator[Project]:
+    """A copy after the cycle, for one test, which works in it."""
+    root = Path(shutil.copytree(cycle[0], tmp_path / "project"))
+    with standing_in(root):
+        yield root, cycle[1]
 
 
 def registry() -> Any:
@@ -90,7 +102,7 @@ def waits(root: Path) -> bool:
     return decision_waits(root, root, "")
 
 
-def test_one_cycle(project: Project) -> None:
+def go_round(project: Project) -> None:
     """First champion, a worse one rejected, an undecided one held, a better one promoted, and back again."""
     root, params = project
     decided(root, "PROMOTE")
@@ -165,6 +177,10 @@ def test_one_cycle(project: Project) -> None:
         act(project, "rollback")
     assert act(project, "rollback", "3", "they did not")["champion"]["version"] == 3
     assert registry().rolled_back(better["record"]["candidate"]["adapter"]) is None
+
+
+def test_one_cycle_leaves_its_trace(project: Project) -> None:
+    assert (registry().champion().version, len(registry().versions())) == (3, 3)
     moves = [(move["from"], move["to"]) for move in registry().moves()]
     assert moves == [(None, 1), (1, 3), (3, 1), (1, None), (None, 3)]
     assert (
@@ -175,13 +191,15 @@ def test_one_cycle(project: Project) -> None:
 def test_a_version_knows_what_it_was_made_of(project: Project, tmp_path: Path) -> None:
     from tasks.registry.reproduction import fetch
 
-    better = fetch("3", registry(), tmp_path)
+    into = tmp_path / "fetched"
+    into.mkdir()
+    better = fetch("3", registry(), into)
     tags = registry().version(3).tags
     assert (better["arm"], better["adapter"], better["key"]) == (ARM, tags["adapter"], tags["dvc.lock"])
-    assert (tmp_path / "params.yaml").read_bytes() == (project[0] / "params.yaml").read_bytes()
-    assert read_champion(tmp_path).version == 1  # whom it was compared with, with its adapter
+    assert (into / "params.yaml").read_bytes() == (project[0] / "params.yaml").read_bytes()
+    assert read_champion(into).version == 1  # whom it was compared with, with its adapter
     with pytest.raises(Verdict3DError, match="no version 77"):
-        fetch("77", registry(), tmp_path)
+        fetch("77", registry(), into)
 
 
 def test_force_leaves_a_trace_and_stops_at_certificates(project: Project) -> None:
