@@ -19,6 +19,7 @@ CHECKPOINTS = DATA / "checkpoints"
 MESHES = DATA / "meshes"
 WATCHED = DATA / "watched"
 WATCHED_LISTING = WATCHED / "listing.json"
+IDENTITY = DATA / "identity"
 ASSETS = DATA / "assets"
 DEGRADE = DATA / "degrade"
 GENERATE = DATA / "generate"
@@ -41,6 +42,11 @@ HOLDOUT = REGISTRY / "holdout.json"
 
 Conditions = dict[tuple[str, str], str]
 """Path of the condition picture of (asset, regime)."""
+
+
+def identity_path(stage: str) -> Path:
+    """Return where what a stage (``<stage>`` or ``<stage>@<item>``) depends on is written down."""
+    return IDENTITY / f"{stage.replace('@', '/')}.json"
 
 
 def certificate_path(role: str) -> Path:

@@ -203,22 +203,23 @@ class ControlParams(Section):
         return "clean" in (self.structure_input, self.latents_input)
 
 
-Simple = Annotated[
+Single = (
     ConditionerRepairParams
     | DegradedInputsParams
     | PreferenceParams
     | TokenFlowParams
     | SearchParams
-    | ControlParams,
-    Field(discriminator="method"),
-]
+    | ControlParams
+)
+"""The settings of every method but ``stack``; that of a new one is named here."""
+Part = Annotated[Single, Field(discriminator="method")]
 
 
 class StackParams(Section):
     """Arms on top of each other; each is trained on the generator with the earlier ones on."""
 
     method: Literal["stack"]
-    parts: Listed[Simple] = Field(min_length=2)
+    parts: Listed[Part] = Field(min_length=2)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> StackParams:
@@ -235,29 +236,12 @@ class StackParams(Section):
         return self
 
 
-def _changes_tokens(part: Simple) -> bool:
+def _changes_tokens(part: Single) -> bool:
     """Say whether the flows are given other tokens with this part on."""
     if part.method == "degraded_inputs":
         return bool(part.encoder or part.tokens)
     return part.method in ("conditioner_repair", "token_flow")
 
 
-ArmParams = Annotated[
-    ConditionerRepairParams
-    | DegradedInputsParams
-    | PreferenceParams
-    | TokenFlowParams
-    | SearchParams
-    | ControlParams
-    | StackParams,
-    Field(discriminator="method"),
-]
-AnyArm = (
-    ConditionerRepairParams
-    | DegradedInputsParams
-    | PreferenceParams
-    | TokenFlowParams
-    | SearchParams
-    | ControlParams
-    | StackParams
-)
+AnyArm = Single | StackParams
+ArmParams = Annotated[AnyArm, Field(discriminator="method")]

@@ -20,7 +20,10 @@ from pathlib import Path
 from typing import Literal
 
 from flows.processes.commands import run_supervised
+from tasks.identity import STAGE as IDENTITY
+from tasks.identity import changed_identities
 from tasks.paths import EVALUATE, TRAIN
+from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
 Outcome = Literal["ran", "restored", "up to date"]
@@ -69,6 +72,9 @@ class StageRun:
 def changed_stages(root: Path, environment: dict[str, str]) -> dict[str, list[str]]:
     """Return the stages that DVC would not skip, each with its reasons in words; empty when nothing changed.
 
+    DVC sees code and parameters of a stage in what ``identity`` wrote. Where that is due, what it would write
+    is compared here, and nothing is written; alone it is no reason to run.
+
     Raises:
         StageBusyError: A stage runs.
         Verdict3DError: DVC refuses the project; its own words are in the message.
@@ -82,7 +88,11 @@ def changed_stages(root: Path, environment: dict[str, str]) -> dict[str, list[st
             for kind, paths in changes:
                 named = ", ".join(sorted(paths)) if isinstance(paths, dict) else str(paths)
                 reasons[stage].append(f"{kind}: {named}" if named else str(kind))
-    return reasons
+    if IDENTITY not in reasons:
+        return reasons
+    for stage, differing in changed_identities(load_params(root / "params.yaml"), root).items():
+        reasons.setdefault(stage, []).extend(differing)
+    return {} if reasons.keys() == {IDENTITY} else reasons
 
 
 def stage_graph(root: Path, environment: dict[str, str]) -> dict[str, set[str]]:

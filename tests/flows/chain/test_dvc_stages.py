@@ -24,6 +24,7 @@ from flows.chain.dvc_stages import (
 from flows.chain.environment import CACHES, TELEMETRY_OFF, project_environment
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.workspace import Workspace, find_project, open_workspace, overlay
+from support.places import ROOT
 from support.toy_chain import ARM, write_toy_chain
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
@@ -85,6 +86,50 @@ def test_stages_come_in_an_order_in_which_they_can_run(project: Path) -> None:
     needs = stage_graph(project, project_environment(project))
     assert list(needs) == ["assets", f"train@{ARM}", f"evaluate@{ARM}"]
     assert needs[f"evaluate@{ARM}"] == {f"train@{ARM}"} and needs["assets"] == set()
+
+
+IDENTIFIED = """
+stages:
+  identity:
+    cmd: python -m tasks.identity
+    deps: [tasks, verdict3d, params.yaml]
+    outs: [data/identity]
+  degrade:
+    cmd: python stage.py degrade data/degrade
+    deps: [data/identity/degrade.json]
+    params: [degrade]
+    outs: [data/degrade]
+  gate:
+    cmd: python stage.py gate data/gate
+    deps: [data/identity/gate.json]
+    params: [promotion]
+    outs: [data/gate]
+"""
+
+
+def test_dvc_reruns_what_an_edit_or_a_parameter_concerns_and_nothing_else(project: Path) -> None:
+    for name in ("tasks", "verdict3d"):
+        shutil.copytree(ROOT / name, project / name, dirs_exist_ok=True)
+    (project / "dvc.yaml").write_text(IDENTIFIED)
+    (project / "presets/other.yaml").write_text("seed: 7\n")
+    environment = project_environment(project)
+    assert set(changed_stages(project, environment)) == {"identity", "degrade", "gate"}
+    assert [run(project, stage).outcome for stage in ("identity", "degrade", "gate")] == ["ran"] * 3
+    assert changed_stages(project, environment) == {}
+    params = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(params.replace('cron: "0 3', 'cron: "0 4'))
+    assert changed_stages(project, environment) == {}, "when it runs concerns no result"
+    (project / "verdict3d/stats/gate.py").open("a").write("# edited\n")
+    (project / "verdict3d/trellis/sampler.py").open("a").write("# edited\n")
+    changed = changed_stages(project, environment)
+    assert set(changed) == {"identity", "gate"} and changed["gate"] == [
+        "changed code: verdict3d/stats/gate.py"
+    ]
+    outcomes = {stage: run(project, stage).outcome for stage in ("identity", "degrade", "gate")}
+    assert outcomes == {"identity": "ran", "degrade": "up to date", "gate": "ran"}
+    preset = open_workspace(project, "other").root
+    (preset / "stage.py").symlink_to(project / "stage.py")
+    assert [run(preset, stage).outcome for stage in ("identity", "degrade")] == ["ran", "restored"]
 
 
 @pytest.mark.parametrize("with_git", [True, False])

@@ -1,0 +1,108 @@
+"""Stage ``identity``: what every other stage depends on besides the data that it reads.
+
+Writes ``data/identity/<stage>.json``, or ``<stage>/<item>.json`` for each arm and role: ``code`` (a digest of
+each file that the stage imports, directly or not; :func:`verdict3d.provenance.code_of`) and ``params`` (the
+values of the parameters that ``dvc.yaml`` lists for it, defaults filled in). Every other stage depends on its
+own file, so an edit reruns the stages that import the file, and a changed default those that read it. DVC
+lets no stage depend on ``dvc.yaml``; a stage whose list of parameters changes is rerun by DVC itself.
+
+The stages of an arm depend on the methods of that arm alone; what works with adapters of any arm depends on
+all methods.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.paths import IDENTITY, identity_path, start_folder
+from tasks.stage import run_stage
+from verdict3d.adapt.registry import method_names, module_of, modules_of
+from verdict3d.config import Params
+from verdict3d.judge.panel import montage_modes
+from verdict3d.provenance import code_of
+from verdict3d.records.files import Row, read_json, write_json
+
+STAGE = "identity"
+NAMED = 3
+"""Files or parameters that are named when more have changed."""
+DISPATCHER = "verdict3d/adapt/registry.py"
+"""Whoever imports it works with methods that it finds by name."""
+DRAWING = ("generate", "controls")
+"""Stages that draw what the judges look at, and depend on nothing else of them."""
+
+
+def stage_identities(params: Params, root: Path) -> dict[str, Row]:
+    """Return the identity of each stage of ``dvc.yaml`` below ``root``, by ``<stage>`` or ``<stage>@<item>``.
+
+    Args:
+        params: All parameters.
+        root: Folder of ``dvc.yaml`` and of the packages.
+    """
+    values = params.model_dump(mode="json")
+    identities: dict[str, Row] = {}
+    for stage, entry in yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+        if stage == STAGE:
+            continue
+        each = entry.get("foreach")
+        for item in [None] if each is None else _value(values, each.removeprefix("${").removesuffix("}")):
+            listed = [name.replace("${item}", str(item)) for name in entry.get("do", entry)["params"]]
+            drawn = {"montage_modes": list(montage_modes(params.judges))} if stage in DRAWING else {}
+            identities[stage if item is None else f"{stage}@{item}"] = {
+                "code": _code(params, root, stage, item),
+                "params": {name: _value(values, name) for name in listed} | drawn,
+            }
+    return identities
+
+
+def _code(params: Params, root: Path, stage: str, item: str | None) -> dict[str, str]:
+    """Return the code of a stage, with that of the methods it works with."""
+    code = code_of(f"tasks.{stage}", sources=root)
+    if DISPATCHER not in code:
+        return code
+    arm = params.train.sections.get(item or "")
+    methods = modules_of(arm) if arm else [module_of(name) for name in method_names()]
+    return dict(sorted((code | code_of(*methods, sources=root)).items()))
+
+
+def _value(values: Row, name: str) -> Any:
+    """Return the value of a dotted name."""
+    for key in name.split("."):
+        values = values[key]
+    return values
+
+
+def changed_identities(params: Params, root: Path) -> dict[str, list[str]]:
+    """Return the stages that are not what their files say, each with what differs in words.
+
+    Stages without a file are left out: they have not run.
+    """
+    found: dict[str, list[str]] = {}
+    for stage, now in stage_identities(params, root).items():
+        path = root / identity_path(stage)
+        before = read_json(path) if path.is_file() else now
+        for kind, entries in now.items():
+            if names := _differing(before[kind], entries):
+                more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+                found.setdefault(stage, []).append(f"changed {kind}: {', '.join(names[:NAMED])}{more}")
+    return found
+
+
+def _differing(before: Row, now: Row) -> list[str]:
+    """Return the names of files or parameters that are new, gone or not what they were."""
+    missing = object()
+    names = sorted(before.keys() | now.keys())
+    return [name for name in names if before.get(name, missing) != now.get(name, missing)]
+
+
+def run(params: Params, root: Path) -> None:
+    """Run the stage below ``root``."""
+    start_folder(root / IDENTITY)
+    for stage, identity in stage_identities(params, root).items():
+        write_json(root / identity_path(stage), identity)
+
+
+if __name__ == "__main__":
+    run_stage(run)
