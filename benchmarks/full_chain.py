@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -237,19 +238,20 @@ def networks_alone(project: Path, rows_file: str) -> float:
 
     from tasks.making.base import load_base
     from verdict3d.config import load_params
-    from verdict3d.records.files import read_jsonl
+    from verdict3d.records.generations import Generation
+    from verdict3d.records.record import read_rows
 
     params = load_params(project / "params.yaml")
     pipeline = load_base(params, project)
-    rows = read_jsonl(project / rows_file)
+    rows = read_rows(project / rows_file, Generation)
     seconds, seen = 0.0, set()
-    kinds: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    kinds: dict[tuple[int, int], list[Generation]] = {}
     for row in rows:
-        kinds.setdefault((row["steps"]["structure"], row["steps"]["latents"]), []).append(row)
+        kinds.setdefault((row.steps.structure, row.steps.latents), []).append(row)
     for (structure, latents), members in kinds.items():
         for first in range(0, len(members), params.generate.batch_size):
             batch = members[first : first + params.generate.batch_size]
-            photos = [Image.open(project / row["condition"]).convert("RGBA") for row in batch]
+            photos = [Image.open(project / row.condition).convert("RGBA") for row in batch]
             settings = (
                 params.generator.structure.model_copy(update={"steps": structure}),
                 params.generator.latents.model_copy(update={"steps": latents}),
@@ -257,7 +259,7 @@ def networks_alone(project: Path, rows_file: str) -> float:
             for _ in range(1 if (len(batch), structure) in seen else 2):
                 _settle()
                 start = time.perf_counter()
-                pipeline.generate(photos, [row["seed"] for row in batch], *settings)
+                pipeline.generate(photos, [row.seed for row in batch], *settings)
                 _settle()
                 last = time.perf_counter() - start
             seen.add((len(batch), structure))
@@ -270,7 +272,7 @@ def _settle() -> None:
         torch.cuda.synchronize()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Write what is missing, run the stages, print a table and write ``full_chain.json``."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -282,16 +284,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--tiny", action="store_true", help="small copies of the networks")
     parser.add_argument("--networks", action="store_true", help="also time the networks of generate alone")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     project = options.into / "project"
     project.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    write_models((options.into / "models").absolute(), options.tiny, device)
+    arguments = ((options.into / "models").absolute(), options.tiny, device)
+    writer = get_context("spawn").Process(target=write_models, args=arguments)  # frees the GPU's memory
+    writer.start()
+    writer.join()
+    if writer.exitcode != 0:
+        sys.exit(1)
     print(f"models: {time.perf_counter() - start:.0f} s", flush=True)
     write_project(project, (options.into / "models").absolute(), options.objects, options.tiny)
-    if device == "cuda":
-        torch.cuda.empty_cache()
     cards, found = Cards(), []
     print(f"{'stage':28} {'s':>7} {'rc':>3} {'busy':>5} {'GPU GiB':>8} {'host GiB':>8} {'out MiB':>8}")
     for stage in options.stages:
