@@ -195,6 +195,7 @@ def test_writers_below_python_are_understood() -> None:
     assert storage_problem(FileNotFoundError(2, "No such file", "x")) is None
 
 
+@pytest.mark.services
 def test_two_runs_in_one_checkout_do_not_meet(tmp_path: Path) -> None:
     project = write_toy_chain(tmp_path / "project").resolve()
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "", "PREFECT_API_URL": ""}

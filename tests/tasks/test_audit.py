@@ -38,6 +38,8 @@ from verdict3d.records.files import read_json, read_jsonl
 from verdict3d.records.pairs import Pair
 from verdict3d.records.record import write_rows
 
+pytestmark = pytest.mark.slow
+
 Project = tuple[Path, Params]
 ROLES = ("training", "evaluation")
 

@@ -21,6 +21,8 @@ from verdict3d.provenance import digest_directory
 from verdict3d.records.files import read_json, read_jsonl, write_json
 from verdict3d.records.verdicts import HeldoutVerdict
 
+pytestmark = pytest.mark.slow
+
 ARM = "conditioner_repair"
 Project = tuple[Path, Params]
 

@@ -37,6 +37,8 @@ from verdict3d.provenance import digest_directory
 from verdict3d.records.files import read_json, read_jsonl, write_json
 from verdict3d.trellis.pipeline import TrellisPipeline
 
+pytestmark = pytest.mark.slow
+
 ARM = "conditioner_repair"
 Project = tuple[Path, Params]
 

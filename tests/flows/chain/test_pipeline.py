@@ -12,8 +12,12 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from support.loopback import processes_of
 from support.toy_chain import ARM, write_toy_chain
+
+pytestmark = pytest.mark.services
 
 RUN = [sys.executable, "-m", "flows.cli.main", "run"]
 

@@ -73,6 +73,7 @@ def with_remote(request: pytest.FixtureRequest, toy_chain: Path, tmp_path: Path)
     return project
 
 
+@pytest.mark.slow
 def test_results_arrive_elsewhere_the_same(with_remote: Path, tmp_path: Path) -> None:
     project = with_remote
     pushed = dvc(project, "push", "--run-cache")

@@ -22,6 +22,8 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.mesh.files import read_mesh
 from verdict3d.records.files import read_json, write_json
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:

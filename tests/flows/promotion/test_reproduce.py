@@ -18,6 +18,8 @@ from tasks.tracking.mlflow_runs import main as track
 from tasks.tracking.outbox import Outbox
 from verdict3d.errors import Verdict3DError
 
+pytestmark = pytest.mark.slow
+
 IGNORED = "/data\n/.verdict3d\n/mlflow.db\n/mlruns\n/log\n/.dvc/config.local\n/.dvc/cache\n/.dvc/tmp\n"
 
 

@@ -29,6 +29,8 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.mesh.files import read_mesh
 from verdict3d.records.files import read_json, read_jsonl, write_json
 
+pytestmark = pytest.mark.slow
+
 ARM = "conditioner_repair"
 Project = tuple[Path, Params]
 
@@ -292,6 +294,7 @@ def test_one_of_several_promotions_gets_the_lock(project: Project) -> None:
     assert registry().client.get_registered_model("race.promoting").tags["token"] == "somebody else's"
 
 
+@pytest.mark.services
 def test_the_served_model_answers_with_a_mesh(project: Project, tmp_path: Path) -> None:
     root, _ = project
     made = read_jsonl(root / f"data/evaluate/{ARM}/generations.jsonl")

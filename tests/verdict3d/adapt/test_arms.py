@@ -47,6 +47,7 @@ def made(pipeline: TrellisPipeline) -> list[str]:
 
 
 @pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.slow
 def test_arm_trains_saves_loads_changes_the_output_and_comes_off(arm, inputs, tmp_path):
     params = section(ARMS[arm])
     method = find_method(params.method)

@@ -27,6 +27,8 @@ from verdict3d.adapt.student import make_student
 from verdict3d.adapt.training import CHECKPOINT
 from verdict3d.errors import Verdict3DError
 
+pytestmark = pytest.mark.slow
+
 ARM = "conditioner_repair"
 STEPS = 300
 START = (

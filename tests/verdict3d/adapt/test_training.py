@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -125,12 +124,13 @@ def test_resumed_training_equals_an_uninterrupted_one(tmp_path):
     assert checkpoints[0] == checkpoints[1]
 
 
-def train_to_an_adapter(folder: Path, pause: float) -> None:
-    """Train 24 steps with a checkpoint every second one, slowly when there is a pause."""
+def train_to_an_adapter(folder: Path, killed_at: int = -1) -> None:
+    """Train 24 steps with a checkpoint every second one; this process is killed when it comes to a step."""
     repair = make_repair()
 
     def loss_at(step: int) -> torch.Tensor:
-        time.sleep(pause)
+        if step == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         degraded, clean = tokens_problem(step)
         return nn.functional.mse_loss(repair(degraded), clean)
 
@@ -139,21 +139,19 @@ def train_to_an_adapter(folder: Path, pause: float) -> None:
 
 
 def test_killed_training_ends_with_the_same_adapter(tmp_path):
-    train_to_an_adapter(tmp_path / "whole", 0.0)
+    train_to_an_adapter(tmp_path / "whole")
     killed = tmp_path / "killed"
-    code = f"from test_training import *; train_to_an_adapter(Path({str(killed)!r}), 0.1)"
+    code = f"from test_training import *; train_to_an_adapter(Path({str(killed)!r}), 13)"
     here = str(Path(__file__).parent)
-    process = subprocess.Popen(
+    ended = subprocess.run(
         [sys.executable, "-c", code],
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([here, str(TESTS)])},
+        check=False,
     )
-    while not (killed / CHECKPOINT).exists() and process.poll() is None:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not (killed / "out").exists()
-    train_to_an_adapter(killed, 0.0)
+    assert ended.returncode == -signal.SIGKILL
+    assert (killed / CHECKPOINT).exists() and not (killed / "out").exists()
+    train_to_an_adapter(killed)
     for name in ("adapter.safetensors", "card.json"):
         assert (killed / "out" / name).read_bytes() == (tmp_path / "whole" / "out" / name).read_bytes()
 

@@ -22,6 +22,8 @@ from verdict3d.provenance import digest_file
 from verdict3d.records.files import read_json
 from verdict3d.trellis.pipeline import TrellisPipeline
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = 3
 BATCHES = {"structure_vae": 2, "structure_flow": 2, "mesh_decoder": 1, "latent_encoder": 1, "latent_flow": 1}

@@ -23,6 +23,8 @@ from verdict3d.judge.remote.remote import RemoteJudge
 from verdict3d.judge.store import VerdictStore
 from verdict3d.pretrain.embedded import PROMPT
 
+pytestmark = pytest.mark.services
+
 VARIABLE = "TEST_JUDGE_KEY"
 SERVER = TESTS / "support/judge_server.py"
 DIRECTORY = ROOT / "data/checkpoints/judge-train"
