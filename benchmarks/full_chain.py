@@ -32,6 +32,7 @@ import yaml
 from benchmarks import full_size_judges, full_size_trellis
 from verdict3d.config import SamplerParams
 from verdict3d.pretrain.embedded import build_judge
+from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 ROOT = Path(__file__).parents[1]
@@ -146,7 +147,7 @@ def write_models(folder: Path, tiny: bool, device: str) -> None:
         sampler = SamplerParams(steps=25, guidance=5.0, guidance_interval=(0.5, 1.0), rescale_t=3.0)
         TrellisPipeline(
             full_size_trellis.random_conditioner(size, device),
-            networks,
+            Networks.from_released(networks),
             sampler,
             sampler,
             (torch.zeros(channels), torch.ones(channels)),

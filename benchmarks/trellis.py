@@ -126,10 +126,10 @@ def embedded_rows(generator: Path, items: int, times: int) -> Iterator[Row]:
     occupied = [v for v in pipeline.sample_structure(tokens, sources) if isinstance(v, Tensor)]
     latents = pipeline.latents_noise(occupied, sources[: len(occupied)])
     flows = {
-        "structure": (pipeline.networks["sparse_structure_flow_model"], noise, pipeline.structure),
-        "latents": (pipeline.networks["slat_flow_model"], latents, pipeline.latents),
+        "structure": (pipeline.networks.structure_flow, noise, pipeline.structure),
+        "latents": (pipeline.networks.latent_flow, latents, pipeline.latents),
         "latents_guided": (
-            pipeline.networks["slat_flow_model"],
+            pipeline.networks.latent_flow,
             latents,
             pipeline.latents.model_copy(update=RELEASED),
         ),

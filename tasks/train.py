@@ -34,7 +34,6 @@ from verdict3d.adapt.parallel import (
     process_count,
 )
 from verdict3d.adapt.registry import find_method, modules_of, parts_of
-from verdict3d.adapt.targets import ENCODER
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, Trained
 from verdict3d.device import pick_device
@@ -42,7 +41,7 @@ from verdict3d.provenance import code_of, digest_bytes, digest_file, digest_json
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import write_bytes, write_json
 from verdict3d.records.losses import format_losses
-from verdict3d.trellis.layout import read_pipeline_file
+from verdict3d.trellis.layout import STRUCTURE_ENCODER, read_pipeline_file
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 MODULE = "tasks.train"
@@ -159,7 +158,7 @@ def load_teacher(params: Params, root: Path) -> TrellisPipeline:
     import torch
 
     known = read_pipeline_file(generator_directory(params, root)).models
-    return load_base(params, root, torch.float32, (ENCODER,) if ENCODER in known else ())
+    return load_base(params, root, torch.float32, (STRUCTURE_ENCODER,) if STRUCTURE_ENCODER in known else ())
 
 
 def _data_digest(root: Path, rows: Sequence[Asset]) -> str:

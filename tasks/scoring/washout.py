@@ -22,7 +22,6 @@ from tasks.making.meetings import Meeting
 from tasks.paths import TRAIN
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.method import Tools
-from verdict3d.adapt.targets import FLOWS
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.accuracy import chamfer_distance, surface_points
@@ -96,14 +95,14 @@ def compare_networks(
     tokens = {"base": base.encode(given), "arm": adapted.encode(given), "clean": base.encode(clean)}
     noise = base.structure_noise([torch.Generator().manual_seed(row.seed) for row in kept])
     data = base.sample_structure_latents(tokens["clean"], noise)
-    flow, own = (pipeline.networks[FLOWS["structure"]] for pipeline in (base, adapted))
+    flow, own = (pipeline.networks.structure_flow for pipeline in (base, adapted))
     velocities = {}
     for time in TIMES:
         state, t = (1 - time) * data + time * noise, torch.full((len(kept),), 1000 * time, device=data.device)
         velocities[str(time)] = gap_closed(
             own(state, t, tokens["arm"]), flow(state, t, tokens["base"]), flow(state, t, tokens["clean"])
         )
-    decoder = base.networks["sparse_structure_decoder"]
+    decoder = base.networks.structure_decoder
     voxels = [
         decoder(pipeline.sample_structure_latents(tokens[name], noise)) > 0
         for pipeline, name in ((base, "base"), (adapted, "arm"))

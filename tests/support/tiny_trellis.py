@@ -13,6 +13,7 @@ from torch import nn
 from verdict3d.config import SamplerParams
 from verdict3d.trellis.checkpoint import build_model
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.pipeline import TrellisPipeline
 from verdict3d.trellis.sparse import SparseTensor
 
@@ -112,7 +113,7 @@ def tiny_pipeline(seed: int = 0) -> TrellisPipeline:
         networks["sparse_structure_decoder"].out_layer[-1].bias.fill_(-1.0)
     return TrellisPipeline(
         conditioner,
-        networks,
+        Networks.from_released(networks),
         SamplerParams(steps=3, guidance=2.0, guidance_interval=(0.5, 1.0), rescale_t=3.0),
         SamplerParams(steps=2, guidance=0.0, guidance_interval=(0.0, 1.0), rescale_t=1.0),
         (torch.linspace(-0.2, 0.2, 4), torch.linspace(0.5, 1.5, 4)),

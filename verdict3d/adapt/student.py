@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from verdict3d.adapt.layers import (
     trainable_copy,
     with_prefix,
 )
-from verdict3d.adapt.targets import FLOWS
 from verdict3d.config_arms import EncoderLayers, FlowLayers, TokenTransformerParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.randomness import torch_generator
@@ -47,15 +45,10 @@ class Student:
 
     def on(self, pipeline: TrellisPipeline) -> TrellisPipeline:
         """Return a copy of the pipeline with these networks in it, frozen."""
-        wrapped = copy.copy(pipeline)
         for parameter in self.parameters.values():
             parameter.requires_grad_(False)
-        wrapped.conditioner = self.conditioner
-        wrapped.networks = {
-            **pipeline.networks,
-            **{FLOWS[stage]: flow for stage, flow in self.flows.items()},
-        }
-        return wrapped
+        structure, latents = self.flows["structure"], self.flows["latents"]
+        return pipeline.with_networks(self.conditioner, structure_flow=structure, latent_flow=latents)
 
 
 def make_student(
@@ -98,7 +91,7 @@ def make_student(
         parameters |= _named("tokens", dict(repair.named_parameters()))
     flows: dict[str, nn.Module] = {}
     for stage, wanted in (("structure", structure), ("latents", latents)):
-        flows[stage] = pipeline.networks[FLOWS[stage]]
+        flows[stage] = pipeline.networks.flow(stage)
         if wanted is not None:
             generator = torch_generator(seed, "initial_weights", stage)
             flows[stage], found = trainable_copy(

@@ -6,7 +6,7 @@ picture, which need no mesh and no encoder. Structured latents are always sample
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +18,19 @@ from scipy.ndimage import binary_fill_holes
 from torch import Tensor
 
 from verdict3d.adapt.parallel import ALONE, Processes
+from verdict3d.config_arms import Stage
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.randomness import torch_generator
+from verdict3d.trellis.layout import STRUCTURE_ENCODER
 from verdict3d.trellis.sparse import SparseTensor
 from verdict3d.trellis.voxelize import voxelize_surface
 
 if TYPE_CHECKING:
-    from verdict3d.config_arms import Stage
     from verdict3d.trellis.pipeline import TrellisPipeline
 
-FLOWS: Mapping[str, str] = {"structure": "sparse_structure_flow_model", "latents": "slat_flow_model"}
-ENCODER = "sparse_structure_encoder"
+STAGES: tuple[Stage, ...] = ("structure", "latents")
 _AT_ONCE = 16
 
 
@@ -79,20 +79,22 @@ def encoded_structures(pipeline: TrellisPipeline, meshes: Sequence[Path]) -> Tar
     Raises:
         Verdict3DError: The generator was loaded without its structure encoder.
     """
-    if ENCODER not in pipeline.networks:
+    networks = pipeline.networks
+    encoder = networks.structure_encoder
+    if encoder is None:
         raise Verdict3DError(
-            f"this generator has no {ENCODER}, which targets: assets needs; set targets: samples for the arm"
+            f"this generator has no {STRUCTURE_ENCODER}, which targets: assets needs; set targets: samples "
+            "for the arm"
         )
-    flow = pipeline.networks[FLOWS["structure"]].config
-    decoder = pipeline.networks["sparse_structure_decoder"].config
-    resolution = flow["resolution"] * 2 ** (len(decoder["channels"]) - 1)
+    halvings = len(networks.structure_decoder.config["channels"]) - 1
+    resolution = networks.structure_flow.config["resolution"] * 2**halvings
     items: list[Tensor] = []
     for start in range(0, len(meshes), _AT_ONCE):
         solids = np.stack(
             [solid_voxels(read_mesh(path), resolution) for path in meshes[start : start + _AT_ONCE]]
         )
         grid = torch.from_numpy(solids)[:, None].float().to(pipeline.device)
-        items += pipeline.networks[ENCODER](grid).float().unbind()
+        items += encoder(grid).float().unbind()
     return Targets("structure", items)
 
 

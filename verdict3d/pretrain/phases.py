@@ -23,6 +23,7 @@ from verdict3d.pretrain.pool import Pool, PoolRecipe
 from verdict3d.pretrain.rows import furniture_rows, grid_rows
 from verdict3d.pretrain.workshop import Workshop
 from verdict3d.records.files import read_json, write_json
+from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 CONDITIONS = 4
@@ -82,7 +83,7 @@ def assemble(shop: Workshop) -> None:
     statistics, cpu = read_json(shop.work / "latent_statistics.json"), torch.device("cpu")
     TrellisPipeline(
         shop.load("conditioner", cpu),
-        {name: shop.load(name, cpu) for name in NETWORKS},
+        Networks.from_released({name: shop.load(name, cpu) for name in NETWORKS}),
         shop.params.generator.structure,
         shop.params.generator.latents,
         (torch.tensor(statistics["mean"]), torch.tensor(statistics["std"])),

@@ -22,13 +22,14 @@ PIPELINE_FILE = "pipeline.json"
 PIPELINE_NAME = "TrellisImageTo3DPipeline"
 CONDITIONER_DIRECTORY = "image_cond_model"
 CONDITIONER_CONFIG = f"{CONDITIONER_DIRECTORY}/config.json"
-GENERATOR_NETWORKS = {
-    "sparse_structure_flow_model": "SparseStructureFlowModel",
-    "sparse_structure_decoder": "SparseStructureDecoder",
-    "slat_flow_model": "SLatFlowModel",
-    "slat_decoder_mesh": "SLatMeshDecoder",
-}
-"""The networks that make a mesh and their classes; others a directory lists are read only when asked for."""
+GENERATOR_NETWORKS = (
+    "sparse_structure_flow_model",
+    "sparse_structure_decoder",
+    "slat_flow_model",
+    "slat_decoder_mesh",
+)
+"""The networks that make a mesh; others that a directory lists are read only when asked for."""
+STRUCTURE_ENCODER = "sparse_structure_encoder"
 
 _EVERYWHERE = (0.0, 1.0)
 
@@ -170,24 +171,17 @@ def pipeline_files(
     return files
 
 
-def check_parts(
-    token_channels: int, networks: Mapping[str, tuple[str, Mapping[str, Any]]], latent_channels: int
-) -> None:
+def check_parts(token_channels: int, config: Mapping[str, Mapping[str, Any]], latent_channels: int) -> None:
     """Check that the parts of a generator fit each other.
 
     Args:
         token_channels: Channels of the conditioner's tokens.
-        networks: Class name and constructor arguments by pipeline name.
+        config: Constructor arguments of the networks by pipeline name.
         latent_channels: Channels of ``slat_normalization``.
 
     Raises:
-        Verdict3DError: A network is missing, of another class, or two parts disagree.
+        Verdict3DError: Two parts disagree.
     """
-    for name, kind in GENERATOR_NETWORKS.items():
-        found = networks[name][0] if name in networks else "nothing"
-        if found != kind:
-            raise Verdict3DError(f"{name} is {found}; a generator needs a {kind} there")
-    config = {name: arguments for name, (_, arguments) in networks.items()}
     flow, decoder = config["sparse_structure_flow_model"], config["sparse_structure_decoder"]
     latent, mesh = config["slat_flow_model"], config["slat_decoder_mesh"]
     pairs = {

@@ -1,4 +1,4 @@
-"""Image to mesh: TRELLIS from one directory in the released layout (spec section h).
+"""Image to mesh: TRELLIS from one directory in the released layout.
 
 photo -> crop -> tokens -> structure flow -> voxels -> latent flow -> latents -> mesh decoder -> mesh
 
@@ -8,10 +8,12 @@ one item is an ``ItemFailure`` in its place.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -31,6 +33,7 @@ from verdict3d.trellis.conditioner import Conditioner
 from verdict3d.trellis.layout import check_parts
 from verdict3d.trellis.mesh_decoding import Outcome, decode_meshes, non_finite
 from verdict3d.trellis.network import Network
+from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.preprocess import preprocess_image
 from verdict3d.trellis.sampler import sample_flow
 from verdict3d.trellis.sparse import SparseTensor
@@ -42,7 +45,7 @@ class TrellisPipeline:
 
     Args:
         conditioner: Pictures (B, 3, S, S) in [0, 1] to tokens (B, L, C); replaceable, an adapter wraps it.
-        networks: By pipeline name, at least ``layout.GENERATOR_NETWORKS``.
+        networks: The flows and decoders, and the encoders where they were read.
         structure: Default parameters of the structure sampler.
         latents: Default parameters of the latent sampler.
         normalization: Mean and standard deviation (C,) of the structured latents.
@@ -54,7 +57,7 @@ class TrellisPipeline:
     def __init__(
         self,
         conditioner: Conditioner,
-        networks: Mapping[str, Network],
+        networks: Networks,
         structure: SamplerParams,
         latents: SamplerParams,
         normalization: tuple[Tensor, Tensor],
@@ -62,13 +65,14 @@ class TrellisPipeline:
         device: str | torch.device = "auto",
         files: Mapping[str, Path] | None = None,
     ) -> None:
-        configs = {name: (type(network).__name__, network.config) for name, network in networks.items()}
+        released = networks.by_released_name()
+        configs = {name: network.config for name, network in released.items()}
         check_parts(conditioner.channels, configs, len(normalization[0]))
         self.device = pick_device(device)
         self.conditioner: Any = conditioner.to(self.device).eval().requires_grad_(False)
-        self.networks: dict[str, Any] = {
-            name: network.to(self.device).eval().requires_grad_(False) for name, network in networks.items()
-        }
+        for network in released.values():
+            network.to(self.device).eval().requires_grad_(False)
+        self.networks = networks
         self.structure, self.latents = structure, latents
         self.mean, self.std = (values.float().to(self.device) for values in normalization)
         self.sigma_min = sigma_min
@@ -132,7 +136,7 @@ class TrellisPipeline:
         structure, latents = arguments.sparse_structure_sampler, arguments.slat_sampler
         return cls(
             Conditioner.load(files[layout.CONDITIONER_CONFIG].parent, place),
-            networks,
+            Networks.from_released(networks),
             structure.settings(),
             latents.settings(),
             (torch.tensor(statistics.mean), torch.tensor(statistics.std)),
@@ -140,6 +144,32 @@ class TrellisPipeline:
             place,
             files,
         )
+
+    def parts(self) -> dict[str, Any]:
+        """Return the arguments that make this pipeline again."""
+        return {
+            "conditioner": self.conditioner,
+            "networks": self.networks,
+            "structure": self.structure,
+            "latents": self.latents,
+            "normalization": (self.mean, self.std),
+            "sigma_min": self.sigma_min,
+            "device": self.device,
+            "files": self._files,
+        }
+
+    def with_networks(self, conditioner: Any = None, **networks: Network) -> Self:
+        """Return this pipeline with other networks; everything else is shared.
+
+        Args:
+            conditioner: Module in the conditioner's place; None keeps the present one.
+            **networks: Networks by the names of :class:`Networks`.
+        """
+        made = copy.copy(self)
+        if conditioner is not None:
+            made.conditioner = conditioner
+        made.networks = replace(self.networks, **networks)  # type: ignore[arg-type]
+        return made
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write all networks, the conditioner and ``pipeline.json`` in the layout ``from_pretrained`` reads.
@@ -150,9 +180,10 @@ class TrellisPipeline:
         if not isinstance(self.conditioner, Conditioner):
             raise Verdict3DError("this pipeline carries an adapter; save the base, and the adapter beside it")
         root = Path(directory)
-        models = {name: f"ckpts/{name}" for name in sorted(self.networks)}
+        networks = self.networks.by_released_name()
+        models = {name: f"ckpts/{name}" for name in sorted(networks)}
         for name, stem in models.items():
-            save_model(self.networks[name], root, stem)
+            save_model(networks[name], root, stem)
         self.conditioner.save(root / layout.CONDITIONER_DIRECTORY)
         samplers = (self.structure, self.sigma_min[0]), (self.latents, self.sigma_min[1])
         document = layout.pipeline_document(models, *samplers, self.mean.tolist(), self.std.tolist())
@@ -201,7 +232,7 @@ class TrellisPipeline:
 
     def structure_noise(self, generators: Sequence[torch.Generator]) -> Tensor:
         """Draw the structure's noise (B, C, R, R, R), one CPU generator an item."""
-        flow = self.networks["sparse_structure_flow_model"]
+        flow = self.networks.structure_flow
         shape = (flow.config["in_channels"], *(flow.config["resolution"],) * 3)
         noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
         return noise.to(self.device)
@@ -212,7 +243,7 @@ class TrellisPipeline:
     ) -> Tensor:
         """Sample the latent (B, C, R, R, R) of the structure from noise of that shape."""
         return sample_flow(
-            self.networks["sparse_structure_flow_model"],
+            self.networks.structure_flow,
             noise,
             tokens.to(self.device),
             params or self.structure,
@@ -226,7 +257,7 @@ class TrellisPipeline:
         Returns:
             Per item int32 (T, 3) voxels, x slowest, or a failure ``non_finite`` or ``empty_structure``.
         """
-        logits = self.networks["sparse_structure_decoder"](latent)
+        logits = self.networks.structure_decoder(latent)
         finite = logits.flatten(1).isfinite().all(dim=1).tolist()
         voxels = occupied_voxels(logits)
         counts = torch.bincount(voxels[:, 0].long(), minlength=len(logits)).tolist()
@@ -258,7 +289,7 @@ class TrellisPipeline:
 
     def latents_noise(self, coords: Sequence[Tensor], generators: Sequence[torch.Generator]) -> SparseTensor:
         """Draw the latents' noise on the voxels (T, 3) of each item, one CPU generator an item."""
-        channels = self.networks["slat_flow_model"].config["in_channels"]
+        channels = self.networks.latent_flow.config["in_channels"]
         noise = [
             torch.randn(len(voxels), channels, generator=generator)
             for voxels, generator in zip(coords, generators, strict=True)
@@ -273,7 +304,7 @@ class TrellisPipeline:
     ) -> SparseTensor:
         """Sample structured latents from noise, in the flow's own scale."""
         return sample_flow(
-            self.networks["slat_flow_model"],
+            self.networks.latent_flow,
             noise,
             tokens.to(self.device),
             params or self.latents,
@@ -304,7 +335,7 @@ class TrellisPipeline:
     @torch.no_grad()
     def decode_meshes(self, latents: SparseTensor) -> list[Outcome]:
         """Decode structured latents to meshes; failures are ``non_finite`` or ``no_faces``."""
-        return decode_meshes(self.networks["slat_decoder_mesh"], latents)
+        return decode_meshes(self.networks.mesh_decoder, latents)
 
     def generate_from_tokens(
         self,

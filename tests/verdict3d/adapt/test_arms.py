@@ -25,7 +25,6 @@ from verdict3d.adapt.methods.search import most_agreed_upon, tournament
 from verdict3d.adapt.methods.token_flow import TokenFlow
 from verdict3d.adapt.registry import find_method, method_names
 from verdict3d.adapt.student import make_student
-from verdict3d.adapt.targets import FLOWS
 from verdict3d.adapt.tokens import as_input, gather_pictures
 from verdict3d.adapt.training import CHECKPOINT
 from verdict3d.config_arms import EncoderLayers, TokenFlowParams
@@ -76,9 +75,9 @@ def test_every_method_has_an_arm_here_or_trains_nothing():
 def flow_and_noise(stage):
     pipeline, source = tiny_pipeline(), [torch.Generator().manual_seed(2)]
     if stage == "structure":
-        return pipeline.networks["sparse_structure_flow_model"], pipeline.structure_noise(source)
+        return pipeline.networks.structure_flow, pipeline.structure_noise(source)
     voxels = torch.tensor([[0, 1, 2], [3, 4, 5]])
-    return pipeline.networks["slat_flow_model"], pipeline.latents_noise([voxels], source)
+    return pipeline.networks.latent_flow, pipeline.latents_noise([voxels], source)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -157,7 +156,7 @@ def test_checkpointing_trains_the_same_bits_and_is_off_in_what_generates(arm, st
         checkpoints.append((folder / CHECKPOINT).read_bytes())  # weights, losses and moments of gradients
     assert checkpoints[0] == checkpoints[1]
     wrapped = method.wrap(inputs.pipeline, params, fit.tensors, Tools())
-    wrapped_blocks = wrapped.networks[FLOWS[stage]].blocks
+    wrapped_blocks = wrapped.networks.flow(stage).blocks
     assert not any("forward" in vars(block) for block in wrapped_blocks)
     student = make_student(inputs.pipeline, 7, **{stage: getattr(params, stage)})
     assert all("forward" in vars(block) for block in student.flows[stage].blocks)
@@ -330,7 +329,7 @@ def test_consensus_draws_the_first_structure_as_the_base_does_and_keeps_one_that
     kept = wrapped.sample_structure(tokens, [torch.Generator().manual_seed(seed) for seed in seeds])
     for place, voxels in enumerate(kept):
         of_this = [made[place] for made in rounds]
-        wanted = most_agreed_upon(of_this, inputs.pipeline.networks["slat_flow_model"].config["resolution"])
+        wanted = most_agreed_upon(of_this, inputs.pipeline.networks.latent_flow.config["resolution"])
         assert torch.equal(voxels, wanted)
     assert len(wrapped.generate(photos, seeds)) == 2
 

@@ -42,7 +42,7 @@ def peak():
 before = peak()
 pipeline = TrellisPipeline.from_pretrained(sys.argv[1], device="cpu")
 after = peak()
-parts = [pipeline.conditioner, *pipeline.networks.values()]
+parts = [pipeline.conditioner, *pipeline.networks.by_released_name().values()]
 sizes = [sum(v.numel() * v.element_size() for v in part.state_dict().values()) for part in parts]
 print(after - before, sum(sizes), max(sizes))
 """

@@ -20,11 +20,15 @@ from support.tiny_trellis import (
     tiny_pipeline,
     write_tiny_generator,
 )
+from verdict3d.adapt.method import Tools
+from verdict3d.adapt.methods.search import SearchingPipeline
 from verdict3d.config import SamplerParams
+from verdict3d.config_arms import SearchParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.trellis import mesh_decoding
+from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.pipeline import TrellisPipeline
 from verdict3d.trellis.sparse import SparseTensor
 
@@ -81,8 +85,8 @@ def test_noise_comes_from_each_items_seed_alone(pipeline: TrellisPipeline) -> No
         rows = [feats for feats, _ in state.split()] if isinstance(state, SparseTensor) else list(state)
         drawn[type(network).__name__] = rows
 
-    names = ("sparse_structure_flow_model", "slat_flow_model")
-    hooks = [pipeline.networks[name].register_forward_pre_hook(hook) for name in names]
+    flows = (pipeline.networks.structure_flow, pipeline.networks.latent_flow)
+    hooks = [flow.register_forward_pre_hook(hook) for flow in flows]
     seeds = (5, 2**62 + 1)
     try:
         once = SamplerParams(steps=1, guidance=0.0, guidance_interval=(0.0, 1.0), rescale_t=1.0)
@@ -135,7 +139,7 @@ def test_non_finite_tokens_fail_alone(pipeline: TrellisPipeline) -> None:
 def test_empty_structures_fail_alone(pipeline: TrellisPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = pipeline.encode([pipeline.preprocess(tiny_photo(seed)) for seed in range(3)])
     whole = pipeline.generate_from_tokens(tokens, [1, 2, 3])
-    decoder = pipeline.networks["sparse_structure_decoder"]
+    decoder = pipeline.networks.structure_decoder
     forward = decoder.forward
 
     def broken(latent: torch.Tensor) -> torch.Tensor:
@@ -156,7 +160,7 @@ def test_surfaces_fail_alone(pipeline: TrellisPipeline, monkeypatch: pytest.Monk
     feats = [torch.randn(27, 4, generator=generator) for _ in range(4)]
     feats[1][3, 0] = torch.inf
     latents = SparseTensor.stack(feats, [coords] * 4)
-    decoder = pipeline.networks["slat_decoder_mesh"]
+    decoder = pipeline.networks.mesh_decoder
     forward = decoder.forward
 
     def without_surface(x: SparseTensor) -> SparseTensor:
@@ -178,16 +182,18 @@ def test_surfaces_fail_alone(pipeline: TrellisPipeline, monkeypatch: pytest.Monk
 
 def test_what_is_saved_is_what_is_loaded(pipeline: TrellisPipeline, directory: Path, tmp_path: Path) -> None:
     loaded = TrellisPipeline.from_pretrained(directory, device="cpu", extra=("slat_encoder",))
-    assert set(loaded.networks) == set(pipeline.networks) - {"sparse_structure_encoder"}
+    made, read = pipeline.networks.by_released_name(), loaded.networks.by_released_name()
+    assert set(read) == set(made) - {"sparse_structure_encoder"}
+    assert loaded.networks.structure_encoder is None
     assert loaded.structure == pipeline.structure and loaded.latents == pipeline.latents
     assert loaded.image_size == PICTURE_PX
     for one, other in zip(
         pipeline.generate([tiny_photo()], [9]), loaded.generate([tiny_photo()], [9]), strict=True
     ):
         assert mesh_digest(as_mesh(one)) == mesh_digest(as_mesh(other))
-    for name, network in loaded.networks.items():
+    for name, network in read.items():
         for key, value in network.state_dict().items():
-            assert value.equal(pipeline.networks[name].state_dict()[key]), (name, key)
+            assert value.equal(made[name].state_dict()[key]), (name, key)
     document = json.loads((directory / "pipeline.json").read_text())
     assert document["name"] == "TrellisImageTo3DPipeline"
     assert document["args"]["slat_sampler"]["params"]["cfg_strength"] == 0.0
@@ -290,19 +296,40 @@ def test_an_adapter_can_take_the_conditioners_place(pipeline: TrellisPipeline, t
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return 2 * self.inner(images)
 
-    wrapped = copy.copy(pipeline)
-    wrapped.conditioner = Louder(pipeline.conditioner)
+    wrapped = pipeline.with_networks(Louder(pipeline.conditioner))
     picture = pipeline.preprocess(tiny_photo())
     assert torch.equal(wrapped.encode([picture]), 2 * pipeline.encode([picture]))
     with pytest.raises(Verdict3DError, match="adapter"):
         wrapped.save_pretrained(tmp_path)
 
 
+def test_other_networks_leave_the_pipeline_as_it_was(pipeline: TrellisPipeline) -> None:
+    flow, decoder = pipeline.networks.latent_flow, pipeline.networks.mesh_decoder
+    search = SearchParams(method="search", samples=3, pick="consensus")
+    searching = SearchingPipeline(pipeline, search, Tools())
+    assert searching.networks is pipeline.networks and searching.conditioner is pipeline.conditioner
+    changed = searching.with_networks(latent_flow=copy.deepcopy(flow))
+    assert isinstance(changed, SearchingPipeline) and changed.search is search
+    assert changed.networks.latent_flow is not flow and changed.networks.mesh_decoder is decoder
+    assert pipeline.networks.latent_flow is flow and searching.networks.latent_flow is flow
+    with pytest.raises(TypeError, match="latents_flow"):
+        pipeline.with_networks(latents_flow=flow)
+    with pytest.raises(Verdict3DError, match="slat_flow_model is nothing; a generator needs a SLatFlowModel"):
+        Networks.from_released(
+            {
+                "sparse_structure_flow_model": pipeline.networks.structure_flow,
+                "sparse_structure_decoder": pipeline.networks.structure_decoder,
+            }
+        )
+    with pytest.raises(Verdict3DError, match="no use for slat_decoder_gs"):
+        Networks.from_released({"slat_decoder_gs": decoder})
+
+
 def test_a_mesh_stands_upright_in_its_glb(pipeline: TrellisPipeline, tmp_path: Path) -> None:
     """A tall block of voxels is tall along z in the object frame and along y in the file."""
     coords = torch.stack(torch.meshgrid(*[torch.arange(2, 4)] * 2, torch.arange(8), indexing="ij"), dim=-1)
     feats = torch.zeros(32, 4)
-    decoder = pipeline.networks["slat_decoder_mesh"]
+    decoder = pipeline.networks.mesh_decoder
     solid = copy.deepcopy(decoder)
     with torch.no_grad():
         solid.out_layer.weight.zero_()

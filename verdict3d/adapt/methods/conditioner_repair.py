@@ -19,7 +19,6 @@ re-centred), it can only learn what is usual at that kind of token. That is the 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -121,9 +120,8 @@ class ConditionerRepair:
         hidden, channels = tensors["inner.weight"].shape
         repair = TokenRepair(channels, hidden)
         repair.load_state_dict(dict(tensors))
-        wrapped = copy.copy(pipeline)
-        wrapped.conditioner = RepairedConditioner(pipeline.conditioner, repair.eval().to(pipeline.device))
-        return wrapped
+        repair.eval().to(pipeline.device)
+        return pipeline.with_networks(RepairedConditioner(pipeline.conditioner, repair))
 
 
 def validation_losses(repair: nn.Module, pairs: TokenPairs | None) -> dict[str, float]:

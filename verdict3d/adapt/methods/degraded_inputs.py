@@ -34,7 +34,7 @@ from verdict3d.adapt.flow_losses import guidance_weights, velocity_error
 from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.adapt.student import Student, load_student, make_student
-from verdict3d.adapt.targets import FLOWS, Targets, encoded_structures, sampled_targets
+from verdict3d.adapt.targets import STAGES, Targets, encoded_structures, sampled_targets
 from verdict3d.adapt.tokens import PictureSet, as_input, encode_pictures, gather_pictures
 from verdict3d.adapt.training import Schedule, train, validated_measures
 from verdict3d.config_arms import DegradedInputsParams
@@ -139,7 +139,7 @@ def stages_of(student: Student, params: DegradedInputsParams) -> tuple[str, ...]
     """Return the flows whose velocities are compared: the trained ones, else the structure flow."""
     if not (params.loss.velocity or params.loss.flow_matching):
         return ()
-    return tuple(stage for stage in FLOWS if student.trains(stage)) or ("structure",)
+    return tuple(stage for stage in STAGES if student.trains(stage)) or ("structure",)
 
 
 def gather_material(
@@ -186,7 +186,7 @@ class Course:
         self.pipeline, self.params, self.student, self.seed = pipeline, params, student, seed
         self.processes = processes
         self.stages = stages_of(student, params)
-        self.trains_flow = any(student.trains(stage) for stage in FLOWS)
+        self.trains_flow = any(student.trains(stage) for stage in STAGES)
 
     def loss(self, material: Material, step: int) -> Tensor:
         """Return the loss of the own share of a training step."""
@@ -265,7 +265,7 @@ class Course:
         total = torch.zeros_like(t)
         if weights.velocity:
             with torch.no_grad():
-                wanted = values_of(self.pipeline.networks[FLOWS[stage]](state, 1000 * t, clean))
+                wanted = values_of(self.pipeline.networks.flow(stage)(state, 1000 * t, clean))
             error = velocity_error(state, predicted, wanted)
             sampler = getattr(self.pipeline, stage)
             if self.params.guided:
@@ -314,7 +314,7 @@ class Course:
                 t = sample_times(len(part), generator).to(values)
                 state = diffuse(target, noise, t)
                 predicted = values_of(self.student.flows[stage](state, 1000 * t, tokens))
-                wanted = values_of(self.pipeline.networks[FLOWS[stage]](state, 1000 * t, clean))
+                wanted = values_of(self.pipeline.networks.flow(stage)(state, 1000 * t, clean))
                 total += velocity_error(state, predicted, wanted).sum().item()
         return total / len(pictures)
 

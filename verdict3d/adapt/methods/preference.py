@@ -27,7 +27,7 @@ from verdict3d.adapt.flow_losses import (
 from verdict3d.adapt.method import Fit, FitInputs, Method, Sample, Tools
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.adapt.student import Student, load_student, make_student
-from verdict3d.adapt.targets import FLOWS, Targets
+from verdict3d.adapt.targets import STAGES, Targets
 from verdict3d.adapt.training import Schedule, train
 from verdict3d.config_arms import PreferenceParams
 from verdict3d.errors import ItemFailure, Verdict3DError
@@ -76,7 +76,7 @@ class PreferenceTraining:
         student = make_student(
             inputs.pipeline, inputs.seed, structure=params.structure, latents=params.latents
         )
-        stages = [stage for stage in FLOWS if student.trains(stage)]
+        stages = [stage for stage in STAGES if student.trains(stage)]
         sides = [
             resample(inputs.pipeline, [getattr(pair, side) for pair in pairs], stages)
             for side in ("chosen", "rejected")
@@ -237,7 +237,7 @@ class PairCourse:
         state, target = diffuse(clean, noise, times), velocity_target(clean, noise)
         predicted = values_of(self.student.flows[stage](state, 1000 * times, tokens)).float()
         with torch.no_grad():
-            frozen = values_of(self.pipeline.networks[FLOWS[stage]](state, 1000 * times, tokens))
+            frozen = values_of(self.pipeline.networks.flow(stage)(state, 1000 * times, tokens))
         reduction = self.params.reduction
         return Errors(
             velocity_error(state, predicted, target, reduction),

@@ -15,7 +15,6 @@ own. What is kept is decided
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,24 +56,22 @@ class Search:
         """
         if params.pick == "judge" and tools.prefers is None:
             raise Verdict3DError("a search by the training judge needs that judge; none is configured here")
-        return SearchingPipeline.over(pipeline, params, tools)
+        return SearchingPipeline(pipeline, params, tools)
 
 
 class SearchingPipeline(TrellisPipeline):
-    """A pipeline that keeps one of several samples: of structures by consensus, else of meshes."""
+    """A pipeline that keeps one of several samples: of structures by consensus, else of meshes.
 
-    search: SearchParams
-    tools: Tools
-    judge: Prefers | None = None
+    Args:
+        pipeline: What samples; everything is shared with it.
+        search: How many samples, and who picks.
+        tools: The judge, for a search that asks it.
+    """
 
-    @classmethod
-    def over(cls, pipeline: TrellisPipeline, search: SearchParams, tools: Tools) -> SearchingPipeline:
-        """Make one that shares everything with ``pipeline``."""
-        made = copy.copy(pipeline)
-        made.__class__ = cls
-        assert isinstance(made, SearchingPipeline)
-        made.search, made.tools = search, tools
-        return made
+    def __init__(self, pipeline: TrellisPipeline, search: SearchParams, tools: Tools) -> None:
+        super().__init__(**pipeline.parts())
+        self.search, self.tools = search, tools
+        self.judge: Prefers | None = None
 
     def generate(
         self,
@@ -111,7 +108,7 @@ class SearchingPipeline(TrellisPipeline):
                 for generator in generators
             ]
             rounds.append(super().sample_structure(tokens, own, params))
-        resolution = self.networks["slat_flow_model"].config["resolution"]
+        resolution = self.networks.latent_flow.config["resolution"]
         agreed = self.search.agreed
         return [most_agreed_upon(structures, resolution, agreed) for structures in zip(*rounds, strict=True)]
 

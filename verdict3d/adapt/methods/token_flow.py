@@ -8,7 +8,6 @@ itself decides (its digest), and ends with the conditioner's own layer norm.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -143,10 +142,8 @@ class GenerativeRepair:
         tokens = len(tensors["place"])
         flow = TokenFlow(pipeline.conditioner.channels, tokens, params)
         flow.load_state_dict(dict(tensors))
-        wrapped = copy.copy(pipeline)
         repair = flow.eval().requires_grad_(False).to(pipeline.device)
-        wrapped.conditioner = RepairedConditioner(pipeline.conditioner, repair)
-        return wrapped
+        return pipeline.with_networks(RepairedConditioner(pipeline.conditioner, repair))
 
 
 def _validate(flow: TokenFlow, pairs: TokenPairs | None, seed: int) -> dict[str, float]:
