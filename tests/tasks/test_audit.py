@@ -174,7 +174,7 @@ def test_the_report_shows_the_audit(project: Project) -> None:
     assert kappa["pairs"] > 50 and -1 <= kappa["value"] <= 1
     tasks.report.run(params, root)
     page = (root / "data/report/index.html").read_text()
-    assert "May the judges be believed?" in page and "Splats hide geometry" in page
+    assert "Can the judges be trusted?" in page and "Splats hide geometry" in page
 
 
 def test_a_third_judge_is_audited_and_stands_beside_the_others(project: Project, tmp_path: Path) -> None:

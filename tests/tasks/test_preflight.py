@@ -103,9 +103,9 @@ def test_it_is_said_in_words(tmp_path):
     write_labels(tmp_path, ["loss"] * 8 + ["win", "tie"])
     signal, pairs, headroom, objects = preflight_words(examine(params(), tmp_path), 0.65, 0.8, 0.7)
     assert signal == "There is a signal to learn from."
-    assert "Of 10 pairs" in pairs and "0.85 right" in pairs and "90% are decided" in pairs
-    assert "wins 0.85 of the pairs by the judge, 1.00 by F-score; enough" in headroom
-    assert objects.startswith("Held-out objects: 1;") and "takes 108: 107 more are wanted" in objects
+    assert "On 10 pairs" in pairs and "right in 0.85 of" in pairs and "90% were decided" in pairs
+    assert "wins 0.85 of the pairs according to the judge, 1.00 by F-score. This is enough" in headroom
+    assert objects.startswith("Held-out objects: 1, of 108") and "Raise assets.heldout by 107" in objects
     write_labels(tmp_path, ["tie"] * 4)
     nothing, *_, objects = preflight_words(examine(params(override=True), tmp_path), 0.65, 0.8, 0.7)
     assert "nothing to learn from" in nothing and "preflight.override" in nothing

@@ -266,7 +266,7 @@ def test_it_says_where_the_change_went_and_what_the_controls_say(page: str) -> N
     assert "κ third" in text and "0.34 0.11 to 0.55" in text and "0.41 0.21 to 0.62" in text
     assert "Two seeds of the base, clean" in text and "No oracle arm" in text
     assert "All arms in one model" not in text  # there is one arm
-    assert "0.87 (0.80 to 0.93) right" in text and "37 more are wanted" in text
+    assert "right in 0.87 (0.80 to 0.93) of the cases" in text and "Raise assets.heldout by 37" in text
     truth = section(page, "truth")
     assert "0.623 → 0.618" in truth and "0.043 → 0.027" in truth
 

@@ -119,7 +119,7 @@ def primary(evidence: Mapping[str, Any], rule: Rule, generators: Generators) -> 
     needed = _objects_to_reach(test, counted, rule)
     if needed is not None and not enough:
         needed = max(needed, rule.objects)
-    verb = {"met": "shown", "failed": "shown not to be so", "open": "not shown"}[state]
+    verb = {"met": "shown", "failed": "refuted", "open": "not shown"}[state]
     words = f"{verb}: it {name} ({_numbers(test)})"
     if not enough:
         words += f"; {rule.objects} objects were fixed beforehand"
@@ -155,8 +155,12 @@ def not_worse(
     test = bounded(tally, null, rule, rule.alpha, generators(key))
     strict = bounded(tally, null, rule, rule.alpha / tests, generators(key))
     state: State = "met" if test.side == "above" else "failed" if strict.side == "below" else "open"
-    verb = {"met": "not worse", "failed": "worse", "open": "not shown to be no worse"}[state]
-    words = f"{name}: {verb} than the champion by more than {margin:g} ({_numbers(test)})"
+    claim = {
+        "met": f"at most {margin:g} worse than the champion",
+        "failed": f"more than {margin:g} worse than the champion",
+        "open": f"not shown to be at most {margin:g} worse than the champion, {null:.3f} required",
+    }[state]
+    words = f"{name}: {claim} ({_numbers(test)})"
     return Condition(key, state, words, {**test.as_dict(), "margin": margin}, test.objects_to_decide)
 
 

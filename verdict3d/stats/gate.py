@@ -34,7 +34,7 @@ from verdict3d.stats.tally import Tally
 
 Word = Literal["PROMOTE", "HOLD", "REJECT"]
 
-SMALL_CATEGORIES = "other categories"
+SMALL_CATEGORIES = "small categories, pooled"
 
 
 def decide_all(
@@ -87,7 +87,10 @@ def _decide(evidence: Mapping[str, Any], first: Rule, alpha: float, generators: 
         "clean inputs": (tallies.get("clean"), rule.margins["clean"]),
         "texture": (tallies.get("texture"), rule.margins["texture"]),
         "valid meshes": (tallies.get("validity"), rule.margins["validity"]),
-        **{f"category {name}": (tally, rule.margins["category"]) for name, tally in groups.items()},
+        **{
+            name if name == SMALL_CATEGORIES else f"category {name}": (tally, rule.margins["category"])
+            for name, tally in groups.items()
+        },
     }
     reached, word = primary(evidence, first, generators)
     conditions = [
@@ -132,10 +135,10 @@ def plan_words(decision: Mapping[str, Any]) -> str | None:
     if decision["decision"] != "HOLD":
         return None
     if decision["more_objects"] is None:
-        return "If what was seen is the truth, no number of further held-out objects would decide."
+        return "Assuming the observed effect, no number of further held-out objects would decide."
     return (
-        f"About {decision['more_objects']} more held-out objects would decide "
-        "(80% power, if what was seen is the truth)."
+        f"About {decision['more_objects']} more held-out objects are needed to decide "
+        "(80% power, assuming the observed effect)."
     )
 
 

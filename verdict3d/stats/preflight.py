@@ -76,32 +76,34 @@ def preflight_words(
     """
     sentences = ["There is a signal to learn from."]
     if not found["signal"]:
-        went_on = " Training goes on, as preflight.override says." if found["overridden"] else ""
+        went_on = " Training continues because preflight.override is on." if found["overridden"] else ""
         sentences = [f"There is nothing to learn from: {'; '.join(found['reasons'])}.{went_on}"]
     known = found["pairs"].get("contrastive")
     if known and known["half_credit"]["value"] is not None:
         half = known["half_credit"]
         bounds = "" if half["low"] is None else f" ({half['low']:.2f} to {half['high']:.2f})"
         sentences.append(
-            f"Of {known['pairs']} pairs of known order the training judge has {half['value']:.2f}{bounds} "
-            f"right, ties counting half; {known['coverage']:.0%} are decided, "
-            f"{known['flip_rate']:.0%} flip with the order."
+            f"On {known['pairs']} pairs whose better mesh is known, the training judge is right in "
+            f"{half['value']:.2f}{bounds} of the cases (ties count half). "
+            f"{known['coverage']:.0%} were decided; "
+            f"{known['flip_rate']:.0%} flipped when the order was swapped."
         )
     for regime, part in found["headroom"].items():
         if part["judge"] is None:
-            sentences.append(f"Headroom of {regime} inputs: no pairs, so it is not known.")
+            sentences.append(f"Headroom on {regime} inputs is not known: there are no pairs.")
             continue
         truth = "" if part["truth"] is None else f", {part['truth']:.2f} by F-score"
         room = "enough" if part["judge"] >= least_headroom else "too little"
         sentences.append(
-            f"Headroom of {regime} inputs: the mesh of the clean picture wins {part['judge']:.2f} of the "
-            f"pairs by the judge{truth}; {room} ({least_headroom:.2f} is the least)."
+            f"Headroom on {regime} inputs: the mesh made from the clean picture wins {part['judge']:.2f} of "
+            f"the pairs according to the judge{truth}. This is {room} "
+            f"(at least {least_headroom:.2f} is required)."
         )
     needed, there = found["objects_needed"], found["objects_heldout"]
     aim = f"a decisive win-rate of {target:.2f} above 0.50 with {power:.0%} power"
     if needed is None:
         sentences.append(f"No number of held-out objects shows {aim}: the judge decides no pair.")
     else:
-        rest = "." if there >= needed else f": {needed - there} more are wanted (assets.heldout)."
-        sentences.append(f"Held-out objects: {there}; showing {aim} takes {needed}{rest}")
+        rest = "" if there >= needed else f" Raise assets.heldout by {needed - there}."
+        sentences.append(f"Held-out objects: {there}, of {needed} that are needed to show {aim}.{rest}")
     return sentences

@@ -31,12 +31,12 @@ TONES: dict[Standing, str] = {
 }
 
 BESIDE = ("training_judge", "third_judge", "over_optimisation_gap", "judge_agreement")
-"""What an evaluation says of a regime beside the evaluation judge's word."""
+"""What an evaluation reports of a regime besides the evaluation judge's verdicts."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One arm under one regime: its summary and what it entitles one to say."""
+    """One arm under one regime: its summary and which claim it supports."""
 
     arm: str
     regime: str
@@ -127,7 +127,7 @@ def side_words(found: list[Result], lead: Result | None) -> list[str]:
         "certified": "it is certainly above the target",
         "reaches": "it beats the base and reaches the target",
         "beats": "it beats the base",
-        "undecided": "no clear difference from the base",
+        "undecided": "there is no clear difference from the base",
         "loses": "it loses to the base",
         "undefined": "there is no verdict",
     }
@@ -194,7 +194,7 @@ def missing(report: Report) -> list[str]:
 
 @dataclass(frozen=True)
 class PromotionView:
-    """The gate's word on one candidate.
+    """The gate's decision on one candidate.
 
     Attributes:
         arm: The candidate.
@@ -212,7 +212,7 @@ class PromotionView:
 
 
 def promotions(report: Report) -> list[PromotionView]:
-    """Return the gate's word on every candidate."""
+    """Return the gate's decision on every candidate."""
     tones = {"PROMOTE": "good", "HOLD": "even", "REJECT": "bad"}
     marks = {"met": ("✓", "good"), "open": ("?", "even"), "failed": ("✗", "bad")}
     return [

@@ -9,10 +9,10 @@ MINUS = "\u2212"
 NONE = "\u2013"
 
 PAPER = {"same_base": ("flip_rate", 0.94), "contrastive": ("decisive", 0.89)}
-"""Training-judge numbers of arXiv 2606.20364: flips on same-base pairs, win-rate on contrastive pairs."""
+"""What arXiv 2606.20364 reports of its training judge, by kind of pair: a measure and its value."""
 
 PAPER_REPAIR = {"mild": 0.125, "medium": 0.25, "severe": 0.50}
-"""Its held-out win-rates of conditioner repair, on 8 objects."""
+"""Held-out win-rates of conditioner repair in the same paper, on 8 objects."""
 
 SYMBOLS: dict[Standing, str] = {
     "certified": "★",
@@ -23,7 +23,7 @@ SYMBOLS: dict[Standing, str] = {
     "undefined": NONE,
 }
 SHORT: dict[Standing, str] = {
-    "certified": "above target, certain",
+    "certified": "certainly above target",
     "reaches": "beats base, reaches target",
     "beats": "beats base",
     "undecided": "no clear difference",

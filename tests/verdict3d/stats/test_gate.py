@@ -138,7 +138,7 @@ def test_an_open_gap_is_planned_from_the_width_of_its_interval() -> None:
 def test_a_worse_candidate_is_rejected_with_the_reason() -> None:
     decision = decide(evidence((10, 50, 4)))
     assert decision["decision"] == "REJECT" and decision["more_objects"] is None
-    assert decision["reasons"][0].startswith("shown not to be so: it beats the base")
+    assert decision["reasons"][0].startswith("refuted: it beats the base")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,9 @@ def test_a_large_category_that_gets_worse_rejects_though_the_whole_gets_better()
     # the same objects spread over categories too small to be tested alone are tested together
     found["categories"] = {name: f"rare {i % 9}" for i, name in enumerate(order)}
     assert decide(found)["decision"] == "PROMOTE"
-    assert list(category_groups(found["tallies"]["primary"], found["categories"], 12)) == ["other categories"]
+    assert list(category_groups(found["tallies"]["primary"], found["categories"], 12)) == [
+        "small categories, pooled"
+    ]
 
 
 @pytest.mark.parametrize(
