@@ -33,7 +33,9 @@ def examine(params: Params, root: Path) -> Row:
     reasons = signal_reasons(kinds, wanted.least_win_rate, wanted.least_coverage)
     headroom = {regime: headroom_of(verdicts, generations, regime) for regime in params.generate.pair_regimes}
     heldout = len({row.asset for row in generations.values() if row.split == "heldout"})
-    needed = objects_needed(params.evaluate.target, contrastive.get("coverage") or 0.0, wanted.power)
+    needed = objects_needed(
+        params.evaluate.target, contrastive.get("coverage"), wanted.power, params.evaluate.confidence
+    )
     return {
         "signal": not reasons,
         "reasons": reasons,

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -53,7 +52,7 @@ from tasks.paths import (
 )
 from tasks.stage import run_stage
 from verdict3d.config import JudgeRole, Params
-from verdict3d.provenance import ask_git, digest_directory, digest_file, digest_json
+from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Quarantined
 from verdict3d.records.files import Row, read_json, write_bytes, write_json
@@ -126,6 +125,7 @@ def gather(params: Params, root: Path) -> Report:
             },
             [arm for arm in evaluations if arm not in controls],
             lambda regime: numpy_generator(params.seed, "bradley_terry", regime),
+            params.evaluate.confidence,
         ),
         preflight=_preflight(params, root),
         labels=labels.get("kinds", {}),
@@ -139,7 +139,10 @@ def gather(params: Params, root: Path) -> Report:
         audits=tuple(Audit(role, certificate, examples) for role, certificate in certificates.items()),
         agreements=tuple(
             judge_agreement(
-                certificates, answers, lambda name: numpy_generator(params.seed, "report agreement", name)
+                certificates,
+                answers,
+                lambda name: numpy_generator(params.seed, "report agreement", name),
+                params.evaluate.confidence,
             )
         ),
         warnings=_warnings(certificates, evaluations, labels),
@@ -229,7 +232,6 @@ def _stages(root: Path) -> tuple[Stage, ...]:
 
 def _provenance(params: Params, root: Path, evaluations: Mapping[str, Any]) -> dict[str, str]:
     values = {
-        "Git commit": ask_git(root, "rev-parse", "HEAD") or "not under git",
         "Seed": str(params.seed),
         "Parameters, SHA-256": digest_json(params.experiment()),
         "Generator": _model(root, params.generator.model),
@@ -244,8 +246,6 @@ def _provenance(params: Params, root: Path, evaluations: Mapping[str, Any]) -> d
         adapter = root / TRAIN / arm / "adapter.safetensors"
         if adapter.exists():
             values[f"Adapter of {arm}, SHA-256"] = digest_file(adapter)
-    packages = ("verdict3d", "torch", "transformers")
-    values["Packages"] = ", ".join(f"{package} {version(package)}" for package in packages)
     return values
 
 

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,13 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
         raise Verdict3DError(f"{root / 'dvc.lock'} is missing; nothing has been run here")
     params = read_yaml(root / "params.yaml")
     arms = [str(arm) for arm in params["train"]["arms"]]
-    tags = {**source_tags(root), **_lock_tags(root), "dvc.lock": key, "preset": preset or "none"}
+    tags = {
+        **source_tags(root),
+        **{f"package.{name}": version(name) for name in ("verdict3d", "torch", "transformers")},
+        **_lock_tags(root),
+        "dvc.lock": key,
+        "preset": preset or "none",
+    }
     parent = Part(name=f"{preset or 'run'} {key[:8]}", params=dict(flatten(params)), tags=tags)
     seconds = 0.0
     for stage in stages or []:

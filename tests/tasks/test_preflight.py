@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from verdict3d.records.files import read_json, write_json
 from verdict3d.records.generations import Generation, Truth
 from verdict3d.records.record import write_rows
 from verdict3d.records.verdicts import Compared, PairVerdict
+from verdict3d.stats.power import pairs_to_beat
 from verdict3d.stats.preflight import objects_needed, preflight_words, promising_regime
 
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -70,7 +72,7 @@ def test_a_judge_that_orders_known_pairs_is_a_signal(tmp_path):
     assert found["headroom"]["severe"] == {"judge": 0.85, "truth": 1.0, "pairs": 10}
     assert found["regime"] == "severe"
     assert found["objects_heldout"] == 1
-    assert found["objects_needed"] == objects_needed(0.65, 0.9, 0.8) == 108
+    assert found["objects_needed"] == objects_needed(0.65, 0.9, 0.8, 0.95) == 108
     assert not found["enough_objects"]
 
 
@@ -94,9 +96,34 @@ def test_an_override_is_recorded(tmp_path):
 
 
 def test_objects_for_a_coin_are_none_and_regimes_tie_by_name():
-    assert objects_needed(0.5, 1.0, 0.8) is None
-    assert objects_needed(0.65, 1.0, 0.8) == 97
+    assert objects_needed(0.5, 1.0, 0.8, 0.95) is None
+    assert objects_needed(0.65, 1.0, 0.8, 0.95) == 97
+    assert objects_needed(0.65, None, 0.8, 0.95) is None and objects_needed(0.65, 0.0, 0.8, 0.95) is None
     assert promising_regime({"mild": 0.8, "severe": 0.8, "clean": None}, 0.7) == "severe"
+
+
+def test_the_plan_is_for_the_interval_that_the_evaluation_reports(tmp_path):
+    """A wider interval takes more objects to lie above one half: the exact sign test at its own level."""
+    write_labels(tmp_path, ["loss"] * 8 + ["win", "tie"])
+    needed = {}
+    for confidence in (0.9, 0.95, 0.99):
+        values = {**VALUES, "evaluate": {**VALUES["evaluate"], "confidence": confidence}}
+        needed[confidence] = examine(Params.model_validate(values), tmp_path)["objects_needed"]
+    pairs = {confidence: pairs_to_beat(0.65, (1 - confidence) / 2, 0.8) for confidence in needed}
+    assert needed == {confidence: math.ceil(number / 0.9) for confidence, number in pairs.items()}
+    assert needed[0.9] < needed[0.95] < needed[0.99]
+
+
+def test_why_no_number_of_objects_is_known(tmp_path):
+    write_labels(tmp_path, ["invalid"] * 4)
+    metrics = tmp_path / "data/label/metrics.json"
+    nothing = {"value": None, "low": None, "high": None}
+    unknown = {"half_credit": nothing, "coverage": None, "flip_rate": None, "pairs": 4}
+    for kinds in ({"contrastive": unknown}, {}):
+        write_json(metrics, {"kinds": kinds})
+        found = examine(params(override=True), tmp_path)
+        assert found["objects_needed"] is None
+        assert "no contrastive pair was judged" in preflight_words(found, 0.65, 0.8, 0.7)[-1]
 
 
 def test_it_is_said_in_words(tmp_path):

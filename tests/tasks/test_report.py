@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -136,6 +138,17 @@ def test_foreign_text_is_escaped(page: str) -> None:
 def test_same_inputs_same_bytes(project: Path, params: Params, page: str) -> None:
     run(params, project)
     assert (project / "data/report/index.html").read_text(encoding="utf-8") == page
+
+
+def test_a_commit_changes_no_byte(project: Path, params: Params, page: str, tmp_path: Path) -> None:
+    """DVC knows no commit, so a page that shows one would be out of date without being made again."""
+    copied = tmp_path / "copy"
+    shutil.copytree(project, copied)
+    git = ["git", "-C", str(copied), "-c", "user.name=n", "-c", "user.email=n@localhost"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "some commit"], check=True)
+    run(params, copied)
+    assert (copied / "data/report/index.html").read_text(encoding="utf-8") == page
 
 
 def test_metrics(project: Path, page: str) -> None:
@@ -294,6 +307,10 @@ def test_several_arms_are_ranked_together_and_controls_are_told_apart(tmp_path: 
     )  # its margins are the negated ones' orders
     p_value = results["regimes"]["severe"]["summary"]["p_value"]
     assert severe["holm"] == {ARM: min(1.0, 2 * p_value), "twin": min(1.0, 2 * p_value)}
+    values["evaluate"]["confidence"] = 0.6
+    narrow = gather(Params.model_validate(values), tmp_path).rankings["severe"]["strengths"]["twin"]
+    wide = severe["strengths"]["twin"]
+    assert wide["low"] < narrow["low"] < narrow["value"] < narrow["high"] < wide["high"]
     text = section(render_page(report), "arms")
     assert "All arms in one model, severe" in text and "Oracle (control)" in text
     assert "Holm over 2 arms" in text and "No oracle arm" not in text

@@ -58,9 +58,14 @@ def f_score(
         near: Their neighbours, where they are known.
 
     Returns:
-        In [0, 1]; 0 when either set is empty.
+        In [0, 1]; 0 without points, which meet nothing of the truth.
+
+    Raises:
+        ValueError: The truth is empty, so there is nothing to meet.
     """
-    if len(points) == 0 or len(truth) == 0:
+    if len(truth) == 0:
+        raise ValueError("no F-score without points of the true surface")
+    if len(points) == 0:
         return 0.0
     limit = F_SCORE_THRESHOLD * diagonal(truth) if threshold is None else threshold
     there, back = near or neighbours(points, truth)

@@ -70,13 +70,13 @@ class Validity:
 
     Attributes:
         watertight_share: Share of the area that belongs to components whose every edge joins exactly two
-            faces that run through it in opposite directions.
+            faces that run through it in opposite directions; None without any area.
         degenerate_share: Share of faces without area.
         boundary_edge_share: Share of edges with one face.
         non_manifold_edge_share: Share of edges with more than two faces.
     """
 
-    watertight_share: float
+    watertight_share: float | None
     degenerate_share: float
     boundary_edge_share: float
     non_manifold_edge_share: float
@@ -108,7 +108,7 @@ def _validity(
     closed[np.tile(component, 3)[~closed_edge[edge]]] = False
     total = float(areas.sum())
     return Validity(
-        watertight_share=float(areas[closed[component]].sum() / total) if total > 0 else 0.0,
+        watertight_share=float(areas[closed[component]].sum() / total) if total > 0 else None,
         degenerate_share=float((areas <= 1e-12 * extent**2).mean()),
         boundary_edge_share=float((uses == 1).mean()),
         non_manifold_edge_share=float((uses > 2).mean()),

@@ -11,6 +11,11 @@ MOST_OBJECTS = 20_000
 """Beyond this many objects the answer is "no number worth naming"."""
 
 
+def one_sided(confidence: float) -> float:
+    """Return the level of each bound of a two-sided interval: 0.025 for 0.95."""
+    return round((1 - confidence) / 2, 12)
+
+
 def pairs_to_beat(win_share: float, alpha: float, power: float = 0.8) -> int | None:
     """Return how many decisive pairs show a win share to be above 1/2 with the given power.
 

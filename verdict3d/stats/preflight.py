@@ -6,10 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from verdict3d.stats.power import pairs_to_beat
-
-ALPHA = 0.025
-"""One-sided level of the evaluation: the lower bound of a two-sided 95% interval."""
+from verdict3d.stats.power import one_sided, pairs_to_beat
 
 
 def signal_reasons(
@@ -39,16 +36,20 @@ def signal_reasons(
     return reasons
 
 
-def objects_needed(target: float, coverage: float, power: float) -> int | None:
+def objects_needed(target: float, coverage: float | None, power: float, confidence: float) -> int | None:
     """Return how many held-out objects show a decisive win-rate at ``target`` to be above 1/2.
 
     Args:
         target: Decisive win-rate that is hoped for.
-        coverage: Decisive share of the pairs, in (0, 1].
+        coverage: Decisive share of the pairs; None when no pair was judged.
         power: Wanted chance.
+        confidence: Two-sided level of the evaluation's intervals, whose lower bound has to be above 1/2.
+
+    Returns:
+        The number; None when it is unknown or there is none.
     """
-    pairs = pairs_to_beat(target, ALPHA, power)
-    return None if pairs is None or coverage <= 0 else math.ceil(pairs / coverage)
+    pairs = pairs_to_beat(target, one_sided(confidence), power)
+    return math.ceil(pairs / coverage) if pairs and coverage else None
 
 
 def promising_regime(headroom: Mapping[str, float | None], least: float) -> str | None:
@@ -102,7 +103,12 @@ def preflight_words(
     needed, there = found["objects_needed"], found["objects_heldout"]
     aim = f"a decisive win-rate of {target:.2f} above 0.50 with {power:.0%} power"
     if needed is None:
-        sentences.append(f"No number of held-out objects shows {aim}: the judge decides no pair.")
+        why = "so near 0.50 is beyond all of them"
+        if known is None or known["coverage"] is None:
+            why = "no contrastive pair was judged, so how many are decided is not known"
+        elif known["coverage"] == 0:
+            why = "the judge decides no pair"
+        sentences.append(f"No number of held-out objects is known to show {aim}: {why}.")
     else:
         rest = "" if there >= needed else f" Raise assets.heldout by {needed - there}."
         sentences.append(f"Held-out objects: {there}, of {needed} that are needed to show {aim}.{rest}")

@@ -14,7 +14,7 @@ LEAST_COVERAGE = 0.4
 def standing(summary: Mapping[str, Any], target: float) -> Standing:
     """Class a :func:`verdict3d.stats.winrate.summary` against the base (win-rate 1/2) and the target.
 
-    With two-sided 95% intervals each bound is a one-sided 97.5% one.
+    At the summary's confidence c each bound is a one-sided one at (1 + c) / 2.
 
     * ``certified``: lower bound of decisive > target and half-credit >= target;
     * ``reaches``: beats, decisive >= target and coverage >= 0.4 (the paper's number, on enough verdicts);
@@ -32,7 +32,7 @@ def standing(summary: Mapping[str, Any], target: float) -> Standing:
         return "undecided"
     if decisive["low"] is not None and decisive["low"] > target and half["value"] >= target:
         return "certified"
-    coverage = summary["coverage"] or 0.0
-    if decisive["value"] is not None and decisive["value"] >= target and coverage >= LEAST_COVERAGE:
+    enough = summary["coverage"] >= LEAST_COVERAGE
+    if enough and decisive["value"] is not None and decisive["value"] >= target:
         return "reaches"
     return "beats"

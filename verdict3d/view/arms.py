@@ -83,6 +83,7 @@ def rank_arms(
     p_values: Mapping[str, Mapping[str, float | None]],
     family: Sequence[str],
     generator_for: Callable[[str], np.random.Generator],
+    confidence: float,
 ) -> dict[str, Any]:
     """Return, by regime, all arms in one Bradley-Terry model, and Holm's p-values; nothing for a single arm.
 
@@ -91,6 +92,7 @@ def rank_arms(
         p_values: p-values of the decisive win-rates, by arm and regime.
         family: Arms that share the significance level: those that are no controls.
         generator_for: Gives a random generator for a regime.
+        confidence: Two-sided level of the intervals.
     """
     if len(verdicts) < 2:
         return {}
@@ -103,7 +105,8 @@ def rank_arms(
         ]
         if answers:
             known = {arm: p for arm in family if (p := p_values[arm].get(regime)) is not None}
-            ranked[regime] = {**fit(answers, "base", generator_for(regime)), "holm": holm(known)}
+            fitted = fit(answers, "base", generator_for(regime), confidence=confidence)
+            ranked[regime] = {**fitted, "holm": holm(known)}
     return ranked
 
 

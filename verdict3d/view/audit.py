@@ -133,6 +133,7 @@ def judge_agreement(
     certificates: Mapping[str, Mapping[str, Any]],
     verdicts: Mapping[str, Sequence[ControlVerdict]],
     generator_for: Callable[[str], np.random.Generator],
+    confidence: float,
 ) -> list[dict[str, Any]]:
     """Return Cohen's kappa of each two judges on the control pairs that both were asked in their usual way.
 
@@ -140,6 +141,7 @@ def judge_agreement(
         certificates: Certificates of the audited judges, by role.
         verdicts: Their verdict rows on the controls, by role.
         generator_for: Gives a random generator for a pair of roles.
+        confidence: Two-sided level of the intervals.
     """
     answers = {role: _usual_answers(certificates[role]["judge"], verdicts[role]) for role in certificates}
     found = []
@@ -150,6 +152,7 @@ def judge_agreement(
             [answers[other][name].outcome for name in common],
             [answers[one][name].object for name in common],
             generator_for(f"{one} {other}"),
+            confidence=confidence,
         )
         found.append({"one": one, "other": other, **kappa.as_dict()})
     return found

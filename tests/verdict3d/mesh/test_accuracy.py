@@ -58,6 +58,8 @@ def test_f_score_and_chamfer_by_hand() -> None:
 def test_nothing_measured_is_none_not_a_number() -> None:
     nothing, some = np.zeros((0, 3), np.float32), np.zeros((2, 3), np.float32)
     assert f_score(nothing, some) == 0.0
+    with pytest.raises(ValueError, match="no F-score without"):
+        f_score(some, nothing)
     assert chamfer_distance(nothing, some) is None
     assert normal_consistency(nothing, nothing, some, some) is None
     assert soundness(EMPTY)[0] is None
@@ -95,6 +97,8 @@ def test_validity_of_closed_open_and_broken_meshes() -> None:
     flipped[0] = flipped[0, ::-1]
     turned = soundness(Mesh(whole.vertices, flipped))[0]
     assert turned is not None and turned.watertight_share == 0.0 and turned.boundary_edge_share == 0.0
+    flat = soundness(Mesh(whole.vertices, np.int32([[0, 1, 1], [2, 2, 2]])))[0]
+    assert flat is not None and flat.watertight_share is None and flat.degenerate_share == 1.0
     fin = np.concatenate([whole.faces, [[0, 1, 6], [2, 2, 3]]]).astype(np.int32)
     finned = soundness(Mesh(whole.vertices, fin))[0]
     assert finned is not None and finned.non_manifold_edge_share > 0
