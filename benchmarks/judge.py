@@ -90,7 +90,7 @@ def growth(total: int) -> None:
     params = load_params().judges.evaluation
     judge = load_judge(params, Path())
     with tempfile.TemporaryDirectory() as folder:
-        store = VerdictStore(Path(folder) / "verdicts.jsonl")
+        store = VerdictStore(Path(folder) / "verdicts.db")
         montages, reference = draw(MONTAGES, "growth")
         requests = (
             PairRequest.of(Panel(reference, *pair), f"{number}x", f"{number}y", "rig")
@@ -118,7 +118,7 @@ def growth(total: int) -> None:
             done = mark
         watch.lap()
         again = VerdictStore(store.path)
-        print(f"read back {len(again)} verdicts in {watch.lap()[0]:.2f} s")
+        print(f"read back {len(again.rows())} verdicts in {watch.lap()[0]:.2f} s")
 
 
 def marks(total: int) -> list[int]:

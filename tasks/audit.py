@@ -42,7 +42,7 @@ from verdict3d.records.record import read_rows, write_rows
 from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.render.rig import Rig
 
-DRILL_STORE = Path(".verdict3d/drill.jsonl")
+DRILL_STORE = Path(".verdict3d/drill.db")
 
 
 def run(params: Params, root: Path, role: JudgeRole) -> None:

@@ -19,7 +19,7 @@ from verdict3d.records.generations import Generation
 from verdict3d.records.pairs import Candidate
 from verdict3d.render.rig import Rig
 
-STORE = Path(".verdict3d/verdicts.jsonl")
+STORE = Path(".verdict3d/verdicts.db")
 READERS = 2
 READ_AHEAD = 64
 """Pairs whose pictures are read ahead at most, 90 MB: decoding takes longer than a small judge does."""

@@ -18,6 +18,7 @@ import tasks.report
 from support.audited_project import write_audited_project
 from support.rows import filled
 from tasks.asking.certificates import require_certificate, with_chosen_panels
+from tasks.asking.pairings import STORE
 from tasks.pairs import candidate
 from tasks.paths import read_assets, read_generations
 from tasks.tracking.run_record import certificate_tags
@@ -117,10 +118,10 @@ def test_planted_bad_judges_fail(project: Project, fault: str) -> None:
 def test_the_same_audit_asks_nothing_and_writes_the_same_bytes(project: Project, tmp_path: Path) -> None:
     root, params = tmp_path / "again", project[1]
     shutil.copytree(project[0], root)
-    before, store = digest_directory(root / "data/audit"), (root / ".verdict3d/verdicts.jsonl").read_bytes()
+    before, store = digest_directory(root / "data/audit"), VerdictStore(root / STORE).rows()
     tasks.audit.run(params, root, "evaluation")
     assert digest_directory(root / "data/audit") == before
-    assert (root / ".verdict3d/verdicts.jsonl").read_bytes() == store
+    assert VerdictStore(root / STORE).rows() == store
     controls = digest_directory(root / "data/controls")
     tasks.controls.run(params, root)
     assert digest_directory(root / "data/controls") == controls
@@ -246,7 +247,7 @@ def test_the_panel_that_the_audit_chose_is_the_one_that_labels(
     write_rows(root / "data/pairs/pairs.jsonl", [pair])
     tasks.label.run(params, root)
     assert read_json(root / "data/label/metrics.json")["judge"]["digest"] == found["judge"]["digest"]
-    assert VerdictStore(root / ".verdict3d/verdicts.jsonl").rows()[-1]["panel"] == "two_sheets"
+    assert VerdictStore(root / STORE).rows()[-1]["panel"] == "two_sheets"
 
 
 def test_a_fixed_panel_is_audited_though_another_does_better(

@@ -177,10 +177,10 @@ def test_evaluation_writes_what_stands_beside_the_win_rates(project):
 def test_evaluating_again_asks_nothing_and_writes_the_same_bytes(project, tmp_path):
     root, params = fork(project, tmp_path / "again")
     before = digest_directory(root / f"data/evaluate/{ARM}")
-    store = (root / ".verdict3d/verdicts.jsonl").read_bytes()
+    store = VerdictStore(root / STORE).rows()
     tasks.evaluate.run(params, root, ARM)
     assert digest_directory(root / f"data/evaluate/{ARM}") == before
-    assert (root / ".verdict3d/verdicts.jsonl").read_bytes() == store
+    assert VerdictStore(root / STORE).rows() == store
 
 
 def test_the_same_judge_twice_is_refused_before_any_work(project, tmp_path):

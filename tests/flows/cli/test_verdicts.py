@@ -78,7 +78,7 @@ def test_list_filters(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_export_is_read_by_pandas(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = pd.read_json(project / STORE, lines=True)
+    store = pd.DataFrame(VerdictStore(project / STORE).rows())
     for name, read in (("v.csv", pd.read_csv), ("v.jsonl", lambda path: pd.read_json(path, lines=True))):
         assert "2 verdicts" in call(project, monkeypatch, "export", str(tmp_path / name)).stdout
         table = read(tmp_path / name)

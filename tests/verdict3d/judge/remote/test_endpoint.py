@@ -134,7 +134,7 @@ def test_a_question_that_keeps_failing_is_invalid_and_the_rest_goes_on(served: t
 def test_a_dead_server_stops_the_run_and_loses_nothing(served: tuple[Path, str], tmp_path: Path) -> None:
     _, address = served
     judge = remote(address, batch_size=1, attempts=2)
-    store = VerdictStore(tmp_path / "verdicts.jsonl")
+    store = VerdictStore(tmp_path / "verdicts.db")
     plan(address, "", "", *["500"] * 4)
     with pytest.raises(Verdict3DError, match=r"none of 2 questions.*goes on with the rest"):
         store.ask(judge, ASKED[:2])
