@@ -11,7 +11,7 @@ from support.places import ROOT
 
 EXCEPTIONS = {
     "verdict3d/hub.py": "a folder named data is nobody's name on a hub",
-    "verdict3d/pretrain/__main__.py": "where the recipe leaves checkpoints by default; the library imports no stage",
+    "verdict3d/pretrain/__main__.py": "the default of a command of the library, which imports no stage",
 }
 MODULES = sorted(
     path.relative_to(ROOT).as_posix()
