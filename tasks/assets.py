@@ -29,6 +29,7 @@ from verdict3d.render.renderer import Renderer
 from verdict3d.render.views import sample_camera
 
 PROCEDURAL = "procedural"
+SET_ASIDE_NAMED = 20
 
 
 def run(params: Params, root: Path) -> None:
@@ -53,6 +54,8 @@ def run(params: Params, root: Path) -> None:
     write_rows(out / "assets.jsonl", rows)
     write_rows(out / "quarantine.jsonl", quarantine)
     write_json(out / "metrics.json", measure_assets(rows, quarantine))
+    if quarantine:
+        print("\n".join(describe_quarantine(quarantine, total)), flush=True)
     if not rows:
         raise Verdict3DError(
             f"no usable asset; {out / 'quarantine.jsonl'} says why {len(quarantine)} are not"
@@ -92,6 +95,14 @@ def _write_asset(asset: LoadedAsset, params: Params, out: Path, renderer: Render
             distance=camera.distance,
         ),
     )
+
+
+def describe_quarantine(quarantine: Sequence[Quarantined], total: int) -> list[str]:
+    """Return how many meshes were set aside, and why, the first ones by name."""
+    named = [f"  {row.source}: {row.reason}: {row.message}" for row in quarantine[:SET_ASIDE_NAMED]]
+    left = len(quarantine) - len(named)
+    more = [f"  and {left} more; {ASSETS / 'quarantine.jsonl'} has all"] if left else []
+    return [f"{len(quarantine)} of {total} meshes are set aside:", *named, *more]
 
 
 def measure_assets(rows: Sequence[Asset], quarantine: Sequence[Quarantined]) -> dict[str, Any]:

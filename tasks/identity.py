@@ -26,8 +26,6 @@ from verdict3d.provenance import code_of
 from verdict3d.records.files import Row, read_json, write_json
 
 STAGE = "identity"
-NAMED = 3
-"""Files or parameters that are named when more have changed."""
 DISPATCHER = "verdict3d/adapt/registry.py"
 """Whoever imports it works with methods that it finds by name."""
 DRAWING = ("generate", "controls")
@@ -74,19 +72,18 @@ def _value(values: Row, name: str) -> Any:
     return values
 
 
-def changed_identities(params: Params, root: Path) -> dict[str, list[str]]:
-    """Return the stages that are not what their files say, each with what differs in words.
+def changed_identities(params: Params, root: Path) -> dict[str, dict[str, list[str]]]:
+    """Return the stages that are not what their files say, each with the names of what differs, by kind.
 
     Stages without a file are left out: they have not run.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, list[str]]] = {}
     for stage, now in stage_identities(params, root).items():
         path = root / identity_path(stage)
         before = read_json(path) if path.is_file() else now
         for kind, entries in now.items():
             if names := _differing(before[kind], entries):
-                more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-                found.setdefault(stage, []).append(f"changed {kind}: {', '.join(names[:NAMED])}{more}")
+                found.setdefault(stage, {})[f"changed {kind}"] = names
     return found
 
 

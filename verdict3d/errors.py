@@ -23,6 +23,16 @@ class ItemFailure(Verdict3DError):
         return type(self), (self.reason, str(self))
 
 
+def missing_extra(extra: str, what: str) -> Verdict3DError:
+    """Return the error that a package is missing which an extra of this project brings.
+
+    Args:
+        extra: Name in ``pyproject.toml``.
+        what: What needs it, and what was missing.
+    """
+    return Verdict3DError(f"{what}; type `pip install -e '.[{extra}]'` in the project's folder")
+
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 

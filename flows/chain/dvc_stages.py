@@ -27,6 +27,8 @@ from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
 Outcome = Literal["ran", "restored", "up to date"]
+Changes = dict[str, dict[str, list[str]]]
+"""Stages that would run, with their reasons in DVC's words and the paths each reason names."""
 
 _DVC = [sys.executable, "-m", "dvc"]
 _OUTCOMES: tuple[tuple[re.Pattern[str], Outcome], ...] = (
@@ -69,8 +71,8 @@ class StageRun:
     max_rss_mib: float
 
 
-def changed_stages(root: Path, environment: dict[str, str]) -> dict[str, list[str]]:
-    """Return the stages that DVC would not skip, each with its reasons in words; empty when nothing changed.
+def changed_stages(root: Path, environment: dict[str, str]) -> Changes:
+    """Return the stages that DVC would not skip; empty when nothing changed.
 
     DVC sees code and parameters of a stage in what ``identity`` wrote. Where that is due, what it would write
     is compared here, and nothing is written; alone it is no reason to run.
@@ -80,19 +82,17 @@ def changed_stages(root: Path, environment: dict[str, str]) -> dict[str, list[st
         Verdict3DError: DVC refuses the project; its own words are in the message.
     """
     text = _ask(["status", "--json"], root, environment)
-    reasons: dict[str, list[str]] = {}
+    changed: Changes = {}
     for stage, entries in json.loads(text or "{}").items():
-        reasons[stage] = []
+        reasons = changed.setdefault(stage, {})
         for entry in entries:
-            changes = entry.items() if isinstance(entry, dict) else [(entry, {})]
-            for kind, paths in changes:
-                named = ", ".join(sorted(paths)) if isinstance(paths, dict) else str(paths)
-                reasons[stage].append(f"{kind}: {named}" if named else str(kind))
-    if IDENTITY not in reasons:
-        return reasons
+            for kind, paths in entry.items() if isinstance(entry, dict) else [(entry, {})]:
+                reasons[str(kind)] = sorted(paths) if isinstance(paths, dict) else [str(paths)]
+    if IDENTITY not in changed:
+        return changed
     for stage, differing in changed_identities(load_params(root / "params.yaml"), root).items():
-        reasons.setdefault(stage, []).extend(differing)
-    return {} if reasons.keys() == {IDENTITY} else reasons
+        changed.setdefault(stage, {}).update(differing)
+    return {} if changed.keys() == {IDENTITY} else changed
 
 
 def stage_graph(root: Path, environment: dict[str, str]) -> dict[str, set[str]]:

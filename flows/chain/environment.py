@@ -76,7 +76,7 @@ def project_environment(project: Path) -> dict[str, str]:
         "VERDICT3D_PROJECT": str(project),
         "PREFECT_HOME": str(state / "prefect"),
         "DVC_SITE_CACHE_DIR": str(state / "dvc"),
-        **{name: str(state / "cache" / folder) for name, folder in CACHES.items()},
+        **cache_folders(project),
         **os.environ,
         **TELEMETRY_OFF,
         **loopback_direct(os.environ),
@@ -88,6 +88,11 @@ def project_environment(project: Path) -> dict[str, str]:
     if path.split(os.pathsep)[0] != binaries:
         environment["PATH"] = os.pathsep.join([binaries, path])
     return environment
+
+
+def cache_folders(project: Path) -> dict[str, str]:
+    """Return the variables that keep the caches of packages in ``project``."""
+    return {name: str(project / STATE_FOLDER / "cache" / folder) for name, folder in CACHES.items()}
 
 
 def loopback_direct(environment: Mapping[str, str]) -> dict[str, str]:

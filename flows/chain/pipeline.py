@@ -8,6 +8,7 @@ own (:func:`flows.chain.run.run_chain`), under a supervisor, so that nothing of 
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import sys
 import threading
@@ -213,6 +214,11 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
     return Completed()
 
 
+def _say_outcomes_only(record: logging.LogRecord) -> bool:
+    """Keep Prefect from saying that a task has completed: each says itself what it did."""
+    return not record.getMessage().startswith("Finished in state Completed(")
+
+
 def arms_of(stages: Iterable[str]) -> list[str]:
     """Return the arms that are evaluated."""
     return sorted(stage.partition("@")[2] for stage in stages if stage.startswith("evaluate@"))
@@ -234,6 +240,7 @@ def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
     needs = stage_graph(chain.workspace.root, chain.environment)
     remove_left_over(chain.workspace.root, needs)
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
+    logging.getLogger("prefect.task_runs").addFilter(_say_outcomes_only)
     name = f"{chain.workspace.preset or 'default'}: {', '.join(arms_of(needs))}"
     chosen = pipeline.with_options(task_runner=runner, flow_run_name=name)  # type: ignore[arg-type]
     try:

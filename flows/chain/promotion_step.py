@@ -12,6 +12,7 @@ from typing import Any
 from flows.chain.notify import notify
 from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
+from tasks.registry.promotion_record import PROGRESS
 from tasks.tracking.outbox import EMBEDDED_STORE, tracking_uri
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
@@ -23,14 +24,26 @@ _PROMOTION = [sys.executable, "-m", "tasks.registry.promotion"]
 
 
 def call_promotion(
-    workspace: Workspace, environment: dict[str, str], lock: int | None, command: str, *arguments: str
+    workspace: Workspace,
+    environment: dict[str, str],
+    lock: int | None,
+    say: Say,
+    command: str,
+    *arguments: str,
 ) -> dict[str, Any]:
-    """Run one command of :mod:`tasks.registry.promotion` and return what it did.
+    """Run one command of :mod:`tasks.registry.promotion`, pass on its progress, return what it did.
 
     Raises:
         Verdict3DError: It failed; the message is its own.
     """
     lines: list[str] = []
+
+    def hear(line: str, redraws: bool) -> None:
+        if line.startswith(PROGRESS):
+            say(line.removeprefix(PROGRESS))
+        else:
+            lines.append(line)
+
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder, "result.json")
         root = os.path.relpath(workspace.root, workspace.project)
@@ -38,7 +51,7 @@ def call_promotion(
             [*_PROMOTION, command, root, workspace.preset or "", str(result), *arguments],
             cwd=workspace.project,
             environment=environment,
-            on_line=lambda line, redraws: lines.append(line),
+            on_line=hear,
             lock_descriptor=lock,
         )
         if ended.status == 0:
@@ -63,7 +76,7 @@ def refresh_champion(
     if tracking_uri() == EMBEDDED_STORE and not (workspace.project / "mlflow.db").exists():
         return
     try:
-        found = call_promotion(workspace, environment, lock, "sync")
+        found = call_promotion(workspace, environment, lock, say, "sync")
     except Verdict3DError as error:
         if needed:
             raise

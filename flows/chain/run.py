@@ -6,10 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flows.chain.dvc_stages import changed_stages
+from flows.chain.dvc_stages import Changes, changed_stages
 from flows.chain.environment import project_environment
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.prefect_server import without_silent_server
@@ -19,6 +20,7 @@ from flows.chain.tracking_step import record_run
 from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
 from flows.processes.run_lock import recover_dvc_locks, run_lock
+from tasks.paths import DECISION
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json
 
@@ -35,7 +37,9 @@ def run_chain(
     jobs: int | None = None,
     stage_timeout_s: float | None = None,
     say: Callable[[str], None] = _say,
-) -> None:
+    *,
+    to_stderr: bool = False,
+) -> dict[str, Any]:
     """Bring every stage of ``workspace`` up to date, record the run, and say what happened.
 
     Args:
@@ -43,30 +47,39 @@ def run_chain(
         jobs: Most stages at a time; None: by cores, memory and GPUs.
         stage_timeout_s: Limit of one stage.
         say: Prints a line for people.
+        to_stderr: What the flow prints goes to standard error.
+
+    Returns:
+        ``changed``: the stages that were not up to date and why; ``stages``: what became of every stage,
+        empty when nothing had changed; ``seconds``.
 
     Raises:
         Verdict3DError: A stage failed, or another run holds the checkout.
     """
+    rows: list[dict[str, Any]] = []
     started = time.monotonic()
     environment = project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
         changed = look_for_changes(workspace, environment, say)
         if changed:
-            announce(changed, say)
+            say(describe_changes(workspace, changed))
             refresh_champion(workspace, environment, lock, say)
-            _run_flow(workspace, environment, jobs or default_jobs(), stage_timeout_s, lock, say)
+            limits = jobs or default_jobs(), stage_timeout_s
+            rows = _run_flow(workspace, environment, *limits, lock, say, to_stderr)
         else:
             say("nothing changed: every stage is up to date")
             # made by hand, or the store was down
             record_run(workspace, environment, say, stages_file=None, lock_descriptor=lock)
     say("")
     say(describe_results(workspace))
-    say(f"\n{time.monotonic() - started:.1f} s")
+    seconds = time.monotonic() - started
+    say(f"\n{seconds:.1f} s")
+    return {"changed": changed, "stages": rows, "seconds": seconds}
 
 
 def look_for_changes(
     workspace: Workspace, environment: dict[str, str], say: Callable[[str], None]
-) -> dict[str, list[str]]:
+) -> Changes:
     """Clear up after a killed run, return the stages to run with their reasons; needs the run lock."""
     if recover_dvc_locks(workspace.root):
         say("removed DVC's list of busy paths, left by a killed run")
@@ -75,15 +88,30 @@ def look_for_changes(
 
 
 def describe_results(workspace: Workspace) -> str:
-    """Return the last win-rates of ``workspace`` and where its report is."""
+    """Return the last win-rates and decisions of ``workspace``, and where its pages are."""
     rates = read_win_rates(workspace.root)
-    lines = [as_text(HEADINGS, [win_rate_cells(rate) for rate in rates]) if rates else "no results yet"]
+    if not rates:
+        return f"no results yet; `verdict3d run{workspace.option}` makes them"
+    lines = [as_text(HEADINGS, [win_rate_cells(rate) for rate in rates])]
     decisions = decision_lines(workspace.root)
     if decisions:
-        lines.append("\n".join(["", *decisions, "`verdict3d promote --explain` says why"]))
+        why = f"`verdict3d promote --explain{workspace.option}` says why"
+        lines.append("\n".join(["", *decisions, why]))
     if workspace.report.is_file():
         lines.append(f"\nreport: {workspace.report}")
+    lines.append(f"runs:   `verdict3d ui{workspace.option}` shows them in MLflow")
     return "\n".join(lines)
+
+
+def read_results(workspace: Workspace) -> dict[str, Any]:
+    """Return the last results of ``workspace`` as JSON values: win-rates, decision, where the report is."""
+    decision = workspace.root / DECISION
+    return {
+        "preset": workspace.preset,
+        "win_rates": [asdict(rate) for rate in read_win_rates(workspace.root)],
+        "decision": read_json(decision) if decision.is_file() else None,
+        "report": str(workspace.report) if workspace.report.is_file() else None,
+    }
 
 
 def default_jobs() -> int:
@@ -95,13 +123,23 @@ def default_jobs() -> int:
     return max(1, min(cores // CORES_PER_STAGE, int(memory_gib) // GIB_PER_STAGE))
 
 
-def announce(changed: dict[str, list[str]], say: Callable[[str], None]) -> None:
-    """Say which stages will run and why, or only which when results are missing, as on the first run."""
-    if any("changed outs" in reason for reasons in changed.values() for reason in reasons):
-        say(f"{len(changed)} stages to bring up to date: {', '.join(changed)}")
-        return
-    for stage, reasons in changed.items():
-        say(f"{stage}: {'; '.join(reasons)}")
+def describe_changes(workspace: Workspace, changed: Changes) -> str:
+    """Return which stages are to run and why: a short line each, or one for all where results are missing."""
+    if not changed:
+        return "every stage is up to date"
+    missing = any("changed outs" in reasons for reasons in changed.values())
+    if missing or not (workspace.root / "dvc.lock").is_file():
+        return f"{len(changed)} stages to run: {', '.join(changed)}"
+    return "\n".join(
+        f"{stage}: {'; '.join(_shorten(kind, paths) for kind, paths in reasons.items())}"
+        for stage, reasons in changed.items()
+    )
+
+
+def _shorten(kind: str, paths: list[str]) -> str:
+    """Return one of DVC's reasons with the first of its paths, and how many there are."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{kind}: {paths[0]}{more}" if paths else kind
 
 
 def _run_flow(
@@ -111,14 +149,21 @@ def _run_flow(
     stage_timeout_s: float | None,
     lock: int,
     say: Callable[[str], None],
-) -> None:
+    to_stderr: bool,
+) -> list[dict[str, Any]]:
     stages_file = stages_file_of(workspace)
     stages_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "flows.chain.pipeline", str(workspace.project), workspace.preset or ""]
     command += [str(jobs), str(stage_timeout_s or 0), str(lock), str(stages_file)]
     environment = without_silent_server(environment, say)
-    ended = run_supervised(command, cwd=workspace.project, environment=environment, lock_descriptor=lock)
-    rows = read_json(stages_file) if stages_file.exists() else []
+    ended = run_supervised(
+        command,
+        cwd=workspace.project,
+        environment=environment,
+        lock_descriptor=lock,
+        to_stderr=to_stderr,
+    )
+    rows: list[dict[str, Any]] = read_json(stages_file) if stages_file.exists() else []
     if rows:
         say("")
         say(as_text(("stage", "outcome", "seconds", "peak MiB"), [_stage_cells(row) for row in rows]))
@@ -129,6 +174,7 @@ def _run_flow(
             f"the run stopped{where}; what each stage printed is in {workspace.state / 'logs'}. "
             "Finished work is kept: the next run goes on from here."
         )
+    return rows
 
 
 def stages_file_of(workspace: Workspace) -> Path:

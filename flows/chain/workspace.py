@@ -58,12 +58,10 @@ class Workspace:
         """The report page of the last run here."""
         return self.root / PAGE
 
-    def describe(self) -> str:
-        """Return the root as people would type it."""
-        try:
-            return str(self.root.relative_to(Path.cwd()))
-        except ValueError:
-            return str(self.root)
+    @property
+    def option(self) -> str:
+        """What a command needs to mean this workspace: `` --preset NAME``, or nothing."""
+        return f" --preset {self.preset}" if self.preset else ""
 
 
 def find_project(start: Path | None = None) -> Path:
@@ -126,7 +124,7 @@ def overlay(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def uncertified(preset: str | None) -> str:
+def name_uncertified(preset: str | None) -> str:
     """Return the preset that also lets judges go on which failed their audit."""
     return f"{preset}+uncertified" if preset else "uncertified"
 

@@ -1,42 +1,30 @@
-"""The command ``audit``: may the judges be believed?"""
+"""The commands ``audit`` and ``preflight``: may the judges be believed, and is there something to learn?"""
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-
-class Fault(StrEnum):
-    """Bad judges on purpose."""
-
-    always_first = "always-first"
-    reference_blind = "reference-blind"
-    coin_flip = "coin-flip"
-
-
-class Role(StrEnum):
-    """Which configured judge is meant."""
-
-    training = "training"
-    evaluation = "evaluation"
-    third = "third"
+from flows.cli.options import JUDGES, AsJson, Preset, print_json, progress_to
+from verdict3d.config import JudgeRole, PlantedFault
 
 
 def register_audit(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command(epilog="Examples:  verdict3d audit   |   verdict3d audit --planted coin-flip")(audit)
+    """Add the commands to the command line."""
+    examples = "Examples:  verdict3d audit   |   verdict3d audit --planted coin-flip"
+    app.command(rich_help_panel=JUDGES, epilog=examples)(audit)
+    app.command(rich_help_panel=JUDGES, epilog="Example:  verdict3d preflight --json")(preflight)
 
 
 def audit(
-    preset: Annotated[str | None, typer.Option(help="Audit in the place of this preset.")] = None,
+    preset: Preset = None,
     planted: Annotated[
-        Fault | None, typer.Option(help="A drill: put this bad judge in the place; its audit must fail.")
+        PlantedFault | None,
+        typer.Option(help="Replace a judge by this faulty one, for a drill: its audit must fail."),
     ] = None,
-    role: Annotated[Role, typer.Option(help="In whose place the bad judge stands.")] = Role.evaluation,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the certificates as JSON.")] = False,
+    role: Annotated[JudgeRole, typer.Option(help="Judge that --planted replaces.")] = "evaluation",
+    as_json: AsJson = False,
 ) -> None:
     """Bring the judges' certificates up to date and show them; status 1 when one has failed."""
     from flows.chain.workspace import find_project, open_workspace
@@ -45,13 +33,36 @@ def audit(
 
     workspace = open_workspace(find_project(), preset)
     if planted is None:
-        certificates = audit_judges(workspace, lambda line: typer.echo(line, err=as_json))
+        certificates = audit_judges(workspace, progress_to(as_json))
     else:
-        certificates = [drill(workspace, role.value, planted.value.replace("-", "_"))]
+        certificates = [drill(workspace, role, planted)]
     if as_json:
-        typer.echo(json.dumps(certificates, indent=2))
+        print_json(certificates)
     else:
         for certificate in certificates:
             typer.echo("\n".join(describe(certificate)))
     if not all(certificate["passed"] for certificate in certificates):
+        raise typer.Exit(1)
+
+
+def preflight(preset: Preset = None, as_json: AsJson = False) -> None:
+    """Say from the training judge's verdicts on known pairs whether there is anything to learn.
+
+    Status 1 when there is not.
+    """
+    from flows.chain.workspace import find_project, open_workspace
+    from tasks.preflight import examine
+    from verdict3d.config import load_params
+    from verdict3d.stats.preflight import preflight_words
+
+    workspace = open_workspace(find_project(), preset)
+    params = load_params(workspace.root / "params.yaml")
+    found = examine(params, workspace.root)
+    if as_json:
+        print_json(found)
+    else:
+        limits = params.preflight
+        for sentence in preflight_words(found, params.evaluate.target, limits.power, limits.least_headroom):
+            typer.echo(sentence)
+    if not found["signal"]:
         raise typer.Exit(1)

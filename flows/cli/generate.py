@@ -2,52 +2,61 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from flows.cli.options import SINGLE, AsJson, print_json, progress_to
 from verdict3d.errors import Verdict3DError
-
-
-class Format(StrEnum):
-    """Mesh files in a folder of outputs."""
-
-    glb = "glb"
-    ply = "ply"
-    obj = "obj"
 
 
 def register_generate(app: typer.Typer) -> None:
     """Add the command to the command line."""
     app.command(
+        rich_help_panel=SINGLE,
         epilog="Examples:  verdict3d generate photo.png -o chair.glb   |   "
-        "verdict3d generate photos/ 'more/*.png' -o meshes/ --num-samples 4"
+        "verdict3d generate photos/ 'more/*.png' -o meshes/ --num-samples 4",
     )(generate)
 
 
 def generate(
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")],
+    photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or patterns.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Mesh file (.glb, .ply, .obj) for one mesh, else a folder.")
     ],
-    arm: Annotated[str | None, typer.Option(help="Use the trained adapter of this arm.")] = None,
-    num_samples: Annotated[int, typer.Option(min=1, help="Meshes of each photo, seeds counting up.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise; same seed and photo, same mesh.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Of both samplers; else as configured.")] = None,
+    arm: Annotated[
+        str | None, typer.Option(help="Use the trained adapter of this arm. Default: the base generator.")
+    ] = None,
+    num_samples: Annotated[
+        int, typer.Option(min=1, help="Number of meshes for each photo; their seeds count up.")
+    ] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Noise seed; the same seed and photo give the same mesh.")
+    ] = 0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of both samplers. Default: params.yaml.")
+    ] = None,
     guidance: Annotated[
-        float | None, typer.Option(min=0.0, help="Of both samplers; else as configured.")
+        float | None, typer.Option(min=0.0, help="Guidance of both samplers. Default: params.yaml.")
     ] = None,
     background: Annotated[
         str | None, typer.Option(help="Model that removes the background of opaque photos, such as u2net.")
     ] = None,
-    mesh_format: Annotated[Format, typer.Option("--format", help="Of meshes in a folder.")] = Format.glb,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default as in params.yaml.")] = None,
+    mesh_format: Annotated[
+        Literal["glb", "ply", "obj"],
+        typer.Option("--format", help="File format of the meshes when the output is a folder."),
+    ] = "glb",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"] | None,
+        typer.Option(help="Device that the generator runs on. Default: params.yaml."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Make meshes from photos. A folder gets a manifest and a contact sheet, and keeps what it has."""
+    """Make meshes from photos. A folder gets a manifest and a contact sheet, and keeps the meshes it has."""
     from flows.chain.workspace import find_project
-    from flows.products.photo_meshes import Wish, make_meshes
+    from flows.products.photo_meshes import make_meshes
+    from flows.products.photo_plan import MeshOptions
     from verdict3d.config import load_params
 
     project = find_project()
@@ -58,7 +67,10 @@ def generate(
     if background:
         changed_photos = params.photos.model_copy(update={"background": background})
         params = params.model_copy(update={"photos": changed_photos})
-    wish = Wish(arm, seed, num_samples, steps, guidance, f".{mesh_format.value}")
-    failed = make_meshes(photos, output, wish, params, project, typer.echo)
+    options = MeshOptions(arm, seed, num_samples, steps, guidance, f".{mesh_format}")
+    rows = make_meshes(photos, output, options, params, project, progress_to(as_json))
+    if as_json:
+        print_json({"output": str(output), "meshes": rows})
+    failed = sum(row["failure"] is not None for row in rows)
     if failed:
-        raise Verdict3DError(f"{failed} mesh(es) could not be made")
+        raise Verdict3DError(f"{failed} of {len(rows)} mesh(es) could not be made")

@@ -1,27 +1,53 @@
-"""Commands for leaving Verdict3D running: ``serve``, ``services`` and ``sync``."""
+"""Commands about this machine and what is left running on it: pages, servers, the schedule."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flows.cli.options import MACHINE, SERVERS, AsJson, Preset, print_json
+
 
 def register_operations(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command(epilog="Examples:  verdict3d serve   |   verdict3d serve --pool verdict3d")(serve)
-    app.command(epilog="Example:  verdict3d services")(services)
-    app.command(epilog="Example:  verdict3d sync")(sync)
+    app.command(rich_help_panel=SERVERS, epilog="Example:  verdict3d ui --open")(ui)
+    examples = "Examples:  verdict3d serve   |   verdict3d serve --pool verdict3d"
+    app.command(rich_help_panel=SERVERS, epilog=examples)(serve)
+    app.command(rich_help_panel=SERVERS, epilog="Example:  verdict3d services")(services)
+    app.command(rich_help_panel=SERVERS, epilog="Example:  verdict3d sync")(sync)
+    examples = "Examples:  verdict3d doctor   |   verdict3d doctor --preset full"
+    app.command(rich_help_panel=MACHINE, epilog=examples)(doctor)
+
+
+def ui(
+    preset: Preset = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port of the pages. Default: 5000, or a free one."),
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the runs in the browser.")] = False,
+) -> None:
+    """Show the recorded runs: start MLflow's pages on this machine until Ctrl-C, without its telemetry.
+
+    Where MLFLOW_TRACKING_URI names a server, the address of the runs there is printed and nothing is started.
+    """
+    from flows.chain.workspace import find_project
+    from flows.service.ui import show_runs
+
+    show_runs(find_project(), preset, port, typer.echo, typer.launch if open_page else None)
 
 
 def serve(
     pool: Annotated[
-        str | None, typer.Option(help="Deploy prefect.yaml to this work pool and work for it.")
+        str | None, typer.Option(help="Work pool that gets prefect.yaml and whose runs are made here.")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Preset of the runs made from here.")] = None,
+    preset: Preset = None,
     port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Of Prefect's server, where PREFECT_API_URL names none.")
+        int,
+        typer.Option(min=1, max=65535, help="Port of Prefect's server, where PREFECT_API_URL names none."),
     ] = 4200,
 ) -> None:
     """Retrain on the schedule of params.yaml until Ctrl-C, with a Prefect server of its own if need be."""
@@ -33,11 +59,12 @@ def serve(
 
 def services(
     folder: Annotated[
-        Path | None, typer.Option(help="Keeps databases and artifacts; by default .verdict3d/services.")
+        Path | None,
+        typer.Option(help="Folder for databases and artifacts. Default: .verdict3d/services."),
     ] = None,
-    postgres_port: Annotated[int, typer.Option(min=1, max=65535, help="Of PostgreSQL.")] = 5433,
-    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Of MLflow.")] = 5000,
-    prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="Of Prefect.")] = 4200,
+    postgres_port: Annotated[int, typer.Option(min=1, max=65535, help="PostgreSQL port.")] = 5433,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="MLflow port.")] = 5000,
+    prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="Prefect port.")] = 4200,
 ) -> None:
     """Run MLflow and Prefect on PostgreSQL, on this machine only, until Ctrl-C."""
     from flows.chain.environment import STATE_FOLDER
@@ -58,3 +85,20 @@ def sync() -> None:
     project = find_project()
     if not send_unsent(project, project_environment(project), typer.echo):
         typer.echo("nothing waits to be sent")
+
+
+def doctor(context: typer.Context, preset: Preset = None, as_json: AsJson = False) -> None:
+    """Check whether this machine has what a run needs; status 1 when it has not."""
+    from flows.chain.workspace import find_project, open_workspace
+    from flows.products.doctor import examine
+
+    findings = []
+    for check in examine(open_workspace(find_project(), preset), context.obj or dict(os.environ)):
+        findings.append(check)
+        if not as_json:
+            mark = "ok  " if check.ok else "BAD " if check.needed else "note"
+            typer.echo(f"{mark} {check.name:12} {check.detail}")
+    if as_json:
+        print_json([check.as_dict() for check in findings])
+    if not all(check.ok or not check.needed for check in findings):
+        raise typer.Exit(1)

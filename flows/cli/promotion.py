@@ -7,76 +7,98 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.options import VERSIONS, AsJson, Preset, print_json, progress_to
 from verdict3d.errors import Verdict3DError
 
-Preset = Annotated[str | None, typer.Option(help="Of this preset, which has versions of its own.")]
+STATUS = {"PROMOTE": 0, "HOLD": 3, "REJECT": 4}
+"""Exit status of ``promote`` by what became of the candidate; 1 is an error, 2 wrong usage."""
 
 
 def register_promotion(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command(epilog='Examples:  verdict3d promote   |   verdict3d promote --force --reason "demo"')(
-        promote
+    examples = 'Examples:  verdict3d promote   |   verdict3d promote --force --reason "demo"'
+    app.command(rich_help_panel=VERSIONS, epilog=examples)(promote)
+    app.command(rich_help_panel=VERSIONS, epilog="Example:  verdict3d rollback --reason 'chairs got worse'")(
+        rollback
     )
-    app.command(epilog="Example:  verdict3d rollback --reason 'chairs got worse'")(rollback)
-    app.command(
-        epilog="Examples:  verdict3d reproduce 3   |   verdict3d reproduce 3 --again gate --again report"
-    )(reproduce)
+    examples = "Examples:  verdict3d reproduce 3   |   verdict3d reproduce 3 --again gate --again report"
+    app.command(rich_help_panel=VERSIONS, epilog=examples)(reproduce)
 
 
 def promote(
     preset: Preset = None,
-    arm: Annotated[str | None, typer.Option(help="Candidate; by default the gate's choice.")] = None,
+    arm: Annotated[str | None, typer.Option(help="Candidate. Default: the gate's choice.")] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Print the decision and all it rests on; change nothing.")
+        bool, typer.Option("--explain", help="Print the decision and its evidence; change nothing.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Move the champion whatever the gate says; leaves a trace.")
+        bool, typer.Option("--force", help="Move the champion whatever the gate says; the record shows it.")
     ] = False,
-    reason: Annotated[str, typer.Option(help="Why, with --force.")] = "",
+    reason: Annotated[str, typer.Option(help="Reason for --force, kept with the version.")] = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Compare with the current champion, decide, and move the champion when the gate says PROMOTE."""
+    """Compare with the current champion, decide, and move the champion when the gate says PROMOTE.
+
+    Status 0: promoted (or the candidate is the champion already). 3: HOLD. 4: REJECT. 1: an error.
+    """
     from flows.chain.workspace import find_project, open_workspace
-    from flows.promotion.promote import explain_decision, promote_candidate
+    from flows.promotion.promote import explain_decision, promote_candidate, read_decision
 
     if force != bool(reason.strip()):
         raise Verdict3DError("--force and --reason belong together: say why the gate is overruled")
     workspace = open_workspace(find_project(), preset)
     if explain:
-        typer.echo(explain_decision(workspace, arm or ""))
+        if as_json:
+            print_json(read_decision(workspace, arm or ""))
+        else:
+            typer.echo(explain_decision(workspace, arm or ""))
         return
-    promote_candidate(workspace, arm or "", reason.strip(), typer.echo)
+    done = promote_candidate(workspace, arm or "", reason.strip(), progress_to(as_json), to_stderr=as_json)
+    if as_json:
+        print_json(done)
+    if not done["moved"]:
+        raise typer.Exit(STATUS[done["decision"]])
+
+
+def rollback(
+    preset: Preset = None,
+    to: Annotated[
+        str, typer.Option(help="Version to go back to, or `base`. Default: the previous champion.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Reason, kept with the version.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Restore the previous champion."""
+    from flows.chain.workspace import find_project, open_workspace
+    from flows.promotion.promote import roll_back
+
+    done = roll_back(open_workspace(find_project(), preset), to, reason, progress_to(as_json))
+    if as_json:
+        print_json(done)
 
 
 def reproduce(
-    reference: Annotated[str, typer.Argument(help="A version of the model, or the id of an MLflow run.")],
+    reference: Annotated[str, typer.Argument(help="Version of the model, or id of an MLflow run.")],
     preset: Preset = None,
     into: Annotated[
-        Path | None, typer.Option(help="Folder to make; by default in .verdict3d/reproduce.")
+        Path | None, typer.Option(help="Folder to make. Default: below .verdict3d/reproduce.")
     ] = None,
     again: Annotated[
         list[str] | None,
-        typer.Option(help="Run this stage though the cache holds its outputs; `all`: every one, no cache."),
+        typer.Option(help="Stage to run although the cache holds its outputs; `all` runs every one."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a recorded run once more from its own code, data and parameters, and compare all digests."""
     from flows.chain.workspace import find_project, open_workspace
     from flows.promotion.reproduce import reproduce_run
 
     workspace = open_workspace(find_project(), preset)
-    matches = reproduce_run(workspace, reference, into, again or (), typer.echo)
+    say = progress_to(as_json)
+    matches = reproduce_run(workspace, reference, into, again or (), say)
     differing = [match.stage for match in matches if match.differing]
+    if as_json:
+        print_json({"same": not differing, "stages": [vars(match) for match in matches]})
     if differing:
         raise Verdict3DError(f"not reproduced: {', '.join(differing)}")
-    typer.echo("reproduced: all digests are the same")
-
-
-def rollback(
-    preset: Preset = None,
-    to: Annotated[str, typer.Option(help="Version to go back to, or `base`; by default the last one.")] = "",
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
-) -> None:
-    """Let the champion stand where it stood before."""
-    from flows.chain.workspace import find_project, open_workspace
-    from flows.promotion.promote import roll_back
-
-    roll_back(open_workspace(find_project(), preset), to, reason, typer.echo)
+    say("reproduced: all digests are the same")

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from flows.cli.options import JUDGES, Preset
+from verdict3d.judge.verdict import Outcome
 
 if TYPE_CHECKING:
     from flows.products.verdict_book import Book
     from verdict3d.config import Params
 
 
-class Outcome(StrEnum):
-    """Class of a verdict, seen from X."""
-
-    win = "win"
-    loss = "loss"
-    tie = "tie"
-    invalid = "invalid"
-
-
-Preset = Annotated[str | None, typer.Option(help="Verdicts of this preset's runs.")]
-JudgeFilter = Annotated[str | None, typer.Option(help="Part of the judge's model name, or of its digest.")]
-OutcomeFilter = Annotated[Outcome | None, typer.Option(help="Seen from X.")]
-AssetFilter = Annotated[str | None, typer.Option(help="Only verdicts about meshes of this asset.")]
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON lines.")]
+JudgeFilter = Annotated[
+    str | None, typer.Option(help="Part of the judge's model name, or start of its digest.")
+]
+OutcomeFilter = Annotated[Outcome | None, typer.Option(help="Outcome, as seen from X.")]
+AssetFilter = Annotated[str | None, typer.Option(help="Asset whose meshes were compared.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one verdict a line.")]
 
 verdicts = typer.Typer(
-    help="Look into the verdicts on record.",
+    help="List, export and explain the recorded verdicts.",
     no_args_is_help=True,
     epilog="Example:  verdict3d verdicts list --outcome tie",
 )
@@ -38,7 +32,7 @@ verdicts = typer.Typer(
 
 def register_verdicts(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.add_typer(verdicts, name="verdicts")
+    app.add_typer(verdicts, name="verdicts", rich_help_panel=JUDGES)
 
 
 @verdicts.command("list", epilog="Example:  verdict3d verdicts list --judge judge-eval --outcome win")
@@ -46,24 +40,28 @@ def list_verdicts(
     judge: JudgeFilter = None,
     outcome: OutcomeFilter = None,
     asset: AssetFilter = None,
-    limit: Annotated[int, typer.Option(min=0, help="Most lines; the latest are shown. 0: all.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Most verdicts to show, latest ones; 0: all.")] = 20,
     as_json: Json = False,
     preset: Preset = None,
 ) -> None:
     """Show verdicts, the latest last."""
-    from flows.products.verdict_book import describe_row
+    from flows.chain.results import as_text
+    from flows.products.verdict_book import HEADINGS, row_cells
 
     book, _ = _open(preset)
     rows = book.chosen(judge, outcome, asset)
-    for row in rows[-limit:] if limit else rows:
-        typer.echo(json.dumps(row, sort_keys=True) if as_json else describe_row(row))
-    if not as_json:
-        typer.echo(f"{len(rows)} of {len(book.rows)} verdicts")
+    shown = rows[-limit:] if limit else rows
+    if as_json:
+        for row in shown:
+            typer.echo(json.dumps(row, sort_keys=True))
+        return
+    typer.echo(as_text(HEADINGS, [row_cells(row) for row in shown]))
+    typer.echo(f"{len(rows)} of {len(book.rows)} verdicts")
 
 
 @verdicts.command(epilog="Example:  verdict3d verdicts export verdicts.csv --outcome tie")
 def export(
-    output: Annotated[Path, typer.Argument(help="Table to write: .csv or .jsonl.")],
+    output: Annotated[Path, typer.Argument(help="Table to write (.csv or .jsonl).")],
     judge: JudgeFilter = None,
     outcome: OutcomeFilter = None,
     asset: AssetFilter = None,
@@ -79,9 +77,9 @@ def export(
 
 @verdicts.command(epilog="Example:  verdict3d verdicts explain 3f2a91 -o verdict.png")
 def explain(
-    key: Annotated[str, typer.Argument(help="Beginning of the verdict's key, as `list` shows it.")],
+    key: Annotated[str, typer.Argument(help="Key of the verdict, or its beginning, as `list` shows it.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="PNG: what the judge was shown, X first.")
+        Path | None, typer.Option("--output", "-o", help="PNG file for what the judge was shown, X first.")
     ] = None,
     as_json: Json = False,
     preset: Preset = None,

@@ -49,6 +49,7 @@ def run_supervised(
     on_line: Callable[[str, bool], None] | None = None,
     timeout_s: float | None = None,
     lock_descriptor: int | None = None,
+    to_stderr: bool = False,
 ) -> Ended:
     """Run ``command`` and wait; it dies when this process does, whatever way this process ends.
 
@@ -60,8 +61,9 @@ def run_supervised(
             (a progress bar). None: the output goes where this process's goes.
         timeout_s: The command is killed after this time.
         lock_descriptor: Descriptor of a held lock that the command keeps held.
+        to_stderr: Without ``on_line``: its output goes to this process's standard error.
     """
-    output = subprocess.PIPE if on_line else None
+    output = subprocess.PIPE if on_line else sys.stderr.fileno() if to_stderr else None
     process, outcome = _start(command, cwd, environment, output, lock_descriptor)
     with outcome:
         expired = _follow(process, on_line, timeout_s)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from flows.chain.environment import TELEMETRY_OFF, project_environment
 from flows.chain.workspace import Workspace
 from flows.products.doctor_models import examine_models, memory_finding
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
 FREE_GIB = 5.0
+ASKING_S = 120.0
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^;\s]+)")
 
 
@@ -29,21 +31,28 @@ class Check:
 
     Attributes:
         name: What was looked at.
-        ok: Whether a run can work with it.
+        ok: Whether it is as it should be.
         detail: What was found, and where it is not well what to do.
+        needed: Whether a run needs it to be.
     """
 
     name: str
     ok: bool
     detail: str
+    needed: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as JSON values."""
         return asdict(self)
 
 
-def examine(workspace: Workspace) -> Iterator[Check]:
-    """Yield one finding after the other; none of them raises."""
+def examine(workspace: Workspace, shell: Mapping[str, str]) -> Iterator[Check]:
+    """Yield one finding after the other; none of them raises.
+
+    Args:
+        workspace: Where a run would take place.
+        shell: The environment in which the user starts programs.
+    """
     project = workspace.project
     checks: tuple[tuple[str, Callable[[], Check]], ...] = (
         ("python", _python),
@@ -54,13 +63,18 @@ def examine(workspace: Workspace) -> Iterator[Check]:
         ("opengl", _opengl),
         ("gpu", _gpu),
         ("disk", lambda: _disk(project)),
-        ("telemetry", lambda: _telemetry(project)),
+        ("telemetry", lambda: _telemetry(project, shell)),
     )
+    unreadable = False
     for name, check in checks:
+        if unreadable and name in ("checkpoints", "memory"):
+            continue  # they are about params.yaml, and what is wrong with it has been said
         try:
-            yield check()
+            found = check()
         except Exception as error:  # a broken package must not hide the other findings
-            yield Check(name, False, f"{type(error).__name__}: {error}")
+            found = Check(name, False, f"{type(error).__name__}: {error}")
+        unreadable |= name == "parameters" and not found.ok
+        yield found
 
 
 def _python() -> Check:
@@ -130,7 +144,20 @@ def _disk(project: Path) -> Check:
     return Check("disk", free >= FREE_GIB, f"{free:.0f} GiB free, {FREE_GIB:.0f} are enough")
 
 
-def _telemetry(project: Path) -> Check:
-    environment = project_environment(project)
-    off = all(environment.get(name) == value for name, value in TELEMETRY_OFF.items())
-    return Check("telemetry", off, f"off ({len(TELEMETRY_OFF)} switches are set for every run)")
+def _telemetry(project: Path, shell: Mapping[str, str]) -> Check:
+    """Ask the packages, in the user's shell: a run switches them off, a command by hand may not."""
+    command = [sys.executable, "-m", "flows.products.telemetry"]
+    asked = subprocess.run(
+        command, cwd=project, env=dict(shell), capture_output=True, text=True, check=True, timeout=ASKING_S
+    )
+    reporting = json.loads(asked.stdout)
+    if not reporting:
+        return Check("telemetry", True, "off, also for what you start by hand", needed=False)
+    names, are = ", ".join(reporting), "reports" if len(reporting) == 1 else "report"
+    return Check(
+        "telemetry",
+        False,
+        f"off in all that `verdict3d` starts, but {names} {are} usage when you start it from this shell by "
+        "hand; type `export DO_NOT_TRACK=true`",
+        needed=False,
+    )

@@ -115,7 +115,7 @@ def memory_finding(findings: list[ModelFinding]) -> tuple[bool, str]:
         name, memory, needed = "this machine", pages, 2.0 * largest
     working = WORKING_GIB * GIB if largest > GIB else 0.0
     fits = needed + working <= memory
-    detail = f"{_size(needed + working)} needed at a time, {name} has {_size(memory)}"
+    detail = f"peak memory {_size(needed + working)}, {name} has {_size(memory)}"
     return fits, detail if fits else f"{detail}; use a larger GPU, smaller models, or a judge behind a server"
 
 

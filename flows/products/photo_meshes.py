@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from flows.products.contact_sheet import draw_contact_sheet
+from flows.products.photo_plan import (
+    OPAQUE_PHOTOS,
+    OUTPUT_FORMATS,
+    PHOTOS,
+    MeshOptions,
+    PlannedMesh,
+    find_photos,
+    plan_meshes,
+)
 from tasks.paths import TRAIN
-from verdict3d.config import Params, SamplerParams
+from tasks.scoring.champion import CARD
+from verdict3d.config import Params, PhotosParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.finishing import check_finish, finish_identity, finish_mesh
@@ -20,165 +28,110 @@ from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.records.files import Row, read_json, write_json
 
-PHOTOS = (".png", ".webp", ".tif", ".tiff")
-"""Photo formats that can be transparent: all that is looked for where no background is removed."""
-
-OPAQUE_PHOTOS = (*PHOTOS, ".jpg", ".jpeg", ".bmp", ".gif")
-
-OUTPUT_FORMATS = (".glb", ".ply", ".obj")
 MANIFEST = "manifest.json"
 CONTACT_SHEET = "contact-sheet.png"
 SCHEMA = "verdict3d/photo-meshes/1"
 
 
-@dataclass(frozen=True)
-class Task:
-    """One mesh to make.
-
-    Args:
-        photo: Where it is made from.
-        seed: Of the noise.
-        target: Mesh file.
-    """
-
-    photo: Path
-    seed: int
-    target: Path
-
-
-@dataclass(frozen=True)
-class Wish:
-    """How meshes are to be made.
-
-    Args:
-        arm: Arm whose trained adapter is used, None for the base generator.
-        seed: Of the first sample of every photo; the next ones count up.
-        samples: Meshes of each photo.
-        steps: Of both samplers; None: as configured.
-        guidance: Strength of both samplers; None: as configured.
-        suffix: Of mesh files in a folder, such as ``.glb``.
-    """
-
-    arm: str | None = None
-    seed: int = 0
-    samples: int = 1
-    steps: int | None = None
-    guidance: float | None = None
-    suffix: str = ".glb"
-
-    def samplers(self, params: Params) -> tuple[SamplerParams, SamplerParams]:
-        """Return the structure's and the latents' sampler."""
-        given = {"steps": self.steps, "guidance": self.guidance}
-        changes = {name: value for name, value in given.items() if value is not None}
-        generator = params.generator
-        return generator.structure.model_copy(update=changes), generator.latents.model_copy(update=changes)
-
-
 def make_meshes(
-    photos: Sequence[str], output: Path, wish: Wish, params: Params, project: Path, say: Callable[[str], None]
-) -> int:
-    """Make the meshes of photos, a batch at a time; return how many failed.
+    photos: Sequence[str],
+    output: Path,
+    options: MeshOptions,
+    params: Params,
+    project: Path,
+    say: Callable[[str], None],
+) -> list[Row]:
+    """Make the meshes of photos, a batch at a time; return the row of each, in the order of the photos.
 
-    In a folder, outputs that the manifest says are made of the same photo in the same way are kept, and
-    failed ones are tried again; the manifest is written after every batch, the contact sheet at the end. A
-    mesh that is made beside others than before may differ in the last bits of its vertices.
+    Photos that cannot be used are refused before any network is loaded. In a folder, outputs that the
+    manifest says are made of the same photo in the same way are kept, and failed ones are tried again; the
+    manifest is written after every batch, the contact sheet at the end. A mesh that is made beside others
+    than before may differ in the last bits of its vertices.
 
     Args:
         photos: Photos, folders of them, and patterns such as ``photos/*.png``.
         output: Mesh file for a single mesh, else a folder.
-        wish: How they are made.
+        options: How they are made.
         params: Which generator, its samplers, the batch size and what is done to photos.
         project: Where the generator and the adapters are.
         say: Called with one line for each mesh.
 
     Raises:
-        Verdict3DError: Nothing to do, or an output that cannot be written.
+        Verdict3DError: Nothing to do, an arm that is not trained, or an output that cannot be written.
     """
+    if options.arm:
+        require_arm(project, options.arm)
     wanted = PHOTOS if params.photos.background is None else OPAQUE_PHOTOS
-    tasks = plan_tasks(find_photos(photos, wanted), output, wish)
+    plans = plan_meshes(find_photos(photos, wanted), output, options)
     in_folder = output.suffix.lower() not in OUTPUT_FORMATS
-    way = _way(wish, params, project)
     earlier = _read_manifest(output) if in_folder else {}
     rows: dict[str, Row] = {}
-    left: list[Task] = []
-    for task in tasks:
-        row = earlier.get(task.target.name)
-        if row and row["failure"] is None and _is_made(row, task, way):
-            rows[task.target.name] = row
-            say(f"{task.target}: made before")
+
+    def keep(plan: PlannedMesh, row: Row, way: str) -> None:
+        rows[plan.target.name] = {**row, "way": way}
+        say(_describe(plan, row))
+
+    for plan, failure in _refuse_photos(plans, params.photos):
+        keep(plan, _row(plan, failure), "")
+    refused = set(rows)
+    way = _digest_way(options, params, project) if len(refused) < len(plans) else ""
+    left: list[PlannedMesh] = []
+    for plan in plans:
+        row = earlier.get(plan.target.name)
+        if plan.target.name not in refused and row and row["failure"] is None and _is_made(row, plan, way):
+            rows[plan.target.name] = row
+            say(f"{plan.target}: made before")
         else:
-            left.append(task)
-    if left:
-        worker = _Worker(wish, params, project)
-        size = params.generate.batch_size
-        batches = [left[start : start + size] for start in range(0, len(left), size)]
-        for batch in tqdm(batches, desc="generate", unit="batch", disable=len(batches) < 2):
-            for task, row in zip(batch, worker.make(batch), strict=True):
-                rows[task.target.name] = {**row, "way": way}
-                say(_told(task, row))
-            if in_folder:
-                _write_manifest(output, {**earlier, **rows}, wish, params)
+            left.append(plan)  # refused ones keep their places, on which the batches depend
+    if len(rows) < len(plans):
+        say(f"meshes to make: {len(plans) - len(rows)}; loading the networks")
+        worker, size = _Worker(options, params, project), params.generate.batch_size
+        with tqdm(total=len(plans) - len(rows), desc="generate", unit="mesh") as bar:
+            for start in range(0, len(left), size):
+                batch = [plan for plan in left[start : start + size] if plan.target.name not in refused]
+                for plan, row in zip(batch, worker.make(batch), strict=True):
+                    keep(plan, row, way)
+                bar.update(len(batch))
+                if in_folder:
+                    _write_manifest(output, {**earlier, **rows}, options, params)
     if in_folder:
-        made = [(task.photo, task.target, rows[task.target.name]["failure"]) for task in tasks]
+        _write_manifest(output, {**earlier, **rows}, options, params)
+        made = [(plan.photo, plan.target, rows[plan.target.name]["failure"]) for plan in plans]
         draw_contact_sheet(made, output / CONTACT_SHEET)
         say(f"{output / CONTACT_SHEET}")
-    return sum(row["failure"] is not None for row in rows.values())
+    return [rows[plan.target.name] for plan in plans]
 
 
-def find_photos(named: Sequence[str], suffixes: Sequence[str] = PHOTOS) -> list[Path]:
-    """Return the photos of files, folders and patterns, each once, in their order; of folders by suffix.
-
-    Raises:
-        Verdict3DError: A name stands for nothing.
-    """
-    found: list[Path] = []
-    for name in named:
-        path = Path(name)
-        if path.is_dir():
-            some = sorted(one for one in path.iterdir() if one.suffix.lower() in suffixes)
-            if not some:
-                raise Verdict3DError(f"no photo in {path}; looked for are {', '.join(suffixes)}")
-        elif path.exists():
-            some = [path]
-        else:
-            fixed = Path(path.anchor or ".")
-            parts = path.relative_to(path.anchor) if path.anchor else path
-            some = sorted(one for one in fixed.glob(str(parts)) if one.is_file())
-            if not some:
-                raise Verdict3DError(f"{name}: no such file or folder, and as a pattern it fits nothing")
-        found.extend(some)
-    return list(dict.fromkeys(found))
-
-
-def plan_tasks(photos: Sequence[Path], output: Path, wish: Wish) -> list[Task]:
-    """Return what is to be made: photos in their order, of each the samples.
+def require_arm(project: Path, arm: str) -> None:
+    """Check that an arm has a trained adapter.
 
     Raises:
-        Verdict3DError: Several meshes for one file, a format that is not written, or equal names.
+        Verdict3DError: It has none; the message names the arms that have.
     """
-    if output.suffix and not output.is_dir():
-        if output.suffix.lower() not in OUTPUT_FORMATS:
-            raise Verdict3DError(f"{output}: meshes are written as {', '.join(OUTPUT_FORMATS)}")
-        count = len(photos) * wish.samples
-        if count > 1:
-            raise Verdict3DError(f"{output} names a file; for {count} meshes give a folder")
-        return [Task(photos[0], wish.seed, output)]
-    twice = [name for name, count in Counter(photo.stem for photo in photos).items() if count > 1]
-    if twice:
-        names = ", ".join(sorted(twice)[:5])
-        raise Verdict3DError(f"several photos are named {names}; their meshes would be too")
-    numbers = [f"-{number}" for number in range(wish.samples)] if wish.samples > 1 else [""]
-    return [
-        Task(photo, wish.seed + count, output / f"{photo.stem}{number}{wish.suffix}")
-        for photo in photos
-        for count, number in enumerate(numbers)
-    ]
+    if not (project / TRAIN / arm / CARD).is_file():
+        trained = sorted(card.parent.name for card in (project / TRAIN).glob(f"*/{CARD}"))
+        there = f"there are: {', '.join(trained)}" if trained else "`verdict3d run` trains some"
+        raise Verdict3DError(f"no adapter of an arm {arm!r} in {project / TRAIN}; {there}")
+
+
+def _refuse_photos(
+    plans: Sequence[PlannedMesh], params: PhotosParams
+) -> Iterator[tuple[PlannedMesh, ItemFailure]]:
+    """Yield the meshes whose photos cannot be used, and why, without any network."""
+    from verdict3d.trellis.photos import PhotoReader
+
+    reader = PhotoReader(params.model_copy(update={"background": None}))
+    for plan in plans:
+        found = reader.attempt(plan.photo)
+        if not isinstance(found, ItemFailure) or (params.background and found.reason == "no_alpha"):
+            continue
+        yield plan, found
 
 
 class _Worker:
     """The generator, loaded once."""
 
-    def __init__(self, wish: Wish, params: Params, project: Path) -> None:
+    def __init__(self, options: MeshOptions, params: Params, project: Path) -> None:
         from tasks.asking.preferences import search_tools
         from tasks.making.arms import load_adapted
         from tasks.making.base import load_base
@@ -188,80 +141,80 @@ class _Worker:
         self._finish = params.photos.finish
         check_finish(self._finish)
         self._pipeline = (
-            load_adapted(params, project, wish.arm, search_tools(params, project))
-            if wish.arm
+            load_adapted(params, project, options.arm, search_tools(params, project))
+            if options.arm
             else load_base(params, project)
         )
-        self._samplers = wish.samplers(params)
+        self._samplers = options.samplers(params)
 
-    def make(self, batch: Sequence[Task]) -> list[Row]:
+    def make(self, batch: Sequence[PlannedMesh]) -> list[Row]:
         """Make the meshes of a batch and write them; return a row each."""
-        read = [self._reader.attempt(task.photo) for task in batch]
+        read = [self._reader.attempt(plan.photo) for plan in batch]
         pairs = list(zip(batch, read, strict=True))
         images = [photo.image for _, photo in pairs if not isinstance(photo, ItemFailure)]
-        seeds = [task.seed for task, photo in pairs if not isinstance(photo, ItemFailure)]
+        seeds = [plan.seed for plan, photo in pairs if not isinstance(photo, ItemFailure)]
         made = iter(self._pipeline.generate(images, seeds, *self._samplers) if images else [])
         return [
-            _row(task, photo)
+            _row(plan, photo)
             if isinstance(photo, ItemFailure)
             else {
-                **_row(task, self._finished(next(made))),
+                **_row(plan, self._finished(next(made))),
                 "background": photo.background,
                 "objects": photo.objects,
             }
-            for task, photo in pairs
+            for plan, photo in pairs
         ]
 
     def _finished(self, mesh: Mesh | ItemFailure) -> Mesh | ItemFailure:
         return mesh if isinstance(mesh, ItemFailure) else finish_mesh(mesh, self._finish)
 
 
-def _row(task: Task, mesh: Mesh | ItemFailure) -> Row:
+def _row(plan: PlannedMesh, mesh: Mesh | ItemFailure) -> Row:
     """Write a mesh and return its row in the manifest, or that of a failure."""
-    row: Row = {"photo": str(task.photo), "seed": task.seed, "output": task.target.name}
-    row["photo_digest"] = digest_file(task.photo)
+    row: Row = {"photo": str(plan.photo), "seed": plan.seed, "output": plan.target.name}
+    row["photo_digest"] = digest_file(plan.photo)
     if isinstance(mesh, ItemFailure):
         return {**row, "failure": mesh.reason, "message": str(mesh), "output_digest": None}
-    task.target.parent.mkdir(parents=True, exist_ok=True)
-    write_mesh(mesh, task.target)
+    plan.target.parent.mkdir(parents=True, exist_ok=True)
+    write_mesh(mesh, plan.target)
     return {
         **row,
         "failure": None,
         "message": "",
         "mesh_digest": mesh_digest(mesh),
-        "output_digest": digest_file(task.target),
+        "output_digest": digest_file(plan.target),
         "vertices": len(mesh.vertices),
         "faces": len(mesh.faces),
     }
 
 
-def _way(wish: Wish, params: Params, project: Path) -> str:
+def _digest_way(options: MeshOptions, params: Params, project: Path) -> str:
     """Return one digest over everything but the photo and the seed that decides a mesh."""
     from tasks.asking.certificates import with_chosen_panels
     from tasks.making.base import conditioner_directory, generator_directory
     from verdict3d.trellis.background import background_identity
 
-    judge = with_chosen_panels(params, project, ["training"]).judges.training if wish.arm else None
+    judge = with_chosen_panels(params, project, ["training"]).judges.training if options.arm else None
     conditioner = conditioner_directory(params, project)
     parts: list[Any] = [
         digest_directory(generator_directory(params, project)),
         None if conditioner is None else digest_directory(conditioner),
-        digest_directory(project / TRAIN / wish.arm) if wish.arm else None,
+        digest_directory(project / TRAIN / options.arm) if options.arm else None,
         [params.seed, judge.model_dump(mode="json")] if judge else None,  # for a search
-        [sampler.model_dump(mode="json") for sampler in wish.samplers(params)],
+        [sampler.model_dump(mode="json") for sampler in options.samplers(params)],
         [*background_identity(params.photos.background), params.photos.objects],
         finish_identity(params.photos.finish),
     ]
     return digest_json(parts)
 
 
-def _is_made(row: Row, task: Task, way: str) -> bool:
+def _is_made(row: Row, plan: PlannedMesh, way: str) -> bool:
     """Return whether the file a row speaks of is still there and would be made the same again."""
-    same = (row["way"], row["seed"]) == (way, task.seed) and task.target.is_file() and task.photo.is_file()
+    same = (row["way"], row["seed"]) == (way, plan.seed) and plan.target.is_file() and plan.photo.is_file()
     return (
         same
-        and row["photo_digest"] == digest_file(task.photo)
-        and row["output_digest"] == digest_file(task.target)
+        and row["photo_digest"] == digest_file(plan.photo)
+        and row["output_digest"] == digest_file(plan.target)
     )
 
 
@@ -275,16 +228,16 @@ def _read_manifest(output: Path) -> dict[str, Row]:
     return {row["output"]: row for row in content["meshes"]}
 
 
-def _write_manifest(output: Path, rows: dict[str, Row], wish: Wish, params: Params) -> None:
-    structure, latents = (sampler.model_dump(mode="json") for sampler in wish.samplers(params))
+def _write_manifest(output: Path, rows: dict[str, Row], options: MeshOptions, params: Params) -> None:
+    structure, latents = (sampler.model_dump(mode="json") for sampler in options.samplers(params))
     photos = params.photos.model_dump(mode="json")
-    head = {"schema": SCHEMA, "generator": params.generator.model, "arm": wish.arm, "photos": photos}
+    head = {"schema": SCHEMA, "generator": params.generator.model, "arm": options.arm, "photos": photos}
     samplers = {"structure": structure, "latents": latents}
     write_json(output / MANIFEST, {**head, **samplers, "meshes": [rows[name] for name in sorted(rows)]})
 
 
-def _told(task: Task, row: Row) -> str:
+def _describe(plan: PlannedMesh, row: Row) -> str:
     if row["failure"] is not None:
-        return f"{task.photo}: {row['failure']}: {row['message']}"
+        return f"{plan.photo}: {row['failure']}: {row['message']}"
     several = f", of {row['objects']} separate objects" if row["objects"] > 1 else ""
-    return f"{task.target}: {row['vertices']} vertices, {row['faces']} faces{several}"
+    return f"{plan.target}: {row['vertices']} vertices, {row['faces']} faces{several}"

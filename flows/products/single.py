@@ -32,8 +32,8 @@ def render_file(
         view: ``condition`` (one view, transparent), ``montage`` (the judge's 2x2) or ``rig`` (all 24 views).
         mode: ``normal``, ``clay``, ``rgb`` or ``splat``.
         size_px: Side of one view.
-        yaw_deg: Of the condition view.
-        elevation_deg: Of the condition view.
+        yaw_deg: Yaw of the condition view.
+        elevation_deg: Elevation of the condition view.
 
     Raises:
         Verdict3DError: The mesh cannot be read or drawn, or ``output`` is no PNG.
@@ -86,6 +86,7 @@ def judge_files(
     judge = load_judge(params, root)
     (verdict,) = judge.compare([request])
     return {
+        "same_mesh": x == y,
         "reference": str(reference),
         "x": str(first),
         "y": str(second),
@@ -108,7 +109,10 @@ def describe_verdict(row: dict[str, Any]) -> str:
     if row["outcome"] == "invalid":
         return f"no verdict: {row['reason']}: {row['message']}"
     winner = {"win": row["x"], "loss": row["y"]}.get(row["outcome"])
-    answer = f"better: {winner}" if winner else "a tie: the two orders do not agree on one of them"
+    tie = (
+        "both files hold the same mesh" if row["same_mesh"] else "the two orders do not agree on one of them"
+    )
+    answer = f"better: {winner}" if winner else f"a tie: {tie}"
     lines: Sequence[str] = (
         answer,
         f"  margin with {row['x']} first   {row['m1']:+.3f}",

@@ -149,11 +149,14 @@ def export_rows(rows: Sequence[Row], output: Path) -> None:
             frame.to_json(temporary, orient="records", lines=True)
 
 
-def describe_row(row: Row) -> str:
-    """Return one line about a verdict."""
-    margins = "" if row["d"] is None else f"d {row['d']:+8.3f}  r {row['r']:+8.3f}"
-    names = f"{row['x_name'] or row['x'][:12]}  against  {row['y_name'] or row['y'][:12]}"
-    return f"{row['key'][:12]}  {row['outcome']:7}  {margins or row['reason']:24}  {names}  ({row['model']})"
+HEADINGS = ("key", "outcome", "preference d", "reliability r", "X", "Y", "judge", "shown", "panel")
+
+
+def row_cells(row: Row) -> tuple[str, ...]:
+    """Return the cells of a verdict under :data:`HEADINGS`."""
+    margins = (row["reason"], "") if row["d"] is None else (f"{row['d']:+.3f}", f"{row['r']:+.3f}")
+    names = [row[f"{side}_name"] or f"mesh {row[side][:12]}" for side in "xy"]
+    return row["key"][:12], row["outcome"], *margins, *names, row["model"], row["mode"], row["panel"]
 
 
 def explain_row(row: Row, judges: JudgesParams, root: Path) -> str:

@@ -15,7 +15,9 @@ from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
 
-def promote_candidate(workspace: Workspace, arm: str, reason: str, say: Say) -> dict[str, Any]:
+def promote_candidate(
+    workspace: Workspace, arm: str, reason: str, say: Say, *, to_stderr: bool = False
+) -> dict[str, Any]:
     """Compare the candidates with the champion of this moment, decide, and act on the decision.
 
     Args:
@@ -23,6 +25,7 @@ def promote_candidate(workspace: Workspace, arm: str, reason: str, say: Say) -> 
         arm: The candidate; "" for the one the gate chooses.
         reason: Why the champion is moved whatever the gate says; "" to do as it says.
         say: Prints a line.
+        to_stderr: What a run of the chain prints goes to standard error.
 
     Returns:
         What was done; see :func:`tasks.registry.promotion.promote`.
@@ -32,7 +35,7 @@ def promote_candidate(workspace: Workspace, arm: str, reason: str, say: Say) -> 
         refresh_champion(workspace, environment, lock, say, needed=True)
         stale = changed_stages(workspace.root, environment)
     if stale:
-        run_chain(workspace, say=say)
+        run_chain(workspace, say=say, to_stderr=to_stderr)
     with run_lock(workspace.state / "run.lock", say) as lock:
         return act_on_decision(workspace, environment, lock, say, arm, reason)
 
@@ -46,7 +49,7 @@ def act_on_decision(
     reason: str = "",
 ) -> dict[str, Any]:
     """Act on the gate's decision as it is, print it and tell the webhook; needs the run lock."""
-    done = call_promotion(workspace, environment, lock, "promote", arm, reason)
+    done = call_promotion(workspace, environment, lock, say, "promote", arm, reason)
     mine = done["record"]["decision"]["arms"][done["arm"]]
     champion = done["record"]["decision"]["champion"]["name"]
     lines = [f"{done['decision']}: {done['arm']} against {champion}"]
@@ -63,19 +66,32 @@ def act_on_decision(
 
 
 def explain_decision(workspace: Workspace, arm: str) -> str:
-    """Return the last decision in full, from files alone."""
-    from tasks.registry.promotion_record import explain, make_record
+    """Return the last decision in full, for people, from files alone."""
+    from tasks.registry.promotion_record import explain
+
+    return explain(_make_record(workspace, arm))
+
+
+def read_decision(workspace: Workspace, arm: str) -> dict[str, Any]:
+    """Return the last decision as JSON values, from files alone: ``arm``, ``decision`` and the ``record``."""
+    record = _make_record(workspace, arm)
+    arm = record["candidate"]["arm"]
+    return {"arm": arm, "decision": record["decision"]["arms"][arm]["decision"], "record": record}
+
+
+def _make_record(workspace: Workspace, arm: str) -> dict[str, Any]:
+    from tasks.registry.promotion_record import make_record
 
     if not (workspace.root / GATE).exists():
-        raise Verdict3DError("no decision yet; `verdict3d run` makes one")
-    return explain(make_record(load_params(workspace.root / "params.yaml"), workspace.root, arm))
+        raise Verdict3DError(f"no decision yet; `verdict3d run{workspace.option}` makes one")
+    return make_record(load_params(workspace.root / "params.yaml"), workspace.root, arm)
 
 
 def roll_back(workspace: Workspace, to: str, reason: str, say: Say) -> dict[str, Any]:
-    """Let the champion stand where it stood before, or at ``to``."""
+    """Restore the previous champion, or the version ``to``."""
     environment = project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
-        done = call_promotion(workspace, environment, lock, "rollback", to, reason)
+        done = call_promotion(workspace, environment, lock, say, "rollback", to, reason)
     before = "the base" if done["from"] is None else f"version {done['from']}"
     text = f"rolled back from {before} to {done['champion']['name']}"
     tell(workspace, text, {"from": done["from"], "to": done["champion"]["version"], "reason": reason}, say)

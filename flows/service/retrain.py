@@ -23,7 +23,7 @@ from flows.chain.notify import notify
 from flows.chain.pipeline import Chain, run_flow
 from flows.chain.promotion_step import refresh_champion, tell
 from flows.chain.results import read_win_rates, win_rate_sentence
-from flows.chain.run import announce, default_jobs, look_for_changes, stages_file_of
+from flows.chain.run import default_jobs, describe_changes, look_for_changes, stages_file_of
 from flows.chain.workspace import Workspace, find_project, open_workspace
 from flows.processes.commands import ending_with_parent
 from flows.processes.run_lock import run_lock
@@ -82,7 +82,7 @@ def _retrain(workspace: Workspace, lock: int, say: Callable[[str], None]) -> Sta
         if not decision_waits(workspace.project, workspace.root, workspace.preset or ""):
             return Completed(name=SKIPPED, message="no asset, parameter or code has changed")
         say("nothing has changed, but the last decision has not been acted on")
-    announce(changed, say)
+    say(describe_changes(workspace, changed))
     refresh_champion(workspace, environment, lock, say)
     chain = Chain(workspace, environment, default_jobs(), None, lock, schedule.stage_retries)
     state = run_flow(chain, stages_file_of(workspace))

@@ -63,7 +63,14 @@ def run_services(project: Path, folder: Path, ports: Ports, say: Callable[[str],
         where = f"{USER}:{password}@127.0.0.1:{ports.postgres}"
         say("starting MLflow and Prefect")
         mlflow = stack.enter_context(
-            mlflow_server(project, folder, ports.mlflow, environment, f"postgresql://{where}/mlflow")
+            mlflow_server(
+                project,
+                ports.mlflow,
+                environment,
+                f"postgresql://{where}/mlflow",
+                artifacts=folder / "artifacts",
+                log_file=folder / "mlflow.log",
+            )
         )
         environment["PREFECT_API_DATABASE_CONNECTION_URL"] = f"postgresql+asyncpg://{where}/prefect"
         log_file = folder / "prefect.log"
@@ -79,26 +86,35 @@ def run_services(project: Path, folder: Path, ports: Ports, say: Callable[[str],
 
 @contextmanager
 def mlflow_server(
-    project: Path, folder: Path, port: int, environment: dict[str, str], store: str
+    project: Path,
+    port: int,
+    environment: dict[str, str],
+    store: str,
+    *,
+    artifacts: Path,
+    log_file: Path,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run MLflow's server on loopback until the block ends; artifacts go through it into ``folder``.
+    """Run MLflow's server on loopback until the block ends.
 
     Args:
-        project: Working directory.
-        folder: Gets the artifacts and the log.
+        project: Working directory, from which the paths in an embedded store start.
         port: Port on 127.0.0.1.
         environment: For the server.
         store: SQLAlchemy URL of its database.
+        artifacts: Gets what clients send through the server.
+        log_file: Gets its output.
+
+    Raises:
+        Verdict3DError: The port is in use, or it does not start.
     """
     url = f"http://127.0.0.1:{port}"
     if answers(url):
         raise Verdict3DError(f"port {port} is in use; choose another one for MLflow")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--artifacts-destination", str(folder / "artifacts")]
+    command += ["--workers", "1", "--artifacts-destination", str(artifacts)]
     # the address of the store holds a password: other users see command lines, but no environments
     own = environment | {"MLFLOW_BACKEND_STORE_URI": store, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     own.pop("MLFLOW_TRACKING_URI", None)
-    log_file = folder / "mlflow.log"
     with supervised(command, cwd=project, environment=own, log_file=log_file) as process:
         wait_for_answer(f"{url}/health", process, "MLflow", log_file)
         yield process

@@ -26,7 +26,14 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from tasks.paths import HOLDOUT, TRAIN
-from tasks.registry.promotion_record import RECORDS, RefusedError, explain, make_record, noting_acted
+from tasks.registry.promotion_record import (
+    PROGRESS,
+    RECORDS,
+    RefusedError,
+    explain,
+    make_record,
+    noting_acted,
+)
 from tasks.registry.verification import verify
 from tasks.registry.versions import CHALLENGER, CHAMPION, ROLLED_BACK, ROLLED_BACK_AT, Registry
 from tasks.scoring.champion import CARD, Used, adapter_identity, place_champion
@@ -107,6 +114,8 @@ def promote(
         registry.add_use(record["decision"]["holdout"], adapter, _questions(decision))
         result = {"arm": arm, "decision": decision["decision"], "record": record, "digest": digest}
         current = registry.champion()
+        if current.adapter == adapter:
+            _say(f"{current.name} has this very adapter; nothing is moved")
         if (decision["decision"] == "REJECT" and not forced) or current.adapter == adapter:
             return {**result, "version": None, "moved": False}
         if decision["decision"] == "PROMOTE" and (back := registry.rolled_back(adapter)):
@@ -117,6 +126,7 @@ def promote(
         registry.point(CHALLENGER, version)
         if decision["decision"] == "HOLD" and not forced:
             return {**result, "version": version, "moved": False}
+        _say(f"version {version} makes some of the evaluated meshes again, to compare their bytes; slow")
         verify(params, root, arm, registry, version)
         lock.check()
         _expect_champion(registry, against)
@@ -167,6 +177,10 @@ def _register(params: Params, root: Path, registry: Registry, record: Row, diges
         if version.tags.get("record") == digest:
             return int(version.version)
     arm, bound = record["candidate"]["arm"], record["bound_to"]
+    same = [found.version for found in registry.versions() if found.tags.get("adapter") == bound["adapter"]]
+    if same:
+        _say(f"version {same[-1]} has this very adapter; the new version has the new decision beside it")
+    _say(f"the base and the adapter of {arm} are packaged and sent to the registry")
     with tempfile.TemporaryDirectory() as folder:
         card = package_model(params, root, arm, record, Path(folder, MODEL))
         registry.client.log_artifacts(run_id, str(Path(folder, MODEL)), MODEL)
@@ -188,6 +202,10 @@ def _register(params: Params, root: Path, registry: Registry, record: Row, diges
     if registry.uri == EMBEDDED_STORE:
         make_paths_relative(Path("mlflow.db"))
     return int(made.version)
+
+
+def _say(text: str) -> None:
+    print(f"{PROGRESS}{text}", flush=True)
 
 
 def _expect_champion(registry: Registry, version: int | None) -> None:

@@ -20,6 +20,9 @@ from verdict3d.records.files import Row, read_json, write_json
 from verdict3d.records.yaml_files import read_yaml
 from verdict3d.stats.gate import plan_words
 
+PROGRESS = "promotion: "
+"""Begins the lines that :mod:`tasks.registry.promotion` prints for people while it works."""
+
 SCHEMA = "verdict3d/promotion/1"
 RECORDS = Path(".verdict3d/promotions")
 """Kept records, below the project; ``acted`` in it names the last decision acted on, by preset."""

@@ -2,8 +2,9 @@
 
     python regenerate.py REQUEST RESULT
 
-REQUEST is JSON: {"tracking_uri", "model", "batches": [[{"id", "photo": path, "seed", "mesh": SHA-256 or None,
-"failure": reason or None}]]}; RESULT gets {"loaded_from": where the model's code lies, "differing": [ids]}.
+REQUEST is JSON: {"tracking_uri", "model", "progress": what lines for people begin with, "batches": [[{"id",
+"photo": path, "seed", "mesh": SHA-256 or None, "failure": reason or None}]]}; RESULT gets {"loaded_from":
+where the model's code lies, "differing": [ids]}.
 
 It knows nothing of this project: the packages it loads are the copies inside the registered model.
 """
@@ -27,7 +28,8 @@ def main(request_file: str, result_file: str) -> None:
     mlflow.set_registry_uri(request["tracking_uri"])
     model = mlflow.pyfunc.load_model(request["model"])
     differing = []
-    for batch in request["batches"]:
+    for number, batch in enumerate(request["batches"], start=1):
+        print(f"{request['progress']}batch {number} of {len(request['batches'])}", flush=True)
         asked = pd.DataFrame(
             {
                 "photo": [Path(item["photo"]).read_bytes() for item in batch],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.making.batches import compose_batches
 from tasks.paths import EVALUATE, read_generations
-from tasks.registry.promotion_record import RefusedError
+from tasks.registry.promotion_record import PROGRESS, RefusedError
 from tasks.registry.versions import Registry
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
@@ -34,11 +34,16 @@ def verify(params: Params, root: Path, arm: str, registry: Registry, version: in
         request, answer = Path(folder, "request.json"), Path(folder, "result.json")
         write_json(
             request,
-            {"tracking_uri": registry.uri, "model": registry.uri_of(version), "batches": batches},
+            {
+                "tracking_uri": registry.uri,
+                "model": registry.uri_of(version),
+                "progress": PROGRESS,
+                "batches": batches,
+            },
         )
         done = subprocess.run(
             [sys.executable, "-P", str(REGENERATE), str(request), str(answer)],
-            capture_output=True,
+            stderr=subprocess.PIPE,
             text=True,
             check=False,
         )

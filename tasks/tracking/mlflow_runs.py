@@ -7,8 +7,8 @@ the next time.
 
 The default store is embedded: ``mlflow.db`` with the artifacts in ``mlruns``. MLflow writes absolute
 artifact paths into such a database, which break when the folder moves; they are made relative here, and
-MLflow resolves relative paths from the folder it is started in: ``mlflow ui`` in the project's folder shows
-everything.
+MLflow resolves relative paths from the folder it is started in: ``verdict3d ui`` starts it in the project's
+folder. By hand, set ``DO_NOT_TRACK=true`` before this module or MLflow, which otherwise reports its use.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
 
-from tasks.tracking.outbox import EMBEDDED_STORE, Outbox, tracking_uri
+from tasks.tracking.outbox import EMBEDDED_STORE, EXPERIMENT, Outbox, tracking_uri
 from tasks.tracking.run_record import Part, RunRecord, collect_run
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json
 
-EXPERIMENT = "verdict3d"
 KEY_TAG = "dvc.lock"
 PARAMS_A_REQUEST = 100
 METRICS_A_REQUEST = 1000

@@ -18,6 +18,9 @@ from tasks.tracking.run_record import RunRecord, run_key
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, write_json
 
+EXPERIMENT = "verdict3d"
+"""Name of the experiment that all runs belong to."""
+
 EMBEDDED_STORE = "sqlite:///mlflow.db"
 """Where runs go unless ``MLFLOW_TRACKING_URI`` says otherwise; relative to the project."""
 

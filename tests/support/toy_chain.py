@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
+
+import yaml
 
 from flows.chain.dvc_stages import run_stage_through_dvc
 from flows.chain.environment import project_environment
@@ -67,6 +70,14 @@ stages:
       outs: ["data/evaluate/${item}"]
 """
 
+GATE = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1], f"{sys.argv[1]}/tests"]
+from support.decisions import decided
+decided(Path(), Path("word").read_text())
+"""
+
 
 def write_toy_chain(project: Path) -> Path:
     """Write the project and return its folder."""
@@ -98,3 +109,23 @@ def run_toy_chain(project: Path) -> None:
     """Write the project and run its stages."""
     write_toy_chain(project)
     assert [run_toy_stage(project, stage) for stage in STAGES] == ["ran"] * len(STAGES)
+
+
+def write_deciding_chain(project: Path) -> Path:
+    """Write the toy chain with adapters that have a card, and a gate that decides by the file ``word``."""
+    write_toy_chain(project)
+    for package in ("tasks", "verdict3d"):
+        (project / package).rmdir()  # the installed ones are meant
+    stage = (project / "stage.py").read_text()
+    card = json.dumps({"arm": ARM, "base_digest": "none"})
+    (project / "stage.py").write_text(f"{stage}    (folder / 'card.json').write_text('{card}')\n")
+    (project / "gate.py").write_text(GATE)
+    (project / "word").write_text("REJECT")
+    chain = yaml.safe_load((project / "dvc.yaml").read_text())
+    chain["stages"]["gate"] = {
+        "cmd": f"python gate.py {ROOT}",
+        "deps": ["gate.py", "word", "data/train", "data/evaluate"],
+        "outs": ["data/gate"],
+    }
+    (project / "dvc.yaml").write_text(yaml.safe_dump(chain))
+    return project.resolve()

@@ -107,9 +107,9 @@ def test_planted_bad_judges_fail(project: Project, fault: str) -> None:
     assert (
         failed
         >= {
-            "always_first": {"clear_gap", "clean_but_wrong", "order"},
-            "reference_blind": {"reference_shuffled", "reference_removed"},
-            "coin_flip": {"null", "clear_gap"},
+            "always-first": {"clear_gap", "clean_but_wrong", "order"},
+            "reference-blind": {"reference_shuffled", "reference_removed"},
+            "coin-flip": {"null", "clear_gap"},
         }[fault]
     )
     assert digest_directory(root / "data/audit") == before

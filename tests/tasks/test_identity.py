@@ -92,20 +92,20 @@ def test_an_edit_concerns_the_stages_that_import_the_file(project: Path) -> None
     (project / "verdict3d/view/templates/page.css").open("a").write("/* edited */\n")
     (project / "verdict3d/pretrain/recipe.py").open("a").write("# edited\n")
     assert changed_identities(params, project) == {
-        f"train@{STACK}": ["changed code: verdict3d/adapt/methods/search.py"],
-        f"evaluate@{STACK}": ["changed code: verdict3d/adapt/methods/search.py"],
-        "challenge": ["changed code: verdict3d/adapt/methods/search.py"],
-        "report": ["changed code: verdict3d/view/templates/page.css"],
+        f"train@{STACK}": {"changed code": ["verdict3d/adapt/methods/search.py"]},
+        f"evaluate@{STACK}": {"changed code": ["verdict3d/adapt/methods/search.py"]},
+        "challenge": {"changed code": ["verdict3d/adapt/methods/search.py"]},
+        "report": {"changed code": ["verdict3d/view/templates/page.css"]},
     }
 
 
 def test_parameters_concern_the_stages_that_list_them(project: Path) -> None:
-    def found(old: str, new: str) -> dict[str, list[str]]:
+    def found(old: str, new: str) -> dict[str, dict[str, list[str]]]:
         edit(project, "params.yaml", old, new)
         return changed_identities(load_params(project / "params.yaml"), project)
 
     assert found('cron: "0 3 * * *"', 'cron: "0 4 * * *"') == {}
-    words = ["changed params: generate"]
+    words = {"changed params": ["generate"]}
     assert found("low_budget_steps: 4", "low_budget_steps: 5") == {"generate": words, "report": words}
 
 

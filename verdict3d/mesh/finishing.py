@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from verdict3d.config import FinishParams
-from verdict3d.errors import Verdict3DError
+from verdict3d.errors import missing_extra
 from verdict3d.mesh.mesh import Mesh
 
 _LIBRARIES = ("trimesh", "fast-simplification")
@@ -30,9 +30,8 @@ def check_finish(params: FinishParams) -> None:
         try:
             import fast_simplification  # noqa: F401
         except ImportError as error:
-            raise Verdict3DError(
-                f"photos.finish.faces needs fast-simplification ({error}); "
-                "install: pip install 'verdict3d[finish]'"
+            raise missing_extra(
+                "finish", f"photos.finish.faces needs fast-simplification ({error})"
             ) from error
 
 

@@ -2,7 +2,7 @@
 
 The released models were trained and shown with rembg's ``u2net`` masks. Of rembg's models only those are
 taken that run on this machine and whose weights may be used for any purpose; they are fetched on first use
-(rembg says where; ``REMBG_HOME`` changes it), or a file is given.
+(into the folder that ``U2NET_HOME`` names), or a file is given.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from verdict3d.errors import Verdict3DError
+from verdict3d.errors import Verdict3DError, missing_extra
 from verdict3d.provenance import digest_file
 
 MODELS = {
@@ -25,7 +25,6 @@ MODELS = {
 """Licence of the weights by rembg's name of a model."""
 
 LONGEST_PX = 1024
-_INSTALL = "pip install 'verdict3d[photos]'"
 
 
 def has_background(image: Image.Image) -> bool:
@@ -60,9 +59,7 @@ class BackgroundRemover:
             import onnxruntime  # noqa: F401  (rembg ends the process where it is missing)
             import rembg
         except ImportError as error:
-            raise Verdict3DError(
-                f"removing backgrounds needs rembg ({error}); install: {_INSTALL}"
-            ) from error
+            raise missing_extra("photos", f"removing backgrounds needs rembg ({error})") from error
         self._remove: Any = rembg.remove
         try:
             self._session = rembg.new_session(model) if file is None else _session_of(file)

@@ -23,8 +23,8 @@ FORMATS = ("PNG", "WEBP", "TIFF", "GIF", "JPEG", "BMP")
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 _REMOVE_BACKGROUND = (
-    "remove the background first and save it with transparency (PNG or WebP), or have it removed: "
-    "photos.background in params.yaml names a model for that"
+    "remove the background first and save it with transparency (PNG or WebP), or have it removed by "
+    "`--background u2net` (or photos.background in params.yaml)"
 )
 
 

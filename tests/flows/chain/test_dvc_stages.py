@@ -55,7 +55,7 @@ def test_the_life_of_a_stage(project: Path) -> None:
     assert run(project, "assets").outcome == "up to date"
     params = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(params.replace("seed: ", "seed: 1"))
-    assert changed_stages(project, environment)["assets"] == ["changed deps: params.yaml"]
+    assert changed_stages(project, environment)["assets"] == {"changed deps": ["params.yaml"]}
     assert run(project, "assets").outcome == "ran"
     (project / "params.yaml").write_text(params)
     assert run(project, "assets").outcome == "restored"
@@ -122,9 +122,9 @@ def test_dvc_reruns_what_an_edit_or_a_parameter_concerns_and_nothing_else(projec
     (project / "verdict3d/stats/gate.py").open("a").write("# edited\n")
     (project / "verdict3d/trellis/sampler.py").open("a").write("# edited\n")
     changed = changed_stages(project, environment)
-    assert set(changed) == {"identity", "gate"} and changed["gate"] == [
-        "changed code: verdict3d/stats/gate.py"
-    ]
+    assert set(changed) == {"identity", "gate"} and changed["gate"] == {
+        "changed code": ["verdict3d/stats/gate.py"]
+    }
     outcomes = {stage: run(project, stage).outcome for stage in ("identity", "degrade", "gate")}
     assert outcomes == {"identity": "ran", "degrade": "up to date", "gate": "ran"}
     preset = open_workspace(project, "other").root

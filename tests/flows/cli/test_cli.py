@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from support.toy_chain import write_toy_chain
+from flows.chain.environment import TELEMETRY_OFF, project_environment
+from support.toy_chain import ARM, write_toy_chain
 from verdict3d.furniture.catalogue import furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
@@ -31,6 +34,9 @@ HEAVY = (
     "moderngl",
 )
 COMMANDS = (
+    "ui",
+    "audit",
+    "preflight",
     "run",
     "status",
     "generate",
@@ -114,7 +120,10 @@ def test_status_and_report_of_a_project_that_has_not_run(tmp_path: Path) -> None
     project = write_toy_chain(tmp_path / "project")
     done = call("status", cwd=project)
     assert done.returncode == 0 and "no results yet" in done.stdout
-    assert done.stdout.startswith("assets: changed deps")
+    assert done.stdout.startswith(f"3 stages to run: assets, train@{ARM}, evaluate@{ARM}\n")
+    document = json.loads(call("status", "--json", cwd=project).stdout)
+    assert list(document["changed"]) == ["assets", f"evaluate@{ARM}", f"train@{ARM}"]
+    assert document["win_rates"] == [] and document["report"] is None
     done = call("report", cwd=project)
     assert done.returncode == 1 and "`verdict3d run` makes it" in done.stderr
 
@@ -126,7 +135,52 @@ def test_doctor_names_what_is_missing(tmp_path: Path) -> None:
     findings = {finding["name"]: finding for finding in json.loads(done.stdout)}
     assert done.returncode == 1
     assert not findings["packages"]["ok"] and "torch" in findings["packages"]["detail"]
-    assert not findings["checkpoints"]["ok"] and findings["telemetry"]["ok"] and findings["python"]["ok"]
+    assert not findings["checkpoints"]["ok"] and findings["python"]["ok"]
+    (project / "params.yaml").write_text("seed: many\n")
+    done = call("doctor", cwd=project)
+    assert done.returncode == 1 and done.stdout.count("does not fit") == 1
+
+
+def test_doctor_says_what_the_users_own_shell_would_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write_toy_chain(tmp_path / "project")
+    for name in [*TELEMETRY_OFF, "CI", "PYTEST_CURRENT_TEST", "GITHUB_ACTIONS"]:
+        monkeypatch.delenv(name, raising=False)
+
+    def finding() -> dict[str, Any]:
+        done = call("doctor", "--json", cwd=project)
+        return next(found for found in json.loads(done.stdout) if found["name"] == "telemetry")
+
+    found = finding()
+    assert not found["ok"] and not found["needed"] and "mlflow" in found["detail"]
+    assert "export DO_NOT_TRACK=true" in found["detail"]
+    monkeypatch.setenv("DO_NOT_TRACK", "true")
+    assert finding()["ok"]
+
+
+def test_no_package_reports_from_the_environment_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CI", "PYTEST_CURRENT_TEST", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DO_NOT_TRACK", "false")
+    command = [sys.executable, "-m", "flows.products.telemetry"]
+    asked = subprocess.check_output(command, env=project_environment(tmp_path), cwd=tmp_path, text=True)
+    assert json.loads(asked) == []
+
+
+def test_the_version_and_the_hint_for_a_mistyped_option() -> None:
+    assert call("--version").stdout == f"verdict3d {version('verdict3d')}\n"
+    done = call("status", "--jsn")
+    assert done.returncode == 2 and "--json" in done.stderr
+    listing = call("--help").stdout
+    assert "--install-completion" in listing and "Versions" in listing
+
+
+def test_pages_need_a_recorded_run(tmp_path: Path) -> None:
+    done = call("ui", cwd=write_toy_chain(tmp_path / "project"))
+    assert done.returncode == 1 and "`verdict3d run` records one" in done.stderr
 
 
 def test_sync_sends_what_waits_and_says_when_it_cannot(

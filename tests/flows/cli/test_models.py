@@ -13,7 +13,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.products.photo_meshes import Wish, make_meshes
+from flows.products.photo_meshes import make_meshes
+from flows.products.photo_plan import MeshOptions
 from flows.products.single import describe_verdict, judge_files
 from support.tiny_project import write_tiny_project
 from support.tiny_trellis import tiny_photo
@@ -34,7 +35,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
 def make(project: tuple[Path, Params], photos: list[str], output: Path, **wish: Any) -> tuple[int, list[str]]:
     said: list[str] = []
     root, params = project
-    return make_meshes(photos, output, Wish(**wish), params, root, said.append), said
+    rows = make_meshes(photos, output, MeshOptions(**wish), params, root, said.append)
+    return sum(row["failure"] is not None for row in rows), said
 
 
 def test_a_folder_of_photos_becomes_meshes_and_failures_are_told(
@@ -48,7 +50,7 @@ def test_a_folder_of_photos_becomes_meshes_and_failures_are_told(
     (photos / "torn.png").write_bytes(b"\x89PNG")
     failed, said = make(project, [str(photos)], tmp_path / "meshes", seed=1)
     made = sorted((tmp_path / "meshes").glob("*.glb"))
-    assert len(said) == 6 and failed == 5 - len(made) and failed >= 2
+    assert len(said) == 7 and failed == 5 - len(made) and failed >= 2
     assert any("opaque.png: no_alpha" in line for line in said)
     assert any("torn.png: not_an_image" in line for line in said)
     for path in made:
@@ -89,6 +91,22 @@ def test_samples_are_made_once_and_again_when_anything_changes(
     assert read_json(out / "manifest.json")["structure"]["guidance"] == 1.5
 
 
+def test_photos_and_arms_are_looked_at_before_any_network_is_loaded(
+    project: tuple[Path, Params], tmp_path: Path
+) -> None:
+    root, params = project
+    elsewhere = params.generator.model_copy(update={"model": str(tmp_path / "no-such-generator")})
+    without = root, params.model_copy(update={"generator": elsewhere})
+    tiny_photo(0).convert("RGB").save(tmp_path / "opaque.jpg")
+    failed, said = make(without, [str(tmp_path / "opaque.jpg")], tmp_path / "chair.glb")
+    assert failed == 1 and len(said) == 1 and "no_alpha" in said[0] and "--background u2net" in said[0]
+    tiny_photo(0).save(tmp_path / "photo.png")
+    (root / "data/train/some_arm").mkdir(parents=True)
+    (root / "data/train/some_arm/card.json").write_text("{}")
+    with pytest.raises(Verdict3DError, match=r"no adapter of an arm 'nope' .* there are: some_arm"):
+        make(without, [str(tmp_path / "photo.png")], tmp_path / "chair.glb", arm="nope")
+
+
 def test_of_several_objects_one_is_kept_on_demand(project: tuple[Path, Params], tmp_path: Path) -> None:
     pixels = np.zeros((64, 64, 4), np.uint8)
     pixels[8:50, 4:30] = pixels[20:40, 40:60] = (200, 90, 30, 255)
@@ -99,9 +117,9 @@ def test_of_several_objects_one_is_kept_on_demand(project: tuple[Path, Params], 
         photos = params.photos.model_copy(update={"objects": objects})
         changed = params.model_copy(update={"photos": photos})
         said: list[str] = []
-        make_meshes([str(tmp_path / "two.png")], tmp_path / "out", Wish(), changed, root, said.append)
+        make_meshes([str(tmp_path / "two.png")], tmp_path / "out", MeshOptions(), changed, root, said.append)
         (row,) = read_json(tmp_path / "out/manifest.json")["meshes"]
-        assert row["objects"] == 2 and row["background"] is None and "of 2 separate objects" in said[0]
+        assert row["objects"] == 2 and row["background"] is None and "of 2 separate objects" in said[1]
         meshes.append(row["mesh_digest"])
     assert len(set(meshes)) == 2
 
@@ -114,9 +132,11 @@ def test_finished_meshes_are_others_and_say_so(project: tuple[Path, Params], tmp
         photos = PhotosParams.model_validate({"finish": finish})
         changed = params.model_copy(update={"photos": photos})
         said: list[str] = []
-        make_meshes([str(tmp_path / "photo.png")], tmp_path / "out", Wish(), changed, root, said.append)
+        make_meshes(
+            [str(tmp_path / "photo.png")], tmp_path / "out", MeshOptions(), changed, root, said.append
+        )
         manifest = read_json(tmp_path / "out/manifest.json")
-        rows.append((manifest["meshes"][0], manifest["photos"]["finish"]["floater_share"], said[0]))
+        rows.append((manifest["meshes"][0], manifest["photos"]["finish"]["floater_share"], said[-2]))
     (whole, nothing, _), (largest, share, _), (again, _, told) = rows
     assert nothing is None and share == 1.0 and whole["way"] != largest["way"]
     assert largest["faces"] < whole["faces"] and again == largest and "made before" in told
@@ -153,7 +173,9 @@ def test_a_verdict_turns_with_the_order_of_the_meshes(project: tuple[Path, Param
     assert (turned["m1"], turned["m2"]) == pytest.approx((row["m2"], row["m1"]), abs=1e-5)
     same = judge_files(reference, first, first, params.judges.evaluation, root)
     assert same["outcome"] == "tie" and same["d"] == 0
-    assert f"{row['m1']:+.3f}" in describe_verdict(row) and "a tie" in describe_verdict(same)
+    assert f"{row['m1']:+.3f}" in describe_verdict(
+        row
+    ) and "a tie: both files hold the same mesh" in describe_verdict(same)
 
 
 def test_the_judge_is_shown_the_panel_of_its_audit_and_it_is_said_where_there_is_none(

@@ -66,6 +66,9 @@ def test_list_filters(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row["asset"] for row in rows} == {"chair-00000"}
     table = call(project, monkeypatch, "list", "--limit", "1").stdout
     assert "chair-00000-high-2" in table and "high-0" not in table and "2 of 2 verdicts" in table
+    head, line, *_ = table.splitlines()
+    assert head.split()[:2] == ["key", "outcome"] and head.endswith("shown   panel")
+    assert line.startswith(rows[1]["key"][:12]) and line.endswith("normal  three_images")
     for arguments, count in (
         (("--judge", "judge-training"), 2),
         (("--judge", rows[0]["judge"][:10]), 2),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -10,47 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from mlflow import MlflowClient
 
 from flows.chain.environment import project_environment
 from flows.chain.prefect_server import ADDRESS, prefect_server
 from support.loopback import free_port, processes_of, wait_until, webhook
-from support.toy_chain import ARM, ROOT, write_toy_chain
+from support.toy_chain import ARM, write_deciding_chain
 
 RETRAIN = """
 from flows.service.retrain import retrain
 state = retrain(return_state=True)
 print(state.name, state.message)
 """
-
-GATE = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from support.decisions import decided
-decided(Path(), Path("word").read_text())
-"""
-
-
-def write_deciding_chain(project: Path) -> Path:
-    """Write the toy chain with adapters that have a card, and a gate that decides by the file ``word``."""
-    write_toy_chain(project)
-    for package in ("tasks", "verdict3d"):
-        (project / package).rmdir()  # the installed ones are meant
-    stage = (project / "stage.py").read_text()
-    card = json.dumps({"arm": ARM, "base_digest": "none"})
-    (project / "stage.py").write_text(f"{stage}    (folder / 'card.json').write_text('{card}')\n")
-    (project / "gate.py").write_text(GATE)
-    (project / "word").write_text("REJECT")
-    chain = yaml.safe_load((project / "dvc.yaml").read_text())
-    chain["stages"]["gate"] = {
-        "cmd": f"python gate.py {ROOT / 'tests'}",
-        "deps": ["gate.py", "word", "data/train", "data/evaluate"],
-        "outs": ["data/gate"],
-    }
-    (project / "dvc.yaml").write_text(yaml.safe_dump(chain))
-    return project.resolve()
 
 
 @pytest.mark.services

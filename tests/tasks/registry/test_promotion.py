@@ -204,7 +204,9 @@ def test_a_version_knows_what_it_was_made_of(project: Project, tmp_path: Path) -
         fetch("77", registry(), into)
 
 
-def test_force_leaves_a_trace_and_stops_at_certificates(project: Project) -> None:
+def test_force_leaves_a_trace_and_stops_at_certificates(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     root, _ = project
     act(project, "rollback", "1", "for now")
     act(project, "sync")
@@ -219,6 +221,7 @@ def test_force_leaves_a_trace_and_stops_at_certificates(project: Project) -> Non
         act(project, "promote")
     decided(root, "REJECT")
     forced = act(project, "promote", "", "a demonstration")
+    assert "has this very adapter; the new version" in capsys.readouterr().out
     assert forced["moved"] and forced["decision"] == "REJECT"
     champion = registry().aliased("champion")
     assert champion.tags["forced"] == "a demonstration" and champion.tags["decision"] == "REJECT"

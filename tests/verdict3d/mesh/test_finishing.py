@@ -52,7 +52,7 @@ def test_holes_are_closed_with_their_winding() -> None:
 
 
 def test_fewer_faces_keep_shape_and_colours() -> None:
-    pytest.importorskip("fast_simplification", reason="an extra: pip install 'verdict3d[finish]'")
+    pytest.importorskip("fast_simplification", reason="an extra: pip install -e '.[finish]'")
     ball = painted(sphere(5))
     few = finish_mesh(ball, FinishParams(faces=500))
     assert 400 <= len(few.faces) <= 500 < len(ball.faces) and few.colors is not None

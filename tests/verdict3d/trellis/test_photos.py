@@ -96,9 +96,7 @@ def test_the_identity_of_a_file_is_its_content(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def darkness(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that u2net's place can take: what is dark is the object."""
-    pytest.importorskip(
-        "rembg", reason="background removal is an extra: pip install 'verdict3d[photos]' onnx"
-    )
+    pytest.importorskip("rembg", reason="background removal is an extra: pip install -e '.[photos]' onnx")
     onnx = pytest.importorskip("onnx", reason="the test makes its network with onnx: pip install onnx")
     from onnx import TensorProto, helper
 
@@ -140,7 +138,7 @@ def test_weights_that_are_none_are_refused(darkness: Path, tmp_path: Path) -> No
 
 
 def test_every_named_model_is_one_of_rembg() -> None:
-    pytest.importorskip("rembg", reason="background removal is an extra: pip install 'verdict3d[photos]'")
+    pytest.importorskip("rembg", reason="background removal is an extra: pip install -e '.[photos]'")
     from rembg.sessions import sessions_names
 
     assert set(MODELS) <= set(sessions_names)

@@ -258,8 +258,31 @@ def describe(certificate: Mapping[str, Any]) -> list[str]:
         f"  {describe_panel(certificate['panel'])}",
     ]
     for name, found in certificate["controls"].items():
-        half = found["half_credit"]["value"]
-        shown = "none" if half is None else f"{half:.3f}"
-        fate = "ok  " if found["passed"] else "FAIL"
-        lines.append(f"  {fate} {name:19} half-credit {shown}   {found['shortfall'] or found['requirement']}")
+        fate, measured = "ok  " if found["passed"] else "FAIL", measured_words(name, found)
+        lines.append(f"  {fate} {name:19} {measured}   ({found['shortfall'] or found['requirement']})")
     return lines
+
+
+def measured_words(name: str, found: Mapping[str, Any]) -> str:
+    """Return what a control measured: the quantities that its requirement is about."""
+
+    def number(value: float | None) -> str:
+        return "undefined" if value is None else f"{value:.3f}"
+
+    half = found["half_credit"]
+    if name == "null":
+        decided = found["decisive"]["wins"] + found["decisive"]["losses"]
+        return f"half-credit {number(half['value'])}, {decided} of {found['pairs']} pairs decided"
+    if name == "base_vs_base":
+        return (
+            f"half-credit {number(half['value'])}, interval {number(half['low'])} to {number(half['high'])}"
+        )
+    if name == "clear_gap":
+        decisive = number(found["decisive"]["value"])
+        return f"decisive win-rate {decisive}, coverage {number(found['coverage'])}"
+    if name in ("reference_shuffled", "reference_removed"):
+        drop = found["drop"]
+        return f"half-credit falls by {number(drop['value'])}, lower bound {number(drop['low'])}"
+    if name == "order":
+        return f"share of first-slot answers {number(found['first_slot_share'])}"
+    return f"half-credit {number(half['value'])}"

@@ -1,17 +1,18 @@
 """Bad judges on purpose: what an audit must catch. A fire drill, never a judge.
 
-Each stands in the place of a real judge and has one fault: ``always_first`` takes whatever is shown first,
-``reference_blind`` is the real judge that never sees the reference, ``coin_flip`` guesses.
+Each stands in the place of a real judge and has one fault: ``always-first`` takes whatever is shown first,
+``reference-blind`` is the real judge that never sees the reference, ``coin-flip`` guesses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, get_args
 
 import numpy as np
 
+from verdict3d.config import PlantedFault
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.panel import PairRequest, Panel
@@ -20,7 +21,7 @@ from verdict3d.judge.verdict import Verdict
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
 
-PLANTED = ("always_first", "reference_blind", "coin_flip")
+PLANTED = get_args(PlantedFault)
 
 
 class AuditedJudge(Judge, Protocol):
@@ -53,9 +54,9 @@ class PlantedJudge:
 
     def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
         """Answer in the order of the requests, badly."""
-        if self.name == "always_first":
+        if self.name == "always-first":
             return [Verdict(2.0, 2.0, self.tie_band) for _ in requests]
-        if self.name == "coin_flip":
+        if self.name == "coin-flip":
             return [Verdict(*self._toss(request), self.tie_band) for request in requests]
         return self.judge.compare([without_reference(request) for request in requests])
 

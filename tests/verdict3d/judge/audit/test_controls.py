@@ -12,7 +12,7 @@ import pytest
 from support.rows import filled
 from verdict3d.config import load_params
 from verdict3d.judge.audit.certificate import issue, objections
-from verdict3d.judge.audit.controls import CONTROLS, Measuring, paired_drop
+from verdict3d.judge.audit.controls import CONTROLS, Measuring, measured_words, paired_drop
 from verdict3d.judge.audit.panel_choice import choose_panel, describe_panel, panel_warnings
 from verdict3d.judge.identity import ENDPOINT, JudgeIdentity
 from verdict3d.judge.rubric import SLOTS
@@ -57,6 +57,17 @@ def failed(rows: list[ControlVerdict]) -> dict[str, str]:
 
 def test_a_good_judge_passes() -> None:
     assert failed(answers()) == {}
+
+
+def test_each_control_shows_the_quantity_that_its_bar_is_about() -> None:
+    findings = MEASURING.findings(answers(ladder=lambda n: -2.0 if n < 4 else 2.0))
+    shown = {name: measured_words(name, found.as_dict()) for name, found in findings.items()}
+    assert shown["clear_gap"] == "decisive win-rate 0.750, coverage 1.000"
+    assert shown["order"].startswith("share of first-slot answers 0.")
+    assert shown["reference_shuffled"].startswith("half-credit falls by 0.375, lower bound ")
+    assert shown["null"] == "half-credit 0.500, 0 of 16 pairs decided"
+    assert shown["clean_but_wrong"] == "half-credit 0.875"
+    assert shown["base_vs_base"].startswith("half-credit 0.500, interval ")
 
 
 def test_a_decision_between_equal_meshes_fails() -> None:

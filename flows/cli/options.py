@@ -1,0 +1,35 @@
+"""What several commands share: options, panels of the help, and JSON on standard output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+CHAIN = "The chain"
+SINGLE = "Single files"
+JUDGES = "Judges and verdicts"
+VERSIONS = "Versions"
+SERVERS = "Pages and servers"
+MACHINE = "This machine"
+
+Preset = Annotated[
+    str | None,
+    typer.Option(help="Merge presets/NAME.yaml over params.yaml; results go to a workspace of their own."),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document; progress goes to standard error.")
+]
+
+
+def progress_to(as_json: bool) -> Callable[[str], None]:
+    """Return what prints a line for people: to standard error when standard output is for JSON."""
+    return partial(typer.echo, err=as_json)
+
+
+def print_json(document: Any) -> None:
+    """Print the JSON document that a command answers with."""
+    typer.echo(json.dumps(document, indent=2, sort_keys=True))

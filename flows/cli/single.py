@@ -1,0 +1,80 @@
+"""The commands ``render`` and ``judge``: single files through the parts of the chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from flows.cli.options import JUDGES, SINGLE, AsJson, print_json
+from verdict3d.config import JudgeRole, Mode
+
+View = Literal["condition", "montage", "rig"]
+DrawMode = Literal[Mode, "splat"]
+
+
+def register_single(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    drawing = "Example:  verdict3d render mesh.glb -o montage.png --view montage --mode clay"
+    app.command(rich_help_panel=SINGLE, epilog=drawing)(render)
+    judging = "Example:  verdict3d judge --reference photo.png a.glb b.glb --json"
+    app.command(rich_help_panel=JUDGES, epilog=judging)(judge)
+
+
+def render(
+    mesh: Annotated[Path, typer.Argument(help="Mesh to draw: GLB, OBJ, PLY or STL.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")],
+    view: Annotated[
+        View, typer.Option(help="What to draw: one view, the judge's 2x2 montage, or all 24 views.")
+    ] = "montage",
+    mode: Annotated[DrawMode, typer.Option(help="How to draw the surface.")] = "normal",
+    size_px: Annotated[int, typer.Option(min=8, max=4096, help="Side of one view, in pixels.")] = 224,
+    yaw_deg: Annotated[
+        float, typer.Option(help="Yaw of the condition view, in degrees; 0 sees the front.")
+    ] = 30.0,
+    elevation_deg: Annotated[
+        float, typer.Option(min=-89, max=89, help="Elevation of the condition view, in degrees.")
+    ] = 20.0,
+) -> None:
+    """Draw a mesh."""
+    from flows.products.single import render_file
+
+    render_file(
+        mesh,
+        output,
+        view=view,
+        mode=mode,
+        size_px=size_px,
+        yaw_deg=yaw_deg,
+        elevation_deg=elevation_deg,
+    )
+    typer.echo(output)
+
+
+def judge(
+    x: Annotated[Path, typer.Argument(help="One mesh.")],
+    y: Annotated[Path, typer.Argument(help="The other mesh.")],
+    reference: Annotated[Path, typer.Option(help="Picture of the object that both meshes show.")],
+    by: Annotated[JudgeRole, typer.Option(help="Judge of params.yaml that answers.")] = "evaluation",
+    as_json: AsJson = False,
+) -> None:
+    """Say which of two meshes is better, asked in both orders, with the margins."""
+    from flows.chain.workspace import find_project
+    from flows.products.single import describe_verdict, judge_files
+    from tasks.asking.certificates import read_certificate, with_chosen_panels
+    from tasks.audit import configured
+    from verdict3d.config import load_params
+
+    project = find_project()
+    params = configured(with_chosen_panels(load_params(project / "params.yaml"), project).judges, by)
+    row = judge_files(reference, x, y, params, project)
+    if as_json:
+        print_json(row)
+    else:
+        typer.echo(describe_verdict(row))
+    if read_certificate(project, by) is None:
+        words = f"the {by} judge has not been audited here (`verdict3d audit`)"
+        typer.echo(f"note: {words}; it was shown {row['panel']}", err=True)
+    if row["outcome"] == "invalid":
+        raise typer.Exit(1)

@@ -1,0 +1,111 @@
+"""What is to be made of photos: which photos are meant, and one planned mesh for each of their samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from verdict3d.config import Params, SamplerParams
+from verdict3d.errors import Verdict3DError
+
+PHOTOS = (".png", ".webp", ".tif", ".tiff")
+"""Photo formats that can be transparent: all that is looked for where no background is removed."""
+
+OPAQUE_PHOTOS = (*PHOTOS, ".jpg", ".jpeg", ".bmp", ".gif")
+
+OUTPUT_FORMATS = (".glb", ".ply", ".obj")
+
+
+@dataclass(frozen=True)
+class PlannedMesh:
+    """One mesh to make.
+
+    Args:
+        photo: Where it is made from.
+        seed: Of the noise.
+        target: Mesh file.
+    """
+
+    photo: Path
+    seed: int
+    target: Path
+
+
+@dataclass(frozen=True)
+class MeshOptions:
+    """How meshes are to be made.
+
+    Args:
+        arm: Arm whose trained adapter is used, None for the base generator.
+        seed: Of the first sample of every photo; the next ones count up.
+        samples: Meshes of each photo.
+        steps: Of both samplers; None: as configured.
+        guidance: Strength of both samplers; None: as configured.
+        suffix: Of mesh files in a folder, such as ``.glb``.
+    """
+
+    arm: str | None = None
+    seed: int = 0
+    samples: int = 1
+    steps: int | None = None
+    guidance: float | None = None
+    suffix: str = ".glb"
+
+    def samplers(self, params: Params) -> tuple[SamplerParams, SamplerParams]:
+        """Return the structure's and the latents' sampler."""
+        given = {"steps": self.steps, "guidance": self.guidance}
+        changes = {name: value for name, value in given.items() if value is not None}
+        generator = params.generator
+        return generator.structure.model_copy(update=changes), generator.latents.model_copy(update=changes)
+
+
+def find_photos(named: Sequence[str], suffixes: Sequence[str] = PHOTOS) -> list[Path]:
+    """Return the photos of files, folders and patterns, each once, in their order; of folders by suffix.
+
+    Raises:
+        Verdict3DError: A name stands for nothing.
+    """
+    found: list[Path] = []
+    for name in named:
+        path = Path(name)
+        if path.is_dir():
+            some = sorted(one for one in path.iterdir() if one.suffix.lower() in suffixes)
+            if not some:
+                raise Verdict3DError(f"no photo in {path}; looked for are {', '.join(suffixes)}")
+        elif path.exists():
+            some = [path]
+        else:
+            fixed = Path(path.anchor or ".")
+            parts = path.relative_to(path.anchor) if path.anchor else path
+            some = sorted(one for one in fixed.glob(str(parts)) if one.is_file())
+            if not some:
+                raise Verdict3DError(f"{name}: no such file or folder, and as a pattern it fits nothing")
+        found.extend(some)
+    return list(dict.fromkeys(found))
+
+
+def plan_meshes(photos: Sequence[Path], output: Path, options: MeshOptions) -> list[PlannedMesh]:
+    """Return what is to be made: photos in their order, of each the samples.
+
+    Raises:
+        Verdict3DError: Several meshes for one file, a format that is not written, or equal names.
+    """
+    if output.suffix and not output.is_dir():
+        if output.suffix.lower() not in OUTPUT_FORMATS:
+            raise Verdict3DError(f"{output}: meshes are written as {', '.join(OUTPUT_FORMATS)}")
+        count = len(photos) * options.samples
+        if count > 1:
+            raise Verdict3DError(f"{output} names a file; for {count} meshes give a folder")
+        return [PlannedMesh(photos[0], options.seed, output)]
+    twice = [name for name, count in Counter(photo.stem for photo in photos).items() if count > 1]
+    if twice:
+        names = ", ".join(sorted(twice)[:5])
+        raise Verdict3DError(f"several photos are named {names}; their meshes would be too")
+    numbers = [f"-{number}" for number in range(options.samples)] if options.samples > 1 else [""]
+    return [
+        PlannedMesh(photo, options.seed + count, output / f"{photo.stem}{number}{options.suffix}")
+        for photo in photos
+        for count, number in enumerate(numbers)
+    ]

@@ -1,0 +1,111 @@
+"""``verdict3d ui``: MLflow's pages of the recorded runs, on loopback, without telemetry, until a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from flows.chain.environment import LOOPBACK, STATE_FOLDER, project_environment
+from flows.service.serve import ending_at_signals
+from flows.service.services import mlflow_server
+from tasks.tracking.outbox import EMBEDDED_STORE, EXPERIMENT
+from verdict3d.errors import Verdict3DError
+
+USUAL_PORT = 5000
+POLL_S = 0.5
+ANSWER_S = 30.0
+
+
+def show_runs(
+    project: Path,
+    preset: str | None,
+    port: int | None,
+    say: Callable[[str], None],
+    open_page: Callable[[str], object] | None,
+) -> None:
+    """Serve MLflow's pages until a signal and say where the runs are; of a server that runs, only say it.
+
+    Args:
+        project: The checkout.
+        preset: Show the runs of this preset; None: all runs.
+        port: Port on 127.0.0.1; None: 5000, or a free one where that is in use.
+        say: Prints a line for people.
+        open_page: Opens an address in the browser; None: nothing is opened.
+
+    Raises:
+        Verdict3DError: Nothing has been recorded, the port is in use, or the server does not start or ends.
+    """
+    environment = project_environment(project)
+    store = environment.get("MLFLOW_TRACKING_URI") or EMBEDDED_STORE
+
+    def show(server: str) -> None:
+        address = runs_page(server, preset)
+        say(address)
+        if open_page:
+            open_page(address)
+
+    if urlsplit(store).scheme in ("http", "https"):
+        show(store.rstrip("/"))
+        return
+    if store == EMBEDDED_STORE and not (project / "mlflow.db").exists():
+        raise Verdict3DError(
+            f"no run is recorded in {project / 'mlflow.db'} yet; `verdict3d run` records one"
+        )
+    port = port or free_port()
+    folder = project / STATE_FOLDER / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    with ending_at_signals(), contextlib.ExitStack() as stack:
+        say("starting MLflow's pages")
+        served = mlflow_server(
+            project, port, environment, store, artifacts=project / "mlruns", log_file=folder / "mlflow-ui.log"
+        )
+        process = stack.enter_context(served)
+        show(f"http://127.0.0.1:{port}")
+        say("Ctrl-C ends it")
+        while process.poll() is None:
+            time.sleep(POLL_S)
+        raise Verdict3DError(f"MLflow's pages ended by themselves; {folder / 'mlflow-ui.log'} says why")
+
+
+def runs_page(server: str, preset: str | None) -> str:
+    """Return the address of the runs on a server: past the view for language models that MLflow opens first.
+
+    Args:
+        server: Address of the server.
+        preset: Show the runs of this preset only.
+
+    Raises:
+        Verdict3DError: The server does not answer.
+    """
+    here = urlsplit(server).hostname in LOOPBACK  # never through a proxy
+    question = f"{server}/api/2.0/mlflow/experiments/get-by-name"
+    try:
+        answer = httpx.get(
+            question, params={"experiment_name": EXPERIMENT}, timeout=ANSWER_S, trust_env=not here
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Verdict3DError(f"MLflow at {server} does not answer ({type(error).__name__})") from error
+    if not answer.is_success:
+        return f"{server}/#/experiments"
+    experiment = answer.json()["experiment"]["experiment_id"]
+    wanted = f"tags.preset = '{preset}'"
+    only = f"&searchFilter={quote(wanted)}" if preset else ""
+    return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning{only}"
+
+
+def free_port() -> int:
+    """Return the usual port, or a free one where something listens there."""
+    for port in (USUAL_PORT, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise Verdict3DError("no port is free on 127.0.0.1")

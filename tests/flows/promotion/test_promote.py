@@ -1,0 +1,64 @@
+"""`verdict3d promote` for machines: one JSON document and an exit status; then the pages of the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support.loopback import free_port, processes_of, wait_until
+from support.toy_chain import ARM, write_deciding_chain
+
+CLI = [sys.executable, "-m", "flows.cli.main"]
+
+
+@pytest.mark.services
+def test_a_decision_for_machines_and_the_pages_of_its_run(tmp_path: Path) -> None:
+    project = write_deciding_chain(tmp_path / "project")
+    left_out = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+
+    def answer(*words: str) -> tuple[int, dict[str, Any]]:
+        done = subprocess.run(
+            [*CLI, *words, "--json"],
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)
+
+    status, document = answer("promote")
+    assert (status, document["decision"], document["moved"]) == (4, "REJECT", False)
+    status, document = answer("run")
+    assert (status, document["changed"], document["stages"]) == (0, {}, [])
+    assert document["win_rates"][0]["half_credit"] == [0.7, 0.6, 0.8]
+    assert document["decision"]["arms"][ARM]["decision"] == "REJECT"
+
+    port = free_port()
+    command = [*CLI, "ui", "--port", str(port), "--preset", "quick"]
+    (project / "presets/quick.yaml").write_text("")
+    shown = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert shown.stdout is not None
+        address = next((line.strip() for line in shown.stdout if line.startswith("http")), "")
+        runs = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning"
+        assert address == f"{runs}&searchFilter=tags.preset%20%3D%20%27quick%27"
+        assert httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).is_success
+        servers = [pid for pid, words in processes_of(project).items() if "mlflow" in words]
+        for pid in servers:
+            assert b"MLFLOW_DISABLE_TELEMETRY=true" in Path(f"/proc/{pid}/environ").read_bytes()
+        assert servers
+    finally:
+        shown.send_signal(signal.SIGINT)
+        assert shown.wait(60) == 0
+    wait_until(lambda: not processes_of(project), "every process to end", 30)

@@ -1,0 +1,27 @@
+"""The stage ``assets`` with a folder of one's own meshes, some of which cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import tasks.assets
+from support.places import ROOT
+from verdict3d.config import load_params
+from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.part_mesh import mesh_from_parts
+from verdict3d.mesh.files import write_mesh
+from verdict3d.randomness import numpy_generator
+
+
+def test_what_is_set_aside_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "meshes"
+    source.mkdir()
+    write_mesh(mesh_from_parts(furniture("chair", numpy_generator(0, "chair", 0))), source / "chair.glb")
+    (source / "broken.glb").write_bytes(b"glTF")
+    params = load_params(ROOT / "params.yaml")
+    assets = params.assets.model_copy(update={"source": str(source), "condition_size_px": 32})
+    tasks.assets.run(params.model_copy(update={"assets": assets}), tmp_path)
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "1 of 2 meshes are set aside:" and second.startswith("  broken.glb: ")
