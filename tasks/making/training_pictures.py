@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from tasks.making.machine import helpers
 from tasks.paths import LABEL, read_generations
-from verdict3d.adapt.method import Example, Picture, Preference, Sample
+from verdict3d.adapt.method import ConditionPixels, Example, Preference, Sample
 from verdict3d.adapt.parallel import speaks
 from verdict3d.config import Params, RegimeParams
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
@@ -119,7 +119,7 @@ def _degraded(
     return examples
 
 
-def as_picture(picture: Image.Image, size_px: int) -> Picture:
+def as_picture(picture: Image.Image, size_px: int) -> ConditionPixels:
     """Preprocess an RGBA picture as the generator does.
 
     Raises:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from verdict3d.mesh.mesh import Mesh
     from verdict3d.trellis.pipeline import TrellisPipeline
 
-Picture = NDArray[np.uint8]
+ConditionPixels = NDArray[np.uint8]
 """(S, S, 3) RGB on black, as the conditioner takes it."""
 
 
@@ -38,8 +38,8 @@ class Example:
     asset: str
     view: int
     regime: str
-    clean: Picture
-    degraded: Picture
+    clean: ConditionPixels
+    degraded: ConditionPixels
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from verdict3d.render.uploads import MeshUpload, program_for
 if TYPE_CHECKING:
     from verdict3d.mesh.mesh import Mesh
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 _KEPT_TARGETS = 4  # framebuffers of different sizes that are kept
 
@@ -81,7 +81,7 @@ class Renderer:
         self._targets: dict[tuple[int, int], _Target] = {}
         self._framed: tuple[weakref.ref[Mesh], Mesh] | None = None
 
-    def render(self, mesh: Mesh, camera: Camera, mode: str, size_px: int) -> Picture:
+    def render(self, mesh: Mesh, camera: Camera, mode: str, size_px: int) -> Pixels:
         """Draw one view of ``mesh`` as it stands, without framing.
 
         Args:
@@ -100,7 +100,7 @@ class Renderer:
         """
         return self._draw(mesh, (camera,), mode, size_px, columns=1, background=None)
 
-    def condition(self, mesh: Mesh, camera: Camera, size_px: int) -> Picture:
+    def condition(self, mesh: Mesh, camera: Camera, size_px: int) -> Pixels:
         """Draw the condition picture: ``rgb`` mode, (size_px, size_px, 4) uint8 RGBA, transparent.
 
         Raises:
@@ -113,7 +113,7 @@ class Renderer:
             )
         return picture
 
-    def montage(self, mesh: Mesh, mode: str = "normal", view_px: int | None = None) -> Picture:
+    def montage(self, mesh: Mesh, mode: str = "normal", view_px: int | None = None) -> Pixels:
         """Draw the rig's four montage views of the framed mesh, 2x2, yaws row by row.
 
         Returns:
@@ -127,7 +127,7 @@ class Renderer:
         picture = self._draw(self._frame(mesh), cameras, mode, size_px, 2, self.rig.background)
         return np.ascontiguousarray(picture[..., :3])
 
-    def rig_views(self, mesh: Mesh, mode: str = "normal", view_px: int | None = None) -> Picture:
+    def rig_views(self, mesh: Mesh, mode: str = "normal", view_px: int | None = None) -> Pixels:
         """Draw all views of the rig: (24, view_px, view_px, 3) uint8 RGB over the rig's background."""
         size_px = self.rig.view_px if view_px is None else view_px
         cameras, columns = self.rig.cameras, len(self.rig.yaws_deg)
@@ -164,7 +164,7 @@ class Renderer:
         size_px: int,
         columns: int,
         background: tuple[int, int, int] | None,
-    ) -> Picture:
+    ) -> Pixels:
         shared_context()
         rows = -(-len(cameras) // columns)
         self._check(mode, size_px, max(rows, columns))
@@ -195,7 +195,7 @@ class Renderer:
 
     def _read(
         self, target: _Target, size: tuple[int, int], background: tuple[int, int, int] | None
-    ) -> Picture:
+    ) -> Pixels:
         resolve = self._programs["resolve"]
         resolve["supersample"] = self.rig.supersample
         color = (0.0, 0.0, 0.0, 0.0) if background is None else (*(b / 255 for b in background), 1.0)
