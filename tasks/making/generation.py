@@ -36,7 +36,7 @@ from verdict3d.records.generations import Generation, Steps, Truth
 from verdict3d.records.names import Regime, Split
 from verdict3d.records.record import write_rows
 from verdict3d.render.renderer import Renderer
-from verdict3d.trellis.mesh_decoding import Outcome
+from verdict3d.trellis.mesh_decoding import MeshOrFailure
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 Montages = dict[str, NDArray[np.uint8]]
@@ -123,7 +123,7 @@ class GenerationWorker:
     def _read(self, paths: Sequence[str]) -> list[Image.Image]:
         return [Image.open(self.root / path).convert("RGBA") for path in paths]
 
-    def _draw(self, item: GenerationItem, mesh: Outcome) -> Montages | ItemFailure:
+    def _draw(self, item: GenerationItem, mesh: MeshOrFailure) -> Montages | ItemFailure:
         """Draw the montages of one generation, or say why not."""
         if isinstance(mesh, ItemFailure):
             return mesh
@@ -136,7 +136,7 @@ class GenerationWorker:
         return true_surface(read_mesh(self.root / path), seed, TRUTH_POINTS)
 
     def _record(
-        self, item: GenerationItem, mesh: Outcome, montages: Montages | ItemFailure, folder: Path
+        self, item: GenerationItem, mesh: MeshOrFailure, montages: Montages | ItemFailure, folder: Path
     ) -> Row:
         """Write the files of one generation and return its record; a failure is recorded, not raised."""
         try:

@@ -12,12 +12,12 @@ from verdict3d.mesh.mesh import Mesh
 from verdict3d.trellis.mesh_extraction import ExtractedMesh, extract_meshes
 from verdict3d.trellis.sparse import SparseTensor
 
-Outcome = Mesh | ItemFailure
+MeshOrFailure = Mesh | ItemFailure
 DECODED_AT_ONCE = 2**16
 """Voxels the mesh decoder takes at once; it makes 64 rows of each."""
 
 
-def decode_meshes(decoder: Any, latents: SparseTensor) -> list[Outcome]:
+def decode_meshes(decoder: Any, latents: SparseTensor) -> list[MeshOrFailure]:
     """Decode structured latents with a mesh decoder, large batches in parts.
 
     Returns:
@@ -25,7 +25,7 @@ def decode_meshes(decoder: Any, latents: SparseTensor) -> list[Outcome]:
         ``no_faces``.
     """
     items = latents.split()
-    outcomes: list[Outcome] = [non_finite("the latents") for _ in items]
+    outcomes: list[MeshOrFailure] = [non_finite("the latents") for _ in items]
     whole = [item for item, (feats, _) in enumerate(items) if bool(feats.isfinite().all())]
     for part in _parts(whole, [len(feats) for feats, _ in items]):
         batch = SparseTensor.stack([items[item][0] for item in part], [items[item][1] for item in part])
@@ -34,7 +34,7 @@ def decode_meshes(decoder: Any, latents: SparseTensor) -> list[Outcome]:
     return outcomes
 
 
-def _decode(decoder: Any, latents: SparseTensor) -> list[Outcome]:
+def _decode(decoder: Any, latents: SparseTensor) -> list[MeshOrFailure]:
     cubes = decoder(latents)
     broken = torch.zeros(latents.batch_size, dtype=torch.bool, device=latents.device)
     broken[cubes.coords[~cubes.feats.sum(dim=1).isfinite(), 0].long()] = True
@@ -63,7 +63,7 @@ def _parts(items: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
     return parts
 
 
-def _as_mesh(mesh: ExtractedMesh) -> Outcome:
+def _as_mesh(mesh: ExtractedMesh) -> MeshOrFailure:
     if not mesh.success:
         return ItemFailure("no_faces", "the decoded mesh has no faces")
     vertices = mesh.vertices.float().cpu().numpy()

@@ -31,7 +31,7 @@ from verdict3d.trellis.attention import prefer_flash_attention_3
 from verdict3d.trellis.checkpoint import load_model, save_model
 from verdict3d.trellis.conditioner import Conditioner
 from verdict3d.trellis.layout import check_parts
-from verdict3d.trellis.mesh_decoding import Outcome, decode_meshes, non_finite
+from verdict3d.trellis.mesh_decoding import MeshOrFailure, decode_meshes, non_finite
 from verdict3d.trellis.network import Network
 from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.preprocess import preprocess_image
@@ -333,7 +333,7 @@ class TrellisPipeline:
         return sample.replace(sample.feats * self.std + self.mean)
 
     @torch.no_grad()
-    def decode_meshes(self, latents: SparseTensor) -> list[Outcome]:
+    def decode_meshes(self, latents: SparseTensor) -> list[MeshOrFailure]:
         """Decode structured latents to meshes; failures are ``non_finite`` or ``no_faces``."""
         return decode_meshes(self.networks.mesh_decoder, latents)
 
@@ -344,7 +344,7 @@ class TrellisPipeline:
         structure: SamplerParams | None = None,
         latents: SamplerParams | None = None,
         latents_tokens: Tensor | None = None,
-    ) -> list[Outcome]:
+    ) -> list[MeshOrFailure]:
         """Generate one mesh for each row of ``tokens`` (B, L, C) with that row's seed.
 
         Args:
@@ -360,7 +360,7 @@ class TrellisPipeline:
         if len(seeds) != len(tokens):
             raise Verdict3DError(f"{len(tokens)} items and {len(seeds)} seeds; give one seed for each item")
         finite = tokens.flatten(1).isfinite().all(dim=1).tolist() if len(seeds) else []
-        outcomes: list[Outcome] = [non_finite("the condition") for _ in seeds]
+        outcomes: list[MeshOrFailure] = [non_finite("the condition") for _ in seeds]
         items = [item for item, whole in enumerate(finite) if whole]
         if not items:
             return outcomes
@@ -388,7 +388,7 @@ class TrellisPipeline:
         latents: SamplerParams | None = None,
         *,
         latents_images: Sequence[Image.Image] | None = None,
-    ) -> list[Outcome]:
+    ) -> list[MeshOrFailure]:
         """Generate one mesh for each RGBA photo with its seed; the same seed and photo give the same mesh.
 
         Args:
@@ -407,7 +407,7 @@ class TrellisPipeline:
         """
         if len(seeds) != len(images):
             raise Verdict3DError(f"{len(images)} photos and {len(seeds)} seeds; give one seed for each photo")
-        outcomes: list[Outcome] = []
+        outcomes: list[MeshOrFailure] = []
         pictures, others, places = [], [], []
         for place, image in enumerate(images):
             try:

@@ -29,7 +29,7 @@ from verdict3d.config_arms import SearchParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.randomness import numpy_generator, seed_for
-from verdict3d.trellis.mesh_decoding import Outcome
+from verdict3d.trellis.mesh_decoding import MeshOrFailure
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ class SearchingPipeline(TrellisPipeline):
         latents: SamplerParams | None = None,
         *,
         latents_images: Sequence[Image.Image] | None = None,
-    ) -> list[Outcome]:
+    ) -> list[MeshOrFailure]:
         """Generate the kept sample for each photo; arguments and results as of the base."""
         if self.search.pick == "consensus":
             return super().generate(images, seeds, structure, latents, latents_images=latents_images)
-        rounds: list[list[Outcome]] = []
+        rounds: list[list[MeshOrFailure]] = []
         for number in range(self.search.samples):
             own = [seed if number == 0 else seed_for(seed, "search", number) for seed in seeds]
             rounds.append(super().generate(images, own, structure, latents, latents_images=latents_images))
@@ -112,7 +112,7 @@ class SearchingPipeline(TrellisPipeline):
         agreed = self.search.agreed
         return [most_agreed_upon(structures, resolution, agreed) for structures in zip(*rounds, strict=True)]
 
-    def _pick(self, image: Image.Image, seed: int, outcomes: list[Outcome]) -> Outcome:
+    def _pick(self, image: Image.Image, seed: int, outcomes: list[MeshOrFailure]) -> MeshOrFailure:
         meshes = [outcome for outcome in outcomes if isinstance(outcome, Mesh)]
         if not meshes:
             return outcomes[0]
