@@ -15,7 +15,7 @@ from verdict3d.stats.standing import LEAST_COVERAGE, Standing, standing
 from verdict3d.stats.tally import Bounded, Tally, half_credit_against, rows_of
 from verdict3d.stats.winrate import summary
 
-State = Literal["met", "failed", "open"]
+ConditionState = Literal["met", "failed", "open"]
 Generators = Callable[[str], np.random.Generator]
 
 _RANK: tuple[Standing, ...] = ("undefined", "loses", "undecided", "beats", "reaches", "certified")
@@ -69,7 +69,7 @@ class Condition:
     """
 
     name: str
-    state: State
+    state: ConditionState
     words: str
     measured: Mapping[str, Any]
     objects_to_decide: int | None = None
@@ -103,7 +103,7 @@ def primary(evidence: Mapping[str, Any], rule: Rule, generators: Generators) -> 
     word = standing(counted, rule.target)
     beaten = test.p_value is not None and test.p_value <= rule.alpha
     enough = rule.test == "sequential" or test.objects >= rule.objects
-    state: State = "open"
+    state: ConditionState = "open"
     if test.side == "below":
         state = "failed"
     elif enough and beaten and _RANK.index(word) >= _RANK.index(rule.bar):
@@ -154,7 +154,7 @@ def not_worse(
     null = 0.5 - margin
     test = bounded(tally, null, rule, rule.alpha, generators(key))
     strict = bounded(tally, null, rule, rule.alpha / tests, generators(key))
-    state: State = "met" if test.side == "above" else "failed" if strict.side == "below" else "open"
+    state: ConditionState = "met" if test.side == "above" else "failed" if strict.side == "below" else "open"
     claim = {
         "met": f"at most {margin:g} worse than the champion",
         "failed": f"more than {margin:g} worse than the champion",
@@ -180,7 +180,7 @@ def gap(found: Mapping[str, Any] | None, rule: Rule, objects: int) -> Condition:
     if not found or found.get("value") is None:
         return Condition("over-optimisation", "open", "not measured: over-optimisation gap", {})
     low, high = (found["value"] if found.get(end) is None else found[end] for end in ("low", "high"))
-    state: State = "met" if high <= rule.gap_limit else "failed" if low > rule.gap_limit else "open"
+    state: ConditionState = "met" if high <= rule.gap_limit else "failed" if low > rule.gap_limit else "open"
     relation = {"met": "below", "failed": "above", "open": "not shown to be below"}[state]
     measured = f"{found['value']:+.3f} [{low:+.3f}, {high:+.3f}]"
     words = f"over-optimisation gap {measured} is {relation} {rule.gap_limit:g}"

@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 from verdict3d.stats.conditions import (
     Condition,
+    ConditionState,
     Generators,
     Rule,
-    State,
     bounded,
     certificate,
     gap,
@@ -49,7 +49,7 @@ def decide_all(
             * ``tallies``: {"primary", "clean", "texture", "validity"}, each a tally against the champion, or
               None when it was not measured;
             * ``categories``: category of each object;
-            * ``certificates``: {"training", "evaluation"}: {"state": State, "words"};
+            * ``certificates``: {"training", "evaluation"}: {"state": ConditionState, "words"};
             * ``gap``: {"value", "low", "high"} or None;
             * ``holdout``: {"candidates": int, "queries": int or None}.
         rule: What was fixed beforehand.
@@ -103,7 +103,7 @@ def _decide(evidence: Mapping[str, Any], first: Rule, alpha: float, generators: 
     ]
     states = [condition.state for condition in conditions]
     decision: Word = "REJECT" if "failed" in states else "HOLD" if "open" in states else "PROMOTE"
-    speaking: State = "failed" if decision == "REJECT" else "open"
+    speaking: ConditionState = "failed" if decision == "REJECT" else "open"
     return {
         "decision": decision,
         "standing": word,

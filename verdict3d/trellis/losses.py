@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from verdict3d.trellis.sampler import State, batch_size_of, values_of, with_values
+from verdict3d.trellis.sampler import FlowState, batch_size_of, values_of, with_values
 from verdict3d.trellis.sparse import SparseTensor
 
 SIGMA_MIN = 1e-5
@@ -26,18 +26,20 @@ def _per_value(t: Tensor, state: Tensor | SparseTensor) -> Tensor:
     return t.reshape(-1, *[1] * (state.ndim - 1))
 
 
-def diffuse(clean: State, noise: Tensor, t: Tensor, sigma_min: float = SIGMA_MIN) -> State:
+def diffuse(clean: FlowState, noise: Tensor, t: Tensor, sigma_min: float = SIGMA_MIN) -> FlowState:
     """Return x_t = (1 - t) x_0 + (sigma + (1 - sigma) t) noise, t (B,) in [0, 1] per item."""
     t = _per_value(t, clean)
     return with_values(clean, (1 - t) * values_of(clean) + (sigma_min + (1 - sigma_min) * t) * noise)
 
 
-def velocity_target(clean: State, noise: Tensor, sigma_min: float = SIGMA_MIN) -> Tensor:
+def velocity_target(clean: FlowState, noise: Tensor, sigma_min: float = SIGMA_MIN) -> Tensor:
     """Return the velocity (1 - sigma) noise - x_0."""
     return (1 - sigma_min) * noise - values_of(clean)
 
 
-def clean_from_velocity(state: State, velocity: Tensor, t: Tensor, sigma_min: float = SIGMA_MIN) -> State:
+def clean_from_velocity(
+    state: FlowState, velocity: Tensor, t: Tensor, sigma_min: float = SIGMA_MIN
+) -> FlowState:
     """Invert the path: x_0 = (1 - sigma) x_t - (sigma + (1 - sigma) t) v."""
     t = _per_value(t, state)
     return with_values(
@@ -52,8 +54,8 @@ def drop_conditions(cond: Tensor, share: float, generator: torch.Generator) -> T
 
 
 def flow_matching_loss(
-    model: Callable[..., State],
-    clean: State,
+    model: Callable[..., FlowState],
+    clean: FlowState,
     cond: Tensor,
     generator: torch.Generator,
     unconditional_share: float = 0.1,

@@ -16,7 +16,7 @@ from verdict3d.trellis.sparse import SparseTensor
 ONE_BATCH = 1 << 17
 """Numbers of a state up to which both guidance branches are one batch: 16,000 voxels of the released size."""
 
-State = TypeVar("State", Tensor, SparseTensor)
+FlowState = TypeVar("FlowState", Tensor, SparseTensor)
 
 
 class SamplerSettings(Protocol):
@@ -69,7 +69,7 @@ def values_of(state: Tensor | SparseTensor) -> Tensor:
     return state.feats if isinstance(state, SparseTensor) else state
 
 
-def with_values(state: State, values: Tensor) -> State:
+def with_values(state: FlowState, values: Tensor) -> FlowState:
     """Return ``state`` with other numbers."""
     return state.replace(values) if isinstance(state, SparseTensor) else values
 
@@ -79,13 +79,18 @@ def batch_size_of(state: Tensor | SparseTensor) -> int:
     return state.batch_size if isinstance(state, SparseTensor) else len(state)
 
 
-def _velocity(model: Callable[..., State], state: State, t: float, cond: Tensor) -> Tensor:
+def _velocity(model: Callable[..., FlowState], state: FlowState, t: float, cond: Tensor) -> Tensor:
     times = torch.full((batch_size_of(state),), 1000 * t, dtype=torch.float32, device=cond.device)
     return values_of(model(state, times, cond)).float()
 
 
 def _guided_velocity(
-    model: Callable[..., State], state: State, t: float, cond: Tensor, negative: Tensor, strength: float
+    model: Callable[..., FlowState],
+    state: FlowState,
+    t: float,
+    cond: Tensor,
+    negative: Tensor,
+    strength: float,
 ) -> Tensor:
     """Evaluate both branches, as one batch: conditions first, then the unconditional ones.
 
@@ -103,8 +108,8 @@ def _guided_velocity(
 
 @torch.no_grad()
 def sample_steps(
-    model: Callable[..., State],
-    noise: State,
+    model: Callable[..., FlowState],
+    noise: FlowState,
     cond: Tensor,
     params: SamplerSettings,
     negative: Tensor | None = None,
@@ -142,13 +147,13 @@ def sample_steps(
 
 
 def sample_flow(
-    model: Callable[..., State],
-    noise: State,
+    model: Callable[..., FlowState],
+    noise: FlowState,
     cond: Tensor,
     params: SamplerSettings,
     negative: Tensor | None = None,
     sigma_min: float = 1e-5,
-) -> State:
+) -> FlowState:
     """Return the sample at the end of :func:`sample_steps` (same arguments), in the form of ``noise``."""
     state = noise
     for step in sample_steps(model, noise, cond, params, negative, sigma_min):
