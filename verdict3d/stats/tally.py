@@ -22,7 +22,7 @@ Tally = Sequence[Sequence[Any]]
 Method = Literal["fixed", "sequential"]
 DECIDED: tuple[Outcome, ...] = ("win", "loss", "tie")
 """Outcomes in the order of a tally's counts."""
-Side = Literal["above", "below", "undecided", "undefined"]
+BoundSide = Literal["above", "below", "undecided", "undefined"]
 
 PEEKING = 1.8
 """Objects that the betting test needs for 80% power, relative to the test at a fixed number (simulated)."""
@@ -51,7 +51,7 @@ class Bounded:
     low: float | None
     high: float | None
     p_value: float | None
-    side: Side
+    side: BoundSide
     objects_to_decide: int | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def object_scores(tally: Tally) -> Array:
     return np.array([(wins + 0.5 * ties) / (wins + losses + ties) for _, wins, losses, ties in tally])
 
 
-def _side(null: float, low: float | None, high: float | None) -> Side:
+def _side(null: float, low: float | None, high: float | None) -> BoundSide:
     if low is None or high is None:
         return "undefined"
     return "above" if low > null else "below" if high < null else "undecided"

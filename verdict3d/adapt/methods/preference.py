@@ -42,7 +42,7 @@ UNCONDITIONAL_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Side:
+class SideTargets:
     """One side of all pairs: latents and prior noise by stage."""
 
     latents: Mapping[str, Targets]
@@ -114,7 +114,7 @@ class PreferenceTraining:
 
 
 @torch.no_grad()
-def resample(pipeline: TrellisPipeline, samples: Sequence[Sample], stages: Sequence[str]) -> Side:
+def resample(pipeline: TrellisPipeline, samples: Sequence[Sample], stages: Sequence[str]) -> SideTargets:
     """Make samples again from their seeds: latents and prior noise, one at a time.
 
     Raises:
@@ -139,7 +139,7 @@ def resample(pipeline: TrellisPipeline, samples: Sequence[Sample], stages: Seque
             steps = pipeline.latents.model_copy(update={"steps": sample.latents_steps})
             latents["latents"] += pipeline.sample_normalized_latents(tokens, start, steps).split()
             noises["latents"] += start.split()
-    return Side(
+    return SideTargets(
         {stage: Targets(stage, latents[stage]) for stage in stages},  # type: ignore[arg-type]
         {stage: Targets(stage, noises[stage]) for stage in stages},  # type: ignore[arg-type]
     )
@@ -166,7 +166,7 @@ class PairCourse:
         student: Student,
         seed: int,
         tokens: Tensor,
-        sides: Sequence[Side],
+        sides: Sequence[SideTargets],
         stages: Sequence[str],
         processes: Processes = ALONE,
     ) -> None:
