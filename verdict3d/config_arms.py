@@ -21,7 +21,7 @@ from verdict3d.config_values import (
 )
 
 Regime = Literal["clean", "mild", "medium", "severe"]
-Stage = Literal["structure", "latents"]
+FlowName = Literal["structure", "latents"]
 FlowLayer = Literal["self_attention", "cross_attention", "feed_forward", "sparse_linear"]
 EncoderLayer = Literal["attention", "feed_forward"]
 
@@ -212,14 +212,14 @@ Single = (
     | ControlParams
 )
 """The settings of every method but ``stack``; that of a new one is named here."""
-Part = Annotated[Single, Field(discriminator="method")]
+StackPart = Annotated[Single, Field(discriminator="method")]
 
 
 class StackParams(Section):
     """Arms on top of each other; each is trained on the generator with the earlier ones on."""
 
     method: Literal["stack"]
-    parts: Listed[Part] = Field(min_length=2)
+    parts: Listed[StackPart] = Field(min_length=2)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> StackParams:

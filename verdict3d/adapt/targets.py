@@ -18,7 +18,7 @@ from scipy.ndimage import binary_fill_holes
 from torch import Tensor
 
 from verdict3d.adapt.parallel import ALONE, Processes
-from verdict3d.config_arms import Stage
+from verdict3d.config_arms import FlowName
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh
@@ -30,7 +30,7 @@ from verdict3d.trellis.voxelize import voxelize_surface
 if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
 
-STAGES: tuple[Stage, ...] = ("structure", "latents")
+STAGES: tuple[FlowName, ...] = ("structure", "latents")
 _AT_ONCE = 16
 
 
@@ -43,7 +43,7 @@ class Targets:
         items: (C, R, R, R) tensors, or (features (T, C), voxels (T, 3)).
     """
 
-    stage: Stage
+    stage: FlowName
     items: Sequence[Any]
 
     def batch(self, rows: Sequence[int]) -> Any:
