@@ -20,7 +20,7 @@ from verdict3d.adapt.adapter import load_adapter, save_adapter
 from verdict3d.adapt.conditioners import TokenTransformer, adapted_encoder, picture_seeds, token_change
 from verdict3d.adapt.layers import FLOW_LAYERS, checkpoint_blocks, trainable_copy
 from verdict3d.adapt.method import FitInputs, Tools
-from verdict3d.adapt.methods.degraded_inputs import LIMIT, Course, gather_material
+from verdict3d.adapt.methods.degraded_inputs import LIMIT, TrainingLosses, gather_material
 from verdict3d.adapt.methods.search import most_agreed_upon, tournament
 from verdict3d.adapt.methods.token_flow import TokenFlow
 from verdict3d.adapt.registry import find_method, method_names
@@ -175,16 +175,16 @@ def test_distillation_gradient_equals_finite_differences(inputs):
     params = section({**REPAIR, "clean_share": 0.0})
     student = make_student(inputs.pipeline, 7, tokens=params.tokens)
     material = gather_material(inputs, params, student, inputs.train, "training")
-    course = Course(inputs.pipeline, params, student, 7)
+    of_step = TrainingLosses(inputs.pipeline, params, student, 7)
     weight = student.parameters["tokens.outer.weight"]
     torch.nn.init.normal_(weight, std=0.3, generator=torch.Generator().manual_seed(4))
-    (gradient,) = torch.autograd.grad(course.loss(material, 0), weight)
+    (gradient,) = torch.autograd.grad(of_step.loss(material, 0), weight)
     row, column = divmod(int(gradient.abs().argmax()), weight.shape[1])
     losses = []
     with torch.no_grad():
         for step in (0.01, -0.02):
             weight[row, column] += step
-            losses.append(course.loss(material, 0).item())
+            losses.append(of_step.loss(material, 0).item())
     assert gradient[row, column].item() == pytest.approx((losses[0] - losses[1]) / 0.02, rel=0.05)
 
 
@@ -192,7 +192,8 @@ def test_distillation_of_the_clean_picture_is_zero_by_construction(inputs):
     params = section({**REPAIR, "clean_share": 1.0})
     student = make_student(inputs.pipeline, 7, tokens=params.tokens)
     material = gather_material(inputs, params, student, inputs.train, "training")
-    assert Course(inputs.pipeline, params, student, 7).loss(material, 0).item() == pytest.approx(0, abs=1e-8)
+    losses = TrainingLosses(inputs.pipeline, params, student, 7)
+    assert losses.loss(material, 0).item() == pytest.approx(0, abs=1e-8)
 
 
 @pytest.mark.parametrize("times", ["early", "trained"])
@@ -205,7 +206,7 @@ def test_early_times_are_near_the_noise(times, inputs):
     hook = student.flows["structure"].register_forward_pre_hook(lambda _, given: seen.append(given[1] / 1000))
     try:
         for step in range(4):
-            Course(inputs.pipeline, params, student, 7).loss(material, step)
+            TrainingLosses(inputs.pipeline, params, student, 7).loss(material, step)
     finally:
         hook.remove()
     drawn = torch.cat(seen)

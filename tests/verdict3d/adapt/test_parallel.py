@@ -21,7 +21,7 @@ from support.arm_examples import ARMS, make_inputs, section
 from support.parallel_arms import fit_arm
 from support.places import TESTS
 from support.tiny_project import write_tiny_project
-from verdict3d.adapt.methods.degraded_inputs import Course, gather_material
+from verdict3d.adapt.methods.degraded_inputs import TrainingLosses, gather_material
 from verdict3d.adapt.parallel import Processes, process_count
 from verdict3d.adapt.student import make_student
 from verdict3d.adapt.training import CHECKPOINT
@@ -120,7 +120,7 @@ def test_weights_of_guided_times_are_those_of_the_whole_batch(tmp_path):
     assert material is not None
     for step in range(6):  # on the student's own states and on noised objects
         whole, *shares = (
-            Course(inputs.pipeline, params, student, 7, processes).loss(material, step).item()
+            TrainingLosses(inputs.pipeline, params, student, 7, processes).loss(material, step).item()
             for processes in (Processes(), Processes(0, 2), Processes(1, 2))
         )
         assert shares[0] != pytest.approx(shares[1], rel=1e-3)

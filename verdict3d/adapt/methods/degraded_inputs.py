@@ -83,11 +83,11 @@ class DegradedInputs:
         if material is None:
             raise Verdict3DError(f"{self.name} needs training pictures, but no asset is in the train split")
         held_back = gather_material(inputs, params, student, inputs.validation, "validation")
-        course = Course(inputs.pipeline, params, student, inputs.seed, inputs.processes)
+        losses = TrainingLosses(inputs.pipeline, params, student, inputs.seed, inputs.processes)
         state = train(
             student.parameters,
-            lambda step: course.loss(material, step),
-            lambda: course.validate(held_back),
+            lambda step: losses.loss(material, step),
+            lambda: losses.validate(held_back),
             Schedule(params.steps, params.learning_rate, params.checkpoint_every),
             inputs.checkpoints,
             f"train {self.name}",
@@ -164,7 +164,7 @@ def gather_material(
     return Material(pictures, clean, targets, tuple(row_of[asset] for asset in pictures.assets))
 
 
-class Course:
+class TrainingLosses:
     """The losses of one training.
 
     Args:
