@@ -31,10 +31,7 @@ run: install
 
 # Files are spread over the cores, the long ones first (tests/conftest.py says which), and tests come in a new
 # order every time; the head says the seed. `-p no:randomly` keeps the order, `PYTEST_OPTIONS=-n0` one process.
-# One process more than cores: tests of servers wait most of their time.
-WORKERS ?= $(shell echo $$(( $$(env -u OMP_NUM_THREADS nproc) + 1 )))
-PYTEST := $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
-	--randomly-dont-reset-seed
+PYTEST := $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --randomly-dont-reset-seed
 PYTEST_OPTIONS ?=
 
 test: install browser postgres

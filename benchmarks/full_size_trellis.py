@@ -52,9 +52,9 @@ class Size:
 
     Args:
         tiny: Small copies of the networks.
-        voxels: Of an item, several choices.
+        voxels: Choices of the number of voxels of an item.
         batches: Items at once.
-        steps: Of a full sample.
+        steps: Sampler steps of a full sample.
         matrix: Side of the matrices that the rate is measured with.
         conditioner: Settings that differ from the released ones.
     """

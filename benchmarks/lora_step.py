@@ -51,7 +51,7 @@ class Step:
         part: ``structure_flow`` or ``latent_flow``.
         size: Full or tiny.
         device: "cuda" or "cpu".
-        dtype: Of the frozen torso; adapters are float32.
+        dtype: Type of the frozen torso; adapters are float32.
         again: Compute blocks again in the backward pass instead of keeping their insides.
     """
 

@@ -168,7 +168,7 @@ class Official:
         folder: Holds the official ``trellis`` package.
         size: Full or tiny.
         device: "cuda" or "cpu".
-        dtype: Of the torsos: float16, as released, or float32.
+        dtype: Type of the torsos: float16, as released, or float32.
         times: Repetitions of a measurement.
 
     Raises:

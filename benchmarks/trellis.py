@@ -187,7 +187,7 @@ class Bench:
     Args:
         size: Full or tiny.
         device: "cuda" or "cpu".
-        dtype: Of the torsos.
+        dtype: Type of the torsos.
         times: Repetitions of a measurement.
         compile_backend: Of ``torch.compile`` for the flows' blocks; None: as they are.
     """
@@ -250,7 +250,7 @@ class Bench:
             network: Whose operations are counted.
             call: What is measured.
             items: In the batch.
-            dtype: Of the products, by default the torsos'.
+            dtype: Type of the products, by default the torsos'.
             flops: Operations of the call; counted where left out.
             times: Repetitions, by default the bench's.
             **more: Further entries.

@@ -136,7 +136,7 @@ class PhotosParams(Section):
     background: Text | None = None
     """Model that removes it from opaque photos (``verdict3d.trellis.background``); None: they are refused."""
     objects: Literal["all", "largest"] = "all"
-    """Of several separate objects in a photo, which are kept."""
+    """Which objects of a photo are kept, where it shows several."""
     finish: FinishParams = FinishParams()
 
 

@@ -39,7 +39,7 @@ class Pictures(Trained):
     """Arms that learn from degraded pictures beside clean ones."""
 
     clean_share: Share
-    """Of a batch keeps its clean input."""
+    """Share of each batch that keeps its clean input."""
     views: CountFromZero = 0
     """Further views that are rendered of each training mesh, besides its condition picture."""
     draws: Count
@@ -100,11 +100,11 @@ class DegradedInputsParams(Pictures):
     guided: bool = False
     """Weigh velocities where the sampler guides as it amplifies them: by (1 + w)^2, divided by the mean."""
     on_policy_share: Share = 0.0
-    """Of the batches start from states of the student's own sampler instead of noised objects."""
+    """Share of the batches that start from states of the student's own sampler, not from noised objects."""
     unconditional_share: Share = 0.1
-    """Of a batch loses its condition, where a flow is trained."""
+    """Share of each batch that loses its condition, where a flow is trained."""
     times: Literal["trained", "early"] = "trained"
-    """Of the states: as the flow was trained (logit-normal), or early, t = 1 - 0.3 u^1.5 with u uniform."""
+    """How times are drawn: as the flow was trained (logit-normal), or early: t = 1 - 0.3 u^1.5, u uniform."""
     targets: Literal["assets", "samples"] = "assets"
     """Clean latents: those of the training meshes, or samples of the base from their clean pictures."""
     leave_clean: Share | None = None
@@ -139,7 +139,7 @@ class PreferenceParams(Trained):
     condition: Literal["chosen", "rejected"]
     """Whose picture both samples are trained under: the preferred (clean) or the other (degraded) one."""
     reduction: Literal["mean", "sum"] = "mean"
-    """Of a sample's squared velocity errors over its values."""
+    """How the squared velocity errors of a sample are reduced over its values."""
     beta: Positive = 0.1
     stored_noise: bool = False
     """Noise each sample with the prior noise it was generated from."""
@@ -184,9 +184,9 @@ class SearchParams(Section):
     method: Literal["search"]
     samples: int = Field(ge=2, le=1000)
     pick: Literal["judge", "random", "consensus"]
-    """By a tournament of the training judge, at random, or the structure that the others agree with most."""
+    """Who picks: a tournament of the training judge, chance, or the agreement of the structures."""
     agreed: Share = 1.0
-    """Of a consensus: where structures have at least this mean IoU with each other, the first one is kept."""
+    """A consensus keeps the first structure where all have at least this mean IoU with each other."""
 
 
 class ControlParams(Section):

@@ -28,7 +28,7 @@ def compare_panels(
     Args:
         measuring: How rows are summed up.
         rows: All verdict rows of the judge.
-        mode: Of the judge's montages.
+        mode: Mode of the judge's montages.
     """
     splats = select(rows, "splat")
     compared = {row.pair for row in splats}

@@ -38,8 +38,8 @@ class Specimen:
         kind: ``original``, ``copy``, ``damaged``, ``recoloured``.
         key: What its randomness depends on besides the seed.
         modes: What to draw.
-        defect: Of damaged ones.
-        grade: Of damaged ones.
+        defect: Kind of damage; None for undamaged ones.
+        grade: Grade of the damage, 1 to 5; None for undamaged ones.
     """
 
     id: str

@@ -26,6 +26,7 @@ from support.resumable_chain import OUTS, write_resumable_chain
 from support.toy_chain import ROOT, write_toy_chain
 from verdict3d.errors import storage_problem
 
+KILLS = 20
 RUN = [sys.executable, "-m", "flows.cli.main", "run"]
 ROLES = {
     "stage": "stage.py",
@@ -36,7 +37,6 @@ ROLES = {
     "worker": "prefect worker start",
 }
 """What a run consists of, and by which words of its command each is found."""
-KILLS = 2 * len(ROLES)
 POOL = "pool-of-the-test"
 
 

@@ -15,7 +15,7 @@ from verdict3d.config_arms import EncoderLayers
 from verdict3d.trellis.conditioner_weights import published_name
 
 EPSILON = 1e-5
-"""Of the conditioner's own layer norm."""
+"""Epsilon of the conditioner's own layer norm."""
 
 
 class RepairedConditioner(nn.Module):

@@ -25,7 +25,7 @@ def occlude(straight: Floats, box: Box, share: float, rng: np.random.Generator) 
     Args:
         straight: (H, W, 4) in [0, 1].
         box: The object's box.
-        share: Of the summed alpha inside the box, in (0, 1).
+        share: Wanted share of the summed alpha inside the box, in (0, 1).
         rng: Draws count, kinds, places and the fill.
     """
     inside = (slice(box.top, box.bottom), slice(box.left, box.right))

@@ -44,7 +44,7 @@ def fit(
     Args:
         answers: Single answers.
         base: Name of the reference, strength 0.
-        rng: Of the bootstrap over objects.
+        rng: Generator for the bootstrap over objects.
         resamples: Its size.
         confidence: Two-sided level of its percentile intervals.
 

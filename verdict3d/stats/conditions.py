@@ -38,7 +38,7 @@ class Rule:
         gap_limit: Largest over-optimisation gap.
         candidates_limit: Most candidates that one held-out set may decide on.
         queries_limit: Most questions to the evaluation judge about one held-out set.
-        resamples: Of the bootstrap.
+        resamples: Number of bootstrap resamples.
     """
 
     regime: str

@@ -71,7 +71,7 @@ def fit_curve(
     """Fit the curve by maximum likelihood; the bounds of the threshold come from resampled objects.
 
     Args:
-        severities: Of each answer, > 0.
+        severities: Severity of each answer, > 0.
         scores: 1 for a right answer, 0 for a wrong one, 1/2 for none.
         objects: The object of each answer; whole objects are resampled (percentile interval).
         rng: Generator for the resamples.

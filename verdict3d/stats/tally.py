@@ -90,7 +90,7 @@ def half_credit_against(
         method: ``fixed``: BCa interval over objects, for a number of objects that was fixed beforehand;
             ``sequential``: confidence sequence by betting, for a number that was not.
         rng: For the bootstrap.
-        resamples: Of the bootstrap.
+        resamples: Number of bootstrap resamples.
     """
     scores = object_scores(tally)
     if method == "fixed":

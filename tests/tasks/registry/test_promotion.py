@@ -16,13 +16,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from typer.testing import CliRunner
 
 from flows.chain.environment import project_environment
-from flows.cli.main import app
 from support.decisions import decided
 from support.loopback import free_port, server
-from support.places import ROOT
 from tasks.registry.promotion_record import RefusedError
 from tasks.scoring.champion import read_champion
 from tasks.tracking.outbox import EMBEDDED_STORE
@@ -231,28 +228,6 @@ def test_force_leaves_a_trace_and_stops_at_certificates(
     assert registry().moves()[-1]["why"] == "forced: a demonstration"
     assert forced["record"]["forced"] == "a demonstration"
     assert registry().rolled_back(champion.tags["adapter"]) is None  # and so it may be promoted again
-
-
-def test_the_command_line_goes_back_and_promotes(project: Project) -> None:
-    root, _ = project
-    shutil.copytree(ROOT / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
-    (root / "dvc.yaml").write_text("stages: {}\n")  # nothing is stale
-
-    def call(*arguments: str) -> str:
-        done = CliRunner().invoke(app, arguments, catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        return done.stdout
-
-    assert "rolled back from version 3 to version 1" in call("rollback", "--reason", "chairs got worse")
-    assert registry().champion().version == 1
-    act(project, "sync")
-    decided(root, "PROMOTE")
-    said = call("promote", "--force", "--reason", "they did not")
-    assert f"PROMOTE: {ARM} against version 1" in said and "champion: version 4" in said
-    assert registry().champion().version == 4 and registry().aliased("champion").tags["previous"] == "1"
-    assert "PROMOTE" in call("promote", "--explain")
-    moves = [(move["from"], move["to"], move["why"]) for move in registry().moves()[-2:]]
-    assert moves == [(3, 1, "rolled back: chairs got worse"), (1, 4, "forced: they did not")]
 
 
 def test_bytes_that_differ_keep_the_champion(project: Project) -> None:

@@ -127,7 +127,6 @@ def grids(tmp_path_factory: pytest.TempPathFactory) -> DevicePool:
     return DevicePool(source, ("structure", "codes", "distance", "color"), CPU)
 
 
-@pytest.mark.slow
 def test_the_mesh_decoder_learns_and_repeats_bit_for_bit_on_several_threads(grids: DevicePool) -> None:
     torch.set_num_threads(2)
     decoders, losses = [], []

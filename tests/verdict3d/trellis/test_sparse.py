@@ -411,7 +411,6 @@ def test_items_without_a_context_have_one_of_zeros(counts: tuple[int, ...]) -> N
 
 
 @pytest.mark.parametrize("widths", [None, [8]])
-@pytest.mark.slow
 def test_compiled_blocks_compute_the_same(widths: list[int] | None) -> None:
     flow = small_flow(io_block_channels=widths, patch_size=2 if widths else 1)
     arguments = voxels(70, 31), torch.tensor([300.0, 700.0]), torch.randn(2, 5, 12)

@@ -246,8 +246,8 @@ class TrainingLosses:
             stage: Which flow.
             targets: Clean latents.
             rows: Those of the whole batch.
-            tokens: Of the student, for the own share.
-            clean: Of the teacher, for the own share.
+            tokens: The student's tokens, for the on-policy share.
+            clean: The teacher's tokens, for the on-policy share.
             generator: Draws for the whole batch.
             on_policy: Start from states of the student's own sampler.
         """

@@ -306,7 +306,6 @@ def test_only_compiling_makes_another_judge(directories: dict[str, Path], tmp_pa
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.slow
 def test_compiled_layers_answer_alike(
     family: str, judges: dict[str, TransformersJudge], directories: dict[str, Path]
 ) -> None:

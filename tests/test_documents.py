@@ -1,0 +1,47 @@
+"""What the documents name is there: files, links, commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from support.places import ROOT
+
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+ROOMS = "verdict3d|tasks|flows|benchmarks|tests|presets|docs|data/checkpoints"
+
+
+def names(documents: list[Path]) -> list[str]:
+    return [path.relative_to(ROOT).as_posix() for path in documents]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names(DOCUMENTS))
+def test_files_that_a_document_names_exist(document: Path) -> None:
+    named = re.findall(rf"`((?:{ROOMS})/[\w./-]+\.\w+)(?:::\w+)?`(?! of commit)", document.read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names(DOCUMENTS))
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        place = (document.parent / path).resolve() if path else document
+        assert place.exists(), target
+        headings = re.findall(r"^#+ (.+)$", place.read_text(), re.MULTILINE) if anchor else []
+        slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in slugs, target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names(DOCUMENTS))
+def test_commands_that_a_document_shows_exist(document: Path) -> None:
+    from flows.cli.main import app
+
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    shown = re.findall(r"^    (?:\$ )?verdict3d ([a-z]+)", document.read_text(), re.MULTILINE)
+    assert [name for name in shown if name not in known] == []
