@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from verdict3d.judge.identity import JudgeIdentity
-from verdict3d.judge.local.vlm import TransformersJudge
+from verdict3d.judge.local.vlm import LoadedModel, TransformersJudge
 from verdict3d.pretrain.embedded import build_judge
 
 CLIP = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])
@@ -71,16 +71,8 @@ def random_judge(
     identity = JudgeIdentity(
         family, "random", "random", type(model).__name__, "rubric", "three_images", "normal", str(dtype)
     )
-    return TransformersJudge(
-        identity,
-        model.eval(),
-        build_judge(family, 0).tokenizer,
-        image_processor(family),
-        None,
-        None,
-        batch_size,
-        0.0,
-    )
+    loaded = LoadedModel(model.eval(), build_judge(family, 0).tokenizer, image_processor(family))
+    return TransformersJudge(identity, loaded, batch_size, 0.0)
 
 
 def random_model(family: str, size: Size, dtype: torch.dtype) -> Any:

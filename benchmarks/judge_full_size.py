@@ -55,12 +55,12 @@ def ordinary_margin(
     candidates = [pair.panel.x, pair.panel.y]
     shown = [pair.panel.reference, *(candidates if first == "x" else candidates[::-1])]
     inputs = dict(
-        judge._image_processor(images=shown, input_data_format="channels_last", return_tensors="pt")
+        judge.loaded.image_processor(images=shown, input_data_format="channels_last", return_tensors="pt")
     )
     inputs.pop("num_patches", None)
-    model, reader = judge._model, judge._reader
+    model, reader = judge.loaded.model, judge._reader
     grid = (SIDE_PX // 14, SIDE_PX // 14) if family == "qwen2_5_vl" else (SIDE_PX, SIDE_PX)
-    layout = panel_layout(reader._family, model, judge._tokenizer, reader._ids, [grid] * 3)
+    layout = panel_layout(reader._family, model, judge.loaded.tokenizer, reader._ids, [grid] * 3)
     ids = layout.ids[None].to(model.device)
     if family == "qwen2_5_vl":
         inputs["mm_token_type_ids"] = (ids == model.config.image_token_id).int()
@@ -132,17 +132,18 @@ def measure(family: str, given: argparse.Namespace) -> None:
     pairs = pairs_of(given.pairs, given.per_reference, seed=1)
     rate = matrix_rate(device, dtype)
     floor = rate / needed_operations(judge, family, size, pairs) * len(pairs)
-    print(f"\n{family}, {dtype}, {sum(p.numel() for p in judge._model.parameters()) / 1e9:.2f} G parameters")
+    parameters = sum(p.numel() for p in judge.loaded.model.parameters())
+    print(f"\n{family}, {dtype}, {parameters / 1e9:.2f} G parameters")
     print(f"matrix product: {rate / 1e12:.0f} TFLOP/s; floor {floor:.2f} verdicts/s")
 
-    judge._model.model.language_model.config._attn_implementation = "sdpa"
+    judge.loaded.model.model.language_model.config._attn_implementation = "sdpa"
     few = pairs[: given.ordinary]
     ordinary_margin(judge, family, pairs[-1], "x", 4)
     taken = seconds(lambda: [ordinary_margin(judge, family, p, f, 64) for p in few for f in "xy"], device)
     ordinary = len(few) / taken
     print(f"ordinary, one order at a time, 64 tokens: {ordinary:.3f} verdicts/s")
 
-    judge._model.model.language_model.config._attn_implementation = "verdict3d_causal"
+    judge.loaded.model.model.language_model.config._attn_implementation = "verdict3d_causal"
     ways = [("one token, batched, nothing shared", False), ("one token, batched, shared", True)]
     ways += [("the same, compiled", True)] if given.compile else []
     warm_up = pairs_of(given.batch_size, given.per_reference, seed=2)
@@ -150,7 +151,7 @@ def measure(family: str, given: argparse.Namespace) -> None:
     for name, shares in ways:
         judge._reader._shares = shares
         if len(results) == 2:
-            compile_judge(judge._model)
+            compile_judge(judge.loaded.model)
         forget(judge)
         first = seconds(lambda: judge.compare(warm_up), device)
         forget(judge)

@@ -25,13 +25,13 @@ _WIDTH_STEP = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class PreparedPicture:
     """One picture, preprocessed.
 
     Args:
-        pixels: In the dtype of the weights; Qwen2.5-VL: (rows * columns, channels * frames * patch * patch)
-            in merge order, InternVL: (3, height, width).
-        grid: Rows and columns; of patches for Qwen2.5-VL, of pixels for InternVL.
+        pixels: Values in the dtype of the weights; Qwen2.5-VL: (rows * columns,
+            channels * frames * patch * patch) in merge order, InternVL: (3, height, width).
+        grid: Rows and columns, counted in patches for Qwen2.5-VL and in pixels for InternVL.
     """
 
     pixels: Tensor
@@ -41,7 +41,7 @@ class Picture:
 class Family(Protocol):
     """A VLM family."""
 
-    def pictures(self, processed: Any) -> list[Picture]:
+    def pictures(self, processed: Any) -> list[PreparedPicture]:
         """Split what the family's image processor returned for several images."""
 
     def token_count(self, model: Any, grid: Grid) -> int:
@@ -66,11 +66,11 @@ class Family(Protocol):
 class QwenFamily:
     """Qwen2.5-VL: patches in merge order, window attention, three-axis rotary positions."""
 
-    def pictures(self, processed: Any) -> list[Picture]:
+    def pictures(self, processed: Any) -> list[PreparedPicture]:
         """See :class:`Family`."""
         grids = [tuple(int(value) for value in row) for row in processed["image_grid_thw"]]
         chunks = torch.as_tensor(processed["pixel_values"]).split([t * h * w for t, h, w in grids])
-        return [Picture(chunk, (h, w)) for chunk, (_, h, w) in zip(chunks, grids, strict=True)]
+        return [PreparedPicture(chunk, (h, w)) for chunk, (_, h, w) in zip(chunks, grids, strict=True)]
 
     def token_count(self, model: Any, grid: Grid) -> int:
         """See :class:`Family`."""
@@ -231,10 +231,10 @@ def _rotate(part: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class InternVLFamily:
     """InternVL in its transformers layout: fixed square pictures, pixel shuffle, plain positions."""
 
-    def pictures(self, processed: Any) -> list[Picture]:
+    def pictures(self, processed: Any) -> list[PreparedPicture]:
         """See :class:`Family`; every picture is one tile."""
         pixels = torch.as_tensor(processed["pixel_values"])
-        return [Picture(picture, (picture.shape[-2], picture.shape[-1])) for picture in pixels]
+        return [PreparedPicture(picture, (picture.shape[-2], picture.shape[-1])) for picture in pixels]
 
     def token_count(self, model: Any, grid: Grid) -> int:
         """See :class:`Family`; ``grid`` is the picture's height and width in pixels."""

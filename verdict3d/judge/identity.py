@@ -51,8 +51,8 @@ class JudgeIdentity:
         prompt: Digest of the prompt.
         panel: Kind of panel.
         mode: What the montages show.
-        dtype: Of the weights while judging, ``"float32"`` or ``"bfloat16"``; ``"bfloat16 compiled"`` where
-            torch.compile made the layers.
+        dtype: Type of the weights while judging, ``"float32"`` or ``"bfloat16"``; ``"bfloat16 compiled"``
+            where torch.compile made the layers.
     """
 
     model: str

@@ -49,17 +49,6 @@ def outcome(m1: float, m2: float, tie_band: float = 0.0) -> Outcome:
     return "win" if preference(m1, m2) > 0.0 else "loss"
 
 
-def soft_win(d: float, temperature: float = 1.0) -> float:
-    """Return the probability sigmoid(d / T) that X is better; T is fitted on controls with a known winner.
-
-    Raises:
-        Verdict3DError: The temperature is not positive.
-    """
-    if not temperature > 0.0:
-        raise Verdict3DError(f"temperature {temperature} must be positive")
-    return 0.5 * (1.0 + math.tanh(d / (2.0 * temperature)))
-
-
 @dataclass(frozen=True)
 class Verdict:
     """What a judge says about X and Y.
@@ -131,10 +120,6 @@ class Verdict:
     def flipped(self) -> Verdict:
         """Return the verdict about (Y, X)."""
         return Verdict(self.m2, self.m1, self.tie_band, self.reason, self.message)
-
-    def with_tie_band(self, tie_band: float) -> Verdict:
-        """Return the same margins classed with another tie band."""
-        return Verdict(self.m1, self.m2, tie_band, self.reason, self.message)
 
     def row(self) -> dict[str, Any]:
         """Return the verdict as JSON values: the fields of :class:`verdict3d.records.verdicts.Judged`."""

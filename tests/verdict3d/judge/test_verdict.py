@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.verdict import Verdict, outcome, position_bias, preference, reliability, soft_win
+from verdict3d.judge.verdict import Verdict, outcome, position_bias, preference, reliability
 
 margins = st.floats(-50, 50)
 
@@ -51,15 +51,6 @@ def test_swapping_the_candidates_flips_the_verdict(m1: float, m2: float, tie_ban
 def test_consistent_means_that_the_orders_name_one_candidate(m1: float, m2: float) -> None:
     if abs(preference(m1, m2)) != abs(position_bias(m1, m2)):
         assert (reliability(m1, m2) > 0) == (m1 * m2 < 0 or (m1 == 0) != (m2 == 0))
-
-
-def test_soft_win() -> None:
-    assert soft_win(0.0) == 0.5
-    assert soft_win(math.log(3)) == pytest.approx(0.75)
-    assert soft_win(2 * math.log(3), temperature=2.0) == pytest.approx(0.75)
-    assert soft_win(1e6) == 1.0 and soft_win(-1e6) == 0.0
-    with pytest.raises(Verdict3DError, match="temperature"):
-        soft_win(1.0, temperature=0.0)
 
 
 def test_invalid_is_no_tie() -> None:

@@ -83,7 +83,7 @@ def test_saved_judges_answer_as_trained(tmp_path_factory: pytest.TempPathFactory
     trained = train_judge("internvl", pool, Training("internvl", Schedule(2, 8, 1e-3, 1), 3), CPU)
     directory = tmp_path_factory.mktemp("trained")
     trained.save(directory)
-    loaded = load(directory)._model.state_dict()
+    loaded = load(directory).loaded.model.state_dict()
     for name, value in trained.model.state_dict().items():
         torch.testing.assert_close(loaded[name], value.half().float(), atol=0, rtol=0)
 

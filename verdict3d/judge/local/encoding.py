@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from verdict3d.errors import ItemFailure
-from verdict3d.judge.families import Family, Picture
+from verdict3d.judge.families import Family, PreparedPicture
 from verdict3d.judge.panel import Pixels, picture
 
 T = TypeVar("T")
@@ -41,13 +41,15 @@ class PictureEncoder:
         self._image_processor = image_processor
         self._device = next(model.parameters()).device
         self._dtype = next(model.parameters()).dtype
-        self._prepared: OrderedDict[str, Picture] = OrderedDict()
+        self._prepared: OrderedDict[str, PreparedPicture] = OrderedDict()
         self._features: OrderedDict[str, Tensor] = OrderedDict()
         self._features_bytes = 0
 
-    def prepare(self, wanted: Mapping[str, Pixels]) -> tuple[dict[str, Picture], dict[str, ItemFailure]]:
+    def prepare(
+        self, wanted: Mapping[str, Pixels]
+    ) -> tuple[dict[str, PreparedPicture], dict[str, ItemFailure]]:
         """Run the image processor on every picture, given by digest; return those that can be used."""
-        pictures: dict[str, Picture] = {}
+        pictures: dict[str, PreparedPicture] = {}
         failures: dict[str, ItemFailure] = {}
         with ThreadPoolExecutor(_THREADS) as threads:
             results = list(threads.map(self._prepare, wanted, wanted.values()))
@@ -61,7 +63,7 @@ class PictureEncoder:
             self._prepared.popitem(last=False)
         return pictures, failures
 
-    def _prepare(self, name: str, pixels: Pixels) -> Picture | ItemFailure:
+    def _prepare(self, name: str, pixels: Pixels) -> PreparedPicture | ItemFailure:
         if name in self._prepared:
             return self._prepared[name]
         try:
@@ -77,7 +79,7 @@ class PictureEncoder:
         return replace(prepared, pixels=prepared.pixels.to(self._dtype))
 
     @torch.inference_mode()
-    def encode(self, pictures: Mapping[str, Picture]) -> dict[str, Tensor]:
+    def encode(self, pictures: Mapping[str, PreparedPicture]) -> dict[str, Tensor]:
         """Return the features (tokens, hidden) of every picture; those of one size go together.
 
         On a GPU the number encoded together is always the same, so that features do not depend on what else

@@ -205,7 +205,7 @@ def attend_causally(
 ) -> tuple[Tensor, None]:
     """Attention of the last tokens of sequences of one length to all before them.
 
-    In the form the transformers library calls: query (N, heads, new tokens, size), key and value (N, key
+    The transformers library calls it with query (N, heads, new tokens, size), key and value (N, key
     heads, all tokens, size); returns (N, new tokens, heads, size). On a GPU no mask is written to memory.
     """
     new, every = query.shape[2], key.shape[2]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface
 
-from verdict3d.judge.families import Family, Grid, Picture
+from verdict3d.judge.families import Family, Grid, PreparedPicture
 from verdict3d.judge.local.encoding import PictureEncoder, chunks, grouped
 from verdict3d.judge.local.network import (
     Layout,
@@ -68,7 +68,7 @@ class PanelReader:
         self._shares = _shares_beginnings(model)
 
     @torch.inference_mode()
-    def margins(self, shown: Sequence[Shown], pictures: dict[str, Picture]) -> dict[Shown, float]:
+    def margins(self, shown: Sequence[Shown], pictures: dict[str, PreparedPicture]) -> dict[Shown, float]:
         """Return the margin of every sequence; sequences of one length go together.
 
         Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +34,36 @@ _Question = tuple[Shown, Shown] | ItemFailure
 """What is shown in both orders, or why nothing can be."""
 
 
-class TransformersJudge:
-    """A judge that answers with margins.
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model with what its directory says about how to ask it.
 
     Args:
-        identity: What the answers depend on.
         model: The transformers model, in evaluation mode.
         tokenizer: Its tokenizer.
         image_processor: Its image processor, Pillow variant.
         own_prompt: The model's own text with three picture slots; None: the rubric.
         chat_template: Template to use instead of the tokenizer's, or None.
+        processor: The model's own processor, for a model of no known family.
+    """
+
+    model: Any
+    tokenizer: Any
+    image_processor: Any
+    own_prompt: str | None = None
+    chat_template: str | None = None
+    processor: Any = None
+
+
+class TransformersJudge:
+    """A judge that answers with margins.
+
+    Args:
+        identity: What the answers depend on.
+        loaded: The model and how it is asked.
         batch_size: Pairs asked together.
         tie_band: Smallest reliability of a decisive verdict.
-        encoder: That of a judge of the same weights, to remember pictures together.
-        processor: The model's own processor, for a model of no known family.
+        encoder: Encoder of a judge of the same weights, to remember pictures together.
 
     Raises:
         Verdict3DError: The tokenizer or its chat template cannot carry the question.
@@ -56,36 +72,27 @@ class TransformersJudge:
     def __init__(
         self,
         identity: JudgeIdentity,
-        model: Any,
-        tokenizer: Any,
-        image_processor: Any,
-        own_prompt: str | None,
-        chat_template: str | None,
+        loaded: LoadedModel,
         batch_size: int,
         tie_band: float,
         encoder: PictureEncoder | None = None,
-        processor: Any = None,
     ) -> None:
         self._encoder: Any
         self._reader: Any
-        self._processor = processor
         self.identity = identity
+        self.loaded = loaded
         self.batch_size = batch_size
         self.tie_band = tie_band
-        self._model = model
-        self._tokenizer = tokenizer
-        self._image_processor = image_processor
-        self._own_prompt = own_prompt
-        self._chat_template = chat_template
-        prompt = prompt_of(own_prompt, identity.panel, identity.mode)
-        if processor is not None:
-            self._encoder = self._reader = ProcessorReader(model, processor, prompt, chat_template)
+        model, template = loaded.model, loaded.chat_template
+        prompt = prompt_of(loaded.own_prompt, identity.panel, identity.mode)
+        if loaded.processor is not None:
+            self._encoder = self._reader = ProcessorReader(model, loaded.processor, prompt, template)
             return
         family: Family = family_of(model.config.model_type)
-        ids = chat_ids(tokenizer, prompt, family.image_token_id(model), chat_template)
+        ids = chat_ids(loaded.tokenizer, prompt, family.image_token_id(model), template)
         leading = SLOTS[identity.panel].count("reference")
-        self._encoder = encoder or PictureEncoder(model, family, image_processor)
-        self._reader = PanelReader(model, family, self._encoder, tokenizer, ids, leading)
+        self._encoder = encoder or PictureEncoder(model, family, loaded.image_processor)
+        self._reader = PanelReader(model, family, self._encoder, loaded.tokenizer, ids, leading)
 
     @classmethod
     def from_pretrained(cls, params: JudgeParams, root: Path) -> TransformersJudge:
@@ -104,7 +111,7 @@ class TransformersJudge:
         try:
             tokenizer = AutoTokenizer.from_pretrained(directory)
             image_processor = AutoImageProcessor.from_pretrained(directory, backend="pil")
-            loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            read: Any = AutoModelForImageTextToText.from_pretrained(
                 directory,
                 dtype=dtype_for(directory, device),
                 use_safetensors=True,
@@ -112,7 +119,7 @@ class TransformersJudge:
             )
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise Verdict3DError(f"judge {params.model!r} cannot be loaded: {error}") from error
-        model, report = loaded
+        model, report = read
         absent = [name for name in sorted(report["missing_keys"]) if not name.startswith("lm_head.")]
         if absent or report["mismatched_keys"]:
             raise Verdict3DError(
@@ -122,19 +129,16 @@ class TransformersJudge:
         model = model.to(device).eval()
         if params.compiled:
             compile_judge(model)
-        return cls(
-            identity,
+        known = model.config.model_type in FAMILIES
+        loaded = LoadedModel(
             model,
             tokenizer,
             image_processor,
             own_prompt(directory),
             _processor_template(directory),
-            params.batch_size,
-            params.tie_band,
-            processor=None
-            if model.config.model_type in FAMILIES
-            else build_processor(directory, model.config, tokenizer, image_processor),
+            None if known else build_processor(directory, model.config, tokenizer, image_processor),
         )
+        return cls(identity, loaded, params.batch_size, params.tie_band)
 
     @property
     def digest(self) -> str:
@@ -143,19 +147,9 @@ class TransformersJudge:
 
     def showing(self, panel: str, mode: str) -> TransformersJudge:
         """Return the same weights as a judge of another panel kind or of montages in another mode."""
-        prompt = prompt_digest(prompt_of(self._own_prompt, panel, mode))
-        return TransformersJudge(
-            replace(self.identity, panel=panel, mode=mode, prompt=prompt),
-            self._model,
-            self._tokenizer,
-            self._image_processor,
-            self._own_prompt,
-            self._chat_template,
-            self.batch_size,
-            self.tie_band,
-            self._encoder,
-            self._processor,
-        )
+        prompt = prompt_digest(prompt_of(self.loaded.own_prompt, panel, mode))
+        identity = replace(self.identity, panel=panel, mode=mode, prompt=prompt)
+        return TransformersJudge(identity, self.loaded, self.batch_size, self.tie_band, self._encoder)
 
     def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
         """Ask about every pair in both orders.

@@ -163,10 +163,10 @@ def test_a_known_family_and_its_processor_agree(tmp_path: Path) -> None:
     build_judge("qwen2_5_vl", seed=7).save(tmp_path / "judge")
     judge = load(tmp_path / "judge")
     processor = build_processor(
-        tmp_path / "judge", judge._model.config, judge._tokenizer, judge._image_processor
+        tmp_path / "judge", judge.loaded.model.config, judge.loaded.tokenizer, judge.loaded.image_processor
     )
-    own = prompt_of(judge._own_prompt, "three_images", "normal")
-    reader = ProcessorReader(judge._model, processor, own, None)
+    own = prompt_of(judge.loaded.own_prompt, "three_images", "normal")
+    reader = ProcessorReader(judge.loaded.model, processor, own, None)
     wanted = {f"{number}": noise_picture(number) for number in range(3)}
     shown = [("0", "1", "2"), ("0", "2", "1")]
     slow = reader.margins(shown, reader.prepare(wanted)[0])

@@ -94,8 +94,8 @@ def test_panels_show_what_they_say() -> None:
 
 def stock_margin(judge: TransformersJudge, family: str, pictures: list[np.ndarray]) -> float:
     """One panel through image processor, chat template and ``forward`` as the class's users do it."""
-    processed = judge._image_processor(images=pictures, return_tensors="pt")
-    tokenizer = judge._tokenizer
+    processed = judge.loaded.image_processor(images=pictures, return_tensors="pt")
+    tokenizer = judge.loaded.tokenizer
     model = AutoModelForImageTextToText.from_pretrained(judge.identity.model, dtype=torch.float32).eval()
     content = []
     panel = judge.identity.panel
@@ -235,7 +235,7 @@ def test_a_bad_picture_spoils_one_verdict(broken: np.ndarray, judges: dict[str, 
 def test_margins_that_are_not_numbers_are_invalid(directories: dict[str, Path]) -> None:
     judge = load(directories["internvl"])
     with torch.no_grad():
-        judge._model.model.language_model.norm.weight.fill_(float("nan"))
+        judge.loaded.model.model.language_model.norm.weight.fill_(float("nan"))
     assert judge.compare([request(1, 2)])[0].reason == "non_finite_margin"
 
 
@@ -296,7 +296,7 @@ def test_only_compiling_makes_another_judge(directories: dict[str, Path], tmp_pa
     assert compiled.digest != identify(here).digest
     judge = load(directories["internvl"], compiled=True)
     assert judge.identity == compiled and judge.showing("two_sheets", "rgb").identity.dtype == compiled.dtype
-    assert judge._model.model.language_model.layers[0].mlp._compiled_call_impl is not None
+    assert judge.loaded.model.model.language_model.layers[0].mlp._compiled_call_impl is not None
     other = tmp_path / "other"
     shutil.copytree(directories["internvl"], other)
     (other / "config.json").write_text(json.dumps({"model_type": "idefics3"}))
@@ -310,7 +310,7 @@ def test_compiled_layers_answer_alike(
     family: str, judges: dict[str, TransformersJudge], directories: dict[str, Path]
 ) -> None:
     judge = load(directories[family])
-    compile_judge(judge._model, backend="aot_eager")
+    compile_judge(judge.loaded.model, backend="aot_eager")
     asked = [request(1, 2), request(3, 4, size_px=96), request(5, 6, reference=10)]
     for one, other in zip(judge.compare(asked), judges[family].compare(asked), strict=True):
         assert (one.m1, one.m2) == pytest.approx((other.m1, other.m2), abs=1e-5)
