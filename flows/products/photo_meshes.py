@@ -25,7 +25,7 @@ from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.finishing import check_finish, finish_identity, finish_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest
-from verdict3d.provenance import digest_directory, digest_file, digest_json
+from verdict3d.provenance import code_of, digest_file, digest_json
 from verdict3d.records.files import Row, read_json, write_json
 
 MANIFEST = "manifest.json"
@@ -190,21 +190,20 @@ def _row(plan: PlannedMesh, mesh: Mesh | ItemFailure) -> Row:
 
 def _digest_way(options: MeshOptions, params: Params, project: Path) -> str:
     """Return one digest over everything but the photo and the seed that decides a mesh."""
-    from tasks.asking.certificates import with_chosen_panels
-    from tasks.making.base import conditioner_directory, generator_directory
+    from tasks.asking.preferences import adapter_dependencies
+    from tasks.making.base import base_dependencies
     from verdict3d.trellis.background import background_identity
 
-    judge = with_chosen_panels(params, project, ["training"]).judges.training if options.arm else None
-    conditioner = conditioner_directory(params, project)
-    parts: list[Any] = [
-        digest_directory(generator_directory(params, project)),
-        None if conditioner is None else digest_directory(conditioner),
-        digest_directory(project / TRAIN / options.arm) if options.arm else None,
-        [params.seed, judge.model_dump(mode="json")] if judge else None,  # for a search
-        [sampler.model_dump(mode="json") for sampler in options.samplers(params)],
-        [*background_identity(params.photos.background), params.photos.objects],
-        finish_identity(params.photos.finish),
-    ]
+    arm = options.arm
+    parts: dict[str, Any] = {
+        "base": base_dependencies(params, project),
+        "adapter": adapter_dependencies(params, project, project / TRAIN / arm) if arm else None,
+        "seed": params.seed if arm else None,  # of a search
+        "samplers": [sampler.model_dump(mode="json") for sampler in options.samplers(params)],
+        "photos": [*background_identity(params.photos.background), params.photos.objects],
+        "finish": finish_identity(params.photos.finish),
+        "code": code_of("verdict3d.trellis.photos", "verdict3d.mesh.files", "verdict3d.mesh.finishing"),
+    }
     return digest_json(parts)
 
 

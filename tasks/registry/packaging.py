@@ -17,16 +17,19 @@ from mlflow.models import ModelSignature
 from mlflow.pyfunc import save_model
 from mlflow.types import ColSpec, DataType, Schema
 
+from tasks.making.arms import settings_of
 from tasks.paths import TRAIN, read_assets
 from tasks.scoring.champion import CARD, WEIGHTS
+from verdict3d.adapt.registry import modules_of
 from verdict3d.config import Params
-from verdict3d.provenance import SOURCES
+from verdict3d.config_arms import AnyArm
+from verdict3d.provenance import PACKAGES, SOURCES, imported_files
 from verdict3d.records.files import read_json, write_bytes
 
 MODEL = "model"
 """Folder of the packaged model among the artifacts of its run."""
 
-PACKAGES = (
+REQUIREMENTS = (
     "mlflow",
     "torch",
     "transformers",
@@ -58,7 +61,7 @@ SIGNATURE = ModelSignature(
 
 def pinned_requirements() -> list[str]:
     """Return the exact versions in use; a local build (``+cpu``) is the same version."""
-    return [f"{package}=={version(package).partition('+')[0]}" for package in PACKAGES]
+    return [f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS]
 
 
 def package_model(params: Params, root: Path, arm: str, record: Mapping[str, Any], folder: Path) -> str:
@@ -83,7 +86,7 @@ def package_model(params: Params, root: Path, arm: str, record: Mapping[str, Any
     save_model(
         folder,
         python_model=str(SOURCES / "tasks/registry/served_model.py"),
-        code_paths=[str(SOURCES / "tasks"), str(SOURCES / "verdict3d")],
+        code_paths=copy_code(settings_of(card), parts / "code"),
         artifacts={
             "generator": str(root / params.generator.model),
             "adapter": str(adapter),
@@ -96,6 +99,14 @@ def package_model(params: Params, root: Path, arm: str, record: Mapping[str, Any
     )
     shutil.rmtree(parts)
     return text
+
+
+def copy_code(settings: AnyArm, folder: Path) -> list[str]:
+    """Copy the code that serving an arm runs, and no other, into ``folder``; return its packages there."""
+    for name in imported_files("tasks.registry.served_model", *modules_of(settings)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(SOURCES / name, folder / name)
+    return [str(folder / package) for package in PACKAGES]
 
 
 def _example(root: Path) -> pd.DataFrame:

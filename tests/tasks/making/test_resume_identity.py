@@ -15,11 +15,15 @@ import tasks.controls
 import tasks.evaluate
 import tasks.generate
 import tasks.train
+from flows.products.photo_meshes import MeshOptions, _digest_way
 from support.tiny_project import write_tiny_project
-from tasks.paths import TRAIN
+from tasks.paths import TRAIN, read_assets
+from tasks.registry.packaging import copy_code
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params, load_params
-from verdict3d.records.files import read_jsonl, write_json, write_jsonl
+from verdict3d.records.files import write_json
+from verdict3d.records.generations import Generation, Steps
+from verdict3d.records.record import write_rows
 
 ARM = "searched"
 REPAIR = {
@@ -73,16 +77,22 @@ def set_search(root: Path, **search: Any) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A tiny project with one held-out generation of the base, which is the asset's own mesh."""
+    """A tiny project with failed generations of the base, and an arm whose search asks the judge."""
     root = tmp_path / "project"
     write_tiny_project(root)
-    rows = []
-    for asset in read_jsonl(root / "data/assets/assets.jsonl"):
-        row = {"asset": asset["id"], "category": "chair", "split": "heldout", "mesh": asset["mesh"]}
-        row |= {"role": "heldout", "number": 0, "seed": 1, "failure": None, "mesh_digest": asset["id"]}
-        row |= {"steps": {"structure": 1, "latents": 1}, "condition": asset["condition"]}
-        rows += [{**row, "id": f"{asset['id']}-{regime}", "regime": regime} for regime in ("clean", "severe")]
-    write_jsonl(root / "data/generate/generations.jsonl", rows)
+    rows = [
+        Generation(
+            id=f"{asset.id}-{regime}",
+            **{"asset": asset.id, "category": asset.category, "split": "heldout", "regime": regime},
+            **{"role": "heldout", "number": 0, "seed": 1, "condition": asset.condition},
+            steps=Steps(structure=1, latents=1),
+            **{"failure": "empty", "failure_message": "", "mesh": None, "mesh_digest": None},
+            **{"montage": None, "montages": None, "truth": None},
+        )
+        for asset in read_assets(root)
+        for regime in ("clean", "severe")
+    ]
+    write_rows(root / "data/generate/generations.jsonl", rows)
     set_search(root, samples=8, pick="judge")
     return root
 
@@ -150,7 +160,7 @@ def test_training_depends_on_meshes_and_on_the_code_that_reads_them(
     assert before == look()
     assert {"verdict3d/mesh/files.py", "verdict3d/adapt/methods/conditioner_repair.py"} <= set(before["code"])
     assert "verdict3d/adapt/methods/preference.py" not in before["code"]
-    mesh = next(row["mesh"] for row in read_jsonl(project / "data/assets/assets.jsonl"))
+    mesh = read_assets(project)[0].mesh
     (project / mesh).write_bytes((project / mesh).read_bytes() + b" ")
     assert look()["story"] != before["story"]
 
@@ -164,3 +174,29 @@ def test_the_code_behind_unfinished_meshes_is_that_of_the_arm(
     assert "verdict3d/adapt/methods/preference.py" not in found["adapter"]["code"]
     assert "verdict3d/trellis/sampler.py" in found["base"]["code"]
     assert "verdict3d/render/renderer.py" in found["code"] and "tasks/evaluate.py" not in found["code"]
+
+
+def test_a_mesh_of_a_photo_is_made_again_by_another_judge_of_the_search(project: Path) -> None:
+    params = load_params(project / "params.yaml")
+    before = [_digest_way(MeshOptions(arm=arm), params, project) for arm in (ARM, None)]
+    config = project / "data/checkpoints/judge-training/preprocessor_config.json"
+    config.write_text(config.read_text() + "\n")
+    after = [_digest_way(MeshOptions(arm=arm), params, project) for arm in (ARM, None)]
+    assert after[0] != before[0] and after[1] == before[1]
+
+
+def test_a_registered_model_takes_the_code_that_it_runs_along_and_no_other(
+    project: Path, tmp_path: Path
+) -> None:
+    settings = load_params(project / "params.yaml").train.sections[ARM]
+    packages = [Path(place) for place in copy_code(settings, tmp_path / "code")]
+    assert [place.name for place in packages] == ["tasks", "verdict3d"]
+    taken = {path.relative_to(tmp_path / "code").as_posix() for path in (tmp_path / "code").rglob("*.py")}
+    assert {"verdict3d/config_arms.py", "verdict3d/adapt/methods/search.py"} <= taken
+    others = (
+        "tasks/evaluate.py",
+        "verdict3d/judge/local",
+        "verdict3d/stats",
+        "verdict3d/adapt/methods/token",
+    )
+    assert not [name for name in taken if name.startswith(others)]
