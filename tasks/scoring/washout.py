@@ -24,9 +24,10 @@ from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.method import Tools
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
-from verdict3d.mesh.accuracy import chamfer_distance, surface_points
+from verdict3d.mesh.accuracy import chamfer_distance
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import normalize
+from verdict3d.mesh.sampling import surface_points
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import Row

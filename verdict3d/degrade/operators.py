@@ -1,4 +1,4 @@
-"""What can be wrong with a photo: operators with severities 0 to 5, alpha-aware and deterministic.
+"""Degradations of a photo: operators with severities 0 to 5, alpha-aware and deterministic.
 
 Constants at severities 1-5: blur, noise and JPEG are those of ImageNet-C (Hendrycks & Dietterich 2019,
 arXiv 1903.12261), blur scaled from 224 to 518 px; crop, occlusion, downscale and low light are our own.
@@ -119,7 +119,7 @@ def noise(straight: Floats, box: Box, severity: int, rng: np.random.Generator) -
 
 
 def jpeg(straight: Floats, box: Box, severity: int, rng: np.random.Generator) -> Floats:
-    """JPEG compression on black, 4:2:0; its blocks are 8 pixels of the picture as it is."""
+    """JPEG compression on black, 4:2:0; a block has 8 pixels of the picture, whatever its size."""
     premultiplied = premultiply(straight)
     stream = io.BytesIO()
     levels = np.rint(premultiplied[..., :3] * 255.0).astype(np.uint8)

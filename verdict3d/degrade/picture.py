@@ -1,4 +1,4 @@
-"""Pictures as arrays: straight and premultiplied alpha, and where the object is."""
+"""Pictures as arrays: straight and premultiplied alpha, and the box of the object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several kinds of furniture share: legs, feet, back rests. Centimetres, the floor is z = 0."""
+"""Legs, feet and back rests that several categories share. Units are centimetres, the floor is z = 0."""
 
 from __future__ import annotations
 

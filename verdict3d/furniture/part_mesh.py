@@ -1,4 +1,4 @@
-"""Triangles of parts: cached unit templates, placed with a few array operations a part."""
+"""Triangles of parts, made from cached unit templates with a few array operations a part."""
 
 from __future__ import annotations
 

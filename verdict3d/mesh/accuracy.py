@@ -1,4 +1,4 @@
-"""How near a generated mesh is to the true one: the door to all geometry measures."""
+"""Accuracy of a generated mesh against the true one: F-score, Chamfer distance, normal consistency."""
 
 from __future__ import annotations
 
@@ -9,24 +9,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.sampling import Points, diagonal, outer_points, surface_points
-from verdict3d.mesh.soundness import Floaters, Validity, soundness
+from verdict3d.mesh.sampling import Points, diagonal, outer_points
+from verdict3d.mesh.soundness import soundness
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.generations import Truth
-
-__all__ = [
-    "Floaters",
-    "Surface",
-    "Validity",
-    "chamfer_distance",
-    "compare_meshes",
-    "f_score",
-    "normal_consistency",
-    "outer_points",
-    "soundness",
-    "surface_points",
-    "true_surface",
-]
 
 SAMPLES = 10_000
 F_SCORE_THRESHOLD = 0.05
@@ -34,14 +20,14 @@ F_SCORE_THRESHOLD = 0.05
 
 
 class Neighbours(NamedTuple):
-    """Distance (N,) and index (N,) of what is nearest in the truth to each point, and the other way round."""
+    """Distance (N,) and index (N,) of each point's nearest neighbour in the truth, and the reverse."""
 
     there: tuple[NDArray[np.float64], NDArray[np.int64]]
     back: tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 def neighbours(points: Points, truth: Points, tree: cKDTree | None = None) -> Neighbours:
-    """Find the nearest neighbours of two sets of points, neither empty; ``tree`` is of the truth."""
+    """Find the nearest neighbours of two sets of points, neither empty; ``tree`` holds the truth."""
     tree = cKDTree(truth) if tree is None else tree
     return Neighbours(tree.query(points), cKDTree(points).query(truth))
 
@@ -111,7 +97,7 @@ class Surface(NamedTuple):
 
 
 def true_surface(truth: Mesh, seed: int, samples: int = SAMPLES) -> Surface:
-    """Draw what :func:`compare_meshes` compares with: points of the outer surface of a mesh with faces."""
+    """Return points of the outer surface of the true mesh, which has faces, for :func:`compare_meshes`."""
     points, normals = outer_points(truth, samples, numpy_generator(seed, "compare_truth"))
     return Surface(points, normals, cKDTree(points))
 
@@ -123,7 +109,7 @@ def compare_meshes(generated: Mesh | None, truth: Surface, seed: int, samples: i
 
     Args:
         generated: The mesh, None or without faces when generation failed.
-        truth: Of the asset's mesh, by :func:`true_surface` with the same seed and samples.
+        truth: Surface of the asset's mesh, from :func:`true_surface` with the same seed and samples.
         seed: Decides the sampled points.
         samples: Points drawn from the surface.
 

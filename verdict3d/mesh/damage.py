@@ -1,4 +1,4 @@
-"""Damage to meshes in five grades: controls with a known answer, and food for training judges.
+"""Damage to meshes in five grades: controls with a known answer, and training data for judges.
 
 Every operator takes a mesh in the unit box, a grade from 1 (barely visible) to 5 (ruined) and a generator.
 The same inputs give the same mesh. Operators act on geometry only: colours follow their vertices.
@@ -206,7 +206,7 @@ def damage(mesh: Mesh, defect: str, grade: int, rng: np.random.Generator) -> Mes
         mesh: Undamaged mesh in the unit box; a texture is dropped, vertex colours are kept.
         defect: A name in ``DEFECTS``.
         grade: 1 to 5.
-        rng: Generator of the item.
+        rng: The same state gives the same mesh.
 
     Raises:
         Verdict3DError: Unknown defect or grade.

@@ -1,7 +1,7 @@
-"""Mesh files on disk: which reader or writer a suffix means, and how problems become reasons.
+"""Mesh files on disk: a suffix chooses the reader or writer, and problems become reasons.
 
-What is opened: the file itself, and for OBJ and PLY material libraries and pictures inside its own folder
-(subfolders included). A GLB must hold everything itself. Anything else fails with ``external_reference``.
+Reading opens the file itself and, for OBJ and PLY, material libraries and pictures inside its own folder
+(subfolders included). A GLB must hold everything itself. Other references fail with ``external_reference``.
 """
 
 from __future__ import annotations

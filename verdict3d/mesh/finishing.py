@@ -1,7 +1,7 @@
 """Optional finishing of meshes for use elsewhere: floaters removed, holes filled, fewer faces.
 
 Off by default, and never applied to meshes that are judged or measured: it would hide what a generator does.
-Holes and parts through trimesh (MIT), simplification through fast-simplification (MIT, an optional extra;
+trimesh (MIT) fills holes and finds parts, fast-simplification (MIT, an optional extra) reduces faces (
 quadric error metrics, Garland and Heckbert 1997).
 """
 
@@ -21,7 +21,7 @@ _LIBRARIES = ("trimesh", "fast-simplification")
 
 
 def check_finish(params: FinishParams) -> None:
-    """Check that what is wished can be done.
+    """Check that the finishing that ``params`` asks for is possible.
 
     Raises:
         Verdict3DError: ``faces`` is set and fast-simplification is not installed.
@@ -36,17 +36,17 @@ def check_finish(params: FinishParams) -> None:
 
 
 def finish_identity(params: FinishParams) -> list[Any]:
-    """Return what finished meshes depend on: parameters and, where any is set, the libraries' versions."""
+    """Return what finished meshes depend on: parameters and, if any is set, the libraries' versions."""
     wished = params.model_dump(mode="json")
     return [wished, [_version(name) for name in _LIBRARIES] if params != FinishParams() else []]
 
 
 def finish_mesh(mesh: Mesh, params: FinishParams) -> Mesh:
-    """Return a mesh without floaters, then without holes, then with fewer faces, as far as wished.
+    """Remove floaters, fill holes and reduce faces, in this order, each only if ``params`` asks for it.
 
     Args:
         mesh: With at least one face and no texture; colours follow, new vertices take the nearest one's.
-        params: All off: the mesh itself comes back.
+        params: When all are off, the mesh itself comes back.
 
     Raises:
         Verdict3DError: As :func:`check_finish`.

@@ -1,4 +1,4 @@
-"""The triangle mesh every part of the project exchanges: validation, normalisation, identity."""
+"""The triangle mesh that all rooms exchange: validation, normalisation, digest."""
 
 from __future__ import annotations
 

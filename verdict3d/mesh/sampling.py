@@ -1,4 +1,4 @@
-"""Points on surfaces: all of it, or what can be reached from outside.
+"""Random points on surfaces: on all of a surface, or on what can be reached from outside.
 
 Assets are often assembled from overlapping solids; generators make one skin. Surfaces buried inside an object
 belong to neither what is seen nor what is judged, so measures of agreement leave them out on both sides.

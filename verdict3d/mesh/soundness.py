@@ -1,4 +1,4 @@
-"""How sound a mesh is by itself: pieces that float, holes, faces without area."""
+"""Soundness of a mesh by itself: floating pieces, holes, faces without area."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CONTACT = 0.02
 def weld(points: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return (N,) the place of each of (N, 3) points: the same for points that coincide exactly.
 
-    Places are numbered from 0, ascending by x, then y, then z. Who welds with a tolerance rounds first.
+    Places are numbered from 0, ascending by x, then y, then z. A caller that wants a tolerance rounds first.
     """
     order = np.lexsort(points.T[::-1])
     ascending = points[order]
@@ -51,7 +51,7 @@ def face_components(faces: NDArray[np.integer]) -> tuple[int, NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Floaters:
-    """Pieces of a mesh that hang in the air.
+    """Pieces of a mesh that do not touch each other.
 
     Attributes:
         components: Connected components of the triangles (parts that only overlap count separately).

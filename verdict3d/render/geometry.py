@@ -1,4 +1,4 @@
-"""Per-face quantities of a mesh, and what its textures hold when they reach the GPU."""
+"""Per-face quantities of a mesh, and its textures at the size that a picture can show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cameras and the fixed rig: where a mesh is looked at from, as numbers with a digest.
+"""Cameras, and the fixed rig from which every judge sees a mesh, with a digest of its numbers.
 
 Frame: the object stands in [-0.5, 0.5]^3, right-handed, z up, its front faces -y. A camera looks at the
 origin; yaw 0 sees the front and a growing yaw moves the camera towards +x.
@@ -38,7 +38,7 @@ class Camera:
         yaw_deg: Angle about the up axis; 0 sees the front (from -y), 90 the object's +x side.
         elevation_deg: Angle above the horizon, in (-90, 90).
         fov_deg: Full opening angle of the image, in (0, 180).
-        distance: From the origin to the camera in object units.
+        distance: Distance from the origin to the camera, in object units.
 
     Raises:
         Verdict3DError: A value is outside its range or not finite.

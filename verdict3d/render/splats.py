@@ -1,4 +1,4 @@
-"""Meshes as soft points: what a splat renderer shows of them.
+"""Meshes as soft points, as a splat renderer would show them.
 
 Splat pictures hide geometry: soft points with baked colour look alike over a dented and a flat surface. This
 mode exists to measure how much a judge loses by them, never to judge with.

@@ -1,4 +1,4 @@
-"""Views for condition pictures."""
+"""Random views for condition pictures."""
 
 from __future__ import annotations
 

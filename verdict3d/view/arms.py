@@ -1,4 +1,4 @@
-"""Beside the win-rates of the arms: where a change gets lost, controls, all arms in one model."""
+"""The section on arms: how far a change propagates, the controls, and all arms in one model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Way:
     Attributes:
         arm: The arm.
         regime: Degradation regime of the inputs.
-        diagnosis: What became of it, with a symbol.
+        diagnosis: Effect of the change, with a symbol.
         tone: "good", "even" or "bad".
         washout: What :mod:`tasks.scoring.washout` measured.
     """
@@ -49,14 +49,14 @@ class Way:
 
 @dataclass(frozen=True)
 class ControlRow:
-    """One control under one regime: what was found beside what should be.
+    """One control under one regime, with its expected value.
 
     Attributes:
         name: Which control.
         regime: Degradation regime of the inputs.
         estimate: Half-credit with its interval.
-        wanted: What should be, in words.
-        chip: Whether it is, with a symbol.
+        wanted: Expected value, in words.
+        chip: Whether the control holds, with a symbol.
         tone: "good", "even" or "bad".
     """
 
@@ -111,7 +111,7 @@ def rank_arms(
 
 
 def ways(report: Report) -> list[Way]:
-    """Return where each arm's change gets lost, regimes from severe to clean."""
+    """Return how far each arm's change propagates, regimes from severe to clean."""
     found = []
     for arm, results in report.evaluations.items():
         for regime, part in _severe_first(results.get("washout") or {}):
@@ -121,7 +121,7 @@ def ways(report: Report) -> list[Way]:
 
 
 def control_rows(report: Report) -> list[ControlRow]:
-    """Return the controls of the evaluation: what must stay at one half, and how much there is to win."""
+    """Return the controls of the evaluation: those that must stay at 1/2, and those that show headroom."""
     found: list[ControlRow] = []
     for arm, results in report.evaluations.items():
         base = (results.get("controls") or {}).get("base_vs_base")

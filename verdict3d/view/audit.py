@@ -1,4 +1,4 @@
-"""The audit on the report page: certificates, the paper's failures in these judges, what was shown."""
+"""The section on the audit: certificates, the failure modes that the paper reports, example pictures."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PICTURE_PX = 224
 NAMES = {
     "null": "A mesh against its own copy",
     "base_vs_base": "Two seeds of the base",
-    "clear_gap": "Against a visibly damaged copy",
-    "clean_but_wrong": "Damaged right object against a perfect wrong one",
+    "clear_gap": "A mesh against a visibly damaged copy",
+    "clean_but_wrong": "The right object, damaged, against a perfect wrong one",
     "reference_shuffled": "The same with another object's picture",
     "reference_removed": "The same without the picture",
     "order": "Order",
@@ -37,25 +37,23 @@ PANELS = {
 
 @dataclass(frozen=True)
 class Failure:
-    """One of the paper's failures as it shows in this judge: a rate the usual way and otherwise.
+    """A failure mode that the paper reports, measured with this judge in its own setup and in failing ones.
 
     Attributes:
         name: What goes wrong.
         measure: What the bars show.
         paper: What the paper reports.
-        bars: (label, value, low, high) from the judge's own way to the failing one.
-        good: Where the bars should be, in [0, 1].
+        bars: (label, value, low, high): the judge's own setup first, then the failing ones.
     """
 
     name: str
     measure: str
     paper: str
     bars: tuple[tuple[str, float | None, float | None, float | None], ...]
-    good: float
 
 
 def example_pictures(root: Path, pairs: Sequence[ControlPair]) -> dict[str, Picture]:
-    """Return what the failures look like: a pair that was also drawn as splats, and its wrong rival.
+    """Return example pictures of the failures: a pair that was also drawn as splats, and its wrong rival.
 
     Args:
         root: What the paths of pictures are relative to.
@@ -89,7 +87,7 @@ def _montage(side: Shown, mode: str) -> str | None:
 
 
 def failures_of(certificate: Mapping[str, Any]) -> tuple[Failure, ...]:
-    """Return the paper's three failures as this judge shows them."""
+    """Return the three failure modes of the paper, measured with this judge."""
     comparisons, controls = certificate["comparisons"], certificate["controls"]
     overload, splat = comparisons["overload"], comparisons["splat"]
     return (
@@ -101,14 +99,12 @@ def failures_of(certificate: Mapping[str, Any]) -> tuple[Failure, ...]:
                 ("its panel", overload["own"]["flip_rate"], None, None),
                 ("seven images", overload["seven_images"]["flip_rate"], None, None),
             ),
-            0.0,
         ),
         Failure(
             "Splats hide geometry",
             "half-credit",
             "about 0.5 on splats",
             (_bar("normals", splat["own"]), _bar("splats", splat["splat"])),
-            1.0,
         ),
         Failure(
             "Clean but wrong",
@@ -119,7 +115,6 @@ def failures_of(certificate: Mapping[str, Any]) -> tuple[Failure, ...]:
                 _bar("another's", controls["reference_shuffled"]),
                 _bar("none", controls["reference_removed"]),
             ),
-            1.0,
         ),
     )
 

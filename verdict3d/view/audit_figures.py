@@ -1,4 +1,4 @@
-"""Figures of the audit: the paper's failures side by side, and how large a defect must be to be seen."""
+"""Figures of the audit: the failure modes of the paper, and the size from which a judge sees a defect."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from verdict3d.view.words import number, title
 
 
 def failures_figure(role: str, failures: Sequence[Failure]) -> str:
-    """Draw the failures below each other, the judge's own way first in each.
+    """Draw the failure modes below each other; the judge's own setup comes first in each.
 
     Args:
-        role: Whose they are.
-        failures: With bars in [0, 1].
+        role: Role of the judge.
+        failures: Failure modes with bars in [0, 1].
 
     Returns:
         An SVG element.

@@ -1,4 +1,4 @@
-"""What the report page shows: plain records, so that the page can be made from any source."""
+"""Content of the report page as plain records, so that the page can be made from any source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the template reads: rows with every number already looked up, worded and classed."""
+"""Rows for the template, in which every number is already looked up, worded and classed."""
 
 from __future__ import annotations
 

@@ -13,12 +13,11 @@ from verdict3d.mesh.accuracy import (
     compare_meshes,
     f_score,
     normal_consistency,
-    outer_points,
-    soundness,
-    surface_points,
     true_surface,
 )
 from verdict3d.mesh.mesh import Mesh
+from verdict3d.mesh.sampling import outer_points, surface_points
+from verdict3d.mesh.soundness import soundness
 
 GREY = np.array([128, 128, 128], np.uint8)
 EMPTY = Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))

@@ -1,1 +1,1 @@
-"""A mesh file of each format, read safely."""
+"""Readers of mesh files from untrusted sources, one a format."""

@@ -1,6 +1,6 @@
 """Binary glTF 2.0 from untrusted sources: triangles, base colours, textures, node transforms.
 
-Everything must lie inside the file. Vertex data keep glTF's frame; ``mesh_files`` turns it.
+Everything must lie inside the file. Vertex data keep glTF's frame; ``mesh/files.py`` turns them.
 """
 
 from __future__ import annotations

@@ -27,11 +27,11 @@ class _Content:
     """Raw numbers of an OBJ.
 
     Attributes:
-        vertices: Six a vertex: position and colour, NaN where a colour is not given.
-        coordinates: Two a texture coordinate.
-        corners: For each material two a triangle corner: vertex and texture coordinate, from 0, -1 for none.
+        vertices: Six numbers a vertex: position and colour, NaN where the file gives no colour.
+        coordinates: Two numbers a texture coordinate.
+        corners: By material, two numbers a triangle corner: its vertex and its texture coordinate (-1: none).
         libraries: Names of material libraries.
-        triangles: How many there are.
+        triangles: Number of triangles.
     """
 
     vertices: array[float] = field(default_factory=lambda: array("d"))
@@ -47,7 +47,7 @@ def read_obj(content: bytes, folder: OwnFolder, limits: MeshLimits) -> list[Piec
     Args:
         content: The file.
         folder: Where material libraries and textures may come from.
-        limits: Bounds.
+        limits: Bounds on faces, files and textures.
 
     Returns:
         One piece for each material in use.

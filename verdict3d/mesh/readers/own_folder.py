@@ -1,4 +1,4 @@
-"""What a mesh file may open besides itself: materials and pictures inside its own folder, nothing else."""
+"""A mesh file may refer to materials and pictures inside its own folder, and to nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TGA", "TIFF")
 
 
 class OwnFolder:
-    """The folder a mesh file lies in, as the only place its references may point to.
+    """The folder of a mesh file, the only place that its references may point to.
 
     A reference is refused when it is absolute, has a scheme or a drive, leaves the folder (by ``..`` or
     through a symbolic link), or names anything but a material library or a picture.

@@ -1,4 +1,4 @@
-"""From the pieces of a scene, each with its own material, to one mesh with one kind of colour."""
+"""Pieces of a scene, each with its own material, are joined into one mesh with one kind of colour."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Mesh files, written byte for byte alike."""
+"""Writers of mesh files: the same mesh gives the same bytes."""

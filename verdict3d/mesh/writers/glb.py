@@ -1,4 +1,4 @@
-"""Binary glTF 2.0 from one mesh: small, deterministic, as the specification wants it."""
+"""One mesh as binary glTF 2.0: small, deterministic, valid by the specification."""
 
 from __future__ import annotations
 
