@@ -70,6 +70,7 @@ def rule_of(params: Params) -> Rule:
         gap_limit=promotion.limits.over_optimisation_gap,
         candidates_limit=promotion.limits.holdout_candidates,
         queries_limit=promotion.limits.holdout_queries,
+        confidence=params.evaluate.confidence,
         resamples=params.evaluate.bootstrap,
     )
 
@@ -88,8 +89,7 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Row) -> di
     texture = read_rows(colours, HeldoutVerdict) if found["texture"] else []
     used = {**read_holdout(root).get(challenge["holdout"], {})}
     used.pop(found["adapter"], None)
-    asked = results.get("holdout_queries")
-    own = None if asked is None else asked + questions(rows, texture)
+    own = results["holdout_queries"] + questions(rows, texture)
     return {
         "champion": challenge["champion"],
         "adapter": found["adapter"],
@@ -104,7 +104,7 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Row) -> di
         "gap": results["regimes"][regime].get("over_optimisation_gap"),
         "holdout": {
             "candidates": len(used) + 1,
-            "queries": None if own is None else own + sum(used.values()),
+            "queries": own + sum(used.values()),
             "own": own,
         },
     }

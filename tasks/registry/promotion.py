@@ -219,9 +219,9 @@ def _expect_champion(registry: Registry, version: int | None) -> None:
 
 
 def _questions(decision: Mapping[str, Any]) -> int:
-    """Return what the decision has cost of the held-out set; 0 when it was not counted."""
+    """Return what the decision has cost of the held-out set."""
     (used,) = [found for found in decision["conditions"] if found["name"] == "hold-out"]
-    return int(used["measured"].get("own") or 0)
+    return int(used["measured"]["own"])
 
 
 def _refuse_uncertified(decision: Mapping[str, Any]) -> None:

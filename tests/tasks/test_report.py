@@ -180,7 +180,8 @@ def test_missing_pictures_and_parts_of_results(tmp_path: Path, params: Params) -
         picture.unlink()
     report = gather(params, tmp_path)
     assert any(item.adapted is None and item.regime == "severe" for item in report.exhibits)
-    bare = {"regimes": {"severe": {"summary": report.evaluations[ARM]["regimes"]["severe"]["summary"]}}}
+    summary = report.evaluations[ARM]["regimes"]["severe"]["summary"]
+    bare = {"regimes": {"severe": {"summary": summary}}, "holdout_queries": 4}
     text = outline(render_page(replace(report, evaluations={ARM: bare}))).text
     assert "no mesh" in text
     assert "No comparison with true geometry" in text

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import norm
 
-from verdict3d.stats.power import objects_for_mean, pairs_to_beat
+from verdict3d.stats.power import objects_for_mean, one_sided, pairs_to_beat
 from verdict3d.stats.standing import LEAST_COVERAGE, Standing, standing
 from verdict3d.stats.tally import Bounded, Tally, half_credit_against, rows_of
 from verdict3d.stats.winrate import summary
@@ -38,6 +38,7 @@ class Rule:
         gap_limit: Largest over-optimisation gap.
         candidates_limit: Most candidates that one held-out set may decide on.
         queries_limit: Most questions to the evaluation judge about one held-out set.
+        confidence: Two-sided level of the over-optimisation gap's interval.
         resamples: Number of bootstrap resamples.
     """
 
@@ -52,6 +53,7 @@ class Rule:
     gap_limit: float
     candidates_limit: int
     queries_limit: int
+    confidence: float
     resamples: int
 
 
@@ -184,8 +186,9 @@ def gap(found: Mapping[str, Any] | None, rule: Rule, objects: int) -> Condition:
     relation = {"met": "below", "failed": "above", "open": "not shown to be below"}[state]
     measured = f"{found['value']:+.3f} [{low:+.3f}, {high:+.3f}]"
     words = f"over-optimisation gap {measured} is {relation} {rule.gap_limit:g}"
-    deviation = (high - low) / 2 / float(norm.isf(rule.alpha)) * math.sqrt(objects)
-    needed = objects_for_mean(rule.gap_limit - found["value"], deviation, rule.alpha)
+    level = one_sided(rule.confidence)
+    deviation = (high - low) / 2 / float(norm.isf(level)) * math.sqrt(objects)
+    needed = objects_for_mean(rule.gap_limit - found["value"], deviation, level)
     return Condition("over-optimisation", state, words, dict(found), needed)
 
 

@@ -6,6 +6,7 @@ the objects were looked at. It is also used for what no judge decides, such as w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -126,13 +127,21 @@ def _side(null: float, low: float | None, high: float | None) -> BoundSide:
 
 
 def _objects_to_decide(tally: Tally, null: float, alpha: float, method: Method) -> int | None:
-    """Plan with what was seen: exactly for one pair an object against 1/2, else by a normal approximation."""
+    """Plan with what was seen: exactly for one pair an object against 1/2, else by a normal approximation.
+
+    Equal scores have no spread to plan with: then it is the number from which their own interval decides.
+    """
     scores = object_scores(tally)
     number: int | None
     wins, losses, ties = (sum(row[column] for row in tally) for column in (1, 2, 3))
     if null == 0.5 and all(sum(row[1:]) == 1 for row in tally) and wins != losses:
         pairs = pairs_to_beat(min(max(wins, losses) / (wins + losses), 0.99), alpha)
         number = None if pairs is None else int(np.ceil(pairs * (wins + losses + ties) / (wins + losses)))
+    elif not scores.size or scores[0] == null == scores.mean():
+        return None
+    elif method == "fixed" and np.ptp(scores) == 0:
+        score, bound = (scores[0], null) if scores[0] > null else (1 - scores[0], 1 - null)
+        return int(math.log(alpha) / math.log(bound / score)) + 1
     elif scores.size < 2:
         return None
     else:

@@ -35,7 +35,7 @@ def render_page(report: Report) -> str:
             forest=Markup(_forest(report, found)) if found else None,
             ways=ways(report),
             controls=control_rows(report),
-            queries=sum(part.get("holdout_queries") or 0 for part in report.evaluations.values()),
+            queries=sum(part["holdout_queries"] for part in report.evaluations.values()),
             categories=views.category_tables(found),
             labels=views.label_rows(report),
             promotions=views.promotions(report),

@@ -13,6 +13,7 @@ import pytest
 from verdict3d.stats.conditions import Rule
 from verdict3d.stats.gate import category_groups, decide_all, plan_words
 from verdict3d.stats.power import pairs_to_beat
+from verdict3d.stats.tally import half_credit_against
 
 RULE = Rule(
     regime="severe",
@@ -26,6 +27,7 @@ RULE = Rule(
     gap_limit=0.15,
     candidates_limit=20,
     queries_limit=10_000,
+    confidence=0.95,
     resamples=1000,
 )
 
@@ -128,11 +130,28 @@ def test_a_category_is_planned_in_objects_of_the_whole() -> None:
     assert decision["more_objects"] == 4 * lamp["objects_to_decide"] - 64
 
 
+@pytest.mark.parametrize(("score", "null"), [(0.5, 0.4), (0.5, 0.45), (0.0, 0.45), (1.0, 0.9)])
+def test_what_all_objects_agree_on_is_planned_by_its_own_interval(score: float, null: float) -> None:
+    """The named number decides, and one object fewer does not."""
+
+    def side(objects: int) -> Any:
+        rows = tally(*{0.5: (0, 0, objects), 0.0: (0, objects, 0), 1.0: (objects, 0, 0)}[score])
+        rng = np.random.default_rng(0)
+        return half_credit_against(rows, null, alpha=0.025, method="fixed", rng=rng, resamples=10)
+
+    needed = side(3).objects_to_decide
+    assert side(3).side == side(needed - 1).side == "undecided"
+    assert side(needed).side == ("above" if score > null else "below")
+
+
 def test_an_open_gap_is_planned_from_the_width_of_its_interval() -> None:
     decision = decide(evidence(gap={"value": 0.05, "low": -0.146, "high": 0.246}))
     assert decision["decision"] == "HOLD" and state(decision, "over-optimisation") == "open"
     # half a width of 1.96 sd / sqrt(64) = 0.196: sd 0.8; ((1.96 + 0.8416) * 0.8 / 0.1)^2 = 502.3
     assert decision["more_objects"] == 503 - 64
+    # the same bounds at 80%: 1.2816 sd / 8 = 0.196, sd 1.2235; ((1.2816 + 0.8416) * 1.2235 / 0.1)^2 = 674.8
+    gap = {"value": 0.05, "low": -0.146, "high": 0.246}
+    assert decide(evidence(gap=gap), replace(RULE, confidence=0.8))["more_objects"] == 675 - 64
 
 
 def test_a_worse_candidate_is_rejected_with_the_reason() -> None:
