@@ -1,1 +1,1 @@
-"""How the embedded checkpoints are made: data on the fly and training recipes."""
+"""How the embedded checkpoints are made: the recipe, its data, and the trainings."""

@@ -57,8 +57,8 @@ class PictureRecipe:
     Args:
         size_px: Side of the square picture the vision tower sees.
         patch_px: Side of a patch.
-        mean: Per channel, of pixel values in [0, 1].
-        std: Per channel.
+        mean: Mean of each channel, for pixel values in [0, 1].
+        std: Standard deviation of each channel.
     """
 
     size_px: int

@@ -22,11 +22,11 @@ from verdict3d.pretrain.pool import DevicePool
 from verdict3d.pretrain.rows import FEATURE_CAMERAS
 from verdict3d.pretrain.solids import sparse_rows
 from verdict3d.pretrain.training import Training, initial_weights, mixed_precision
-from verdict3d.render.rig import projection
 from verdict3d.trellis.flexicubes_tables import corner_offsets
 from verdict3d.trellis.losses import dice_loss, flow_matching_loss, kl_divergence
 from verdict3d.trellis.sparse import SparseTensor
 from verdict3d.trellis.structure_vae import sample_gaussian
+from verdict3d.trellis.voxelize import project_features
 
 CELL = 1.0 / MESH_RESOLUTION
 """Side of a mesh cell; distances are learned in units of two cells, clamped to [-1, 1]."""
@@ -117,33 +117,27 @@ def train_structure_flow(
     training.run({"flow": flow, "conditioner": conditioner, "pixels": pixels}, losses_at)
 
 
-class Features:
-    """Structured-latent features: un-normalised patch tokens of fixed views, averaged at voxel centres."""
+@torch.no_grad()
+def picture_features(conditioner: Any, views: Tensor, coords: Tensor) -> Tensor:
+    """Return what the latent encoder reads: un-normalised patch tokens of fixed views at voxel centres.
 
-    def __init__(self, conditioner: Any, device: torch.device) -> None:
-        self.conditioner = conditioner
-        ticks = (torch.arange(STRUCTURE_RESOLUTION, device=device) + 0.5) / STRUCTURE_RESOLUTION - 0.5
-        centers = torch.stack(torch.meshgrid(ticks, ticks, ticks, indexing="ij"), dim=-1).reshape(-1, 3)
-        homogeneous = F.pad(centers, (0, 1), value=1.0)
-        grids = []
-        for camera in FEATURE_CAMERAS:
-            clip = homogeneous @ torch.from_numpy(projection(camera)).float().to(device).T
-            grids.append(torch.stack([clip[:, 0] / clip[:, 3], -clip[:, 1] / clip[:, 3]], dim=-1))
-        self.grid = torch.stack(grids)
+    Args:
+        conditioner: Makes the tokens.
+        views: (B, V, S, S, 3) uint8 pictures from ``FEATURE_CAMERAS``.
+        coords: (T, 4) int32 voxels (item, x, y, z), items ascending.
 
-    @torch.no_grad()
-    def __call__(self, views: Tensor, coords: Tensor) -> Tensor:
-        """Return (T, C) features; views (B, V, S, S, 3) uint8, coords (T, 4)."""
-        batch, count = views.shape[:2]
-        with mixed_precision(views.device):
-            tokens = self.conditioner.patch_features(pictures(views.flatten(0, 1)))
-        maps = tokens.permute(0, 3, 1, 2)
-        grid = self.grid[None].expand(batch, -1, -1, -1).flatten(0, 1)[:, :, None]
-        values = F.grid_sample(maps, grid, mode="bilinear", align_corners=False)[..., 0]
-        mean = values.unflatten(0, (batch, count)).mean(dim=1).transpose(1, 2)
-        side = STRUCTURE_RESOLUTION
-        index = coords.long()
-        return mean[index[:, 0], (index[:, 1] * side + index[:, 2]) * side + index[:, 3]]
+    Returns:
+        (T, C) float32, each the mean over the views.
+    """
+    with mixed_precision(views.device):
+        tokens = conditioner.patch_features(pictures(views.flatten(0, 1)))
+    items = enumerate(tokens.unflatten(0, views.shape[:2]))
+    return torch.cat(
+        [
+            project_features(coords[coords[:, 0] == item, 1:], maps, FEATURE_CAMERAS, STRUCTURE_RESOLUTION)
+            for item, maps in items
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -250,14 +244,12 @@ def train_latent_flow(flow: nn.Module, codes: Codes, conditioner: Any, training:
     training.run({"flow": flow}, losses_at)
 
 
-def train_latent_encoder(
-    encoder: Any, features: Features, codes: Codes, rows: int, training: Training
-) -> None:
+def train_latent_encoder(encoder: Any, conditioner: Any, codes: Codes, rows: int, training: Training) -> None:
     """Learn to read codes from picture features at voxels: Gaussian log-likelihood of mean and variance.
 
     Args:
         encoder: What is trained.
-        features: Features of the pictures.
+        conditioner: Makes the features of the pictures.
         codes: What is to be read.
         rows: Rows of the pool that have feature pictures; they come first.
         training: Its length and seed.
@@ -268,7 +260,9 @@ def train_latent_encoder(
         chosen = drawn(rows, training.schedule.batch, generator, pool.device)
         clean = codes.at(chosen)
         with mixed_precision(pool.device):
-            inputs = clean.replace(features(pool.arrays["features"][chosen], clean.coords))
+            inputs = clean.replace(
+                picture_features(conditioner, pool.arrays["features"][chosen], clean.coords)
+            )
             mean, log_variance = encoder.distribution(inputs)
         error = (mean.float() - (clean.feats * codes.std + codes.mean)).square()
         log_variance = log_variance.float().clamp(-8, 4)

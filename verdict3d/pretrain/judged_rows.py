@@ -26,7 +26,7 @@ from verdict3d.trellis.preprocess import preprocess_image
 
 SAMPLES = 1500
 COARSE, FINE = 0.05, 0.02
-"""Distances that count as met, as shares of the truth's diagonal."""
+"""Largest distances at which a point counts as met, as shares of the truth's diagonal."""
 
 
 class Truth:
@@ -39,7 +39,7 @@ class Truth:
         self.rng = rng
 
     def quality(self, candidate: Mesh) -> float:
-        """How near a mesh is, in [0, 1]: F-scores at two distances and the agreement of signed normals."""
+        """Return how near a mesh is, in [0, 1]: F-scores at two distances and agreement of signed normals."""
         try:
             points, normals = surface_points(frame_mesh(candidate), SAMPLES, self.rng)
         except ItemFailure:
@@ -95,9 +95,9 @@ def judged_rows(
 
 
 GENERATED = (("clean", False, 2), ("severe", True, 1))
-"""Of each generation in a row: regime of its input, whether its budget is low, number of damaged copies."""
+"""The generations in a row: regime of the input, whether the budget is low, number of damaged copies."""
 MARGIN = 0.05
-"""A damaged copy counts as at least this much worse than what it was made from."""
+"""The least difference in quality between a generation and a damaged copy of it."""
 
 
 def generated_rows(

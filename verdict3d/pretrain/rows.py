@@ -19,7 +19,7 @@ CONDITION_PX = 256
 FEATURE_CAMERAS = tuple(Camera(yaw, 10.0, 40.0, 2.2) for yaw in (0.0, 90.0, 180.0, 270.0)) + tuple(
     Camera(yaw, 45.0, 40.0, 2.2) for yaw in (45.0, 135.0, 225.0, 315.0)
 )
-"""Where the pictures for structured-latent features are taken from."""
+"""Cameras of the pictures that structured-latent features are read from."""
 
 
 def condition_camera(rng: np.random.Generator) -> Camera:
@@ -44,7 +44,7 @@ def furniture_rows(seed: int, size_px: int, conditions: int, feature_rows: int) 
     Args:
         seed: Data seed.
         size_px: Side of the pictures.
-        conditions: Pictures an object from the front half.
+        conditions: Number of pictures of each object, from the front half.
         feature_rows: Rows with feature pictures; later rows leave them black.
     """
     renderer = Renderer()

@@ -57,7 +57,7 @@ def pack_parts(objects: Sequence[Sequence[Part]]) -> PackedParts:
     """Pack B objects into padded CPU tensors, one group for each shape.
 
     Args:
-        objects: For each object its parts, in any order.
+        objects: The parts of each object, in any order.
     """
     return PackedParts(
         *(_pack([[part for part in parts if part.kind in kinds] for parts in objects]) for kinds in _GROUPS)

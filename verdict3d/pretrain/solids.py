@@ -75,8 +75,8 @@ def solid_voxels(distance: np.ndarray) -> np.ndarray:
 def latent_codes(distance: np.ndarray, color: np.ndarray) -> np.ndarray:
     """Return (16, 16, 16, 12) float32: what the embedded structured latents mean.
 
-    Of every voxel the signed distance at its eight corners (x fastest) and its centre, in voxels, clamped to
-    +-1, and the colour of the part nearest to its centre, in [-1, 1].
+    The channels of a voxel are the signed distance at its eight corners (x fastest) and at its centre, in
+    voxels and clamped to +-1, and the colour of the part nearest to its centre, in [-1, 1].
     """
     stride = MESH_RESOLUTION // STRUCTURE_RESOLUTION
     corners = distance[::stride, ::stride, ::stride] / REACH

@@ -1,4 +1,4 @@
-"""Removing the background of opaque photos with rembg (MIT), an optional extra (specification (a)).
+"""Removing the background of opaque photos with rembg (MIT), an optional extra.
 
 The released models were trained and shown with rembg's ``u2net`` masks. Of rembg's models only those are
 taken that run on this machine and whose weights may be used for any purpose; they are fetched on first use

@@ -35,7 +35,7 @@ def build_model(config: dict[str, object], device: torch.device | str | None = N
     """Make a network from ``{"name": class, "args": constructor arguments}``.
 
     Args:
-        config: As in a released JSON file; the ``Elastic`` training classes have the same weights and are
+        config: A released JSON file; the ``Elastic`` training classes have the same weights and are
             accepted.
         device: Where to make it; "meta" makes shapes only.
 

@@ -1,4 +1,4 @@
-"""Image conditioner: DINOv2 with registers, its tokens before the final norm (specification (b))."""
+"""Image conditioner: DINOv2 with registers, its tokens before the final norm."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class Conditioner(nn.Module):
 
         Args:
             config: Its size.
-            state: As :meth:`load_weights`.
+            state: Tensors as :meth:`load_weights` takes them.
             misfit: Beginning of the message where they do not fit.
 
         Raises:

@@ -58,7 +58,7 @@ def hub_config(state: Mapping[str, Tensor], heads: int | None = None) -> Any:
     """Return the configuration that torch.hub weights have, from their shapes.
 
     Args:
-        state: By torch.hub's names.
+        state: Tensors by torch.hub's names.
         heads: Attention heads, which shapes do not tell; None: of 64 channels each.
     """
     channels, patch = state["cls_token"].shape[-1], state["patch_embed.proj.weight"].shape[-1]

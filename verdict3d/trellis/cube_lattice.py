@@ -127,7 +127,7 @@ def take_rows(table: Tensor, rows: Tensor) -> Tensor:
 
 
 def corner_mean(cubes: CubeLattice, sites: Tensor, *corner_values: Tensor) -> tuple[Tensor, Tensor]:
-    """Average corner values (T, 8, C) over the active cubes around grid vertices: a true mean (spec g.2).
+    """Average corner values (T, 8, C) over the active cubes around grid vertices, each counted once.
 
     Returns:
         float32 means (V, sum of C), zero where no cube is active, and the number of active cubes (V,).
@@ -145,7 +145,7 @@ def surface_cubes(cubes: CubeLattice, vertex_sites: Tensor, sdf: Tensor) -> tupl
     """Return the sites of the cubes the surface passes through, ascending, and their resolved cases.
 
     Inactive vertices are outside (sdf +1), so every cube with an inside corner touches an active vertex; it
-    may itself be inactive (spec, trap 3).
+    may itself be inactive.
     """
     tables, side = cubes.tables, cubes.side
     inside = vertex_sites[sdf < 0]

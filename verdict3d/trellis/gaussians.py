@@ -1,4 +1,4 @@
-"""Layout and activation of the Gaussian decoder's channels (specification (f))."""
+"""Layout and activation of the channels that the released decoder of Gaussian splats gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flow transformer over structured latents, between sparse residual blocks (specification (e))."""
+"""Flow transformer over structured latents, between sparse residual blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoder and decoders of structured latents: windowed transformers over voxels (specification (f))."""
+"""Encoder and decoders of structured latents: windowed transformers over voxels."""
 
 from __future__ import annotations
 
@@ -20,25 +20,18 @@ WEIGHT_CHANNELS = 21
 
 
 class _SLatTransformer(Network):
+    """A windowed transformer whose other arguments have the same names in all three released classes."""
+
     TORSO: tuple[str, ...] = ("blocks",)
 
-    def __init__(
-        self,
-        arguments: dict[str, Any],
-        in_channels: int,
-        model_channels: int,
-        num_blocks: int,
-        num_heads: int,
-        mlp_ratio: float,
-        attn_mode: AttentionMode,
-        window_size: int,
-    ) -> None:
+    def __init__(self, arguments: dict[str, Any], in_channels: int) -> None:
         super().__init__(arguments)
-        if attn_mode not in ("swin", "full"):
-            raise ValueError(f"attn_mode must be 'swin' or 'full', got {attn_mode!r}")
-        self.attn_mode, self.window_size = attn_mode, window_size
-        self.input_layer = nn.Linear(in_channels, model_channels)
-        self.blocks = nn.ModuleList(Block(model_channels, num_heads, mlp_ratio) for _ in range(num_blocks))
+        self.attn_mode, self.window_size = arguments["attn_mode"], arguments["window_size"]
+        if self.attn_mode not in ("swin", "full"):
+            raise ValueError(f"attn_mode must be 'swin' or 'full', got {self.attn_mode!r}")
+        width, heads, ratio = (arguments[name] for name in ("model_channels", "num_heads", "mlp_ratio"))
+        self.input_layer = nn.Linear(in_channels, width)
+        self.blocks = nn.ModuleList(Block(width, heads, ratio) for _ in range(arguments["num_blocks"]))
 
     def trunk(self, x: SparseTensor) -> SparseTensor:
         """Embed (T, C_in), add positions, attend in windows, shifted by half in odd blocks: (T, C)."""
@@ -87,9 +80,7 @@ class SLatEncoder(_SLatTransformer):
         window_size: int = 8,
         use_fp16: bool = False,
     ) -> None:
-        arguments = {k: v for k, v in locals().items() if k != "__class__"}
-        trunk = (in_channels, model_channels, num_blocks, num_heads, mlp_ratio, attn_mode, window_size)
-        super().__init__(arguments, *trunk)
+        super().__init__(locals(), in_channels)
         self.out_layer = nn.Linear(model_channels, 2 * latent_channels)
         self._finish()
 
@@ -109,6 +100,9 @@ class SLatEncoder(_SLatTransformer):
 
 class SLatGaussianDecoder(_SLatTransformer):
     """Structured latents to raw Gaussian parameters.
+
+    Nothing here draws or judges splats. The class lets the released Gaussian decoder be loaded,
+    compared with its recording and measured.
 
     Args:
         resolution: Side of the voxel grid.
@@ -139,9 +133,7 @@ class SLatGaussianDecoder(_SLatTransformer):
         *,
         representation_config: dict[str, Any],
     ) -> None:
-        arguments = {k: v for k, v in locals().items() if k != "__class__"}
-        trunk = (latent_channels, model_channels, num_blocks, num_heads, mlp_ratio, attn_mode, window_size)
-        super().__init__(arguments, *trunk)
+        super().__init__(locals(), latent_channels)
         self.layout = GaussianLayout.from_config(representation_config, resolution)
         self.out_layer = nn.Linear(model_channels, self.layout.channels)
         self.register_buffer("offset_perturbation", self.layout.perturbation())
@@ -224,9 +216,7 @@ class SLatMeshDecoder(_SLatTransformer):
     ) -> None:
         if model_channels % 256:
             raise ValueError(f"model_channels must be a multiple of 256, got {model_channels}")
-        arguments = {k: v for k, v in locals().items() if k != "__class__"}
-        trunk = (latent_channels, model_channels, num_blocks, num_heads, mlp_ratio, attn_mode, window_size)
-        super().__init__(arguments, *trunk)
+        super().__init__(locals(), latent_channels)
         self.resolution = resolution
         self.use_color = bool(representation_config.get("use_color", False))
         self.out_channels = 8 + 24 + WEIGHT_CHANNELS + (48 if self.use_color else 0)

@@ -1,4 +1,4 @@
-"""Training losses of TRELLIS (specification (i)). Randomness comes only from the generator passed in."""
+"""Training losses of TRELLIS. Randomness comes only from the generator passed in."""
 
 from __future__ import annotations
 
@@ -35,16 +35,6 @@ def diffuse(clean: FlowState, noise: Tensor, t: Tensor, sigma_min: float = SIGMA
 def velocity_target(clean: FlowState, noise: Tensor, sigma_min: float = SIGMA_MIN) -> Tensor:
     """Return the velocity (1 - sigma) noise - x_0."""
     return (1 - sigma_min) * noise - values_of(clean)
-
-
-def clean_from_velocity(
-    state: FlowState, velocity: Tensor, t: Tensor, sigma_min: float = SIGMA_MIN
-) -> FlowState:
-    """Invert the path: x_0 = (1 - sigma) x_t - (sigma + (1 - sigma) t) v."""
-    t = _per_value(t, state)
-    return with_values(
-        state, (1 - sigma_min) * values_of(state) - (sigma_min + (1 - sigma_min) * t) * velocity
-    )
 
 
 def drop_conditions(cond: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -94,26 +84,3 @@ def kl_divergence(mean: Tensor, logvar: Tensor) -> Tensor:
     """Return the mean divergence of N(mean, exp(logvar)) from the standard normal."""
     mean, logvar = mean.float(), logvar.float()
     return 0.5 * (mean.square() + logvar.exp() - logvar - 1).mean()
-
-
-def structure_vae_loss(
-    logits: Tensor, occupancy: Tensor, mean: Tensor, logvar: Tensor, kl_weight: float = 1e-3
-) -> Tensor:
-    """Dice loss of the decoded occupancy plus the weighted divergence of the latent."""
-    return dice_loss(logits, occupancy) + kl_weight * kl_divergence(mean, logvar)
-
-
-def corner_consistency_loss(corner_values: Tensor, corner_vertex: Tensor, vertex_values: Tensor) -> Tensor:
-    """Mean squared gap between what cubes say about their corners and the average over touching cubes.
-
-    Args:
-        corner_values: (T, 8, C) raw values of each cube's corners.
-        corner_vertex: (T, 8) int64 grid vertex of each corner.
-        vertex_values: (V, C) averages.
-    """
-    return (corner_values - vertex_values[corner_vertex]).square().mean()
-
-
-def extraction_weight_loss(raw_weights: Tensor) -> Tensor:
-    """Mean magnitude of the raw interpolation weights: the first 20 (beta, alpha) of (T, 21) channels."""
-    return raw_weights[:, :20].abs().mean()

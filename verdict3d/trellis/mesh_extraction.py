@@ -36,17 +36,11 @@ class ExtractedMesh:
         vertices: float32 (V, 3).
         faces: int64 (F, 3), counter-clockwise seen from the side of positive sdf.
         attributes: float32 (V, 6) in [0, 1], colour then normal map; (V, 0) without colour channels.
-        regularisation: Scalar loss on weights, corner agreement and dual spread; None in eval mode.
-        sdf_positions: float32 (A, 3), displaced active grid vertices; None in eval mode.
-        sdf_values: float32 (A,), their signed distance, bias included; None in eval mode.
     """
 
     vertices: Tensor
     faces: Tensor
     attributes: Tensor
-    regularisation: Tensor | None = None
-    sdf_positions: Tensor | None = None
-    sdf_values: Tensor | None = None
 
     @property
     def success(self) -> bool:
@@ -96,12 +90,9 @@ def _sum_pairs(crossings: _Crossings, values: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _Vertices:
-    """Attributes of the grid vertices at the ends of crossing edges (in training: of all active ones too)."""
+    """Attributes of the grid vertices at the ends of crossing edges."""
 
-    sites: Tensor
-    row: Tensor
-    means: Tensor  # (V, C) averaged sdf, deformation, colour; before defaults and activations
-    count: Tensor
+    row: Tensor  # row of a site
     sdf: Tensor  # (V,)
     values: Tensor  # (V, 3 + A): position, attributes
 
@@ -113,18 +104,17 @@ def _grid_vertices(cubes: CubeLattice, sites: Tensor) -> _Vertices:
     displacement = (1 - 1e-8) / (2 * n) * torch.tanh(means[:, 1:4])
     position = cubes.grid_positions(sites) / n - 0.5 + displacement
     values = torch.cat([position, torch.sigmoid(means[:, 4:])], dim=1)
-    return _Vertices(sites, row_table(cubes, sites), means, count, sdf, values)
+    return _Vertices(row_table(cubes, sites), sdf, values)
 
 
 @dataclass(frozen=True, eq=False)
 class _Duals:
     values: Tensor  # (D, 3 + A): position, attributes
     gamma: Tensor  # (D,)
-    spread: Tensor  # (M,) | distance to the edge's zero crossing - mean of its dual vertex |; empty in eval
 
 
-def _place_duals(cubes: CubeLattice, crossings: _Crossings, grid: _Vertices, training: bool) -> _Duals:
-    """Place the dual vertices (FlexiCubes eq. 3 to 5, spec section g)."""
+def _place_duals(cubes: CubeLattice, crossings: _Crossings, grid: _Vertices) -> _Duals:
+    """Place the dual vertices (FlexiCubes, eq. 3 to 5)."""
     tables, cube = cubes.tables, crossings.pair_cube
     rows = cubes.row[crossings.sites]
     weights = take_rows(cubes.weights, rows.clamp(min=0)).float().masked_fill((rows < 0)[:, None], 0.0)
@@ -140,15 +130,7 @@ def _place_duals(cubes: CubeLattice, crossings: _Crossings, grid: _Vertices, tra
     crossing = (values_a * scaled_b[:, None] - values_b * scaled_a[:, None]) / (scaled_b - scaled_a)[:, None]
     share = beta[cube, crossings.pair_edge][:, None]
     sums = _sum_pairs(crossings, torch.cat([crossing * share, share], dim=1))
-    values = sums[:, :-1] / sums[:, -1:]
-    spread = values.new_zeros(0)
-    if training:
-        zero = (values_a * sdf_b[:, None] - values_b * sdf_a[:, None]) / (sdf_b - sdf_a)[:, None]
-        distance = torch.linalg.vector_norm(values[crossings.pair_dual, :3] - zero[:, :3], dim=1)
-        edges = (crossings.dual_pairs >= 0).sum(dim=1)
-        mean = _sum_pairs(crossings, distance[:, None])[:, 0] / edges
-        spread = (distance - mean[crossings.pair_dual]).abs()
-    return _Duals(values, gamma[crossings.dual_cube], spread)
+    return _Duals(sums[:, :-1] / sums[:, -1:], gamma[crossings.dual_cube])
 
 
 def _quads(cubes: CubeLattice, crossings: _Crossings, grid: _Vertices) -> tuple[Tensor, Tensor]:
@@ -189,81 +171,41 @@ def _split_in_two(quads: Tensor, gamma: Tensor) -> Tensor:
     return torch.where(first, quads[:, [0, 1, 2, 0, 2, 3]], quads[:, [0, 1, 3, 3, 1, 2]]).reshape(-1, 3)
 
 
-def _split_in_four(quads: Tensor, duals: _Duals) -> tuple[Tensor, Tensor]:
-    """Split each quad around a weighted centre, differentiably: centres (Q, 3 + A), faces (4 Q, 3)."""
-    corner, values = duals.gamma[quads], duals.values[quads]
-    even, odd = (corner[:, 0] * corner[:, 2])[:, None], (corner[:, 1] * corner[:, 3])[:, None]
-    halves = (values[:, 0] + values[:, 2]) / 2 * even, (values[:, 1] + values[:, 3]) / 2 * odd
-    centres = (halves[0] + halves[1]) / (even + odd + 1e-8)
-    middle = len(duals.values) + torch.arange(len(quads), device=quads.device)
-    faces = [torch.stack([quads[:, i], quads[:, (i + 1) % 4], middle], dim=1) for i in range(4)]
-    return centres, torch.stack(faces, dim=1).reshape(-1, 3)
-
-
 def _spans(items: Tensor, count: int) -> list[tuple[int, int]]:
     """Return the row range of each item in rows sorted by item."""
     ends = torch.searchsorted(items, torch.arange(count + 1, device=items.device)).tolist()
     return list(pairwise(ends))
 
 
-def _regularisation(
-    cubes: CubeLattice, grid: _Vertices, crossings: _Crossings, duals: _Duals, item: int
-) -> Tensor:
-    """Corner agreement + 0.5 dual spread + 0.2 size of the weights, of one item (spec section i)."""
-    rows = (cubes.item_of(cubes.sites) == item).nonzero().squeeze(1)
-    vertex = grid.row[cubes.sites[rows][:, None] + cubes.tables.corner_step]
-    corners = torch.cat([cubes.sdf[rows], cubes.deform[rows].float(), cubes.colour[rows].float()], dim=2)
-    loss = (corners - grid.means[vertex]).square().mean() + 0.2 * cubes.weights[
-        rows, :20
-    ].float().abs().mean()
-    spread = duals.spread[cubes.item_of(crossings.sites)[crossings.pair_cube] == item]
-    return loss + 0.5 * spread.mean() if len(spread) else loss
-
-
-def _extract(cubes: CubeLattice, training: bool) -> list[ExtractedMesh]:
+def _extract(cubes: CubeLattice) -> list[ExtractedMesh]:
     tables = cubes.tables
     active = distinct_sites(cubes, cubes.sites[:, None] + tables.corner_step)
-    sdf = corner_mean(cubes, active, cubes.sdf.detach())[0][:, 0]
+    sdf = corner_mean(cubes, active, cubes.sdf)[0][:, 0]
     crossings = _number_duals(cubes, *surface_cubes(cubes, active, sdf))
     ends = tables.edges[crossings.pair_edge]
     touched = crossings.sites[crossings.pair_cube][:, None] + tables.corner_step[ends]
-    grid = _grid_vertices(
-        cubes, distinct_sites(cubes, torch.cat([touched.flatten(), active]) if training else touched)
-    )
-    duals = _place_duals(cubes, crossings, grid, training)
+    grid = _grid_vertices(cubes, distinct_sites(cubes, touched))
+    duals = _place_duals(cubes, crossings, grid)
     quads, quad_item = _quads(cubes, crossings, grid)
-    meshes = []
     dual_spans = _spans(cubes.item_of(crossings.sites[crossings.dual_cube]), cubes.items)
-    for item, ((start, end), (low, high)) in enumerate(
-        zip(dual_spans, _spans(quad_item, cubes.items), strict=True)
-    ):
-        own = _Duals(duals.values[start:end], duals.gamma[start:end], duals.spread)
-        quad = quads[low:high] - start
-        if not training:
-            faces = _split_in_two(quad, own.gamma)
-            meshes.append(ExtractedMesh(own.values[:, :3], faces, own.values[:, 3:]))
-            continue
-        centres, faces = _split_in_four(quad, own)
-        values = torch.cat([own.values, centres])
-        mine = (grid.count > 0) & (cubes.item_of(grid.sites) == item)
-        loss = _regularisation(cubes, grid, crossings, duals, item)
-        displaced, distances = grid.values[mine, :3], grid.sdf[mine]
-        meshes.append(ExtractedMesh(values[:, :3], faces, values[:, 3:], loss, displaced, distances))
+    meshes = []
+    for (start, end), (low, high) in zip(dual_spans, _spans(quad_item, cubes.items), strict=True):
+        values, gamma = duals.values[start:end], duals.gamma[start:end]
+        faces = _split_in_two(quads[low:high] - start, gamma)
+        meshes.append(ExtractedMesh(values[:, :3], faces, values[:, 3:]))
     return meshes
 
 
 def extract_meshes(
-    coords: Tensor, features: Tensor, resolution: int, items: int | None = None, training: bool = False
+    coords: Tensor, features: Tensor, resolution: int, items: int | None = None
 ) -> list[ExtractedMesh]:
-    """Extract one mesh per batch item from the features of its active cubes (spec section g).
+    """Extract one mesh per batch item from the features of its active cubes.
 
     Args:
         coords: int (T, 4), columns (item, x, y, z), coordinates in 0..resolution-1, each cube once.
         features: (T, 53) or (T, 101), any float type; computed in float32.
         resolution: Cubes along each side of the grid.
         items: Batch size; by default the largest item index + 1.
-        training: Split quads around a centre vertex, so that vertices are differentiable in all features, and
-            return the regularisation loss and the signed distances.
 
     Returns:
         One mesh per item; an item without a surface has no vertices and no faces.
@@ -282,5 +224,5 @@ def extract_meshes(
             rows = ((coords[:, 0] >= start) & (coords[:, 0] < start + count)).nonzero().squeeze(1)
             part_coords, part_features = coords[rows].clone(), features[rows]
             part_coords[:, 0] -= start
-        meshes += _extract(gather_cubes(part_coords, part_features, resolution, count), training)
+        meshes += _extract(gather_cubes(part_coords, part_features, resolution, count))
     return meshes

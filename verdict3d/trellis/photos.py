@@ -44,7 +44,7 @@ class PhotoReader:
         params: The section ``photos``.
 
     Raises:
-        Verdict3DError: As :class:`BackgroundRemover`.
+        Verdict3DError: :class:`BackgroundRemover` cannot be made.
     """
 
     def __init__(self, params: PhotosParams) -> None:
@@ -55,7 +55,7 @@ class PhotoReader:
         """Read an untrusted file.
 
         Raises:
-            ItemFailure: As :func:`verdict3d.trellis.preprocess.read_image` and ``object_box``.
+            ItemFailure: The file is no usable photo (:mod:`verdict3d.trellis.preprocess` lists the reasons).
         """
         image, background = read_image(path), None
         if has_background(image) and self._remover is not None:

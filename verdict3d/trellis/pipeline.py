@@ -49,7 +49,7 @@ class TrellisPipeline:
         structure: Default parameters of the structure sampler.
         latents: Default parameters of the latent sampler.
         normalization: Mean and standard deviation (C,) of the structured latents.
-        sigma_min: Noise left at t = 0, of the structure and the latent sampler.
+        sigma_min: Noise that the structure sampler and the latent sampler leave at t = 0.
         device: Where everything runs.
         files: What was read, for ``digest``; empty for a pipeline made in memory.
     """
@@ -96,13 +96,13 @@ class TrellisPipeline:
         Args:
             model: Directory with ``pipeline.json`` and ``ckpts/``, or hub id such as
                 ``microsoft/TRELLIS-image-large``; ``verdict3d.hub`` says how those are fetched.
-            revision: Of a hub id: branch, tag or commit.
+            revision: Branch, tag or commit of a hub id.
             dtype: Computing type of the transformer and convolution blocks on a GPU, by default float16; a
                 CPU computes in float32.
             device: "auto", "cpu", "cuda", ...
             conditioner: Transformers directory or hub id of the conditioner, when it is not in
                 ``image_cond_model/``.
-            conditioner_revision: As ``revision``.
+            conditioner_revision: The same for the conditioner.
             extra: Further networks to read, such as ``"slat_encoder"``.
             compiled: Compile the blocks of both flows at their first use (:meth:`Network.compile_blocks`).
 
@@ -349,13 +349,13 @@ class TrellisPipeline:
 
         Args:
             tokens: Condition of the structure, and of the latents unless they have their own.
-            seeds: One an item.
+            seeds: One seed for each item.
             structure: Sampler parameters, by default the pipeline's.
-            latents: The same of the latents.
+            latents: Sampler parameters of the latents, by default the pipeline's.
             latents_tokens: (B, L, C) condition of the latents.
 
         Raises:
-            Verdict3DError: Not one seed per item.
+            Verdict3DError: The numbers of items and seeds differ.
         """
         if len(seeds) != len(tokens):
             raise Verdict3DError(f"{len(tokens)} items and {len(seeds)} seeds; give one seed for each item")
@@ -393,9 +393,9 @@ class TrellisPipeline:
 
         Args:
             images: Photos.
-            seeds: One each.
+            seeds: One seed for each photo.
             structure: Sampler parameters, by default the pipeline's.
-            latents: The same of the latents.
+            latents: Sampler parameters of the latents, by default the pipeline's.
             latents_images: Photos that the latents are conditioned on, by default the same ones.
 
         Returns:
@@ -403,7 +403,7 @@ class TrellisPipeline:
             ``no_alpha``, ``no_foreground``, ``empty_structure``, ``non_finite`` or ``no_faces``.
 
         Raises:
-            Verdict3DError: Not one seed per photo.
+            Verdict3DError: The numbers of photos and seeds differ.
         """
         if len(seeds) != len(images):
             raise Verdict3DError(f"{len(images)} photos and {len(seeds)} seeds; give one seed for each photo")

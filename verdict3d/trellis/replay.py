@@ -14,11 +14,12 @@ from verdict3d.trellis.sampler import values_of, with_values
 from verdict3d.trellis.sparse import SparseTensor
 
 MOST_NUMBERS = 1 << 19
-"""Of the first input: larger calls keep a GPU busy while their kernels are started one by one."""
+"""How many numbers the first input of a replayed call has at most. Larger calls keep a GPU busy while their
+kernels are started one by one."""
 WARM_UPS = 2
-"""Calls of a kind that are made as they are before one is recorded: they compile, plan and fill caches."""
+"""How many calls of a kind run as they are before one is recorded: they compile, plan and fill caches."""
 MOST_KINDS = 8
-"""Kinds of calls that are remembered: of a sample there are two or three."""
+"""How many kinds of calls are remembered; one sample makes two or three."""
 
 Recorded = tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Any]
 
@@ -29,7 +30,7 @@ class _Kind:
 
     Attributes:
         structure: The voxels, kept so that no others can take their place in memory.
-        calls: Made so far.
+        calls: How many were made so far.
         recorded: The graph, and where its inputs and its output lie.
     """
 
@@ -41,8 +42,8 @@ class _Kind:
 class Replayed:
     """A function of tensors that is recorded for each kind of input and replayed: the same kernels and bits.
 
-    Only without gradients, on a GPU, and for small inputs; other calls go to the function as it is. Weights
-    may change in place; when they move, call :meth:`forget`. A copy is the function without this.
+    It replays only without gradients, on a GPU, and for small inputs; other calls go to the function as it
+    is. Weights may change in place; when they move, call :meth:`forget`. A deep copy is the bare function.
 
     Args:
         call: A dense or sparse tensor and tensors to one like the first; which kernels it starts may depend
@@ -77,7 +78,7 @@ class Replayed:
         self._memory = None
 
     def _kind(self, state: Any, inputs: tuple[Tensor, ...]) -> _Kind:
-        """Return what is known of such calls; of too many kinds the one that was not called longest goes."""
+        """Return what is known of such calls; a new kind pushes out the one that waited longest."""
         structure = state.structure if isinstance(state, SparseTensor) else None
         key = (id(structure), *((value.shape, value.dtype, value.device) for value in inputs))
         kind = self._kinds.pop(key, None) or _Kind(structure)

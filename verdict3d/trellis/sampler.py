@@ -1,4 +1,4 @@
-"""Euler sampler of the flow, with classifier-free guidance inside an interval of t (specification (h))."""
+"""Euler sampler of the flow, with classifier-free guidance inside an interval of t."""
 
 from __future__ import annotations
 

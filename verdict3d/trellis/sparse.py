@@ -4,7 +4,8 @@ The convolution gathers the 27 neighbours of a block of rows and multiplies once
 convolution with the mirrored kernel. With few channels a GPU multiplies every row first and gathers the
 products, which is one pass over memory less. Where most neighbours are absent, a CPU multiplies offset by
 offset only those that are there. No atomics, so the same inputs give the same bits on every run of a device.
-Semantics: specification (e) and its first two traps.
+The released weights expect two things: a kernel of 1 reads its weights in another order
+(:class:`SparseConv3d`), and a mean over voxels divides by one more than their number (:func:`pool_half`).
 """
 
 from __future__ import annotations
@@ -276,7 +277,7 @@ def pair_linear(x: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     Args:
         x: (N, Cin) features.
         weight: (Cout, 27, Cin).
-        pairs: Of rows in [0, N).
+        pairs: Rows and neighbours, both in [0, N).
 
     Returns:
         (N, Cout) in the dtype of ``x``, or autocast's.

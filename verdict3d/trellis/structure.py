@@ -49,7 +49,7 @@ class Pairs:
     Attributes:
         row: (P,) int64.
         neighbour: (P,) int64 row of the voxel there.
-        counts: How many of the pairs belong to each offset.
+        counts: Number of pairs of each offset.
     """
 
     row: Tensor

@@ -1,4 +1,4 @@
-"""Flow transformer over the dense latent grid of the sparse structure (specification (c))."""
+"""Flow transformer over the dense latent grid of the sparse structure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutional VAE of the occupancy grid (specification (d))."""
+"""Convolutional VAE of the occupancy grid."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def voxelize_surface(mesh: Mesh, resolution: int) -> NDArray[np.int32]:
     spans ``i / resolution - 0.5`` to ``(i + 1) / resolution - 0.5`` along each axis.
 
     Args:
-        mesh: In the object frame; what lies outside [-0.5, 0.5]^3 is moved onto its border.
+        mesh: Mesh in the object frame; what lies outside [-0.5, 0.5]^3 is moved onto its border.
         resolution: Voxels along each side.
 
     Returns:
@@ -79,7 +79,7 @@ def _candidates(
 def project_features(
     coords: Tensor, patch_tokens: Tensor, cameras: Sequence[Camera], resolution: int
 ) -> Tensor:
-    """Average over views the patch tokens seen at voxel centres (spec section i, "SLat encoder input").
+    """Average over views the patch tokens seen at voxel centres.
 
     Args:
         coords: int (T, 3), voxels of one object in 0..resolution-1.

@@ -86,7 +86,7 @@ def test_misfits_are_refused(tmp_path: Path) -> None:
 
 
 def hub_state(channels: int = 24, blocks: int = 2, side: int = 3) -> dict[str, torch.Tensor]:
-    """Random weights under torch.hub's names, written out from the specification (b)."""
+    """Random weights under torch.hub's names, as the official repository names and shapes them."""
     random = torch.Generator().manual_seed(3)
 
     def tensor(*shape: int) -> torch.Tensor:
@@ -120,7 +120,7 @@ def hub_state(channels: int = 24, blocks: int = 2, side: int = 3) -> dict[str, t
 
 
 def hub_tokens(state: dict[str, torch.Tensor], images: torch.Tensor, heads: int) -> torch.Tensor:
-    """The last block's tokens by the specification's formulas alone."""
+    """The last block's tokens by the formulas alone, without our network."""
     linear, norm = torch.nn.functional.linear, torch.nn.functional.layer_norm
     pixels = (images - torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1)) / torch.tensor(
         [0.229, 0.224, 0.225]

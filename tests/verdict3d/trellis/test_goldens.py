@@ -20,7 +20,7 @@ from verdict3d.trellis.checkpoint import MODEL_CLASSES
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
 from verdict3d.trellis.latent_flow import SLatFlowModel
 from verdict3d.trellis.latent_vae import SLatEncoder, SLatGaussianDecoder, SLatMeshDecoder
-from verdict3d.trellis.losses import clean_from_velocity, diffuse, sample_times, velocity_target
+from verdict3d.trellis.losses import diffuse, sample_times, velocity_target
 from verdict3d.trellis.network import Network
 from verdict3d.trellis.sampler import sample_flow, sample_steps, time_grid
 from verdict3d.trellis.sparse import SparseTensor
@@ -197,9 +197,6 @@ def test_flow_matching() -> None:
     r.close("x_t", x_t)
     r.close("v_target", target)
     r.close("mse", torch.nn.functional.mse_loss(r.inputs["pred"], target)[None])
-    back = clean_from_velocity(x_t, target, t)
-    torch.testing.assert_close(back, clean, atol=1e-5, rtol=0)
-    r.close("reverse_x0", back)
     seeded = sample_times(64, torch.Generator().manual_seed(r.notes["seed"]))
     r.close("sample_t_seeded", seeded, 1e-6)
 

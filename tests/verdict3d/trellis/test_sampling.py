@@ -11,15 +11,11 @@ from torch import Tensor
 from verdict3d.config import SamplerParams
 from verdict3d.trellis import sampler
 from verdict3d.trellis.losses import (
-    clean_from_velocity,
-    corner_consistency_loss,
     dice_loss,
     diffuse,
     drop_conditions,
-    extraction_weight_loss,
     flow_matching_loss,
     kl_divergence,
-    structure_vae_loss,
     velocity_target,
 )
 from verdict3d.trellis.sampler import sample_flow, sample_steps
@@ -101,7 +97,7 @@ def test_the_true_velocity_leads_to_the_data_in_one_step() -> None:
     torch.testing.assert_close(end, clean + 1e-5 * noise)
 
 
-def test_the_path_and_its_inverse() -> None:
+def test_the_path_from_data_to_noise() -> None:
     noise, t = sparse_noise(), torch.tensor([0.0, 0.3, 1.0])
     clean = noise.replace(torch.arange(8.0).reshape(4, 2))
     state = diffuse(clean, noise.feats, t)
@@ -110,8 +106,6 @@ def test_the_path_and_its_inverse() -> None:
     torch.testing.assert_close(
         state.feats[2], 0.7 * clean.feats[2] + (1e-5 + (1 - 1e-5) * 0.3) * noise.feats[2]
     )
-    back = clean_from_velocity(state, velocity_target(clean, noise.feats), t)
-    torch.testing.assert_close(back.feats, clean.feats)
 
 
 def test_conditions_are_dropped_whole_and_as_often_as_asked() -> None:
@@ -144,16 +138,3 @@ def test_structure_losses_by_hand() -> None:
     mean, logvar = torch.tensor([1.0, 0.0]), torch.tensor([0.0, math.log(4.0)])
     kl = 0.5 * (1.0 + (4 - math.log(4.0) - 1)) / 2
     assert kl_divergence(mean, logvar).item() == pytest.approx(kl)
-    assert structure_vae_loss(logits, occupancy, mean, logvar, 0.1).item() == pytest.approx(dice + 0.1 * kl)
-
-
-def test_extraction_losses_by_hand() -> None:
-    corners = torch.zeros(1, 8, 1)
-    corners[0, 3] = 2.0
-    vertices = torch.zeros(9, 1)
-    vertices[4] = 1.0
-    places = torch.arange(8)[None]
-    assert corner_consistency_loss(corners, places, vertices).item() == pytest.approx((4 + 1) / 8)
-    weights = torch.zeros(2, 21)
-    weights[:, 20], weights[0, 0] = 5.0, -4.0
-    assert extraction_weight_loss(weights).item() == pytest.approx(4 / 40)

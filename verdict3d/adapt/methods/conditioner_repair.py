@@ -28,11 +28,9 @@ from torch.nn import functional as F  # the customary short name
 
 from verdict3d.adapt.conditioners import EPSILON, RepairedConditioner, on_the_sphere
 from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
-from verdict3d.adapt.tokens import TokenPairs, encode_examples
-from verdict3d.adapt.training import Schedule, train, validated_measures
+from verdict3d.adapt.token_training import fit_on_tokens
+from verdict3d.adapt.tokens import TokenPairs
 from verdict3d.config_arms import ConditionerRepairParams
-from verdict3d.errors import Verdict3DError
-from verdict3d.randomness import numpy_generator, torch_generator
 
 if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
@@ -71,43 +69,16 @@ class ConditionerRepair:
     trains = "conditioner"
 
     def fit(self, inputs: FitInputs, params: ConditionerRepairParams) -> Fit:
-        """Train on the tokens of the training pictures, which are encoded once and kept in memory."""
-        pictures = encode_examples(inputs.pipeline, inputs.train, "encode training pictures")
-        if pictures is None:
-            raise Verdict3DError(f"{self.name} needs training pictures, but no asset is in the train split")
-        held_back = encode_examples(inputs.pipeline, inputs.validation, "encode validation pictures")
-        repair = TokenRepair(
-            pictures.clean.shape[-1],
-            params.hidden,
-            torch_generator(inputs.seed, "initial_weights", self.name),
-        ).to(pictures.clean.device)
+        """Train on the tokens of the training pictures."""
 
-        def loss_at(step: int) -> Tensor:
-            rng = numpy_generator(inputs.seed, "train", self.name, step)
-            chosen = torch.from_numpy(rng.integers(len(pictures.degraded), size=params.batch_size))
-            stays_clean = torch.from_numpy(rng.random(params.batch_size) < params.clean_share)
-            target = pictures.clean[pictures.pictures.clean_row[chosen]]
-            given = torch.where(
-                stays_clean.to(target.device)[:, None, None], target, pictures.degraded[chosen]
-            )
-            given, target = inputs.processes.own(given), inputs.processes.own(target)
-            return F.mse_loss(repair(given), target)
+        def make(shape: torch.Size, generator: torch.Generator) -> TokenRepair:
+            return TokenRepair(shape[-1], params.hidden, generator)
 
-        state = train(
-            repair,
-            loss_at,
-            lambda: validation_losses(repair, held_back),
-            Schedule(params.steps, params.learning_rate, params.checkpoint_every),
-            inputs.checkpoints,
-            f"train {self.name}",
-            inputs.processes,
-        )
-        return Fit(
-            repair.state_dict(),
-            state.losses,
-            state.best_step,
-            validated_measures(state, dict(repair.named_parameters())),
-        )
+        def loss(repair: TokenRepair, given: Tensor, clean: Tensor, step: int) -> Tensor:
+            own = inputs.processes.own
+            return F.mse_loss(repair(own(given)), own(clean))
+
+        return fit_on_tokens(self.name, inputs, params, make, loss, validation_losses)
 
     def wrap(
         self,
@@ -124,10 +95,8 @@ class ConditionerRepair:
         return pipeline.with_networks(RepairedConditioner(pipeline.conditioner, repair))
 
 
-def validation_losses(repair: nn.Module, pairs: TokenPairs | None) -> dict[str, float]:
+def validation_losses(repair: nn.Module, pairs: TokenPairs) -> dict[str, float]:
     """Return the mean squared error to the clean tokens by regime, ``clean`` itself included."""
-    if pairs is None:
-        return {}
     losses = {"clean": _mean_squared_error(repair, pairs.clean, pairs.clean)}
     for regime in sorted(set(pairs.pictures.regimes) - {"clean"}):
         rows = pairs.pictures.rows_of(regime)

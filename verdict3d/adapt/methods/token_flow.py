@@ -19,11 +19,10 @@ from torch.nn import functional as F
 from verdict3d.adapt.conditioners import RepairedConditioner
 from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.adapt.parallel import ALONE, Processes
-from verdict3d.adapt.tokens import TokenPairs, encode_examples
-from verdict3d.adapt.training import Schedule, train, validated_measures
+from verdict3d.adapt.token_training import fit_on_tokens
+from verdict3d.adapt.tokens import TokenPairs
 from verdict3d.config_arms import TokenFlowParams
-from verdict3d.errors import Verdict3DError
-from verdict3d.randomness import numpy_generator, torch_generator
+from verdict3d.randomness import torch_generator
 from verdict3d.trellis.losses import diffuse, sample_times, velocity_target
 from verdict3d.trellis.transformer import TimestepEmbedder
 
@@ -106,34 +105,19 @@ class GenerativeRepair:
 
     def fit(self, inputs: FitInputs, params: TokenFlowParams) -> Fit:
         """Train on the tokens of the training pictures."""
-        pairs = encode_examples(inputs.pipeline, inputs.train, "encode training pictures")
-        if pairs is None:
-            raise Verdict3DError(f"{self.name} needs training pictures, but no asset is in the train split")
-        held_back = encode_examples(inputs.pipeline, inputs.validation, "encode validation pictures")
-        _, tokens, channels = pairs.clean.shape
-        generator = torch_generator(inputs.seed, "initial_weights", self.name)
-        flow = TokenFlow(channels, tokens, params, generator).to(pairs.clean.device)
 
-        def loss_at(step: int) -> Tensor:
-            rng = numpy_generator(inputs.seed, "train", self.name, step)
-            chosen = torch.from_numpy(rng.integers(len(pairs.degraded), size=params.batch_size))
-            stays = torch.from_numpy(rng.random(params.batch_size) < params.clean_share)
-            clean = pairs.clean[pairs.pictures.clean_row[chosen]]
-            given = torch.where(stays.to(clean.device)[:, None, None], clean, pairs.degraded[chosen])
-            generator = torch_generator(inputs.seed, "train_noise", self.name, step)
-            return flow.loss(given, clean, generator, inputs.processes)
+        def make(shape: torch.Size, generator: torch.Generator) -> TokenFlow:
+            _, tokens, channels = shape
+            return TokenFlow(channels, tokens, params, generator)
 
-        state = train(
-            flow,
-            loss_at,
-            lambda: _validate(flow, held_back, inputs.seed),
-            Schedule(params.steps, params.learning_rate, params.checkpoint_every),
-            inputs.checkpoints,
-            f"train {self.name}",
-            inputs.processes,
-        )
-        measures = validated_measures(state, dict(flow.named_parameters()))
-        return Fit(flow.state_dict(), state.losses, state.best_step, measures)
+        def loss(flow: TokenFlow, given: Tensor, clean: Tensor, step: int) -> Tensor:
+            noise = torch_generator(inputs.seed, "train_noise", self.name, step)
+            return flow.loss(given, clean, noise, inputs.processes)
+
+        def validate(flow: TokenFlow, pairs: TokenPairs) -> dict[str, float]:
+            return validation_losses(flow, pairs, inputs.seed)
+
+        return fit_on_tokens(self.name, inputs, params, make, loss, validate)
 
     def wrap(
         self, pipeline: TrellisPipeline, params: TokenFlowParams, tensors: Mapping[str, Tensor], tools: Tools
@@ -146,10 +130,8 @@ class GenerativeRepair:
         return pipeline.with_networks(RepairedConditioner(pipeline.conditioner, repair))
 
 
-def _validate(flow: TokenFlow, pairs: TokenPairs | None, seed: int) -> dict[str, float]:
+def validation_losses(flow: TokenFlow, pairs: TokenPairs, seed: int) -> dict[str, float]:
     """Return the flow-matching loss by regime at fixed noise."""
-    if pairs is None:
-        return {}
     losses = {}
     for regime in sorted(set(pairs.pictures.regimes)):
         rows = pairs.pictures.rows_of(regime)
