@@ -206,7 +206,8 @@ def ending_with_parent() -> Iterator[None]:
 
 def _lines(stream: IO[bytes]) -> Iterator[tuple[str, bool]]:
     """Yield lines as they come, and whether each ended in a carriage return only."""
-    for raw in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):
-        text = raw.rstrip("\r\n")
-        if text.strip():
-            yield text, raw.endswith("\r")
+    with io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="") as lines:
+        for raw in lines:
+            text = raw.rstrip("\r\n")
+            if text.strip():
+                yield text, raw.endswith("\r")
