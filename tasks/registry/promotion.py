@@ -239,7 +239,7 @@ def _rolled_back_words(version: ModelVersion) -> str:
 
 
 def _number(text: str) -> int:
-    if not text.isdigit():
+    if not text.isdecimal():
         raise Verdict3DError(f"{text!r} is no version: give a number, or base")
     return int(text)
 

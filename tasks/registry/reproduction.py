@@ -45,7 +45,7 @@ def fetch(reference: str, registry: Registry, folder: Path) -> Row:
         Verdict3DError: There is no such version or run, or its files are not those it was recorded with.
     """
     client, arm, adapter, run_id = registry.client, None, None, reference
-    if reference.isdigit():
+    if reference.isdecimal():
         version = registry.version(int(reference))
         arm, adapter, run_id = version.tags["arm"], version.tags["adapter"], version.run_id or ""
     try:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from flows.chain.environment import project_environment
 from support.decisions import decided
 from support.loopback import free_port, server
+from tasks.registry.promotion import _number
 from tasks.registry.promotion_record import RefusedError
 from tasks.scoring.champion import read_champion
 from tasks.tracking.outbox import EMBEDDED_STORE
@@ -320,3 +321,9 @@ def test_the_served_model_answers_with_a_mesh(project: Project, tmp_path: Path) 
     (tmp_path / "answer.glb").write_bytes(base64.b64decode(mesh["mesh"]))
     assert len(read_mesh(tmp_path / "answer.glb").faces) > 0 and mesh["failure"] is None
     assert failed == {"mesh": None, "failure": "not_an_image"}
+
+
+@pytest.mark.parametrize("text", ["²", "1.0", "-1", "", "latest"])
+def test_what_is_no_number_is_no_version(text: str) -> None:
+    with pytest.raises(Verdict3DError, match="is no version: give a number, or base"):
+        _number(text)
