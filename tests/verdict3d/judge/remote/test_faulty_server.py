@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -68,6 +71,22 @@ def test_the_time_limit_is_for_the_whole_reply(endless: Any) -> None:
         with pytest.raises(Verdict3DError, match=r"reply took longer than 0\.4 s"):
             judge.compare(PAIRS[:1])
     assert len(seen) == 4
+
+
+@pytest.mark.timeout(60)
+def test_an_interrupted_run_does_not_wait_for_the_server() -> None:
+    def silent(asked: dict[str, Any]) -> Iterable[bytes]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield b"HTTP/1.1 200 OK\r\n"
+        gone.wait()
+
+    gone = threading.Event()
+    with scripted(silent) as (address, seen):
+        judge = remote(address, timeout_s=600.0)
+        with pytest.raises(KeyboardInterrupt):
+            judge.compare(PAIRS[:1])
+        gone.set()
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("status", [402, 410, 413, 422, 451, 498, 501, 507, 508, 520, 524])
