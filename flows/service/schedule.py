@@ -10,6 +10,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -72,6 +73,8 @@ async def ensure_crash_automation() -> None:
 def serve_here(preset: str | None) -> None:
     """Run the flow in child processes of this one when it is due, never two at a time, until a signal."""
     schedule = load_params(Path("params.yaml")).schedule
+    # Prefect's runner does not await its own end at SIGTERM; the supervisor ends what it has started
+    warnings.filterwarnings("ignore", "coroutine 'Runner.astop' was never awaited", RuntimeWarning)
     retrain.serve(
         name="retrain",
         schedule=Cron(schedule.cron, timezone=schedule.timezone, slug="retrain"),
