@@ -26,12 +26,12 @@ from tasks.paths import EVALUATE, TRAIN
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
-Outcome = Literal["ran", "restored", "up to date"]
+StageOutcome = Literal["ran", "restored", "up to date"]
 Changes = dict[str, dict[str, list[str]]]
 """Stages that would run, with their reasons in DVC's words and the paths each reason names."""
 
 _DVC = [sys.executable, "-m", "dvc"]
-_OUTCOMES: tuple[tuple[re.Pattern[str], Outcome], ...] = (
+_OUTCOMES: tuple[tuple[re.Pattern[str], StageOutcome], ...] = (
     (re.compile(r"^Running stage '"), "ran"),
     (re.compile(r"^Stage '.*' is cached - skipping run, checking out outputs"), "restored"),
     (re.compile(r"^Stage '.*' didn't change, skipping"), "up to date"),
@@ -66,7 +66,7 @@ class StageRun:
     """
 
     stage: str
-    outcome: Outcome
+    outcome: StageOutcome
     seconds: float
     max_rss_mib: float
 
@@ -140,7 +140,7 @@ def restore_through_dvc(
     Returns:
         The stages that are up to date now; of a process that ended early, those it had come to.
     """
-    found: dict[str, tuple[Outcome, float]] = {}
+    found: dict[str, tuple[StageOutcome, float]] = {}
     last = time.monotonic()
 
     def hear(line: str, redraws: bool) -> None:
@@ -220,7 +220,7 @@ class _Listener:
     """Reads a stage's lines: keeps them, passes on those for people, notes what DVC says it did."""
 
     def __init__(self, say: Callable[[str], None], log_file: Path) -> None:
-        self.outcome: Outcome | None = None
+        self.outcome: StageOutcome | None = None
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._say = say
         self._log_file = log_file

@@ -76,10 +76,10 @@ def project_environment(project: Path) -> dict[str, str]:
         "VERDICT3D_PROJECT": str(project),
         "PREFECT_HOME": str(state / "prefect"),
         "DVC_SITE_CACHE_DIR": str(state / "dvc"),
-        **cache_folders(project),
+        **place_caches(project),
         **os.environ,
         **TELEMETRY_OFF,
-        **loopback_direct(os.environ),
+        **exempt_loopback(os.environ),
         "PYTHONUNBUFFERED": "1",
         "SHELL": "/bin/sh",  # DVC runs stages with it; a service user's shell may refuse
     }
@@ -90,12 +90,12 @@ def project_environment(project: Path) -> dict[str, str]:
     return environment
 
 
-def cache_folders(project: Path) -> dict[str, str]:
+def place_caches(project: Path) -> dict[str, str]:
     """Return the variables that keep the caches of packages in ``project``."""
     return {name: str(project / STATE_FOLDER / "cache" / folder) for name, folder in CACHES.items()}
 
 
-def loopback_direct(environment: Mapping[str, str]) -> dict[str, str]:
+def exempt_loopback(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that keep loopback off any proxy, beside what ``environment`` exempts already."""
     exempt = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     named = [name.strip() for name in exempt.split(",") if name.strip()]

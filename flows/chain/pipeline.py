@@ -37,7 +37,7 @@ from flows.chain.dvc_stages import (
     stage_graph,
 )
 from flows.chain.environment import project_environment
-from flows.chain.results import HEADINGS, as_markdown, read_win_rates, win_rate_cells
+from flows.chain.results import HEADINGS, format_markdown, read_win_rates, win_rate_cells
 from flows.chain.tracking_step import record_run
 from flows.chain.workspace import Workspace
 from flows.processes.commands import stopping_all_on_error
@@ -52,7 +52,7 @@ MONTAGES_SHOWN = 4
 SERVER_LOST = "FinishedWithoutServer"
 
 
-def retrying(stage_retries: int) -> Callable[[Task, TaskRun, State], Awaitable[bool]]:
+def make_retry_condition(stage_retries: int) -> Callable[[Task, TaskRun, State], Awaitable[bool]]:
     """Return when a stage is tried again: files in use, or no more than ``stage_retries`` failures so far."""
 
     async def may_retry(task_: Task, task_run: TaskRun, state: State) -> bool:
@@ -107,7 +107,7 @@ class Chain:
     cache_policy=NO_CACHE,
     retries=len(BUSY_DELAYS_S),
     retry_delay_seconds=BUSY_DELAYS_S,
-    retry_condition_fn=retrying(0),
+    retry_condition_fn=make_retry_condition(0),
     persist_result=False,
 )
 def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
@@ -152,7 +152,7 @@ def track_task(chain: Chain, stages_file: Path) -> None:
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="artifacts")
 def leave_artifacts_task(workspace: Workspace, arms: list[str]) -> None:
     """Leave the table of win-rates, a few montages and the way to the report in Prefect."""
-    table = as_markdown(HEADINGS, [win_rate_cells(rate) for rate in read_win_rates(workspace.root)])
+    table = format_markdown(HEADINGS, [win_rate_cells(rate) for rate in read_win_rates(workspace.root)])
     create_markdown_artifact(table, key="win-rates", description="held-out win-rates against the base")
     for arm in arms:
         folder = workspace.root / EVALUATE / arm
@@ -192,7 +192,7 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
     futures: dict[str, PrefectFuture[StageRun]] = {}
     try:
         with stopping_all_on_error():
-            again = retrying(chain.stage_retries)
+            again = make_retry_condition(chain.stage_retries)
             for stage, first in needs.items():
                 first_futures = [futures[name] for name in sorted(first)]
                 named = run_stage_task.with_options(task_run_name=stage, retry_condition_fn=again)

@@ -61,7 +61,7 @@ def read_win_rates(root: Path) -> list[WinRate]:
     return rows
 
 
-def decision_lines(root: Path) -> list[str]:
+def describe_decisions(root: Path) -> list[str]:
     """Return the gate's word on each candidate; empty before the first decision."""
     path = root / DECISION
     if not path.is_file():
@@ -110,13 +110,13 @@ def win_rate_cells(rate: WinRate) -> tuple[str, ...]:
     )
 
 
-def win_rate_sentence(rate: WinRate) -> str:
+def describe_win_rate(rate: WinRate) -> str:
     """Return a win-rate in words, for messages."""
     value = win_rate_cells(rate)[3]
     return f"{rate.arm} on {rate.regime} inputs {value} with ties as one half ({rate.pairs} pairs)"
 
 
-def as_text(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def format_text(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of aligned columns."""
     widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
     lines = [
@@ -126,7 +126,7 @@ def as_text(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def as_markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def format_markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table."""
     body = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in body)

@@ -15,7 +15,7 @@ from flows.chain.environment import project_environment
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.prefect_server import without_silent_server
 from flows.chain.promotion_step import refresh_champion
-from flows.chain.results import HEADINGS, as_text, decision_lines, read_win_rates, win_rate_cells
+from flows.chain.results import HEADINGS, describe_decisions, format_text, read_win_rates, win_rate_cells
 from flows.chain.tracking_step import record_run
 from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
@@ -64,7 +64,7 @@ def run_chain(
         if changed:
             say(describe_changes(workspace, changed))
             refresh_champion(workspace, environment, lock, say)
-            limits = jobs or default_jobs(), stage_timeout_s
+            limits = jobs or choose_jobs(), stage_timeout_s
             rows = _run_flow(workspace, environment, *limits, lock, say, to_stderr)
         else:
             say("nothing changed: every stage is up to date")
@@ -92,8 +92,8 @@ def describe_results(workspace: Workspace) -> str:
     rates = read_win_rates(workspace.root)
     if not rates:
         return f"no results yet; `verdict3d run{workspace.option}` makes them"
-    lines = [as_text(HEADINGS, [win_rate_cells(rate) for rate in rates])]
-    decisions = decision_lines(workspace.root)
+    lines = [format_text(HEADINGS, [win_rate_cells(rate) for rate in rates])]
+    decisions = describe_decisions(workspace.root)
     if decisions:
         why = f"`verdict3d promote --explain{workspace.option}` says why"
         lines.append("\n".join(["", *decisions, why]))
@@ -114,7 +114,7 @@ def read_results(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def default_jobs() -> int:
+def choose_jobs() -> int:
     """Return how many stages to run side by side: one on a small machine, and one where they share a GPU."""
     if Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists():
         return 1
@@ -166,7 +166,7 @@ def _run_flow(
     rows: list[dict[str, Any]] = read_json(stages_file) if stages_file.exists() else []
     if rows:
         say("")
-        say(as_text(("stage", "outcome", "seconds", "peak MiB"), [_stage_cells(row) for row in rows]))
+        say(format_text(("stage", "outcome", "seconds", "peak MiB"), [_stage_cells(row) for row in rows]))
     if ended.status != 0:
         failed = [row["stage"] for row in rows if row["outcome"] == "failed"]
         where = f" in {', '.join(failed)}" if failed else ""

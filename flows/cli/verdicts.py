@@ -45,17 +45,17 @@ def list_verdicts(
     preset: Preset = None,
 ) -> None:
     """Show verdicts, the latest last."""
-    from flows.chain.results import as_text
+    from flows.chain.results import format_text
     from flows.products.verdict_book import HEADINGS, row_cells
 
     book, _ = _open(preset)
-    rows = book.chosen(judge, outcome, asset)
+    rows = book.select(judge, outcome, asset)
     shown = rows[-limit:] if limit else rows
     if as_json:
         for row in shown:
             typer.echo(json.dumps(row, sort_keys=True))
         return
-    typer.echo(as_text(HEADINGS, [row_cells(row) for row in shown]))
+    typer.echo(format_text(HEADINGS, [row_cells(row) for row in shown]))
     typer.echo(f"{len(rows)} of {len(book.rows)} verdicts")
 
 
@@ -70,7 +70,7 @@ def export(
     """Write verdicts as a table, one row each."""
     from flows.products.verdict_book import export_rows
 
-    rows = _open(preset)[0].chosen(judge, outcome, asset)
+    rows = _open(preset)[0].select(judge, outcome, asset)
     export_rows(rows, output)
     typer.echo(f"{output}: {len(rows)} verdicts")
 
@@ -85,17 +85,19 @@ def explain(
     preset: Preset = None,
 ) -> None:
     """Show one verdict: what was asked, both margins, the decision, and the pictures."""
-    from flows.products.verdict_book import explain_row, question
+    from flows.products.verdict_book import explain_row, find_question
     from verdict3d.records.files import replacing
 
     book, params = _open(preset)
-    row = book.one(key)
+    row = book.find(key)
     if as_json:
-        typer.echo(json.dumps({**row, "question": question(row, params.judges, book.root)}, sort_keys=True))
+        typer.echo(
+            json.dumps({**row, "question": find_question(row, params.judges, book.root)}, sort_keys=True)
+        )
     else:
         typer.echo(explain_row(row, params.judges, book.root))
     if output is not None:
-        picture = book.picture(row)
+        picture = book.draw(row)
         with replacing(output.with_suffix(".png")) as temporary:
             picture.save(temporary)
         typer.echo(output.with_suffix(".png"), err=as_json)

@@ -26,7 +26,7 @@ def audit_judges(workspace: Workspace, say: Callable[[str], None]) -> list[dict[
     with run_lock(workspace.state / "run.lock", say) as lock:
         recover_dvc_locks(workspace.root)
         watch_own_meshes(workspace)
-        for stage in needed(stage_graph(workspace.root, environment), "audit"):
+        for stage in select_needed(stage_graph(workspace.root, environment), "audit"):
             done = run_stage_through_dvc(
                 stage,
                 root=workspace.root,
@@ -40,7 +40,7 @@ def audit_judges(workspace: Workspace, say: Callable[[str], None]) -> list[dict[
     return [read_json(workspace.root / certificate_path(role)) for role in roles]
 
 
-def needed(graph: Mapping[str, set[str]], stage: str) -> list[str]:
+def select_needed(graph: Mapping[str, set[str]], stage: str) -> list[str]:
     """Return the items of a stage (``stage@item``) and all that they need, in an order that works."""
     wanted = {name for name in graph if name.partition("@")[0] == stage}
     for name in reversed(list(graph)):

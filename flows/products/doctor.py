@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.chain.workspace import Workspace
-from flows.products.doctor_models import examine_models, memory_finding
+from flows.products.doctor_models import examine_memory, examine_models
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
@@ -118,7 +118,7 @@ def _checkpoints(workspace: Workspace) -> Check:
 
 def _memory(workspace: Workspace) -> Check:
     findings = examine_models(load_params(workspace.root / "params.yaml"), workspace.root)
-    return Check("memory", *memory_finding(findings))
+    return Check("memory", *examine_memory(findings))
 
 
 def _opengl() -> Check:

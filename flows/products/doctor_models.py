@@ -94,7 +94,7 @@ def _hub(role: str, model: str, presence: Presence, expected: int) -> ModelFindi
     return ModelFinding(role, missing < free, detail, here + missing)
 
 
-def memory_finding(findings: list[ModelFinding]) -> tuple[bool, str]:
+def examine_memory(findings: list[ModelFinding]) -> tuple[bool, str]:
     """Return whether the largest model fits into memory beside its work, and why.
 
     Stages load the generator with its conditioner, or one judge, at a time. A CPU computes in float32, so

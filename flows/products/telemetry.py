@@ -42,10 +42,10 @@ PACKAGES: dict[str, Callable[[], bool]] = {
 }
 
 
-def reporting() -> list[str]:
+def find_reporting() -> list[str]:
     """Return the packages that would report."""
     return [name for name, asks in PACKAGES.items() if asks()]
 
 
 if __name__ == "__main__":
-    print(json.dumps(reporting()))
+    print(json.dumps(find_reporting()))

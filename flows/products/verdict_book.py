@@ -38,7 +38,7 @@ class Book:
     rows: list[Row] = field(repr=False)
     generations: dict[str, Generation] = field(repr=False)
 
-    def chosen(
+    def select(
         self, judge: str | None = None, outcome: str | None = None, asset: str | None = None
     ) -> list[Row]:
         """Return the rows that fit.
@@ -56,7 +56,7 @@ class Book:
             and (asset is None or row["asset"] == asset)
         ]
 
-    def one(self, key: str) -> Row:
+    def find(self, key: str) -> Row:
         """Return the verdict whose key begins with ``key``; the last, where it was asked again.
 
         Raises:
@@ -71,7 +71,7 @@ class Book:
             )
         return next(iter(found.values()))
 
-    def picture(self, row: Row) -> Image.Image:
+    def draw(self, row: Row) -> Image.Image:
         """Return what the judge was shown, X first: reference and both montages, each with its name.
 
         Raises:
@@ -161,6 +161,7 @@ def row_cells(row: Row) -> tuple[str, ...]:
 
 def explain_row(row: Row, judges: JudgesParams, root: Path) -> str:
     """Return what a verdict was made of and why it is what it is."""
+    asked = find_question(row, judges, root) or "no longer configured"
     lines = [
         f"verdict {row['key']}",
         f"  X  {row['x_name'] or 'mesh'} ({row['x'][:12]})",
@@ -168,13 +169,13 @@ def explain_row(row: Row, judges: JudgesParams, root: Path) -> str:
         f"  reference {row['reference'][:12]}, asset {row['asset'] or 'unknown'}, rig {row['rig'][:12]}",
         f"  judge {row['model']} ({row['judge'][:12]}), panel {row['panel']}, montages {row['mode']}",
         "question:",
-        *(f"  | {line}" for line in (question(row, judges, root) or "no longer configured").splitlines()),
-        *_decision(row),
+        *(f"  | {line}" for line in asked.splitlines()),
+        *_explain_outcome(row),
     ]
     return "\n".join(lines)
 
 
-def _decision(row: Row) -> list[str]:
+def _explain_outcome(row: Row) -> list[str]:
     if row["outcome"] == "invalid":
         return [f"no verdict: {row['reason']}: {row['message']}"]
     says = {True: "the first", False: "the second"}
@@ -193,7 +194,7 @@ def _decision(row: Row) -> list[str]:
     ]
 
 
-def question(row: Row, judges: JudgesParams, root: Path) -> str | None:
+def find_question(row: Row, judges: JudgesParams, root: Path) -> str | None:
     """Return the text that was asked, if one of the configured judges still asks it."""
     from verdict3d.judge.rubric import prompt_digest
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
 from flows.chain.environment import project_environment
-from flows.chain.results import as_text
+from flows.chain.results import format_text
 from flows.chain.workspace import LINKED, Workspace
 from flows.processes.commands import run_supervised
 from tasks.paths import MESHES, TRAIN, WATCHED
@@ -72,19 +72,19 @@ def reproduce_run(
     _share_remotes(workspace.project, target, cache)
     outcomes = _run_stages(target, project_environment(target), again, say)
     matches = [
-        StageMatch(stage, outcomes.get(stage, "gone"), differences(entry, _lock(target).get(stage)))
+        StageMatch(stage, outcomes.get(stage, "gone"), compare_entries(entry, _lock(target).get(stage)))
         for stage, entry in recorded.items()
     ]
     if found["adapter"]:
         made = adapter_identity(target / TRAIN / found["arm"])
         same = () if made == found["adapter"] else ("adapter",)
         matches.append(StageMatch(f"version {reference}", "compared", same))
-    say(as_text(("stage", "outcome", "compared with the record"), [_cells(match) for match in matches]))
+    say(format_text(("stage", "outcome", "compared with the record"), [_cells(match) for match in matches]))
     say(f"in {target}")
     return matches
 
 
-def differences(recorded: dict[str, Any], now: dict[str, Any] | None) -> tuple[str, ...]:
+def compare_entries(recorded: dict[str, Any], now: dict[str, Any] | None) -> tuple[str, ...]:
     """Return which parts of a stage's lock entry are not as recorded: command, paths, parameters."""
     if now is None:
         return ("stage",)

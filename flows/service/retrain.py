@@ -22,8 +22,8 @@ from flows.chain.environment import project_environment
 from flows.chain.notify import notify
 from flows.chain.pipeline import Chain, run_flow
 from flows.chain.promotion_step import refresh_champion, tell
-from flows.chain.results import read_win_rates, win_rate_sentence
-from flows.chain.run import default_jobs, describe_changes, look_for_changes, stages_file_of
+from flows.chain.results import describe_win_rate, read_win_rates
+from flows.chain.run import choose_jobs, describe_changes, look_for_changes, stages_file_of
 from flows.chain.workspace import Workspace, find_project, open_workspace
 from flows.processes.commands import ending_with_parent
 from flows.processes.run_lock import run_lock
@@ -84,7 +84,7 @@ def _retrain(workspace: Workspace, lock: int, say: Callable[[str], None]) -> Sta
         say("nothing has changed, but the last decision has not been acted on")
     say(describe_changes(workspace, changed))
     refresh_champion(workspace, environment, lock, say)
-    chain = Chain(workspace, environment, default_jobs(), None, lock, schedule.stage_retries)
+    chain = Chain(workspace, environment, choose_jobs(), None, lock, schedule.stage_retries)
     state = run_flow(chain, stages_file_of(workspace))
     if not state.is_completed():
         return Failed(message=state.message)
@@ -124,7 +124,7 @@ def exchange_task(workspace: Workspace, environment: dict[str, str], direction: 
 
 
 def _tell_results(workspace: Workspace, schedule: ScheduleParams, say: Callable[[str], None]) -> State[Any]:
-    sentences = [win_rate_sentence(rate) for rate in read_win_rates(workspace.root)]
+    sentences = [describe_win_rate(rate) for rate in read_win_rates(workspace.root)]
     text = f"retrained: {'; '.join(sentences) or 'no win-rates'}"
     facts = {"dvc.lock": run_key(workspace.root), "preset": workspace.preset or "none"}
     notify("retrained", f"Verdict3D: {text}", facts, variable=schedule.webhook_env, say=say)

@@ -37,7 +37,7 @@ def read_schedule() -> dict[str, str]:
     return {"cron": schedule.cron, "timezone": schedule.timezone}
 
 
-def crash_automation() -> AutomationCore:
+def make_crash_automation() -> AutomationCore:
     """Return the rule that ends a run whose process was killed: no heartbeat and no end for a while."""
     ends = ("Completed", SKIPPED, "Failed", "Cancelled", "Crashed")
     return AutomationCore(
@@ -64,10 +64,10 @@ def crash_automation() -> AutomationCore:
 
 
 async def ensure_crash_automation() -> None:
-    """Create :func:`crash_automation` on the server, unless it is there."""
+    """Create :func:`make_crash_automation` on the server, unless it is there."""
     async with get_client() as client:
         if not await client.read_automations_by_name(AUTOMATION):
-            await client.create_automation(crash_automation())
+            await client.create_automation(make_crash_automation())
 
 
 def serve_here(preset: str | None) -> None:

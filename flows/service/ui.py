@@ -45,7 +45,7 @@ def show_runs(
     store = environment.get("MLFLOW_TRACKING_URI") or EMBEDDED_STORE
 
     def show(server: str) -> None:
-        address = runs_page(server, preset)
+        address = find_runs_page(server, preset)
         say(address)
         if open_page:
             open_page(address)
@@ -73,7 +73,7 @@ def show_runs(
         raise Verdict3DError(f"MLflow's pages ended by themselves; {folder / 'mlflow-ui.log'} says why")
 
 
-def runs_page(server: str, preset: str | None) -> str:
+def find_runs_page(server: str, preset: str | None) -> str:
     """Return the address of the runs on a server: past the view for language models that MLflow opens first.
 
     Args:

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from flows.products.doctor_models import ModelFinding, examine_models, memory_finding
+from flows.products.doctor_models import ModelFinding, examine_memory, examine_models
 from support.places import ROOT
 from tasks.making.base import generator_directory
 from verdict3d.config import Params, load_params
@@ -92,7 +92,7 @@ def test_the_doctor_tells_sizes_and_what_is_missing(tmp_path: Path) -> None:
     assert generator_directory(params, ROOT) == ROOT / params.generator.model
     absent = examine_models(params, tmp_path)
     assert not any(finding.ok for finding in absent) and "neither a directory" in absent[0].detail
-    assert memory_finding(absent) == (
+    assert examine_memory(absent) == (
         False,
         "the size of generator, training judge, evaluation judge is not known yet",
     )
@@ -109,15 +109,15 @@ def test_the_doctor_tells_sizes_and_what_is_missing(tmp_path: Path) -> None:
 
 def test_the_doctor_says_whether_it_will_fit() -> None:
     small = [ModelFinding("generator", True, "", 10), ModelFinding("training judge", True, "", 20)]
-    assert memory_finding(small)[0]
+    assert examine_memory(small)[0]
     huge = [*small, ModelFinding("evaluation judge", True, "", 10**15)]
-    fits, detail = memory_finding(huge)
+    fits, detail = examine_memory(huge)
     assert not fits and "larger GPU" in detail
     together = [
         ModelFinding("generator", True, "", 6 * 10**14),
         ModelFinding("conditioner", True, "", 10**14),
     ]
-    assert memory_finding([*together, small[1]])[1] != memory_finding([together[0], small[1]])[1]
+    assert examine_memory([*together, small[1]])[1] != examine_memory([together[0], small[1]])[1]
 
 
 def test_sizes_are_known_where_the_hub_cannot_be_asked(

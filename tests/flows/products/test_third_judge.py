@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.products.doctor_models import examine_models
-from flows.products.verdict_book import question
+from flows.products.verdict_book import find_question
 from support.places import ROOT
 from verdict3d.config import JudgesParams, Params, load_params
 from verdict3d.judge.rubric import prompt_digest, prompt_for
@@ -32,4 +32,4 @@ def test_a_question_of_the_third_judge_is_known() -> None:
     known = evaluation.model_copy(update={"model": embedded})
     judges = JudgesParams(training=known, evaluation=known)
     both = judges.model_copy(update={"third": evaluation.model_copy(update={"model": third})})
-    assert question(row, both, ROOT) == text and question(row, judges, ROOT) is None
+    assert find_question(row, both, ROOT) == text and find_question(row, judges, ROOT) is None

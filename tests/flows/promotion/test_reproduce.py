@@ -12,7 +12,7 @@ import pytest
 from flows.chain.dvc_stages import changed_stages
 from flows.chain.environment import project_environment
 from flows.chain.workspace import Workspace
-from flows.promotion.reproduce import StageMatch, differences, reproduce_run
+from flows.promotion.reproduce import StageMatch, compare_entries, reproduce_run
 from support.toy_chain import ARM
 from tasks.tracking.mlflow_runs import main as track
 from tasks.tracking.outbox import Outbox
@@ -82,11 +82,11 @@ def test_what_differs_is_named() -> None:
         "params": {"params.yaml": {"seed": 1}},
         "outs": [{"path": "data/x", "md5": "2"}],
     }
-    assert differences(entry, entry) == ()
-    assert differences(entry, None) == ("stage",)
+    assert compare_entries(entry, entry) == ()
+    assert compare_entries(entry, None) == ("stage",)
     changed = {**entry, "outs": [{"path": "data/x", "md5": "3"}], "params": {"params.yaml": {"seed": 2}}}
-    assert differences(entry, changed) == ("data/x", "parameters")
-    assert differences(entry, {**entry, "cmd": "python y.py", "deps": []}) == ("command", "x.py")
+    assert compare_entries(entry, changed) == ("data/x", "parameters")
+    assert compare_entries(entry, {**entry, "cmd": "python y.py", "deps": []}) == ("command", "x.py")
     assert StageMatch("x", "ran", ()).differing == ()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.chain.results import HEADINGS, as_text, read_win_rates, win_rate_cells
+from flows.chain.results import HEADINGS, format_text, read_win_rates, win_rate_cells
 from support.toy_chain import ARM, run_toy_stage
 from tasks.tracking.outbox import EMBEDDED_STORE, Outbox
 from tasks.tracking.run_record import collect_run, flatten, numbers, read_series, run_key
@@ -172,5 +172,5 @@ def test_nothing_to_record_is_said(tmp_path: Path) -> None:
 
 def test_the_last_results_as_text(finished: Path) -> None:
     (rate,) = read_win_rates(finished)
-    lines = as_text(HEADINGS, [win_rate_cells(rate)]).splitlines()
+    lines = format_text(HEADINGS, [win_rate_cells(rate)]).splitlines()
     assert "0.700 [0.600, 0.800]" in lines[1] and lines[1].index("0.700") == lines[0].index("decisive")
