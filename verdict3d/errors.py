@@ -1,6 +1,11 @@
 """Errors a user can act on: what, where, what is allowed, what to do."""
 
+from __future__ import annotations
+
 import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Verdict3DError(Exception):
@@ -19,7 +24,7 @@ class ItemFailure(Verdict3DError):
         super().__init__(message)
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type["ItemFailure"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[ItemFailure], tuple[str, str]]:
         return type(self), (self.reason, str(self))
 
 
@@ -35,6 +40,23 @@ def missing_extra(extra: str, what: str) -> Verdict3DError:
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def one_message() -> Iterator[None]:
+    """End the process with one message and status 1 where the block fails for a reason to be mended by users.
+
+    Such reasons are a :class:`Verdict3DError`, a full disk and a folder that may not be written. Anything else
+    is a bug and keeps its traceback.
+    """
+    try:
+        yield
+    except Exception as error:
+        message = str(error) if isinstance(error, Verdict3DError) else storage_problem(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(1)
 
 
 def storage_problem(error: BaseException) -> str | None:

@@ -18,7 +18,7 @@ from flows.cli.operations import register_operations
 from flows.cli.promotion import register_promotion
 from flows.cli.single import register_single
 from flows.cli.verdicts import register_verdicts
-from verdict3d.errors import Verdict3DError, storage_problem
+from verdict3d.errors import Verdict3DError, one_message
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,16 +66,11 @@ def main() -> None:
         os.environ.update(place_caches(find_project()) | shell)
     os.environ.update(TELEMETRY_OFF | exempt_loopback(shell))
     try:
-        app(obj=shell)
+        with one_message():
+            app(obj=shell)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
-    except Exception as error:
-        message = str(error) if isinstance(error, Verdict3DError) else storage_problem(error)
-        if message is None:
-            raise
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(1)
 
 
 if __name__ == "__main__":
