@@ -21,7 +21,7 @@ from tasks.paths import CONTROLS, read_assets, read_generations
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.panel import montage_modes
+from verdict3d.judge.modes import montage_modes
 from verdict3d.mesh.damage import DEFECTS, GRADES
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset

@@ -21,7 +21,7 @@ from tasks.paths import IDENTITY, identity_path, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.registry import method_names, module_of, modules_of
 from verdict3d.config import Params
-from verdict3d.judge.panel import montage_modes
+from verdict3d.judge.modes import montage_modes
 from verdict3d.provenance import code_of
 from verdict3d.records.files import Row, read_json, write_json
 

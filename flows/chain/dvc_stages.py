@@ -20,16 +20,15 @@ from pathlib import Path
 from typing import Literal
 
 from flows.processes.commands import run_supervised
-from tasks.identity import STAGE as IDENTITY
-from tasks.identity import changed_identities
 from tasks.paths import EVALUATE, TRAIN
-from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
 StageOutcome = Literal["ran", "restored", "up to date"]
 Changes = dict[str, dict[str, list[str]]]
 """Stages that would run, with their reasons in DVC's words and the paths each reason names."""
 
+IDENTITY = "identity"
+"""The stage that tells DVC what the others depend on."""
 _DVC = [sys.executable, "-m", "dvc"]
 _OUTCOMES: tuple[tuple[re.Pattern[str], StageOutcome], ...] = (
     (re.compile(r"^Running stage '"), "ran"),
@@ -90,6 +89,9 @@ def changed_stages(root: Path, environment: dict[str, str]) -> Changes:
                 reasons[str(kind)] = sorted(paths) if isinstance(paths, dict) else [str(paths)]
     if IDENTITY not in changed:
         return changed
+    from tasks.identity import changed_identities
+    from verdict3d.config import load_params
+
     for stage, differing in changed_identities(load_params(root / "params.yaml"), root).items():
         changed.setdefault(stage, {}).update(differing)
     return {} if changed.keys() == {IDENTITY} else changed

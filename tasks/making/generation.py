@@ -24,7 +24,7 @@ from tasks.making.machine import settle_torch
 from tasks.paths import start_folder
 from verdict3d.config import JudgesParams, Params
 from verdict3d.errors import ItemFailure
-from verdict3d.judge.panel import montage_modes
+from verdict3d.judge.modes import montage_modes
 from verdict3d.mesh.accuracy import Surface, compare_meshes, true_surface
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import mesh_digest, normalize

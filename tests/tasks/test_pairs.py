@@ -20,7 +20,7 @@ from tasks.pairs import make_pairs, measure_pairs
 from tasks.paths import condition_of
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.panel import montage_modes
+from verdict3d.judge.modes import montage_modes
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records.assets import Asset
 from verdict3d.records.generations import Generation, Steps, Truth

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from verdict3d.config import JudgesParams
 from verdict3d.errors import ItemFailure
 from verdict3d.judge.rubric import SEPARATE_VIEWS
 
@@ -195,8 +194,3 @@ class PairRequest:
     def of(cls, panel: Panel, x: str, y: str, rig: str) -> PairRequest:
         """Build a request whose reference digest is that of the panel's picture."""
         return cls(panel, panel.digests[0], x, y, rig)
-
-
-def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
-    """Return the modes that the judges look at, each once; the training judge's first."""
-    return tuple(dict.fromkeys(judge.mode for judge in judges.by_role.values()))

@@ -1,0 +1,10 @@
+"""What is drawn for the judges, in a file of its own: who draws depends on nothing else of them."""
+
+from __future__ import annotations
+
+from verdict3d.config import JudgesParams
+
+
+def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
+    """Return the modes that the judges look at, each once; the training judge's first."""
+    return tuple(dict.fromkeys(judge.mode for judge in judges.by_role.values()))
