@@ -44,10 +44,10 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 @contextmanager
 def one_message() -> Iterator[None]:
-    """End the process with one message and status 1 where the block fails for a reason to be mended by users.
+    """End the process with one message and status 1 if the block fails for a reason that users can mend.
 
-    Such reasons are a :class:`Verdict3DError`, a full disk and a folder that may not be written. Anything else
-    is a bug and keeps its traceback.
+    Such reasons are a :class:`Verdict3DError`, a full disk and a folder that may not be written. Anything
+    else is a bug and keeps its traceback.
     """
     try:
         yield
