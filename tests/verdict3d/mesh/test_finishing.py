@@ -64,7 +64,7 @@ def test_fewer_faces_keep_shape_and_colours() -> None:
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fast_simplification", None)
-    with pytest.raises(Verdict3DError, match=r"pip install 'verdict3d\[finish\]'"):
+    with pytest.raises(Verdict3DError, match=r"pip install -e '\.\[finish\]'"):
         check_finish(FinishParams(faces=10))
     check_finish(FinishParams(fill_holes=True))
 

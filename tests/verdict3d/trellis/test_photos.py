@@ -80,7 +80,7 @@ def test_a_remover_that_cannot_work_says_why(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(Verdict3DError, match=words):
             BackgroundRemover(model)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(Verdict3DError, match=r"pip install 'verdict3d\[photos\]'"):
+    with pytest.raises(Verdict3DError, match=r"pip install -e '\.\[photos\]'"):
         PhotoReader(PhotosParams(background="u2net"))
 
 
