@@ -31,7 +31,7 @@ class ModelFinding:
         role: What it is used for.
         ok: Whether a run can use it: it is here, or can be fetched and will fit on the disk.
         detail: For people.
-        size_bytes: Of all its files, as far as known.
+        size_bytes: Size of all its files, as far as known.
     """
 
     role: str

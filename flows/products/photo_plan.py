@@ -24,7 +24,7 @@ class PlannedMesh:
 
     Args:
         photo: Where it is made from.
-        seed: Of the noise.
+        seed: Noise seed.
         target: Mesh file.
     """
 
@@ -39,11 +39,11 @@ class MeshOptions:
 
     Args:
         arm: Arm whose trained adapter is used, None for the base generator.
-        seed: Of the first sample of every photo; the next ones count up.
+        seed: Noise seed of the first sample of every photo; the next ones count up.
         samples: Meshes of each photo.
-        steps: Of both samplers; None: as configured.
+        steps: Steps of both samplers; None: as configured.
         guidance: Strength of both samplers; None: as configured.
-        suffix: Of mesh files in a folder, such as ``.glb``.
+        suffix: Suffix of mesh files in a folder, such as ``.glb``.
     """
 
     arm: str | None = None

@@ -43,7 +43,7 @@ def serve_schedule(
         project: The checkout.
         pool: Name of a work pool: deploy ``prefect.yaml`` to it and work for it. None: this process runs it.
         preset: Preset of the runs that are made from here.
-        port: Of the Prefect server, when ``PREFECT_API_URL`` names none.
+        port: Port of the Prefect server, when ``PREFECT_API_URL`` names none.
         say: Prints a line for people.
 
     Raises:
