@@ -11,6 +11,7 @@ import typer
 from support.places import ROOT
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+EXAMPLES = {"verdict3d/adapt/methods/token_gain.py"}
 ROOMS = "verdict3d|tasks|flows|benchmarks|tests|presets|docs|data/checkpoints"
 
 
@@ -21,7 +22,7 @@ def names(documents: list[Path]) -> list[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names(DOCUMENTS))
 def test_files_that_a_document_names_exist(document: Path) -> None:
     named = re.findall(rf"`((?:{ROOMS})/[\w./-]+\.\w+)(?:::\w+)?`(?! of commit)", document.read_text())
-    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert [path for path in named if not (ROOT / path).exists() and path not in EXAMPLES] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names(DOCUMENTS))
