@@ -7,9 +7,11 @@ import torch
 from PIL import Image
 
 from support.judge_examples import FAMILIES, noise_picture
+from tasks.asking.pairings import STORE
 from tasks.label import measure_labels, preferences, run
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.judge.store import VerdictStore
 from verdict3d.judge.verdict import Verdict
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.records.files import read_json, read_jsonl
@@ -96,12 +98,11 @@ def test_the_stage_writes_verdicts_preferences_and_metrics(tmp_path: Path, judge
     metrics = read_json(out / "metrics.json")
     assert metrics["invalid"] == {"empty_structure": 1} and metrics["kinds"]["contrastive"]["invalid"] == 1
     assert metrics["kinds"]["same_base"]["half_credit"]["value"] == 0.5
-    stored = sorted((root / ".verdict3d").rglob("*.jsonl"))
-    content = [path.read_bytes() for path in stored]
-    assert stored
+    asked = VerdictStore(root / STORE).rows()
+    assert asked
     run(params, root)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == first
-    assert [path.read_bytes() for path in stored] == content
+    assert VerdictStore(root / STORE).rows() == asked
 
 
 def test_one_judge_for_both_sides_is_refused(tmp_path: Path, judges: tuple[Path, Path]) -> None:
