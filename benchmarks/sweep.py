@@ -38,6 +38,7 @@ Chain = list[Step]
 """Steps that need one another, in order."""
 
 BASE: tuple[tuple[Step, ...], ...] = (
+    (("identity",),),
     (("assets",),),
     (("degrade",),),
     (("generate",),),
