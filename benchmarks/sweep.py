@@ -38,7 +38,6 @@ Chain = list[Step]
 """Steps that need one another, in order."""
 
 BASE: tuple[tuple[Step, ...], ...] = (
-    (("identity",),),
     (("assets",),),
     (("degrade",),),
     (("generate",),),
