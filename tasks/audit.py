@@ -13,7 +13,6 @@ refuses.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -36,9 +35,10 @@ from verdict3d.judge.lineage import lineage_of, lineage_warnings, shared_parts
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.store import VerdictStore
 from verdict3d.randomness import numpy_generator
+from verdict3d.records.certificates import Certificate, Lineage
 from verdict3d.records.files import write_json
 from verdict3d.records.pairs import ControlPair
-from verdict3d.records.record import read_rows, write_rows
+from verdict3d.records.record import read_rows, write_record, write_rows
 from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.render.rig import Rig
 
@@ -54,16 +54,16 @@ def run(params: Params, root: Path, role: JudgeRole) -> None:
             require_different(identify(judge_params, root), identify(configured(params.judges, other), root))
     judge = load_judge(judge_params, root)
     certificate, rows = audit(params, root, role, judge, VerdictStore(root / STORE))
-    for warning in certificate["warnings"]:
+    for warning in certificate.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     out = start_folder(root / AUDIT / role)
     write_rows(out / "verdicts.jsonl", rows)
-    write_json(root / certificate_path(role), certificate)
+    write_record(root / certificate_path(role), certificate)
     write_json(out / "metrics.json", headline(certificate))
     print("\n".join(describe(certificate)))
 
 
-def drill(params: Params, root: Path, role: JudgeRole, name: str) -> dict[str, Any]:
+def drill(params: Params, root: Path, role: JudgeRole, name: str) -> Certificate:
     """Return the certificate of a planted bad judge in the place of ``role``'s; nothing is recorded of it."""
     settle_torch()
     judge = plant(name, load_judge(configured(params.judges, role), root))
@@ -84,7 +84,7 @@ def configured(judges: JudgesParams, role: JudgeRole) -> JudgeParams:
 
 def audit(
     params: Params, root: Path, role: JudgeRole, judge: AuditedJudge, store: VerdictStore
-) -> tuple[dict[str, Any], list[ControlVerdict]]:
+) -> tuple[Certificate, list[ControlVerdict]]:
     """Ask a judge every question and return its certificate and the verdict rows.
 
     All is asked with the judge's first panel and some with the others; where one of these is chosen, the rest
@@ -95,8 +95,8 @@ def audit(
     rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), root)
     panels = compare_panels(measuring, rows, own.mode)
     panel = choose_panel(configured(params.judges, role).panel, panels)
-    if panel["chosen"] != own.panel:
-        own = judge.showing(panel["chosen"], own.mode).identity
+    if panel.chosen != own.panel:
+        own = judge.showing(panel.chosen, own.mode).identity
         rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), root)
     mine = [row for row in rows if (row.panel, row.mode) == (own.panel, own.mode)]
     lineages = {
@@ -109,17 +109,17 @@ def audit(
         own,
         Rig().digest,
         measuring.findings(mine),
-        thresholds=settings.thresholds.model_dump(),
+        thresholds=settings.thresholds,
         valid_days=settings.valid_days,
         today=datetime.now(UTC).date(),
         panel=panel,
         stack={name: version(name) for name in ("torch", "transformers")},
-        lineage={
+        lineage=Lineage(
             **lineages[role].model_dump(),
-            "shared": {
+            shared={
                 name: list(shared_parts(lineages[role], lineages[name])) for name in lineages if name != role
             },
-        },
+        ),
         warnings=[*lineage_warnings(lineages), *panel_warnings(role, panel)],
         curves=measuring.curves(mine),
         comparisons=compare_views(measuring, rows, own, panels),
@@ -140,23 +140,23 @@ def measuring_for(params: Params, role: str) -> Measuring:
     )
 
 
-def headline(certificate: Mapping[str, Any]) -> dict[str, Any]:
+def headline(certificate: Certificate) -> dict[str, Any]:
     """Return the numbers that tracking and ``dvc metrics`` show."""
     controls = {
-        name: {key: found[key] for key in ("half_credit", "coverage", "flip_rate")}
-        for name, found in certificate["controls"].items()
+        name: {
+            "half_credit": found.half_credit.model_dump(),
+            "coverage": found.coverage,
+            "flip_rate": found.flip_rate,
+        }
+        for name, found in certificate.controls.items()
     }
-    thresholds = {
-        name: curve["threshold"]["value"]
-        for name, curve in certificate["curves"].items()
-        if curve is not None
-    }
+    curves = certificate.curves.items()
     return {
-        "passed": int(certificate["passed"]),
+        "passed": int(certificate.passed),
         "controls": controls,
-        "grade_detected": thresholds,
-        "temperature": certificate["temperature"],
-        "questions": certificate["questions"],
+        "grade_detected": {name: curve.threshold.value for name, curve in curves if curve is not None},
+        "temperature": certificate.temperature,
+        "questions": certificate.questions,
     }
 
 

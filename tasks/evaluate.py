@@ -15,11 +15,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from tasks.asking.certificates import require_certificate, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
@@ -43,7 +41,7 @@ from tasks.scoring.measures import (
     over_optimisation_gap,
     side_means,
 )
-from tasks.scoring.washout import diagnosis, measure_washout
+from tasks.scoring.washout import measure_washout
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, Params
 from verdict3d.errors import Verdict3DError
@@ -52,7 +50,10 @@ from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import Row, write_json
 from verdict3d.records.generations import Generation
-from verdict3d.records.record import write_rows
+from verdict3d.records.names import Regime
+from verdict3d.records.numbers import Kappa, Summary
+from verdict3d.records.record import write_record, write_rows
+from verdict3d.records.results import ControlResults, RegimeResults, Results, TruthResults, Washout
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.agreement import agreement, class_by_truth
 from verdict3d.stats.standing import standing
@@ -96,32 +97,30 @@ def run(params: Params, root: Path, arm: str) -> None:
             if settings is not None
         }
         textures = judge_texture(params, root, arm, colours, assets)
-        results = {
-            "arm": arm,
-            "target": params.evaluate.target,
-            "judge": {**asdict(judge), "digest": judge.digest},
-            "certificate": certificate,
-            "failures": dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
-            "regimes": {
-                name: judge_regime(params, arm, rows, name) | beside(params, arm, others, rows, name)
-                for name in params.evaluate.regimes
-            },
-            "texture": {
+        said = {"evaluation": rows, **others}
+        results = Results(
+            arm=arm,
+            target=params.evaluate.target,
+            judge=judge.record(),
+            certificate=certificate,
+            failures=dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
+            regimes={name: judge_regime(params, arm, said, name) for name in params.evaluate.regimes},
+            texture={
                 name: _summary(params, [row for row in textures if row.regime == name], arm, name, "texture")
                 for name in params.evaluate.regimes
                 if textures
             },
-            "washout": follow(params, root, arm, assets, pairs[arm], rows),
-            "validity": made_shares(rows),
-            "holdout_queries": questions(rows, controls, textures),
-            "controls": {"base_vs_base": _summary(params, controls, "controls")},
-        }
+            washout=follow(params, root, arm, assets, pairs[arm], rows),
+            validity=made_shares(rows),
+            holdout_queries=questions(rows, controls, textures),
+            controls=ControlResults(base_vs_base=_summary(params, controls, "controls")),
+        )
         write_rows(root / out / "verdicts.jsonl", rows)
         write_rows(root / out / "controls.jsonl", controls)
         for role, answered in others.items():
             write_rows(root / out / f"{role}_judge.jsonl", answered)
         write_rows(root / out / "texture.jsonl", textures)
-        write_json(root / out / "results.json", results)
+        write_record(root / out / "results.json", results)
         write_json(root / out / "metrics.json", headline_metrics(results))
 
 
@@ -160,36 +159,6 @@ def other_verdicts(
     return [verdict_row(x, y, one) for (x, y), one in zip(shown, answers, strict=True)]
 
 
-def beside(
-    params: Params,
-    arm: str,
-    others: Mapping[str, Sequence[HeldoutVerdict]],
-    rows: Sequence[HeldoutVerdict],
-    regime: str,
-) -> Row:
-    """Return the other judges' word on one regime, the training judge's distance, and all agreement."""
-    said = {
-        role: [row for row in answers if row.regime == regime]
-        for role, answers in {"evaluation": rows, **others}.items()
-    }
-    gap = over_optimisation_gap(params, said["training"], said["evaluation"], arm, regime)
-    return {
-        **{f"{role}_judge": _summary(params, said[role], arm, regime, f"{role}_judge") for role in others},
-        "over_optimisation_gap": gap,
-        "judge_agreement": {
-            f"{one}_{other}": agreement(
-                [row.outcome for row in said[one]],
-                [row.outcome for row in said[other]],
-                [row.object for row in said[one]],
-                numpy_generator(params.seed, "evaluate", arm, regime, "agreement", one, other),
-                params.evaluate.bootstrap,
-                params.evaluate.confidence,
-            ).as_dict()
-            for one, other in combinations(said, 2)
-        },
-    }
-
-
 def follow(
     params: Params,
     root: Path,
@@ -197,14 +166,13 @@ def follow(
     assets: Mapping[str, Asset],
     pairs: Sequence[Meeting],
     rows: Sequence[HeldoutVerdict],
-) -> Row:
+) -> dict[Regime, Washout]:
     """Return, by regime, where the arm's change gets lost, and what became of it by the judge's word."""
-    found: Row = {}
+    found = {}
     for regime in params.evaluate.regimes:
         mine = [pair for pair in pairs if pair[0].regime == regime]
-        way = measure_washout(params, root, arm, assets, mine, search_tools(params, root))
-        judged = [row for row in rows if row.regime == regime]
-        found[regime] = {**way, "diagnosis": diagnosis(way, _summary(params, judged, arm, regime))}
+        judged = _summary(params, [row for row in rows if row.regime == regime], arm, regime)
+        found[regime] = measure_washout(params, root, arm, assets, mine, judged, search_tools(params, root))
     return found
 
 
@@ -218,71 +186,99 @@ def pair_controls(generations: Sequence[Generation]) -> list[Meeting]:
     ]
 
 
-def judge_regime(params: Params, arm: str, rows: Sequence[HeldoutVerdict], regime: str) -> Row:
-    """Summarise one regime: the judge's word, by category, beside the truth's, and their agreement."""
-    mine = [row for row in rows if row.regime == regime]
-    by_truth = {
-        measure: [
+def judge_regime(
+    params: Params, arm: str, said: Mapping[str, Sequence[HeldoutVerdict]], regime: str
+) -> RegimeResults:
+    """Summarise one regime: the judges' word, the evaluation judge's beside the truth's, and all agreement.
+
+    Args:
+        params: Seed, resamples, level and target.
+        arm: The arm.
+        said: Verdicts of the judges by role, on the same pairs.
+        regime: Which pairs are looked at.
+    """
+    here = {role: [row for row in rows if row.regime == regime] for role, rows in said.items()}
+    mine = here["evaluation"]
+    judged = _summary(params, mine, arm, regime)
+    by_f_score, by_normals = (
+        [
             Scored(row.object, class_by_truth(getattr(row.arm, measure), getattr(row.base, measure)))
             for row in mine
         ]
         for measure in TRUTH_MEASURES
+    )
+    words = {
+        role: _summary(params, rows, arm, regime, f"{role}_judge")
+        for role, rows in here.items()
+        if role != "evaluation"
     }
-    judged = _summary(params, mine, arm, regime)
-    return {
-        "summary": judged,
-        "standing": standing(judged, params.evaluate.target),
-        "by_category": by_slice(
+    return RegimeResults(
+        summary=judged,
+        standing=standing(judged, params.evaluate.target),
+        by_category=by_slice(
             mine,
             lambda row: row.category,
             lambda category: numpy_generator(params.seed, "evaluate", arm, regime, "category", category),
             params.evaluate.bootstrap,
             params.evaluate.confidence,
         ),
-        "truth": {
-            **{
-                measure: _summary(params, outcomes, arm, regime, measure)
-                for measure, outcomes in by_truth.items()
-            },
+        truth=TruthResults(
+            f_score=_summary(params, by_f_score, arm, regime, "f_score"),
+            normal_consistency=_summary(params, by_normals, arm, regime, "normal_consistency"),
             **side_means(mine, SIDE_MEASURES),
+        ),
+        kappa_judge_truth=_agreement(params, mine, by_f_score, arm, regime, "kappa"),
+        training_judge=words["training"],
+        third_judge=words.get("third"),
+        over_optimisation_gap=over_optimisation_gap(params, here["training"], mine, arm, regime),
+        judge_agreement={
+            f"{one}_{other}": _agreement(params, here[one], here[other], arm, regime, "agreement", one, other)
+            for one, other in combinations(here, 2)
         },
-        "kappa_judge_truth": agreement(
-            [row.outcome for row in mine],
-            [row.outcome for row in by_truth["f_score"]],
-            [row.object for row in mine],
-            numpy_generator(params.seed, "evaluate", arm, regime, "kappa"),
-            params.evaluate.bootstrap,
-            params.evaluate.confidence,
-        ).as_dict(),
-    }
+    )
 
 
-def headline_metrics(results: Row) -> Row:
+def _agreement(params: Params, one: Sequence[Answered], other: Sequence[Answered], *name: str) -> Kappa:
+    return agreement(
+        [row.outcome for row in one],
+        [row.outcome for row in other],
+        [row.object for row in one],
+        numpy_generator(params.seed, "evaluate", *name),
+        params.evaluate.bootstrap,
+        params.evaluate.confidence,
+    ).record()
+
+
+def headline_metrics(results: Results) -> Row:
     """Return the numbers that runs are compared by."""
     regimes = {}
-    for regime, part in results["regimes"].items():
-        judged = part["summary"]
+    for regime, part in results.regimes.items():
+        judged = part.summary
         regimes[regime] = {
-            "half_credit": judged["half_credit"],
-            "decisive": judged["decisive"]["value"],
-            "coverage": judged["coverage"],
-            "flip_rate": judged["flip_rate"],
-            "invalid": judged["invalid"],
-            "f_score_half_credit": part["truth"]["f_score"]["half_credit"]["value"],
-            "arm_f_score_mean": part["truth"]["arm_f_score_mean"],
-            "base_f_score_mean": part["truth"]["base_f_score_mean"],
-            "kappa_judge_truth": part["kappa_judge_truth"]["value"],
-            "judge_agreement": {name: found["value"] for name, found in part["judge_agreement"].items()},
+            "half_credit": judged.half_credit.model_dump(),
+            "decisive": judged.decisive.value,
+            "coverage": judged.coverage,
+            "flip_rate": judged.flip_rate,
+            "invalid": judged.invalid,
+            "f_score_half_credit": part.truth.f_score.half_credit.value,
+            "arm_f_score_mean": part.truth.arm_f_score_mean,
+            "base_f_score_mean": part.truth.base_f_score_mean,
+            "kappa_judge_truth": part.kappa_judge_truth.value,
+            "judge_agreement": {name: found.value for name, found in part.judge_agreement.items()},
         }
-    control = results["controls"]["base_vs_base"]
+    control = results.controls.base_vs_base
     return {
         "regimes": regimes,
-        "base_vs_base": {key: control[key] for key in ("half_credit", "flip_rate", "coverage")},
-        "failures": results["failures"],
+        "base_vs_base": {
+            "half_credit": control.half_credit.model_dump(),
+            "flip_rate": control.flip_rate,
+            "coverage": control.coverage,
+        },
+        "failures": results.failures,
     }
 
 
-def _summary(params: Params, rows: Sequence[Answered], *name: str) -> dict[str, Any]:
+def _summary(params: Params, rows: Sequence[Answered], *name: str) -> Summary:
     rng = numpy_generator(params.seed, "evaluate", *name)
     return summary(rows, rng, params.evaluate.bootstrap, params.evaluate.confidence)
 

@@ -21,8 +21,10 @@ from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
+from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import Row, read_json, write_json
-from verdict3d.records.record import read_rows
+from verdict3d.records.record import as_values, read_record, read_rows
+from verdict3d.records.results import Labels, Results
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.conditions import Rule
 from verdict3d.stats.gate import decide_all
@@ -77,7 +79,7 @@ def rule_of(params: Params) -> Rule:
 
 def collect_evidence(params: Params, root: Path, arm: str, challenge: Row) -> dict[str, Any]:
     """Return the evidence on one arm, as :func:`verdict3d.stats.gate.decide_all` takes it."""
-    results = read_json(root / EVALUATE / arm / "results.json")
+    results = read_record(root / EVALUATE / arm / "results.json", Results)
     found, regime = challenge["arms"][arm], params.promotion.regime
     rows = read_rows(root / CHALLENGE / arm / "verdicts.jsonl", HeldoutVerdict)
     order = found["objects"]
@@ -89,7 +91,7 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Row) -> di
     texture = read_rows(colours, HeldoutVerdict) if found["texture"] else []
     used = {**read_holdout(root).get(challenge["holdout"], {})}
     used.pop(found["adapter"], None)
-    own = results["holdout_queries"] + questions(rows, texture)
+    own = results.holdout_queries + questions(rows, texture)
     return {
         "champion": challenge["champion"],
         "adapter": found["adapter"],
@@ -101,7 +103,7 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Row) -> di
             "validity": tally([which_is_made(row) for row in rows]),
         },
         "certificates": certificates(params, root, challenge["judge"]),
-        "gap": results["regimes"][regime].get("over_optimisation_gap"),
+        "gap": results.regimes[params.promotion.regime].over_optimisation_gap.model_dump(),
         "holdout": {
             "candidates": len(used) + 1,
             "queries": own + sum(used.values()),
@@ -119,7 +121,7 @@ def which_is_made(row: HeldoutVerdict) -> Scored:
 def certificates(params: Params, root: Path, evaluation_judge: str) -> dict[str, Row]:
     """Return what the certificates of both judges say, each for the judge that was really used."""
     used = {
-        "training": read_json(root / LABEL / "metrics.json")["judge"]["digest"],
+        "training": read_record(root / LABEL / "metrics.json", Labels).judge.digest,
         "evaluation": evaluation_judge,
     }
     if params.audit.allow_uncertified:
@@ -132,12 +134,16 @@ def _certificate(root: Path, role: str, judge: str) -> Row:
     path = root / certificate_path(role)
     if not path.exists():
         return {"state": "open", "words": "it has no certificate; the audit stage writes one"}
-    certificate = read_json(path)
-    if certificate["judge"]["digest"] != judge:
+    certificate = read_record(path, Certificate)
+    if certificate.judge.digest != judge:
         return {"state": "open", "words": "its certificate is for another judge; run the audit stage again"}
-    if not certificate["passed"]:
-        return {"state": "open", "words": f"its audit failed: {'; '.join(certificate['reasons'])}"}
-    return {"state": "met", "words": "its certificate is valid", "digest": digest_json(certificate)}
+    if not certificate.passed:
+        return {"state": "open", "words": f"its audit failed: {'; '.join(certificate.reasons)}"}
+    return {
+        "state": "met",
+        "words": "its certificate is valid",
+        "digest": digest_json(as_values(certificate)),
+    }
 
 
 def chosen_arm(arms: Mapping[str, Row]) -> str | None:

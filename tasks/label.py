@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from tasks.asking.certificates import require_certificate, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
@@ -22,9 +20,11 @@ from verdict3d.config import Params
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import write_json
+from verdict3d.records.names import PairKind
+from verdict3d.records.numbers import Summary
 from verdict3d.records.pairs import Candidate, Pair
-from verdict3d.records.record import read_rows, write_rows
+from verdict3d.records.record import read_rows, write_record, write_rows
+from verdict3d.records.results import Labels
 from verdict3d.records.verdicts import Compared, PairVerdict, Preference
 from verdict3d.stats.winrate import Scored, summary, turned
 
@@ -42,14 +42,15 @@ def run(params: Params, root: Path) -> None:
     out = start_folder(root / LABEL)
     write_rows(out / "verdicts.jsonl", rows)
     write_rows(out / "preferences.jsonl", preferences(rows))
-    write_json(
-        out / "metrics.json",
-        {
-            **measure_labels(params, rows),
-            "judge": {**asdict(judge), "digest": judge.digest},
-            "certificate": certificate,
-        },
+    labels = Labels(
+        pairs=len(rows),
+        preferences=sum(row.outcome in ("win", "loss") for row in rows),
+        invalid=dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
+        kinds=measure_kinds(params, rows),
+        judge=judge.record(),
+        certificate=certificate,
     )
+    write_record(out / "metrics.json", labels)
 
 
 def verdict_row(pair: Pair, verdict: Verdict) -> PairVerdict:
@@ -95,26 +96,20 @@ def preferences(rows: Sequence[PairVerdict]) -> list[Preference]:
     return kept
 
 
-def measure_labels(params: Params, rows: Sequence[PairVerdict]) -> dict[str, Any]:
-    """Return counts, and for each kind of pair the win-rate summary of the expected side.
+def measure_kinds(params: Params, rows: Sequence[PairVerdict]) -> dict[PairKind, Summary]:
+    """Return for each kind of pair the win-rate summary of the expected side.
 
     Where nothing is expected (same base), x stands for the expected side. ``first_slot_share`` and
     ``position_bias`` do not depend on which side that is.
     """
-    kinds = sorted({row.kind for row in rows})
     return {
-        "pairs": len(rows),
-        "preferences": sum(row.outcome in ("win", "loss") for row in rows),
-        "invalid": dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
-        "kinds": {
-            kind: summary(
-                list(_from_expected_side(row for row in rows if row.kind == kind)),
-                numpy_generator(params.seed, "label", kind),
-                params.evaluate.bootstrap,
-                params.evaluate.confidence,
-            )
-            for kind in kinds
-        },
+        kind: summary(
+            list(_from_expected_side(row for row in rows if row.kind == kind)),
+            numpy_generator(params.seed, "label", kind),
+            params.evaluate.bootstrap,
+            params.evaluate.confidence,
+        )
+        for kind in sorted({row.kind for row in rows})
     }
 
 

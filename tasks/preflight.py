@@ -16,45 +16,48 @@ from tasks.paths import LABEL, PREFLIGHT, read_generations, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
-from verdict3d.records.record import read_rows
+from verdict3d.records.record import read_record, read_rows, write_record
+from verdict3d.records.results import Headroom, Labels, PairSignal, Preflight
 from verdict3d.records.verdicts import PairVerdict
 from verdict3d.stats.preflight import half_credit_of, objects_needed, promising_regime, signal_reasons
 from verdict3d.stats.winrate import Scored, turned
 
 
-def examine(params: Params, root: Path) -> Row:
+def examine(params: Params, root: Path) -> Preflight:
     """Return what is known before training below ``root``."""
-    kinds = read_json(root / LABEL / "metrics.json")["kinds"]
+    kinds = read_record(root / LABEL / "metrics.json", Labels).kinds
     generations = {row.id: row for row in read_generations(root)}
     verdicts = read_rows(root / LABEL / "verdicts.jsonl", PairVerdict)
-    wanted, contrastive = params.preflight, kinds.get("contrastive") or {}
+    wanted, contrastive = params.preflight, kinds.get("contrastive")
     reasons = signal_reasons(kinds, wanted.least_win_rate, wanted.least_coverage)
     headroom = {regime: headroom_of(verdicts, generations, regime) for regime in params.generate.pair_regimes}
     heldout = len({row.asset for row in generations.values() if row.split == "heldout"})
-    needed = objects_needed(
-        params.evaluate.target, contrastive.get("coverage"), wanted.power, params.evaluate.confidence
-    )
-    return {
-        "signal": not reasons,
-        "reasons": reasons,
-        "overridden": bool(reasons) and wanted.override,
-        "pairs": {
-            kind: {key: found[key] for key in ("half_credit", "coverage", "flip_rate", "pairs")}
+    coverage = contrastive.coverage if contrastive else None
+    needed = objects_needed(params.evaluate.target, coverage, wanted.power, params.evaluate.confidence)
+    return Preflight(
+        signal=not reasons,
+        reasons=reasons,
+        overridden=bool(reasons) and wanted.override,
+        pairs={
+            kind: PairSignal(
+                half_credit=found.half_credit,
+                coverage=found.coverage,
+                flip_rate=found.flip_rate,
+                pairs=found.pairs,
+            )
             for kind, found in kinds.items()
         },
-        "headroom": headroom,
-        "regime": promising_regime(
-            {name: part["judge"] for name, part in headroom.items()}, wanted.least_headroom
-        ),
-        "objects_needed": needed,
-        "objects_heldout": heldout,
-        "enough_objects": needed is not None and heldout >= needed,
-    }
+        headroom=headroom,
+        regime=promising_regime({name: part.judge for name, part in headroom.items()}, wanted.least_headroom),
+        objects_needed=needed,
+        objects_heldout=heldout,
+        enough_objects=needed is not None and heldout >= needed,
+    )
 
 
-def headroom_of(verdicts: Sequence[PairVerdict], generations: dict[str, Generation], regime: str) -> Row:
+def headroom_of(verdicts: Sequence[PairVerdict], generations: dict[str, Generation], regime: str) -> Headroom:
     """Return how often the clean side wins against this regime, by the judge and by the truth's F-score."""
     judged: list[str] = []
     true: list[str] = []
@@ -70,7 +73,7 @@ def headroom_of(verdicts: Sequence[PairVerdict], generations: dict[str, Generati
         if mine.truth and theirs.truth:
             gap = mine.truth.f_score - theirs.truth.f_score
             true.append("win" if gap > 0 else "loss" if gap < 0 else "tie")
-    return {"judge": half_credit_of(judged), "truth": half_credit_of(true), "pairs": len(judged)}
+    return Headroom(judge=half_credit_of(judged), truth=half_credit_of(true), pairs=len(judged))
 
 
 def run(params: Params, root: Path) -> None:
@@ -81,12 +84,14 @@ def run(params: Params, root: Path) -> None:
     """
     found = examine(params, root)
     out = start_folder(root / PREFLIGHT)
-    write_json(out / "preflight.json", found)
-    metrics = {key: found[key] for key in ("signal", "overridden", "objects_needed", "objects_heldout")}
+    write_record(out / "preflight.json", found)
+    metrics = {
+        key: getattr(found, key) for key in ("signal", "overridden", "objects_needed", "objects_heldout")
+    }
     write_json(out / "metrics.json", metrics)
-    if found["reasons"] and not found["overridden"]:
+    if found.reasons and not found.overridden:
         raise Verdict3DError(
-            f"nothing to learn from: {'; '.join(found['reasons'])}. More or clearer pairs help, or another "
+            f"nothing to learn from: {'; '.join(found.reasons)}. More or clearer pairs help, or another "
             "training judge; preflight.override: true in params.yaml trains all the same and records it"
         )
 

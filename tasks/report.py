@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
 from tasks.paths import (
     ASSETS,
@@ -55,10 +55,12 @@ from verdict3d.config import JudgeRole, Params
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Quarantined
-from verdict3d.records.files import Row, read_json, write_bytes, write_json
+from verdict3d.records.certificates import Certificate
+from verdict3d.records.files import read_json, write_bytes, write_json
 from verdict3d.records.losses import read_losses
 from verdict3d.records.pairs import ControlPair
-from verdict3d.records.record import read_rows
+from verdict3d.records.record import read_record, read_rows
+from verdict3d.records.results import Labels, Preflight, Results
 from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict
 from verdict3d.records.yaml_files import read_yaml, yaml_text
 from verdict3d.stats.preflight import preflight_words
@@ -95,15 +97,20 @@ def run(params: Params, root: Path) -> None:
 def gather(params: Params, root: Path) -> Report:
     """Collect the report's content from what the stages wrote below ``root``."""
     arms = params.train.arms
-    evaluations = _read_all(read_json, {arm: root / EVALUATE / arm / "results.json" for arm in arms})
+    evaluations = _read_all(
+        lambda path: read_record(path, Results), {arm: root / EVALUATE / arm / "results.json" for arm in arms}
+    )
     verdicts = _read_all(_heldout_verdicts, {arm: root / EVALUATE / arm / "verdicts.jsonl" for arm in arms})
     losses = {arm: root / TRAIN / arm / "losses.csv" for arm in arms}
     quarantine = _read(lambda path: read_rows(path, Quarantined), root / ASSETS / "quarantine.jsonl")
-    labels = _read(read_json, root / LABEL / "metrics.json") or {}
+    labels = _read(lambda path: read_record(path, Labels), root / LABEL / "metrics.json")
     controls = {
         arm: kind for arm in evaluations if (kind := control_of(params.train.sections[arm].model_dump()))
     }
-    certificates = _read_all(read_json, {role: root / certificate_path(role) for role in get_args(JudgeRole)})
+    certificates = _read_all(
+        lambda path: read_record(path, Certificate),
+        {role: root / certificate_path(role) for role in get_args(JudgeRole)},
+    )
     answers = {
         role: read_rows(root / AUDIT / role / "verdicts.jsonl", ControlVerdict) for role in certificates
     }
@@ -120,7 +127,7 @@ def gather(params: Params, root: Path) -> Report:
         rankings=rank_arms(
             {arm: verdicts[arm] for arm in evaluations},
             {
-                arm: {name: part["summary"]["p_value"] for name, part in found["regimes"].items()}
+                arm: {name: part.summary.p_value for name, part in found.regimes.items()}
                 for arm, found in evaluations.items()
             },
             [arm for arm in evaluations if arm not in controls],
@@ -128,7 +135,7 @@ def gather(params: Params, root: Path) -> Report:
             params.evaluate.confidence,
         ),
         preflight=_preflight(params, root),
-        labels=labels.get("kinds", {}),
+        labels=labels.kinds if labels else {},
         curves=tuple(_loss_curve(path, arm) for arm, path in losses.items() if path.is_file()),
         exhibits=exhibits,
         exhibits_of=available,
@@ -172,7 +179,7 @@ def _conditions(root: Path) -> Conditions:
 
 
 def _preflight(params: Params, root: Path) -> tuple[str, ...]:
-    found = _read(read_json, root / PREFLIGHT / "preflight.json")
+    found = _read(lambda path: read_record(path, Preflight), root / PREFLIGHT / "preflight.json")
     limits = params.preflight
     if found is None:
         return ()
@@ -180,15 +187,16 @@ def _preflight(params: Params, root: Path) -> tuple[str, ...]:
 
 
 def _warnings(
-    certificates: Mapping[str, Row], evaluations: Mapping[str, Any], labels: Mapping[str, Any]
+    certificates: Mapping[str, Certificate], evaluations: Mapping[str, Results], labels: Labels | None
 ) -> tuple[str, ...]:
     """Return what a reader must know before believing a number, each sentence once."""
-    notes = [str(warning) for found in certificates.values() for warning in found["warnings"]]
-    used = {"training": labels, **{f"evaluation ({arm})": found for arm, found in evaluations.items()}}
-    for role, found in used.items():
-        shown = found.get("certificate")
-        if shown and not shown["certified"]:
-            words = "; ".join(shown["objections"])
+    notes = [warning for found in certificates.values() for warning in found.warnings]
+    used = {f"evaluation ({arm})": found.certificate for arm, found in evaluations.items()}
+    if labels:
+        used = {"training": labels.certificate, **used}
+    for role, shown in used.items():
+        if not shown.certified:
+            words = "; ".join(shown.objections)
             notes.append(f"made with a {role} judge that is not certified, never to be promoted: {words}")
     return tuple(dict.fromkeys(notes))
 
@@ -199,10 +207,10 @@ def _loss_curve(path: Path, arm: str) -> LossCurve:
     return LossCurve(arm, losses.step_name, losses.steps, drawn)
 
 
-def _failures(root: Path, evaluations: Mapping[str, Any]) -> tuple[Failures, ...] | None:
+def _failures(root: Path, evaluations: Mapping[str, Results]) -> tuple[Failures, ...] | None:
     """Count failed items by place and reason; None when no stage left a record."""
     counts: dict[str, Mapping[str, int]] = {
-        f"evaluate, {arm}": results.get("failures", {}) for arm, results in evaluations.items()
+        f"evaluate, {arm}": results.failures for arm, results in evaluations.items()
     }
     if (root / GENERATE / "generations.jsonl").is_file():
         generations = read_generations(root)
@@ -230,7 +238,7 @@ def _stages(root: Path) -> tuple[Stage, ...]:
     return tuple(found)
 
 
-def _provenance(params: Params, root: Path, evaluations: Mapping[str, Any]) -> dict[str, str]:
+def _provenance(params: Params, root: Path, evaluations: Mapping[str, Results]) -> dict[str, str]:
     values = {
         "Seed": str(params.seed),
         "Parameters, SHA-256": digest_json(params.experiment()),
@@ -239,9 +247,8 @@ def _provenance(params: Params, root: Path, evaluations: Mapping[str, Any]) -> d
     for role, judge in params.judges.by_role.items():
         values[f"{role.capitalize()} judge"] = _model(root, judge.model, judge.revision)
     for arm, results in evaluations.items():
-        identity = results.get("judge") or {}
-        if identity:
-            values[f"Judge of {arm}"] = "; ".join(f"{key}: {identity[key]}" for key in sorted(identity))
+        identity = sorted(results.judge.model_dump().items())
+        values[f"Judge of {arm}"] = "; ".join(f"{key}: {value}" for key, value in identity)
     for arm in params.train.arms:
         adapter = root / TRAIN / arm / "adapter.safetensors"
         if adapter.exists():

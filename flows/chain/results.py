@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tasks.paths import DECISION, EVALUATE
 from verdict3d.records.files import read_json
+from verdict3d.records.numbers import Interval
+from verdict3d.records.record import read_record
+from verdict3d.records.results import Results
 
 Bounded = tuple[float, float | None, float | None]
 """A value with the low and high end of its interval; None where the interval is not defined."""
@@ -43,19 +45,19 @@ def read_win_rates(root: Path) -> list[WinRate]:
     """Return the win-rates below ``root``, by arm and regime; empty before the first evaluation."""
     rows = []
     for path in sorted((root / EVALUATE).glob("*/results.json")):
-        results = read_json(path)
-        for regime, found in sorted(results["regimes"].items()):
-            summary = found["summary"]
+        results = read_record(path, Results)
+        for regime, found in sorted(results.regimes.items()):
+            summary = found.summary
             rows.append(
                 WinRate(
-                    arm=results["arm"],
+                    arm=results.arm,
                     regime=regime,
-                    decisive=_bounded(summary.get("decisive")),
-                    half_credit=_bounded(summary.get("half_credit")),
-                    coverage=_number(summary.get("coverage")),
-                    flip_rate=_number(summary.get("flip_rate")),
-                    pairs=int(summary["pairs"]),
-                    target=float(results["target"]),
+                    decisive=_bounded(summary.decisive),
+                    half_credit=_bounded(summary.half_credit),
+                    coverage=summary.coverage,
+                    flip_rate=summary.flip_rate,
+                    pairs=summary.pairs,
+                    target=results.target,
                 )
             )
     return rows
@@ -75,15 +77,8 @@ def describe_decisions(root: Path) -> list[str]:
     ]
 
 
-def _bounded(value: Any) -> Bounded | None:
-    number = _number(value)
-    return None if number is None else (number, _number(value.get("low")), _number(value.get("high")))
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, Mapping):
-        value = value.get("value")
-    return None if value is None else float(value)
+def _bounded(found: Interval) -> Bounded | None:
+    return None if found.value is None else (found.value, found.low, found.high)
 
 
 HEADINGS = ("arm", "regime", "decisive win-rate", "half credit", "coverage", "flips", "pairs", "target")

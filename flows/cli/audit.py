@@ -30,6 +30,7 @@ def audit(
     from flows.chain.workspace import find_project, open_workspace
     from flows.products.audit import audit_judges, drill
     from verdict3d.judge.audit.controls import describe
+    from verdict3d.records.record import as_values
 
     workspace = open_workspace(find_project(), preset)
     if planted is None:
@@ -37,11 +38,11 @@ def audit(
     else:
         certificates = [drill(workspace, role, planted)]
     if as_json:
-        print_json(certificates)
+        print_json([as_values(certificate) for certificate in certificates])
     else:
         for certificate in certificates:
             typer.echo("\n".join(describe(certificate)))
-    if not all(certificate["passed"] for certificate in certificates):
+    if not all(certificate.passed for certificate in certificates):
         raise typer.Exit(1)
 
 
@@ -53,16 +54,17 @@ def preflight(preset: Preset = None, as_json: AsJson = False) -> None:
     from flows.chain.workspace import find_project, open_workspace
     from tasks.preflight import examine
     from verdict3d.config import load_params
+    from verdict3d.records.record import as_values
     from verdict3d.stats.preflight import preflight_words
 
     workspace = open_workspace(find_project(), preset)
     params = load_params(workspace.root / "params.yaml")
     found = examine(params, workspace.root)
     if as_json:
-        print_json(found)
+        print_json(as_values(found))
     else:
         limits = params.preflight
         for sentence in preflight_words(found, params.evaluate.target, limits.power, limits.least_headroom):
             typer.echo(sentence)
-    if not found["signal"]:
+    if not found.signal:
         raise typer.Exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
 from flows.chain.environment import project_environment
@@ -13,10 +12,11 @@ from flows.processes.run_lock import recover_dvc_locks, run_lock
 from tasks.paths import CONTROLS, certificate_path
 from verdict3d.config import JudgeRole, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import read_json
+from verdict3d.records.certificates import Certificate
+from verdict3d.records.record import read_record
 
 
-def audit_judges(workspace: Workspace, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def audit_judges(workspace: Workspace, say: Callable[[str], None]) -> list[Certificate]:
     """Bring the audits of ``workspace`` up to date and return the certificates, by role.
 
     Raises:
@@ -37,7 +37,7 @@ def audit_judges(workspace: Workspace, say: Callable[[str], None]) -> list[dict[
             )
             say(f"{stage}: {done.outcome} ({done.seconds:.1f} s)")
     roles = load_params(workspace.root / "params.yaml").audit.roles
-    return [read_json(workspace.root / certificate_path(role)) for role in roles]
+    return [read_record(workspace.root / certificate_path(role), Certificate) for role in roles]
 
 
 def select_needed(graph: Mapping[str, set[str]], stage: str) -> list[str]:
@@ -49,7 +49,7 @@ def select_needed(graph: Mapping[str, set[str]], stage: str) -> list[str]:
     return [name for name in graph if name in wanted]
 
 
-def drill(workspace: Workspace, role: JudgeRole, fault: str) -> dict[str, Any]:
+def drill(workspace: Workspace, role: JudgeRole, fault: str) -> Certificate:
     """Return the certificate of a planted bad judge; the controls must have been drawn before.
 
     Raises:

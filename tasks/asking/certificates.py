@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from tasks.paths import certificate_path
 from verdict3d.config import JudgeParams, JudgeRole, Params
@@ -14,7 +14,9 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.audit.certificate import objections
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.provenance import digest_json
-from verdict3d.records.files import Row, read_json
+from verdict3d.records.certificates import Certificate
+from verdict3d.records.record import as_values, read_record
+from verdict3d.records.results import CertificateUse
 from verdict3d.render.rig import Rig
 
 
@@ -35,24 +37,21 @@ def with_chosen_panels(
     for role in roles:
         judge, certificate = getattr(params.judges, role), read_certificate(root, role)
         if judge is not None and certificate is not None and judge.panel == "audited":
-            chosen[role] = judge.model_copy(update={"panel": certificate["judge"]["panel"]})
+            chosen[role] = judge.model_copy(update={"panel": certificate.judge.panel})
     return params.model_copy(update={"judges": params.judges.model_copy(update=chosen)})
 
 
-def read_certificate(root: Path, role: str) -> Row | None:
+def read_certificate(root: Path, role: str) -> Certificate | None:
     """Return the certificate of a role's judge, or None."""
     path = root / certificate_path(role)
-    return read_json(path) if path.is_file() else None
+    return read_record(path, Certificate) if path.is_file() else None
 
 
-def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdentity) -> dict[str, Any]:
-    """Return what the record says about a judge's certificate; refuse a judge without a valid one.
+def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdentity) -> CertificateUse:
+    """Return whether a judge is certified; refuse a judge without a valid one.
 
     With ``audit.allow_uncertified`` the judge is used all the same: the record says so, and the gate never
     promotes on such results.
-
-    Returns:
-        ``certified``, ``objections`` (why not) and ``certificate`` (its digest, None without one).
 
     Raises:
         Verdict3DError: The certificate is missing, failed, for another judge or rig, or has ended.
@@ -69,8 +68,8 @@ def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdent
                 "goes on with this judge in a place of its own; what comes out is marked, and never promoted."
             )
         print(f"warning: {words}; audit.allow_uncertified is on", file=sys.stderr)
-    return {
-        "certified": not found,
-        "objections": found,
-        "certificate": None if certificate is None else digest_json(certificate),
-    }
+    return CertificateUse(
+        certified=not found,
+        objections=found,
+        certificate=None if certificate is None else digest_json(as_values(certificate)),
+    )

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from verdict3d.judge.audit.controls import Measuring, select
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.rubric import SLOTS
+from verdict3d.records.certificates import (
+    Comparisons,
+    Overload,
+    PanelResults,
+    SplatResults,
+    Stratum,
+    TruthComparison,
+)
 from verdict3d.records.generations import Truth
 from verdict3d.records.names import Outcome
+from verdict3d.records.numbers import Summary
 from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.stats.agreement import agreement, class_by_truth
 from verdict3d.stats.winrate import Answered, turned
@@ -22,8 +30,8 @@ STRATA = ((0.0, 0.05), (0.05, 0.15), (0.15, 0.3), (0.3, 1.01))
 
 def compare_panels(
     measuring: Measuring, rows: Sequence[ControlVerdict], mode: str
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return ``clear_gap`` and ``clean_but_wrong`` on the pairs that were asked with every panel, by kind.
+) -> dict[str, PanelResults]:
+    """Return two controls on the pairs that were asked with every panel, by kind.
 
     Args:
         measuring: How rows are summed up.
@@ -37,14 +45,14 @@ def compare_panels(
     clear = [row for row in same if row.control == "ladder" and row.grade in grades]
     wrong = [row for row in same if row.control == "clean_but_wrong"]
 
-    def shown(kind: str, part: Sequence[ControlVerdict], name: str) -> dict[str, Any]:
+    def shown(kind: str, part: Sequence[ControlVerdict], name: str) -> Summary:
         return measuring.summary(f"panel {kind} {name}", [row for row in part if row.panel == kind])
 
     return {
-        kind: {
-            "clear_gap": shown(kind, clear, "clear_gap"),
-            "clean_but_wrong": shown(kind, wrong, "clean_but_wrong"),
-        }
+        kind: PanelResults(
+            clear_gap=shown(kind, clear, "clear_gap"),
+            clean_but_wrong=shown(kind, wrong, "clean_but_wrong"),
+        )
         for kind in SLOTS
     }
 
@@ -53,8 +61,8 @@ def compare_views(
     measuring: Measuring,
     rows: Sequence[ControlVerdict],
     own: JudgeIdentity,
-    panels: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
+    panels: Mapping[str, PanelResults],
+) -> Comparisons:
     """Return what changes when the same pairs are shown otherwise.
 
     Args:
@@ -62,25 +70,19 @@ def compare_views(
         rows: All verdict rows of the judge.
         own: The judge, with its panel.
         panels: What :func:`compare_panels` gave.
-
-    Returns:
-        ``panels``, ``overload`` (own panel and seven images), ``splat`` (own mode and splats), ``texture``
-        and ``truth``.
     """
     splats = select(rows, "splat")
-    return {
-        "panels": panels,
-        "overload": {
-            "own": panels[own.panel]["clear_gap"],
-            "seven_images": panels["seven_images"]["clear_gap"],
-        },
-        "splat": {"own": panels[own.panel]["clear_gap"], "splat": measuring.summary("splat", splats)},
-        "texture": measuring.summary("texture", select(rows, "texture")),
-        "truth": compare_with_truth(measuring, select(rows, "truth")),
-    }
+    mine = panels[own.panel].clear_gap
+    return Comparisons(
+        panels=dict(panels),
+        overload=Overload(own=mine, seven_images=panels["seven_images"].clear_gap),
+        splat=SplatResults(own=mine, splat=measuring.summary("splat", splats)),
+        texture=measuring.summary("texture", select(rows, "texture")),
+        truth=compare_with_truth(measuring, select(rows, "truth")),
+    )
 
 
-def compare_with_truth(measuring: Measuring, rows: Sequence[ControlVerdict]) -> dict[str, Any] | None:
+def compare_with_truth(measuring: Measuring, rows: Sequence[ControlVerdict]) -> TruthComparison | None:
     """Return agreement with measures against the true mesh, as kappa and by gap; None without true meshes."""
     known = [(row, *sides) for row in rows if (sides := _both(row.truth)) is not None]
     if not known:
@@ -93,7 +95,7 @@ def compare_with_truth(measuring: Measuring, rows: Sequence[ControlVerdict]) -> 
             measuring.generators(f"truth {measure}"),
             measuring.resamples,
             measuring.confidence,
-        ).as_dict()
+        ).record()
         for measure, sign in TRUTH.items()
     }
     strata = []
@@ -103,8 +105,8 @@ def compare_with_truth(measuring: Measuring, rows: Sequence[ControlVerdict]) -> 
             for row, x, y in known
             if low <= abs(x.f_score - y.f_score) < high
         ]
-        strata.append({"gap": [low, min(high, 1.0)], **measuring.summary(f"truth {low}", mine)})
-    return {"kappa": kappas, "by_f_score_gap": strata}
+        strata.append(Stratum(gap=(low, min(high, 1.0)), **dict(measuring.summary(f"truth {low}", mine))))
+    return TruthComparison(kappa=kappas, by_f_score_gap=strata)
 
 
 def _both(truth: tuple[Truth | None, Truth | None] | None) -> tuple[Truth, Truth] | None:

@@ -11,6 +11,8 @@ from tasks.making.meetings import Meeting
 from verdict3d.config import Params
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.generations import Generation
+from verdict3d.records.numbers import Interval
+from verdict3d.records.results import Shares
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.bootstrap import cluster_bootstrap, ratio
 from verdict3d.stats.winrate import SCORES
@@ -18,7 +20,7 @@ from verdict3d.stats.winrate import SCORES
 
 def over_optimisation_gap(
     params: Params, training: Sequence[HeldoutVerdict], evaluation: Sequence[HeldoutVerdict], *name: str
-) -> dict[str, float | None]:
+) -> Interval:
     """Return half-credit by the training judge minus half-credit by the evaluation judge, on the same pairs.
 
     Pairs that either judge has no verdict on are left out. BCa interval over objects.
@@ -36,13 +38,13 @@ def over_optimisation_gap(
             total[0] += SCORES[mine.outcome] - SCORES[theirs.outcome]
             total[1] += 1.0
     if not sums:
-        return {"value": None, "low": None, "high": None}
+        return Interval(value=None, low=None, high=None)
     totals = np.array([sums[key] for key in sorted(sums)])
     rng = numpy_generator(params.seed, "evaluate", *name, "gap")
     value = float(totals[:, 0].sum() / totals[:, 1].sum())
     bounds = cluster_bootstrap(totals, ratio, rng, params.evaluate.bootstrap, params.evaluate.confidence)
     low, high = bounds or (None, None)
-    return {"value": value, "low": low, "high": high}
+    return Interval(value=value, low=low, high=high)
 
 
 def in_colour(pairs: Sequence[Meeting]) -> list[Meeting]:
@@ -61,12 +63,15 @@ def _showing(made: Generation, mode: str) -> Generation:
     return made.model_copy(update={"montage": (made.montages or {}).get(mode)})
 
 
-def made_shares(rows: Sequence[HeldoutVerdict]) -> dict[str, float | None]:
+def made_shares(rows: Sequence[HeldoutVerdict]) -> Shares:
     """Return the share of meshes that were made, of the arm and of the base."""
-    return {
-        side: sum(getattr(row, side).failure is None for row in rows) / len(rows) if rows else None
-        for side in ("arm", "base")
-    }
+
+    def share(failures: Sequence[str | None]) -> float | None:
+        return failures.count(None) / len(failures) if failures else None
+
+    return Shares(
+        arm=share([row.arm.failure for row in rows]), base=share([row.base.failure for row in rows])
+    )
 
 
 def side_means(rows: Sequence[HeldoutVerdict], measures: Sequence[str]) -> dict[str, float | None]:

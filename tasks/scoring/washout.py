@@ -30,8 +30,9 @@ from verdict3d.mesh.mesh import normalize
 from verdict3d.mesh.sampling import surface_points
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
-from verdict3d.records.files import Row
 from verdict3d.records.generations import Generation
+from verdict3d.records.numbers import Summary
+from verdict3d.records.results import Washout, Weights
 from verdict3d.trellis.pipeline import TrellisPipeline
 from verdict3d.trellis.preprocess import preprocess_image
 
@@ -49,21 +50,24 @@ def measure_washout(
     arm: str,
     assets: Mapping[str, Asset],
     pairs: Sequence[Meeting],
+    judged: Summary,
     tools: Tools,
-) -> Row:
-    """Follow an arm's change through the generator, for pairs (arm's row, base's row) of one regime."""
+) -> Washout:
+    """Follow an arm's change through the generator, for the pairs of one regime."""
     base = load_base(params, root)
     base.structure, base.latents = params.generator.structure, params.generator.latents
     adapter = load_adapter(root / TRAIN / arm, arm=arm, base_digest=base.digest)
     adapted = with_adapter(base, adapter, tools)
     chosen = [pair for pair in pairs if pair[0].number == 0][:OBJECTS]
     squares = [float(value.float().square().sum()) for value in adapter.tensors.values()]
-    return {
-        "weights": {"count": len(squares), "norm": sum(squares) ** 0.5},
+    seen = _mean([montage_distance(root, x, y) for x, y in pairs])
+    return Washout(
+        weights=Weights(count=len(squares), norm=sum(squares) ** 0.5),
         **compare_networks(root, base, adapted, assets, [theirs for _, theirs in chosen]),
-        "mesh_distance": _mean([mesh_distance(params, root, x, y) for x, y in chosen]),
-        "montage_distance": _mean([montage_distance(root, x, y) for x, y in pairs]),
-    }
+        mesh_distance=_mean([mesh_distance(params, root, x, y) for x, y in chosen]),
+        montage_distance=seen,
+        diagnosis=diagnosis(seen, judged),
+    )
 
 
 @torch.no_grad()
@@ -73,7 +77,7 @@ def compare_networks(
     adapted: TrellisPipeline,
     assets: Mapping[str, Asset],
     rows: Sequence[Generation],
-) -> Row:
+) -> dict[str, Any]:
     """Compare tokens, velocities of the structure flow and voxels at equal noise.
 
     *Gap closed* is 1 - |arm - clean|^2 / |base - clean|^2, with *clean* what the base does on the clean
@@ -146,14 +150,19 @@ def montage_distance(root: Path, x: Generation, y: Generation) -> float | None:
     return float(np.asarray(ImageChops.difference(*pictures)).mean() / 255)
 
 
-def diagnosis(washout: Row, summary: Mapping[str, Any]) -> str:
-    """Say what became of the arm: ``no change``, ``better``, ``worse`` or ``changed, not told apart``."""
-    seen, half = washout["montage_distance"], summary["half_credit"]
+def diagnosis(seen: float | None, judged: Summary) -> str:
+    """Say what became of the arm: ``no change``, ``better``, ``worse`` or ``changed, not told apart``.
+
+    Args:
+        seen: Mean distance of the montages.
+        judged: The judge's word on them.
+    """
+    half = judged.half_credit
     if seen is not None and seen < NO_CHANGE:
         return "no change"
-    if half["low"] is not None and half["low"] > 0.5:
+    if half.low is not None and half.low > 0.5:
         return "better"
-    if half["high"] is not None and half["high"] < 0.5:
+    if half.high is not None and half.high < 0.5:
         return "worse"
     return "changed, not told apart"
 

@@ -17,10 +17,12 @@ from typing import Any
 from tasks.paths import CHAMPION_RECORD, DATA, EVALUATE, GATE, HOLDOUT, PAGE, TRAIN, certificate_path
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import ask_git, digest_file, digest_json
+from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json
 from verdict3d.records.generations import Generation
 from verdict3d.records.losses import read_losses
-from verdict3d.records.record import read_rows
+from verdict3d.records.record import as_values, read_record, read_rows
+from verdict3d.records.results import Results
 from verdict3d.records.yaml_files import read_yaml
 
 MONTAGES_KEPT = 8
@@ -112,7 +114,7 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
         parent.metrics |= dict(numbers(read_json(path), path.parent.name))
     audits = sorted(root.glob(str(certificate_path("*"))))
     for path in audits:
-        parent.tags |= certificate_tags(read_json(path))
+        parent.tags |= certificate_tags(read_record(path, Certificate))
         found = read_json(path.with_name("metrics.json"))
         parent.metrics |= dict(numbers(found, f"audit.{path.parent.name}"))
     parent.tags["judges.uncertified_allowed"] = json.dumps(
@@ -144,7 +146,7 @@ def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[
             part.metrics |= dict(numbers(read_json(path), name))
     results = evaluated / "results.json"
     if results.is_file():
-        part.metrics |= win_rate_metrics(read_json(results))
+        part.metrics |= win_rate_metrics(read_record(results, Results))
     if (trained / "losses.csv").is_file():
         part.series = read_series(trained / "losses.csv")
     part.artifacts = _existing(
@@ -159,31 +161,32 @@ def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[
     return part
 
 
-def certificate_tags(certificate: Mapping[str, Any]) -> dict[str, str]:
+def certificate_tags(certificate: Certificate) -> dict[str, str]:
     """Return what a judge's certificate says, as tags: fate, digests, panel, language model and warnings."""
-    role = f"judge.{certificate['role']}"
+    role = f"judge.{certificate.role}"
     tags = {
-        f"{role}.certified": json.dumps(certificate["passed"]),
-        f"{role}.certificate": digest_json(certificate),
-        f"{role}.digest": certificate["judge"]["digest"],
-        f"{role}.panel": certificate["judge"]["panel"],
-        f"{role}.language_model": certificate["lineage"]["language_model"],
+        f"{role}.certified": json.dumps(certificate.passed),
+        f"{role}.certificate": digest_json(as_values(certificate)),
+        f"{role}.digest": certificate.judge.digest,
+        f"{role}.panel": certificate.judge.panel,
+        f"{role}.language_model": certificate.lineage.language_model,
     }
-    if certificate["reasons"]:
-        tags[f"{role}.failed"] = "; ".join(certificate["reasons"])
-    if certificate["warnings"]:
-        tags[f"{role}.warnings"] = " ".join(certificate["warnings"])
+    if certificate.reasons:
+        tags[f"{role}.failed"] = "; ".join(certificate.reasons)
+    if certificate.warnings:
+        tags[f"{role}.warnings"] = " ".join(certificate.warnings)
     return tags
 
 
-def win_rate_metrics(results: Mapping[str, Any]) -> dict[str, float]:
+def win_rate_metrics(results: Results) -> dict[str, float]:
     """Return win-rates with their bounds and the target from an arm's ``results.json``."""
-    metrics = {"target": float(results["target"])}
-    for regime, found in results["regimes"].items():
-        metrics |= dict(numbers(found["summary"], regime))
-        metrics |= dict(numbers(found.get("truth") or {}, f"{regime}.truth"))
+    metrics = {"target": results.target}
+    for regime, found in results.regimes.items():
+        values = found.model_dump()
+        metrics |= dict(numbers(values["summary"], regime))
+        metrics |= dict(numbers(values["truth"], f"{regime}.truth"))
         beside = ("kappa_judge_truth", "over_optimisation_gap", "judge_agreement")
-        metrics |= dict(numbers({name: found.get(name) for name in beside}, regime))
+        metrics |= dict(numbers({name: values[name] for name in beside}, regime))
     return metrics
 
 

@@ -18,9 +18,10 @@ from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.lineage import lineage_of, lineage_warnings
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
+from verdict3d.records.certificates import Certificate, Lineage
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Truth
-from verdict3d.records.record import write_rows
+from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.verdicts import ControlVerdict
 
 DEFECTS = ("floaters", "missing_parts")
@@ -54,7 +55,7 @@ def audit_rows(seed: int, sees: float) -> list[ControlVerdict]:
     return rows
 
 
-def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> dict[str, Any]:
+def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Certificate:
     """Write ``data/audit/<role>`` below ``root`` and return the certificate."""
     judge = JudgeIdentity(f"judge-{role}", role, "s", "Class", "p", "three_images", "normal", "float32")
     rows, measuring = audit_rows(len(role), sees), measuring_for(params, role)
@@ -66,19 +67,21 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> dic
         judge,
         "rig",
         measuring.findings(mine),
-        thresholds=params.audit.thresholds.model_dump(),
+        thresholds=params.audit.thresholds,
         valid_days=30,
         today=date(2026, 6, 23),
         panel=choose_panel("audited", panels),
-        lineage={**lineages[role].model_dump(), "shared": {}},
+        stack={},
+        lineage=Lineage(**lineages[role].model_dump(), shared={}),
         warnings=lineage_warnings(lineages),
         curves=measuring.curves(mine),
         comparisons=compare_views(measuring, rows, judge, panels),
         temperature=measuring.temperature(mine),
         questions=len(rows),
+        holdout_objects=16,
     )
     folder = root / "data/audit" / role
-    write_json(folder / "certificate.json", certificate)
+    write_record(folder / "certificate.json", certificate)
     write_json(folder / "metrics.json", headline(certificate))
     write_rows(folder / "verdicts.jsonl", rows)
     return certificate

@@ -20,7 +20,22 @@ from verdict3d.config import load_params
 from verdict3d.records.assets import Asset, Condition, Quarantined
 from verdict3d.records.files import write_bytes, write_json
 from verdict3d.records.generations import Generation
-from verdict3d.records.record import write_rows
+from verdict3d.records.numbers import Interval, Kappa, Summary
+from verdict3d.records.record import write_record, write_rows
+from verdict3d.records.results import (
+    CertificateUse,
+    ControlResults,
+    Headroom,
+    JudgeUsed,
+    Labels,
+    PairSignal,
+    Preflight,
+    RegimeResults,
+    Results,
+    TruthResults,
+    Washout,
+    Weights,
+)
 from verdict3d.records.verdicts import Contender, HeldoutVerdict
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.gate import decide_all
@@ -115,9 +130,9 @@ def write_project(
         [filled(Generation, id="a"), filled(Generation, id="b", failure="empty_structure")],
     )
     write_rows(data / f"evaluate/{ARM}/verdicts.jsonl", rows)
-    write_json(data / f"evaluate/{ARM}/results.json", results(rows))
-    write_json(data / "preflight/preflight.json", PREFLIGHT)
-    write_json(data / "label/metrics.json", {"kinds": labels(rng)})
+    write_record(data / f"evaluate/{ARM}/results.json", results(rows))
+    write_record(data / "preflight/preflight.json", PREFLIGHT)
+    write_record(data / "label/metrics.json", filled(Labels, kinds=labels(rng), certificate=CERTIFIED))
     params = load_params(root / "params.yaml")
     for role, sees in (("training", 0.1), ("evaluation", 1.5)):
         write_audit(root, params, role, sees)
@@ -137,7 +152,7 @@ def write_project(
     return rows
 
 
-def results(rows: list[HeldoutVerdict]) -> dict[str, Any]:
+def results(rows: list[HeldoutVerdict]) -> Results:
     """What the evaluate stage would write for ``rows``."""
     regimes = {}
     for regime in PREFERENCE:
@@ -150,76 +165,77 @@ def results(rows: list[HeldoutVerdict]) -> dict[str, Any]:
             [one.object for one in mine],
             np.random.default_rng(2),
         )
-        regimes[regime] = {
-            "summary": summary(mine, np.random.default_rng(1)),
-            "by_category": by_slice(
+        regimes[regime] = RegimeResults(
+            summary=summary(mine, np.random.default_rng(1)),
+            standing="undefined",
+            by_category=by_slice(
                 mine, lambda one: one.category, lambda name: np.random.default_rng(len(name))
             ),
-            "truth": {
-                "f_score": summary(true, np.random.default_rng(3)),
-                "normal_consistency": summary(true, np.random.default_rng(4)),
-                "arm_floating_share_mean": 0.0271,
-                "base_floating_share_mean": 0.0433,
-                "arm_normal_consistency_mean": 0.618,
-                "base_normal_consistency_mean": 0.623,
-                "arm_f_score_mean": float(np.mean([one.arm.f_score for one in pairs])),
-                "base_f_score_mean": float(np.mean([one.base.f_score for one in pairs])),
+            truth=TruthResults(
+                f_score=summary(true, np.random.default_rng(3)),
+                normal_consistency=summary(true, np.random.default_rng(4)),
+                arm_floating_share_mean=0.0271,
+                base_floating_share_mean=0.0433,
+                arm_normal_consistency_mean=0.618,
+                base_normal_consistency_mean=0.623,
+                arm_f_score_mean=float(np.mean([one.arm.f_score for one in pairs])),
+                base_f_score_mean=float(np.mean([one.base.f_score for one in pairs])),
+            ),
+            kappa_judge_truth=kappa.record(),
+            training_judge=summary(mine[::2], np.random.default_rng(5)),
+            over_optimisation_gap=Interval(value=0.135, low=-0.031, high=0.297),
+            third_judge=summary(mine[1::2], np.random.default_rng(8)),
+            judge_agreement={
+                "evaluation_training": filled(Kappa, value=0.415, low=0.21, high=0.62),
+                "evaluation_third": filled(Kappa, value=0.335, low=0.11, high=0.55),
             },
-            "kappa_judge_truth": kappa.as_dict(),
-            "training_judge": summary(mine[::2], np.random.default_rng(5)),
-            "over_optimisation_gap": {"value": 0.135, "low": -0.031, "high": 0.297},
-            "third_judge": summary(mine[1::2], np.random.default_rng(8)),
-            "judge_agreement": {
-                "evaluation_training": {"value": 0.415, "low": 0.21, "high": 0.62},
-                "evaluation_third": {"value": 0.335, "low": 0.11, "high": 0.55},
-            },
-        }
-    judge = {"family": "internvl", "model": "data/checkpoints/judge-eval", "panel": "three_images"}
-    return {
-        "arm": ARM,
-        "target": 0.65,
-        "judge": judge,
-        "regimes": regimes,
-        "failures": {"empty_structure": 1},
-        "washout": {name: washout(name) for name in PREFERENCE},
-        "texture": {"severe": summary(rows[::2], np.random.default_rng(7))},
-        "controls": {"base_vs_base": summary(rows, np.random.default_rng(6))},
-        "holdout_queries": 78,
-    }
+        )
+    return filled(
+        Results,
+        arm=ARM,
+        target=0.65,
+        judge=filled(JudgeUsed, model="data/checkpoints/judge-eval", panel="three_images"),
+        certificate=CERTIFIED,
+        regimes=regimes,
+        failures={"empty_structure": 1},
+        washout={name: washout(name) for name in PREFERENCE},
+        texture={"severe": summary(rows[::2], np.random.default_rng(7))},
+        controls=ControlResults(base_vs_base=summary(rows, np.random.default_rng(6))),
+        holdout_queries=78,
+    )
 
 
-def washout(regime: str) -> dict[str, Any]:
+def washout(regime: str) -> Washout:
     """Where the arm's change gets lost, as the evaluate stage finds it; a clean input leaves no gap."""
     gaps = {"0.95": 0.044, "0.75": 0.212, "0.5": 0.113, "0.25": 0.098}
     gone = regime == "clean"
-    return {
-        "diagnosis": "no change" if gone else "better",
-        "weights": {"count": 4, "norm": 16.47},
-        "tokens": None if gone else 0.129,
-        "velocities": dict.fromkeys(gaps) if gone else gaps,
-        "structure_iou": 0.801,
-        "mesh_distance": 0.029,
-        "montage_distance": 0.024,
-    }
+    return Washout(
+        diagnosis="no change" if gone else "better",
+        weights=Weights(count=4, norm=16.47),
+        tokens=None if gone else 0.129,
+        velocities=dict.fromkeys(gaps) if gone else gaps,
+        structure_iou=0.801,
+        mesh_distance=0.029,
+        montage_distance=0.024,
+    )
 
 
-PREFLIGHT = {
-    "signal": True,
-    "reasons": [],
-    "overridden": False,
-    "pairs": {
-        "contrastive": {
-            "half_credit": {"value": 0.87, "low": 0.8, "high": 0.93},
-            "coverage": 0.97,
-            "flip_rate": 0.03,
-            "pairs": 96,
-        }
+PREFLIGHT = Preflight(
+    signal=True,
+    reasons=[],
+    overridden=False,
+    pairs={
+        "contrastive": PairSignal(
+            half_credit=Interval(value=0.87, low=0.8, high=0.93), coverage=0.97, flip_rate=0.03, pairs=96
+        )
     },
-    "headroom": {"severe": {"judge": 0.87, "truth": 0.96, "pairs": 96}},
-    "regime": "severe",
-    "objects_needed": 101,
-    "objects_heldout": 64,
-}
+    headroom={"severe": Headroom(judge=0.87, truth=0.96, pairs=96)},
+    regime="severe",
+    objects_needed=101,
+    objects_heldout=64,
+    enough_objects=False,
+)
+CERTIFIED = filled(CertificateUse, certified=True)
 
 
 def decision(root: Path, rows: list[HeldoutVerdict]) -> dict[str, Any]:
@@ -251,7 +267,7 @@ def truth(one: HeldoutVerdict) -> Scored:
     return Scored(one.object, outcome)
 
 
-def labels(rng: np.random.Generator) -> dict[str, Any]:
+def labels(rng: np.random.Generator) -> dict[str, Summary]:
     """Pair kinds as the label stage sums them up."""
     kinds = {}
     for kind, preference, spread in (("contrastive", 1.6, 1.0), ("same_base", 0.0, 0.2)):

@@ -12,6 +12,10 @@ import yaml
 from flows.chain.dvc_stages import run_stage_through_dvc
 from flows.chain.environment import project_environment
 from support.places import ROOT
+from support.rows import filled
+from verdict3d.records.numbers import Decisive, Interval, Summary
+from verdict3d.records.record import as_values
+from verdict3d.records.results import RegimeResults, Results
 
 ARM = "conditioner_repair"
 STAGES = ("assets", f"train@{ARM}", f"evaluate@{ARM}")
@@ -39,15 +43,22 @@ if Path(f"fail-{name}").exists():
 (folder / "whole").write_text("whole")
 (folder / "metrics.json").write_text(json.dumps({"count": 3}))
 if name == "evaluate":
-    bounded = {"value": 0.7, "low": 0.6, "high": 0.8}
-    summary = {"pairs": 64, "half_credit": bounded, "decisive": {**bounded, "wins": 30, "losses": 14},
-               "coverage": 0.8, "flip_rate": 0.2}
-    results = {"arm": "conditioner_repair", "target": 0.65, "regimes": {"severe": {"summary": summary}}}
-    (folder / "results.json").write_text(json.dumps(results))
+    (folder / "results.json").write_text(RESULTS)
 if name == "train":
     (folder / "losses.csv").write_text("step,loss,validation_loss\\n0,1.0,\\n1,0.5,0.6\\n")
     (folder / "adapter.safetensors").write_bytes(b"weights")
 """
+
+BOUNDED = {"value": 0.7, "low": 0.6, "high": 0.8}
+SUMMARY = filled(
+    Summary,
+    pairs=64,
+    half_credit=Interval(**BOUNDED),
+    decisive=Decisive(**BOUNDED, wins=30, losses=14),
+    coverage=0.8,
+    flip_rate=0.2,
+)
+RESULTS = filled(Results, arm=ARM, target=0.65, regimes={"severe": filled(RegimeResults, summary=SUMMARY)})
 
 PIPELINE = """
 stages:
@@ -88,7 +99,7 @@ def write_toy_chain(project: Path) -> Path:
     text = (ROOT / "params.yaml").read_text()
     (project / "params.yaml").write_text(re.sub(r"(?m)^  arms: \[.*?\]", f"  arms: [{ARM}]", text))
     (project / "dvc.yaml").write_text(PIPELINE)
-    (project / "stage.py").write_text(STAGE)
+    (project / "stage.py").write_text(f"RESULTS = {json.dumps(as_values(RESULTS))!r}\n{STAGE}")
     for folder in ("data/meshes", "data/checkpoints", "presets", "tasks", "verdict3d"):
         (project / folder).mkdir(parents=True)
     return project

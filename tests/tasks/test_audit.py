@@ -35,9 +35,11 @@ from verdict3d.judge.verdict import Verdict
 from verdict3d.mesh.damage import DEFECTS
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.provenance import digest_directory
+from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json, read_jsonl
 from verdict3d.records.pairs import Pair
-from verdict3d.records.record import write_rows
+from verdict3d.records.record import read_record, write_record, write_rows
+from verdict3d.records.results import JudgeUsed, Labels
 
 pytestmark = pytest.mark.slow
 
@@ -102,8 +104,8 @@ def test_planted_bad_judges_fail(project: Project, fault: str) -> None:
     root, params = project
     before = digest_directory(root / "data/audit")
     found = tasks.audit.drill(params, root, "evaluation", fault)
-    assert not found["passed"]
-    failed = {name for name, control in found["controls"].items() if not control["passed"]}
+    assert not found.passed
+    failed = {name for name, control in found.controls.items() if not control.passed}
     assert (
         failed
         >= {
@@ -146,9 +148,9 @@ def test_an_untrained_judge_is_refused_and_marked_where_it_is_allowed(
     assert "--allow-uncertified" in str(refusal.value)
     allowed = params.model_copy(update={"audit": params.audit.model_copy(update={"allow_uncertified": True})})
     record = require_certificate(allowed, root, "training", judge)
-    assert record["certified"] is False and record["objections"]
+    assert record.certified is False and record.objections
     assert "not certified" in capsys.readouterr().err
-    tags = certificate_tags(read_json(root / "data/audit/training/certificate.json"))
+    tags = certificate_tags(read_record(root / "data/audit/training/certificate.json", Certificate))
     assert tags["judge.training.certified"] == "false" and "clear_gap" in tags["judge.training.failed"]
 
 
@@ -158,7 +160,8 @@ def test_with_uncertified_judges_allowed_the_gate_takes_no_certificate(
     root, params = project
     digests = {role: certificate(project, role)["judge"]["digest"] for role in ROLES}
     (root / "data/label").mkdir(exist_ok=True)
-    (root / "data/label/metrics.json").write_text(f'{{"judge": {{"digest": "{digests["training"]}"}}}}')
+    used = filled(Labels, judge=filled(JudgeUsed, digest=digests["training"]))
+    write_record(root / "data/label/metrics.json", used)
     allowed = params.model_copy(update={"audit": params.audit.model_copy(update={"allow_uncertified": True})})
     for found in tasks.gate.certificates(allowed, root, digests["evaluation"]).values():
         assert found["state"] == "open" and "allow_uncertified" in found["words"]
@@ -187,9 +190,9 @@ def test_a_third_judge_is_audited_and_stands_beside_the_others(project: Project,
     values["audit"]["roles"] = [*ROLES, "third"]
     params = Params.model_validate(values)
     tasks.audit.run(params, root, "third")
-    found = read_json(root / "data/audit/third/certificate.json")
-    assert not found["passed"] and "clear_gap" in " ".join(found["reasons"])  # it has not been trained
-    assert set(found["lineage"]["shared"]) == set(ROLES)
+    found = read_record(root / "data/audit/third/certificate.json", Certificate)
+    assert not found.passed and "clear_gap" in " ".join(found.reasons)  # it has not been trained
+    assert set(found.lineage.shared) == set(ROLES)
     report = tasks.report.gather(params, root)
     agreed = {(row["one"], row["other"]): row for row in report.agreements}
     assert set(agreed) == {("training", "evaluation"), ("training", "third"), ("evaluation", "third")}

@@ -18,7 +18,10 @@ from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
+from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json, read_jsonl, write_json
+from verdict3d.records.record import write_record
+from verdict3d.records.results import JudgeUsed
 from verdict3d.records.verdicts import HeldoutVerdict
 
 pytestmark = pytest.mark.slow
@@ -121,14 +124,15 @@ def test_certificates_count_for_the_judge_they_name(project: Project, tmp_path: 
     root, params = fork(project, tmp_path / "certified")
     judge = read_json(root / "data/challenge/challenge.json")["judge"]
     params = params.model_copy(update={"audit": params.audit.model_copy(update={"allow_uncertified": False})})
-    certificate = {"passed": True, "reasons": [], "judge": {"digest": judge}}
+    certificate = filled(Certificate, passed=True, judge=filled(JudgeUsed, digest=judge))
     path = root / "data/audit/evaluation/certificate.json"
-    write_json(path, certificate)
+    write_record(path, certificate)
     assert tasks.gate.certificates(params, root, judge)["evaluation"]["state"] == "met"
-    write_json(path, certificate | {"passed": False, "reasons": ["clear gap: 0.70 is below 0.83"]})
+    failed = {"passed": False, "reasons": ["clear gap: 0.70 is below 0.83"]}
+    write_record(path, certificate.model_copy(update=failed))
     found = tasks.gate.certificates(params, root, judge)["evaluation"]
     assert found["state"] == "open" and "0.70 is below 0.83" in found["words"]
-    write_json(path, certificate | {"judge": {"digest": "another"}})
+    write_record(path, certificate.model_copy(update={"judge": filled(JudgeUsed, digest="another")}))
     assert "another judge" in tasks.gate.certificates(params, root, judge)["evaluation"]["words"]
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from support.judge_examples import FAMILIES, noise_picture
 from tasks.asking.pairings import STORE
-from tasks.label import measure_labels, preferences, run
+from tasks.label import measure_kinds, preferences, run
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
@@ -133,11 +133,11 @@ def test_measures_are_seen_from_the_expected_side() -> None:
         labelled(3, 1.0, 1.0, "y"),  # first slot twice
         labelled(4, 2.0, 2.0, None, "same_base"),
     ]
-    measured = measure_labels(load_params(), rows)["kinds"]
+    measured = measure_kinds(load_params(), rows)
     contrastive = measured["contrastive"]
-    assert contrastive["decisive"]["value"] == pytest.approx(2 / 3)
-    assert contrastive["half_credit"]["value"] == pytest.approx(2.5 / 4)
-    assert contrastive["coverage"] == 0.75 and contrastive["flip_rate"] == 0.25
+    assert contrastive.decisive.value == pytest.approx(2 / 3)
+    assert contrastive.half_credit.value == pytest.approx(2.5 / 4)
+    assert contrastive.coverage == 0.75 and contrastive.flip_rate == 0.25
     # b = (m1 + m2) / 2 of the four: 1, -1, -1, 1; turning a pair keeps it
-    assert contrastive["position_bias"]["value"] == pytest.approx(0.0)
-    assert measured["same_base"]["flip_rate"] == 1.0
+    assert contrastive.position_bias.value == pytest.approx(0.0)
+    assert measured["same_base"].flip_rate == 1.0

@@ -24,6 +24,7 @@ from verdict3d.judge.modes import montage_modes
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records.assets import Asset
 from verdict3d.records.generations import Generation, Steps, Truth
+from verdict3d.records.results import ControlResults, Results
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.agreement import class_by_truth
 
@@ -200,38 +201,42 @@ def test_truth_ties_within_a_hundredth_and_knows_failures():
     assert outcomes == ["win", "loss", "tie", "win", "loss", "invalid"]
 
 
+def said(rows: list[HeldoutVerdict]) -> dict[str, list[HeldoutVerdict]]:
+    return {"evaluation": rows, "training": rows}
+
+
 def test_regime_results_by_hand():
     rows = evaluated_rows()
-    results = judge_regime(PARAMS, "arm", rows, "severe")
-    judged = results["summary"]
-    assert (judged["pairs"], judged["invalid"], judged["ties"]) == (6, 1, 1)
-    assert judged["half_credit"]["value"] == pytest.approx((3 + 0.5) / 5)
-    assert judged["decisive"]["value"] == pytest.approx(3 / 4)
-    assert judged["coverage"] == pytest.approx(4 / 5)
-    assert judged["flip_rate"] == pytest.approx(1 / 5)
-    truth = results["truth"]
-    assert truth["f_score"]["half_credit"]["value"] == pytest.approx((2 + 0.5) / 5)
-    assert truth["arm_f_score_mean"] == pytest.approx((0.95 + 0.5 + 0.905 + 0.95 + 0.2) / 5)
-    assert truth["base_f_score_mean"] == pytest.approx(0.9)
-    assert truth["normal_consistency"]["ties"] == 5
+    results = judge_regime(PARAMS, "arm", said(rows), "severe")
+    judged = results.summary
+    assert (judged.pairs, judged.invalid, judged.ties) == (6, 1, 1)
+    assert judged.half_credit.value == pytest.approx((3 + 0.5) / 5)
+    assert judged.decisive.value == pytest.approx(3 / 4)
+    assert judged.coverage == pytest.approx(4 / 5)
+    assert judged.flip_rate == pytest.approx(1 / 5)
+    truth = results.truth
+    assert truth.f_score.half_credit.value == pytest.approx((2 + 0.5) / 5)
+    assert truth.arm_f_score_mean == pytest.approx((0.95 + 0.5 + 0.905 + 0.95 + 0.2) / 5)
+    assert truth.base_f_score_mean == pytest.approx(0.9)
+    assert truth.normal_consistency.ties == 5
     observed, chance = 4 / 5, (3 * 2 + 1 * 2 + 1 * 1) / 25
-    assert results["kappa_judge_truth"]["value"] == pytest.approx((observed - chance) / (1 - chance))
-    assert set(results["by_category"]) == {"table", "sofa"}
-    assert results["by_category"]["sofa"]["invalid"] == 1
-    assert judge_regime(PARAMS, "arm", list(reversed(rows)), "severe")["summary"] == judged
+    assert results.kappa_judge_truth.value == pytest.approx((observed - chance) / (1 - chance))
+    assert set(results.by_category) == {"table", "sofa"}
+    assert results.by_category["sofa"].invalid == 1
+    assert judge_regime(PARAMS, "arm", said(rows[::-1]), "severe").summary == judged
 
 
 def test_headline_metrics_are_the_results():
     rows = evaluated_rows()
-    part = judge_regime(PARAMS, "arm", rows, "severe")
-    beside = {"judge_agreement": {"training": {"value": 0.4}}}
-    results = {
-        "regimes": {"severe": part | beside},
-        "controls": {"base_vs_base": part["summary"]},
-        "failures": {"no_faces": 1},
-    }
+    part = judge_regime(PARAMS, "arm", said(rows), "severe")
+    results = filled(
+        Results,
+        regimes={"severe": part},
+        controls=ControlResults(base_vs_base=part.summary),
+        failures={"no_faces": 1},
+    )
     metrics = headline_metrics(results)
-    assert metrics["regimes"]["severe"]["half_credit"] == part["summary"]["half_credit"]
+    assert metrics["regimes"]["severe"]["half_credit"] == part.summary.half_credit.model_dump()
     assert metrics["regimes"]["severe"]["invalid"] == 1
-    assert metrics["regimes"]["severe"]["judge_agreement"] == {"training": 0.4}
+    assert metrics["regimes"]["severe"]["judge_agreement"] == {"evaluation_training": 1.0}
     assert metrics["failures"] == {"no_faces": 1}

@@ -13,9 +13,11 @@ from support.rows import filled
 from tasks.preflight import examine, run
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import read_json, write_json
+from verdict3d.records.files import read_json
 from verdict3d.records.generations import Generation, Truth
-from verdict3d.records.record import write_rows
+from verdict3d.records.numbers import Interval, Summary
+from verdict3d.records.record import write_record, write_rows
+from verdict3d.records.results import Labels
 from verdict3d.records.verdicts import Compared, PairVerdict
 from verdict3d.stats.power import pairs_to_beat
 from verdict3d.stats.preflight import objects_needed, preflight_words, promising_regime
@@ -49,15 +51,16 @@ def write_labels(root: Path, outcomes: list[str]) -> None:
         )
     generations.append(filled(Generation, id="h", asset="h", split="heldout"))
     right, ties = outcomes.count("loss"), outcomes.count("tie")
-    summary = {
-        "half_credit": {"value": (right + ties / 2) / len(outcomes), "low": None, "high": None},
-        "coverage": 1 - ties / len(outcomes),
-        "flip_rate": ties / len(outcomes),
-        "pairs": len(outcomes),
-    }
+    summary = filled(
+        Summary,
+        half_credit=filled(Interval, value=(right + ties / 2) / len(outcomes)),
+        coverage=1 - ties / len(outcomes),
+        flip_rate=ties / len(outcomes),
+        pairs=len(outcomes),
+    )
     write_rows(root / "data/generate/generations.jsonl", generations)
     write_rows(root / "data/label/verdicts.jsonl", verdicts)
-    write_json(root / "data/label/metrics.json", {"kinds": {"contrastive": summary}})
+    write_record(root / "data/label/metrics.json", filled(Labels, kinds={"contrastive": summary}))
 
 
 def params(**changes: object) -> Params:
@@ -108,7 +111,7 @@ def test_the_plan_is_for_the_interval_that_the_evaluation_reports(tmp_path):
     needed = {}
     for confidence in (0.9, 0.95, 0.99):
         values = {**VALUES, "evaluate": {**VALUES["evaluate"], "confidence": confidence}}
-        needed[confidence] = examine(Params.model_validate(values), tmp_path)["objects_needed"]
+        needed[confidence] = examine(Params.model_validate(values), tmp_path).objects_needed
     pairs = {confidence: pairs_to_beat(0.65, (1 - confidence) / 2, 0.8) for confidence in needed}
     assert needed == {confidence: math.ceil(number / 0.9) for confidence, number in pairs.items()}
     assert needed[0.9] < needed[0.95] < needed[0.99]
@@ -117,12 +120,10 @@ def test_the_plan_is_for_the_interval_that_the_evaluation_reports(tmp_path):
 def test_why_no_number_of_objects_is_known(tmp_path):
     write_labels(tmp_path, ["invalid"] * 4)
     metrics = tmp_path / "data/label/metrics.json"
-    nothing = {"value": None, "low": None, "high": None}
-    unknown = {"half_credit": nothing, "coverage": None, "flip_rate": None, "pairs": 4}
-    for kinds in ({"contrastive": unknown}, {}):
-        write_json(metrics, {"kinds": kinds})
+    for kinds in ({"contrastive": filled(Summary, pairs=4)}, {}):
+        write_record(metrics, filled(Labels, kinds=kinds))
         found = examine(params(override=True), tmp_path)
-        assert found["objects_needed"] is None
+        assert found.objects_needed is None
         assert "no contrastive pair was judged" in preflight_words(found, 0.65, 0.8, 0.7)[-1]
 
 

@@ -16,6 +16,7 @@ import tasks.evaluate
 import tasks.generate
 import tasks.pairs
 import tasks.train
+from support.rows import filled
 from support.tiny_project import SPLITS
 from support.tiny_trellis import tiny_photo, write_tiny_generator
 from tasks.asking.pairings import STORE
@@ -34,7 +35,10 @@ from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import mesh_digest
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.provenance import digest_directory
-from verdict3d.records.files import read_json, read_jsonl, write_json
+from verdict3d.records.certificates import Certificate
+from verdict3d.records.files import read_json, read_jsonl
+from verdict3d.records.record import read_record, write_record
+from verdict3d.records.results import JudgeUsed, Results
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 pytestmark = pytest.mark.slow
@@ -124,7 +128,10 @@ def test_a_third_judge_is_asked_about_the_same_pairs_and_decides_nothing(project
     assert all("/clay/" in row["arm"]["montage"] for row in said if not row["reason"])
     assert any(one["m1"] != other["m1"] for one, other in zip(rows, said, strict=True) if not one["reason"])
     found = read_json(out / "results.json")
-    metrics, sent = read_json(out / "metrics.json"), win_rate_metrics(found)
+    metrics, sent = (
+        read_json(out / "metrics.json"),
+        win_rate_metrics(read_record(out / "results.json", Results)),
+    )
     for regime, part in found["regimes"].items():
         assert part["summary"] == before["regimes"][regime]["summary"]
         mine = [row for row in said if row["regime"] == regime]
@@ -197,7 +204,8 @@ def test_every_judge_of_an_evaluation_is_shown_the_panel_that_its_audit_chose(pr
     root, params = fork(project, tmp_path / "panels")
     chosen = {"training": "two_sheets", "evaluation": "seven_images"}
     for role, panel in chosen.items():
-        write_json(root / f"data/audit/{role}/certificate.json", {"schema": "/0", "judge": {"panel": panel}})
+        certificate = filled(Certificate, judge=filled(JudgeUsed, panel=panel))
+        write_record(root / f"data/audit/{role}/certificate.json", certificate)
     store = VerdictStore(root / STORE)
     before = len(store.rows())
     tasks.evaluate.run(params, root, ARM)

@@ -18,6 +18,7 @@ from verdict3d.judge.lineage import same_known_model
 from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for, prompt_of
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.files import read_json
+from verdict3d.records.results import JudgeUsed
 
 _SETTINGS = (
     "config.json",
@@ -68,6 +69,10 @@ class JudgeIdentity:
     def digest(self) -> str:
         """SHA-256 over everything but the name."""
         return digest_json({name: value for name, value in asdict(self).items() if name != "model"})
+
+    def record(self) -> JudgeUsed:
+        """Return it as it is written, with its digest."""
+        return JudgeUsed(**asdict(self), digest=self.digest)
 
 
 def resolve_directory(params: JudgeParams, root: Path) -> Path:

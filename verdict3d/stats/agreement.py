@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from verdict3d.records.names import Outcome
+from verdict3d.records.numbers import Kappa
 from verdict3d.stats.bootstrap import Array, cluster_bootstrap
 from verdict3d.stats.intervals import Estimate
 
@@ -33,14 +33,16 @@ class Agreement:
     observed: float | None
     prevalence: Mapping[str, float]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return kappa's ``value``, ``low`` and ``high`` with ``pairs``, ``observed`` and ``prevalence``."""
-        return {
-            **self.kappa.as_dict(),
-            "pairs": self.pairs,
-            "observed": self.observed,
-            "prevalence": dict(self.prevalence),
-        }
+    def record(self) -> Kappa:
+        """Return it as it is written."""
+        return Kappa(
+            value=self.kappa.value,
+            low=self.kappa.low,
+            high=self.kappa.high,
+            pairs=self.pairs,
+            observed=self.observed,
+            prevalence=dict(self.prevalence),
+        )
 
 
 def class_by_truth(x: float | None, y: float | None) -> Outcome:

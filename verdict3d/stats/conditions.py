@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import norm
 
+from verdict3d.records.numbers import Interval, Standing, Summary
 from verdict3d.stats.power import objects_for_mean, one_sided, pairs_to_beat
-from verdict3d.stats.standing import LEAST_COVERAGE, Standing, standing
+from verdict3d.stats.standing import LEAST_COVERAGE, standing
 from verdict3d.stats.tally import Bounded, Tally, half_credit_against, rows_of
 from verdict3d.stats.winrate import summary
 
@@ -101,8 +102,8 @@ def primary(evidence: Mapping[str, Any], rule: Rule, generators: Generators) -> 
         return Condition("bar", "open", f"not measured: whether it {name}", {}), "undefined"
     test = bounded(tally, 0.5, rule, rule.alpha, generators("primary"))
     counted = summary(rows_of(tally), generators("primary"), rule.resamples, 1 - 2 * rule.alpha)
-    counted["half_credit"] = {"value": test.value, "low": test.low, "high": test.high}
-    word = standing(counted, rule.target)
+    half = Interval(value=test.value, low=test.low, high=test.high)
+    word = standing(counted.model_copy(update={"half_credit": half}), rule.target)
     beaten = test.p_value is not None and test.p_value <= rule.alpha
     enough = rule.test == "sequential" or test.objects >= rule.objects
     state: ConditionState = "open"
@@ -110,12 +111,13 @@ def primary(evidence: Mapping[str, Any], rule: Rule, generators: Generators) -> 
         state = "failed"
     elif enough and beaten and _RANK.index(word) >= _RANK.index(rule.bar):
         state = "met"
-    at_target, coverage = pairs_to_beat(rule.target, rule.alpha), counted["coverage"]
+    at_target, coverage = pairs_to_beat(rule.target, rule.alpha), counted.coverage
     measured = {
         **test.as_dict(),
         "alpha": rule.alpha,
         "standing": word,
-        **{key: counted[key] for key in ("decisive", "coverage")},
+        "decisive": counted.decisive.model_dump(),
+        "coverage": counted.coverage,
         "objects_at_target": math.ceil(at_target / coverage) if at_target and coverage else None,
     }
     needed = _objects_to_reach(test, counted, rule)
@@ -128,22 +130,23 @@ def primary(evidence: Mapping[str, Any], rule: Rule, generators: Generators) -> 
     return Condition("bar", state, words, measured, needed), word
 
 
-def _objects_to_reach(test: Bounded, counted: Mapping[str, Any], rule: Rule) -> int | None:
+def _objects_to_reach(test: Bounded, counted: Summary, rule: Rule) -> int | None:
     """Plan with what was seen: objects in all that decide about the bar, None when no number would."""
     needed = test.objects_to_decide
     if needed is None or test.value is None or test.value < 0.5 or rule.bar == "beats":
         return needed
-    decisive = counted["decisive"]  # defined: half-credit above 1/2 takes a win
-    above = decisive["value"] - rule.target
+    decisive = counted.decisive
+    assert decisive.value is not None and counted.coverage is not None  # half-credit above 1/2 takes a win
+    above = decisive.value - rule.target
     if rule.bar == "reaches":
-        return needed if above >= 0 and counted["coverage"] >= LEAST_COVERAGE else None
+        return needed if above >= 0 and counted.coverage >= LEAST_COVERAGE else None
     if above <= 0 or test.value < rule.target:
         return None
-    deviation = max(math.sqrt(decisive["value"] * (1 - decisive["value"])), 0.05)
+    deviation = max(math.sqrt(decisive.value * (1 - decisive.value)), 0.05)
     pairs = objects_for_mean(above, deviation, rule.alpha)
     if pairs is None:
         return None
-    return max(needed, math.ceil(pairs * test.objects / (decisive["wins"] + decisive["losses"])))
+    return max(needed, math.ceil(pairs * test.objects / (decisive.wins + decisive.losses)))
 
 
 def not_worse(

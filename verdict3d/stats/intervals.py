@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from scipy.stats import beta
 
+from verdict3d.records.numbers import Interval
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -18,9 +20,9 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
-    def as_dict(self) -> dict[str, float | None]:
-        """Return ``{"value", "low", "high"}``."""
-        return {"value": self.value, "low": self.low, "high": self.high}
+    def record(self) -> Interval:
+        """Return it as it is written."""
+        return Interval(value=self.value, low=self.low, high=self.high)
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float] | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from verdict3d.records.names import PairKind, Regime
+from verdict3d.records.numbers import Summary
+from verdict3d.records.results import Preflight
 from verdict3d.stats.power import one_sided, pairs_to_beat
 
 
 def signal_reasons(
-    kinds: Mapping[str, Mapping[str, Any]], least_win_rate: float, least_coverage: float
+    kinds: Mapping[PairKind, Summary], least_win_rate: float, least_coverage: float
 ) -> list[str]:
     """Return why there is no learnable signal; an empty list when there is one.
 
@@ -20,17 +22,17 @@ def signal_reasons(
         least_coverage: Decisive share that they must reach.
     """
     found = kinds.get("contrastive")
-    if found is None or found["half_credit"]["value"] is None:
+    if found is None or found.half_credit.value is None or found.coverage is None:
         return ["there are no judged contrastive pairs, so nothing is known about the judge's preferences"]
     reasons = []
-    if found["half_credit"]["value"] < least_win_rate:
+    if found.half_credit.value < least_win_rate:
         reasons.append(
             "the training judge prefers the better of a contrastive pair in "
-            f"{found['half_credit']['value']:.2f} of cases; {least_win_rate:.2f} is the least"
+            f"{found.half_credit.value:.2f} of cases; {least_win_rate:.2f} is the least"
         )
-    if found["coverage"] < least_coverage:
+    if found.coverage < least_coverage:
         reasons.append(
-            f"only {found['coverage']:.2f} of the contrastive pairs are decided; "
+            f"only {found.coverage:.2f} of the contrastive pairs are decided; "
             f"{least_coverage:.2f} is the least"
         )
     return reasons
@@ -52,10 +54,10 @@ def objects_needed(target: float, coverage: float | None, power: float, confiden
     return math.ceil(pairs / coverage) if pairs and coverage else None
 
 
-def promising_regime(headroom: Mapping[str, float | None], least: float) -> str | None:
+def promising_regime(headroom: Mapping[Regime, float | None], least: float) -> Regime | None:
     """Return the regime with most headroom, None when none has enough."""
     known = {name: value for name, value in headroom.items() if value is not None and value >= least}
-    return max(known, key=lambda name: (known[name], name)) if known else None
+    return max(known.items(), key=lambda pair: (pair[1], pair[0]))[0] if known else None
 
 
 def half_credit_of(outcomes: Sequence[str]) -> float | None:
@@ -64,9 +66,7 @@ def half_credit_of(outcomes: Sequence[str]) -> float | None:
     return sum(scores) / len(scores) if scores else None
 
 
-def preflight_words(
-    found: Mapping[str, Any], target: float, power: float, least_headroom: float
-) -> list[str]:
+def preflight_words(found: Preflight, target: float, power: float, least_headroom: float) -> list[str]:
     """Return what preflight found, one sentence for each question it answers.
 
     Args:
@@ -76,37 +76,37 @@ def preflight_words(
         least_headroom: Half-credit of clean against degraded that a regime needs.
     """
     sentences = ["There is a signal to learn from."]
-    if not found["signal"]:
-        went_on = " Training continues because preflight.override is on." if found["overridden"] else ""
-        sentences = [f"There is nothing to learn from: {'; '.join(found['reasons'])}.{went_on}"]
-    known = found["pairs"].get("contrastive")
-    if known and known["half_credit"]["value"] is not None:
-        half = known["half_credit"]
-        bounds = "" if half["low"] is None else f" ({half['low']:.2f} to {half['high']:.2f})"
+    if not found.signal:
+        went_on = " Training continues because preflight.override is on." if found.overridden else ""
+        sentences = [f"There is nothing to learn from: {'; '.join(found.reasons)}.{went_on}"]
+    known = found.pairs.get("contrastive")
+    if known and known.half_credit.value is not None:
+        half = known.half_credit
+        bounds = "" if half.low is None else f" ({half.low:.2f} to {half.high:.2f})"
         sentences.append(
-            f"On {known['pairs']} pairs whose better mesh is known, the training judge is right in "
-            f"{half['value']:.2f}{bounds} of the cases (ties count half). "
-            f"{known['coverage']:.0%} were decided; "
-            f"{known['flip_rate']:.0%} flipped when the order was swapped."
+            f"On {known.pairs} pairs whose better mesh is known, the training judge is right in "
+            f"{half.value:.2f}{bounds} of the cases (ties count half). "
+            f"{known.coverage:.0%} were decided; "
+            f"{known.flip_rate:.0%} flipped when the order was swapped."
         )
-    for regime, part in found["headroom"].items():
-        if part["judge"] is None:
+    for regime, part in found.headroom.items():
+        if part.judge is None:
             sentences.append(f"Headroom on {regime} inputs is not known: there are no pairs.")
             continue
-        truth = "" if part["truth"] is None else f", {part['truth']:.2f} by F-score"
-        room = "enough" if part["judge"] >= least_headroom else "too little"
+        truth = "" if part.truth is None else f", {part.truth:.2f} by F-score"
+        room = "enough" if part.judge >= least_headroom else "too little"
         sentences.append(
-            f"Headroom on {regime} inputs: the mesh made from the clean picture wins {part['judge']:.2f} of "
+            f"Headroom on {regime} inputs: the mesh made from the clean picture wins {part.judge:.2f} of "
             f"the pairs according to the judge{truth}. This is {room} "
             f"(at least {least_headroom:.2f} is required)."
         )
-    needed, there = found["objects_needed"], found["objects_heldout"]
+    needed, there = found.objects_needed, found.objects_heldout
     aim = f"a decisive win-rate of {target:.2f} above 0.50 with {power:.0%} power"
     if needed is None:
         why = "so near 0.50 is beyond all of them"
-        if known is None or known["coverage"] is None:
+        if known is None or known.coverage is None:
             why = "no contrastive pair was judged, so how many are decided is not known"
-        elif known["coverage"] == 0:
+        elif known.coverage == 0:
             why = "the judge decides no pair"
         sentences.append(f"No number of held-out objects is known to show {aim}: {why}.")
     else:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from verdict3d.records import certificates
 from verdict3d.stats.intervals import Estimate
 
 DETECTED = 0.75
@@ -44,15 +44,15 @@ class Curve:
     threshold: Estimate
     points: tuple[tuple[float, float, int], ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the curve as JSON values."""
-        return {
-            "scale": self.scale,
-            "slope": self.slope,
-            "lapse": self.lapse,
-            "threshold": self.threshold.as_dict(),
-            "points": [list(point) for point in self.points],
-        }
+    def record(self) -> certificates.Curve:
+        """Return the curve as it is written."""
+        return certificates.Curve(
+            scale=self.scale,
+            slope=self.slope,
+            lapse=self.lapse,
+            threshold=self.threshold.record(),
+            points=list(self.points),
+        )
 
 
 def weibull(severity: Array, scale: float, slope: float, lapse: float) -> Array:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
-
-Standing = Literal["certified", "reaches", "beats", "undecided", "loses", "undefined"]
+from verdict3d.records.numbers import Standing, Summary
 
 LEAST_COVERAGE = 0.4
 """Decisive share below which a decisive win-rate rests on too few verdicts to compare with the paper's."""
 
 
-def standing(summary: Mapping[str, Any], target: float) -> Standing:
+def standing(summary: Summary, target: float) -> Standing:
     """Class a :func:`verdict3d.stats.winrate.summary` against the base (win-rate 1/2) and the target.
 
     At the summary's confidence c each bound is a one-sided one at (1 + c) / 2.
@@ -23,16 +20,16 @@ def standing(summary: Mapping[str, Any], target: float) -> Standing:
     * ``undecided``: the interval of half-credit holds 1/2;
     * ``undefined``: there is no interval.
     """
-    half, decisive = summary["half_credit"], summary["decisive"]
-    if half["low"] is None or half["high"] is None:
+    half, decisive = summary.half_credit, summary.decisive
+    if half.value is None or half.low is None or half.high is None:
         return "undefined"
-    if half["high"] < 0.5:
+    if half.high < 0.5:
         return "loses"
-    if half["low"] <= 0.5:
+    if half.low <= 0.5:
         return "undecided"
-    if decisive["low"] is not None and decisive["low"] > target and half["value"] >= target:
+    if decisive.low is not None and decisive.low > target and half.value >= target:
         return "certified"
-    enough = summary["coverage"] >= LEAST_COVERAGE
-    if enough and decisive["value"] is not None and decisive["value"] >= target:
+    enough = summary.coverage is not None and summary.coverage >= LEAST_COVERAGE
+    if enough and decisive.value is not None and decisive.value >= target:
         return "reaches"
     return "beats"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from verdict3d.records.names import Outcome
+from verdict3d.records.numbers import Decisive, Summary
 from verdict3d.stats.bootstrap import Array, cluster_bootstrap, ratio
 from verdict3d.stats.intervals import Estimate, clopper_pearson, sign_flip_p_value, unanimous_interval
 
@@ -95,21 +96,24 @@ class WinRate:
     first_slot_share: float | None
     p_value: float | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the JSON form that :func:`summary` describes."""
-        return {
-            "pairs": self.pairs,
-            "invalid": self.invalid,
-            "objects": self.objects,
-            "ties": self.ties,
-            "half_credit": self.half_credit.as_dict(),
-            "decisive": {**self.decisive.as_dict(), "wins": self.wins, "losses": self.losses},
-            "coverage": self.coverage,
-            "flip_rate": self.flip_rate,
-            "position_bias": self.position_bias.as_dict(),
-            "first_slot_share": self.first_slot_share,
-            "p_value": self.p_value,
-        }
+    def record(self) -> Summary:
+        """Return it as it is written."""
+        decisive = self.decisive
+        return Summary(
+            pairs=self.pairs,
+            invalid=self.invalid,
+            objects=self.objects,
+            ties=self.ties,
+            half_credit=self.half_credit.record(),
+            decisive=Decisive(
+                value=decisive.value, low=decisive.low, high=decisive.high, wins=self.wins, losses=self.losses
+            ),
+            coverage=self.coverage,
+            flip_rate=self.flip_rate,
+            position_bias=self.position_bias.record(),
+            first_slot_share=self.first_slot_share,
+            p_value=self.p_value,
+        )
 
 
 def win_rate(
@@ -159,20 +163,12 @@ def win_rate(
 
 def summary(
     rows: Sequence[Answered], rng: np.random.Generator, resamples: int = 2000, confidence: float = 0.95
-) -> dict[str, Any]:
-    """Return the win-rate of X over Y as the JSON object that stages write.
-
-    Keys: ``pairs`` (all rows), ``invalid``, ``objects``, ``ties``, ``half_credit`` {value, low, high},
-    ``decisive`` {value, low, high, wins, losses}, ``coverage``, ``flip_rate``, ``position_bias`` {value, low,
-    high}, ``first_slot_share``, ``p_value``. An undefined number is None.
-
-    *Coverage* is the decisive share of the valid pairs: (wins + losses) / (pairs - invalid). *Flip rate* is
-    the share of the valid pairs whose two orders name different candidates (or the same slot twice, which is
-    the same thing); it is at most 1 - coverage, and less when the tie band turns agreeing pairs into ties.
+) -> Summary:
+    """Return the win-rate of X over Y as stages write it.
 
     See :func:`win_rate` for the arguments and errors.
     """
-    return win_rate(rows, rng, resamples, confidence).as_dict()
+    return win_rate(rows, rng, resamples, confidence).record()
 
 
 def by_slice(
@@ -181,7 +177,7 @@ def by_slice(
     generator_for: Callable[[str], np.random.Generator],
     resamples: int = 2000,
     confidence: float = 0.95,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Summary]:
     """Return a :func:`summary` for each slice (such as a category or a regime), sorted.
 
     Args:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from verdict3d.records.names import Regime
+from verdict3d.records.numbers import Interval
+from verdict3d.records.results import Washout
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.bradley_terry import answers_of, fit
 from verdict3d.stats.multiplicity import holm
 from verdict3d.view.content import REGIMES, Control, Report
 from verdict3d.view.words import title
 
+T = TypeVar("T")
 DIAGNOSES = {
     "better": ("▲", "good"),
     "worse": ("▼", "bad"),
@@ -38,13 +42,14 @@ class Way:
     regime: str
     diagnosis: str
     tone: str
-    washout: Mapping[str, Any]
+    washout: Washout
 
     @property
     def velocities(self) -> list[float]:
         """Return the gap closed in velocity from noise to shape; empty where there is no gap."""
-        times = self.washout["velocities"] or {}
-        return [times[key] for key in sorted(times, key=float, reverse=True) if times[key] is not None]
+        times = self.washout.velocities or {}
+        ordered = (times[key] for key in sorted(times, key=float, reverse=True))
+        return [value for value in ordered if value is not None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class ControlRow:
 
     name: str
     regime: str
-    estimate: Mapping[str, float | None]
+    estimate: Interval
     wanted: str
     chip: str
     tone: str
@@ -114,9 +119,9 @@ def ways(report: Report) -> list[Way]:
     """Return how far each arm's change propagates, regimes from severe to clean."""
     found = []
     for arm, results in report.evaluations.items():
-        for regime, part in _severe_first(results.get("washout") or {}):
-            symbol, tone = DIAGNOSES[part["diagnosis"]]
-            found.append(Way(arm, regime, f"{symbol} {part['diagnosis']}", tone, part))
+        for regime, part in _severe_first(results.washout):
+            symbol, tone = DIAGNOSES[part.diagnosis]
+            found.append(Way(arm, regime, f"{symbol} {part.diagnosis}", tone, part))
     return found
 
 
@@ -124,12 +129,12 @@ def control_rows(report: Report) -> list[ControlRow]:
     """Return the controls of the evaluation: those that must stay at 1/2, and those that show headroom."""
     found: list[ControlRow] = []
     for arm, results in report.evaluations.items():
-        base = (results.get("controls") or {}).get("base_vs_base")
-        if base and not any(row.name == "Two seeds of the base" for row in found):
-            found.append(_half(base["half_credit"], "Two seeds of the base", "clean"))
+        if not found:
+            base = results.controls.base_vs_base
+            found.append(_half(base.half_credit, "Two seeds of the base", "clean"))
         kind = report.controls.get(arm)
-        for regime, part in _severe_first(results["regimes"]) if kind else ():
-            half = part["summary"]["half_credit"]
+        for regime, part in _severe_first(results.regimes) if kind else ():
+            half = part.summary.half_credit
             if kind in ("base_again", "random_pick"):
                 found.append(_half(half, title(arm), regime))
             else:
@@ -137,22 +142,22 @@ def control_rows(report: Report) -> list[ControlRow]:
     return found
 
 
-def _half(half: Mapping[str, float | None], name: str, regime: str) -> ControlRow:
-    low, high = half["low"], half["high"]
+def _half(half: Interval, name: str, regime: str) -> ControlRow:
+    low, high = half.low, half.high
     if low is None or high is None:
         return ControlRow(name, regime, half, "0.50", "no interval", "even")
     holds = low <= 0.5 <= high
     return ControlRow(name, regime, half, "0.50", *(("✓ holds", "good") if holds else ("✗ off", "bad")))
 
 
-def _oracle(half: Mapping[str, float | None], name: str, regime: str, least: float) -> ControlRow:
-    value = half["value"]
+def _oracle(half: Interval, name: str, regime: str, least: float) -> ControlRow:
+    value = half.value
     enough = value is not None and value >= least
     chip, tone = ("✓ headroom", "good") if enough else ("no headroom", "even")
     wanted = "no gain to expect" if regime == "clean" else f"at least {least:.2f}"
     return ControlRow(name, regime, half, wanted, chip, tone)
 
 
-def _severe_first(regimes: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _severe_first(regimes: Mapping[Regime, T]) -> list[tuple[Regime, T]]:
     order = [*reversed(REGIMES)]
     return sorted(regimes.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1)

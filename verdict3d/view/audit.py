@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from verdict3d.records.certificates import Certificate, Curve
+from verdict3d.records.numbers import Summary
 from verdict3d.records.pairs import ControlPair, Shown
+from verdict3d.records.results import JudgeUsed
 from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.psychometric import weibull
@@ -86,25 +89,25 @@ def _montage(side: Shown, mode: str) -> str | None:
     return (side.montages or {}).get(mode)
 
 
-def failures_of(certificate: Mapping[str, Any]) -> tuple[Failure, ...]:
+def failures_of(certificate: Certificate) -> tuple[Failure, ...]:
     """Return the three failure modes of the paper, measured with this judge."""
-    comparisons, controls = certificate["comparisons"], certificate["controls"]
-    overload, splat = comparisons["overload"], comparisons["splat"]
+    comparisons, controls = certificate.comparisons, certificate.controls
+    overload, splat = comparisons.overload, comparisons.splat
     return (
         Failure(
             "Image overload",
             "order flips",
             "100% with many images",
             (
-                ("its panel", overload["own"]["flip_rate"], None, None),
-                ("seven images", overload["seven_images"]["flip_rate"], None, None),
+                ("its panel", overload.own.flip_rate, None, None),
+                ("seven images", overload.seven_images.flip_rate, None, None),
             ),
         ),
         Failure(
             "Splats hide geometry",
             "half-credit",
             "about 0.5 on splats",
-            (_bar("normals", splat["own"]), _bar("splats", splat["splat"])),
+            (_bar("normals", splat.own), _bar("splats", splat.splat)),
         ),
         Failure(
             "Clean but wrong",
@@ -119,13 +122,13 @@ def failures_of(certificate: Mapping[str, Any]) -> tuple[Failure, ...]:
     )
 
 
-def _bar(label: str, summary: Mapping[str, Any]) -> tuple[str, float | None, float | None, float | None]:
-    half = summary["half_credit"]
-    return label, half["value"], half["low"], half["high"]
+def _bar(label: str, summary: Summary) -> tuple[str, float | None, float | None, float | None]:
+    half = summary.half_credit
+    return label, half.value, half.low, half.high
 
 
 def judge_agreement(
-    certificates: Mapping[str, Mapping[str, Any]],
+    certificates: Mapping[str, Certificate],
     verdicts: Mapping[str, Sequence[ControlVerdict]],
     generator_for: Callable[[str], np.random.Generator],
     confidence: float,
@@ -138,7 +141,7 @@ def judge_agreement(
         generator_for: Gives a random generator for a pair of roles.
         confidence: Two-sided level of the intervals.
     """
-    answers = {role: _usual_answers(certificates[role]["judge"], verdicts[role]) for role in certificates}
+    answers = {role: _usual_answers(certificates[role].judge, verdicts[role]) for role in certificates}
     found = []
     for one, other in combinations(answers, 2):
         common = sorted(answers[one].keys() & answers[other].keys())
@@ -149,21 +152,21 @@ def judge_agreement(
             generator_for(f"{one} {other}"),
             confidence=confidence,
         )
-        found.append({"one": one, "other": other, **kappa.as_dict()})
+        found.append({"one": one, "other": other, **kappa.record().model_dump()})
     return found
 
 
-def _usual_answers(judge: Mapping[str, Any], verdicts: Sequence[ControlVerdict]) -> dict[str, ControlVerdict]:
+def _usual_answers(judge: JudgeUsed, verdicts: Sequence[ControlVerdict]) -> dict[str, ControlVerdict]:
     return {
         row.id: row
         for row in verdicts
-        if row.panel == judge["panel"]
-        and row.mode == judge["mode"]
+        if row.panel == judge.panel
+        and row.mode == judge.mode
         and row.control in ("ladder", "base_vs_base", "truth", "clean_but_wrong")
     }
 
 
-def curve_points(curve: Mapping[str, Any], highest: float) -> tuple[np.ndarray, np.ndarray]:
+def curve_points(curve: Curve, highest: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a fitted curve as (x, P(right)) for drawing, from 0 to ``highest``."""
     x = np.linspace(0.0, highest, 60)
-    return x, weibull(x, curve["scale"], curve["slope"], curve["lapse"])
+    return x, weibull(x, curve.scale, curve.slope, curve.lapse)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 
+from verdict3d.records.certificates import Curve
 from verdict3d.view.audit import Failure, curve_points
 from verdict3d.view.figures import BAD, GOOD, GRID, INK, LINES, MUTED, as_svg, new_figure
 from verdict3d.view.words import number, title
@@ -61,7 +61,7 @@ def _draw_failure(axes: Axes, failure: Failure) -> None:
     axes.set_xlabel(f"{failure.measure}; the paper: {failure.paper}", fontsize=9, loc="right")
 
 
-def curves_figure(role: str, curves: Mapping[str, Mapping[str, Any] | None]) -> str:
+def curves_figure(role: str, curves: Mapping[str, Curve | None]) -> str:
     """Draw the psychometric curve of each defect in small multiples, with its 75% point if there is one."""
     drawn = {name: curve for name, curve in curves.items() if curve is not None}
     rows = -(-len(drawn) // 3)
@@ -69,23 +69,23 @@ def curves_figure(role: str, curves: Mapping[str, Mapping[str, Any] | None]) -> 
     spoken = []
     for (name, curve), place in zip(drawn.items(), axes, strict=False):
         _draw_curve(place, "all defects" if name == "all" else title(name), curve)
-        seen = curve["threshold"]["value"]
+        seen = curve.threshold.value
         spoken.append(f"{name}: {'not seen in three of four' if seen is None else f'from grade {seen:.1f}'}")
     for place in axes[len(drawn) :]:
         place.set_axis_off()
     return as_svg(figure, f"curves-{role}", f"Defects the {role} judge sees. {'; '.join(spoken)}")
 
 
-def _draw_curve(axes: Axes, name: str, curve: Mapping[str, Any]) -> None:
-    grades = [point[0] for point in curve["points"]]
+def _draw_curve(axes: Axes, name: str, curve: Curve) -> None:
+    grades = [point[0] for point in curve.points]
     axes.set_title(name, loc="left", color=INK, fontsize=9)
     axes.set_xlim(0.5, max(grades) + 0.5)
     axes.set_ylim(0.0, 1.05)
     axes.axhline(0.5, color=GRID, linewidth=1)
     x, y = curve_points(curve, max(grades) + 0.5)
     axes.plot(x[x >= 0.5], y[x >= 0.5], color=LINES[0], linewidth=1.6)
-    axes.plot(grades, [point[1] for point in curve["points"]], "o", color=INK, markersize=3.5)
-    seen, low, high = (curve["threshold"][key] for key in ("value", "low", "high"))
+    axes.plot(grades, [point[1] for point in curve.points], "o", color=INK, markersize=3.5)
+    seen, low, high = curve.threshold.value, curve.threshold.low, curve.threshold.high
     if seen is not None:
         axes.plot([seen, seen], [0, 0.75], color=GOOD, linewidth=1.2)
         if low is not None and high is not None:

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from verdict3d.records.assets import Quarantined
+from verdict3d.records.certificates import Certificate
+from verdict3d.records.names import PairKind
+from verdict3d.records.numbers import Summary
+from verdict3d.records.results import Results
 
 REGIMES = ("clean", "mild", "medium", "severe")
 Control = Literal["base_again", "random_pick", "oracle", "oracle_stage"]
@@ -89,7 +93,7 @@ class Audit:
     """A judge's audit: its role, its certificate, and pictures of an example by name."""
 
     role: str
-    certificate: Mapping[str, Any]
+    certificate: Certificate
     pictures: Mapping[str, Picture] = field(default_factory=dict)
 
 
@@ -124,12 +128,12 @@ class Report:
     arms: tuple[str, ...]
     target: float
     confidence: float = 0.95
-    evaluations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    evaluations: Mapping[str, Results] = field(default_factory=dict)
     controls: Mapping[str, Control] = field(default_factory=dict)
     least_headroom: float = 0.7
     rankings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preflight: tuple[str, ...] = ()
-    labels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    labels: Mapping[PairKind, Summary] = field(default_factory=dict)
     curves: tuple[LossCurve, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
     exhibits_of: int = 0

@@ -35,7 +35,7 @@ def render_page(report: Report) -> str:
             forest=Markup(_forest(report, found)) if found else None,
             ways=ways(report),
             controls=control_rows(report),
-            queries=sum(part["holdout_queries"] for part in report.evaluations.values()),
+            queries=sum(part.holdout_queries for part in report.evaluations.values()),
             categories=views.category_tables(found),
             labels=views.label_rows(report),
             promotions=views.promotions(report),
@@ -52,7 +52,7 @@ def render_page(report: Report) -> str:
 def _audit_figures(audit: Audit) -> tuple[Markup, Markup]:
     """Return the figures of one judge: the paper's failures, and the defects it sees."""
     failures = failures_figure(audit.role, failures_of(audit.certificate))
-    return Markup(failures), Markup(curves_figure(audit.role, audit.certificate["curves"]))
+    return Markup(failures), Markup(curves_figure(audit.role, audit.certificate.curves))
 
 
 def headline_metrics(report: Report) -> dict[str, Any]:
@@ -60,10 +60,10 @@ def headline_metrics(report: Report) -> dict[str, Any]:
     arms: dict[str, dict[str, Any]] = {}
     for result in views.results(report):
         arms.setdefault(result.arm, {})[result.regime] = {
-            "half_credit": dict(result.summary["half_credit"]),
-            "decisive": dict(result.summary["decisive"]),
-            "coverage": result.summary["coverage"],
-            "flip_rate": result.summary["flip_rate"],
+            "half_credit": result.summary.half_credit.model_dump(),
+            "decisive": result.summary.decisive.model_dump(),
+            "coverage": result.summary.coverage,
+            "flip_rate": result.summary.flip_rate,
             "standing": result.standing,
         }
     return arms
@@ -73,10 +73,10 @@ def _forest(report: Report, found: list[views.Result]) -> str:
     rows = [
         ForestRow(
             label=f"{words.title(result.arm)}, {result.regime}",
-            value=result.summary["half_credit"]["value"],
-            low=result.summary["half_credit"]["low"],
-            high=result.summary["half_credit"]["high"],
-            decisive=result.summary["decisive"]["value"],
+            value=result.summary.half_credit.value,
+            low=result.summary.half_credit.low,
+            high=result.summary.half_credit.high,
+            decisive=result.summary.decisive.value,
             tone=result.tone,
         )
         for result in found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from verdict3d.records.numbers import Standing, Summary
+from verdict3d.records.results import RegimeResults
 from verdict3d.stats.gate import plan_words
-from verdict3d.stats.standing import Standing, standing
+from verdict3d.stats.standing import standing
 from verdict3d.view.content import REGIMES, Report
 from verdict3d.view.words import (
     KINDS,
@@ -30,23 +31,21 @@ TONES: dict[Standing, str] = {
     "undefined": "even",
 }
 
-BESIDE = ("training_judge", "third_judge", "over_optimisation_gap", "judge_agreement")
-"""What an evaluation reports of a regime besides the evaluation judge's verdicts."""
-
 
 @dataclass(frozen=True)
 class Result:
-    """One arm under one regime: its summary and which claim it supports."""
+    """One arm under one regime: what was found and which claim it supports."""
 
     arm: str
     regime: str
-    summary: Mapping[str, Any]
+    found: RegimeResults
     standing: Standing
-    truth: Mapping[str, Any]
-    kappa: Mapping[str, Any]
-    by_category: Mapping[str, Mapping[str, Any]]
-    beside: Mapping[str, Any]
-    texture: Mapping[str, Any]
+    texture: Summary | None
+
+    @property
+    def summary(self) -> Summary:
+        """Return the evaluation judge's word."""
+        return self.found.summary
 
     @property
     def tone(self) -> str:
@@ -65,7 +64,7 @@ class CategoryTable:
 
     arm: str
     regimes: tuple[str, ...]
-    cells: Mapping[str, Mapping[str, Mapping[str, Any] | None]]
+    cells: Mapping[str, Mapping[str, Summary | None]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class LabelRow:
 
     kind: str
     name: str
-    summary: Mapping[str, Any]
+    summary: Summary
     paper_flip_rate: float | None
     paper_decisive: float | None
 
@@ -83,20 +82,17 @@ def results(report: Report) -> list[Result]:
     """Return every evaluated arm and regime: arms as configured, regimes from severe to clean."""
     found = []
     for arm in [*report.arms, *sorted(set(report.evaluations) - set(report.arms))]:
-        regimes = report.evaluations.get(arm, {}).get("regimes", {})
+        evaluation = report.evaluations.get(arm)
+        regimes = evaluation.regimes if evaluation else {}
         for regime in sorted(regimes, key=_severity, reverse=True):
             part = regimes[regime]
             found.append(
                 Result(
                     arm=arm,
                     regime=regime,
-                    summary=part["summary"],
-                    standing=standing(part["summary"], report.target),
-                    truth=part.get("truth") or {},
-                    kappa=part.get("kappa_judge_truth") or {},
-                    by_category=part.get("by_category") or {},
-                    beside={key: part.get(key) or {} for key in BESIDE} if "training_judge" in part else {},
-                    texture=(report.evaluations[arm].get("texture") or {}).get(regime) or {},
+                    found=part,
+                    standing=standing(part.summary, report.target),
+                    texture=evaluation.texture.get(regime) if evaluation else None,
                 )
             )
     return found
@@ -104,12 +100,12 @@ def results(report: Report) -> list[Result]:
 
 def leading(found: list[Result]) -> Result | None:
     """Return the result the headline is about: the best half-credit under the hardest regime."""
-    defined = [result for result in found if result.summary["half_credit"]["value"] is not None]
+    defined = [result for result in found if result.summary.half_credit.value is not None]
     if not defined:
         return None
     hardest = max(_severity(result.regime) for result in defined)
     rivals = [result for result in defined if _severity(result.regime) == hardest]
-    return max(rivals, key=lambda result: result.summary["half_credit"]["value"])
+    return max(rivals, key=lambda result: result.summary.half_credit.value or 0.0)
 
 
 def headline_words(report: Report, lead: Result | None) -> str:
@@ -134,10 +130,10 @@ def side_words(found: list[Result], lead: Result | None) -> list[str]:
     sentences = []
     for other in found:
         if other.arm == lead.arm and other is not lead:
-            half = other.summary["half_credit"]
+            half = other.summary.half_credit
             sentences.append(
-                f"On {inputs(other.regime)}, {verbs[other.standing]}: {number(half['value'])} "
-                f"({interval(half['low'], half['high'])})."
+                f"On {inputs(other.regime)}, {verbs[other.standing]}: {number(half.value)} "
+                f"({interval(half.low, half.high)})."
             )
     return sentences
 
@@ -147,10 +143,10 @@ def category_tables(found: list[Result]) -> list[CategoryTable]:
     tables = []
     for arm in dict.fromkeys(result.arm for result in found):
         mine = [result for result in found if result.arm == arm]
-        categories = sorted({category for result in mine for category in result.by_category})
+        categories = sorted({category for result in mine for category in result.found.by_category})
         if categories:
             cells = {
-                category: {result.regime: result.by_category.get(category) for result in mine}
+                category: {result.regime: result.found.by_category.get(category) for result in mine}
                 for category in categories
             }
             tables.append(CategoryTable(arm, tuple(result.regime for result in mine), cells))

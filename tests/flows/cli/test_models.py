@@ -16,12 +16,16 @@ from flows.cli.main import app
 from flows.products.photo_meshes import make_meshes
 from flows.products.photo_plan import MeshOptions
 from flows.products.single import describe_verdict, judge_files
+from support.rows import filled
 from support.tiny_project import write_tiny_project
 from support.tiny_trellis import tiny_photo
 from verdict3d.config import Params, PhotosParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.mesh.files import read_mesh
+from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json, write_json
+from verdict3d.records.record import write_record
+from verdict3d.records.results import JudgeUsed
 
 pytestmark = pytest.mark.slow
 
@@ -199,7 +203,8 @@ def test_the_judge_is_shown_the_panel_of_its_audit_and_it_is_said_where_there_is
     assert panel == "three_images" and said.splitlines()[-1] == (
         "note: the evaluation judge has not been audited here (`verdict3d audit`); it was shown three_images"
     )
-    write_json(root / "data/audit/evaluation/certificate.json", {"judge": {"panel": "two_sheets"}})
+    audited = filled(Certificate, judge=filled(JudgeUsed, panel="two_sheets"))
+    write_record(root / "data/audit/evaluation/certificate.json", audited)
     panel, said = asked()
     assert panel == "two_sheets" and "note:" not in said
     panel, said = asked("--by", "training")

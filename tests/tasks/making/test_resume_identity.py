@@ -16,14 +16,16 @@ import tasks.evaluate
 import tasks.generate
 import tasks.train
 from flows.products.photo_meshes import MeshOptions, _digest_way
+from support.rows import filled
 from support.tiny_project import write_tiny_project
 from tasks.paths import TRAIN, read_assets
 from tasks.registry.packaging import copy_code
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params, load_params
-from verdict3d.records.files import write_json
+from verdict3d.records.certificates import Certificate
 from verdict3d.records.generations import Generation, Steps
-from verdict3d.records.record import write_rows
+from verdict3d.records.record import write_record, write_rows
+from verdict3d.records.results import JudgeUsed
 
 ARM = "searched"
 REPAIR = {
@@ -118,8 +120,8 @@ def test_a_search_that_asks_the_judge_depends_on_its_weights_band_and_panel(
         values["judges"]["training"]["tie_band"] = 0.25
 
     found = [look()]
-    certificate = {"schema": "/0", "judge": {"panel": "two_sheets"}}
-    write_json(project / "data/audit/training/certificate.json", certificate)
+    certificate = filled(Certificate, judge=filled(JudgeUsed, panel="two_sheets"))
+    write_record(project / "data/audit/training/certificate.json", certificate)
     found.append(look())
     write_params(project, widen)
     found.append(look())

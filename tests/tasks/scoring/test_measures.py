@@ -6,11 +6,14 @@ import pytest
 import torch
 
 from support.places import ROOT
+from support.rows import filled
 from tasks.scoring.measures import over_optimisation_gap
 from tasks.scoring.washout import NO_CHANGE, diagnosis, gap_closed, overlap
 from verdict3d.config import Params, load_params
+from verdict3d.records.numbers import Interval, Summary
+from verdict3d.records.verdicts import HeldoutVerdict
 
-UNDEFINED = {"value": None, "low": None, "high": None}
+UNDEFINED = Interval(value=None, low=None, high=None)
 
 
 @pytest.fixture(scope="module")
@@ -18,26 +21,27 @@ def params() -> Params:
     return load_params(ROOT / "params.yaml")
 
 
-def rows(*outcomes: str) -> list[dict[str, str]]:
+def rows(*outcomes: str) -> list[HeldoutVerdict]:
     """One verdict row for each ``object:outcome``."""
-    return [dict(zip(("object", "outcome"), outcome.split(":"), strict=True)) for outcome in outcomes]
+    names = ("object", "outcome")
+    return [filled(HeldoutVerdict, **dict(zip(names, one.split(":"), strict=True))) for one in outcomes]
 
 
 def test_the_gap_is_the_difference_of_half_credits_on_shared_pairs(params: Params) -> None:
     training = rows("a:win", "a:win", "b:win", "c:tie", "d:win", "e:invalid")
     evaluation = rows("a:loss", "a:win", "b:win", "c:win", "d:invalid", "e:loss")
     gap = over_optimisation_gap(params, training, evaluation, "arm", "severe")
-    assert gap["value"] == pytest.approx((1 + 0 + 0 - 0.5) / 4)  # d and e have no verdict of one judge
-    assert gap["low"] < gap["value"] < gap["high"]
+    assert gap.value == pytest.approx((1 + 0 + 0 - 0.5) / 4)  # d and e have no verdict of one judge
+    assert gap.low < gap.value < gap.high
     turned = over_optimisation_gap(params, evaluation, training, "arm", "severe")
-    assert turned["value"] == -gap["value"]
+    assert turned.value == -gap.value
 
 
 def test_a_gap_without_pairs_or_with_one_object_has_no_bounds(params: Params) -> None:
     assert over_optimisation_gap(params, [], [], "arm") == UNDEFINED
     assert over_optimisation_gap(params, rows("a:win"), rows("a:invalid"), "arm") == UNDEFINED
     alone = over_optimisation_gap(params, rows("a:win", "a:tie"), rows("a:loss", "a:tie"), "arm")
-    assert alone == {"value": 0.5, "low": None, "high": None}
+    assert alone == Interval(value=0.5, low=None, high=None)
 
 
 def test_judges_of_different_pairs_are_not_compared(params: Params) -> None:
@@ -58,7 +62,7 @@ def test_judges_of_different_pairs_are_not_compared(params: Params) -> None:
     ],
 )
 def test_diagnosis(distance: float | None, low: float | None, high: float | None, expected: str) -> None:
-    assert diagnosis({"montage_distance": distance}, {"half_credit": {"low": low, "high": high}}) == expected
+    assert diagnosis(distance, filled(Summary, half_credit=filled(Interval, low=low, high=high))) == expected
 
 
 def test_the_share_of_the_gap_that_an_arm_closes() -> None:

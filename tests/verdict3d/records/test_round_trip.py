@@ -8,9 +8,9 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
-from verdict3d.records import assets, generations, pairs, verdicts
+from verdict3d.records import assets, certificates, generations, pairs, results, verdicts
 from verdict3d.records.record import Record, as_values, read_record, read_rows, write_record, write_rows
 
 
@@ -20,7 +20,7 @@ def kinds(kind: type[Record] = Record) -> list[type[Record]]:
     return found + ([kind] if "SCHEMA" in vars(kind) else [])
 
 
-ROOMS = (assets, generations, pairs, verdicts)
+ROOMS = (assets, certificates, generations, pairs, results, verdicts)
 KINDS = [kind for kind in kinds() if kind.__module__ in {room.__name__ for room in ROOMS}]
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 
@@ -32,7 +32,7 @@ def test_schemas_are_names_of_one_kind_each() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_what_is_written_is_read(kind: type[Record], data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.from_type(kind), max_size=3))

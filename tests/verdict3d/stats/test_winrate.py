@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from support.rows import filled
+from verdict3d.records.numbers import Decisive, Interval
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.standing import standing
 from verdict3d.stats.winrate import Answered, Scored, by_slice, summary, turned, win_rate
@@ -45,41 +46,41 @@ def test_hand_derived_numbers() -> None:
         invalid("f"),
     ]
     got = summary(rows, generator())
-    assert (got["pairs"], got["invalid"], got["objects"], got["ties"]) == (6, 1, 5, 2)
-    assert got["half_credit"]["value"] == pytest.approx((2 + 0.5 * 2) / 5)
-    assert got["decisive"]["value"] == pytest.approx(2 / 3)
-    assert (got["decisive"]["wins"], got["decisive"]["losses"]) == (2, 1)
-    assert got["coverage"] == pytest.approx(3 / 5)
-    assert got["flip_rate"] == pytest.approx(1 / 5)
-    assert got["position_bias"]["value"] == pytest.approx((0.5 + 0 + 0.5 + 0.75 + 0.1) / 5)
+    assert (got.pairs, got.invalid, got.objects, got.ties) == (6, 1, 5, 2)
+    assert got.half_credit.value == pytest.approx((2 + 0.5 * 2) / 5)
+    assert got.decisive.value == pytest.approx(2 / 3)
+    assert (got.decisive.wins, got.decisive.losses) == (2, 1)
+    assert got.coverage == pytest.approx(3 / 5)
+    assert got.flip_rate == pytest.approx(1 / 5)
+    assert got.position_bias.value == pytest.approx((0.5 + 0 + 0.5 + 0.75 + 0.1) / 5)
     # answers for the first slot: a 1 of 2, b 1, c 1, d 2, e 1
-    assert got["first_slot_share"] == pytest.approx(6 / 10)
+    assert got.first_slot_share == pytest.approx(6 / 10)
 
 
 def test_identical_meshes_score_exactly_one_half() -> None:
     got = summary([pair(0.3 + i / 50, 0.3 + i / 50, f"o{i}") for i in range(40)], generator())
-    assert got["half_credit"]["value"] == 0.5
-    assert got["decisive"] == {"value": None, "low": None, "high": None, "wins": 0, "losses": 0}
-    assert (got["coverage"], got["flip_rate"], got["first_slot_share"], got["p_value"]) == (0, 1, 1, 1)
-    assert got["half_credit"]["low"] < 0.5 < got["half_credit"]["high"]
+    assert got.half_credit.value == 0.5
+    assert got.decisive == Decisive(value=None, low=None, high=None, wins=0, losses=0)
+    assert (got.coverage, got.flip_rate, got.first_slot_share, got.p_value) == (0, 1, 1, 1)
+    assert got.half_credit.low < 0.5 < got.half_credit.high
 
 
 def test_undefined_is_none() -> None:
     for rows in ([], [invalid("a"), invalid("b")]):
         got = summary(rows, generator())
-        assert (got["pairs"], got["invalid"]) == (len(rows), len(rows))
-        assert got["half_credit"] == got["position_bias"] == {"value": None, "low": None, "high": None}
-        assert got["decisive"]["value"] is None
-        assert got["coverage"] is got["flip_rate"] is got["first_slot_share"] is got["p_value"] is None
+        assert (got.pairs, got.invalid) == (len(rows), len(rows))
+        assert got.half_credit == got.position_bias == Interval(value=None, low=None, high=None)
+        assert got.decisive.value is None
+        assert got.coverage is got.flip_rate is got.first_slot_share is got.p_value is None
     alone = summary([pair(1.0, -1.0, "a"), pair(1.0, -1.0, "a")], generator())
-    assert alone["half_credit"] == {"value": 1.0, "low": None, "high": None}
-    assert alone["decisive"]["low"] is None  # two pairs of one object say nothing about other objects
+    assert alone.half_credit == Interval(value=1.0, low=None, high=None)
+    assert alone.decisive.low is None  # two pairs of one object say nothing about other objects
 
 
 def test_outcomes_without_a_judge_have_no_flips() -> None:
     got = summary([plain("win", "a"), plain("loss", "b"), plain("tie", "c")], generator())
-    assert got["half_credit"]["value"] == 0.5
-    assert got["flip_rate"] is got["first_slot_share"] is got["position_bias"]["value"] is None
+    assert got.half_credit.value == 0.5
+    assert got.flip_rate is got.first_slot_share is got.position_bias.value is None
 
 
 def test_unknown_outcome_is_named() -> None:
@@ -131,10 +132,11 @@ def slow_numbers(rows: list[Answered]) -> dict[str, Fraction | None]:
 def test_against_the_slow_definition(rows: list[Answered], random) -> None:
     got = summary(rows, generator(3), resamples=60)
     for name, expected in slow_numbers(rows).items():
-        value = got[name]["value"] if isinstance(got[name], dict) else got[name]
+        value = getattr(got, name)
+        value = value.value if isinstance(value, Interval) else value
         assert value == (None if expected is None else pytest.approx(float(expected), abs=1e-12)), name
     for name in ("half_credit", "decisive"):
-        low, value, high = (got[name][key] for key in ("low", "value", "high"))
+        low, value, high = (getattr(getattr(got, name), key) for key in ("low", "value", "high"))
         if low is not None:
             assert 0 <= low <= value + 1e-9 and value - 1e-9 <= high <= 1
     shuffled = random.sample(rows, len(rows))
@@ -202,7 +204,7 @@ def test_slices_do_not_depend_on_each_other() -> None:
     beds = [row for row in rows if row.category == "bed"]
     alone = by_slice(beds, lambda row: row.category, lambda name: generator(len(name)))
     assert alone["bed"] == slices["bed"]
-    assert slices["bed"]["pairs"] + slices["chair"]["pairs"] == 60
+    assert slices["bed"].pairs + slices["chair"].pairs == 60
 
 
 @pytest.mark.parametrize(

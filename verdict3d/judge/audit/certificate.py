@@ -1,24 +1,28 @@
 """A certificate: what a judge has shown on the controls, for which rig, prompt and panel, and until when.
 
-JSON, schema ``verdict3d/certificate/1``: ``role``, ``passed``, ``reasons`` (why not), ``judge`` (its identity
-with ``digest``), ``panel`` (how it was chosen), ``stack``, ``lineage``, ``rig``, ``controls``, ``curves``,
-``comparisons``, ``temperature``, ``thresholds``, ``validity``, ``warnings``. Weights that are known by their
-digest do not age, so their certificate has no date and the same audit gives the same bytes; what stands
-behind an endpoint may change under its name, so that certificate has a day of issue and ends after
-``validity.days``.
+Weights that are known by their digest do not age, so their certificate has no date and the same audit gives
+the same bytes; what stands behind an endpoint may change under its name, so that certificate has a day of
+issue and ends after ``validity.days``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
-from typing import Any
 
-from verdict3d.judge.audit.controls import Finding
+from verdict3d.config import AuditThresholds
 from verdict3d.judge.identity import ENDPOINT, JudgeIdentity
-
-SCHEMA = "verdict3d/certificate/1"
+from verdict3d.records.certificates import (
+    Certificate,
+    Comparisons,
+    Curve,
+    Finding,
+    Lineage,
+    PanelChoice,
+    Thresholds,
+    Validity,
+)
 
 
 def issue(
@@ -27,11 +31,19 @@ def issue(
     rig: str,
     findings: Mapping[str, Finding],
     *,
-    thresholds: Mapping[str, float],
+    thresholds: AuditThresholds,
     valid_days: int,
     today: date,
-    **parts: Any,
-) -> dict[str, Any]:
+    panel: PanelChoice,
+    stack: Mapping[str, str],
+    lineage: Lineage,
+    warnings: Sequence[str],
+    curves: Mapping[str, Curve | None],
+    comparisons: Comparisons,
+    temperature: float | None,
+    questions: int,
+    holdout_objects: int,
+) -> Certificate:
     """Return the certificate of a judge that was audited.
 
     Args:
@@ -42,31 +54,44 @@ def issue(
         thresholds: What was asked for.
         valid_days: How long a judge without a digest of its weights is trusted.
         today: Day of issue for such a judge.
-        **parts: ``panel``, ``stack``, ``lineage``, ``curves``, ``comparisons``, ``temperature`` and the like.
+        panel: As in :class:`Certificate`, like all that follow.
+        stack: Packages.
+        lineage: Where the judge comes from.
+        warnings: Sentences.
+        curves: By defect.
+        comparisons: Of views.
+        temperature: Of the soft win.
+        questions: Pairs.
+        holdout_objects: Objects.
     """
     reasons = [f"{name}: {finding.shortfall}" for name, finding in findings.items() if not finding.passed]
     ages = judge.model_class == ENDPOINT
-    return {
-        "schema": SCHEMA,
-        "role": role,
-        "passed": not reasons,
-        "reasons": reasons,
-        "judge": {**asdict(judge), "digest": judge.digest},
-        "rig": rig,
-        "controls": {name: finding.as_dict() for name, finding in findings.items()},
-        "thresholds": dict(thresholds),
-        "validity": {
-            "days": valid_days if ages else None,
-            "issued": today.isoformat() if ages else None,
-            "until": (today + timedelta(days=valid_days)).isoformat() if ages else None,
-        },
-        **parts,
-    }
+    return Certificate(
+        role=role,
+        passed=not reasons,
+        reasons=reasons,
+        judge=judge.record(),
+        rig=rig,
+        controls=dict(findings),
+        thresholds=Thresholds(**thresholds.model_dump()),
+        validity=Validity(
+            days=valid_days if ages else None,
+            issued=today.isoformat() if ages else None,
+            until=(today + timedelta(days=valid_days)).isoformat() if ages else None,
+        ),
+        panel=panel,
+        stack=dict(stack),
+        lineage=lineage,
+        warnings=list(warnings),
+        curves=dict(curves),
+        comparisons=comparisons,
+        temperature=temperature,
+        questions=questions,
+        holdout_objects=holdout_objects,
+    )
 
 
-def objections(
-    certificate: Mapping[str, Any] | None, judge: JudgeIdentity, rig: str, today: date
-) -> list[str]:
+def objections(certificate: Certificate | None, judge: JudgeIdentity, rig: str, today: date) -> list[str]:
     """Return why a judge may not be used; empty when the certificate is valid for it.
 
     Args:
@@ -77,21 +102,19 @@ def objections(
     """
     if certificate is None:
         return ["it has no certificate"]
-    if certificate.get("schema") != SCHEMA:
-        return [f"its certificate is of schema {certificate.get('schema')!r}, expected {SCHEMA!r}"]
     found = []
-    if certificate["judge"]["digest"] != judge.digest:
+    if certificate.judge.digest != judge.digest:
         changed = [
             name
             for name, value in asdict(judge).items()
-            if name != "model" and certificate["judge"].get(name) != value
+            if name != "model" and getattr(certificate.judge, name) != value
         ]
         found.append(f"its certificate is for another judge: {', '.join(changed)} differ")
-    if certificate["rig"] != rig:
+    if certificate.rig != rig:
         found.append("its certificate is for another rig")
-    until = certificate["validity"]["until"]
+    until = certificate.validity.until
     if until is not None and date.fromisoformat(until) < today:
         found.append(f"its certificate ended on {until}")
-    if not certificate["passed"] and not found:
-        found += [f"it failed the control {reason}" for reason in certificate["reasons"]]
+    if not certificate.passed and not found:
+        found += [f"it failed the control {reason}" for reason in certificate.reasons]
     return found

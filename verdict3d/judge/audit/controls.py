@@ -6,15 +6,16 @@ and ``tasks.audit``), these are the rules by which it passes. X is the better ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
 from verdict3d.config import AuditThresholds
 from verdict3d.judge.audit.panel_choice import describe_panel
+from verdict3d.records.certificates import Certificate, Curve, Finding
+from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.stats.bootstrap import cluster_bootstrap, ratio
 from verdict3d.stats.intervals import Estimate
@@ -40,32 +41,6 @@ CONTROLS = (
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one control says.
-
-    Attributes:
-        requirement: What must hold, in words.
-        passed: Whether it does.
-        shortfall: By how much it does not, in words; empty when it does.
-        measured: The numbers, as JSON values.
-    """
-
-    requirement: str
-    passed: bool
-    shortfall: str
-    measured: Mapping[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the finding as JSON values."""
-        return {
-            "requirement": self.requirement,
-            "passed": self.passed,
-            "shortfall": self.shortfall,
-            **self.measured,
-        }
-
-
-@dataclass(frozen=True)
 class Measuring:
     """How controls are summed up: thresholds, bootstrap and random generators."""
 
@@ -74,7 +49,7 @@ class Measuring:
     resamples: int
     confidence: float
 
-    def summary(self, name: str, rows: Sequence[Answered]) -> dict[str, Any]:
+    def summary(self, name: str, rows: Sequence[Answered]) -> Summary:
         """Return the win-rate summary of rows, with the bounds of this control's own generator."""
         return summary(rows, self.generators(name), self.resamples, self.confidence)
 
@@ -98,7 +73,7 @@ class Measuring:
             "order": self._order(by_control["ladder"]),
         }
 
-    def curves(self, rows: Sequence[ControlVerdict]) -> dict[str, Any]:
+    def curves(self, rows: Sequence[ControlVerdict]) -> dict[str, Curve | None]:
         """Return the psychometric curve of each defect, and of all together, from the ladder's rows."""
         ladder = [row for row in select(rows, "ladder") if row.outcome in SCORES]
         names = sorted({row.defect for row in ladder if row.defect is not None})
@@ -114,7 +89,7 @@ class Measuring:
             )
             for name, group in groups.items()
         }
-        return {name: None if curve is None else curve.as_dict() for name, curve in curves.items()}
+        return {name: None if curve is None else curve.record() for name, curve in curves.items()}
 
     def temperature(self, rows: Sequence[ControlVerdict]) -> float | None:
         """Return T of the soft win sigmoid(d / T), the likeliest on the ladder, where X is always better.
@@ -135,25 +110,25 @@ class Measuring:
     def _null(self, rows: Sequence[ControlVerdict]) -> Finding:
         """A mesh and its re-exported copy are the same: no decision, and exactly one half."""
         found = self.summary("null", rows)
-        decided = found["decisive"]["wins"] + found["decisive"]["losses"]
-        half = found["half_credit"]["value"]
+        decided = found.decisive.wins + found.decisive.losses
+        half = found.half_credit.value
         shortfall = ""
         if half is None:
             shortfall = "no pair could be judged"
         elif decided or half != 0.5:
-            shortfall = f"{decided} of {found['pairs']} pairs of equal meshes were decided"
+            shortfall = f"{decided} of {found.pairs} pairs of equal meshes were decided"
         return _finding("no decision between a mesh and its copy, half-credit exactly 0.50", shortfall, found)
 
     def _base_vs_base(self, rows: Sequence[ControlVerdict]) -> Finding:
         found = self.summary("base_vs_base", rows)
-        half = found["half_credit"]
+        half = found.half_credit
         shortfall = ""
-        if half["low"] is None or half["high"] is None:
-            shortfall = f"too few objects for an interval ({found['objects']})"
-        elif not half["low"] <= 0.5 <= half["high"]:
-            beside = half["low"] - 0.5 if half["low"] > 0.5 else 0.5 - half["high"]
+        if half.low is None or half.high is None:
+            shortfall = f"too few objects for an interval ({found.objects})"
+        elif not half.low <= 0.5 <= half.high:
+            beside = half.low - 0.5 if half.low > 0.5 else 0.5 - half.high
             shortfall = (
-                f"half-credit {half['value']:.3f}, its interval {half['low']:.3f} to {half['high']:.3f} "
+                f"half-credit {half.value:.3f}, its interval {half.low:.3f} to {half.high:.3f} "
                 f"misses 0.5 by {beside:.3f}"
             )
         return _finding(
@@ -164,8 +139,8 @@ class Measuring:
         found = self.summary("clear_gap", rows)
         least, covered = self.thresholds.clear_gap_decisive, self.thresholds.clear_gap_coverage
         shortfalls = [
-            below("decisive win-rate", found["decisive"]["value"], least),
-            below("coverage", found["coverage"], covered),
+            below("decisive win-rate", found.decisive.value, least),
+            below("coverage", found.coverage, covered),
         ]
         requirement = f"decisive win-rate at least {least:g} with coverage at least {covered:g}"
         return _finding(requirement, "; ".join(filter(None, shortfalls)), found)
@@ -173,7 +148,7 @@ class Measuring:
     def _clean_but_wrong(self, rows: Sequence[ControlVerdict]) -> Finding:
         found = self.summary("clean_but_wrong", rows)
         least = self.thresholds.clean_but_wrong
-        shortfall = below("half-credit", found["half_credit"]["value"], least)
+        shortfall = below("half-credit", found.half_credit.value, least)
         return _finding(f"half-credit of the right, damaged object at least {least:g}", shortfall, found)
 
     def _without_reference(
@@ -188,11 +163,11 @@ class Measuring:
             low = "undefined" if drop.low is None else f"{drop.low:.3f}"
             shortfall = f"the lower bound of the fall of half-credit is {low}; it must be above 0"
         requirement = f"half-credit falls by at least {least:g}, lower bound above 0"
-        return _finding(requirement, shortfall, {**found, "drop": drop.as_dict()})
+        return _finding(requirement, shortfall, found, drop.record())
 
     def _order(self, rows: Sequence[ControlVerdict]) -> Finding:
         found = self.summary("order", rows)
-        most, share = self.thresholds.first_slot, found["first_slot_share"]
+        most, share = self.thresholds.first_slot, found.first_slot_share
         shortfall = ""
         if share is None:
             shortfall = "no pair could be judged"
@@ -246,43 +221,42 @@ def paired_drop(
     return Estimate(float(table[:, 0].sum() / table[:, 1].sum()), *(bounds or (None, None)))
 
 
-def _finding(requirement: str, shortfall: str, measured: Mapping[str, Any]) -> Finding:
-    return Finding(requirement, not shortfall, shortfall, measured)
+def _finding(requirement: str, shortfall: str, found: Summary, drop: Interval | None = None) -> Finding:
+    return Finding(
+        requirement=requirement, passed=not shortfall, shortfall=shortfall, drop=drop, **dict(found)
+    )
 
 
-def describe(certificate: Mapping[str, Any]) -> list[str]:
+def describe(certificate: Certificate) -> list[str]:
     """Return the certificate in lines for people."""
     lines = [
-        f"{certificate['role']} judge {certificate['judge']['model']}: "
-        + ("certified" if certificate["passed"] else "NOT certified"),
-        f"  {describe_panel(certificate['panel'])}",
+        f"{certificate.role} judge {certificate.judge.model}: "
+        + ("certified" if certificate.passed else "NOT certified"),
+        f"  {describe_panel(certificate.panel)}",
     ]
-    for name, found in certificate["controls"].items():
-        fate, measured = "ok  " if found["passed"] else "FAIL", measured_words(name, found)
-        lines.append(f"  {fate} {name:19} {measured}   ({found['shortfall'] or found['requirement']})")
+    for name, found in certificate.controls.items():
+        fate, measured = "ok  " if found.passed else "FAIL", measured_words(name, found)
+        lines.append(f"  {fate} {name:19} {measured}   ({found.shortfall or found.requirement})")
     return lines
 
 
-def measured_words(name: str, found: Mapping[str, Any]) -> str:
+def measured_words(name: str, found: Finding) -> str:
     """Return what a control measured: the quantities that its requirement is about."""
 
     def number(value: float | None) -> str:
         return "undefined" if value is None else f"{value:.3f}"
 
-    half = found["half_credit"]
+    half = found.half_credit
     if name == "null":
-        decided = found["decisive"]["wins"] + found["decisive"]["losses"]
-        return f"half-credit {number(half['value'])}, {decided} of {found['pairs']} pairs decided"
+        decided = found.decisive.wins + found.decisive.losses
+        return f"half-credit {number(half.value)}, {decided} of {found.pairs} pairs decided"
     if name == "base_vs_base":
-        return (
-            f"half-credit {number(half['value'])}, interval {number(half['low'])} to {number(half['high'])}"
-        )
+        return f"half-credit {number(half.value)}, interval {number(half.low)} to {number(half.high)}"
     if name == "clear_gap":
-        decisive = number(found["decisive"]["value"])
-        return f"decisive win-rate {decisive}, coverage {number(found['coverage'])}"
-    if name in ("reference_shuffled", "reference_removed"):
-        drop = found["drop"]
-        return f"half-credit falls by {number(drop['value'])}, lower bound {number(drop['low'])}"
+        decisive = number(found.decisive.value)
+        return f"decisive win-rate {decisive}, coverage {number(found.coverage)}"
+    if (drop := found.drop) is not None:
+        return f"half-credit falls by {number(drop.value)}, lower bound {number(drop.low)}"
     if name == "order":
-        return f"share of first-slot answers {number(found['first_slot_share'])}"
-    return f"half-credit {number(half['value'])}"
+        return f"share of first-slot answers {number(found.first_slot_share)}"
+    return f"half-credit {number(half.value)}"
