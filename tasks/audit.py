@@ -123,7 +123,6 @@ def audit(
         warnings=[*lineage_warnings(lineages), *panel_warnings(role, panel)],
         curves=measuring.curves(mine),
         comparisons=compare_views(measuring, rows, own, panels),
-        temperature=measuring.temperature(mine),
         questions=len(rows),
         holdout_objects=len({row.object for row in rows}),
     )
@@ -155,7 +154,6 @@ def headline(certificate: Certificate) -> dict[str, Any]:
         "passed": int(certificate.passed),
         "controls": controls,
         "grade_detected": {name: curve.threshold.value for name, curve in curves if curve is not None},
-        "temperature": certificate.temperature,
         "questions": certificate.questions,
     }
 

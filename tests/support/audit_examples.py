@@ -76,7 +76,6 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Cer
         warnings=lineage_warnings(lineages),
         curves=measuring.curves(mine),
         comparisons=compare_views(measuring, rows, judge, panels),
-        temperature=measuring.temperature(mine),
         questions=len(rows),
         holdout_objects=16,
     )

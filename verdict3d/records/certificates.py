@@ -153,7 +153,6 @@ class Certificate(Record):
         warnings: What a reader must know, a sentence each.
         curves: How large a defect must be to be seen, by defect; None with too few answers.
         comparisons: The same pairs shown otherwise.
-        temperature: Of the soft win sigmoid(d / T), the likeliest; None without answers.
         questions: Number of pairs that were asked about.
         holdout_objects: Number of objects that these are about.
     """
@@ -174,6 +173,5 @@ class Certificate(Record):
     warnings: list[str]
     curves: dict[str, Curve | None]
     comparisons: Comparisons
-    temperature: float | None
     questions: int
     holdout_objects: int

@@ -40,7 +40,6 @@ def issue(
     warnings: Sequence[str],
     curves: Mapping[str, Curve | None],
     comparisons: Comparisons,
-    temperature: float | None,
     questions: int,
     holdout_objects: int,
 ) -> Certificate:
@@ -60,7 +59,6 @@ def issue(
         warnings: Sentences.
         curves: By defect.
         comparisons: Of views.
-        temperature: Of the soft win.
         questions: Pairs.
         holdout_objects: Objects.
     """
@@ -85,7 +83,6 @@ def issue(
         warnings=list(warnings),
         curves=dict(curves),
         comparisons=comparisons,
-        temperature=temperature,
         questions=questions,
         holdout_objects=holdout_objects,
     )

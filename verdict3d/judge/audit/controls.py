@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from verdict3d.config import AuditThresholds
 from verdict3d.judge.audit.panel_choice import describe_panel
@@ -90,22 +89,6 @@ class Measuring:
             for name, group in groups.items()
         }
         return {name: None if curve is None else curve.record() for name, curve in curves.items()}
-
-    def temperature(self, rows: Sequence[ControlVerdict]) -> float | None:
-        """Return T of the soft win sigmoid(d / T), the likeliest on the ladder, where X is always better.
-
-        Bounded to [0.01, 100]; None without answers.
-        """
-        asked = [row.d for row in select(rows, "ladder") if row.d is not None]
-        if not asked:
-            return None
-        d = np.array(asked)
-        fit = minimize_scalar(
-            lambda log_t: np.logaddexp(0.0, -d / np.exp(log_t)).sum(),
-            bounds=(np.log(0.01), np.log(100.0)),
-            method="bounded",
-        )
-        return float(np.exp(fit.x))
 
     def _null(self, rows: Sequence[ControlVerdict]) -> Finding:
         """A mesh and its re-exported copy are the same: no decision, and exactly one half."""

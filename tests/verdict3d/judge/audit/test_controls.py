@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import date
 from typing import Any
 
@@ -125,13 +124,6 @@ def test_the_fall_is_paired_by_hand() -> None:
     assert drop.value == pytest.approx(2 / 3)  # pair 3 has no counterpart
 
 
-def test_the_temperature_is_the_likeliest() -> None:
-    # d = 1 three times right, once wrong: sigmoid(1 / T) = 3 / 4, T = 1 / ln 3
-    rows = [row("ladder", number, 1.0 if number < 3 else -1.0, grade=1) for number in range(4)]
-    assert MEASURING.temperature(rows) == pytest.approx(1 / math.log(3), rel=1e-3)
-    assert MEASURING.temperature([]) is None
-
-
 def certificate(rows: list[ControlVerdict], judge: JudgeIdentity = JUDGE) -> Certificate:
     found = MEASURING.findings(rows)
     return issue(
@@ -148,7 +140,6 @@ def certificate(rows: list[ControlVerdict], judge: JudgeIdentity = JUDGE) -> Cer
         warnings=[],
         curves=MEASURING.curves(rows),
         comparisons=filled(Comparisons),
-        temperature=None,
         questions=len(rows),
         holdout_objects=1,
     )
