@@ -19,7 +19,7 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-from tasks.asking.certificates import require_certificate, with_chosen_panels
+from tasks.asking.certificates import certified_judge, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import adapter_dependencies, search_tools
 from tasks.making.arms import arm_from_command_line, arm_params, load_adapted
@@ -45,7 +45,6 @@ from tasks.scoring.washout import measure_washout
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.identity import identify, require_different
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import Row, write_json
@@ -64,9 +63,7 @@ from verdict3d.trellis.pipeline import TrellisPipeline
 def run(params: Params, root: Path, arm: str) -> None:
     """Evaluate ``arm`` on what the earlier stages left below ``root``."""
     params = with_chosen_panels(params, root)
-    judge = identify(params.judges.evaluation, root)
-    require_different(identify(params.judges.training, root), judge)
-    certificate = require_certificate(params, root, "evaluation", judge)
+    judge = certified_judge(params, root, "evaluation")
     assets = {asset.id: asset for asset in read_assets(root)}
     generations = read_generations(root)
     base = base_generations(params, generations)
@@ -86,7 +83,7 @@ def run(params: Params, root: Path, arm: str) -> None:
             for name in pairs
         ]
         colours = in_colour(pairs[arm])
-        answers = judge_pairings(asked, params.judges.evaluation, root)
+        answers = judge_pairings(asked, judge.settings, root)
         controls, rows = (
             [verdict_row(x, y, verdict) for (x, y), verdict in zip(pairs[name], verdicts, strict=True)]
             for name, verdicts in zip(pairs, answers, strict=True)
@@ -101,8 +98,8 @@ def run(params: Params, root: Path, arm: str) -> None:
         results = Results(
             arm=arm,
             target=params.evaluate.target,
-            judge=judge.record(),
-            certificate=certificate,
+            judge=judge.identity.record(),
+            certificate=judge.certificate,
             failures=dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
             regimes={name: judge_regime(params, arm, said, name) for name in params.evaluate.regimes},
             texture={

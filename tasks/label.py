@@ -12,12 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tasks.asking.certificates import require_certificate, with_chosen_panels
+from tasks.asking.certificates import certified_judge
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.paths import LABEL, PAIRS, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import Params
-from verdict3d.judge.identity import identify, require_different
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.names import PairKind
@@ -31,13 +30,10 @@ from verdict3d.stats.winrate import Scored, summary, turned
 
 def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
-    params = with_chosen_panels(params, root, ["training"])
-    judge = identify(params.judges.training, root)
-    require_different(judge, identify(params.judges.evaluation, root))
-    certificate = require_certificate(params, root, "training", judge)
+    judge = certified_judge(params, root, "training")
     pairs = read_rows(root / PAIRS / "pairs.jsonl", Pair)
     asked = [("label", [Pairing(pair.reference, pair.x, pair.y) for pair in pairs])]
-    (answers,) = judge_pairings(asked, params.judges.training, root)
+    (answers,) = judge_pairings(asked, judge.settings, root)
     rows = [verdict_row(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
     out = start_folder(root / LABEL)
     write_rows(out / "verdicts.jsonl", rows)
@@ -47,8 +43,8 @@ def run(params: Params, root: Path) -> None:
         preferences=sum(row.outcome in ("win", "loss") for row in rows),
         invalid=dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
         kinds=measure_kinds(params, rows),
-        judge=judge.record(),
-        certificate=certificate,
+        judge=judge.identity.record(),
+        certificate=judge.certificate,
     )
     write_record(out / "metrics.json", labels)
 

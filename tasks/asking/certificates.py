@@ -4,20 +4,50 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from tasks.paths import certificate_path
 from verdict3d.config import JudgeParams, JudgeRole, Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.audit.certificate import objections
-from verdict3d.judge.identity import JudgeIdentity
+from verdict3d.judge.identity import JudgeIdentity, identify, require_different
 from verdict3d.provenance import digest_json
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.record import as_values, read_record
 from verdict3d.records.results import CertificateUse
 from verdict3d.render.rig import Rig
+
+
+@dataclass(frozen=True)
+class CertifiedJudge:
+    """The judge that a stage asks.
+
+    Attributes:
+        settings: Its parameters, with the panel that its audit chose.
+        identity: What its answers depend on.
+        certificate: Whether it is certified; False only where uncertified judges are allowed.
+    """
+
+    settings: JudgeParams
+    identity: JudgeIdentity
+    certificate: CertificateUse
+
+
+def certified_judge(params: Params, root: Path, role: Literal["training", "evaluation"]) -> CertifiedJudge:
+    """Return the training or the evaluation judge, certified and different from the other one.
+
+    Raises:
+        Verdict3DError: Both are one model, or :func:`require_certificate` refuses the judge.
+    """
+    judges = with_chosen_panels(params, root, [role]).judges
+    training, evaluation = identify(judges.training, root), identify(judges.evaluation, root)
+    require_different(training, evaluation)
+    settings = judges.training if role == "training" else judges.evaluation
+    identity = training if role == "training" else evaluation
+    return CertifiedJudge(settings, identity, require_certificate(params, root, role, identity))
 
 
 def with_chosen_panels(
