@@ -52,10 +52,10 @@ MONTAGES_SHOWN = 4
 SERVER_LOST = "FinishedWithoutServer"
 
 
-def make_retry_condition(stage_retries: int) -> Callable[[Task, TaskRun, State], Awaitable[bool]]:
+def make_retry_condition(stage_retries: int) -> Callable[[Task[..., Any], TaskRun, State], Awaitable[bool]]:
     """Return when a stage is tried again: files in use, or no more than ``stage_retries`` failures so far."""
 
-    async def may_retry(task_: Task, task_run: TaskRun, state: State) -> bool:
+    async def may_retry(task_: Task[..., Any], task_run: TaskRun, state: State) -> bool:
         try:
             await state.aresult()
         except StageBusyError:

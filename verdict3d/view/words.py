@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verdict3d.stats.standing import Standing
+from verdict3d.records.numbers import Standing
 from verdict3d.view.content import Exhibit
 
 MINUS = "\u2212"
