@@ -28,7 +28,7 @@ from tasks.making.base import load_base
 from tasks.making.generation import TEXTURE_MODE, generated
 from tasks.making.meetings import Meeting, base_generations, plan_arm, verdict_row
 from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, TRAIN, read_assets, read_generations, start_folder
-from tasks.scoring.champion import Champion, adapter_identity, holdout_digest, read_champion
+from tasks.scoring.champion import adapter_identity, holdout_digest, read_champion
 from tasks.scoring.measures import in_colour
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import load_adapter
@@ -37,9 +37,11 @@ from verdict3d.judge.identity import identify
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
-from verdict3d.records.files import Row, write_json
+from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
-from verdict3d.records.record import write_rows
+from verdict3d.records.names import Regime
+from verdict3d.records.promotion import Challenge, Challenger, Champion
+from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.tally import half_credit_against, tally_rows
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -49,22 +51,22 @@ def run(params: Params, root: Path) -> None:
     """Let every candidate below ``root`` challenge the champion."""
     params = with_chosen_panels(params, root)
     champion, assets = read_champion(root), read_assets(root)
-    regimes = tuple(dict.fromkeys((params.promotion.regime, "clean")))
+    regimes: list[Regime] = list(dict.fromkeys((params.promotion.regime, "clean")))
     base = [row for row in base_generations(params, read_generations(root)) if row.regime in regimes]
     order = shuffled_objects(params, base)
     with champion_generations(params, root, champion, base, assets) as theirs:
         arms = {arm: challenge(params, root, arm, theirs, order, assets) for arm in params.promotion.arms}
-        document = {
-            "champion": champion.as_dict(),
-            "regimes": regimes,
-            "holdout": holdout_digest(root, assets),
-            "judge": identify(params.judges.evaluation, root).digest,
-            "arms": arms,
-        }
-        write_json(root / CHALLENGE / "challenge.json", document)
+        document = Challenge(
+            champion=champion,
+            regimes=regimes,
+            holdout=holdout_digest(root, assets),
+            judge=identify(params.judges.evaluation, root).digest,
+            arms=arms,
+        )
+        write_record(root / CHALLENGE / "challenge.json", document)
         write_json(
             root / CHALLENGE / "metrics.json",
-            {arm: {"objects": len(found["objects"]), "looks": found["looks"]} for arm, found in arms.items()},
+            {arm: {"objects": len(found.objects), "looks": found.looks} for arm, found in arms.items()},
         )
 
 
@@ -112,7 +114,7 @@ def challenge(
     theirs: Sequence[Generation],
     order: Sequence[str],
     assets: Sequence[Asset],
-) -> Row:
+) -> Challenger:
     """Judge one candidate against the champion; write its verdicts and return what the gate has to know."""
     conditions = {asset.id: asset.condition for asset in assets}
     mine = {_key(row): row for row in read_generations(root, EVALUATE / arm)}
@@ -135,12 +137,12 @@ def challenge(
         judge = params.judges.evaluation.model_copy(update={"mode": TEXTURE_MODE})
         verdicts = judge_pairings([(f"judge texture of {arm}", _pairings(colours, conditions))], judge, root)
         write_rows(root / CHALLENGE / arm / "texture.jsonl", _rows([colours], verdicts))
-    return {
-        "adapter": adapter_identity(root / TRAIN / arm),
-        "objects": [name for name in order if name in seen],
-        "looks": len(answers),
-        "texture": bool(colours),
-    }
+    return Challenger(
+        adapter=adapter_identity(root / TRAIN / arm),
+        objects=[name for name in order if name in seen],
+        looks=len(answers),
+        texture=bool(colours),
+    )
 
 
 def _batches(params: Params, pairs: Sequence[Meeting], order: Sequence[str]) -> list[list[Meeting]]:

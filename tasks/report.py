@@ -16,7 +16,7 @@ are relative to the project's top folder. Formats:
   ``data/controls/pairs.jsonl``: what was asked.
 * ``data/train/<arm>/losses.csv``: a header; the first column is the step, columns with "loss" in their name
   are drawn, empty cells are gaps.
-* ``data/gate/decision.json``: the gate's document (:mod:`tasks.gate`).
+* ``data/gate/decision.json``: :class:`verdict3d.records.promotion.Decision`.
 * ``dvc.lock``: digests of the outputs of every stage but this one.
 
 Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures) and ``metrics.json``
@@ -56,9 +56,10 @@ from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Quarantined
 from verdict3d.records.certificates import Certificate
-from verdict3d.records.files import read_json, write_bytes, write_json
+from verdict3d.records.files import write_bytes, write_json
 from verdict3d.records.losses import read_losses
 from verdict3d.records.pairs import ControlPair
+from verdict3d.records.promotion import Decision
 from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.results import Labels, Preflight, Results
 from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict
@@ -142,7 +143,7 @@ def gather(params: Params, root: Path) -> Report:
         quarantine=None if quarantine is None else tuple(quarantine),
         failures=_failures(root, evaluations),
         stages=_stages(root),
-        promotion=_read(read_json, root / DECISION),
+        promotion=_read(lambda path: read_record(path, Decision), root / DECISION),
         audits=tuple(Audit(role, certificate, examples) for role, certificate in certificates.items()),
         agreements=tuple(
             judge_agreement(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.paths import DECISION, EVALUATE
-from verdict3d.records.files import read_json
 from verdict3d.records.numbers import Interval
+from verdict3d.records.promotion import Decision
 from verdict3d.records.record import read_record
 from verdict3d.records.results import Results
 
@@ -68,12 +68,11 @@ def describe_decisions(root: Path) -> list[str]:
     path = root / DECISION
     if not path.is_file():
         return []
-    document = read_json(path)
-    champion = document["champion"]["name"]
+    decision = read_record(path, Decision)
     return [
-        f"{arm} against {champion}: {found['decision']}"
-        + (f" (about {found['more_objects']} more objects would decide)" if found["more_objects"] else "")
-        for arm, found in document["arms"].items()
+        f"{arm} against {decision.champion.name}: {found.decision}"
+        + (f" (about {found.more_objects} more objects would decide)" if found.more_objects else "")
+        for arm, found in decision.arms.items()
     ]
 
 

@@ -13,6 +13,8 @@ from flows.processes.run_lock import run_lock
 from tasks.paths import GATE
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.records.promotion import PromotionRecord
+from verdict3d.records.record import as_values, parse_record
 
 
 def promote_candidate(
@@ -50,18 +52,18 @@ def act_on_decision(
 ) -> dict[str, Any]:
     """Act on the gate's decision as it is, print it and tell the webhook; needs the run lock."""
     done = call_promotion(workspace, environment, lock, say, "promote", arm, reason)
-    mine = done["record"]["decision"]["arms"][done["arm"]]
-    champion = done["record"]["decision"]["champion"]["name"]
-    lines = [f"{done['decision']}: {done['arm']} against {champion}"]
-    lines += [f"  {why}" for why in mine["reasons"]]
-    if mine["more_objects"]:
-        lines.append(f"  about {mine['more_objects']} more held-out objects would decide")
+    decision = parse_record(done["record"], PromotionRecord, "the record of the promotion").decision
+    mine = decision.arms[done["arm"]]
+    lines = [f"{done['decision']}: {done['arm']} against {decision.champion.name}"]
+    lines += [f"  {why}" for why in mine.reasons]
+    if mine.more_objects:
+        lines.append(f"  about {mine.more_objects} more held-out objects would decide")
     if done["moved"]:
         lines.append(f"champion: version {done['version']}")
     elif done["version"]:
         lines.append(f"challenger: version {done['version']}; the champion stays")
     facts = {key: done[key] for key in ("arm", "decision", "version", "moved", "digest")}
-    tell(workspace, "\n".join(lines), {**facts, "reasons": mine["reasons"]}, say)
+    tell(workspace, "\n".join(lines), {**facts, "reasons": mine.reasons}, say)
     return done
 
 
@@ -75,11 +77,11 @@ def explain_decision(workspace: Workspace, arm: str) -> str:
 def read_decision(workspace: Workspace, arm: str) -> dict[str, Any]:
     """Return the last decision as JSON values, from files alone: ``arm``, ``decision`` and the ``record``."""
     record = _make_record(workspace, arm)
-    arm = record["candidate"]["arm"]
-    return {"arm": arm, "decision": record["decision"]["arms"][arm]["decision"], "record": record}
+    arm = record.candidate.arm
+    return {"arm": arm, "decision": record.decision.arms[arm].decision, "record": as_values(record)}
 
 
-def _make_record(workspace: Workspace, arm: str) -> dict[str, Any]:
+def _make_record(workspace: Workspace, arm: str) -> PromotionRecord:
     from tasks.registry.promotion_record import make_record
 
     if not (workspace.root / GATE).exists():

@@ -25,6 +25,7 @@ from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm
 from verdict3d.provenance import PACKAGES, SOURCES, imported_files
 from verdict3d.records.files import read_json, write_bytes
+from verdict3d.records.promotion import PromotionRecord
 
 MODEL = "model"
 """Folder of the packaged model among the artifacts of its run."""
@@ -64,7 +65,7 @@ def pinned_requirements() -> list[str]:
     return [f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS]
 
 
-def package_model(params: Params, root: Path, arm: str, record: Mapping[str, Any], folder: Path) -> str:
+def package_model(params: Params, root: Path, arm: str, record: PromotionRecord, folder: Path) -> str:
     """Write the model of ``arm`` into ``folder``, which must not exist; return its card (Markdown).
 
     Args:
@@ -116,26 +117,26 @@ def _example(root: Path) -> pd.DataFrame:
     return pd.DataFrame({"photo": [(root / shown.condition).read_bytes()], "seed": [0]})
 
 
-def card_text(arm: str, card: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+def card_text(arm: str, card: Mapping[str, Any], record: PromotionRecord) -> str:
     """Return what people should know about a registered model."""
-    decision = record["decision"]["arms"][arm]
-    bound = record["bound_to"]
+    decision = record.decision.arms[arm]
+    bound = record.bound_to
     lines = [
         f"# Single photo to mesh, adapted by {arm}",
         "",
-        f"Decision: **{decision['decision']}** against {record['decision']['champion']['name']}"
-        + (f", moved by hand: {record['forced']}" if record["forced"] else ""),
+        f"Decision: **{decision.decision}** against {record.decision.champion.name}"
+        + (f", moved by hand: {record.forced}" if record.forced else ""),
         "",
-        *(f"* {condition['state']}: {condition['words']}" for condition in decision["conditions"]),
+        *(f"* {condition.state}: {condition.words}" for condition in decision.conditions),
         "",
         "Input: `photo`, bytes of a picture whose background has been removed (PNG or WebP with "
         "transparency); `seed`, optional. Output: `mesh`, bytes of a GLB (y up), or `failure`, the reason "
         "why there is none.",
         "",
-        f"* base generator {card['base_digest']}, adapter {bound['adapter']}",
+        f"* base generator {card['base_digest']}, adapter {bound.adapter}",
         f"* trained on {card.get('assets', {}).get('train', '?')} objects, seed {card.get('seed', '?')}",
-        f"* code {bound['git_commit'] or 'not under git'}{' with changes' if bound['git_dirty'] else ''}, "
-        f"dvc.lock {bound['dvc_lock']}",
+        f"* code {bound.git_commit or 'not under git'}{' with changes' if bound.git_dirty else ''}, "
+        f"dvc.lock {bound.dvc_lock}",
         "",
         "Licence: that of the base generator and of this project (Apache-2.0). The decision says how well it "
         "works on the held-out objects it was measured on, and nothing about others.",

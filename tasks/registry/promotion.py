@@ -17,10 +17,9 @@ from __future__ import annotations
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -43,6 +42,8 @@ from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.promotion import ArmDecision, HoldoutUse, PromotionRecord
+from verdict3d.records.record import as_values, write_record
 
 
 def sync(root: Path, registry: Registry) -> Row:
@@ -58,7 +59,7 @@ def sync(root: Path, registry: Registry) -> Row:
     if (read_json(path) if path.exists() else {}) != used:
         write_json(path, used)
         changed = True
-    return {"champion": champion.as_dict(), "changed": changed}
+    return {"champion": champion.model_dump(), "changed": changed}
 
 
 def earlier_uses(used: Used, root: Path, arms: Sequence[str]) -> Used:
@@ -98,33 +99,38 @@ def promote(
             force is used where a judge has no valid certificate.
     """
     record = make_record(params, root, arm, reason)
-    arm, adapter = record["candidate"]["arm"], record["candidate"]["adapter"]
-    decision = record["decision"]["arms"][arm]
-    forced = bool(reason) and decision["decision"] != "PROMOTE"
+    arm, adapter = record.candidate.arm, record.candidate.adapter
+    decision = record.decision.arms[arm]
+    forced = bool(reason) and decision.decision != "PROMOTE"
     if forced:
         _refuse_uncertified(decision)
-    digest = digest_json(record)
+    digest = digest_json(as_values(record))
     kept = Path.cwd() / RECORDS / registry.name / f"{digest}.json"
-    write_json(kept, record)
+    write_record(kept, record)
     registry.open()
     with registry.alone() as lock, noting_acted(Path.cwd(), root, preset):
-        against = record["decision"]["champion"]["version"]
+        against = record.decision.champion.version
         _expect_champion(registry, against)
-        runs = record_decision(root, preset, arm, decision["decision"], kept, explain(record))
-        registry.add_use(record["decision"]["holdout"], adapter, _questions(decision))
-        result = {"arm": arm, "decision": decision["decision"], "record": record, "digest": digest}
+        runs = record_decision(root, preset, arm, decision.decision, kept, explain(record))
+        registry.add_use(record.decision.holdout, adapter, _questions(decision))
+        result = {
+            "arm": arm,
+            "decision": decision.decision,
+            "record": as_values(record),
+            "digest": digest,
+        }
         current = registry.champion()
         if current.adapter == adapter:
             _say(f"{current.name} has this very adapter; nothing is moved")
-        if (decision["decision"] == "REJECT" and not forced) or current.adapter == adapter:
+        if (decision.decision == "REJECT" and not forced) or current.adapter == adapter:
             return {**result, "version": None, "moved": False}
-        if decision["decision"] == "PROMOTE" and (back := registry.rolled_back(adapter)):
+        if decision.decision == "PROMOTE" and (back := registry.rolled_back(adapter)):
             if not reason:
                 raise RefusedError(_rolled_back_words(back))
             forced = True
         version = _register(params, root, registry, record, digest, runs[arm])
         registry.point(CHALLENGER, version)
-        if decision["decision"] == "HOLD" and not forced:
+        if decision.decision == "HOLD" and not forced:
             return {**result, "version": version, "moved": False}
         _say(f"version {version} makes some of the evaluated meshes again, to compare their bytes; slow")
         verify(params, root, arm, registry, version)
@@ -163,10 +169,12 @@ def rollback(registry: Registry, to: str = "", reason: str = "") -> Row:
         if wanted:
             registry.reinstate(wanted.tags["adapter"])
     champion = registry.champion()
-    return {"from": before, "champion": champion.as_dict()}
+    return {"from": before, "champion": champion.model_dump()}
 
 
-def _register(params: Params, root: Path, registry: Registry, record: Row, digest: str, run_id: str) -> int:
+def _register(
+    params: Params, root: Path, registry: Registry, record: PromotionRecord, digest: str, run_id: str
+) -> int:
     """Register the candidate as a version with its tags; a version with the same record is used again."""
     from tasks.registry.packaging import (  # slow to import, and most commands register nothing
         MODEL,
@@ -176,8 +184,8 @@ def _register(params: Params, root: Path, registry: Registry, record: Row, diges
     for version in registry.versions():
         if version.tags.get("record") == digest:
             return int(version.version)
-    arm, bound = record["candidate"]["arm"], record["bound_to"]
-    same = [found.version for found in registry.versions() if found.tags.get("adapter") == bound["adapter"]]
+    arm, bound = record.candidate.arm, record.bound_to
+    same = [found.version for found in registry.versions() if found.tags.get("adapter") == bound.adapter]
     if same:
         _say(f"version {same[-1]} has this very adapter; the new version has the new decision beside it")
     _say(f"the base and the adapter of {arm} are packaged and sent to the registry")
@@ -185,18 +193,18 @@ def _register(params: Params, root: Path, registry: Registry, record: Row, diges
         card = package_model(params, root, arm, record, Path(folder, MODEL))
         registry.client.log_artifacts(run_id, str(Path(folder, MODEL)), MODEL)
     source = f"{registry.client.get_run(run_id).info.artifact_uri}/{MODEL}"
-    decision = record["decision"]["arms"][arm]
+    decision = record.decision.arms[arm]
     tags = {
         "arm": arm,
-        "adapter": bound["adapter"],
-        "base": bound["base"],
-        "decision": decision["decision"],
-        "standing": decision["standing"],
-        "against": record["decision"]["champion"]["name"],
+        "adapter": bound.adapter,
+        "base": bound.base,
+        "decision": decision.decision,
+        "standing": decision.standing,
+        "against": record.decision.champion.name,
         "record": digest,
-        "dvc.lock": bound["dvc_lock"],
-        "git.commit": bound["git_commit"] or "none",
-        **({"forced": record["forced"]} if record["forced"] else {}),
+        "dvc.lock": bound.dvc_lock,
+        "git.commit": bound.git_commit or "none",
+        **({"forced": record.forced} if record.forced else {}),
     }
     made = registry.client.create_model_version(registry.name, source, run_id, tags=tags, description=card)
     if registry.uri == EMBEDDED_STORE:
@@ -218,16 +226,16 @@ def _expect_champion(registry: Registry, version: int | None) -> None:
         )
 
 
-def _questions(decision: Mapping[str, Any]) -> int:
+def _questions(decision: ArmDecision) -> int:
     """Return what the decision has cost of the held-out set."""
-    (used,) = [found for found in decision["conditions"] if found["name"] == "hold-out"]
-    return int(used["measured"]["own"])
+    (used,) = [found for found in decision.conditions if found.name == "hold-out"]
+    return HoldoutUse.model_validate(used.measured).own
 
 
-def _refuse_uncertified(decision: Mapping[str, Any]) -> None:
-    for condition in decision["conditions"]:
-        if condition["name"].startswith("certificate") and condition["state"] != "met":
-            raise Verdict3DError(f"no force without valid certificates: {condition['words']}")
+def _refuse_uncertified(decision: ArmDecision) -> None:
+    for condition in decision.conditions:
+        if condition.name.startswith("certificate") and condition.state != "met":
+            raise Verdict3DError(f"no force without valid certificates: {condition.words}")
 
 
 def _rolled_back_words(version: ModelVersion) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tasks.paths import DECISION, TRAIN, certificate_path
 from tasks.scoring.champion import CARD, adapter_identity
@@ -16,14 +15,15 @@ from tasks.tracking.run_record import run_key, source_tags
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
-from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.files import read_json, write_json
+from verdict3d.records.promotion import BoundTo, Candidate, Decision, PromotionRecord
+from verdict3d.records.record import read_record
 from verdict3d.records.yaml_files import read_yaml
-from verdict3d.stats.gate import plan_words
+from verdict3d.stats.gate import half_credit, plan_words
 
 PROGRESS = "promotion: "
 """Begins the lines that :mod:`tasks.registry.promotion` prints for people while it works."""
 
-SCHEMA = "verdict3d/promotion/1"
 RECORDS = Path(".verdict3d/promotions")
 """Kept records, below the project; ``acted`` in it names the last decision acted on, by preset."""
 
@@ -32,7 +32,7 @@ class RefusedError(Verdict3DError):
     """A decision that cannot be acted on: trying once more would end the same way."""
 
 
-def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> Row:
+def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> PromotionRecord:
     """Return the record of the decision below ``root``.
 
     Args:
@@ -42,47 +42,40 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
         half-credit.
         forced: Why the champion is moved whatever the gate says; "" when it is not.
 
-    Returns:
-        ``schema``, ``candidate`` {arm, adapter}, ``decision`` (the gate's document), ``forced`` (or None)
-        and ``bound_to``: ``git_commit`` and ``git_dirty`` (None outside git), ``dvc_lock``, ``stages`` (a
-        digest of each stage's entry in it: command, code, data, parameters, outputs), ``certificates``,
-        ``adapter``, ``base``, ``parameters``.
-
     Raises:
         Verdict3DError: The gate has not decided, or on another adapter than the one that is there.
     """
-    decision = read_json(root / DECISION)
-    arm = arm or decision["chosen"] or leading_arm(decision)
-    if arm not in decision["arms"]:
-        raise Verdict3DError(f"{arm!r} is no candidate; promotion.arms names {', '.join(decision['arms'])}")
+    decision = read_record(root / DECISION, Decision)
+    arm = arm or decision.chosen or leading_arm(decision)
+    if arm not in decision.arms:
+        raise Verdict3DError(f"{arm!r} is no candidate; promotion.arms names {', '.join(decision.arms)}")
     adapter = adapter_identity(root / TRAIN / arm)
-    if adapter != decision["adapters"][arm]:
+    if adapter != decision.adapters[arm]:
         raise Verdict3DError(f"the gate decided on another adapter of {arm}; `verdict3d run` decides anew")
     key = run_key(root)
     if key is None:
         raise Verdict3DError(f"{root / 'dvc.lock'} is missing; nothing has been run here")
     lock = read_yaml(root / "dvc.lock")
     source = source_tags(root)
-    certificates: dict[str, Any] = {}
+    certificates = {}
     for role in ("training", "evaluation"):
         path = root / certificate_path(role)
         certificates[role] = digest_file(path) if path.exists() else None
-    return {
-        "schema": SCHEMA,
-        "candidate": {"arm": arm, "adapter": adapter},
-        "decision": decision,
-        "forced": forced or None,
-        "bound_to": {
-            "git_commit": source.get("git.commit"),
-            "git_dirty": source["git.dirty"] == "true" if source else None,
-            "dvc_lock": key,
-            "stages": {name: digest_json(entry) for name, entry in lock["stages"].items()},
-            "certificates": certificates,
-            "adapter": adapter,
-            "base": read_json(root / TRAIN / arm / CARD)["base_digest"],
-            "parameters": digest_json(params.experiment()),
-        },
-    }
+    return PromotionRecord(
+        candidate=Candidate(arm=arm, adapter=adapter),
+        decision=decision,
+        forced=forced or None,
+        bound_to=BoundTo(
+            git_commit=source.get("git.commit"),
+            git_dirty=source["git.dirty"] == "true" if source else None,
+            dvc_lock=key,
+            stages={name: digest_json(entry) for name, entry in lock["stages"].items()},
+            certificates=certificates,
+            adapter=adapter,
+            base=read_json(root / TRAIN / arm / CARD)["base_digest"],
+            parameters=digest_json(params.experiment()),
+        ),
+    )
 
 
 def acted_file(project: Path, preset: str) -> Path:
@@ -110,29 +103,23 @@ def decision_waits(project: Path, root: Path, preset: str) -> bool:
     return not acted.exists() or read_json(acted)["decision"] != digest_file(root / DECISION)
 
 
-def leading_arm(decision: Row) -> str:
+def leading_arm(decision: Decision) -> str:
     """Return the candidate with the best half-credit against the champion."""
-
-    def half_credit(arm: str) -> float:
-        bar = next(found for found in decision["arms"][arm]["conditions"] if found["name"] == "bar")
-        value = bar["measured"].get("value")
-        return -1.0 if value is None else float(value)
-
-    return max(sorted(decision["arms"]), key=half_credit)
+    return max(sorted(decision.arms), key=lambda arm: half_credit(decision.arms[arm]))
 
 
-def explain(record: Row) -> str:
+def explain(record: PromotionRecord) -> str:
     """Return the record for people: the decision, every condition, and what it is bound to."""
-    arm, decision, bound = record["candidate"]["arm"], record["decision"], record["bound_to"]
-    mine = decision["arms"][arm]
+    arm, decision, bound = record.candidate.arm, record.decision, record.bound_to
+    mine = decision.arms[arm]
     marks = {"met": "met   ", "open": "open  ", "failed": "FAILED"}
-    lines = [f"{mine['decision']}: {arm} against {decision['champion']['name']}"]
-    if record["forced"]:
-        lines.append(f"the champion was moved by hand: {record['forced']}")
-    lines += [f"  {marks[found['state']]}  {found['words']}" for found in mine["conditions"]]
+    lines = [f"{mine.decision}: {arm} against {decision.champion.name}"]
+    if record.forced:
+        lines.append(f"the champion was moved by hand: {record.forced}")
+    lines += [f"  {marks[found.state]}  {found.words}" for found in mine.conditions]
     lines += [plan for plan in [plan_words(mine)] if plan]
     names = ("git_commit", "git_dirty", "dvc_lock", "adapter", "base", "parameters")
-    lines += [f"  {name}: {bound[name]}" for name in names]
-    lines += [f"  certificate of the {role} judge: {found}" for role, found in bound["certificates"].items()]
-    lines += [f"  stage {name}: {found}" for name, found in bound["stages"].items()]
+    lines += [f"  {name}: {getattr(bound, name)}" for name in names]
+    lines += [f"  certificate of the {role} judge: {found}" for role, found in bound.certificates.items()]
+    lines += [f"  stage {name}: {found}" for name, found in bound.stages.items()]
     return "\n".join(lines)

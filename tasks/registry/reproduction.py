@@ -16,13 +16,13 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from tasks.paths import CHAMPION_RECORD, HOLDOUT
+from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
 from tasks.registry.versions import Registry
-from tasks.scoring.champion import Champion, place_champion
+from tasks.scoring.champion import CARD, WEIGHTS
 from tasks.tracking.outbox import tracking_uri
 from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.files import Row, read_json, write_bytes, write_json
 
 FILES = {
     "params.yaml": Path("params.yaml"),
@@ -80,10 +80,10 @@ def _fetch_champion(registry: Registry, folder: Path) -> None:
     """Fetch the adapter of the champion that the run's candidates were compared with."""
     record = folder / CHAMPION_RECORD
     if record.exists():
-        champion = Champion(**read_json(record))
-        if champion.version is not None:
-            with registry.adapter_of(champion.version) as adapter:
-                place_champion(folder, champion, adapter)
+        # the record stays as it is, in the form that the run's own code reads
+        with registry.adapter_of(read_json(record)["version"]) as adapter:
+            for name in (WEIGHTS, CARD):
+                write_bytes(folder / CHAMPION / name, (adapter / name).read_bytes())
 
 
 def main(reference: str, preset: str, folder: str, result: str) -> int:

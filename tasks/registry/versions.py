@@ -23,8 +23,9 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from tasks.scoring.champion import Champion, Used
+from tasks.scoring.champion import BASE, Used, registered_champion
 from verdict3d.errors import Verdict3DError
+from verdict3d.records.promotion import Champion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 WHAT = "Single photos to meshes"
@@ -68,7 +69,7 @@ class Registry:
     def champion(self) -> Champion:
         """Return the champion: the base when there is none."""
         found = self.aliased(CHAMPION)
-        return champion_of(found) if found else Champion()
+        return champion_of(found) if found else BASE
 
     def version(self, number: int) -> ModelVersion:
         """Return a version.
@@ -251,4 +252,4 @@ def _is_gone(owner: dict[str, str]) -> bool:
 
 def champion_of(version: ModelVersion) -> Champion:
     """Return a version as a champion."""
-    return Champion(int(version.version), version.tags["arm"], version.tags["adapter"])
+    return registered_champion(int(version.version), version.tags["arm"], version.tags["adapter"])

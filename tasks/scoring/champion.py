@@ -1,22 +1,23 @@
 """The champion as the stages see it: a copy of its adapter in ``data/registry``, put there from the registry.
 
-``data/registry/champion`` holds ``champion.json`` ({"version", "arm", "adapter": identity of the weights})
-with the adapter's files, or nothing: then the base is the champion. ``data/registry/holdout.json`` lists, by
-digest of the held-out set, the adapters that it has decided on. ``tasks.registry.promotion`` writes both;
-stages only read.
+``data/registry/champion`` holds ``champion.json`` (:class:`verdict3d.records.promotion.Champion`) with the
+adapter's files, or nothing: then the base is the champion. ``data/registry/holdout.json`` lists, by digest of
+the held-out set, the adapters that it has decided on. ``tasks.registry.promotion`` writes both; stages only
+read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.assets import Asset
-from verdict3d.records.files import Row, read_json, write_bytes, write_json
+from verdict3d.records.files import read_json, write_bytes
+from verdict3d.records.promotion import Champion
+from verdict3d.records.record import read_record, write_record
 from verdict3d.records.verdicts import HeldoutVerdict
 
 Used = dict[str, dict[str, int]]
@@ -24,29 +25,13 @@ Used = dict[str, dict[str, int]]
 WEIGHTS, CARD = "adapter.safetensors", "card.json"
 """The files of an adapter, as :mod:`verdict3d.adapt.adapter` writes them (which would load torch here)."""
 
+BASE = Champion(name="the base", version=None, arm=None, adapter=None)
+"""The champion before any other."""
 
-@dataclass(frozen=True)
-class Champion:
-    """Who has to be beaten.
 
-    Attributes:
-        version: Version in the model registry; None for the base generator.
-        arm: Arm that made its adapter.
-        adapter: Identity of its adapter.
-    """
-
-    version: int | None = None
-    arm: str | None = None
-    adapter: str | None = None
-
-    @property
-    def name(self) -> str:
-        """Return what people call it."""
-        return "the base" if self.version is None else f"version {self.version} ({self.arm})"
-
-    def as_dict(self) -> Row:
-        """Return it as JSON values."""
-        return {"name": self.name, "version": self.version, "arm": self.arm, "adapter": self.adapter}
+def registered_champion(version: int, arm: str, adapter: str) -> Champion:
+    """Return a version of the registry as the champion."""
+    return Champion(name=f"version {version} ({arm})", version=version, arm=arm, adapter=adapter)
 
 
 def read_champion(root: Path) -> Champion:
@@ -57,8 +42,8 @@ def read_champion(root: Path) -> Champion:
     """
     record = root / CHAMPION_RECORD
     if not record.exists():
-        return Champion()
-    champion = Champion(**read_json(record))
+        return BASE
+    champion = read_record(record, Champion)
     folder = root / CHAMPION
     whole = all((folder / name).is_file() for name in (WEIGHTS, CARD))
     if not whole or adapter_identity(folder) != champion.adapter:
@@ -93,7 +78,7 @@ def place_champion(root: Path, champion: Champion, adapter: Path | None) -> bool
         if adapter is not None:
             write_bytes(folder / name, (adapter / name).read_bytes())
     if adapter is not None:
-        write_json(record, {"version": champion.version, "arm": champion.arm, "adapter": champion.adapter})
+        write_record(record, champion)
     return True
 
 

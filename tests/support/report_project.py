@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,13 @@ from support.audit_examples import write_audit
 from support.places import ROOT
 from support.rows import filled
 from tasks.gate import rule_of
+from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
 from verdict3d.records.assets import Asset, Condition, Quarantined
-from verdict3d.records.files import write_bytes, write_json
+from verdict3d.records.files import write_bytes
 from verdict3d.records.generations import Generation
 from verdict3d.records.numbers import Interval, Kappa, Summary
+from verdict3d.records.promotion import CertificateState, Decision, Evidence, HoldoutUse, Tallies
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.results import (
     CertificateUse,
@@ -136,7 +137,7 @@ def write_project(
     params = load_params(root / "params.yaml")
     for role, sees in (("training", 0.1), ("evaluation", 1.5)):
         write_audit(root, params, role, sees)
-    write_json(data / "gate/decision.json", decision(root, rows))
+    write_record(data / "gate/decision.json", decision(root, rows))
     lines = ["step,learning_rate,train_loss,validation_loss_severe"]
     for step in range(1, 401):
         loss = 0.9 * math.exp(-step / 90) + 0.12 + 0.02 * rng.random()
@@ -238,26 +239,25 @@ PREFLIGHT = Preflight(
 CERTIFIED = filled(CertificateUse, certified=True)
 
 
-def decision(root: Path, rows: list[HeldoutVerdict]) -> dict[str, Any]:
+def decision(root: Path, rows: list[HeldoutVerdict]) -> Decision:
     """What the gate stage would write for ``rows`` without certificates, texture or an older champion."""
     order = sorted({one.object for one in rows})
-    champion = {"name": "the base", "version": None, "arm": None, "adapter": None}
-    missing = {"state": "open", "words": "it has no certificate"}
-    evidence = {
-        "champion": champion,
-        "adapter": "weights",
-        "categories": {one.object: one.category for one in rows},
-        "tallies": {
-            name: tally_rows([one for one in rows if one.regime == regime], order)
-            for name, regime in (("primary", "severe"), ("clean", "clean"))
-        },
-        "certificates": {"training": missing, "evaluation": missing},
-        "gap": {"value": 0.02, "low": -0.1, "high": 0.1},
-        "holdout": {"candidates": 1, "queries": 80},
-    }
+    missing = CertificateState(state="open", words="it has no certificate", digest=None)
+    severe, clean = (
+        tally_rows([one for one in rows if one.regime == regime], order) for regime in ("severe", "clean")
+    )
+    evidence = Evidence(
+        champion=BASE,
+        adapter="weights",
+        categories={one.object: one.category for one in rows},
+        tallies=Tallies(primary=severe, clean=clean, texture=None, validity=None),
+        certificates={"training": missing, "evaluation": missing},
+        gap=Interval(value=0.02, low=-0.1, high=0.1),
+        holdout=HoldoutUse(candidates=1, queries=80, own=80),
+    )
     rule = rule_of(load_params(root / "params.yaml"))
     arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(8))
-    return {"champion": champion, "rule": asdict(rule), "arms": arms, "chosen": None}
+    return filled(Decision, champion=BASE, rule=rule, arms=arms, chosen=None)
 
 
 def truth(one: HeldoutVerdict) -> Scored:

@@ -13,14 +13,22 @@ import tasks.challenge
 import tasks.gate
 from support.rows import filled
 from tasks.paths import read_assets
-from tasks.scoring.champion import Champion, adapter_identity, holdout_digest, place_champion, read_champion
+from tasks.scoring.champion import (
+    BASE,
+    adapter_identity,
+    holdout_digest,
+    place_champion,
+    read_champion,
+    registered_champion,
+)
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json, read_jsonl, write_json
-from verdict3d.records.record import write_record
+from verdict3d.records.promotion import Challenge, Champion, HoldoutUse
+from verdict3d.records.record import read_record, write_record
 from verdict3d.records.results import JudgeUsed
 from verdict3d.records.verdicts import HeldoutVerdict
 
@@ -51,7 +59,7 @@ def other_adapter(root: Path, folder: Path) -> Champion:
     save_adapter(
         moved, arm=ARM, base_digest=card["base_digest"], story={"params": card["params"]}, directory=folder
     )
-    return Champion(3, ARM, adapter_identity(folder))
+    return registered_champion(3, ARM, adapter_identity(folder))
 
 
 def test_against_the_base_the_verdicts_are_those_of_the_evaluation(project: Project) -> None:
@@ -98,20 +106,20 @@ def test_a_champion_with_an_adapter_generates_anew_from_the_same_noise(
     assert [row["mesh_digest"] for row in theirs] != [row["mesh_digest"] for row in mine]
     tasks.gate.run(params, root)
     decision = read_json(root / "data/gate/decision.json")
-    assert decision["champion"] == {**champion.as_dict(), "name": f"version 3 ({ARM})"}
+    assert decision["champion"] == {**champion.model_dump(), "name": f"version 3 ({ARM})"}
     bar = next(found for found in decision["arms"][ARM]["conditions"] if found["name"] == "bar")
     assert f"version 3 ({ARM})" in bar["words"]
 
     (root / "data/registry/champion/adapter.safetensors").write_bytes(b"other weights")
     with pytest.raises(Verdict3DError, match="fetches it again"):
         read_champion(root)
-    assert place_champion(root, Champion(), None) and read_champion(root) == Champion()
+    assert place_champion(root, BASE, None) and read_champion(root) == BASE
 
 
 def test_the_champion_cannot_challenge_itself(project: Project, tmp_path: Path) -> None:
     root, params = fork(project, tmp_path / "self")
     adapter = root / f"data/train/{ARM}"
-    place_champion(root, Champion(1, ARM, adapter_identity(adapter)), adapter)
+    place_champion(root, registered_champion(1, ARM, adapter_identity(adapter)), adapter)
     tasks.challenge.run(params, root)
     rows = read_jsonl(root / f"data/challenge/{ARM}/verdicts.jsonl")
     assert {row["outcome"] for row in rows} <= {"tie", "invalid"}  # the same bytes on both sides
@@ -127,13 +135,13 @@ def test_certificates_count_for_the_judge_they_name(project: Project, tmp_path: 
     certificate = filled(Certificate, passed=True, judge=filled(JudgeUsed, digest=judge))
     path = root / "data/audit/evaluation/certificate.json"
     write_record(path, certificate)
-    assert tasks.gate.certificates(params, root, judge)["evaluation"]["state"] == "met"
+    assert tasks.gate.certificates(params, root, judge)["evaluation"].state == "met"
     failed = {"passed": False, "reasons": ["clear gap: 0.70 is below 0.83"]}
     write_record(path, certificate.model_copy(update=failed))
     found = tasks.gate.certificates(params, root, judge)["evaluation"]
-    assert found["state"] == "open" and "0.70 is below 0.83" in found["words"]
+    assert found.state == "open" and "0.70 is below 0.83" in found.words
     write_record(path, certificate.model_copy(update={"judge": filled(JudgeUsed, digest="another")}))
-    assert "another judge" in tasks.gate.certificates(params, root, judge)["evaluation"]["words"]
+    assert "another judge" in tasks.gate.certificates(params, root, judge)["evaluation"].words
 
 
 def test_a_held_out_set_remembers_the_candidates_it_decided_on(project: Project, tmp_path: Path) -> None:
@@ -142,15 +150,15 @@ def test_a_held_out_set_remembers_the_candidates_it_decided_on(project: Project,
     identity = holdout_digest(root, read_assets(root))
     used = {identity: {"a": 5, "b": 7, mine: 9}, "another": {"c": 1}}
     write_json(root / "data/registry/holdout.json", used)
-    challenge = read_json(root / "data/challenge/challenge.json")
-    assert challenge["holdout"] == identity
+    challenge = read_record(root / "data/challenge/challenge.json", Challenge)
+    assert challenge.holdout == identity
     results = root / f"data/evaluate/{ARM}/results.json"
     write_json(results, read_json(results) | {"holdout_queries": 20})
     files = [root / f"data/challenge/{ARM}" / name for name in ("verdicts.jsonl", "texture.jsonl")]
     rows = [row for path in files if path.exists() for row in read_jsonl(path)]
     asked = 20 + 2 * sum(row["outcome"] != "invalid" for row in rows)
-    found = tasks.gate.collect_evidence(params, root, ARM, challenge)["holdout"]
-    assert found == {"candidates": 3, "queries": asked + 12, "own": asked} and asked > 20
+    found = tasks.gate.collect_evidence(params, root, ARM, challenge).holdout
+    assert found == HoldoutUse(candidates=3, queries=asked + 12, own=asked) and asked > 20
 
 
 def test_a_sequential_challenge_stops_when_it_is_decided(

@@ -5,57 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy.stats import norm
 
 from verdict3d.records.numbers import Interval, Standing, Summary
+from verdict3d.records.promotion import CertificateState, ConditionState, Evidence, HoldoutUse, Rule
 from verdict3d.stats.power import objects_for_mean, one_sided, pairs_to_beat
 from verdict3d.stats.standing import LEAST_COVERAGE, standing
 from verdict3d.stats.tally import Bounded, Tally, half_credit_against, rows_of
 from verdict3d.stats.winrate import summary
 
-ConditionState = Literal["met", "failed", "open"]
 Generators = Callable[[str], np.random.Generator]
 
 _RANK: tuple[Standing, ...] = ("undefined", "loses", "undecided", "beats", "reaches", "certified")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What is fixed before any candidate is seen: the section ``promotion`` of the parameters.
-
-    Attributes:
-        regime: Regime of the first condition.
-        bar: What the candidate has to do there: ``beats``, ``reaches`` (the target) or ``certified``.
-        target: Decisive win-rate aimed at.
-        test: ``fixed`` number of objects or ``sequential``.
-        alpha: One-sided level.
-        objects: Held-out objects that a test at a fixed number needs.
-        margins: How much half-credit may be below 1/2: ``clean``, ``category``, ``texture``, ``validity``
-            (where a win is a valid mesh against a failed one, so that 0.05 is 10% more failed meshes).
-        category_objects: Categories with fewer objects are tested together.
-        gap_limit: Largest over-optimisation gap.
-        candidates_limit: Most candidates that one held-out set may decide on.
-        queries_limit: Most questions to the evaluation judge about one held-out set.
-        confidence: Two-sided level of the over-optimisation gap's interval.
-        resamples: Number of bootstrap resamples.
-    """
-
-    regime: str
-    bar: Literal["beats", "reaches", "certified"]
-    target: float
-    test: Literal["fixed", "sequential"]
-    alpha: float
-    objects: int
-    margins: Mapping[str, float]
-    category_objects: int
-    gap_limit: float
-    candidates_limit: int
-    queries_limit: int
-    confidence: float
-    resamples: int
 
 
 @dataclass(frozen=True)
@@ -83,16 +47,16 @@ def bounded(tally: Tally, null: float, rule: Rule, alpha: float, rng: np.random.
     return half_credit_against(tally, null, alpha=alpha, method=rule.test, rng=rng, resamples=rule.resamples)
 
 
-def is_new(evidence: Mapping[str, Any]) -> Condition:
+def is_new(evidence: Evidence) -> Condition:
     """Ask whether there is anything to decide: the champion cannot challenge itself."""
-    same = evidence["adapter"] == evidence["champion"]["adapter"]
+    same = evidence.adapter == evidence.champion.adapter
     words = "this adapter is the champion already" if same else "this adapter is not the champion"
-    return Condition("new", "open" if same else "met", words, {"adapter": evidence["adapter"]})
+    return Condition("new", "open" if same else "met", words, {"adapter": evidence.adapter})
 
 
-def primary(evidence: Mapping[str, Any], rule: Rule, generators: Generators) -> tuple[Condition, Standing]:
+def primary(evidence: Evidence, rule: Rule, generators: Generators) -> tuple[Condition, Standing]:
     """Ask whether the candidate reaches the bar against the champion; return its standing too."""
-    tally, champion = evidence["tallies"].get("primary"), evidence["champion"]["name"]
+    tally, champion = evidence.tallies.primary, evidence.champion.name
     name = {
         "beats": f"beats {champion}",
         "reaches": f"beats {champion} and reaches {rule.target:g}",
@@ -169,44 +133,42 @@ def not_worse(
     return Condition(key, state, words, {**test.as_dict(), "margin": margin}, test.objects_to_decide)
 
 
-def certificate(role: str, found: Mapping[str, Any]) -> Condition:
+def certificate(role: str, found: CertificateState) -> Condition:
     """Pass on what is known of a judge's certificate; without one nothing is promoted."""
-    return Condition(f"certificate: {role}", found["state"], f"{role} judge: {found['words']}", {})
+    return Condition(f"certificate: {role}", found.state, f"{role} judge: {found.words}", {})
 
 
-def gap(found: Mapping[str, Any] | None, rule: Rule, objects: int) -> Condition:
+def gap(found: Interval | None, rule: Rule, objects: int) -> Condition:
     """Ask whether the training judge likes the arm about as much as the evaluation judge does.
 
     Args:
-        found: {"value", "low", "high"}; None when it was not measured.
+        found: The gap; None when it was not measured.
         rule: Gives the limit.
         objects: Number of objects it was measured on.
     """
-    if not found or found.get("value") is None:
+    if found is None or found.value is None:
         return Condition("over-optimisation", "open", "not measured: over-optimisation gap", {})
-    low, high = (found["value"] if found.get(end) is None else found[end] for end in ("low", "high"))
+    low, high = (found.value if end is None else end for end in (found.low, found.high))
     state: ConditionState = "met" if high <= rule.gap_limit else "failed" if low > rule.gap_limit else "open"
     relation = {"met": "below", "failed": "above", "open": "not shown to be below"}[state]
-    measured = f"{found['value']:+.3f} [{low:+.3f}, {high:+.3f}]"
+    measured = f"{found.value:+.3f} [{low:+.3f}, {high:+.3f}]"
     words = f"over-optimisation gap {measured} is {relation} {rule.gap_limit:g}"
     level = one_sided(rule.confidence)
     deviation = (high - low) / 2 / float(norm.isf(level)) * math.sqrt(objects)
-    needed = objects_for_mean(rule.gap_limit - found["value"], deviation, level)
-    return Condition("over-optimisation", state, words, dict(found), needed)
+    needed = objects_for_mean(rule.gap_limit - found.value, deviation, level)
+    return Condition("over-optimisation", state, words, found.model_dump(), needed)
 
 
-def holdout(used: Mapping[str, Any], rule: Rule) -> Condition:
+def holdout(used: HoldoutUse, rule: Rule) -> Condition:
     """Ask whether the held-out objects have not been asked too often to be held out still."""
-    if used.get("queries") is None:
-        return Condition("hold-out", "open", "not measured: questions asked about the held-out objects", {})
-    over = used["candidates"] > rule.candidates_limit or used["queries"] > rule.queries_limit
+    over = used.candidates > rule.candidates_limit or used.queries > rule.queries_limit
     words = (
-        f"candidate {used['candidates']} of at most {rule.candidates_limit} on these held-out objects, "
-        f"{used['queries']} of at most {rule.queries_limit} questions"
+        f"candidate {used.candidates} of at most {rule.candidates_limit} on these held-out objects, "
+        f"{used.queries} of at most {rule.queries_limit} questions"
     )
     if over:
         words = f"the held-out objects are used up ({words}); take new ones"
-    return Condition("hold-out", "open" if over else "met", words, dict(used))
+    return Condition("hold-out", "open" if over else "met", words, used.model_dump())
 
 
 def _numbers(test: Bounded) -> str:

@@ -13,14 +13,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any, Literal
+from dataclasses import asdict
 
+from verdict3d.records.promotion import (
+    ArmDecision,
+    ConditionState,
+    Evidence,
+    Requirement,
+    Rule,
+    TallyRow,
+    Word,
+)
 from verdict3d.stats.conditions import (
     Condition,
-    ConditionState,
     Generators,
-    Rule,
     bounded,
     certificate,
     gap,
@@ -32,63 +38,47 @@ from verdict3d.stats.conditions import (
 from verdict3d.stats.multiplicity import holm_levels
 from verdict3d.stats.tally import Tally
 
-Word = Literal["PROMOTE", "HOLD", "REJECT"]
-
 SMALL_CATEGORIES = "small categories, pooled"
 
 
 def decide_all(
-    candidates: Mapping[str, Mapping[str, Any]], rule: Rule, generators: Generators
-) -> dict[str, dict[str, Any]]:
+    candidates: Mapping[str, Evidence], rule: Rule, generators: Generators
+) -> dict[str, ArmDecision]:
     """Decide on every candidate of a run.
 
     Args:
-        candidates: Evidence by arm:
-
-            * ``champion``: {"name", "adapter"}, ``adapter``: digest of the candidate's weights;
-            * ``tallies``: {"primary", "clean", "texture", "validity"}, each a tally against the champion, or
-              None when it was not measured;
-            * ``categories``: category of each object;
-            * ``certificates``: {"training", "evaluation"}: {"state": ConditionState, "words"};
-            * ``gap``: {"value", "low", "high"} or None;
-            * ``holdout``: {"candidates": int, "queries": int or None}.
+        candidates: Evidence by arm.
         rule: What was fixed beforehand.
         generators: Gives the generator for each named bootstrap.
-
-    Returns:
-        By arm: ``decision``, ``reasons``, ``more_objects`` (None when it is no HOLD, or when no number of
-        objects would decide every open condition), ``standing``, ``conditions``.
     """
     levels = _holm_levels(candidates, rule, generators)
     return {
-        arm: _decide(evidence, replace(rule, alpha=levels[arm]), rule.alpha, generators)
+        arm: _decide(evidence, rule.model_copy(update={"alpha": levels[arm]}), rule.alpha, generators)
         for arm, evidence in candidates.items()
     }
 
 
-def _holm_levels(
-    candidates: Mapping[str, Mapping[str, Any]], rule: Rule, generators: Generators
-) -> dict[str, float]:
+def _holm_levels(candidates: Mapping[str, Evidence], rule: Rule, generators: Generators) -> dict[str, float]:
     """Return the level of each candidate's first condition."""
     p_values = {}
     for arm, evidence in candidates.items():
-        tally = evidence["tallies"].get("primary")
+        tally = evidence.tallies.primary
         found = bounded(tally, 0.5, rule, rule.alpha, generators("holm")).p_value if tally else None
         p_values[arm] = 1.0 if found is None else found
     return holm_levels(p_values, rule.alpha)
 
 
-def _decide(evidence: Mapping[str, Any], first: Rule, alpha: float, generators: Generators) -> dict[str, Any]:
-    rule = replace(first, alpha=alpha)
-    tallies = evidence["tallies"]
-    seen = len(tallies.get("primary") or ())
-    groups = category_groups(tallies.get("primary") or (), evidence["categories"], rule.category_objects)
+def _decide(evidence: Evidence, first: Rule, alpha: float, generators: Generators) -> ArmDecision:
+    rule = first.model_copy(update={"alpha": alpha})
+    tallies, margins = evidence.tallies, rule.margins
+    seen = len(tallies.primary or ())
+    groups = category_groups(tallies.primary or (), evidence.categories, rule.category_objects)
     tests = {
-        "clean inputs": (tallies.get("clean"), rule.margins["clean"]),
-        "texture": (tallies.get("texture"), rule.margins["texture"]),
-        "valid meshes": (tallies.get("validity"), rule.margins["validity"]),
+        "clean inputs": (tallies.clean, margins.clean),
+        "texture": (tallies.texture, margins.texture),
+        "valid meshes": (tallies.validity, margins.validity),
         **{
-            name if name == SMALL_CATEGORIES else f"category {name}": (tally, rule.margins["category"])
+            name if name == SMALL_CATEGORIES else f"category {name}": (tally, margins.category)
             for name, tally in groups.items()
         },
     }
@@ -97,20 +87,20 @@ def _decide(evidence: Mapping[str, Any], first: Rule, alpha: float, generators: 
         is_new(evidence),
         reached,
         *(not_worse(name, *test, rule, len(tests), generators) for name, test in tests.items()),
-        *(certificate(role, found) for role, found in sorted(evidence["certificates"].items())),
-        gap(evidence.get("gap"), rule, seen),
-        holdout(evidence["holdout"], rule),
+        *(certificate(role, found) for role, found in sorted(evidence.certificates.items())),
+        gap(evidence.gap, rule, seen),
+        holdout(evidence.holdout, rule),
     ]
     states = [condition.state for condition in conditions]
     decision: Word = "REJECT" if "failed" in states else "HOLD" if "open" in states else "PROMOTE"
     speaking: ConditionState = "failed" if decision == "REJECT" else "open"
-    return {
-        "decision": decision,
-        "standing": word,
-        "reasons": [c.words for c in conditions if c.state == speaking],
-        "more_objects": _more_objects(conditions, seen) if decision == "HOLD" else None,
-        "conditions": [asdict(condition) for condition in conditions],
-    }
+    return ArmDecision(
+        decision=decision,
+        standing=word,
+        reasons=[c.words for c in conditions if c.state == speaking],
+        more_objects=_more_objects(conditions, seen) if decision == "HOLD" else None,
+        conditions=[Requirement(**asdict(condition)) for condition in conditions],
+    )
 
 
 def _more_objects(conditions: Sequence[Condition], seen: int) -> int | None:
@@ -130,23 +120,32 @@ def _more_objects(conditions: Sequence[Condition], seen: int) -> int | None:
     return max(1, max(needed) - seen)
 
 
-def plan_words(decision: Mapping[str, Any]) -> str | None:
+def bar_of(decision: ArmDecision) -> Requirement:
+    """Return the first condition: what the candidate has to reach against the champion."""
+    return next(condition for condition in decision.conditions if condition.name == "bar")
+
+
+def half_credit(decision: ArmDecision) -> float:
+    """Return the half-credit against the champion; -1 where it was not measured."""
+    value = bar_of(decision).measured.get("value")
+    return float(value) if isinstance(value, float) else -1.0
+
+
+def plan_words(decision: ArmDecision) -> str | None:
     """Return how many objects would decide on a held candidate, in a sentence; None when it is not held."""
-    if decision["decision"] != "HOLD":
+    if decision.decision != "HOLD":
         return None
-    if decision["more_objects"] is None:
+    if decision.more_objects is None:
         return "Assuming the observed effect, no number of further held-out objects would decide."
     return (
-        f"About {decision['more_objects']} more held-out objects are needed to decide "
+        f"About {decision.more_objects} more held-out objects are needed to decide "
         "(80% power, assuming the observed effect)."
     )
 
 
-def category_groups(
-    tally: Tally, categories: Mapping[str, str], smallest: int
-) -> dict[str, list[Sequence[Any]]]:
+def category_groups(tally: Tally, categories: Mapping[str, str], smallest: int) -> dict[str, list[TallyRow]]:
     """Split a tally by category; categories with fewer than ``smallest`` objects make one group together."""
-    groups: dict[str, list[Sequence[Any]]] = {}
+    groups: dict[str, list[TallyRow]] = {}
     for row in tally:
         groups.setdefault(categories[row[0]], []).append(row)
     large = {name: rows for name, rows in sorted(groups.items()) if len(rows) >= smallest}

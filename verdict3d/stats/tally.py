@@ -14,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 
 from verdict3d.records.names import Outcome
+from verdict3d.records.promotion import TallyRow
 from verdict3d.stats.betting import Array, anytime_p_values, confidence_sequence
 from verdict3d.stats.intervals import sign_flip_p_value
 from verdict3d.stats.power import objects_for_mean, pairs_to_beat
 from verdict3d.stats.winrate import Answered, Scored, win_rate
 
-Tally = Sequence[Sequence[Any]]
+Tally = Sequence[TallyRow]
 Method = Literal["fixed", "sequential"]
 DECIDED: tuple[Outcome, ...] = ("win", "loss", "tie")
 """Outcomes in the order of a tally's counts."""
@@ -60,13 +61,13 @@ class Bounded:
         return asdict(self)
 
 
-def tally_rows(rows: Iterable[Answered], order: Sequence[str]) -> list[list[Any]]:
+def tally_rows(rows: Iterable[Answered], order: Sequence[str]) -> list[TallyRow]:
     """Count pairs by object, in ``order``; leave out those without any."""
     counts = {name: [0, 0, 0] for name in order}
     for row in rows:
         if row.outcome != "invalid":
             counts[row.object][DECIDED.index(row.outcome)] += 1
-    return [[name, *found] for name, found in counts.items() if any(found)]
+    return [(name, found[0], found[1], found[2]) for name, found in counts.items() if any(found)]
 
 
 def rows_of(tally: Tally) -> list[Scored]:
@@ -133,8 +134,9 @@ def _objects_to_decide(tally: Tally, null: float, alpha: float, method: Method) 
     """
     scores = object_scores(tally)
     number: int | None
-    wins, losses, ties = (sum(row[column] for row in tally) for column in (1, 2, 3))
-    if null == 0.5 and all(sum(row[1:]) == 1 for row in tally) and wins != losses:
+    wins, losses = sum(row[1] for row in tally), sum(row[2] for row in tally)
+    ties = sum(row[3] for row in tally)
+    if null == 0.5 and all(row[1] + row[2] + row[3] == 1 for row in tally) and wins != losses:
         pairs = pairs_to_beat(min(max(wins, losses) / (wins + losses), 0.99), alpha)
         number = None if pairs is None else int(np.ceil(pairs * (wins + losses + ties) / (wins + losses)))
     elif not scores.size or scores[0] == null == scores.mean():

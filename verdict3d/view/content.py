@@ -10,6 +10,7 @@ from verdict3d.records.assets import Quarantined
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.names import PairKind
 from verdict3d.records.numbers import Summary
+from verdict3d.records.promotion import Decision
 from verdict3d.records.results import Results
 
 REGIMES = ("clean", "mild", "medium", "severe")
@@ -117,7 +118,7 @@ class Report:
         quarantine: Quarantined files; None when the assets stage left no record.
         failures: Failed items by place and reason; None when no record was found.
         stages: Stages with the digests of their outputs.
-        promotion: ``decision.json`` of the gate; None when it has not decided.
+        promotion: The gate's decision; None when it has not decided.
         audits: The audited judges.
         agreements: Cohen's kappa of each two judges on the controls (``one``, ``other``, ``value``, ...).
         warnings: What a reader must know about the run, such as judges that share a language model.
@@ -140,7 +141,7 @@ class Report:
     quarantine: tuple[Quarantined, ...] | None = None
     failures: tuple[Failures, ...] | None = None
     stages: tuple[Stage, ...] = ()
-    promotion: Mapping[str, Any] | None = None
+    promotion: Decision | None = None
     audits: tuple[Audit, ...] = ()
     agreements: tuple[Mapping[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()

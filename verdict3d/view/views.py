@@ -214,12 +214,12 @@ def promotions(report: Report) -> list[PromotionView]:
     return [
         PromotionView(
             arm=arm,
-            decision=found["decision"],
-            tone=tones[found["decision"]],
+            decision=found.decision,
+            tone=tones[found.decision],
             plan=plan_words(found),
-            conditions=tuple((*marks[row["state"]], row["words"]) for row in found["conditions"]),
+            conditions=tuple((*marks[row.state], row.words) for row in found.conditions),
         )
-        for arm, found in ((report.promotion or {}).get("arms") or {}).items()
+        for arm, found in (report.promotion.arms if report.promotion else {}).items()
     ]
 
 

@@ -28,7 +28,9 @@ from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.mesh.files import read_mesh
-from verdict3d.records.files import read_json, read_jsonl, write_json
+from verdict3d.records.files import read_json, read_jsonl
+from verdict3d.records.promotion import PromotionRecord
+from verdict3d.records.record import read_record, write_record
 
 pytestmark = pytest.mark.slow
 
@@ -131,9 +133,9 @@ def go_round(project: Project) -> None:
     from tasks.registry.promotion_record import explain, make_record
 
     again = root.parent / "again.json"
-    write_json(again, make_record(params, root))
+    write_record(again, make_record(params, root))
     assert again.read_bytes() == kept.read_bytes()
-    assert "stage gate: " in explain(read_json(kept))
+    assert "stage gate: " in explain(read_record(kept, PromotionRecord))
 
     # a candidate that was compared with the base cannot replace a champion that came in between
     another_candidate(root, params, 1)
