@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Networks of tests are so small that threads wait for each other; what a test starts inherits it."""
+
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # a shell that starts tests in the background has them ignore Ctrl-C, which some of them send
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.places import ROOT
+from support.places import ROOT, append
 from tasks.identity import changed_identities, stage_identities
 from verdict3d.config import load_params
 from verdict3d.records.files import Row, read_json
@@ -88,9 +88,9 @@ def test_a_changed_default_of_a_method_concerns_its_arms(project: Path) -> None:
 
 def test_an_edit_concerns_the_stages_that_import_the_file(project: Path) -> None:
     params = load_params(project / "params.yaml")
-    (project / "verdict3d/adapt/methods/search.py").open("a").write("# edited\n")
-    (project / "verdict3d/view/templates/page.css").open("a").write("/* edited */\n")
-    (project / "verdict3d/pretrain/recipe.py").open("a").write("# edited\n")
+    append(project / "verdict3d/adapt/methods/search.py", "# edited\n")
+    append(project / "verdict3d/view/templates/page.css", "/* edited */\n")
+    append(project / "verdict3d/pretrain/recipe.py", "# edited\n")
     assert changed_identities(params, project) == {
         f"train@{STACK}": {"changed code": ["verdict3d/adapt/methods/search.py"]},
         f"evaluate@{STACK}": {"changed code": ["verdict3d/adapt/methods/search.py"]},

@@ -24,7 +24,7 @@ from flows.chain.dvc_stages import (
 from flows.chain.environment import CACHES, TELEMETRY_OFF, project_environment
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.workspace import Workspace, find_project, open_workspace, overlay
-from support.places import ROOT
+from support.places import ROOT, append
 from support.toy_chain import ARM, write_toy_chain
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
@@ -119,8 +119,8 @@ def test_dvc_reruns_what_an_edit_or_a_parameter_concerns_and_nothing_else(projec
     params = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(params.replace('cron: "0 3', 'cron: "0 4'))
     assert changed_stages(project, environment) == {}, "when it runs concerns no result"
-    (project / "verdict3d/stats/gate.py").open("a").write("# edited\n")
-    (project / "verdict3d/trellis/sampler.py").open("a").write("# edited\n")
+    append(project / "verdict3d/stats/gate.py", "# edited\n")
+    append(project / "verdict3d/trellis/sampler.py", "# edited\n")
     changed = changed_stages(project, environment)
     assert set(changed) == {"identity", "gate"} and changed["gate"] == {
         "changed code": ["verdict3d/stats/gate.py"]
