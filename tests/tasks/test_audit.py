@@ -164,7 +164,7 @@ def test_with_uncertified_judges_allowed_the_gate_takes_no_certificate(
     write_record(root / "data/label/metrics.json", used)
     allowed = params.model_copy(update={"audit": params.audit.model_copy(update={"allow_uncertified": True})})
     for found in tasks.gate.certificates(allowed, root, digests["evaluation"]).values():
-        assert found["state"] == "open" and "allow_uncertified" in found["words"]
+        assert found.state == "open" and "allow_uncertified" in found.words
 
 
 def test_the_report_shows_the_audit(project: Project) -> None:
