@@ -15,8 +15,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tasks.paths import IDENTITY, identity_path, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.registry import method_names, module_of, modules_of
@@ -24,6 +22,7 @@ from verdict3d.config import Params
 from verdict3d.judge.modes import montage_modes
 from verdict3d.provenance import code_of
 from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.yaml_files import read_yaml
 
 STAGE = "identity"
 DISPATCHER = "verdict3d/adapt/registry.py"
@@ -41,7 +40,7 @@ def stage_identities(params: Params, root: Path) -> dict[str, Row]:
     """
     values = params.model_dump(mode="json")
     identities: dict[str, Row] = {}
-    for stage, entry in yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+    for stage, entry in read_yaml(root / "dvc.yaml")["stages"].items():
         if stage == STAGE:
             continue
         each = entry.get("foreach")
