@@ -28,7 +28,7 @@ from tasks.making.base import load_base
 from tasks.making.generation import TEXTURE_MODE, generated
 from tasks.making.meetings import Meeting, base_generations, plan_arm, verdict_row
 from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, TRAIN, read_assets, read_generations, start_folder
-from tasks.scoring.champion import adapter_identity, holdout_digest, read_champion
+from tasks.scoring.champion import holdout_digest, read_champion
 from tasks.scoring.measures import in_colour
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import load_adapter
@@ -36,6 +36,7 @@ from verdict3d.config import Params
 from verdict3d.judge.identity import identify
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
+from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation

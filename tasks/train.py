@@ -38,6 +38,7 @@ from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm, Pictures, PreferenceParams, Trained
 from verdict3d.device import pick_device
 from verdict3d.provenance import code_of, digest_bytes, digest_file, digest_json
+from verdict3d.records.adapters import AdapterOrigin, AssetCounts
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import write_bytes, write_json
 from verdict3d.records.losses import format_losses
@@ -59,21 +60,22 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
     assets = read_assets(root)
     splits = {name: [row for row in assets if row.split == name] for name in ("train", "validation")}
     preferences = read_preferences(root, kinds) if (kinds := wanted_kinds(settings)) else []
-    story = {
-        "method": method.name,
-        "trains": method.trains,
-        "base": params.generator.model,
-        "params": settings.model_dump(mode="json"),
-        "degrade": params.degrade.model_dump(mode="json"),
-        "seed": params.seed,
-        "data": {name: _data_digest(root, rows) for name, rows in splits.items()},
-        "assets": {name: len(rows) for name, rows in splits.items()},
-        "preferences": len(preferences),
-    }
     base, teacher = load_base(params, root), load_teacher(params, root)
+    origin = AdapterOrigin(
+        arm=arm,
+        method=method.name,
+        trains=method.trains,
+        params=settings,
+        base=params.generator.model,
+        base_digest=base.digest,
+        seed=params.seed,
+        assets=AssetCounts(train=len(splits["train"]), validation=len(splits["validation"])),
+        data={name: _data_digest(root, rows) for name, rows in splits.items()},
+        degrade=params.degrade.model_dump(mode="json"),
+        preferences=len(preferences),
+    )
     identity = {
-        "arm": arm,
-        "story": story,
+        "origin": origin.model_dump(mode="json"),
         "base": base_dependencies(params, root),
         "samplers": [params.generator.structure.model_dump(), params.generator.latents.model_dump()],
         "pictures": [params.assets.view.model_dump(), params.assets.condition_size_px],
@@ -109,13 +111,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
             "preferences": len(preferences),
         }
         out = start_folder(root / TRAIN / arm)
-        save_adapter(
-            fit.tensors,
-            arm=arm,
-            base_digest=base.digest,
-            story={**story, "measures": measures},
-            directory=out,
-        )
+        save_adapter(fit.tensors, origin, measures, out)
         write_bytes(out / "losses.csv", format_losses(fit.losses))
         write_json(out / "metrics.json", measures)
 

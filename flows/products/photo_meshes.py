@@ -19,13 +19,13 @@ from flows.products.photo_plan import (
     plan_meshes,
 )
 from tasks.paths import TRAIN
-from tasks.scoring.champion import CARD
 from verdict3d.config import Params, PhotosParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.finishing import check_finish, finish_identity, finish_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.provenance import code_of, digest_file, digest_json
+from verdict3d.records.adapters import CARD
 from verdict3d.records.files import Row, read_json, write_json
 
 MANIFEST = "manifest.json"

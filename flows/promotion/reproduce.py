@@ -23,8 +23,8 @@ from flows.chain.results import format_text
 from flows.chain.workspace import LINKED, Workspace
 from flows.processes.commands import run_supervised
 from tasks.paths import MESHES, TRAIN, WATCHED
-from tasks.scoring.champion import adapter_identity
 from verdict3d.errors import Verdict3DError
+from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.files import read_json, write_bytes
 from verdict3d.records.yaml_files import read_yaml
 

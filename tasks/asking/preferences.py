@@ -9,8 +9,6 @@ from PIL import Image
 
 from tasks.asking.certificates import with_chosen_panels
 from tasks.asking.pairings import STORE
-from tasks.making.arms import settings_of
-from tasks.scoring.champion import CARD, adapter_identity
 from verdict3d.adapt.method import Prefers, Tools
 from verdict3d.adapt.registry import modules_of, parts_of
 from verdict3d.config import Params
@@ -22,7 +20,8 @@ from verdict3d.judge.panel import PairRequest, Panel, picture
 from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.provenance import code_of
-from verdict3d.records.files import Row, read_json
+from verdict3d.records.adapters import adapter_identity, read_card
+from verdict3d.records.files import Row
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Rig
 
@@ -37,7 +36,7 @@ def adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
 
     Weights and card, the code of the arm's methods, and the training judge where a search asks it.
     """
-    settings = settings_of(read_json(folder / CARD))
+    settings = read_card(folder).params
     asks = any(isinstance(part, SearchParams) and part.pick == "judge" for part in parts_of(settings))
     judge = with_chosen_panels(params, root, ["training"]).judges.training if asks else None
     return {

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from tasks.making.base import load_base
 from tasks.paths import TRAIN
@@ -15,7 +11,7 @@ from verdict3d.adapt.adapter import Adapter, load_adapter
 from verdict3d.adapt.method import Tools
 from verdict3d.adapt.registry import find_method
 from verdict3d.config import Params
-from verdict3d.config_arms import AnyArm, ArmParams
+from verdict3d.config_arms import AnyArm
 from verdict3d.errors import Verdict3DError
 from verdict3d.trellis.pipeline import TrellisPipeline
 
@@ -56,14 +52,7 @@ def load_adapted(params: Params, root: Path, arm: str, tools: Tools) -> TrellisP
     return with_adapter(base, adapter, tools)
 
 
-def settings_of(card: Mapping[str, Any]) -> AnyArm:
-    """Return the settings of the arm that an adapter's card is about."""
-    settings: AnyArm = TypeAdapter(ArmParams).validate_python(card["params"])
-    return settings
-
-
 def with_adapter(base: TrellisPipeline, adapter: Adapter, tools: Tools) -> TrellisPipeline:
     """Return the base with an adapter on, put together as its card says."""
-    settings = settings_of(adapter.card)
-    method = find_method(settings.method)
-    return method.wrap(base, settings, adapter.tensors, tools)
+    settings = adapter.card.params
+    return find_method(settings.method).wrap(base, settings, adapter.tensors, tools)

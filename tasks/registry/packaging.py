@@ -7,24 +7,21 @@ the columns, an example and the exact versions of the packages.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.pyfunc import save_model
 from mlflow.types import ColSpec, DataType, Schema
 
-from tasks.making.arms import settings_of
 from tasks.paths import TRAIN, read_assets
-from tasks.scoring.champion import CARD, WEIGHTS
 from verdict3d.adapt.registry import modules_of
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm
 from verdict3d.provenance import PACKAGES, SOURCES, imported_files
-from verdict3d.records.files import read_json, write_bytes
+from verdict3d.records.adapters import CARD, WEIGHTS, AdapterCard, read_card
+from verdict3d.records.files import write_bytes
 from verdict3d.records.promotion import PromotionRecord
 
 MODEL = "model"
@@ -80,14 +77,14 @@ def package_model(params: Params, root: Path, arm: str, record: PromotionRecord,
     adapter.mkdir(parents=True)
     for name in (WEIGHTS, CARD):
         shutil.copyfile(root / TRAIN / arm / name, adapter / name)
-    card = read_json(adapter / CARD)
+    card = read_card(adapter)
     shutil.copyfile(root / "params.yaml", parts / "params.yaml")
     text = card_text(arm, card, record)
     write_bytes(parts / "README.md", text.encode())
     save_model(
         folder,
         python_model=str(SOURCES / "tasks/registry/served_model.py"),
-        code_paths=copy_code(settings_of(card), parts / "code"),
+        code_paths=copy_code(card.params, parts / "code"),
         artifacts={
             "generator": str(root / params.generator.model),
             "adapter": str(adapter),
@@ -117,7 +114,7 @@ def _example(root: Path) -> pd.DataFrame:
     return pd.DataFrame({"photo": [(root / shown.condition).read_bytes()], "seed": [0]})
 
 
-def card_text(arm: str, card: Mapping[str, Any], record: PromotionRecord) -> str:
+def card_text(arm: str, card: AdapterCard, record: PromotionRecord) -> str:
     """Return what people should know about a registered model."""
     decision = record.decision.arms[arm]
     bound = record.bound_to
@@ -133,8 +130,8 @@ def card_text(arm: str, card: Mapping[str, Any], record: PromotionRecord) -> str
         "transparency); `seed`, optional. Output: `mesh`, bytes of a GLB (y up), or `failure`, the reason "
         "why there is none.",
         "",
-        f"* base generator {card['base_digest']}, adapter {bound.adapter}",
-        f"* trained on {card.get('assets', {}).get('train', '?')} objects, seed {card.get('seed', '?')}",
+        f"* base generator {card.base_digest}, adapter {bound.adapter}",
+        f"* trained on {card.assets.train} objects, seed {card.seed}",
         f"* code {bound.git_commit or 'not under git'}{' with changes' if bound.git_dirty else ''}, "
         f"dvc.lock {bound.dvc_lock}",
         "",

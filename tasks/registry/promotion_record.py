@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.paths import DECISION, TRAIN, certificate_path
-from tasks.scoring.champion import CARD, adapter_identity
 from tasks.tracking.run_record import run_key, source_tags
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
+from verdict3d.records.adapters import adapter_identity, read_card
 from verdict3d.records.files import read_json, write_json
 from verdict3d.records.promotion import BoundTo, Candidate, Decision, PromotionRecord
 from verdict3d.records.record import read_record
@@ -72,7 +72,7 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
             stages={name: digest_json(entry) for name, entry in lock["stages"].items()},
             certificates=certificates,
             adapter=adapter,
-            base=read_json(root / TRAIN / arm / CARD)["base_digest"],
+            base=read_card(root / TRAIN / arm).base_digest,
             parameters=digest_json(params.experiment()),
         ),
     )

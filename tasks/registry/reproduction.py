@@ -18,10 +18,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
 from tasks.registry.versions import Registry
-from tasks.scoring.champion import CARD, WEIGHTS
 from tasks.tracking.outbox import tracking_uri
 from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
+from verdict3d.records.adapters import CARD, WEIGHTS
 from verdict3d.records.files import Row, read_json, write_bytes, write_json
 
 FILES = {

@@ -17,14 +17,14 @@ from mlflow.pyfunc import PythonModel
 
 from tasks.making.arms import with_adapter
 from tasks.making.machine import settle_torch
-from verdict3d.adapt.adapter import CARD, load_adapter
+from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.method import Tools
 from verdict3d.config import load_params
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.finishing import finish_mesh
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.records.files import read_json
+from verdict3d.records.adapters import read_card
 from verdict3d.trellis.photos import Photo, PhotoReader
 from verdict3d.trellis.pipeline import TrellisPipeline
 
@@ -42,7 +42,7 @@ class PhotoToMesh(PythonModel):
             context.artifacts["generator"], device=self.generator.device, compiled=self.generator.compiled
         )
         folder = Path(context.artifacts["adapter"])
-        adapter = load_adapter(folder, arm=read_json(folder / CARD)["arm"], base_digest=base.digest)
+        adapter = load_adapter(folder, arm=read_card(folder).arm, base_digest=base.digest)
         self.pipeline = with_adapter(base, adapter, Tools(seed=params.seed))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:

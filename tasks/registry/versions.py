@@ -25,6 +25,7 @@ from mlflow.exceptions import MlflowException
 
 from tasks.scoring.champion import BASE, Used, registered_champion
 from verdict3d.errors import Verdict3DError
+from verdict3d.records.adapters import CARD
 from verdict3d.records.promotion import Champion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -98,7 +99,7 @@ class Registry:
             download_artifacts(
                 f"{self.uri_of(version)}/artifacts/adapter", dst_path=folder, tracking_uri=self.uri
             )
-            (card,) = Path(folder).rglob("card.json")
+            (card,) = Path(folder).rglob(CARD)
             yield card.parent
 
     def point(self, alias: str, version: int | None) -> None:

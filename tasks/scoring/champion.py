@@ -14,6 +14,7 @@ from pathlib import Path
 from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
+from verdict3d.records.adapters import CARD, WEIGHTS, adapter_identity
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import read_json, write_bytes
 from verdict3d.records.promotion import Champion
@@ -22,7 +23,6 @@ from verdict3d.records.verdicts import HeldoutVerdict
 
 Used = dict[str, dict[str, int]]
 """By digest of the held-out set and by adapter: how much the evaluation judge was asked to decide on it."""
-WEIGHTS, CARD = "adapter.safetensors", "card.json"
 """The files of an adapter, as :mod:`verdict3d.adapt.adapter` writes them (which would load torch here)."""
 
 BASE = Champion(name="the base", version=None, arm=None, adapter=None)
@@ -51,11 +51,6 @@ def read_champion(root: Path) -> Champion:
             f"{folder} does not hold the adapter of {champion.name}; `verdict3d promote` fetches it again"
         )
     return champion
-
-
-def adapter_identity(folder: Path) -> str:
-    """Return one SHA-256 over an adapter's weights and card: two arms without weights are not the same."""
-    return digest_json([digest_file(folder / name) for name in (WEIGHTS, CARD)])
 
 
 def place_champion(root: Path, champion: Champion, adapter: Path | None) -> bool:

@@ -8,9 +8,10 @@ import numpy as np
 
 from support.toy_chain import ARM
 from tasks.gate import rule_of
-from tasks.scoring.champion import adapter_identity, read_champion
+from tasks.scoring.champion import read_champion
 from verdict3d.config import load_params
 from verdict3d.provenance import digest_json
+from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.numbers import Interval
 from verdict3d.records.promotion import CertificateState, Decision, Evidence, HoldoutUse, Tallies
 from verdict3d.records.record import write_record

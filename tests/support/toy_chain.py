@@ -11,8 +11,10 @@ import yaml
 
 from flows.chain.dvc_stages import run_stage_through_dvc
 from flows.chain.environment import project_environment
+from support.adapters import make_origin
 from support.places import ROOT
 from support.rows import filled
+from verdict3d.records.adapters import AdapterCard
 from verdict3d.records.numbers import Decisive, Interval, Summary
 from verdict3d.records.record import as_values
 from verdict3d.records.results import RegimeResults, Results
@@ -128,7 +130,9 @@ def write_deciding_chain(project: Path) -> Path:
     for package in ("tasks", "verdict3d"):
         (project / package).rmdir()  # the installed ones are meant
     stage = (project / "stage.py").read_text()
-    card = json.dumps({"arm": ARM, "base_digest": "none"})
+    card = json.dumps(
+        as_values(AdapterCard(**dict(make_origin(ARM, "none")), weights_digest="none", measures={}))
+    )
     (project / "stage.py").write_text(f"{stage}    (folder / 'card.json').write_text('{card}')\n")
     (project / "gate.py").write_text(GATE)
     (project / "word").write_text("REJECT")

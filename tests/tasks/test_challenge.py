@@ -15,7 +15,6 @@ from support.rows import filled
 from tasks.paths import read_assets
 from tasks.scoring.champion import (
     BASE,
-    adapter_identity,
     holdout_digest,
     place_champion,
     read_champion,
@@ -25,6 +24,7 @@ from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
+from verdict3d.records.adapters import adapter_identity, read_card
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json, read_jsonl, write_json
 from verdict3d.records.promotion import Challenge, Champion, HoldoutUse
@@ -53,12 +53,10 @@ def fork(project: Project, target: Path, **promotion: object) -> Project:
 
 def other_adapter(root: Path, folder: Path) -> Champion:
     """Write an adapter that differs from the candidate's and return it as a champion."""
-    card = read_json(root / f"data/train/{ARM}/card.json")
+    card = read_card(root / f"data/train/{ARM}")
     weights = load_file(root / f"data/train/{ARM}/adapter.safetensors")
     moved = {name: tensor + 0.05 * torch.ones_like(tensor) for name, tensor in weights.items()}
-    save_adapter(
-        moved, arm=ARM, base_digest=card["base_digest"], story={"params": card["params"]}, directory=folder
-    )
+    save_adapter(moved, card, card.measures, folder)
     return registered_champion(3, ARM, adapter_identity(folder))
 
 

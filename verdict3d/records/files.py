@@ -59,10 +59,15 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as indented JSON with sorted keys; NaN and infinities are refused."""
+def format_json(value: Any) -> bytes:
+    """Return ``value`` as indented JSON with sorted keys; NaN and infinities are refused."""
     text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    write_bytes(path, (text + "\n").encode())
+    return (text + "\n").encode()
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as :func:`format_json` has it."""
+    write_bytes(path, format_json(value))
 
 
 def read_json(path: str | Path) -> Any:

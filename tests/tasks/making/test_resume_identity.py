@@ -16,6 +16,7 @@ import tasks.evaluate
 import tasks.generate
 import tasks.train
 from flows.products.photo_meshes import MeshOptions, _digest_way
+from support.adapters import make_origin
 from support.rows import filled
 from support.tiny_project import write_tiny_project
 from tasks.paths import TRAIN, read_assets
@@ -72,9 +73,8 @@ def set_search(root: Path, **search: Any) -> None:
         values["train"]["arms"] = values["promotion"]["arms"] = [ARM]
         values["train"][ARM] = {"method": "stack", "parts": [REPAIR, {"method": "search", **search}]}
 
-    section = write_params(root, change).train.sections[ARM].model_dump(mode="json")
-    weights, place = {"part0.outer.bias": torch.zeros(24)}, root / TRAIN / ARM
-    save_adapter(weights, arm=ARM, base_digest="base", story={"params": section}, directory=place)
+    origin = make_origin(ARM, "base", write_params(root, change).train.sections[ARM])
+    save_adapter({"part0.outer.bias": torch.zeros(24)}, origin, {}, root / TRAIN / ARM)
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_training_depends_on_meshes_and_on_the_code_that_reads_them(
     assert "verdict3d/adapt/methods/preference.py" not in before["code"]
     mesh = read_assets(project)[0].mesh
     (project / mesh).write_bytes((project / mesh).read_bytes() + b" ")
-    assert look()["story"] != before["story"]
+    assert look()["origin"] != before["origin"]
 
 
 def test_the_code_behind_unfinished_meshes_is_that_of_the_arm(

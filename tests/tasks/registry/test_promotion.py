@@ -28,6 +28,7 @@ from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.mesh.files import read_mesh
+from verdict3d.records.adapters import read_card
 from verdict3d.records.files import read_json, read_jsonl
 from verdict3d.records.promotion import PromotionRecord
 from verdict3d.records.record import read_record, write_record
@@ -79,11 +80,10 @@ def another_candidate(root: Path, params: Params, number: int, evaluated: bool =
     import tasks.evaluate
 
     folder = root / f"data/train/{ARM}"
-    card = read_json(folder / "card.json")
+    card = read_card(folder)
     weights = load_file(folder / "adapter.safetensors")
     moved = {name: tensor + 0.01 * number * torch.ones_like(tensor) for name, tensor in weights.items()}
-    story = {key: card[key] for key in ("assets", "seed", "params")}
-    save_adapter(moved, arm=ARM, base_digest=card["base_digest"], story=story, directory=folder)
+    save_adapter(moved, card, card.measures, folder)
     if evaluated:
         tasks.evaluate.run(params, root, ARM)
     (root / "dvc.lock").write_text(f"schema: '2.0'\nstages:\n  gate:\n    cmd: candidate {number}\n")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from support.adapters import make_origin
 from support.arm_examples import (
     ARMS,
     ATTENTION,
@@ -56,10 +57,9 @@ def test_arm_trains_saves_loads_changes_the_output_and_comes_off(arm, inputs, tm
     fit = method.fit(own, params)
     assert any(row.get("train_loss") is not None for row in fit.losses)
     moved = {name: tensor.detach() + 0.2 for name, tensor in fit.tensors.items()}  # 3 steps move too little
-    story = {"params": params.model_dump(mode="json")}
-    save_adapter(moved, arm=arm, base_digest="base", story=story, directory=tmp_path)
+    save_adapter(moved, make_origin(arm, "base", params), fit.measures, tmp_path)
     adapter = load_adapter(tmp_path, arm=arm, base_digest="base")
-    again = section(adapter.card["params"])
+    again = adapter.card.params
     assert again == params
     wrapped = method.wrap(inputs.pipeline, again, adapter.tensors, Tools())
     after = made(wrapped)

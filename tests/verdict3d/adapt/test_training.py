@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import nn
 
+from support.adapters import make_origin
 from support.places import TESTS
 from verdict3d.adapt.adapter import load_adapter, save_adapter
 from verdict3d.adapt.methods.conditioner_repair import TokenRepair
@@ -135,7 +136,7 @@ def train_to_an_adapter(folder: Path, killed_at: int = -1) -> None:
         return nn.functional.mse_loss(repair(degraded), clean)
 
     train(repair, loss_at, dict, Schedule(24, 3e-3, 2), folder, "tokens")
-    save_adapter(repair.state_dict(), arm="a", base_digest="b", story={}, directory=folder / "out")
+    save_adapter(repair.state_dict(), make_origin("a", "b"), {}, folder / "out")
 
 
 def test_killed_training_ends_with_the_same_adapter(tmp_path):
@@ -210,13 +211,8 @@ def test_learning_rate_warms_up_and_ends_near_zero():
 
 def test_adapter_file_round_trip_and_refusals(tmp_path):
     repair = make_repair()
-    saved = save_adapter(
-        repair.state_dict(),
-        arm="conditioner_repair",
-        base_digest="aa11",
-        story={"seed": 5},
-        directory=tmp_path,
-    )
+    origin = make_origin("conditioner_repair", "aa11")
+    saved = save_adapter(repair.state_dict(), origin, {"best_step": 5}, tmp_path)
     loaded = load_adapter(tmp_path, arm="conditioner_repair", base_digest="aa11")
     assert loaded.card == saved.card
     assert all(torch.equal(loaded.tensors[name], weight) for name, weight in repair.state_dict().items())

@@ -1,0 +1,83 @@
+"""The card of an adapter: read with and without ``schema``, wrong ones named, one identity for the same content."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from support.adapters import make_origin
+from verdict3d.adapt.adapter import save_adapter
+from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import digest_file, digest_json
+from verdict3d.records.adapters import CARD, WEIGHTS, adapter_identity, read_card
+from verdict3d.records.files import read_json, write_json
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_adapter({"bias": torch.zeros(3)}, make_origin("searched", "aa11"), {"best_step": 3}, tmp_path)
+    return tmp_path
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    values = {**read_json(folder / CARD), **changes}
+    write_json(folder / CARD, {name: value for name, value in values.items() if value is not None})
+
+
+def test_a_card_from_before_it_had_a_schema_is_the_same_adapter(folder: Path) -> None:
+    card, identity = read_card(folder), adapter_identity(folder)
+    assert read_json(folder / CARD)["schema"] == "verdict3d/adapter/1"
+    rewrite(folder, schema=None)
+    assert "schema" not in read_json(folder / CARD)
+    assert read_card(folder) == card
+    assert adapter_identity(folder) == identity
+    # as champions were tagged and recorded then
+    assert identity == digest_json([digest_file(folder / name) for name in (WEIGHTS, CARD)])
+
+
+def test_content_decides_the_identity(folder: Path) -> None:
+    found = [adapter_identity(folder)]
+    rewrite(folder, params={"method": "search", "samples": 3, "pick": "random", "agreed": 1.0})
+    found.append(adapter_identity(folder))
+    (folder / WEIGHTS).write_bytes(b"other weights")
+    found.append(adapter_identity(folder))
+    assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"arm": None}, "field arm is missing"),
+        ({"seed": "1"}, "field seed: '1' is wrong"),
+        ({"assets": {"train": 2}}, r"field assets\.validation is missing"),
+        ({"params": {"method": "search", "samples": 1, "pick": "random"}}, r"field params\.search\.samples"),
+        ({"params": {"method": "wishful"}}, "field params"),
+        ({"schema": "verdict3d/adapter/7"}, "field schema: 'verdict3d/adapter/7' instead of"),
+        ({"colour": "red"}, "field colour is unknown"),
+    ],
+)
+def test_a_wrong_card_says_which_field(folder: Path, changes: dict[str, Any], words: str) -> None:
+    rewrite(folder, **changes)
+    with pytest.raises(Verdict3DError, match=rf"card\.json, .*{words}"):
+        read_card(folder)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{"])
+def test_what_is_no_card_is_one_message(tmp_path: Path, text: str) -> None:
+    (tmp_path / CARD).write_text(text)
+    with pytest.raises(Verdict3DError, match=r"card\.json") as found:
+        read_card(tmp_path)
+    assert "\n" not in str(found.value)
+    assert (text != "{}") or "field arm is missing" in str(found.value)
+    with pytest.raises(Verdict3DError):
+        read_card(tmp_path / "nowhere")
+
+
+def test_the_card_is_json_for_anybody(folder: Path) -> None:
+    values = json.loads((folder / CARD).read_text())
+    assert values["arm"] == "searched" and values["params"]["method"] == "search"
+    assert values["measures"] == {"best_step": 3}
