@@ -130,9 +130,8 @@ def write_deciding_chain(project: Path) -> Path:
     for package in ("tasks", "verdict3d"):
         (project / package).rmdir()  # the installed ones are meant
     stage = (project / "stage.py").read_text()
-    card = json.dumps(
-        as_values(AdapterCard(**dict(make_origin(ARM, "none")), weights_digest="none", measures={}))
-    )
+    origin = make_origin(ARM, base_digest="none")
+    card = json.dumps(as_values(AdapterCard(**dict(origin), weights_digest="none", measures={})))
     (project / "stage.py").write_text(f"{stage}    (folder / 'card.json').write_text('{card}')\n")
     (project / "gate.py").write_text(GATE)
     (project / "word").write_text("REJECT")

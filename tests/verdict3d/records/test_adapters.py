@@ -1,4 +1,4 @@
-"""The card of an adapter: read with and without ``schema``, wrong ones named, one identity for the same content."""
+"""The card of an adapter: with and without ``schema``, wrong ones named, one identity for one content."""
 
 from __future__ import annotations
 
