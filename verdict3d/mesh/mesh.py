@@ -66,6 +66,19 @@ def used_vertices(mesh: Mesh) -> NDArray[np.bool_]:
     return used
 
 
+def face_colors(mesh: Mesh) -> NDArray[np.float32]:
+    """Return the colour (F, 3) in [0, 1] of each face: its corners' mean, or the texture at its middle."""
+    if mesh.texture is not None and mesh.uv is not None:
+        height, width = mesh.texture.shape[:2]
+        middle = mesh.uv[mesh.faces].mean(axis=1) % 1.0
+        column = np.minimum((middle[:, 0] * width).astype(np.int64), width - 1)
+        row = np.minimum(((1.0 - middle[:, 1]) * height).astype(np.int64), height - 1)
+        return (mesh.texture[row, column, :3] / 255.0).astype(np.float32)
+    if mesh.colors is not None:
+        return (mesh.colors[mesh.faces].mean(axis=1)[:, :3] / 255.0).astype(np.float32)
+    return np.full((len(mesh.faces), 3), 0.78, dtype=np.float32)
+
+
 def checked(mesh: Mesh, limits: MeshLimits) -> Mesh:
     """Return ``mesh`` without unused vertices.
 

@@ -19,8 +19,8 @@ NORMALS_PER_ROW = 2048
 Floats = NDArray[np.float64]
 
 
-def face_corners(mesh: Mesh) -> Floats:
-    """Return the faces' corners as (3 axes, 3 corners, F) float64.
+def check_drawable(mesh: Mesh) -> None:
+    """Check that a mesh has faces, whose corners are there and finite.
 
     Raises:
         ItemFailure: ``no_faces``, ``index_out_of_range`` or ``non_finite``.
@@ -32,7 +32,16 @@ def face_corners(mesh: Mesh) -> Floats:
         raise ItemFailure("index_out_of_range", f"faces name vertices outside 0 to {count - 1}")
     if not np.isfinite(mesh.vertices).all():
         raise ItemFailure("non_finite", "the mesh has coordinates that are not finite")
-    return np.take(np.ascontiguousarray(mesh.vertices.T, dtype=np.float64), faces.T, axis=1)
+
+
+def face_corners(mesh: Mesh) -> Floats:
+    """Return the faces' corners as (3 axes, 3 corners, F) float64.
+
+    Raises:
+        ItemFailure: As :func:`check_drawable`.
+    """
+    check_drawable(mesh)
+    return np.take(np.ascontiguousarray(mesh.vertices.T, dtype=np.float64), mesh.faces.T, axis=1)
 
 
 def face_crosses(corners: Floats) -> Floats:

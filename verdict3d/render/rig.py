@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
-from verdict3d.render import framing, shaders
+from verdict3d.render import framing, order, shaders
 
 MODES = ("normal", "clay", "rgb", "splat")
 """What a view shows; see :mod:`verdict3d.render.shaders`."""
 
 _NEAR_REACH = 0.9  # just over half the diagonal of the unit cube: nothing nearer to the camera is drawn
 _FAR_REACH = 2.0
+
+BACK_FACE_OFFSET = (1 / 64, 256.0)
+"""How much farther off faces are drawn that look away: in depth a sample, and in steps of a 24-bit depth
+buffer (about 4e-5 of the object); OpenGL 3.3, section 3.6.4."""
 
 SPLAT_COUNT = 4000
 """Splats a mesh: spaced about as widely as the soft points of a small splat decoder."""
@@ -123,6 +127,7 @@ class Rig:
                 "rig": asdict(self),
                 "planes": [_NEAR_REACH, _FAR_REACH],
                 "framing": framing.RULE,
+                "order": [order.RULE, BACK_FACE_OFFSET],
                 "splats": [SPLAT_COUNT, SPLAT_SPREAD],
                 "shaders": shaders.text(),
             }

@@ -85,6 +85,7 @@ def mesh_splats(mesh: Mesh) -> tuple[Floats, Floats, float]:
     Raises:
         ItemFailure: As :meth:`SplatUpload.draw`.
     """
+    from verdict3d.mesh.mesh import face_colors
     from verdict3d.mesh.sampling import areas_and_normals, sampled_faces
 
     face_corners(mesh)
@@ -92,17 +93,4 @@ def mesh_splats(mesh: Mesh) -> tuple[Floats, Floats, float]:
     positions, _, faces = sampled_faces(mesh, SPLAT_COUNT, numpy_generator(0, "splats"))
     if len(positions) == 0:
         raise ItemFailure("degenerate", "the mesh has no area: there is nothing to cover with splats")
-    return positions, _face_colors(mesh)[faces], SPLAT_SPREAD * (area / SPLAT_COUNT) ** 0.5
-
-
-def _face_colors(mesh: Mesh) -> Floats:
-    """Return the colour (F, 3) in [0, 1] of each face: its corners' mean, or the texture at its middle."""
-    if mesh.texture is not None and mesh.uv is not None:
-        height, width = mesh.texture.shape[:2]
-        middle = mesh.uv[mesh.faces].mean(axis=1) % 1.0
-        column = np.minimum((middle[:, 0] * width).astype(np.int64), width - 1)
-        row = np.minimum(((1.0 - middle[:, 1]) * height).astype(np.int64), height - 1)
-        return (mesh.texture[row, column, :3] / 255.0).astype(np.float32)
-    if mesh.colors is not None:
-        return (mesh.colors[mesh.faces].mean(axis=1)[:, :3] / 255.0).astype(np.float32)
-    return np.full((len(mesh.faces), 3), 0.78, dtype=np.float32)
+    return positions, face_colors(mesh)[faces], SPLAT_SPREAD * (area / SPLAT_COUNT) ** 0.5
