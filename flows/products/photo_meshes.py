@@ -10,13 +10,12 @@ from tqdm import tqdm
 
 from flows.products.contact_sheet import draw_contact_sheet
 from flows.products.photo_plan import (
-    OPAQUE_PHOTOS,
     OUTPUT_FORMATS,
-    PHOTOS,
     MeshOptions,
     PlannedMesh,
     find_photos,
     plan_meshes,
+    without_originals,
 )
 from tasks.paths import TRAIN
 from verdict3d.config import Params, PhotosParams
@@ -30,7 +29,7 @@ from verdict3d.records.files import Row, read_json, write_json
 
 MANIFEST = "manifest.json"
 CONTACT_SHEET = "contact-sheet.png"
-SCHEMA = "verdict3d/photo-meshes/1"
+SCHEMA = "verdict3d/photo-meshes/2"
 
 
 def make_meshes(
@@ -61,8 +60,10 @@ def make_meshes(
     """
     if options.arm:
         require_arm(project, options.arm)
-    wanted = PHOTOS if params.photos.background is None else OPAQUE_PHOTOS
-    plans = plan_meshes(find_photos(photos, wanted), output, options)
+    found, originals = without_originals(find_photos(photos))
+    for photo in originals:
+        say(f"{photo}: left out for the photo of the same name that can be transparent")
+    plans = plan_meshes(found, output, options)
     in_folder = output.suffix.lower() not in OUTPUT_FORMATS
     earlier = _read_manifest(output) if in_folder else {}
     rows: dict[str, Row] = {}
@@ -71,7 +72,7 @@ def make_meshes(
         rows[plan.target.name] = {**row, "way": way}
         say(_describe(plan, row))
 
-    for plan, failure in _refuse_photos(plans, params.photos):
+    for plan, failure in _examine_photos(plans, params.photos, say):
         keep(plan, _row(plan, failure), "")
     refused = set(rows)
     way = _digest_way(options, params, project) if len(refused) < len(plans) else ""
@@ -114,18 +115,21 @@ def require_arm(project: Path, arm: str) -> None:
         raise Verdict3DError(f"no adapter of an arm {arm!r} in {project / TRAIN}; {there}")
 
 
-def _refuse_photos(
-    plans: Sequence[PlannedMesh], params: PhotosParams
+def _examine_photos(
+    plans: Sequence[PlannedMesh], params: PhotosParams, say: Callable[[str], None]
 ) -> Iterator[tuple[PlannedMesh, ItemFailure]]:
-    """Yield the meshes whose photos cannot be used, and why, without any network."""
+    """Yield the meshes whose photos cannot be used, and why; say what is doubtful in others. No network."""
     from verdict3d.trellis.photos import PhotoReader
 
-    reader = PhotoReader(params.model_copy(update={"background": None}))
+    reader, said = PhotoReader(params.model_copy(update={"background": None})), set[Path]()
     for plan in plans:
         found = reader.attempt(plan.photo)
-        if not isinstance(found, ItemFailure) or (params.background and found.reason == "no_alpha"):
-            continue
-        yield plan, found
+        if isinstance(found, ItemFailure):
+            if not (params.background and found.reason == "no_alpha"):
+                yield plan, found
+        elif found.warning and plan.photo not in said:
+            said.add(plan.photo)
+            say(f"warning: {plan.photo}: {found.warning}")
 
 
 class _Worker:
@@ -161,6 +165,7 @@ class _Worker:
                 **_row(plan, self._finished(next(made))),
                 "background": photo.background,
                 "objects": photo.objects,
+                "warning": photo.warning,
             }
             for plan, photo in pairs
         ]

@@ -10,10 +10,11 @@ from pathlib import Path
 from verdict3d.config import Params, SamplerParams
 from verdict3d.errors import Verdict3DError
 
-PHOTOS = (".png", ".webp", ".tif", ".tiff")
-"""Photo formats that can be transparent: all that is looked for where no background is removed."""
+TRANSPARENT_PHOTOS = (".png", ".webp", ".tif", ".tiff", ".gif", ".avif")
+"""Photo formats that can be transparent."""
 
-OPAQUE_PHOTOS = (*PHOTOS, ".jpg", ".jpeg", ".bmp", ".gif")
+PHOTOS = (*TRANSPARENT_PHOTOS, ".jpg", ".jpeg", ".bmp", ".heic", ".heif")
+"""What is taken from a folder."""
 
 OUTPUT_FORMATS = (".glb", ".ply", ".obj")
 
@@ -84,6 +85,20 @@ def find_photos(named: Sequence[str], suffixes: Sequence[str] = PHOTOS) -> list[
                 raise Verdict3DError(f"{name}: no such file or folder, and as a pattern it fits nothing")
         found.extend(some)
     return list(dict.fromkeys(found))
+
+
+def without_originals(photos: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Part photos from those in an opaque format beside which one of the same name can be transparent.
+
+    They are the originals of cut-out photos, and their meshes would have the same name.
+    """
+    cut_out = {photo.with_suffix("") for photo in photos if photo.suffix.lower() in TRANSPARENT_PHOTOS}
+    kept: list[Path] = []
+    originals: list[Path] = []
+    for photo in photos:
+        opaque = photo.suffix.lower() not in TRANSPARENT_PHOTOS
+        (originals if opaque and photo.with_suffix("") in cut_out else kept).append(photo)
+    return kept, originals
 
 
 def plan_meshes(photos: Sequence[Path], output: Path, options: MeshOptions) -> list[PlannedMesh]:

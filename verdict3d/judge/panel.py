@@ -13,6 +13,7 @@ from PIL import Image
 
 from verdict3d.errors import ItemFailure
 from verdict3d.judge.rubric import SEPARATE_VIEWS
+from verdict3d.pictures import open_picture
 
 Pixels = NDArray[np.uint8]
 
@@ -54,14 +55,20 @@ def around_object(image: Image.Image) -> Image.Image:
 
     A judge that sees small pictures needs the object large in the reference, and the embedded ones have
     learned it so. The square is 1.2 times as wide as the box of what is at least 80% opaque (TRELLIS,
-    arXiv 2412.01506, its preprocessing of photos); a picture without transparency or object stays as it is.
+    arXiv 2412.01506, its preprocessing of photos); an opaque picture stays as it is.
+
+    Raises:
+        ItemFailure: ``no_foreground``: nothing in a transparent picture is opaque.
     """
-    if not image.has_transparency_data:
-        return image
     shown = image.convert("RGBA")
-    box = shown.getchannel("A").point(lambda alpha: 255 * (alpha > OBJECT_ALPHA)).getbbox()
-    if box is None:
+    alpha = shown.getchannel("A")
+    if alpha.getextrema() == (255, 255):
         return image
+    box = alpha.point(lambda alpha: 255 * (alpha > OBJECT_ALPHA)).getbbox()
+    if box is None:
+        raise ItemFailure(
+            "no_foreground", f"no pixel has an alpha above {OBJECT_ALPHA}; keep the object opaque"
+        )
     left, top, right, bottom = box
     side = round(OBJECT_MARGIN * max(right - left, bottom - top))
     corner = (round((left + right - side) / 2), round((top + bottom - side) / 2))
@@ -69,19 +76,19 @@ def around_object(image: Image.Image) -> Image.Image:
 
 
 def read_picture(path: str | Path) -> Pixels:
-    """Read a PNG or JPEG file as :func:`picture` does; a transparent one is cropped to its object.
+    """Read a file as :func:`picture` does, upright; a transparent one is cropped to its object.
 
     Raises:
-        ItemFailure: ``missing_image`` or ``bad_image``, with the path.
+        ItemFailure: As :func:`verdict3d.pictures.open_picture`, ``no_foreground``: nothing in it is opaque,
+            or ``bad_image``: it is too small for a panel.
     """
+    image = open_picture(Path(path), str(path), _LARGEST_PX**2)
     try:
-        with Image.open(path) as image:
-            image.load()
-            return picture(around_object(image))
-    except FileNotFoundError as error:
-        raise ItemFailure("missing_image", f"{path} is missing") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ItemFailure("bad_image", f"{path} cannot be read as an image: {error}") from error
+        shown = around_object(image)
+        shown.thumbnail((_LARGEST_PX, _LARGEST_PX))
+        return picture(shown)
+    except ItemFailure as failure:
+        raise ItemFailure(failure.reason, f"{path}: {failure}") from failure
 
 
 def picture_digest(pixels: Pixels) -> str:

@@ -25,14 +25,16 @@ MODELS = {
 """Licence of the weights by rembg's name of a model."""
 
 LONGEST_PX = 1024
+OPAQUE_SHARE = 0.999
+"""A photo of which this share is opaque has its background: a few clear pixels cut nothing out."""
 
 
 def has_background(image: Image.Image) -> bool:
-    """Return whether every pixel of a photo is opaque: nothing tells the object from what is behind it."""
+    """Return whether a photo is opaque, a few pixels aside: nothing tells its object from what is behind."""
     if image.mode != "RGBA":
         return True
-    lowest, _ = image.getchannel("A").getextrema()
-    return image.width * image.height > 0 and lowest == 255
+    alpha = np.asarray(image.getchannel("A"))
+    return alpha.size > 0 and float((alpha == 255).mean()) >= OPAQUE_SHARE
 
 
 class BackgroundRemover:

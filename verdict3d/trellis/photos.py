@@ -12,10 +12,14 @@ from scipy import ndimage
 from verdict3d.config import PhotosParams
 from verdict3d.errors import ItemFailure
 from verdict3d.trellis.background import BackgroundRemover, has_background
-from verdict3d.trellis.preprocess import FOREGROUND_ALPHA, object_box, read_image
+from verdict3d.trellis.preprocess import FOREGROUND_ALPHA, REMOVE_BACKGROUND, object_box, read_image
 
 SPECK_SHARE = 0.01
 """Regions below this share of the largest one's pixels are specks and not counted as objects."""
+SMALL_PX = 24
+"""An object whose longer side is shorter gives the networks little to look at."""
+WIDENED = 1.25
+"""Specks that widen the crop by this factor make the object small in it."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class Photo:
         image: RGBA.
         background: The model that removed the background; None: the file was transparent.
         objects: Separate opaque regions that were found, specks left out.
+        warning: Why the photo may not be what it should be; empty where nothing speaks against it.
     """
 
     image: Image.Image
     background: str | None
     objects: int
+    warning: str = ""
 
 
 class PhotoReader:
@@ -58,13 +64,19 @@ class PhotoReader:
             ItemFailure: The file is no usable photo (:mod:`verdict3d.trellis.preprocess` lists the reasons).
         """
         image, background = read_image(path), None
-        if has_background(image) and self._remover is not None:
+        if has_background(image):
+            if self._remover is None:
+                raise ItemFailure("no_alpha", f"{path}: the photo is opaque; {REMOVE_BACKGROUND}")
             image, background = self._remover(image), self._remover.model
-        object_box(image)
+        try:
+            object_box(image)
+        except ItemFailure as failure:
+            raise ItemFailure(failure.reason, f"{path}: {failure}") from failure
         labels, sizes = _regions(image)
         if self.objects == "largest" and len(sizes) > 1:
             image = _only(image, labels == int(np.argmax(sizes)) + 1)
-        return Photo(image, background, int((sizes >= SPECK_SHARE * sizes.max()).sum()))
+        objects = int((sizes >= SPECK_SHARE * sizes.max()).sum())
+        return Photo(image, background, objects, _doubts(image, labels, sizes))
 
     def attempt(self, path: str | Path) -> Photo | ItemFailure:
         """Read a file, or return what is wrong with it."""
@@ -82,6 +94,32 @@ def _regions(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
     alpha = np.asarray(image.getchannel("A"))
     labels, _ = ndimage.label(alpha > 0, structure=np.ones((3, 3)))
     return labels, np.bincount(labels[alpha > FOREGROUND_ALPHA], minlength=labels.max() + 1)[1:]
+
+
+def _doubts(image: Image.Image, labels: np.ndarray, sizes: np.ndarray) -> str:
+    """Return what speaks against the mask of an RGBA photo with the given regions, for people."""
+    opaque = np.asarray(image.getchannel("A")) > FOREGROUND_ALPHA
+    doubts = []
+    if all(edge.any() for edge in (opaque[0], opaque[-1], opaque[:, 0], opaque[:, -1])):
+        doubts.append(
+            "what is opaque touches all four borders: the background is still there, or the mask is inverted"
+        )
+    width, height = _extent(opaque)
+    if max(width, height) < SMALL_PX:
+        doubts.append(f"the object is only {width} x {height} pixels large: give a larger picture of it")
+    specks = np.flatnonzero((sizes > 0) & (sizes < SPECK_SHARE * sizes.max())) + 1
+    kept = _extent(opaque & ~np.isin(labels, specks))
+    if max(width, height) > WIDENED * max(kept):
+        doubts.append(
+            "stray pixels far from the object make it small: erase them, or set photos.objects to `largest`"
+        )
+    return "; ".join(doubts)
+
+
+def _extent(mask: np.ndarray) -> tuple[int, int]:
+    """Return width and height in pixels of the box of what is set in ``mask`` (H, W)."""
+    columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
+    return int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1
 
 
 def _only(image: Image.Image, kept: np.ndarray) -> Image.Image:

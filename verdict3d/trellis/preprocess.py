@@ -1,83 +1,38 @@
-"""Photos in: reading untrusted image files, and the crop to the object that TRELLIS conditions on.
+"""Photos in: reading them, and the crop to the object that TRELLIS conditions on.
 
 The crop needs an alpha channel; ``verdict3d.trellis.photos`` makes one where it is missing. Spec section (a).
 """
 
 from __future__ import annotations
 
-import struct
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from verdict3d.errors import ItemFailure
+from verdict3d.pictures import open_picture
 
 RELEASED_SIZE_PX = 518
 FOREGROUND_ALPHA = 204  # 0.8 of 255; a pixel above it belongs to the object
 MARGIN = 1.2  # side of the crop in sides of the object's box
 MAX_PIXELS = 2**26
 """Largest photo that is decoded: 67 megapixels, 256 MiB of memory."""
-FORMATS = ("PNG", "WEBP", "TIFF", "GIF", "JPEG", "BMP")
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
-_REMOVE_BACKGROUND = (
+REMOVE_BACKGROUND = (
     "remove the background first and save it with transparency (PNG or WebP), or have it removed by "
     "`--background u2net` (or photos.background in params.yaml)"
 )
+"""What to do about a photo without transparency."""
 
 
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Read a photo from an untrusted file, upright; of an animation, the first frame.
-
-    Args:
-        path: PNG, WebP, TIFF, GIF, JPEG or BMP file.
-        max_pixels: Larger images are refused from their header, before they are decoded.
-
-    Returns:
-        RGBA when the file has transparency, else RGB (which ``preprocess_image`` refuses, with advice).
+    """Read a photo from an untrusted file, upright: RGBA when it has transparency, else RGB.
 
     Raises:
-        ItemFailure: ``missing_file``, ``not_an_image`` (another format, broken, truncated) or ``too_large``.
+        ItemFailure: As :func:`verdict3d.pictures.open_picture`.
     """
-    if not Path(path).is_file():
-        raise ItemFailure("missing_file", f"{path}: there is no such file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > max_pixels:
-                    raise ItemFailure(
-                        "too_large", _too_large(path, f"{image.width} x {image.height}", max_pixels)
-                    )
-                decoded = _eight_bits(image).convert("RGBA" if image.has_transparency_data else "RGB")
-                return ImageOps.exif_transpose(decoded)
-    except Image.DecompressionBombError as error:
-        raise ItemFailure("too_large", _too_large(path, "huge", max_pixels)) from error
-    except _BROKEN as error:
-        message = f"{path} cannot be read as an image ({error}); allowed: intact {', '.join(FORMATS)}"
-        raise ItemFailure("not_an_image", message) from error
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return greys of 16 bits scaled to 8, which Pillow would cut off at 255; other pictures as they are.
-
-    Raises:
-        ItemFailure: ``not_an_image``: the pixels are floating-point numbers, whose scale is not known.
-    """
-    if image.mode == "F":
-        raise ItemFailure("not_an_image", "floating-point pixels have no known scale; save the photo as PNG")
-    if not image.mode.startswith("I"):
-        return image
-    values = np.asarray(image).astype(np.float64).clip(0, 65535)
-    shown = Image.fromarray((values / 257).round().astype(np.uint8))
-    shown.info = {name: value for name, value in image.info.items() if name != "transparency"}
-    return shown
-
-
-def _too_large(path: str | Path, size: str, max_pixels: int) -> str:
-    return f"{path} is {size} pixels; at most {max_pixels} in all are allowed: shrink it"
+    return open_picture(Path(path), str(path), max_pixels)
 
 
 def object_box(image: Image.Image) -> tuple[float, float, float, float]:
@@ -90,11 +45,11 @@ def object_box(image: Image.Image) -> tuple[float, float, float, float]:
     """
     if image.mode != "RGBA":
         raise ItemFailure(
-            "no_alpha", f"the photo has no alpha channel (mode {image.mode}); {_REMOVE_BACKGROUND}"
+            "no_alpha", f"the photo has no alpha channel (mode {image.mode}); {REMOVE_BACKGROUND}"
         )
     alpha = np.asarray(image.getchannel("A"))
     if alpha.size and alpha.min() == 255:
-        raise ItemFailure("no_alpha", f"every pixel of the photo is opaque; {_REMOVE_BACKGROUND}")
+        raise ItemFailure("no_alpha", f"every pixel of the photo is opaque; {REMOVE_BACKGROUND}")
     rows, columns = (np.flatnonzero((alpha > FOREGROUND_ALPHA).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         allowed = f"no pixel has an alpha above {FOREGROUND_ALPHA}"

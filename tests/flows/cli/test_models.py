@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,31 @@ def test_photos_and_arms_are_looked_at_before_any_network_is_loaded(
         make(without, [str(tmp_path / "photo.png")], tmp_path / "chair.glb", arm="nope")
     with pytest.raises(Verdict3DError, match=r"some_arm/card\.json, field arm is missing"):
         make(project, [str(tmp_path / "photo.png")], tmp_path / "chair.glb", arm="some_arm")
+
+
+def test_no_photo_of_a_folder_is_passed_over_in_silence(project: tuple[Path, Params], tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    board = np.full((80, 80, 4), 255, np.uint8)
+    board[20:60, 20:60, 3] = 0
+    Image.fromarray(board).save(photos / "board.png")
+    for name in ("phone.jpg", "board.jpg"):
+        tiny_photo(0).convert("RGB").save(photos / name)
+    (photos / "new.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    root, params = project
+    elsewhere = params.generator.model_copy(update={"model": str(tmp_path / "no-such-generator")})
+    said: list[str] = []
+    with pytest.raises(Verdict3DError, match="no-such-generator"):
+        changed = params.model_copy(update={"generator": elsewhere})
+        make_meshes([str(photos)], tmp_path / "meshes", MeshOptions(), changed, root, said.append)
+    text = "\n".join(said)
+    for words in (
+        r"board\.jpg: left out for the photo of the same name",
+        r"warning: .*board\.png: what is opaque touches all four borders",
+        r"new\.heic: not_an_image: .*heif-convert",
+        r"phone\.jpg: no_alpha",
+    ):
+        assert re.search(words, text), (words, text)
 
 
 def test_of_several_objects_one_is_kept_on_demand(project: tuple[Path, Params], tmp_path: Path) -> None:

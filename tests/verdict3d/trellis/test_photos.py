@@ -68,7 +68,36 @@ def test_what_has_no_object_is_refused_with_advice(tmp_path: Path) -> None:
         read(Image.fromarray(np.pad(np.full((1, 1, 4), 255, np.uint8), ((9, 9), (9, 9), (0, 0)))), tmp_path)
 
 
-def test_opaque_means_that_no_pixel_is_transparent() -> None:
+def doubts(image: Image.Image, folder: Path, **params: Any) -> str:
+    image.save(folder / "photo.png")
+    return PhotoReader(PhotosParams(**params)).read(folder / "photo.png").warning
+
+
+def test_masks_that_are_hardly_ones_are_doubted(tmp_path: Path) -> None:
+    board = np.full((200, 200, 4), (250, 250, 250, 255), np.uint8)
+    board[60:140, 60:140] = (200, 0, 0, 0)  # inverted: the object is what is clear
+    assert "mask is inverted" in doubts(Image.fromarray(board), tmp_path)
+    cut = np.zeros((200, 200, 4), np.uint8)
+    cut[:, 40:160] = (200, 0, 0, 255)  # cut off by two borders, as things are
+    assert doubts(Image.fromarray(cut), tmp_path) == ""
+    assert "only 22 x 22 pixels" in doubts(picture(SMALL), tmp_path)
+    assert doubts(picture(BIG), tmp_path) == ""
+    strayed = picture(BIG, SPECK)
+    assert "stray pixels" in doubts(strayed, tmp_path)
+    assert doubts(strayed, tmp_path, objects="largest") == ""
+
+
+@pytest.mark.parametrize("clear", [1, 4, 40])
+def test_a_few_clear_pixels_make_no_mask(tmp_path: Path, clear: int) -> None:
+    pixels = np.full((200, 200, 4), 255, np.uint8)
+    pixels[0, :clear, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "screenshot.png")
+    failure = PhotoReader(PhotosParams()).attempt(tmp_path / "screenshot.png")
+    assert isinstance(failure, ItemFailure) and failure.reason == "no_alpha"
+    assert "screenshot.png" in str(failure) and "--background u2net" in str(failure)
+
+
+def test_opaque_means_that_nothing_is_cut_out() -> None:
     assert has_background(Image.new("RGB", (4, 4))) and has_background(
         Image.new("RGBA", (4, 4), (1, 1, 1, 255))
     )

@@ -395,11 +395,33 @@ def test_transparent_pictures_stand_on_black(tmp_path: Path) -> None:
     assert pixels.shape == (24, 24, 3) and np.array_equal(pixels, picture(image.crop((38, 3, 62, 27))))
     assert (pixels[7:17, 2:22] == (200, 100, 50)).all() and int((pixels > 0).all(axis=2).sum()) == 200
     Image.new("RGBA", (16, 16), (200, 100, 50, 0)).save(tmp_path / "empty.png")
-    assert read_picture(tmp_path / "empty.png").shape == (16, 16, 3)
-    with pytest.raises(ItemFailure) as missing:
-        read_picture(tmp_path / "absent.png")
-    assert missing.value.reason == "missing_image"
+    image.crop((4, 4, 8, 8)).convert("RGB").save(tmp_path / "minute.png")
     (tmp_path / "torn.png").write_bytes((tmp_path / "condition.png").read_bytes()[:40])
-    with pytest.raises(ItemFailure) as torn:
-        read_picture(tmp_path / "torn.png")
-    assert torn.value.reason == "bad_image"
+    refusals = {
+        "empty.png": "no_foreground",
+        "absent.png": "missing_file",
+        "torn.png": "not_an_image",
+        "minute.png": "bad_image",
+    }
+    for name, reason in refusals.items():
+        with pytest.raises(ItemFailure, match=name) as refused:
+            read_picture(tmp_path / name)
+        assert refused.value.reason == reason
+
+
+def test_a_reference_is_shown_as_people_see_it(tmp_path: Path) -> None:
+    tall = np.full((60, 40, 3), 255, np.uint8)
+    tall[5:20, 10:30] = (200, 30, 30)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(tall)).save(tmp_path / "phone.png", exif=exif)
+    np.testing.assert_array_equal(read_picture(tmp_path / "phone.png"), tall)
+    Image.fromarray(np.full((16, 16), 100 * 257, np.uint16)).save(tmp_path / "deep.png")
+    assert (read_picture(tmp_path / "deep.png") == 100).all()
+    opaque = Image.fromarray(tall).convert("RGBA")
+    opaque.save(tmp_path / "opaque.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "opaque.png"), tall)
+    large = Image.new("RGBA", (8000, 8000), (10, 20, 30, 0))
+    large.paste((10, 20, 30, 255), (0, 0, 7800, 7800))
+    large.save(tmp_path / "large.png", compress_level=1)
+    assert read_picture(tmp_path / "large.png").shape == (8192, 8192, 3)
