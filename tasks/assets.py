@@ -22,7 +22,7 @@ from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.library import SPLITS, LoadedAsset, folder_assets, mesh_paths, procedural_assets
 from verdict3d.mesh.files import write_mesh
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.assets import Asset, Quarantined, View
+from verdict3d.records.assets import Asset, Quarantined, View, count_notes
 from verdict3d.records.files import write_bytes, write_json
 from verdict3d.records.record import write_rows
 from verdict3d.render.renderer import Renderer
@@ -94,6 +94,7 @@ def _write_asset(asset: LoadedAsset, params: Params, out: Path, renderer: Render
             fov_deg=camera.fov_deg,
             distance=camera.distance,
         ),
+        notes=list(asset.mesh.notes),
     )
 
 
@@ -106,13 +107,14 @@ def describe_quarantine(quarantine: Sequence[Quarantined], total: int) -> list[s
 
 
 def measure_assets(rows: Sequence[Asset], quarantine: Sequence[Quarantined]) -> dict[str, Any]:
-    """Return counts of assets by split and category and of quarantined files by reason."""
+    """Return counts of assets by split, category and kind of note, and of quarantined files by reason."""
     return {
         "assets": len(rows),
         "by_split": {split: sum(row.split == split for row in rows) for split in SPLITS},
         "by_category": dict(sorted(Counter(row.category for row in rows).items())),
         "quarantined": len(quarantine),
         "quarantined_by_reason": dict(sorted(Counter(row.reason for row in quarantine).items())),
+        "noted_by_kind": count_notes(rows),
         "base_may_have_seen": sum(row.base_may_have_seen for row in rows),
     }
 

@@ -54,7 +54,7 @@ from tasks.stage import run_stage
 from verdict3d.config import JudgeRole, Params
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.assets import Quarantined
+from verdict3d.records.assets import Asset, Quarantined, count_notes
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import write_bytes, write_json
 from verdict3d.records.losses import read_losses
@@ -104,6 +104,7 @@ def gather(params: Params, root: Path) -> Report:
     verdicts = _read_all(_heldout_verdicts, {arm: root / EVALUATE / arm / "verdicts.jsonl" for arm in arms})
     losses = {arm: root / TRAIN / arm / "losses.csv" for arm in arms}
     quarantine = _read(lambda path: read_rows(path, Quarantined), root / ASSETS / "quarantine.jsonl")
+    assets = _read(lambda path: read_rows(path, Asset), root / ASSETS / "assets.jsonl")
     labels = _read(lambda path: read_record(path, Labels), root / LABEL / "metrics.json")
     controls = {
         arm: kind for arm in evaluations if (kind := control_of(params.train.sections[arm].model_dump()))
@@ -141,6 +142,7 @@ def gather(params: Params, root: Path) -> Report:
         exhibits=exhibits,
         exhibits_of=available,
         quarantine=None if quarantine is None else tuple(quarantine),
+        noted=count_notes(assets or ()),
         failures=_failures(root, evaluations),
         stages=_stages(root),
         promotion=_read(lambda path: read_record(path, Decision), root / DECISION),

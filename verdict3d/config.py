@@ -53,11 +53,18 @@ class ViewParams(Section):
 
 
 class MeshLimits(Section):
-    """Bounds on a mesh file from outside."""
+    """Bounds on a mesh file from outside, with the files that it refers to.
+
+    ``decoded_mib`` bounds what all its parts decode to, ``seconds`` the processor's time for each 32 MiB.
+    ``refuse_untextured`` refuses a mesh of which a texture cannot be read; otherwise it loses that texture.
+    """
 
     file_mib: Positive = 256
     faces: Count = 2_000_000
     texture_px: Count = 8192
+    decoded_mib: Positive = 768
+    seconds: Positive = 4
+    refuse_untextured: bool = False
 
 
 class AssetsParams(Section):

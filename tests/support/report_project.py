@@ -17,7 +17,7 @@ from support.rows import filled
 from tasks.gate import rule_of
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
-from verdict3d.records.assets import Asset, Condition, Quarantined
+from verdict3d.records.assets import Asset, Condition, Note, Quarantined
 from verdict3d.records.files import write_bytes
 from verdict3d.records.generations import Generation
 from verdict3d.records.numbers import Interval, Kappa, Summary
@@ -45,6 +45,7 @@ from verdict3d.stats.winrate import Scored, by_slice, summary
 
 ARM = "conditioner_repair"
 CATEGORIES = ("bed", "bench", "cabinet", "chair", "desk", "lamp", "shelf", "sofa", "stool", "table")
+LEFT_OUT = Note(kind="untextured", text="broken_texture: a texture is no picture")
 PREFERENCE = {"severe": 1.3, "clean": -0.15}
 PARAMS = ROOT / "params.yaml"
 
@@ -97,7 +98,8 @@ def write_project(
         category = CATEGORIES[number % len(CATEGORIES)]
         asset = f"{category}-{number:05d}"
         condition = save(f"data/assets/conditions/{asset}.png", paint(asset, "condition", "clean"))
-        assets.append(filled(Asset, id=asset, category=category, split="heldout", condition=condition))
+        about = {"id": asset, "category": category, "split": "heldout", "condition": condition}
+        assets.append(filled(Asset, **about, notes=[LEFT_OUT]))
         for regime, preference in PREFERENCE.items():
             if regime != "clean":
                 image = save(f"data/degrade/images/{regime}/{asset}.png", paint(asset, "condition", regime))

@@ -16,7 +16,7 @@ from support.rows import filled
 from tasks.report import gather, run
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import read_json, write_bytes, write_json
+from verdict3d.records.files import read_json, read_jsonl, write_bytes, write_json
 from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.record import read_rows, write_rows
 from verdict3d.records.results import RegimeResults, Results
@@ -158,6 +158,11 @@ def test_metrics(project: Path, page: str) -> None:
     assert metrics["page_bytes"] == len(page.encode())
     assert (metrics["quarantined"], metrics["failed"], metrics["exhibits"]) == (2, 2, 12)
     assert set(metrics["arms"][ARM]) == {"clean", "severe"}
+
+
+def test_the_page_counts_what_was_changed_while_reading(page: str, project: Path) -> None:
+    assets = len(read_jsonl(project / "data/assets/assets.jsonl"))
+    assert assets > 1 and f'<tr><th scope="row">untextured</th><td class="n">{assets}</td></tr>' in page
 
 
 def test_an_empty_project_says_what_is_missing(tmp_path: Path, params: Params) -> None:

@@ -23,6 +23,7 @@ from verdict3d.mesh.readers.glb import read_glb
 from verdict3d.mesh.readers.obj import read_obj
 from verdict3d.mesh.readers.own_folder import OwnFolder, check_size
 from verdict3d.mesh.readers.pieces import Piece, merge_pieces, sample_texture
+from verdict3d.mesh.readers.reading import Reading
 from verdict3d.mesh.writers.glb import glb_bytes
 from verdict3d.records.files import write_bytes
 
@@ -53,11 +54,11 @@ def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Axis 
         up_axis: Axis of the file that points up; by default y in a GLB, as glTF wants it, and z elsewhere.
 
     Returns:
-        The mesh in the object frame.
+        The mesh in the object frame; its ``notes`` say what was changed.
 
     Raises:
-        ItemFailure: The file is missing, broken, empty, larger than ``limits`` or refers to something outside
-            its folder; ``reason`` says which.
+        ItemFailure: The file is missing, broken, empty, larger or costlier than ``limits`` or needs something
+            outside its folder; ``reason`` says which.
     """
     path, limits = Path(path), limits or MeshLimits()
     suffix = path.suffix.lower()
@@ -67,9 +68,11 @@ def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Axis 
         raise ItemFailure("missing_file", f"{path} is not a file")
     try:
         check_size(path, limits)
-        mesh = merge_pieces(_parsed(path, suffix, limits))
+        reading = Reading(limits, path.stat().st_size)
+        mesh = merge_pieces(_parsed(path, suffix, reading), reading)
         up_axis = up_axis or (GLTF_UP if suffix == ".glb" else "z")
-        return checked(replace(mesh, vertices=into_object_frame(mesh.vertices, up_axis)), limits)
+        turned = into_object_frame(mesh.vertices, up_axis)
+        return checked(replace(mesh, vertices=turned, notes=reading.notes), limits)
     except ItemFailure as failure:
         raise ItemFailure(failure.reason, f"{path.name}: {failure}") from failure
     except OSError as error:
@@ -95,24 +98,25 @@ def write_mesh(mesh: Mesh, path: str | Path) -> None:
     write_bytes(path, writers[suffix](mesh))
 
 
-def _parsed(path: Path, suffix: str, limits: MeshLimits) -> list[Piece]:
+def _parsed(path: Path, suffix: str, reading: Reading) -> list[Piece]:
     """Parse the file; whatever a parser stumbles over, and nothing that comes later, is the file's fault."""
+    reading.spend(path.stat().st_size, "the file itself")
     content = path.read_bytes()
     try:
         if suffix == ".glb":
-            return read_glb(content, limits)
+            return read_glb(content, reading)
         if suffix == ".obj":
-            return read_obj(content, OwnFolder(path, limits), limits)
+            return read_obj(content, OwnFolder(path, reading), reading)
         if suffix == ".ply":
-            return [_read_ply(content, OwnFolder(path, limits), limits)]
-        return [_read_stl(content, limits)]
+            return [_read_ply(content, OwnFolder(path, reading), reading)]
+        return [_read_stl(content, reading)]
     except _MALFORMED as error:
         raise ItemFailure("broken_file", f"cannot be parsed: {type(error).__name__}: {error}") from error
 
 
-def _read_ply(content: bytes, folder: OwnFolder, limits: MeshLimits) -> Piece:
+def _read_ply(content: bytes, folder: OwnFolder, reading: Reading) -> Piece:
     header = content[:_HEADER_BYTES].split(b"end_header", 1)[0]
-    for kind, most in ((b"face", limits.faces), (b"vertex", 3 * limits.faces)):
+    for kind, most in ((b"face", reading.limits.faces), (b"vertex", 3 * reading.limits.faces)):
         count = re.search(rb"^element\s+" + kind + rb"\s+(\d+)", header, re.MULTILINE)
         if count is not None and int(count[1]) > min(most, len(content)):
             reason = "too_many_faces" if int(count[1]) > most else "broken_file"
@@ -134,13 +138,12 @@ def _read_ply(content: bytes, folder: OwnFolder, limits: MeshLimits) -> Piece:
     return Piece(vertices, faces)
 
 
-def _read_stl(content: bytes, limits: MeshLimits) -> Piece:
+def _read_stl(content: bytes, reading: Reading) -> Piece:
     if len(content) >= 84 and not content.lstrip().startswith(b"solid"):
         (count,) = struct.unpack_from("<I", content, 80)
-        if count > limits.faces:
-            raise ItemFailure(
-                "too_many_faces", f"the header announces {count} faces; allowed: {limits.faces}"
-            )
+        if count > reading.limits.faces:
+            message = f"the header announces {count} faces; allowed: {reading.limits.faces}"
+            raise ItemFailure("too_many_faces", message)
     mesh = _parse_with_trimesh(content, "stl")
     corners = np.asarray(mesh.vertices, dtype=np.float64)[np.asarray(mesh.faces).ravel()]
     vertices, places = np.unique(corners, axis=0, return_inverse=True)

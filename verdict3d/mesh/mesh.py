@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure
+from verdict3d.records.assets import Note
 
 SUFFIXES = (".glb", ".obj", ".ply", ".stl")
 """Mesh files that can be read; all but STL can be written."""
@@ -25,7 +26,9 @@ class Mesh:
         colors: (V, 3) uint8 sRGB, or None.
         uv: (V, 2) float32, or None. (0, 0) is the texture's lower left corner: v = 1 is the edge of its first
             row. The texture repeats outside [0, 1].
-        texture: (H, W, 3) uint8 sRGB, or None; present exactly when ``uv`` is.
+        texture: (H, W, 3) uint8 sRGB, or None; present exactly when ``uv`` is. Beside ``colors`` the surface
+            has the product of both, as fractions of 255.
+        notes: What was changed while the mesh was read from a file.
 
     Raises:
         ValueError: A shape or dtype differs from the above.
@@ -36,6 +39,7 @@ class Mesh:
     colors: NDArray[np.uint8] | None = None
     uv: NDArray[np.float32] | None = None
     texture: NDArray[np.uint8] | None = None
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.vertices)
@@ -97,12 +101,12 @@ def checked(mesh: Mesh, limits: MeshLimits) -> Mesh:
     used = used_vertices(mesh)
     if not used.all():
         renumbered = (np.cumsum(used) - 1).astype(np.int32)
-        mesh = Mesh(
-            mesh.vertices[used],
-            renumbered[faces],
-            None if mesh.colors is None else mesh.colors[used],
-            None if mesh.uv is None else mesh.uv[used],
-            mesh.texture,
+        mesh = replace(
+            mesh,
+            vertices=mesh.vertices[used],
+            faces=renumbered[faces],
+            colors=None if mesh.colors is None else mesh.colors[used],
+            uv=None if mesh.uv is None else mesh.uv[used],
         )
     if not np.isfinite(mesh.vertices).all():
         raise ItemFailure("non_finite", "a vertex coordinate is NaN or infinite")
@@ -129,7 +133,7 @@ def normalize(mesh: Mesh) -> Mesh:
 
 
 def mesh_digest(mesh: Mesh) -> str:
-    """Return the SHA-256 of everything in ``mesh``, vertex and face order included; -0 counts as 0."""
+    """Return the SHA-256 of all arrays of ``mesh``, vertex and face order included; -0 counts as 0."""
     digest = hashlib.sha256()
     for name in ("vertices", "faces", "colors", "uv", "texture"):
         array = getattr(mesh, name)

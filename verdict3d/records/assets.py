@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Strict
 
 from verdict3d.records.names import Regime, Split
 from verdict3d.records.record import Part, Record
+
+NoteKind = Literal["untextured"]
+"""What may be changed in a mesh while it is read.
+
+``untextured``: a texture that cannot be read is left out.
+"""
+
+
+class Note(Part):
+    """One change to a mesh that was made while it was read.
+
+    Attributes:
+        kind: Short code that reports count by.
+        text: What was changed, for people.
+    """
+
+    kind: NoteKind
+    text: str
 
 
 class View(Part):
@@ -33,9 +53,10 @@ class Asset(Record):
         mesh: Path of the normalised mesh.
         condition: Path of the clean condition picture.
         view: From where that was taken.
+        notes: What was changed while the file was read.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/asset/1"
+    SCHEMA: ClassVar[str] = "verdict3d/asset/2"
 
     id: str
     category: str
@@ -47,6 +68,13 @@ class Asset(Record):
     mesh: str
     condition: str
     view: View
+    notes: list[Note]
+
+
+def count_notes(assets: Iterable[Asset]) -> dict[str, int]:
+    """Return in how many assets each kind of note stands, kinds in order of name."""
+    kinds = Counter(kind for asset in assets for kind in {note.kind for note in asset.notes})
+    return dict(sorted(kinds.items()))
 
 
 class Quarantined(Record):

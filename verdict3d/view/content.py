@@ -116,6 +116,7 @@ class Report:
         exhibits: The gallery.
         exhibits_of: Number of held-out pairs that the gallery was drawn from.
         quarantine: Quarantined files; None when the assets stage left no record.
+        noted: In how many assets each kind of note stands: what was changed while their files were read.
         failures: Failed items by place and reason; None when no record was found.
         stages: Stages with the digests of their outputs.
         promotion: The gate's decision; None when it has not decided.
@@ -139,6 +140,7 @@ class Report:
     exhibits: tuple[Exhibit, ...] = ()
     exhibits_of: int = 0
     quarantine: tuple[Quarantined, ...] | None = None
+    noted: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[Failures, ...] | None = None
     stages: tuple[Stage, ...] = ()
     promotion: Decision | None = None

@@ -265,7 +265,7 @@ def test_a_mistake_of_our_own_is_not_the_fault_of_the_file(
     path = tmp_path / "good.glb"
     write_mesh(TETRAHEDRON, path)
 
-    def fail(pieces: object) -> Mesh:
+    def fail(*_: object) -> Mesh:
         raise error
 
     monkeypatch.setattr("verdict3d.mesh.files.merge_pieces", fail)

@@ -14,10 +14,10 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
-from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.readers.own_folder import read_picture
 from verdict3d.mesh.readers.pieces import Piece
+from verdict3d.mesh.readers.reading import Reading
 from verdict3d.mesh.writers.glb import BIN_CHUNK, JSON_CHUNK, MAGIC, linear_from_srgb, srgb_from_linear
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -28,7 +28,7 @@ _HARMLESS = {"KHR_mesh_quantization", "KHR_texture_transform", "KHR_lights_punct
 Json = dict[str, Any]
 
 
-def read_glb(content: bytes, limits: MeshLimits) -> list[Piece]:
+def read_glb(content: bytes, reading: Reading) -> list[Piece]:
     """Parse a GLB into pieces in the scene's frame (y-up).
 
     Raises:
@@ -37,7 +37,7 @@ def read_glb(content: bytes, limits: MeshLimits) -> list[Piece]:
         ValueError, KeyError, IndexError, TypeError, struct.error: The file is malformed.
     """
     document, binary = _chunks(content)
-    return list(_Scene(document, binary, limits).pieces())
+    return list(_Scene(document, binary, reading).pieces())
 
 
 def _chunks(content: bytes) -> tuple[Json, bytes]:
@@ -61,8 +61,8 @@ def _chunks(content: bytes) -> tuple[Json, bytes]:
 
 
 class _Scene:
-    def __init__(self, document: Json, binary: bytes, limits: MeshLimits) -> None:
-        self._document, self._limits = document, limits
+    def __init__(self, document: Json, binary: bytes, reading: Reading) -> None:
+        self._document, self._reading, self._limits = document, reading, reading.limits
         needed = set(document.get("extensionsRequired", ()))
         unknown = {name for name in needed - _HARMLESS if not str(name).startswith("KHR_materials_")}
         if unknown:
@@ -148,10 +148,12 @@ class _Scene:
             if channel in attributes:
                 uv = self._array(attributes[channel])
                 _expect_rows(uv, count)
-                return {
-                    "uv": _moved_uv(uv, moved),
-                    "texture": _tinted(self._picture(reference["index"]), factor),
-                }
+                try:
+                    texture = _tinted(self._picture(reference["index"]), factor)
+                except ItemFailure as failure:
+                    self._reading.lose_texture(failure)
+                else:
+                    return {"uv": _moved_uv(uv, moved), "texture": texture}
         if "COLOR_0" in attributes:
             colors = self._array(attributes["COLOR_0"])[:, :3]
             _expect_rows(colors, count)
@@ -168,7 +170,7 @@ class _Scene:
         if source not in self._pictures:
             image = _entry(self._document, "images", source)
             content = _embedded(image["uri"]) if "uri" in image else self._view(image["bufferView"])
-            upside_down = read_picture(content, self._limits)  # glTF's v points down
+            upside_down = read_picture(content, self._reading)  # glTF's v points down
             self._pictures[source] = np.ascontiguousarray(upside_down[::-1])
         return self._pictures[source]
 

@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.readers.own_folder import OwnFolder
 from verdict3d.mesh.readers.pieces import Piece
+from verdict3d.mesh.readers.reading import Reading
 
 
 @dataclass
@@ -41,13 +41,13 @@ class _Content:
     triangles: int = 0
 
 
-def read_obj(content: bytes, folder: OwnFolder, limits: MeshLimits) -> list[Piece]:
+def read_obj(content: bytes, folder: OwnFolder, reading: Reading) -> list[Piece]:
     """Parse an OBJ; polygons become fans, negative numbers count back from the latest element.
 
     Args:
         content: The file.
         folder: Where material libraries and textures may come from.
-        limits: Bounds on faces, files and textures.
+        reading: Limits, budget and notes of this file.
 
     Returns:
         One piece for each material in use.
@@ -56,7 +56,7 @@ def read_obj(content: bytes, folder: OwnFolder, limits: MeshLimits) -> list[Piec
         ItemFailure: ``too_many_faces``, ``index_out_of_range``, or a refused or missing reference.
         ValueError: A number or a line is malformed.
     """
-    parsed = _parse(content.decode("utf-8", errors="replace"), limits)
+    parsed = _parse(content.decode("utf-8", errors="replace"), reading)
     materials: dict[str, _Material] = {}
     for library in parsed.libraries:
         materials |= _read_materials(folder.get(library).decode("utf-8", errors="replace"))
@@ -74,7 +74,7 @@ def read_obj(content: bytes, folder: OwnFolder, limits: MeshLimits) -> list[Piec
     return pieces
 
 
-def _parse(text: str, limits: MeshLimits) -> _Content:
+def _parse(text: str, reading: Reading) -> _Content:
     result = _Content()
     material = ""
     for words in _lines(text):
@@ -84,7 +84,7 @@ def _parse(text: str, limits: MeshLimits) -> _Content:
             case "vt":
                 result.coordinates.extend((float(words[1]), float(words[2]) if len(words) > 2 else 0.0))
             case "f":
-                _add_polygon(words[1:], result, material, limits)
+                _add_polygon(words[1:], result, material, reading)
             case "usemtl":
                 material = " ".join(words[1:])
             case "mtllib":
@@ -99,12 +99,14 @@ def _lines(text: str) -> Iterator[list[str]]:
             yield words
 
 
-def _add_polygon(words: list[str], result: _Content, material: str, limits: MeshLimits) -> None:
+def _add_polygon(words: list[str], result: _Content, material: str, reading: Reading) -> None:
     if len(words) < 3:
         return
     result.triangles += len(words) - 2
-    if result.triangles > limits.faces:
-        raise ItemFailure("too_many_faces", f"more than {limits.faces} faces, the most that is allowed")
+    if result.triangles > reading.limits.faces:
+        raise ItemFailure(
+            "too_many_faces", f"more than {reading.limits.faces} faces, the most that is allowed"
+        )
     polygon = []
     for word in words:
         numbers = word.split("/")

@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure
+from verdict3d.mesh.readers.reading import Reading
 
 _MATERIALS = (".mtl",)
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tga", ".tif", ".tiff")
@@ -26,18 +27,18 @@ class OwnFolder:
 
     Args:
         mesh_path: The mesh file.
-        limits: Bounds for the files that are opened.
+        reading: Limits, budget and notes of the mesh file.
     """
 
-    def __init__(self, mesh_path: Path, limits: MeshLimits) -> None:
+    def __init__(self, mesh_path: Path, reading: Reading) -> None:
         self._folder = mesh_path.parent.resolve()
-        self._limits = limits
+        self._reading = reading
 
     def get(self, name: str) -> bytes:
         """Return the content of the referenced file.
 
         Raises:
-            ItemFailure: ``external_reference``, ``missing_reference`` or ``file_too_large``.
+            ItemFailure: ``external_reference``, ``missing_reference``, ``file_too_large`` or ``too_costly``.
         """
         cleaned = name.strip().strip('"').replace("\\", "/").replace("\0", "")
         relative = Path(cleaned)
@@ -60,12 +61,13 @@ class OwnFolder:
                 "missing_reference",
                 f"refers to {name!r}, which is not there; add the file or remove the reference",
             )
-        check_size(path, self._limits)
+        check_size(path, self._reading.limits)
+        self._reading.spend(path.stat().st_size, name)
         return path.read_bytes()
 
     def picture(self, name: str) -> NDArray[np.uint8]:
         """Return the referenced picture as (H, W, 3) uint8; see ``get`` and ``read_picture``."""
-        return read_picture(self.get(name), self._limits)
+        return read_picture(self.get(name), self._reading)
 
     @staticmethod
     def _refusal(name: str) -> str:
@@ -85,20 +87,21 @@ def check_size(path: Path, limits: MeshLimits) -> None:
         )
 
 
-def read_picture(content: bytes, limits: MeshLimits) -> NDArray[np.uint8]:
+def read_picture(content: bytes, reading: Reading) -> NDArray[np.uint8]:
     """Decode a texture, (H, W, 3) uint8; its size is checked before it is decoded.
 
     Raises:
-        ItemFailure: ``texture_too_large`` or ``broken_texture``.
+        ItemFailure: ``texture_too_large``, ``broken_texture`` or ``too_costly``.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-                if max(image.size) > limits.texture_px:
+                if max(image.size) > reading.limits.texture_px:
                     size = f"{image.width} x {image.height} px"
-                    message = f"a texture has {size}; allowed: {limits.texture_px} px a side"
+                    message = f"a texture has {size}; allowed: {reading.limits.texture_px} px a side"
                     raise ItemFailure("texture_too_large", message)
+                reading.spend(4 * image.width * image.height, "a texture")
                 return np.asarray(image.convert("RGB"), dtype=np.uint8).copy()
     except Image.DecompressionBombError as error:
         raise ItemFailure("texture_too_large", f"a texture is too large: {error}") from error

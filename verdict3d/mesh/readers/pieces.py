@@ -12,6 +12,7 @@ from PIL import Image
 
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.mesh import Mesh
+from verdict3d.mesh.readers.reading import Reading
 from verdict3d.provenance import digest_bytes
 
 _PLAIN = np.array([200, 200, 200], dtype=np.uint8)
@@ -53,7 +54,7 @@ class Piece:
                 raise ItemFailure("broken_file", f"{name} has the shape {array.shape} instead of {shape}")
 
 
-def merge_pieces(pieces: Sequence[Piece]) -> Mesh:
+def merge_pieces(pieces: Sequence[Piece], reading: Reading) -> Mesh:
     """Join pieces into one mesh.
 
     Without textures the result has vertex colours (none when no piece has any). One texture shared by all
