@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.options import JUDGES, Preset
-from verdict3d.judge.verdict import Outcome
+from verdict3d.records.names import Outcome
 
 if TYPE_CHECKING:
     from flows.products.verdict_book import Book

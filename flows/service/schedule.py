@@ -15,12 +15,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import EntrypointType
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.schedules import Cron
-from prefect.states import StateType
+from prefect.types.entrypoint import EntrypointType
 
 from flows.chain.environment import HEARTBEAT_S
 from flows.service.retrain import SKIPPED, retrain

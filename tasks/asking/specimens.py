@@ -64,15 +64,16 @@ class SpecimenWorker:
         return [self._record(item, folder) for item in items]
 
     def _record(self, item: Specimen, folder: Path) -> Row:
+        """Return the side of a pair that a specimen can be, with its files' names in ``folder``."""
         try:
             mesh = self._make(item)
             pictures = {mode: self.renderer.montage(mesh, mode) for mode in item.modes}
         except ItemFailure as failure:
-            return {"failure": failure.reason, "mesh_digest": None, "montages": {}}
+            return Shown(mesh_digest=None, montages={}, failure=failure.reason, truth=None).model_dump()
         names = {mode: f"{item.id}.{mode}.png" for mode in pictures}
         for mode, picture in pictures.items():
             Image.fromarray(picture).save(folder / names[mode], compress_level=1)
-        return {"failure": None, "mesh_digest": mesh_digest(mesh), "montages": names}
+        return Shown(mesh_digest=mesh_digest(mesh), montages=names, failure=None, truth=None).model_dump()
 
     def _make(self, item: Specimen) -> Mesh:
         """Return the specimen's mesh.
@@ -150,10 +151,10 @@ def drawn(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator
 
 def _place(result: Result, root: Path) -> Shown:
     """Put a specimen's pictures among the stage's outputs and return its side of a pair."""
-    record = result.record
+    shown = Shown.model_validate(result.record)
     montages = {}
-    for mode, name in record["montages"].items():
+    for mode, name in (shown.montages or {}).items():
         target = CONTROLS / "montages" / mode / name.replace(f".{mode}.", ".")
         link_file(result.folder / name, root / target)
         montages[mode] = target.as_posix()
-    return Shown(mesh_digest=record["mesh_digest"], montages=montages, failure=record["failure"], truth=None)
+    return shown.model_copy(update={"montages": montages})

@@ -31,7 +31,7 @@ RECORDS = "records.json"
 
 Item = TypeVar("Item")
 Worker = Callable[[Sequence[Item], Path], list[Row]]
-"""Maps a batch to one record an item; files go into the given folder and are named in the records.
+"""Maps a batch to one record an item, as JSON values; files go into the given folder and are named there.
 
 The folder counts only when it is whole and on the disk, so a worker writes its files as plainly as it likes.
 """
@@ -39,7 +39,7 @@ The folder counts only when it is whole and on the disk, so a worker writes its 
 
 @dataclass(frozen=True)
 class Result:
-    """What one item became: its record, and the folder that holds the files the record names."""
+    """What one item became: its record as JSON values, and the folder with the files that it names."""
 
     record: Row
     folder: Path

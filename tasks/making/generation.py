@@ -32,7 +32,7 @@ from verdict3d.mesh.writers.glb import glb_bytes
 from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import seed_for
 from verdict3d.records.files import Row, link_file
-from verdict3d.records.generations import Generation, Steps, Truth
+from verdict3d.records.generations import Generation, Steps
 from verdict3d.records.names import Regime, Split
 from verdict3d.records.record import write_rows
 from verdict3d.render.renderer import Renderer
@@ -138,7 +138,29 @@ class GenerationWorker:
     def _record(
         self, item: GenerationItem, mesh: MeshOrFailure, montages: Montages | ItemFailure, folder: Path
     ) -> Row:
-        """Write the files of one generation and return its record; a failure is recorded, not raised."""
+        """Write the files of one generation into ``folder`` and return its row, with their names there.
+
+        A failure is recorded, not raised.
+        """
+        row = Generation(
+            id=item.id,
+            asset=item.asset,
+            category=item.category,
+            split=item.split,
+            regime=item.regime,
+            role=item.role,
+            number=item.number,
+            seed=item.seed,
+            condition=item.picture,
+            steps=Steps(structure=item.structure_steps, latents=item.latents_steps),
+            failure=None,
+            failure_message=None,
+            mesh=None,
+            mesh_digest=None,
+            montage=None,
+            montages=None,
+            truth=None,
+        )
         try:
             if isinstance(mesh, ItemFailure):
                 raise mesh
@@ -149,18 +171,19 @@ class GenerationWorker:
                 surface = self._true_surface(item.truth, seed)
             truth = compare_meshes(normalize(mesh), surface, seed, TRUTH_POINTS)
         except ItemFailure as failure:
-            return {"failure": failure.reason, "failure_message": str(failure)}
-        mesh_name = f"{item.id}.glb"
-        (folder / mesh_name).write_bytes(glb_bytes(mesh))
+            why = {"failure": failure.reason, "failure_message": str(failure)}
+            return row.model_copy(update=why).model_dump()
+        names = {mode: f"{item.id}.{mode}.png" for mode in montages}
+        (folder / f"{item.id}.glb").write_bytes(glb_bytes(mesh))
         for mode, picture in montages.items():
-            Image.fromarray(picture).save(folder / f"{item.id}.{mode}.png", compress_level=1)
-        return {
-            "failure": None,
-            "mesh": mesh_name,
+            Image.fromarray(picture).save(folder / names[mode], compress_level=1)
+        found = {
+            "mesh": f"{item.id}.glb",
             "mesh_digest": mesh_digest(mesh),
-            "montages": {mode: f"{item.id}.{mode}.png" for mode in montages},
-            "truth": truth.model_dump(),
+            "montages": names,
+            "truth": truth,
         }
+        return row.model_copy(update=found).model_dump()
 
 
 def _start_worker(
@@ -224,52 +247,23 @@ def generated(
             group_by=lambda item: (item.structure_steps, item.latents_steps),
         )
         start_folder(root / out)
-        rows = [
-            _place(item, result, root, out, params.judges)
-            for item, result in zip(items, results, strict=True)
-        ]
+        rows = [_place(result, root, out, params.judges) for result in results]
         write_rows(root / out / "generations.jsonl", rows)
         yield rows
 
 
-def _place(item: GenerationItem, result: Result, root: Path, out: Path, judges: JudgesParams) -> Generation:
+def _place(result: Result, root: Path, out: Path, judges: JudgesParams) -> Generation:
     """Put the files of one generation among the stage's outputs and return its row."""
-    record = result.record
-    made = Generation(
-        id=item.id,
-        asset=item.asset,
-        category=item.category,
-        split=item.split,
-        regime=item.regime,
-        role=item.role,
-        number=item.number,
-        seed=item.seed,
-        condition=item.picture,
-        steps=Steps(structure=item.structure_steps, latents=item.latents_steps),
-        failure=record["failure"],
-        failure_message=record.get("failure_message"),
-        mesh=None,
-        mesh_digest=None,
-        montage=None,
-        montages=None,
-        truth=None,
-    )
-    if made.failure is not None:
-        return made
-    judge = judges.evaluation if item.split == "heldout" else judges.training
+    row = Generation.model_validate(result.record)
+    if row.mesh is None or row.montages is None:
+        return row
+    judge = judges.evaluation if row.split == "heldout" else judges.training
     montages = {
-        mode: _link(result.folder / name, root, out / "montages" / mode / f"{item.id}.png")
-        for mode, name in record["montages"].items()
+        mode: _link(result.folder / name, root, out / "montages" / mode / f"{row.id}.png")
+        for mode, name in row.montages.items()
     }
-    return made.model_copy(
-        update={
-            "mesh": _link(result.folder / record["mesh"], root, out / "meshes" / f"{item.id}.glb"),
-            "mesh_digest": record["mesh_digest"],
-            "montage": montages[judge.mode],
-            "montages": montages,
-            "truth": Truth.model_validate(record["truth"]),
-        }
-    )
+    mesh = _link(result.folder / row.mesh, root, out / "meshes" / f"{row.id}.glb")
+    return row.model_copy(update={"mesh": mesh, "montage": montages[judge.mode], "montages": montages})
 
 
 def _link(source: Path, root: Path, target: Path) -> str:

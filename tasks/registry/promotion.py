@@ -35,12 +35,13 @@ from tasks.registry.promotion_record import (
 )
 from tasks.registry.verification import verify
 from tasks.registry.versions import CHALLENGER, CHAMPION, ROLLED_BACK, ROLLED_BACK_AT, Registry
-from tasks.scoring.champion import CARD, Used, adapter_identity, place_champion
+from tasks.scoring.champion import Used, place_champion
 from tasks.tracking.mlflow_runs import make_paths_relative, record_decision
 from tasks.tracking.outbox import EMBEDDED_STORE, tracking_uri
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
+from verdict3d.records.adapters import CARD, adapter_identity
 from verdict3d.records.files import Row, read_json, write_json
 from verdict3d.records.promotion import ArmDecision, HoldoutUse, PromotionRecord
 from verdict3d.records.record import as_values, write_record

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 
 from tasks.making.arms import with_adapter
 from tasks.making.machine import settle_torch

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from verdict3d.adapt.parallel import ALONE, Processes
-from verdict3d.records.files import Row
+from verdict3d.records.losses import LossRow
 
 if TYPE_CHECKING:
     from verdict3d.mesh.mesh import Mesh
@@ -106,7 +106,7 @@ class Fit:
     """
 
     tensors: Mapping[str, Tensor]
-    losses: Sequence[Row]
+    losses: Sequence[LossRow]
     best_step: int
     measures: Mapping[str, Any]
 

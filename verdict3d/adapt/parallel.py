@@ -94,8 +94,8 @@ class Processes:
             return ask()
         from accelerate.utils import broadcast_object_list
 
-        (answer,) = broadcast_object_list([ask() if self.main else None])
-        return answer
+        answers: list[Answer] = broadcast_object_list([ask() if self.main else None])
+        return answers[0]
 
 
 ALONE = Processes()

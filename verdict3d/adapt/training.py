@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import Row, write_bytes
+from verdict3d.records.files import write_bytes
+from verdict3d.records.losses import LossRow
 
 CHECKPOINT = "checkpoint.safetensors"
 GRADIENT_NORM_LIMIT = 1.0
@@ -77,7 +78,7 @@ class TrainingState:
     """
 
     step: int = 0
-    losses: list[Row] = field(default_factory=list)
+    losses: list[LossRow] = field(default_factory=list)
     best_step: int = 0
     best_loss: float = math.inf
     best: Weights = field(default_factory=dict)
@@ -207,10 +208,10 @@ def _validate(
         state.best = {name: weight.detach().clone() for name, weight in weights.items()}
 
 
-def _headline(row: Row) -> dict[str, str]:
+def _headline(row: LossRow) -> dict[str, str]:
     """Return what the progress bar shows of a validated row."""
-    shown = ("train_loss", "validation_loss", "base_validation_loss")
-    return {name: f"{row[name]:.4f}" for name in shown if row.get(name) is not None}
+    shown = {name: row.get(name) for name in ("train_loss", "validation_loss", "base_validation_loss")}
+    return {name: f"{value:.4f}" for name, value in shown.items() if value is not None}
 
 
 def write_checkpoint(

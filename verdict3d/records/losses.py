@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import Row
+
+LossRow = dict[str, float | None]
+"""What was measured at one step, by heading; None is what was not."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Losses:
     columns: dict[str, tuple[float, ...]]
 
 
-def format_losses(rows: Sequence[Row]) -> bytes:
+def format_losses(rows: Sequence[LossRow]) -> bytes:
     """Return the table as CSV; columns in the order of their first appearance."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()

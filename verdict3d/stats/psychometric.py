@@ -132,7 +132,9 @@ def _best_on_grid(levels: Array, tables: Array) -> Array:
     grid = np.stack(np.meshgrid(*_axes(levels), indexing="ij"), axis=-1).reshape(-1, 3)
     chance = _clipped(weibull(levels[:, None], *grid.T))
     right, wrong = tables[..., 0], tables[..., 1] - tables[..., 0]
-    return grid[np.argmax(right @ np.log(chance) + wrong @ np.log1p(-chance), axis=1)]
+    likeliest = np.argmax(right @ np.log(chance) + wrong @ np.log1p(-chance), axis=1)
+    found: Array = grid[likeliest]
+    return found
 
 
 def _clipped(chance: Array) -> Array:

@@ -77,7 +77,7 @@ class Network(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Follow ``.to(dtype)``, ``.float()`` and the like."""
-        result = super()._apply(fn, recurse)
+        result = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if isinstance(self.forward, Replayed):
             self.forward.forget()
         for _, module in self.torso_layers():

@@ -260,7 +260,8 @@ def gather_linear(
     """
     x, weight = _autocast(x, weight)
     with torch.autocast(x.device.type, enabled=False):
-        return _GatherLinear.apply(x, weight, rows.contiguous(), back.contiguous(), row_sums)
+        tables = (rows.contiguous(), back.contiguous(), row_sums)
+        return _GatherLinear.apply(x, weight, *tables)  # type: ignore[no-untyped-call]
 
 
 def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -284,7 +285,7 @@ def pair_linear(x: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     """
     x, weight = _autocast(x, weight)
     with torch.autocast(x.device.type, enabled=False):
-        return _PairLinear.apply(x, weight, pairs)
+        return _PairLinear.apply(x, weight, pairs)  # type: ignore[no-untyped-call]
 
 
 class KernelWeights(nn.Module):

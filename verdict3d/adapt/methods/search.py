@@ -16,7 +16,7 @@ own. What is kept is decided
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ from verdict3d.trellis.pipeline import TrellisPipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Entrant = TypeVar("Entrant")
 
 
 class Search:
@@ -150,7 +152,9 @@ def most_agreed_upon(
     return whole[int(agreement.sum(1).argmax())]
 
 
-def tournament(entrants: Sequence[Any], margins: Callable[[list[tuple[Any, Any]]], list[float]]) -> Any:
+def tournament(
+    entrants: Sequence[Entrant], margins: Callable[[list[tuple[Entrant, Entrant]]], list[float]]
+) -> Entrant:
     """Return the winner of single elimination; a margin of 0 (no decision) goes to the earlier entrant.
 
     Args:

@@ -12,6 +12,7 @@ from verdict3d.adapt.layers import under_prefix, with_prefix
 from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.adapt.registry import find_method
 from verdict3d.config_arms import StackParams
+from verdict3d.records.losses import LossRow
 
 if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
@@ -26,7 +27,7 @@ class Stack:
     def fit(self, inputs: FitInputs, params: StackParams) -> Fit:
         """Fit part after part; the losses stand one after another, with the number of their part."""
         tensors: dict[str, Tensor] = {}
-        losses: list[dict[str, Any]] = []
+        losses: list[LossRow] = []
         measures: dict[str, Any] = {"parameters": 0}
         pipeline, best_step = inputs.pipeline, 0
         for number, part in enumerate(params.parts):
@@ -35,7 +36,8 @@ class Stack:
             folder.mkdir(exist_ok=True)
             fit = method.fit(replace(inputs, pipeline=pipeline, checkpoints=folder), part)
             tensors |= with_prefix(place, fit.tensors)
-            losses += [{**row, "step": row["step"] + len(losses), "part": number} for row in fit.losses]
+            before = len(losses)
+            losses += [{**row, "step": before + (row["step"] or 0), "part": number} for row in fit.losses]
             measures["parameters"] += fit.measures["parameters"]
             measures[place] = {**fit.measures, "best_step": fit.best_step}
             best_step += fit.best_step
