@@ -1,4 +1,4 @@
-"""Stage ``degrade``: what goes wrong with a photo, for every asset and each regime that it is generated from.
+"""Stage ``degrade``: a picture of every asset for each regime that it is generated from.
 
 Writes ``data/degrade/``: ``images/<regime>/<asset>.png``, ``conditions.jsonl`` (one
 :class:`Condition` a picture) and ``metrics.json``.

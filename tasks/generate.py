@@ -26,6 +26,7 @@ from verdict3d.records.assets import Asset
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
 from verdict3d.records.names import Regime
+from verdict3d.stats.averages import average
 
 
 def plan_generations(params: Params, assets: Sequence[Asset], conditions: Conditions) -> list[GenerationItem]:
@@ -86,18 +87,12 @@ def measure_generations(rows: Sequence[Generation]) -> dict[str, Any]:
         "generations": len(rows),
         "non_empty_share": made / len(rows) if rows else None,
         "failures": dict(sorted(Counter(row.failure for row in rows if row.failure).items())),
-        "f_score_mean": mean(scores),
+        "f_score_mean": average(scores),
         **{
-            f"f_score_by_{key}": {name: mean(values) for name, values in sorted(group.items())}
+            f"f_score_by_{key}": {name: average(values) for name, values in sorted(group.items())}
             for key, group in groups.items()
         },
     }
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the values that are defined; None when there are none."""
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None
 
 
 def run(params: Params, root: Path) -> None:

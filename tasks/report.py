@@ -1,23 +1,7 @@
 """Stage ``report``: one page that shows what the run found, ``data/report/index.html``.
 
-Reads what the other stages left; a part that is not there is named on the page instead. Paths inside records
-are relative to the project's top folder. Formats:
-
-* ``data/evaluate/<arm>/results.json``: ``{"arm", "target", "judge": {...identity}, "failures": {reason:
-  count}, "regimes": {regime: {"summary": S, "by_category": {category: S},
-  "truth": {"f_score": S, "normal_consistency": S, "arm_f_score_mean", "base_f_score_mean", and so on},
-  "kappa_judge_truth": {value, low, high}, "training_judge": S, "over_optimisation_gap": {value, low, high}}},
-  "texture": {regime: S}, "washout": {regime: :mod:`tasks.scoring.washout`}, "controls": {"base_vs_base": S},
-  "holdout_queries"}`` with S a :func:`verdict3d.stats.winrate.summary`, X = the arm and Y = the base.
-* ``data/preflight/preflight.json``: :mod:`tasks.preflight`.
-* ``data/label/metrics.json``: ``{"kinds": {"contrastive": S, "same_base": S}}`` with X = the expected winner
-  (same_base: the first of the two).
-* ``data/audit/<role>/certificate.json``: :mod:`verdict3d.judge.audit.certificate`; ``verdicts.jsonl`` and
-  ``data/controls/pairs.jsonl``: what was asked.
-* ``data/train/<arm>/losses.csv``: a header; the first column is the step, columns with "loss" in their name
-  are drawn, empty cells are gaps.
-* ``data/gate/decision.json``: :class:`verdict3d.records.promotion.Decision`.
-* ``dvc.lock``: digests of the outputs of every stage but this one.
+It reads what the other stages left and names on the page what is not there. What the files hold stands with
+the records (:mod:`verdict3d.records`); ``dvc.lock`` has the digests of the outputs of all other stages.
 
 Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures) and ``metrics.json``
 (``{"arms": {arm: {regime: headline numbers and standing}}, "missing", "page_bytes", "exhibits",

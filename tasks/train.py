@@ -54,12 +54,12 @@ VALIDATION_DRAWS = 2
 def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> None:
     """Train ``arm`` on the assets below ``root``; of several processes the main one writes the outputs."""
     settings = arm_params(params, arm)
-    for size in batch_sizes(settings):
+    for size in list_batch_sizes(settings):
         processes.require_shares(size)
     method = find_method(settings.method)
     assets = read_assets(root)
     splits = {name: [row for row in assets if row.split == name] for name in ("train", "validation")}
-    preferences = read_preferences(root, kinds) if (kinds := wanted_kinds(settings)) else []
+    preferences = read_preferences(root, kinds) if (kinds := list_wanted_kinds(settings)) else []
     base, teacher = load_base(params, root), load_teacher(params, root)
     origin = AdapterOrigin(
         arm=arm,
@@ -70,7 +70,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
         base_digest=base.digest,
         seed=params.seed,
         assets=AssetCounts(train=len(splits["train"]), validation=len(splits["validation"])),
-        data={name: _data_digest(root, rows) for name, rows in splits.items()},
+        data={name: _digest_data(root, rows) for name, rows in splits.items()},
         degrade=params.degrade.model_dump(mode="json"),
         preferences=len(preferences),
     )
@@ -79,7 +79,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
         "base": base_dependencies(params, root),
         "samplers": [params.generator.structure.model_dump(), params.generator.latents.model_dump()],
         "pictures": [params.assets.view.model_dump(), params.assets.condition_size_px],
-        "preferences": [_preference_digest(preference) for preference in preferences],
+        "preferences": [_digest_preference(preference) for preference in preferences],
         "machine": settle_torch(),
         "processes": processes.count,
         "code": code_of(MODULE, *modules_of(settings)),
@@ -89,7 +89,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
             lambda: unfinished.enter_context(resuming(f"train/{arm}", identity, root / RESUME_ROOT))
         )
         teacher.structure, teacher.latents = params.generator.structure, params.generator.latents
-        train, validation = _examples(params, root, splits, settings, teacher.image_size)
+        train, validation = _make_examples(params, root, splits, settings, teacher.image_size)
         inputs = FitInputs(
             teacher,
             train,
@@ -116,7 +116,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
         write_json(out / "metrics.json", measures)
 
 
-def _examples(
+def _make_examples(
     params: Params, root: Path, splits: Mapping[str, Sequence[Asset]], settings: AnyArm, size_px: int
 ) -> tuple[list[Example], list[Example]]:
     """Return training and validation pictures, as the most demanding part of the arm wants them."""
@@ -130,18 +130,18 @@ def _examples(
     return train, make_examples(params, root, splits["validation"], regimes, 0, draws, size_px)
 
 
-def batch_sizes(settings: AnyArm) -> list[int]:
+def list_batch_sizes(settings: AnyArm) -> list[int]:
     """Return the batch size of each part that is trained."""
     return [part.batch_size for part in parts_of(settings) if isinstance(part, Trained)]
 
 
-def wanted_kinds(settings: AnyArm) -> list[str]:
+def list_wanted_kinds(settings: AnyArm) -> list[str]:
     """Return the kinds of preferences that an arm learns from, each once."""
     parts = [part for part in parts_of(settings) if isinstance(part, PreferenceParams)]
     return list(dict.fromkeys(kind for part in parts for kind in part.kinds))
 
 
-def _preference_digest(preference: Preference) -> str:
+def _digest_preference(preference: Preference) -> str:
     samples = [
         [digest_bytes(sample.picture.tobytes()), sample.seed, sample.structure_steps, sample.latents_steps]
         for sample in (preference.chosen, preference.rejected)
@@ -157,7 +157,7 @@ def load_teacher(params: Params, root: Path) -> TrellisPipeline:
     return load_base(params, root, torch.float32, (STRUCTURE_ENCODER,) if STRUCTURE_ENCODER in known else ())
 
 
-def _data_digest(root: Path, rows: Sequence[Asset]) -> str:
+def _digest_data(root: Path, rows: Sequence[Asset]) -> str:
     """Return one digest over the assets, their clean conditions and their meshes."""
     return digest_json(
         [[row.id, *(digest_file(root / path) for path in (row.condition, row.mesh))] for row in rows]
@@ -169,7 +169,7 @@ def _main(params: Params, root: Path) -> None:
 
     arm, device = arm_from_command_line(params), pick_device(params.generator.device)
     if device.type == "cuda" and not is_launched():
-        count = process_count(torch.cuda.device_count(), batch_sizes(arm_params(params, arm)))
+        count = process_count(torch.cuda.device_count(), list_batch_sizes(arm_params(params, arm)))
         if count > 1:
             become_launcher(count, MODULE, sys.argv[1:])
     processes = join_processes(device)

@@ -54,7 +54,7 @@ def _acquire(descriptor: int, path: Path, say: Callable[[str], None]) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            holder = _holder(path)
+            holder = _read_holder(path)
         if holder is None or _is_alive(holder) or time.monotonic() > deadline:
             who = "unknown" if holder is None else f"process {holder['pid']} on {holder['host']}"
             since = "" if holder is None else f" since {holder['since']} ({holder['command']})"
@@ -67,7 +67,7 @@ def _acquire(descriptor: int, path: Path, say: Callable[[str], None]) -> None:
         time.sleep(0.2)
 
 
-def _holder(path: Path) -> dict[str, Any] | None:
+def _read_holder(path: Path) -> dict[str, Any] | None:
     """Return who holds the lock; None while the holder has not written it yet."""
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
@@ -80,10 +80,10 @@ def _is_alive(holder: dict[str, Any]) -> bool:
     """Tell whether the process that took the lock still runs; on another machine it is taken to be."""
     if holder["host"] != socket.gethostname():
         return True
-    return _command_of(int(holder["pid"])) is not None
+    return _read_command(int(holder["pid"])) is not None
 
 
-def _command_of(pid: int) -> str | None:
+def _read_command(pid: int) -> str | None:
     """Return the command line of a running process, None when there is none (a zombie counts as none)."""
     try:
         os.kill(pid, 0)
@@ -115,7 +115,7 @@ def recover_dvc_locks(root: Path) -> bool:
         return False
     except ValueError:
         busy = None  # cut off by a kill while it was written, which DVC takes for damage
-    commands = [_command_of(pid) for pid in _pids(busy)]
+    commands = [_read_command(pid) for pid in _find_pids(busy)]
     if busy is not None and not commands:
         return False
     if any(command is not None and "dvc" in command for command in commands):
@@ -124,11 +124,11 @@ def recover_dvc_locks(root: Path) -> bool:
     return True
 
 
-def _pids(value: Any) -> list[int]:
+def _find_pids(value: Any) -> list[int]:
     """Return every ``pid`` in DVC's nested record of readers and writers."""
     if isinstance(value, dict):
         own = [value["pid"]] if isinstance(value.get("pid"), int) else []
-        return own + [pid for inner in value.values() for pid in _pids(inner)]
+        return own + [pid for inner in value.values() for pid in _find_pids(inner)]
     if isinstance(value, list):
-        return [pid for inner in value for pid in _pids(inner)]
+        return [pid for inner in value for pid in _find_pids(inner)]
     return []

@@ -32,8 +32,8 @@ def draw_contact_sheet(made: Sequence[tuple[Path, Path, str | None]], path: Path
     page = Image.new("RGB", (columns * cell[0], -(-len(made) // columns) * cell[1]), "white")
     for number, (photo, mesh, failure) in enumerate(made):
         left, top = number % columns * cell[0], number // columns * cell[1]
-        if (picture := _readable(photo)) is not None:
-            page.paste(_thumb(picture), (left, top + _LABEL_PX))
+        if (picture := _read_photo(photo)) is not None:
+            page.paste(_make_thumb(picture), (left, top + _LABEL_PX))
         if failure is None:
             drawn = renderer.montage(read_mesh(mesh), "clay", _THUMB_PX // 2)
             page.paste(Image.fromarray(np.asarray(drawn)), (left + _THUMB_PX, top + _LABEL_PX))
@@ -43,7 +43,7 @@ def draw_contact_sheet(made: Sequence[tuple[Path, Path, str | None]], path: Path
         page.save(temporary)
 
 
-def _readable(photo: Path) -> Image.Image | None:
+def _read_photo(photo: Path) -> Image.Image | None:
     from verdict3d.trellis.preprocess import read_image
 
     try:
@@ -52,7 +52,7 @@ def _readable(photo: Path) -> Image.Image | None:
         return None
 
 
-def _thumb(photo: Image.Image) -> Image.Image:
+def _make_thumb(photo: Image.Image) -> Image.Image:
     """Return a photo inside a square, on white."""
     square = Image.new("RGB", (_THUMB_PX, _THUMB_PX), "white")
     small = photo.convert("RGBA")

@@ -55,15 +55,15 @@ def examine(workspace: Workspace, shell: Mapping[str, str]) -> Iterator[Check]:
     """
     project = workspace.project
     checks: tuple[tuple[str, Callable[[], Check]], ...] = (
-        ("python", _python),
-        ("packages", lambda: _packages(project)),
-        ("parameters", lambda: _parameters(workspace)),
-        ("checkpoints", lambda: _checkpoints(workspace)),
-        ("memory", lambda: _memory(workspace)),
-        ("opengl", _opengl),
-        ("gpu", _gpu),
-        ("disk", lambda: _disk(project)),
-        ("telemetry", lambda: _telemetry(project, shell)),
+        ("python", _check_python),
+        ("packages", lambda: _check_packages(project)),
+        ("parameters", lambda: _check_parameters(workspace)),
+        ("checkpoints", lambda: _check_checkpoints(workspace)),
+        ("memory", lambda: _check_memory(workspace)),
+        ("opengl", _check_opengl),
+        ("gpu", _check_gpu),
+        ("disk", lambda: _check_disk(project)),
+        ("telemetry", lambda: _check_telemetry(project, shell)),
     )
     unreadable = False
     for name, check in checks:
@@ -77,12 +77,12 @@ def examine(workspace: Workspace, shell: Mapping[str, str]) -> Iterator[Check]:
         yield found
 
 
-def _python() -> Check:
+def _check_python() -> Check:
     found = f"{platform.python_version()} at {sys.executable}"
     return Check("python", sys.version_info >= (3, 11), f"{found}; 3.11 or newer is needed")
 
 
-def _packages(project: Path) -> Check:
+def _check_packages(project: Path) -> Check:
     lock = project / "requirements.lock"
     if not lock.is_file():
         return Check("packages", False, f"{lock} is missing; restore it")
@@ -102,7 +102,7 @@ def _packages(project: Path) -> Check:
     return Check("packages", True, f"all {len(pins)} as in requirements.lock")
 
 
-def _parameters(workspace: Workspace) -> Check:
+def _check_parameters(workspace: Workspace) -> Check:
     try:
         load_params(workspace.root / "params.yaml")
     except Verdict3DError as error:
@@ -110,25 +110,25 @@ def _parameters(workspace: Workspace) -> Check:
     return Check("parameters", True, "params.yaml fits")
 
 
-def _checkpoints(workspace: Workspace) -> Check:
+def _check_checkpoints(workspace: Workspace) -> Check:
     findings = examine_models(load_params(workspace.root / "params.yaml"), workspace.root)
     detail = "; ".join(f"{finding.role} {finding.detail}" for finding in findings)
     return Check("checkpoints", all(finding.ok for finding in findings), detail)
 
 
-def _memory(workspace: Workspace) -> Check:
+def _check_memory(workspace: Workspace) -> Check:
     findings = examine_models(load_params(workspace.root / "params.yaml"), workspace.root)
     return Check("memory", *examine_memory(findings))
 
 
-def _opengl() -> Check:
+def _check_opengl() -> Check:
     from verdict3d.render.context import shared_context
 
     info = shared_context().info
     return Check("opengl", True, f"{info['GL_RENDERER']}, OpenGL {info['GL_VERSION']}")
 
 
-def _gpu() -> Check:
+def _check_gpu() -> Check:
     import torch
 
     if not torch.cuda.is_available():
@@ -139,12 +139,12 @@ def _gpu() -> Check:
     return Check("gpu", True, f"{torch.cuda.get_device_name()}, {memory:.0f} GiB (torch {torch.__version__})")
 
 
-def _disk(project: Path) -> Check:
+def _check_disk(project: Path) -> Check:
     free = shutil.disk_usage(project).free / 2**30
     return Check("disk", free >= FREE_GIB, f"{free:.0f} GiB free, {FREE_GIB:.0f} are enough")
 
 
-def _telemetry(project: Path, shell: Mapping[str, str]) -> Check:
+def _check_telemetry(project: Path, shell: Mapping[str, str]) -> Check:
     """Ask the packages, in the user's shell: a run switches them off, a command by hand may not."""
     command = [sys.executable, "-m", "flows.products.telemetry"]
     asked = subprocess.run(

@@ -66,31 +66,31 @@ def _find(role: str, model: str, revision: str | None, patterns: tuple[str, ...]
     except Verdict3DError as error:
         return ModelFinding(role, False, str(error), 0)
     if (root / model).is_dir():
-        return _local(role, model, root / model, presence)
+        return _find_local(role, model, root / model, presence)
     named = model if revision is None else f"{model} at {revision}"
-    return _hub(role, named, presence, EXPECTED_BYTES.get(model, 0))
+    return _find_on_hub(role, named, presence, EXPECTED_BYTES.get(model, 0))
 
 
-def _local(role: str, model: str, place: Path, presence: Presence) -> ModelFinding:
+def _find_local(role: str, model: str, place: Path, presence: Presence) -> ModelFinding:
     weights = any(place.rglob("*.safetensors"))
-    size = f"{model}: {_size(presence.present_bytes)}"
+    size = f"{model}: {_format_size(presence.present_bytes)}"
     return ModelFinding(
         role, weights, size if weights else f"{model}: no weights in it", presence.present_bytes
     )
 
 
-def _hub(role: str, model: str, presence: Presence, expected: int) -> ModelFinding:
+def _find_on_hub(role: str, model: str, presence: Presence, expected: int) -> ModelFinding:
     here = presence.present_bytes
     if presence.missing_bytes is None:
-        found = f"{_size(here)} in the cache" if here else "not in the cache"
-        whole = f", about {_size(expected)} in all" if expected else ""
+        found = f"{_format_size(here)} in the cache" if here else "not in the cache"
+        whole = f", about {_format_size(expected)} in all" if expected else ""
         detail = f"{model}: {found}{whole}; the hub cannot be reached to compare"
         return ModelFinding(role, here > 0 and here >= 0.9 * expected, detail, max(here, expected))
     if presence.whole:
-        return ModelFinding(role, True, f"{model}: {_size(here)}, in the cache", here)
+        return ModelFinding(role, True, f"{model}: {_format_size(here)}, in the cache", here)
     missing, free = presence.missing_bytes, shutil.disk_usage(Path.home()).free
-    room = "" if missing < free else f", but only {_size(free)} of disk are free"
-    detail = f"{model}: {_size(missing)} to fetch on first use, {_size(here)} here{room}"
+    room = "" if missing < free else f", but only {_format_size(free)} of disk are free"
+    detail = f"{model}: {_format_size(missing)} to fetch on first use, {_format_size(here)} here{room}"
     return ModelFinding(role, missing < free, detail, here + missing)
 
 
@@ -115,9 +115,9 @@ def examine_memory(findings: list[ModelFinding]) -> tuple[bool, str]:
         name, memory, needed = "this machine", pages, 2.0 * largest
     working = WORKING_GIB * GIB if largest > GIB else 0.0
     fits = needed + working <= memory
-    detail = f"peak memory {_size(needed + working)}, {name} has {_size(memory)}"
+    detail = f"peak memory {_format_size(needed + working)}, {name} has {_format_size(memory)}"
     return fits, detail if fits else f"{detail}; use a larger GPU, smaller models, or a judge behind a server"
 
 
-def _size(count: float) -> str:
+def _format_size(count: float) -> str:
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.1f} MiB"

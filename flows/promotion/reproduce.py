@@ -66,20 +66,21 @@ def reproduce_run(
         _make_folder(target, may_replace=into is None)
         target = _check_out(workspace, found, target, say)
         shutil.copytree(inputs, target, dirs_exist_ok=True)
-    recorded = _lock(target)
-    _own_meshes(workspace.root, target)
+    recorded = _read_lock(target)
+    _copy_own_meshes(workspace.root, target)
     cache = target / ".dvc/cache" if ALL in again else workspace.project / ".dvc/cache"
     _share_remotes(workspace.project, target, cache)
     outcomes = _run_stages(target, project_environment(target), again, say)
     matches = [
-        StageMatch(stage, outcomes.get(stage, "gone"), compare_entries(entry, _lock(target).get(stage)))
+        StageMatch(stage, outcomes.get(stage, "gone"), compare_entries(entry, _read_lock(target).get(stage)))
         for stage, entry in recorded.items()
     ]
     if found["adapter"]:
         made = adapter_identity(target / TRAIN / found["arm"])
         same = () if made == found["adapter"] else ("adapter",)
         matches.append(StageMatch(f"version {reference}", "compared", same))
-    say(format_text(("stage", "outcome", "compared with the record"), [_cells(match) for match in matches]))
+    rows = [_format_match(match) for match in matches]
+    say(format_text(("stage", "outcome", "compared with the record"), rows))
     say(f"in {target}")
     return matches
 
@@ -162,7 +163,7 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _own_meshes(root: Path, target: Path) -> None:
+def _copy_own_meshes(root: Path, target: Path) -> None:
     """Bring one's own meshes along, or their listing, which neither git nor DVC's cache holds."""
     for place in (MESHES, WATCHED):
         if (root / place).is_dir():
@@ -197,11 +198,11 @@ def _run_stages(target: Path, environment: dict[str, str], again: Sequence[str],
     return outcomes
 
 
-def _lock(root: Path) -> dict[str, Any]:
+def _read_lock(root: Path) -> dict[str, Any]:
     stages: dict[str, Any] = read_yaml(root / "dvc.lock")["stages"]
     return stages
 
 
-def _cells(match: StageMatch) -> tuple[str, str, str]:
+def _format_match(match: StageMatch) -> tuple[str, str, str]:
     same = f"differs: {', '.join(match.differing)}" if match.differing else "the same"
     return match.stage, match.outcome, same

@@ -1,4 +1,4 @@
-"""One map over batches of items that survives ``kill -9``: what every inferring stage is made of.
+"""A map over batches of items that survives ``kill -9``; every stage that infers is one.
 
 Batches are composed from the order of the manifest alone. Each finished batch is a folder that appears by one
 rename, so a later run with the same identity does only what is missing and ends with the same bytes as a run
@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 Worker = Callable[[Sequence[Item], Path], list[Row]]
 """Maps a batch to one record an item, as JSON values; files go into the given folder and are named there.
 
-The folder counts only when it is whole and on the disk, so a worker writes its files as plainly as it likes.
+The folder counts only when it is whole and on the disk, so a worker need not write them atomically.
 """
 
 

@@ -1,4 +1,4 @@
-"""What of the machine results depend on, what makes them repeat, and helpers that do not matter to them."""
+"""The machine: what results depend on, what makes them repeat, and processes that share the work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def worker_count() -> int:
     """Return how many processes a stage may use for its batches: one, unless the environment says more.
 
     Raises:
-        Verdict3DError: What it says is no number above zero.
+        Verdict3DError: ``VERDICT3D_WORKERS`` is no whole number above zero.
     """
     value = os.environ.get(WORKERS, "1")
     if not value.isdecimal() or int(value) < 1:

@@ -1,4 +1,4 @@
-"""Who meets whom on held-out assets: the base and an arm from the same noise; a judged pair as a row."""
+"""Held-out pairs of an arm and the base, made from the same noise, and their rows once they are judged."""
 
 from __future__ import annotations
 

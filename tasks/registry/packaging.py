@@ -57,7 +57,7 @@ SIGNATURE = ModelSignature(
 )
 
 
-def pinned_requirements() -> list[str]:
+def pin_requirements() -> list[str]:
     """Return the exact versions in use; a local build (``+cpu``) is the same version."""
     return [f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS]
 
@@ -79,7 +79,7 @@ def package_model(params: Params, root: Path, arm: str, record: PromotionRecord,
         shutil.copyfile(root / TRAIN / arm / name, adapter / name)
     card = read_card(adapter)
     shutil.copyfile(root / "params.yaml", parts / "params.yaml")
-    text = card_text(arm, card, record)
+    text = describe_model(arm, card, record)
     write_bytes(parts / "README.md", text.encode())
     save_model(
         folder,
@@ -92,8 +92,8 @@ def package_model(params: Params, root: Path, arm: str, record: PromotionRecord,
             "card": str(parts / "README.md"),
         },
         signature=SIGNATURE,
-        input_example=_example(root),
-        pip_requirements=pinned_requirements(),
+        input_example=_choose_example(root),
+        pip_requirements=pin_requirements(),
     )
     shutil.rmtree(parts)
     return text
@@ -107,14 +107,14 @@ def copy_code(settings: AnyArm, folder: Path) -> list[str]:
     return [str(folder / package) for package in PACKAGES]
 
 
-def _example(root: Path) -> pd.DataFrame:
+def _choose_example(root: Path) -> pd.DataFrame:
     """Return the clean picture of the first held-out object."""
     assets = read_assets(root)
     shown = next((row for row in assets if row.split == "heldout"), assets[0])
     return pd.DataFrame({"photo": [(root / shown.condition).read_bytes()], "seed": [0]})
 
 
-def card_text(arm: str, card: AdapterCard, record: PromotionRecord) -> str:
+def describe_model(arm: str, card: AdapterCard, record: PromotionRecord) -> str:
     """Return what people should know about a registered model."""
     decision = record.decision.arms[arm]
     bound = record.bound_to

@@ -1,8 +1,8 @@
 """Where an arm's change gets lost on its way: weights, tokens, velocities, voxels, mesh, picture, verdict.
 
-"No win" has three reasons: nothing changed in what is made, it changed but is no better, or it is worse. The
-first is told from the way: an adapter may move tokens and velocities and still leave every voxel as it was,
-because the structure decoder's threshold swallows what is small.
+An arm that does not win has changed nothing in what is made, has changed it without making it better, or has
+made it worse. The measures on the way tell the first: an adapter may move tokens and velocities and still
+leave every voxel as it was, because the structure decoder's threshold swallows what is small.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from verdict3d.records.assets import Asset
 from verdict3d.records.generations import Generation
 from verdict3d.records.numbers import Summary
 from verdict3d.records.results import Washout, Weights
+from verdict3d.stats.averages import average
 from verdict3d.trellis.pipeline import TrellisPipeline
 from verdict3d.trellis.preprocess import preprocess_image
 
@@ -60,13 +61,13 @@ def measure_washout(
     adapted = with_adapter(base, adapter, tools)
     chosen = [pair for pair in pairs if pair[0].number == 0][:OBJECTS]
     squares = [float(value.float().square().sum()) for value in adapter.tensors.values()]
-    seen = _mean([montage_distance(root, x, y) for x, y in pairs])
+    seen = average([measure_montage_distance(root, x, y) for x, y in pairs])
     return Washout(
         weights=Weights(count=len(squares), norm=sum(squares) ** 0.5),
         **compare_networks(root, base, adapted, assets, [theirs for _, theirs in chosen]),
-        mesh_distance=_mean([mesh_distance(params, root, x, y) for x, y in chosen]),
+        mesh_distance=average([measure_mesh_distance(params, root, x, y) for x, y in chosen]),
         montage_distance=seen,
-        diagnosis=diagnosis(seen, judged),
+        diagnosis=diagnose(seen, judged),
     )
 
 
@@ -104,7 +105,7 @@ def compare_networks(
     velocities = {}
     for time in TIMES:
         state, t = (1 - time) * data + time * noise, torch.full((len(kept),), 1000 * time, device=data.device)
-        velocities[str(time)] = gap_closed(
+        velocities[str(time)] = measure_gap_closed(
             own(state, t, tokens["arm"]), flow(state, t, tokens["base"]), flow(state, t, tokens["clean"])
         )
     decoder = base.networks.structure_decoder
@@ -113,25 +114,25 @@ def compare_networks(
         for pipeline, name in ((base, "base"), (adapted, "arm"))
     ]
     return {
-        "tokens": gap_closed(tokens["arm"], tokens["base"], tokens["clean"]),
+        "tokens": measure_gap_closed(tokens["arm"], tokens["base"], tokens["clean"]),
         "velocities": velocities,
-        "structure_iou": overlap(*voxels),
+        "structure_iou": measure_overlap(*voxels),
     }
 
 
-def gap_closed(arm: Tensor, base: Tensor, clean: Tensor) -> float | None:
+def measure_gap_closed(arm: Tensor, base: Tensor, clean: Tensor) -> float | None:
     """Return 1 - |arm - clean|^2 / |base - clean|^2; None where base and clean agree."""
     gap = (base.float() - clean.float()).square().sum().item()
     return 1 - (arm.float() - clean.float()).square().sum().item() / gap if gap > 0 else None
 
 
-def overlap(x: Tensor, y: Tensor) -> float:
+def measure_overlap(x: Tensor, y: Tensor) -> float:
     """Return the mean intersection over union of bool grids (B, ...); two empty ones agree."""
     both, either = (values.flatten(1).sum(dim=1).float() for values in (x & y, x | y))
     return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(either)).mean().item()
 
 
-def mesh_distance(params: Params, root: Path, x: Generation, y: Generation) -> float | None:
+def measure_mesh_distance(params: Params, root: Path, x: Generation, y: Generation) -> float | None:
     """Return the Chamfer distance of two generations in object units; None where one failed."""
     if x.mesh is None or y.mesh is None:
         return None
@@ -142,7 +143,7 @@ def mesh_distance(params: Params, root: Path, x: Generation, y: Generation) -> f
     return chamfer_distance(*points)
 
 
-def montage_distance(root: Path, x: Generation, y: Generation) -> float | None:
+def measure_montage_distance(root: Path, x: Generation, y: Generation) -> float | None:
     """Return the mean absolute difference of two montages in [0, 1]; None where one failed."""
     if x.montage is None or y.montage is None:
         return None
@@ -150,7 +151,7 @@ def montage_distance(root: Path, x: Generation, y: Generation) -> float | None:
     return float(np.asarray(ImageChops.difference(*pictures)).mean() / 255)
 
 
-def diagnosis(seen: float | None, judged: Summary) -> str:
+def diagnose(seen: float | None, judged: Summary) -> str:
     """Say what became of the arm: ``no change``, ``better``, ``worse`` or ``changed, not told apart``.
 
     Args:
@@ -165,8 +166,3 @@ def diagnosis(seen: float | None, judged: Summary) -> str:
     if half.high is not None and half.high < 0.5:
         return "worse"
     return "changed, not told apart"
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None

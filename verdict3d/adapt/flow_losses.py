@@ -41,12 +41,12 @@ def per_sample(state: Tensor | SparseTensor, values: Tensor, reduction: Reductio
 def velocity_error(
     state: Tensor | SparseTensor, predicted: Tensor, target: Tensor, reduction: Reduction = "mean"
 ) -> Tensor:
-    """Squared velocity error of each sample, (B,) float32."""
+    """Return the squared velocity error of each sample, (B,) float32."""
     return per_sample(state, (predicted.float() - target.float()).square(), reduction)
 
 
 def flow_dpo(winner: Tensor, loser: Tensor, winner_base: Tensor, loser_base: Tensor, beta: float) -> Tensor:
-    """Flow-DPO with constant beta (Wallace et al. 2023; Liu et al. 2025, VideoAlign), a mean over pairs.
+    """Return Flow-DPO, beta constant (Wallace et al. 2023; Liu et al. 2025, VideoAlign), a mean over pairs.
 
     -log sigmoid(-(beta / 2) [(l_w - l_w,base) - (l_l - l_l,base)]).
 
@@ -61,12 +61,12 @@ def flow_dpo(winner: Tensor, loser: Tensor, winner_base: Tensor, loser_base: Ten
 
 
 def dpo_logits(winner: Tensor, loser: Tensor, winner_base: Tensor, loser_base: Tensor, beta: float) -> Tensor:
-    """Logits inside :func:`flow_dpo`, (B,): above 0 where the pair is ordered rightly."""
+    """Return the logits inside :func:`flow_dpo`, (B,): above 0 where the pair is ordered rightly."""
     return -0.5 * beta * ((winner - winner_base) - (loser - loser_base))
 
 
 def odds(error: Tensor, slope: float) -> Tensor:
-    """phi(l) = s l / (exp(s l) - 1), which falls from 1 at l = 0 (She et al. 2024, MaPO)."""
+    """Return phi(l) = s l / (exp(s l) - 1), which falls from 1 at l = 0 (She et al. 2024, MaPO)."""
     scaled = slope * error
     small = scaled.abs() < 1e-4
     safe = torch.where(small, torch.ones_like(scaled), scaled)
@@ -74,7 +74,7 @@ def odds(error: Tensor, slope: float) -> Tensor:
 
 
 def orpo(winner: Tensor, loser: Tensor, weight: float, slope: float, temperature: float) -> Tensor:
-    """Odds-ratio preference without a reference (Hong et al. 2024, in MaPO's form), a mean over pairs.
+    """Return odds-ratio preference without a reference (Hong et al. 2024, in MaPO's form), a mean over pairs.
 
     l_w - weight log sigmoid(T (phi(l_w) - phi(l_l))).
     """
@@ -85,7 +85,7 @@ def orpo(winner: Tensor, loser: Tensor, weight: float, slope: float, temperature
 def safeguard(
     winner: Tensor, winner_target: Tensor, loser: Tensor, loser_target: Tensor, mu: float
 ) -> Tensor:
-    """Share (B,) of the loser's gradient that cannot raise the winner's error (Diffusion-SDPO).
+    """Return the share (B,) of the loser's gradient that cannot raise the winner's error (Diffusion-SDPO).
 
     With g the gradients of l by the velocity: clip((1 - mu) |g_w|^2 / <g_w, g_l>, 0, 1) where <g_w, g_l> > 0,
     else 1. Velocities (B, ...) of one shape; no gradient flows through the share.

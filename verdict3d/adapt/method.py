@@ -1,4 +1,4 @@
-"""What a method is: a way to fit weights on a frozen generator, and to put them on."""
+"""The interface of a method: it fits weights on a frozen generator, and puts them on."""
 
 from __future__ import annotations
 

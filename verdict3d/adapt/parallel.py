@@ -1,9 +1,8 @@
 """Data-parallel training: each process computes the losses of its share of a step's items.
 
-What a step does is decided as if there were one process: its items and everything random are drawn for the
-whole batch, by every process alike, and each takes its own share of them. Gradients are averaged, so the
-weights are those of one process up to the rounding of sums. For that losses are means over items, and shares
-equally large.
+Every process draws the items of a step, and everything random, for the whole batch, as one process would, and
+takes its own share. Gradients are averaged. Losses are means over items and shares are equally large, so the
+weights are those of one process up to the rounding of sums.
 
 The processes find each other through accelerate (``accelerate launch``, :func:`launch_command`).
 """
@@ -102,12 +101,12 @@ ALONE = Processes()
 
 
 def is_launched() -> bool:
-    """Whether this process was started by ``accelerate launch`` or by what it is made of."""
+    """Return whether this process was started by ``accelerate launch`` or by what it is made of."""
     return "WORLD_SIZE" in os.environ or "ACCELERATE_MIXED_PRECISION" in os.environ
 
 
 def speaks() -> bool:
-    """Whether this process is to show progress: of several only the main one is."""
+    """Return whether this process shows progress: of several only the main one does."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -129,7 +128,7 @@ def join_processes(device: torch.device) -> Processes:
 
 
 def leave_processes(processes: Processes) -> None:
-    """Wait until the main process is done, too, and part."""
+    """Wait for the main process, then leave the group."""
     if processes.count > 1:
         from accelerate import PartialState
 

@@ -1,6 +1,6 @@
-"""What the flows of a training asset should arrive at: its clean latents.
+"""The clean latents of training assets: what the flows should arrive at.
 
-Either the asset's own (its voxels through the structure encoder), or samples of the base from its clean
+They are the asset's own (its voxels through the structure encoder), or samples of the base from its clean
 picture, which need no mesh and no encoder. Structured latents are always samples of the base.
 """
 

@@ -1,4 +1,4 @@
-"""How a network that repairs tokens is trained: what token regression and token flow share."""
+"""The training that token regression and token flow share: a network that repairs tokens, held in memory."""
 
 from __future__ import annotations
 

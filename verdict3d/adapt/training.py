@@ -7,8 +7,8 @@ renamed into place, with the weights, the optimiser's moments, the best weights 
 Several processes share the items of each step and average their gradients (:mod:`verdict3d.adapt.parallel`).
 The main one validates and writes the checkpoint, all go on from it, and all know the same history.
 
-Which weights are kept: those with the lowest mean validation loss among the validated steps, the earliest of
-equals, the untouched start (step 0) included. Without validation data: the last ones.
+The weights with the lowest mean validation loss among the validated steps are kept, the earliest of equals;
+the untouched start (step 0) is one of these steps. Without validation data the last weights are kept.
 """
 
 from __future__ import annotations

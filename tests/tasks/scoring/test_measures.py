@@ -8,7 +8,7 @@ import torch
 from support.places import ROOT
 from support.rows import filled
 from tasks.scoring.measures import over_optimisation_gap
-from tasks.scoring.washout import NO_CHANGE, diagnosis, gap_closed, overlap
+from tasks.scoring.washout import NO_CHANGE, diagnose, measure_gap_closed, measure_overlap
 from verdict3d.config import Params, load_params
 from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.verdicts import HeldoutVerdict
@@ -62,17 +62,17 @@ def test_judges_of_different_pairs_are_not_compared(params: Params) -> None:
     ],
 )
 def test_diagnosis(distance: float | None, low: float | None, high: float | None, expected: str) -> None:
-    assert diagnosis(distance, filled(Summary, half_credit=filled(Interval, low=low, high=high))) == expected
+    assert diagnose(distance, filled(Summary, half_credit=filled(Interval, low=low, high=high))) == expected
 
 
 def test_the_share_of_the_gap_that_an_arm_closes() -> None:
     base, clean = torch.zeros(2, 3), torch.full((2, 3), 2.0)
     for arm, closed in ((clean, 1.0), (base, 0.0), (torch.ones(2, 3), 0.75), (-clean, -3.0)):
-        assert gap_closed(arm, base, clean) == pytest.approx(closed)
-    assert gap_closed(clean, base, base) is None
+        assert measure_gap_closed(arm, base, clean) == pytest.approx(closed)
+    assert measure_gap_closed(clean, base, base) is None
 
 
 def test_overlap_is_the_mean_over_items_and_two_empty_ones_agree() -> None:
     x = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
     y = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]], dtype=torch.bool)
-    assert overlap(x, y) == pytest.approx((1 / 3 + 1 + 0) / 3)
+    assert measure_overlap(x, y) == pytest.approx((1 / 3 + 1 + 0) / 3)

@@ -1,22 +1,23 @@
-"""Method ``degraded_inputs``: what the base makes of the clean picture, from the degraded one.
+"""Method ``degraded_inputs``: make of a degraded picture what the base makes of the clean one.
 
-One loss, several places to put it. With d a degraded picture, c its clean original, v the frozen flow and
-v' the student, at a noisy state x_t of the object:
+Three losses can be weighed against each other. With d a degraded picture, c its clean original, v the frozen
+flow and v' the student, at a noisy state x_t of the object:
 
 * velocity distillation, |v'(x_t, t, g'(d)) - v(x_t, t, g(c))|^2: weighs errors of tokens by what the flow
   makes of them, where token regression weighs all alike;
 * flow matching on the object itself under d: the paper's "SFT on clean under degraded inputs";
 * token regression, as a small help.
 
-A repair of tokens changes those of clean pictures a little too, and clean pictures need none: with
-``leave_clean`` pictures that it hardly changes keep the base's tokens, bit for bit.
+A repair also changes the tokens of clean pictures a little, which need none. With ``leave_clean`` a picture
+whose tokens it hardly changes keeps the base's, bit for bit.
 
-Trained is any of the conditioner's encoder, a transformer over its tokens, the structure flow, the latent
-flow. A conditioner repair that reads d alone can only aim at an average of what d may show; a flow that is
-trained under d also sees x_t, and can follow the one among these objects that x_t is about to become.
+The settings choose what is trained: the conditioner's encoder, a transformer over its tokens, the structure
+flow, the latent flow, or several of them. A conditioner repair that reads d alone can only aim at an average
+of what d may show; a flow that is trained under d also sees x_t, and can follow the one among these objects
+that x_t is about to become.
 
-States are noised objects at the times of the flow's own training (logit-normal), or a share of the batches
-comes from the student's own sampler, as it will meet them.
+States are noised objects at times that are drawn as in the flow's own training (logit-normal). A share of the
+batches can take its states from the student's own sampler instead: these it will meet in use.
 """
 
 from __future__ import annotations

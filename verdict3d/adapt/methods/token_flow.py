@@ -77,7 +77,7 @@ class TokenFlow(nn.Module):
     def loss(
         self, degraded: Tensor, clean: Tensor, generator: torch.Generator, processes: Processes = ALONE
     ) -> Tensor:
-        """Flow matching from the noise to clean tokens (B, L, C), a mean over the own share."""
+        """Return the flow-matching loss from noise to clean tokens (B, L, C), a mean over the own share."""
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         t = sample_times(len(clean), generator, 0.0).to(clean)
         degraded, clean, noise, t = (processes.own(values) for values in (degraded, clean, noise, t))
