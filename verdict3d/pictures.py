@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from verdict3d.errors import ItemFailure
 
@@ -63,7 +63,7 @@ def open_picture(source: Path | bytes, name: str, max_pixels: int, upright: bool
                 return ImageOps.exif_transpose(decoded) if upright else decoded
     except Image.DecompressionBombError as error:
         raise _too_large(name, "huge", max_pixels) from error
-    except Image.UnidentifiedImageError as error:  # its own message holds an address
+    except UnidentifiedImageError as error:  # its own message holds an address
         raise ItemFailure("not_an_image", f"{name} is no picture; allowed: {', '.join(FORMATS)}") from error
     except _BROKEN as error:
         message = f"{name} cannot be read as an image ({error}); allowed: intact {', '.join(FORMATS)}"
