@@ -1,4 +1,4 @@
-"""The chain as a Prefect flow: one task for each DVC stage, then tracking.
+"""The chain as a Prefect flow: one task for each DVC stage, then what tracking will need.
 
 Prefect gives order, retries, logs and artifacts; DVC alone decides what has to run, so tasks cache nothing
 and pass nothing but the fact that they are done. The command line starts this module as a process of its
@@ -38,11 +38,10 @@ from flows.chain.dvc_stages import (
 )
 from flows.chain.environment import project_environment
 from flows.chain.results import HEADINGS, format_markdown, read_win_rates, win_rate_cells
-from flows.chain.tracking_step import record_run
+from flows.chain.tracking_step import keep_run
 from flows.chain.workspace import Workspace
 from flows.processes.commands import stopping_all_on_error
 from tasks.paths import EVALUATE
-from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
 from verdict3d.records.record import read_rows
@@ -136,17 +135,8 @@ def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="tracking")
 def track_task(chain: Chain, stages_file: Path) -> None:
-    """Record the run in MLflow; a server that does not answer is no failure, the run is kept for later."""
-    logger = get_run_logger()
-    recorded = record_run(
-        chain.workspace,
-        chain.environment,
-        logger.info,
-        stages_file=stages_file,
-        lock_descriptor=chain.lock_descriptor,
-    )
-    if not recorded:
-        raise Verdict3DError("the run could not be recorded in MLflow; the results themselves are complete")
+    """Keep what is to be recorded in MLflow; it is sent when the run is done and its lock is free."""
+    keep_run(chain.workspace, stages_file)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="artifacts")
@@ -182,7 +172,7 @@ def _montages(root: Path, folder: Path) -> list[Path]:
 
 @flow(name="verdict3d", validate_parameters=False, persist_result=False)
 def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> State[Any]:
-    """Run all stages in order, independent ones side by side, then record what came out.
+    """Run all stages in order, independent ones side by side, then keep what is to be recorded.
 
     Args:
         chain: What the tasks share.

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from flows.chain.notify import notify
+from flows.chain.tracking_step import LIMIT_S
 from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
 from tasks.registry.promotion_record import PROGRESS
-from tasks.tracking.outbox import EMBEDDED_STORE, tracking_uri
+from tasks.tracking.store import EMBEDDED_STORE, hide_secrets, shown_uri, tracking_uri
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json
@@ -30,11 +31,12 @@ def call_promotion(
     say: Say,
     command: str,
     *arguments: str,
+    limit_s: float | None = None,
 ) -> dict[str, Any]:
     """Run one command of :mod:`tasks.registry.promotion`, pass on its progress, return what it did.
 
     Raises:
-        Verdict3DError: It failed; the message is its own.
+        Verdict3DError: It failed, and the message is its own, or it took more than ``limit_s``.
     """
     lines: list[str] = []
 
@@ -42,7 +44,7 @@ def call_promotion(
         if line.startswith(PROGRESS):
             say(line.removeprefix(PROGRESS))
         else:
-            lines.append(line)
+            lines.append(hide_secrets(line))
 
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder, "result.json")
@@ -53,7 +55,10 @@ def call_promotion(
             environment=environment,
             on_line=hear,
             lock_descriptor=lock,
+            timeout_s=limit_s,
         )
+        if ended.timed_out:
+            raise Verdict3DError(f"MLflow at {shown_uri()} took more than {limit_s:.0f} s")
         if ended.status == 0:
             done: dict[str, Any] = read_json(result)
             return done
@@ -76,7 +81,7 @@ def refresh_champion(
     if tracking_uri() == EMBEDDED_STORE and not (workspace.project / "mlflow.db").exists():
         return
     try:
-        found = call_promotion(workspace, environment, lock, say, "sync")
+        found = call_promotion(workspace, environment, lock, say, "sync", limit_s=None if needed else LIMIT_S)
     except Verdict3DError as error:
         if needed:
             raise

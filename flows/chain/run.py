@@ -16,11 +16,12 @@ from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.prefect_server import without_silent_server
 from flows.chain.promotion_step import refresh_champion
 from flows.chain.results import HEADINGS, describe_decisions, format_text, read_win_rates, win_rate_cells
-from flows.chain.tracking_step import record_run
+from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
 from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
 from flows.processes.run_lock import recover_dvc_locks, run_lock
 from tasks.paths import DECISION
+from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json
 
@@ -68,8 +69,9 @@ def run_chain(
             rows = _run_flow(workspace, environment, *limits, lock, say, to_stderr)
         else:
             say("nothing changed: every stage is up to date")
-            # made by hand, or the store was down
-            record_run(workspace, environment, say, stages_file=None, lock_descriptor=lock)
+            if run_key(workspace.root):
+                keep_run(workspace)  # made by hand
+    send_kept(workspace.project, environment, say)  # the next run need not wait for this
     say("")
     say(describe_results(workspace))
     seconds = time.monotonic() - started
@@ -100,6 +102,7 @@ def describe_results(workspace: Workspace) -> str:
     if workspace.report.is_file():
         lines.append(f"\nreport: {workspace.report}")
     lines.append(f"runs:   `verdict3d ui{workspace.option}` shows them in MLflow")
+    lines += describe_unsent(workspace.project)
     return "\n".join(lines)
 
 

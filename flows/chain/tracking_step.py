@@ -1,8 +1,7 @@
-"""Starts ``tasks.tracking.mlflow_runs`` as a process: MLflow is loaded only when there is a run to record."""
+"""Keeps finished runs, under the run lock, and sends them to MLflow, without it."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,57 +9,85 @@ from pathlib import Path
 from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
 from tasks.tracking.outbox import Outbox
+from tasks.tracking.run_record import collect_run
+from tasks.tracking.store import hide_secrets, shown_uri
 from verdict3d.errors import Verdict3DError
+from verdict3d.records.files import read_json
+
+Say = Callable[[str], None]
+LIMIT_S = 120.0
+"""What a run gives MLflow in all; a slow server is left to ``verdict3d sync``, which has no such limit."""
 
 
-def record_run(
-    workspace: Workspace,
-    environment: dict[str, str],
-    say: Callable[[str], None],
-    *,
-    stages_file: Path | None,
-    lock_descriptor: int | None,
-) -> bool:
-    """Record the results of ``workspace`` in MLflow and send what waits from earlier; tell whether it worked.
-
-    A store that does not answer counts as worked: the run waits for the next time, and ``say`` heard so.
+def keep_run(workspace: Workspace, stages_file: Path | None = None) -> None:
+    """Put the results of ``workspace`` into the outbox, unless MLflow has them; needs the run lock.
 
     Args:
         workspace: Whose results.
-        environment: For the process.
-        say: Called with each line it prints.
         stages_file: What became of every stage in this run; None for results made elsewhere.
-        lock_descriptor: Descriptor of the run lock.
+
+    Raises:
+        Verdict3DError: What the stages wrote cannot be read.
     """
     outbox = Outbox(workspace.project)
-    if outbox.run_id(workspace.root) is not None and not outbox.waiting():
-        return True  # MLflow, which takes seconds to load, has these results already
-    root = os.path.relpath(workspace.root, workspace.project)
-    command = [sys.executable, "-m", "tasks.tracking.mlflow_runs", root, workspace.preset or ""]
+    if outbox.run_id(workspace.root) is None:
+        stages = read_json(stages_file) if stages_file else None
+        outbox.put(collect_run(workspace.root, workspace.preset or "", stages))
+
+
+def send_kept(
+    project: Path, environment: dict[str, str], say: Say, *, limit_s: float | None = LIMIT_S
+) -> bool:
+    """Send the runs of ``project`` that wait for MLflow; tell whether all have arrived.
+
+    What cannot be sent goes on waiting, and ``say`` hears why.
+
+    Args:
+        project: Whose runs.
+        environment: For the process that sends; MLflow, which takes seconds to load, is loaded only there.
+        say: Called with each line for people.
+        limit_s: Seconds after which it is stopped; None: never.
+    """
+    outbox = Outbox(project)
+    if not outbox.waiting():
+        return True
     ended = run_supervised(
-        [*command, str(stages_file)] if stages_file else command,
-        cwd=workspace.project,
+        [sys.executable, "-m", "tasks.tracking.mlflow_runs"],
+        cwd=project,
         environment=environment,
-        on_line=lambda line, redraws: say(line),
-        lock_descriptor=lock_descriptor,
+        on_line=lambda line, redraws: say(hide_secrets(line)),
+        timeout_s=limit_s,
     )
+    if ended.timed_out:
+        say(
+            f"not recorded yet: MLflow at {shown_uri()} took more than {limit_s:.0f} s\n"
+            f"{len(outbox.waiting())} run(s) wait in {outbox.folder}; `verdict3d sync` takes its time."
+        )
     return ended.status == 0
 
 
-def send_unsent(project: Path, environment: dict[str, str], say: Callable[[str], None]) -> int:
-    """Send the runs of ``project`` that wait for MLflow; return how many there were.
+def send_everything(project: Path, environment: dict[str, str], say: Say) -> int:
+    """Send what waits and what was refused before; return how many runs there were.
 
     Raises:
-        Verdict3DError: The store cannot be used; they go on waiting.
+        Verdict3DError: Some could not be sent, or were refused once more.
     """
-    waiting = len(Outbox(project).waiting())
-    if waiting:
-        ended = run_supervised(
-            [sys.executable, "-m", "tasks.tracking.mlflow_runs"],
-            cwd=project,
-            environment=environment,
-            on_line=lambda line, redraws: say(line),
-        )
-        if ended.status != 0:
-            raise Verdict3DError("nothing is lost: what could not be sent goes on waiting")
+    outbox = Outbox(project)
+    outbox.try_refused_again()
+    waiting = len(outbox.waiting())
+    if not send_kept(project, environment, say, limit_s=None):
+        raise Verdict3DError("nothing is lost: what could not be sent is kept")
     return waiting
+
+
+def describe_unsent(project: Path) -> list[str]:
+    """Return what waits for MLflow and what it has refused, a line each."""
+    outbox = Outbox(project)
+    waiting = len(outbox.waiting())
+    lines = [f"{waiting} run(s) wait for MLflow; `verdict3d sync` sends them"] if waiting else []
+    for place, reason in outbox.refused().items():
+        lines.append(
+            f"run {place.name[:8]} is not recorded: {reason.splitlines()[0]}; it is kept in {place}, and "
+            "`verdict3d sync` tries it again"
+        )
+    return lines

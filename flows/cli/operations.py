@@ -77,13 +77,13 @@ def services(
 
 
 def sync() -> None:
-    """Send the runs that could not be recorded because MLflow was down."""
+    """Send the runs that MLflow could not take: it was down, too slow, or refused them."""
     from flows.chain.environment import project_environment
-    from flows.chain.tracking_step import send_unsent
+    from flows.chain.tracking_step import send_everything
     from flows.chain.workspace import find_project
 
     project = find_project()
-    if not send_unsent(project, project_environment(project), typer.echo):
+    if not send_everything(project, project_environment(project), typer.echo):
         typer.echo("nothing waits to be sent")
 
 

@@ -24,6 +24,7 @@ from flows.chain.pipeline import Chain, run_flow
 from flows.chain.promotion_step import refresh_champion, tell
 from flows.chain.results import describe_win_rate, read_win_rates
 from flows.chain.run import choose_jobs, describe_changes, look_for_changes, stages_file_of
+from flows.chain.tracking_step import send_kept
 from flows.chain.workspace import Workspace, find_project, open_workspace
 from flows.processes.commands import ending_with_parent
 from flows.processes.run_lock import run_lock
@@ -66,8 +67,11 @@ def retrain(preset: str | None = None) -> State[Any]:
     logger = get_run_logger()
     try:
         workspace = open_workspace(find_project(), preset)
-        with ending_with_parent(), run_lock(workspace.state / "run.lock", logger.info) as lock:
-            return _retrain(workspace, lock, logger.info)
+        with ending_with_parent():
+            with run_lock(workspace.state / "run.lock", logger.info) as lock:
+                state = _retrain(workspace, lock, logger.info)
+            send_kept(workspace.project, project_environment(workspace.project), logger.info)
+            return state
     except Verdict3DError as error:
         return Failed(message=str(error))
 

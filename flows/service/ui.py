@@ -14,7 +14,8 @@ import httpx
 from flows.chain.environment import LOOPBACK, STATE_FOLDER, project_environment
 from flows.service.serve import ending_at_signals
 from flows.service.services import mlflow_server
-from tasks.tracking.outbox import EMBEDDED_STORE, EXPERIMENT
+from tasks.tracking.outbox import EXPERIMENT
+from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
 
 USUAL_PORT = 5000

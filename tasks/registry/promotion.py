@@ -14,7 +14,6 @@ adapter that was rolled back comes back by force only, or by a rollback to its v
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +21,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 
 from tasks.paths import HOLDOUT, TRAIN
 from tasks.registry.promotion_record import (
@@ -37,7 +35,7 @@ from tasks.registry.verification import verify
 from tasks.registry.versions import CHALLENGER, CHAMPION, ROLLED_BACK, ROLLED_BACK_AT, Registry
 from tasks.scoring.champion import Used, place_champion
 from tasks.tracking.mlflow_runs import make_paths_relative, record_decision
-from tasks.tracking.outbox import EMBEDDED_STORE, tracking_uri
+from tasks.tracking.store import EMBEDDED_STORE, saying_failures
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
@@ -109,7 +107,7 @@ def promote(
     kept = Path.cwd() / RECORDS / registry.name / f"{digest}.json"
     write_record(kept, record)
     registry.open()
-    with registry.alone() as lock, noting_acted(Path.cwd(), root, preset):
+    with registry.alone() as lease, noting_acted(Path.cwd(), root, preset):
         against = record.decision.champion.version
         _expect_champion(registry, against)
         runs = record_decision(root, preset, arm, decision.decision, kept, explain(record))
@@ -135,9 +133,9 @@ def promote(
             return {**result, "version": version, "moved": False}
         _say(f"version {version} makes some of the evaluated meshes again, to compare their bytes; slow")
         verify(params, root, arm, registry, version)
-        lock.check()
-        _expect_champion(registry, against)
         registry.tag(version, previous="base" if against is None else str(against))
+        lease.check()
+        _expect_champion(registry, against)
         registry.point(CHAMPION, version)
         registry.point(CHALLENGER, None)
         registry.reinstate(adapter)
@@ -152,7 +150,7 @@ def rollback(registry: Registry, to: str = "", reason: str = "") -> Row:
         Verdict3DError: There is no champion, or no such version.
     """
     registry.open()
-    with registry.alone() as lock:
+    with registry.alone() as lease:
         found = registry.aliased(CHAMPION)
         if found is None and not to:
             raise Verdict3DError("the base is the champion; there is nothing to go back to")
@@ -161,7 +159,7 @@ def rollback(registry: Registry, to: str = "", reason: str = "") -> Row:
         after = None if target == "base" else _number(target)
         wanted = None if after is None else registry.version(after)
         why = reason or "no reason given"
-        lock.check()
+        lease.check()
         if before is not None and before != after:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             registry.tag(before, **{ROLLED_BACK: why, ROLLED_BACK_AT: now})
@@ -255,20 +253,18 @@ def _number(text: str) -> int:
 
 def main(command: str, root_path: str, preset: str, result: str, *rest: str) -> int:
     """Run one command; return the exit status."""
-    root, registry = Path(root_path), Registry(tracking_uri(), preset)
+    root = Path(root_path)
     try:
-        if command == "sync":
-            done = sync(root, registry)
-        elif command == "promote":
-            done = promote(load_params(root / "params.yaml"), root, preset, registry, *rest)
-        elif command == "rollback":
-            done = rollback(registry, *rest)
-        else:
-            raise Verdict3DError(f"unknown command {command!r}: sync, promote or rollback")
-    except (MlflowException, OSError, sqlite3.Error) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        print(f"error: the registry at {tracking_uri()} cannot be used: {reason}", file=sys.stderr)
-        return 1
+        with saying_failures():
+            registry = Registry(preset)
+            if command == "sync":
+                done = sync(root, registry)
+            elif command == "promote":
+                done = promote(load_params(root / "params.yaml"), root, preset, registry, *rest)
+            elif command == "rollback":
+                done = rollback(registry, *rest)
+            else:
+                raise Verdict3DError(f"unknown command {command!r}: sync, promote or rollback")
     except Verdict3DError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

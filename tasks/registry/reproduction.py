@@ -8,7 +8,6 @@ FOLDER gets ``params.yaml``, ``dvc.lock`` and ``data/registry`` as they were; RE
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import sys
 import tempfile
 from pathlib import Path
@@ -18,8 +17,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
 from tasks.registry.versions import Registry
-from tasks.tracking.outbox import tracking_uri
 from tasks.tracking.run_record import run_key
+from tasks.tracking.store import saying_failures, shown_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import CARD, WEIGHTS
 from verdict3d.records.files import Row, read_json, write_bytes, write_json
@@ -53,7 +52,7 @@ def fetch(reference: str, registry: Registry, folder: Path) -> Row:
         parent = run.data.tags.get(MLFLOW_PARENT_RUN_ID)
         run = client.get_run(parent) if parent else run
     except MlflowException as error:
-        raise Verdict3DError(f"no run {run_id!r} at {registry.uri}; give a version or a run's id") from error
+        raise Verdict3DError(f"no run {run_id!r} at {shown_uri()}; give a version or a run's id") from error
     tags = run.data.tags
     with tempfile.TemporaryDirectory() as temporary:
         kept = Path(client.download_artifacts(run.info.run_id, "", temporary))
@@ -89,11 +88,8 @@ def _fetch_champion(registry: Registry, folder: Path) -> None:
 def main(reference: str, preset: str, folder: str, result: str) -> int:
     """Fetch and describe; return the exit status."""
     try:
-        write_json(Path(result), fetch(reference, Registry(tracking_uri(), preset), Path(folder)))
-    except (MlflowException, OSError, sqlite3.Error) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        print(f"error: MLflow at {tracking_uri()} cannot be used: {reason}", file=sys.stderr)
-        return 1
+        with saying_failures():
+            write_json(Path(result), fetch(reference, Registry(preset), Path(folder)))
     except Verdict3DError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

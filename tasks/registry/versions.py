@@ -1,4 +1,4 @@
-"""The model registry as promotion uses it: versions with tags, two aliases, a lock, a history of moves.
+"""The model registry as promotion uses it: versions with tags, two aliases, a turn, a history of moves.
 
 A project has one registered model, ``verdict3d``; each preset one of its own, ``verdict3d-<preset>``. The
 alias ``champion`` is the version in use, ``challenger`` one that the gate holds until more objects decide.
@@ -8,22 +8,19 @@ Its tags hold the moves of ``champion`` and the candidates that each held-out se
 from __future__ import annotations
 
 import json
-import os
-import socket
 import tempfile
-import time
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from tasks.scoring.champion import BASE, Used, registered_champion
+from tasks.tracking.lease import Lease, turn
+from tasks.tracking.store import open_store, tracking_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import CARD
 from verdict3d.records.promotion import Champion
@@ -33,21 +30,21 @@ WHAT = "Single photos to meshes"
 MOVES, HOLDOUT = "moves", "holdout."
 ROLLED_BACK, ROLLED_BACK_AT = "rolled_back", "rolled_back_at"
 """Tags of a version that was rolled back: why, and when (UTC)."""
-ABANDONED_S = 3600.0
-"""A lock of another machine that is older than this is taken to be left behind."""
 
 
 class Registry:
     """The registered model of a project or preset.
 
     Args:
-        uri: MLflow store.
         preset: Name of the preset, "" for none.
+
+    Raises:
+        StoreError: The store in use does not answer.
     """
 
-    def __init__(self, uri: str, preset: str = "") -> None:
-        self.client = MlflowClient(uri, registry_uri=uri)
-        self.uri = uri
+    def __init__(self, preset: str = "") -> None:
+        self.client = open_store()
+        self.uri = tracking_uri()
         self.name = f"verdict3d-{preset}" if preset else "verdict3d"
 
     def open(self) -> None:
@@ -164,91 +161,13 @@ class Registry:
             text = json.dumps({**known, adapter: questions})
             self.client.set_registered_model_tag(self.name, f"{HOLDOUT}{holdout}", text)
 
-    @contextmanager
-    def alone(self) -> Iterator[Lock]:
+    def alone(self) -> AbstractContextManager[Lease]:
         """Keep every other promotion away from this model, on this machine or another.
 
-        The lock is a registered model of its own, because making one is the registry's only step that
-        succeeds for exactly one of two who try it at once.
-
         Raises:
-            Verdict3DError: Somebody else promotes.
+            BusyError: Somebody else promotes.
         """
-        lock = Lock(self.client, f"{self.name}.promoting")
-        lock.take()
-        try:
-            yield lock
-        finally:
-            lock.release()
-
-
-class Lock:
-    """A registered model that exists while somebody promotes; its tags say who."""
-
-    def __init__(self, client: MlflowClient, name: str) -> None:
-        self.client = client
-        self.name = name
-        self.token = uuid.uuid4().hex
-
-    def take(self) -> None:
-        """Make the lock, taking over one whose owner is gone."""
-        owner = {"token": self.token, "host": socket.gethostname(), "pid": str(os.getpid())}
-        for _ in range(2):
-            try:
-                self.client.create_registered_model(
-                    self.name, tags={**owner, "since": str(int(time.time()))}, description="somebody promotes"
-                )
-                return
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-            found = self._owner()
-            if found and not _is_gone(found):
-                raise Verdict3DError(
-                    f"process {found['pid']} on {found['host']} is promoting; try again when it is done"
-                )
-            self._remove()
-        raise Verdict3DError("somebody else took the lock of a dead promotion first; try again")
-
-    def check(self) -> None:
-        """Make sure that the lock is still this one's, right before the step it protects.
-
-        Raises:
-            Verdict3DError: Somebody took it over.
-        """
-        if (self._owner() or {}).get("token") != self.token:
-            raise Verdict3DError("another promotion took over in the meantime; nothing was moved")
-
-    def release(self) -> None:
-        """Remove the lock when it is this one's."""
-        if (self._owner() or {}).get("token") == self.token:
-            self._remove()
-
-    def _owner(self) -> dict[str, str] | None:
-        try:
-            return dict(self.client.get_registered_model(self.name).tags)
-        except MlflowException:
-            return None
-
-    def _remove(self) -> None:
-        try:
-            self.client.delete_registered_model(self.name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-
-
-def _is_gone(owner: dict[str, str]) -> bool:
-    """Tell whether the owner of a lock has ended; of another machine's only its age is known."""
-    if owner.get("host") != socket.gethostname():
-        return time.time() - float(owner.get("since", 0)) > ABANDONED_S
-    try:
-        os.kill(int(owner.get("pid", "0")), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, ValueError):
-        return False
-    return False
+        return turn(self.client, f"promotion of {self.name}", wait=False)
 
 
 def champion_of(version: ModelVersion) -> Champion:

@@ -1,9 +1,10 @@
-"""Record finished runs in MLflow: ``python -m tasks.tracking.mlflow_runs [ROOT [PRESET [STAGES_FILE]]]``.
+"""Send finished runs to MLflow: ``python -m tasks.tracking.mlflow_runs`` sends what waits in the outbox.
 
-Only this module, :mod:`tasks.registry.versions` and what uses it know MLflow. This one writes from the files
-of the outbox, never from inside a stage. The same results are recorded once, whoever asks how often:
-``dvc.lock`` identifies them. A store that cannot be reached is no failure; the run waits in the outbox for
-the next time.
+Only this module, its neighbours :mod:`~tasks.tracking.lease` and :mod:`~tasks.tracking.store`,
+:mod:`tasks.registry.versions` and what uses it know MLflow. This one writes from the files of the outbox,
+never from inside a stage. ``dvc.lock`` identifies a run, and one process at a time records the run of a key,
+so the same results are recorded once, whoever sends them how often and from where. A store that cannot be
+reached is no failure; the run waits in the outbox for the next time.
 
 The default store is embedded: ``mlflow.db`` with the artifacts in ``mlruns``. MLflow writes absolute
 artifact paths into such a database, which break when the folder moves; they are made relative here, and
@@ -16,20 +17,32 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, RunTag
+from mlflow.entities import Experiment, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
 
-from tasks.tracking.outbox import EMBEDDED_STORE, EXPERIMENT, Outbox, tracking_uri
+from tasks.tracking.lease import BusyError, turn
+from tasks.tracking.outbox import EXPERIMENT, Outbox, RecordError
 from tasks.tracking.run_record import Part, RunRecord, collect_run
+from tasks.tracking.store import (
+    EMBEDDED_STORE,
+    StoreError,
+    hide_secrets,
+    open_store,
+    saying_failures,
+    shown_uri,
+    tracking_uri,
+)
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import read_json
 
 KEY_TAG = "dvc.lock"
+REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
+"""What MLflow says of a record that it will never take."""
+MOST_RUNS = 1000
 PARAMS_A_REQUEST = 100
 METRICS_A_REQUEST = 1000
 LONGEST_PARAM = 6000
@@ -44,37 +57,56 @@ _PATH_COLUMNS = (
 )
 
 
-def send_waiting(outbox: Outbox) -> list[str]:
-    """Send every run that waits, oldest first; return the MLflow ids of their parent runs.
+def send_waiting(outbox: Outbox, key: str = "") -> dict[str, str]:
+    """Send every run that waits, oldest first; return the MLflow ids of their parent runs, by key.
+
+    A record that MLflow refuses, or that cannot be read, is set aside with the reason; the others go on.
+
+    Args:
+        outbox: What waits.
+        key: Send only the run with this key; "": all of them.
 
     Raises:
-        Verdict3DError: The store cannot be used; unsent runs stay where they are.
+        StoreError: The store cannot be used; unsent runs stay where they are.
     """
-    uri = tracking_uri()
-    sent = []
+    sent = {}
     try:
-        with outbox.alone():
-            client = MlflowClient(uri)
-            experiment = _open_experiment(client, uri)
-            for home in outbox.waiting():
-                run_id = _send(client, experiment, outbox.read(home))
-                outbox.remove(home, run_id)
-                sent.append(run_id)
-    except (MlflowException, OSError, sqlite3.Error) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise Verdict3DError(
-            f"MLflow at {uri} cannot be used: {reason[0][:300]}\n{len(outbox.waiting())} run(s) wait in "
-            f"{outbox.folder}; `verdict3d sync` or the next `verdict3d run` sends them."
+        with outbox.alone(), saying_failures():
+            client = open_store()
+            experiment = _open_experiment(client)
+            homes = [home for home in outbox.waiting() if key in ("", home.name)]
+            _end_left_overs(client, experiment, {home.name for home in homes})
+            for home in homes:
+                try:
+                    sent[home.name] = _send(client, experiment, outbox.read(home))
+                except RecordError as error:
+                    place = outbox.set_aside(home, hide_secrets(str(error)))
+                    print(f"run {home.name[:8]} cannot be recorded and is set aside in {place}: {error}")
+                except BaseException:
+                    outbox.postpone(home)
+                    raise
+                else:
+                    outbox.remove(home, sent[home.name])
+    except StoreError as error:
+        raise StoreError(
+            f"{error}\n{len(outbox.waiting())} run(s) wait in {outbox.folder}; `verdict3d sync` or the next "
+            "`verdict3d run` sends them."
         ) from error
     return sent
 
 
-def _open_experiment(client: MlflowClient, uri: str) -> str:
-    experiment: Experiment | None = client.get_experiment_by_name(EXPERIMENT)
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT)
-    if uri == EMBEDDED_STORE:
+def _open_experiment(client: MlflowClient) -> str:
+    found: Experiment | None = client.get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        try:
+            client.create_experiment(EXPERIMENT)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by somebody else, in this moment
+                raise
+        return _open_experiment(client)
+    if tracking_uri() == EMBEDDED_STORE:
         make_paths_relative(Path("mlflow.db"))
-    return str(experiment_id)
+    return str(found.experiment_id)
 
 
 def make_paths_relative(database: Path) -> None:
@@ -97,29 +129,67 @@ def make_paths_relative(database: Path) -> None:
 
 
 def _send(client: MlflowClient, experiment: str, record: RunRecord) -> str:
-    """Make the parent run and a child for each arm, unless they are there; return the parent's id."""
-    found = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{record.key}'", max_results=1000)
+    """Make the parent run and a child for each arm, unless they are there; return the parent's id.
+
+    Raises:
+        RecordError: MLflow refuses the record.
+    """
+    with turn(client, f"recording of {record.key}", wait=True) as lease:
+        if finished := _clear(client, experiment, record.key):
+            return finished
+        end_ms = int(time.time() * 1000)
+        start_ms = end_ms - int(record.seconds * 1000)
+        try:
+            parent = _make_run(client, experiment, record.parent, record.key, start_ms)
+            for arm in record.arms:
+                arm.tags[MLFLOW_PARENT_RUN_ID] = parent
+                client.set_terminated(
+                    _make_run(client, experiment, arm, record.key, start_ms), "FINISHED", end_ms
+                )
+        except MlflowException as error:
+            lease.check()  # somebody who took over has deleted the run, which is no fault of the record
+            if error.error_code in REFUSALS:
+                _clear(client, experiment, record.key)
+                raise RecordError(f"MLflow refuses it: {str(error).splitlines()[0]}") from error
+            raise
+        lease.check()
+        client.set_terminated(parent, "FINISHED", end_ms)
+        return _clear(client, experiment, record.key) or parent
+
+
+def _clear(client: MlflowClient, experiment: str, key: str) -> str | None:
+    """End and delete what is left of earlier attempts to record ``key``; return its finished parent run.
+
+    Left are the runs of a killed process, and those whose making was answered too late. Whoever calls has
+    the turn, so nobody works on them.
+    """
+    found = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=MOST_RUNS)
     parents = [run for run in found if MLFLOW_PARENT_RUN_ID not in run.data.tags]
-    for run in parents:
-        if run.info.status == "FINISHED":
-            return str(run.info.run_id)
-    for run in found:  # left by a kill in the middle of sending
-        client.delete_run(run.info.run_id)
-    end_ms = int(time.time() * 1000)
-    start_ms = end_ms - int(record.seconds * 1000)
-    parent = _make_run(client, experiment, record.parent, start_ms)
-    for arm in record.arms:
-        arm.tags[MLFLOW_PARENT_RUN_ID] = parent
-        arm.tags[KEY_TAG] = record.key
-        client.set_terminated(_make_run(client, experiment, arm, start_ms), "FINISHED", end_ms)
-    client.set_terminated(parent, "FINISHED", end_ms)
-    return parent
+    finished = [run for run in parents if run.info.status == "FINISHED"]
+    kept = min((run.info for run in finished), key=lambda info: info.end_time).run_id if finished else None
+    for run in found:
+        whole = run.info.status == "FINISHED"
+        if not (whole and kept in (run.info.run_id, run.data.tags.get(MLFLOW_PARENT_RUN_ID))):
+            if not whole:
+                client.set_terminated(run.info.run_id, "KILLED")
+            client.delete_run(run.info.run_id)
+    return kept
 
 
-def _make_run(client: MlflowClient, experiment: str, part: Part, start_ms: int) -> str:
-    tags = {MLFLOW_RUN_NAME: part.name, MLFLOW_SOURCE_NAME: "dvc.yaml", **part.tags}
-    run_id: str = client.create_run(experiment, start_ms, tags={}).info.run_id
-    client.log_batch(run_id, tags=[RunTag(name, text[:LONGEST_TAG]) for name, text in tags.items()])
+def _end_left_overs(client: MlflowClient, experiment: str, except_for: set[str]) -> None:
+    """Clear runs that never ended and are nobody's: of killed processes, here or elsewhere."""
+    running = client.search_runs([experiment], "attributes.status = 'RUNNING'", max_results=MOST_RUNS)
+    keys = {run.data.tags[KEY_TAG] for run in running if KEY_TAG in run.data.tags}
+    for key in sorted(keys - except_for):
+        with suppress(BusyError), turn(client, f"recording of {key}", wait=False):
+            _clear(client, experiment, key)
+
+
+def _make_run(client: MlflowClient, experiment: str, part: Part, key: str, start_ms: int) -> str:
+    """Make a run, which has its key from its first moment: it is found whatever happens next."""
+    tags = {MLFLOW_RUN_NAME: part.name, MLFLOW_SOURCE_NAME: "dvc.yaml", **part.tags, KEY_TAG: key}
+    tags = {name: text[:LONGEST_TAG] for name, text in tags.items()}
+    run_id: str = client.create_run(experiment, start_ms, tags=tags).info.run_id
     params = [Param(name, text[:LONGEST_PARAM]) for name, text in part.params.items()]
     for first in range(0, len(params), PARAMS_A_REQUEST):
         client.log_batch(run_id, params=params[first : first + PARAMS_A_REQUEST])
@@ -151,11 +221,13 @@ def record_decision(root: Path, preset: str, arm: str, word: str, record: Path, 
         Verdict3DError: The store cannot be used.
     """
     outbox = Outbox(Path.cwd())
-    if outbox.run_id(root) is None:
-        outbox.put(collect_run(root, preset))
-    send_waiting(outbox)
-    parent = outbox.run_id(root) or ""
-    client = MlflowClient(tracking_uri())
+    parent = outbox.run_id(root)
+    if parent is None:
+        home = outbox.put(collect_run(root, preset))
+        parent = send_waiting(outbox, home.name).get(home.name)
+    if parent is None:
+        raise Verdict3DError("the run of these results cannot be recorded, and so nothing is decided on it")
+    client = open_store()
     client.log_artifact(parent, str(record), "promotion")
     client.set_tag(parent, f"decision.{arm}", word)
     first, *rest = note.splitlines()
@@ -166,27 +238,17 @@ def record_decision(root: Path, preset: str, arm: str, word: str, record: Path, 
     return {run.data.tags["arm"]: str(run.info.run_id) for run in children}
 
 
-def main(root: str = "", preset: str = "", stages_file: str = "") -> int:
-    """Record the results below ``root`` and whatever waits from earlier; return the exit status.
-
-    Args:
-        root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``, relative to the current folder; "": only
-            send what waits, which is then expected to arrive.
-        preset: Name of the preset the results were made with.
-        stages_file: What became of every stage in this run, "" when the results were made elsewhere.
-    """
+def main() -> int:
+    """Send whatever waits, which is expected to arrive; return the exit status."""
     outbox = Outbox(Path.cwd())
     try:
-        if root and outbox.run_id(Path(root)) is None:
-            stages = read_json(stages_file) if stages_file else None
-            outbox.put(collect_run(Path(root), preset, stages))
-        for run_id in send_waiting(outbox):
-            print(f"recorded in MLflow ({tracking_uri()}) as run {run_id}")
+        for run_id in send_waiting(outbox).values():
+            print(f"recorded in MLflow ({shown_uri()}) as run {run_id}")
     except Verdict3DError as error:
         print(f"not recorded yet: {error}", file=sys.stderr)
-        return 0 if root and outbox.waiting() else 1
-    return 0
+        return 1
+    return 1 if outbox.refused() else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

@@ -193,7 +193,7 @@ def win_rate_metrics(results: Results) -> dict[str, float]:
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield nested parameters as (dotted name, text); lists are JSON."""
     for key, value in values.items():
-        name = f"{prefix}{key}"
+        name = f"{prefix}{_safe(str(key))}"
         if isinstance(value, Mapping):
             yield from flatten(value, f"{name}.")
         else:

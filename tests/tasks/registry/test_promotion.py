@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from support.loopback import free_port, server
 from tasks.registry.promotion import _number
 from tasks.registry.promotion_record import RefusedError
 from tasks.scoring.champion import read_champion
-from tasks.tracking.outbox import EMBEDDED_STORE
+from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
@@ -72,7 +71,7 @@ def project(cycle: Project, tmp_path: Path) -> Iterator[Project]:
 def registry() -> Any:
     from tasks.registry.versions import Registry
 
-    return Registry(EMBEDDED_STORE)
+    return Registry()
 
 
 def another_candidate(root: Path, params: Params, number: int, evaluated: bool = True) -> None:
@@ -214,7 +213,10 @@ def test_force_leaves_a_trace_and_stops_at_certificates(
     act(project, "rollback", "1", "for now")
     act(project, "sync")
     decided(root, "HOLD", certified=False)
-    with registry().alone(), pytest.raises(Verdict3DError, match="is promoting"):
+    with (
+        registry().alone(),
+        pytest.raises(Verdict3DError, match=r"promotion of verdict3d: process .* try again"),
+    ):
         act(project, "promote")
     assert waits(root)
     with pytest.raises(Verdict3DError, match="no force without valid certificates"):
@@ -247,57 +249,6 @@ def test_bytes_that_differ_keep_the_champion(project: Project) -> None:
     assert registry().champion() == before
     right, _, items, _ = registry().versions()[0].tags["verified"].split()
     assert int(right) < int(items)
-
-
-TAKE = """
-import sys, time
-from tasks.registry.versions import Lock
-from mlflow import MlflowClient
-lock = Lock(MlflowClient("sqlite:///mlflow.db", registry_uri="sqlite:///mlflow.db"), "race.promoting")
-print("ready", flush=True)
-sys.stdin.readline()
-try:
-    lock.take()
-except Exception as error:
-    print(type(error).__name__, error)
-else:
-    print("taken", flush=True)
-    sys.stdin.readline()
-    lock.release()
-"""
-
-
-def test_one_of_several_promotions_gets_the_lock(project: Project) -> None:
-    from tasks.registry.versions import Lock
-
-    registry().open()
-    contenders = [
-        subprocess.Popen(
-            [sys.executable, "-c", TAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
-    for process in contenders:
-        assert process.stdout and process.stdout.readline() == "ready\n"
-    for process in contenders:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    answers = [process.stdout.readline() for process in contenders if process.stdout]
-    assert sorted(answer.split()[0] for answer in answers) == ["Verdict3DError", "Verdict3DError", "taken"]
-    assert any("is promoting; try again" in answer for answer in answers)
-    holder = contenders[answers.index("taken\n")]
-    holder.kill()  # it leaves the lock behind
-    for process in contenders:
-        process.communicate()
-    lock = Lock(registry().client, "race.promoting")
-    lock.take()
-    lock.check()
-    registry().client.set_registered_model_tag("race.promoting", "token", "somebody else's")
-    with pytest.raises(Verdict3DError, match="took over"):
-        lock.check()
-    lock.release()  # not this one's any more: it stays
-    assert registry().client.get_registered_model("race.promoting").tags["token"] == "somebody else's"
 
 
 @pytest.mark.services

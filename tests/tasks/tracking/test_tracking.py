@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import stat
 import subprocess
+import threading
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from flows.chain.environment import project_environment
 from flows.chain.results import HEADINGS, format_text, read_win_rates, win_rate_cells
+from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
+from flows.chain.workspace import Workspace
+from support.loopback import wait_until
 from support.toy_chain import ARM, run_toy_stage
-from tasks.tracking.outbox import EMBEDDED_STORE, Outbox
+from tasks.tracking.outbox import Outbox
 from tasks.tracking.run_record import collect_run, flatten, numbers, read_series, run_key
+from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
 
 STAGES = [{"stage": "assets", "outcome": "ran", "seconds": 2.0, "max_rss_mib": 50.0}]
@@ -50,7 +59,8 @@ def track(project: Path, monkeypatch: pytest.MonkeyPatch, uri: str = "", stages:
     monkeypatch.chdir(project)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    return main(".", "", stages)
+    keep_run(Workspace(project, project, None), Path(stages) if stages else None)
+    return main()
 
 
 def runs(project: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
@@ -119,7 +129,7 @@ def test_a_run_waits_while_the_server_is_down_and_half_sent_ones_are_made_anew(
     (finished / "params.yaml").write_text(text.replace("seed: ", "seed: 2"))
     run_toy_stage(finished, "assets")
     outbox = Outbox(finished)
-    assert track(finished, monkeypatch, uri="http://127.0.0.1:9") == 0
+    assert track(finished, monkeypatch, uri="http://127.0.0.1:9") == 1
     assert "wait in" in capsys.readouterr().err and len(outbox.waiting()) == 1
 
     import tasks.tracking.mlflow_runs as tracking
@@ -147,6 +157,138 @@ def _killed_at_the_second(make_run):  # type: ignore[no-untyped-def]
         return made[0]
 
     return make
+
+
+def new_results(project: Path, seed: int) -> None:
+    """Change the results below a project, as a run with another seed would."""
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(re.sub(r"(?m)^seed: .*", f"seed: {seed}", text))
+    run_toy_stage(project, "assets")
+
+
+def unfinished(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    _, parents, children = runs(project, monkeypatch)
+    return [run for run in [*parents, *children] if run.info.status != "FINISHED"]
+
+
+def test_of_two_who_send_the_same_results_one_waits_and_makes_nothing(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is another checkout, which has the turn already."""
+    from tasks.tracking.lease import live_tickets, turn
+
+    new_results(finished, 3)
+    key = run_key(finished) or ""
+    client, before, _ = runs(finished, monkeypatch)
+    subject = f"recording of {key}"
+    with turn(client, subject, wait=False):
+        sender = threading.Thread(target=lambda: track(finished, monkeypatch))
+        sender.start()
+        wait_until(lambda: len(live_tickets(client, subject)) == 2, "the sender to wait")
+        assert len(runs(finished, monkeypatch)[1]) == len(before)
+        made = client.create_run(before[0].info.experiment_id, tags={"dvc.lock": key}).info.run_id
+        client.set_terminated(made)
+    sender.join(60)
+    assert Outbox(finished).run_id(Path()) == made and Outbox(finished).waiting() == []
+    assert len(runs(finished, monkeypatch)[1]) == len(before) + 1
+
+
+def test_runs_that_a_kill_or_a_late_answer_leaves_behind_are_ended(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    client, (parent,), _ = runs(finished, monkeypatch)
+    late = client.create_run(parent.info.experiment_id, tags={"dvc.lock": run_key(finished) or ""})
+    foreign = client.create_run(parent.info.experiment_id, tags={"dvc.lock": "f" * 64})
+    own = client.create_run(parent.info.experiment_id)  # somebody's, and not ours to end
+    make = MlflowClient.create_run
+
+    def make_and_die(*arguments: Any, **named: Any) -> None:
+        make(*arguments, **named)
+        raise KeyboardInterrupt
+
+    new_results(finished, 3)
+    monkeypatch.setattr(MlflowClient, "create_run", make_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        track(finished, monkeypatch)
+    monkeypatch.setattr(MlflowClient, "create_run", make)
+    left = {
+        run.data.tags["dvc.lock"] for run in unfinished(finished, monkeypatch) if "dvc.lock" in run.data.tags
+    }
+    assert left == {run_key(finished)}  # the first two were ended before
+    assert track(finished, monkeypatch) == 0
+    assert [run.info.run_id for run in unfinished(finished, monkeypatch)] == [own.info.run_id]
+    assert {client.get_run(run.info.run_id).info.status for run in (late, foreign)} == {"KILLED"}
+    assert len(runs(finished, monkeypatch)[1]) == 3
+
+
+def test_what_mlflow_refuses_is_set_aside_and_the_rest_goes_on(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outbox = Outbox(finished)
+    homes = []
+    for seed in (3, 4, 5, 6):
+        new_results(finished, seed)
+        homes.append(outbox.put(collect_run(finished)))
+    odd, junk, torn, _ = homes
+    record = json.loads((odd / "record.json").read_text())
+    record["parent"]["params"]["a+b"] = "1"
+    (odd / "record.json").write_text(json.dumps(record))
+    (junk / "record.json").write_text("junk")
+    next(path for path in (torn / "files").rglob("*") if path.is_file()).unlink()
+
+    assert track(finished, monkeypatch) == 1
+    assert outbox.waiting() == [] and outbox.run_id(Path()) is not None
+    refused = {place.name: reason for place, reason in outbox.refused().items()}
+    assert set(refused) == {odd.name, junk.name, torn.name}
+    assert (
+        "a+b" in refused[odd.name] and "is not JSON" in refused[junk.name] and "is gone" in refused[torn.name]
+    )
+    assert unfinished(finished, monkeypatch) == []
+    said = capsys.readouterr().out
+    assert all(f"run {name[:8]} cannot be recorded and is set aside in" in said for name in refused)
+    assert all(any(name[:8] in line for line in describe_unsent(finished)) for name in refused)
+
+    outbox.try_refused_again()
+    assert len(outbox.waiting()) == 3 and outbox.refused() == {}
+    del record["parent"]["params"]["a+b"]
+    (outbox.folder / odd.name / "record.json").write_text(json.dumps(record))
+    assert track(finished, monkeypatch) == 1
+    assert {place.name for place in outbox.refused()} == {junk.name, torn.name}
+
+
+def test_a_memory_that_cannot_be_read_is_begun_anew(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (finished / ".verdict3d/recorded.json").write_text("[junk")
+    assert track(finished, monkeypatch) == 0
+    assert Outbox(finished).run_id(Path()) is not None and len(runs(finished, monkeypatch)[1]) == 1
+
+
+@pytest.mark.parametrize(
+    "uri", ["", "postgresql://user:secretpw@127.0.0.1:9/x", "http://user:secretpw@127.0.0.1:9"]
+)
+def test_a_store_that_is_broken_or_refuses_is_one_message_without_its_password(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], uri: str
+) -> None:
+    new_results(finished, 3)
+    (finished / "mlflow.db").write_text("junk " * 1000)
+    assert track(finished, monkeypatch, uri) == 1
+    said = capfd.readouterr().err
+    assert said.startswith("not recorded yet: MLflow at ") and "cannot be used: " in said
+    assert "1 run(s) wait in" in said and len(said.splitlines()) == 2
+    assert "secretpw" not in said and len(Outbox(finished).waiting()) == 1
+    Outbox(finished).remove(Outbox(finished).waiting()[0], "arrived")
+    memory = finished / ".verdict3d/recorded.json"
+    assert "secretpw" not in memory.read_text() and stat.S_IMODE(memory.stat().st_mode) == 0o600
+
+
+def test_a_store_that_takes_too_long_is_left_to_sync(finished: Path) -> None:
+    new_results(finished, 3)
+    keep_run(Workspace(finished, finished, None))
+    said: list[str] = []
+    assert not send_kept(finished, project_environment(finished), said.append, limit_s=0.1)
+    assert "took more than 0 s" in said[0] and "`verdict3d sync` takes its time" in said[0]
+    assert len(Outbox(finished).waiting()) == 1
 
 
 def test_records_take_numbers_and_names_apart() -> None:
