@@ -43,14 +43,14 @@ def run(params: Params, root: Path) -> None:
     renderer = Renderer()
     rows: list[Asset] = []
     quarantine: list[Quarantined] = []
-    for outcome in tqdm(outcomes, total=total, desc="assets", unit="asset"):
-        if isinstance(outcome, Quarantined):
-            quarantine.append(outcome)
-            continue
-        try:
-            rows.append(_write_asset(outcome, params, out, renderer))
-        except ItemFailure as failure:
-            quarantine.append(Quarantined(source=outcome.source, reason=failure.reason, message=str(failure)))
+    with tqdm(outcomes, total=total, desc="assets", unit="asset") as bar:
+        for outcome in bar:
+            made = _asset_or_reason(outcome, params, out, renderer)
+            if isinstance(made, Asset):
+                rows.append(made)
+            else:
+                quarantine.append(made)
+                bar.set_postfix_str(f"{len(quarantine)} set aside", refresh=False)
     write_rows(out / "assets.jsonl", rows)
     write_rows(out / "quarantine.jsonl", quarantine)
     write_json(out / "metrics.json", measure_assets(rows, quarantine))
@@ -68,6 +68,17 @@ def _outcomes(params: AssetsParams, seed: int, root: Path) -> tuple[Iterable[Loa
         return procedural_assets(params, seed), sum(getattr(params, split) for split in SPLITS)
     directory = root / params.source
     return folder_assets(directory, params, seed), len(mesh_paths(directory))
+
+
+def _asset_or_reason(
+    outcome: LoadedAsset | Quarantined, params: Params, out: Path, renderer: Renderer
+) -> Asset | Quarantined:
+    if isinstance(outcome, Quarantined):
+        return outcome
+    try:
+        return _write_asset(outcome, params, out, renderer)
+    except ItemFailure as failure:
+        return Quarantined(source=outcome.source, reason=failure.reason, message=str(failure))
 
 
 def _write_asset(asset: LoadedAsset, params: Params, out: Path, renderer: Renderer) -> Asset:
@@ -103,7 +114,9 @@ def describe_quarantine(quarantine: Sequence[Quarantined], total: int) -> list[s
     named = [f"  {row.source}: {row.reason}: {row.message}" for row in quarantine[:SET_ASIDE_NAMED]]
     left = len(quarantine) - len(named)
     more = [f"  and {left} more; {ASSETS / 'quarantine.jsonl'} has all"] if left else []
-    return [f"{len(quarantine)} of {total} meshes are set aside:", *named, *more]
+    counts = Counter(row.reason for row in quarantine).most_common()
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts)
+    return [f"{len(quarantine)} of {total} meshes are set aside ({reasons}):", *named, *more]
 
 
 def measure_assets(rows: Sequence[Asset], quarantine: Sequence[Quarantined]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from verdict3d.config import AssetsParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.furniture.catalogue import CATEGORIES, furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import read_mesh
+from verdict3d.mesh.likeness import are_copies, are_near, likeness_key, measures_of
 from verdict3d.mesh.mesh import SUFFIXES, Mesh, mesh_digest, normalize
 from verdict3d.randomness import numpy_generator, seed_for
 from verdict3d.records.assets import Quarantined
@@ -73,6 +77,19 @@ def procedural_asset(split: Split, index: int, seed: int) -> LoadedAsset:
     return LoadedAsset(name, category, split, "procedural", mesh, mesh_digest(mesh))
 
 
+def files_below(directory: Path) -> Iterator[Path]:
+    """Yield every file below ``directory``, also in folders that are links; each folder is entered once."""
+    entered = set()
+    for folder, subfolders, names in os.walk(directory, followlinks=True):
+        place = Path(folder).stat()
+        if (place.st_dev, place.st_ino) in entered:
+            subfolders.clear()
+            continue
+        entered.add((place.st_dev, place.st_ino))
+        subfolders.sort()
+        yield from (path for name in sorted(names) if (path := Path(folder, name)).is_file())
+
+
 def mesh_paths(directory: Path) -> list[Path]:
     """Return every file below ``directory`` that looks like a mesh, sorted; hidden ones are left out.
 
@@ -81,14 +98,13 @@ def mesh_paths(directory: Path) -> list[Path]:
     """
     if not directory.is_dir():
         raise Verdict3DError(
-            f"assets.source {str(directory)!r} is not a folder; give a folder of meshes or 'procedural'"
+            f"{str(directory)!r} is not a folder; give a folder of meshes (assets.source: or `procedural`)"
         )
     known = (*SUFFIXES, *_OTHER_MESHES)
     found = [
         path
-        for path in directory.rglob("*")
+        for path in files_below(directory)
         if path.suffix.lower() in known
-        and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(directory).parts)
     ]
     if not found:
@@ -99,8 +115,9 @@ def mesh_paths(directory: Path) -> list[Path]:
 def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[LoadedAsset | Quarantined]:
     """Yield for every mesh below ``directory`` an asset or the reason why it takes no part.
 
-    The split follows from the content alone (and ``seed``), so that it stays when files are added, moved or
-    renamed. Of several files with the same content the first in order of path is kept.
+    The split follows from the shape alone (and ``seed``), so that it stays when files are added, moved or
+    renamed, and so that an object in other colours does not stand in another split. Of several files that
+    hold one object (:mod:`verdict3d.mesh.likeness`) the first in order of path is kept.
 
     Raises:
         Verdict3DError: The folder is missing or holds no meshes, or all split shares are 0.
@@ -108,36 +125,46 @@ def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[
     paths = mesh_paths(directory)
     split_of("", params.split_shares, seed)
     crowds = Counter(_top_folder(path, directory) for path in paths)
-    seen: dict[str, str] = {}
+    kept: list[Path] = []
+    measured = np.zeros((0, 4))
     for path in paths:
-        source = path.relative_to(directory).as_posix()
-        outcome = _folder_asset(path, source, params, seed)
-        if isinstance(outcome, LoadedAsset):
-            first = seen.setdefault(outcome.digest, source)
-            if first != source:
-                outcome = Quarantined(source=source, reason="duplicate", message=f"same content as {first}")
-            else:
-                top = _top_folder(path, directory)
-                category = top if top and crowds[top] > 1 else UNKNOWN_CATEGORY
-                outcome = LoadedAsset(
-                    outcome.id, category, outcome.split, source, outcome.mesh, outcome.digest
-                )
-        yield outcome
+        source = _readable(path.relative_to(directory).as_posix())
+        try:
+            mesh = normalize(read_mesh(path, params.limits, params.up_axis))
+        except ItemFailure as failure:
+            yield Quarantined(source=source, reason=failure.reason, message=_readable(str(failure)))
+            continue
+        measures = measures_of(mesh)
+        alike = (kept[number] for number in np.flatnonzero(are_near(measures, measured)))
+        first = next((other for other in alike if are_copies(mesh, _read_again(other, params))), None)
+        if first is not None:
+            message = f"same object as {_readable(first.relative_to(directory).as_posix())}"
+            yield Quarantined(source=source, reason="duplicate", message=message)
+            continue
+        kept.append(path)
+        measured = np.vstack([measured, measures])
+        digest, top = mesh_digest(mesh), _top_folder(path, directory)
+        yield LoadedAsset(
+            id=f"{_slug(path.stem)}-{digest[:8]}",
+            category=_readable(top) if top and crowds[top] > 1 else UNKNOWN_CATEGORY,
+            split=split_of(likeness_key(measures), params.split_shares, seed),
+            source=source,
+            mesh=mesh,
+            digest=digest,
+        )
 
 
-def _folder_asset(path: Path, source: str, params: AssetsParams, seed: int) -> LoadedAsset | Quarantined:
-    """Read one file; what is wrong with it becomes a reason."""
-    try:
-        mesh = normalize(read_mesh(path, params.limits, params.up_axis))
-        digest = mesh_digest(mesh)
-    except ItemFailure as failure:
-        return Quarantined(source=source, reason=failure.reason, message=str(failure))
-    name = f"{_slug(path.stem)}-{digest[:8]}"
-    return LoadedAsset(name, "", split_of(digest, params.split_shares, seed), source, mesh, digest)
+def _read_again(path: Path, params: AssetsParams) -> Mesh:
+    return normalize(read_mesh(path, params.limits, params.up_axis))
 
 
-def split_of(digest: str, shares: Mapping[Any, float], seed: int) -> Split:
-    """Return the split of an object from its digest: a number drawn from it falls into one of the shares.
+def _readable(text: str) -> str:
+    """Return text that can be written: bytes of a file's name that are no UTF-8 become U+FFFD."""
+    return os.fsencode(text).decode("utf-8", errors="replace")
+
+
+def split_of(key: str, shares: Mapping[Any, float], seed: int) -> Split:
+    """Return the split of an object from its key: a number drawn from it falls into one of the shares.
 
     Raises:
         Verdict3DError: No share is positive.
@@ -145,7 +172,7 @@ def split_of(digest: str, shares: Mapping[Any, float], seed: int) -> Split:
     total = sum(shares.get(split, 0.0) for split in SPLITS)
     if not total > 0:
         raise Verdict3DError("assets.split_shares are all 0; give at least one split a positive share")
-    place = seed_for(seed, "split", digest) / 2**63 * total
+    place = seed_for(seed, "split", key) / 2**63 * total
     for split in SPLITS:
         place -= shares.get(split, 0.0)
         if place < 0:

@@ -1,7 +1,8 @@
 """Lets DVC notice changes in a folder of meshes that lies outside the project.
 
 The stage ``assets`` depends on ``data/meshes``, which presets share, and on ``data/watched``, which every
-workspace has for itself: a listing (names, sizes, times) of another folder in ``assets.source``.
+workspace has for itself: a listing (names, sizes, times) of another folder in ``assets.source``, or of links
+that lead out of ``data/meshes``, which DVC does not follow.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from flows.chain.workspace import Workspace
 from tasks.paths import MESHES, WATCHED_LISTING
 from verdict3d.config import load_params
+from verdict3d.library import files_below
 from verdict3d.records.files import read_json, write_json
 
 PROCEDURAL = "procedural"
@@ -18,12 +20,12 @@ def watch_own_meshes(workspace: Workspace) -> None:
     """Refresh the listing of the folder that ``assets.source`` names; remove it when none is needed."""
     source = load_params(workspace.root / "params.yaml").assets.source
     folder, target = (workspace.root / source).resolve(), workspace.root / WATCHED_LISTING
-    inside = folder.is_relative_to((workspace.root / MESHES).resolve())
+    meshes, files = (workspace.root / MESHES).resolve(), list(files_below(folder))
+    inside = all(path.resolve().is_relative_to(meshes) for path in (folder, *files))
     if source == PROCEDURAL or inside or not folder.is_dir():
         target.unlink(missing_ok=True)
         return
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    stats = {path.relative_to(folder).as_posix(): path.stat() for path in sorted(files)}
-    listing = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+    stats = {path.relative_to(folder).as_posix(): path.stat() for path in files}
+    listing = {name: [stats[name].st_size, stats[name].st_mtime_ns] for name in sorted(stats)}
     if not target.is_file() or read_json(target) != listing:
         write_json(target, listing)

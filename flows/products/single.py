@@ -13,7 +13,8 @@ from PIL import Image
 from verdict3d.config import JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.files import read_mesh
-from verdict3d.mesh.mesh import Mesh, mesh_digest
+from verdict3d.mesh.likeness import are_copies
+from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
 from verdict3d.records.files import replacing
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera
@@ -44,8 +45,6 @@ def render_file(
     renderer = Renderer()
     picture: NDArray[np.uint8]
     if view == "condition":
-        from verdict3d.mesh.mesh import normalize
-
         picture = renderer.render(normalize(mesh), Camera(yaw_deg, elevation_deg), mode, size_px)
     elif view == "montage":
         picture = renderer.montage(mesh, mode, size_px)
@@ -86,7 +85,7 @@ def judge_files(
     judge = load_judge(params, root)
     (verdict,) = judge.compare([request])
     return {
-        "same_mesh": x == y,
+        "same_mesh": are_copies(*(normalize(mesh) for mesh in meshes)),
         "reference": str(reference),
         "x": str(first),
         "y": str(second),

@@ -24,4 +24,4 @@ def test_what_is_set_aside_is_said_at_once(tmp_path: Path, capsys: pytest.Captur
     assets = params.assets.model_copy(update={"source": str(source), "condition_size_px": 32})
     tasks.assets.run(params.model_copy(update={"assets": assets}), tmp_path)
     first, second, *_ = capsys.readouterr().out.splitlines()
-    assert first == "1 of 2 meshes are set aside:" and second.startswith("  broken.glb: ")
+    assert first == "1 of 2 meshes are set aside (1 broken_file):" and second.startswith("  broken.glb: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,7 @@ from verdict3d.library import (
     SPLITS,
     LoadedAsset,
     folder_assets,
+    mesh_paths,
     procedural_assets,
     split_of,
 )
@@ -28,7 +30,7 @@ from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.provenance import digest_directory
 from verdict3d.records.assets import Quarantined
 from verdict3d.records.files import read_json, read_jsonl
-from verdict3d.records.record import read_rows
+from verdict3d.records.record import read_rows, write_rows
 
 PARAMS = load_params(ROOT / "params.yaml")
 
@@ -136,6 +138,74 @@ def test_a_folder_gives_assets_and_reasons(folder: Path) -> None:
         assert extent.max() == pytest.approx(1.0, abs=1e-6) and asset.mesh.colors is not None
 
 
+def saved_again(mesh: Mesh, seed: int, bits: int = 24) -> Mesh:
+    """The same object as another program writes it: order, size and place differ, numbers are rounded."""
+    rng = np.random.default_rng(seed)
+    at, low = rng.permutation(len(mesh.vertices)), mesh.vertices.min(axis=0)
+    longest, steps = float(np.ptp(mesh.vertices, axis=0).max()), 2**bits - 1
+    vertices = np.rint((mesh.vertices - low) / longest * steps) / steps * 3.7 + rng.random(3)
+    faces = np.argsort(at)[mesh.faces][rng.permutation(len(mesh.faces))].astype(np.int32)
+    return Mesh(vertices[at].astype(np.float32), faces, None if mesh.colors is None else mesh.colors[at])
+
+
+@pytest.mark.parametrize("bits", [24, 14, 11])
+def test_a_copy_saved_again_is_a_duplicate_and_would_have_the_same_split(tmp_path: Path, bits: int) -> None:
+    meshes = [piece(category, 5) for category in CATEGORIES]
+    for number, mesh in enumerate(meshes):
+        write_mesh(mesh, tmp_path / f"both/{number}a.glb")
+        write_mesh(saved_again(mesh, number, bits), tmp_path / f"both/{number}b.glb")
+        write_mesh(saved_again(mesh, number, bits), tmp_path / f"copies/{number}b.glb")
+    both, copies = (
+        list(folder_assets(tmp_path / name, assets_params(up_axis="y"), 1)) for name in ("both", "copies")
+    )
+    splits = [asset.split for asset in both if isinstance(asset, LoadedAsset)]
+    aside = {row.source: (row.reason, row.message) for row in both if isinstance(row, Quarantined)}
+    assert aside == {f"{n}b.glb": ("duplicate", f"same object as {n}a.glb") for n in range(len(meshes))}
+    again = [asset.split for asset in copies if isinstance(asset, LoadedAsset)]
+    assert len(set(splits)) > 1 and sum(a != b for a, b in zip(splits, again, strict=True)) <= (bits < 14)
+
+
+def test_other_colours_are_no_duplicate_but_stand_in_the_same_split(tmp_path: Path) -> None:
+    for number, color in enumerate(((250, 20, 20), (20, 20, 250))):
+        mesh = piece("chair", 1)
+        painted = Mesh(mesh.vertices, mesh.faces, np.tile(np.uint8(color), (len(mesh.vertices), 1)))
+        write_mesh(painted, tmp_path / f"{number}.glb")
+    turned = piece("chair", 1)
+    write_mesh(
+        Mesh(turned.vertices, np.ascontiguousarray(turned.faces[:, ::-1])), tmp_path / "inside out.glb"
+    )
+    assets = list(folder_assets(tmp_path, assets_params(up_axis="y"), 1))
+    assert all(isinstance(asset, LoadedAsset) for asset in assets)
+    assert len(assets) == 3 and len({asset.split for asset in assets}) == 1
+
+
+def test_folders_that_are_links_are_entered_once(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write_mesh(piece("stool", 1), elsewhere / "stool.glb")
+    (folder / "linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    (elsewhere / "itself").symlink_to(elsewhere)
+    names = [path.relative_to(folder).as_posix() for path in mesh_paths(folder)]
+    assert "linked/stool.glb" in names and len(names) == len(set(names)) == 10
+
+
+def test_a_name_that_is_no_text_costs_no_run(tmp_path: Path) -> None:
+    name = os.fsdecode(b"st\xfchle")
+    (tmp_path / name).mkdir()
+    for number in range(2):
+        write_mesh(piece("chair", number), tmp_path / name / f"{number}.glb")
+    (tmp_path / f"{name}.glb").write_bytes(b"glTF")
+    outcomes = list(folder_assets(tmp_path, assets_params(up_axis="y"), 1))
+    write_rows(tmp_path / "rows.jsonl", [row for row in outcomes if isinstance(row, Quarantined)])
+    assert sorted(one.source for one in outcomes) == [
+        "st\ufffdhle.glb",
+        "st\ufffdhle/0.glb",
+        "st\ufffdhle/1.glb",
+    ]
+    assert [one.category for one in outcomes if isinstance(one, LoadedAsset)] == ["st\ufffdhle"] * 2
+
+
 def test_a_mistake_of_our_own_is_no_reason_to_leave_a_file_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +223,7 @@ def test_splits_of_files_stay_when_others_come_and_names_change(folder: Path) ->
     for number in range(5):
         write_mesh(piece("bed", number), folder / f"aaa/bed{number}.obj")
     (folder / "table.obj").rename(folder / "zzz.obj")
+    shutil.copy(folder / "chairs/Chair No 0.glb", folder / "another name.glb")
     after = {a.digest: a.split for a in folder_assets(folder, params, 1) if isinstance(a, LoadedAsset)}
     assert len(after) == len(before) + 5
     assert all(after[digest] == split for digest, split in before.items())

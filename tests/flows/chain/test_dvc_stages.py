@@ -213,6 +213,13 @@ def test_changes_in_a_mesh_folder_elsewhere_are_noticed(project: Path, tmp_path:
     assert len(before) == 1 and listing() == before
     (meshes / "chair.glb").write_bytes(b"x")
     assert len(listing()) == 1 and listing() != before
+    (project / "data/meshes/linked").symlink_to(meshes)
+    (project / "params.yaml").write_text(text.replace("source: procedural", "source: data/meshes"))
+    linked = listing()  # DVC does not look behind links to folders
+    (meshes / "chair.glb").write_bytes(b"xx")
+    assert len(linked) == 1 and listing() != linked
+    (project / "data/meshes/linked").unlink()
+    assert listing() == []
     (project / "params.yaml").write_text(text)
     assert listing() == []
 
