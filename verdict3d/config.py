@@ -75,7 +75,7 @@ class AssetsParams(Section):
     validation: CountFromZero
     heldout: CountFromZero
     split_shares: dict[Literal["train", "validation", "heldout"], Share]
-    up_axis: Literal["x", "y", "z"]
+    up_axis: Literal["auto", "x", "y", "z"]
     base_may_have_seen: bool
     condition_size_px: int = Field(ge=32, le=4096)
     view: ViewParams

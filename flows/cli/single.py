@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,12 @@ from verdict3d.config import JudgeRole, Mode
 
 View = Literal["condition", "montage", "rig"]
 DrawMode = Literal[Mode, "splat"]
+UpAxis = Annotated[
+    Literal["auto", "x", "y", "z"],
+    typer.Option(
+        "--up", help="Axis of the files that points up. auto: y in glTF, elsewhere guessed and said."
+    ),
+]
 
 
 def register_single(app: typer.Typer) -> None:
@@ -36,11 +43,12 @@ def render(
     elevation_deg: Annotated[
         float, typer.Option(min=-89, max=89, help="Elevation of the condition view, in degrees.")
     ] = 20.0,
+    up: UpAxis = "auto",
 ) -> None:
     """Draw a mesh."""
     from flows.products.single import render_file
 
-    render_file(
+    notes = render_file(
         mesh,
         output,
         view=view,
@@ -48,8 +56,10 @@ def render(
         size_px=size_px,
         yaw_deg=yaw_deg,
         elevation_deg=elevation_deg,
+        up=up,
     )
     typer.echo(output)
+    say_notes(notes)
 
 
 def judge(
@@ -57,6 +67,7 @@ def judge(
     y: Annotated[Path, typer.Argument(help="The other mesh.")],
     reference: Annotated[Path, typer.Option(help="Picture of the object that both meshes show.")],
     by: Annotated[JudgeRole, typer.Option(help="Judge of params.yaml that answers.")] = "evaluation",
+    up: UpAxis = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Say which of two meshes is better, asked in both orders, with the margins."""
@@ -68,13 +79,20 @@ def judge(
 
     project = find_project()
     params = configured(with_chosen_panels(load_params(project / "params.yaml"), project).judges, by)
-    row = judge_files(reference, x, y, params, project)
+    row = judge_files(reference, x, y, params, project, up)
     if as_json:
         print_json(row)
     else:
         typer.echo(describe_verdict(row))
+    say_notes(row["notes"])
     if read_certificate(project, by) is None:
         words = f"the {by} judge has not been audited here (`verdict3d audit`)"
         typer.echo(f"note: {words}; it was shown {row['panel']}", err=True)
     if row["outcome"] == "invalid":
         raise typer.Exit(1)
+
+
+def say_notes(notes: Sequence[str]) -> None:
+    """Say what was changed or guessed while meshes were read, beside the answer."""
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from verdict3d.config import JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.mesh.axes import Up
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.likeness import are_copies
 from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
@@ -23,8 +24,16 @@ RIG_COLUMNS = 8
 
 
 def render_file(
-    mesh_path: Path, output: Path, *, view: str, mode: str, size_px: int, yaw_deg: float, elevation_deg: float
-) -> None:
+    mesh_path: Path,
+    output: Path,
+    *,
+    view: str,
+    mode: str,
+    size_px: int,
+    yaw_deg: float,
+    elevation_deg: float,
+    up: Up = "auto",
+) -> list[str]:
     """Draw a mesh file into a PNG.
 
     Args:
@@ -35,13 +44,17 @@ def render_file(
         size_px: Side of one view.
         yaw_deg: Yaw of the condition view.
         elevation_deg: Elevation of the condition view.
+        up: Axis of the file that points up.
+
+    Returns:
+        What was changed or guessed while reading the mesh.
 
     Raises:
         Verdict3DError: The mesh cannot be read or drawn, or ``output`` is no PNG.
     """
     if output.suffix.lower() != ".png":
         raise Verdict3DError(f"{output}: pictures are written as .png")
-    mesh = _read(mesh_path)
+    mesh = _read(mesh_path, up)
     renderer = Renderer()
     picture: NDArray[np.uint8]
     if view == "condition":
@@ -53,10 +66,11 @@ def render_file(
         picture = tiles.swapaxes(1, 2).reshape(-1, RIG_COLUMNS * size_px, 3)
     with replacing(output) as temporary:
         Image.fromarray(picture).save(temporary)
+    return _notes(mesh_path, mesh)
 
 
 def judge_files(
-    reference: Path, first: Path, second: Path, params: JudgeParams, root: Path
+    reference: Path, first: Path, second: Path, params: JudgeParams, root: Path, up: Up = "auto"
 ) -> dict[str, Any]:
     """Ask a judge which of two mesh files is the better mesh of the object in a picture.
 
@@ -66,9 +80,11 @@ def judge_files(
         second: Mesh Y.
         params: The judge.
         root: The project's folder, which the judge's directory is relative to.
+        up: Axis of both files that points up.
 
     Returns:
-        The verdict's row (m1, m2, d, b, r, outcome from the side of X, ...) with what was asked.
+        The verdict's row (m1, m2, d, b, r, outcome from the side of X, ...) with what was asked, and in
+        ``notes`` what was changed or guessed while reading the meshes.
 
     Raises:
         Verdict3DError: A file or the judge cannot be used.
@@ -77,7 +93,7 @@ def judge_files(
     from verdict3d.judge.panel import PairRequest, Panel, read_picture
 
     picture = read_picture(reference)
-    meshes = [_read(path) for path in (first, second)]
+    meshes = [_read(path, up) for path in (first, second)]
     renderer = Renderer()
     panel = Panel(picture, *(renderer.montage(mesh, params.mode) for mesh in meshes))
     x, y = (mesh_digest(mesh) for mesh in meshes)
@@ -92,13 +108,18 @@ def judge_files(
         "judge": params.model,
         "judge_digest": judge.digest,
         "panel": judge.identity.panel,
+        "notes": [*_notes(first, meshes[0]), *_notes(second, meshes[1])],
         **verdict.row(),
     }
 
 
-def _read(path: Path) -> Mesh:
+def _notes(path: Path, mesh: Mesh) -> list[str]:
+    return [f"{path}: {note.kind}: {note.text}" for note in mesh.notes]
+
+
+def _read(path: Path, up: Up) -> Mesh:
     try:
-        return read_mesh(path)
+        return read_mesh(path, up_axis=up)
     except ItemFailure as failure:
         raise Verdict3DError(f"{path}: {failure.reason}: {failure}") from failure
 

