@@ -48,8 +48,9 @@ NETWORKS = {
 JUDGES = {"training": "qwen2_5_vl", "evaluation": "internvl"}
 ARM = "conditioner_repair"
 STAGES = (
-    "assets", "degrade", "generate", "pairs", "controls", "audit training", "audit evaluation", "label",
-    "preflight", f"train {ARM}", f"evaluate {ARM}", "challenge", "gate", "report",
+    "assets", "degrade", "controls", "audit training", "audit evaluation", "admission", "generate", "pairs",
+    "certify training", "certify evaluation", "label", "preflight", f"train {ARM}", f"evaluate {ARM}",
+    "challenge", "gate", "report",
 )  # fmt: skip
 
 
@@ -197,7 +198,7 @@ def write_project(folder: Path, models: Path, objects: Sequence[int], tiny: bool
             "source": "random",
         }
         values["judges"][role].update(model=str(models / role), lineage=facts)
-    values["audit"].update(rows_per_defect=1, compared=4, copies=2, allow_uncertified=True)
+    values["audit"].update(rows_per_defect=1, compared=4, copies=2, coloured=2, allow_uncertified=True)
     values["preflight"]["override"] = True
     values["train"]["arms"] = values["promotion"]["arms"] = [ARM]
     values["train"][ARM].update(steps=20, checkpoint_every=10)

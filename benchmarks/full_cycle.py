@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 REPAIR = "conditioner_repair"
 REHEARSAL = {
     "assets": {"train": 4, "heldout": 4},
-    "audit": {"rows_per_defect": 1, "compared": 2, "copies": 2, "allow_uncertified": True},
+    "audit": {"rows_per_defect": 1, "compared": 2, "copies": 2, "coloured": 2, "allow_uncertified": True},
     "preflight": {"override": True},
     "train": {REPAIR: {"steps": 4, "draws": 2, "checkpoint_every": 2}},
     "evaluate": {"bootstrap": 50},

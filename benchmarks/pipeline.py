@@ -43,7 +43,7 @@ REPAIR = {"steps": 4, "draws": 2, "checkpoint_every": 2}
 SMALL = {
     "assets": {"train": 4, "validation": 2, "heldout": 4},
     # so few objects certify no judge and show no signal: neither matters to what is measured
-    "audit": {"rows_per_defect": 1, "compared": 2, "copies": 2, "allow_uncertified": True},
+    "audit": {"rows_per_defect": 1, "compared": 2, "copies": 2, "coloured": 2, "allow_uncertified": True},
     "preflight": {"override": True},
     "train": {
         "conditioner_repair": REPAIR,

@@ -39,10 +39,11 @@ Chain = list[Step]
 
 BASE: tuple[tuple[Step, ...], ...] = (
     (("assets",),),
-    (("degrade",),),
-    (("generate",),),
-    (("pairs",), ("controls",)),
+    (("degrade",), ("controls",)),
     (("audit", "training"), ("audit", "evaluation")),
+    (("admission",),),
+    (("generate",),),
+    (("pairs",), ("certify", "training"), ("certify", "evaluation")),
     (("label",),),
     (("preflight",),),
 )

@@ -1,13 +1,13 @@
-"""Stage ``audit@<role>``: may this judge be believed? (``python -m tasks.audit <role>``).
+"""Stage ``audit@<role>``: may this judge be believed about these objects? (``python -m tasks.audit <role>``).
 
-The judge answers the questions of the controls stage; what it must show before ``label`` and ``evaluate`` use
-it stands in :mod:`verdict3d.judge.audit.controls`. The same weights are asked again with the other panels,
-about splats and about texture, so that the failures the paper reports can be seen for this judge; and where
-its parameters leave the panel to the audit, it is the one that the judge answers best with
+The judge answers the questions of the controls stage; what it must show stands in
+:mod:`verdict3d.judge.audit.controls`. The same weights are asked again with the other panels, about splats
+and about colours, so that the failures the paper reports can be seen for this judge; and where its parameters
+leave the panel to the audit, it is the one that the judge answers best with
 (:mod:`verdict3d.judge.audit.panel_choice`), and the certificate is that of the judge with this panel. Writes
 ``data/audit/<role>/``: ``certificate.json`` (:mod:`verdict3d.judge.audit.certificate`), ``verdicts.jsonl``
-and ``metrics.json``. A judge that fails does not fail the stage: the certificate says so, and who needs it
-refuses.
+and ``metrics.json``. A judge that fails does not fail the stage: the certificate says so, the stage
+``admission`` stops the run, and who needs a certificate refuses.
 """
 
 from __future__ import annotations
@@ -16,33 +16,35 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from tasks.asking.comparisons import compare_panels, compare_views
+from tasks.asking.comparisons import compare_panels, compare_views, measuring_for
 from tasks.asking.pairings import STORE
 from tasks.asking.questions import ask, plan_questions
+from tasks.asking.roles import configured, headline, role_from_command_line
 from tasks.making.machine import settle_torch
-from tasks.paths import AUDIT, CONTROLS, certificate_path, start_folder
+from tasks.paths import AUDIT, CONTROLS, audit_path, start_folder
 from tasks.stage import run_stage
-from verdict3d.config import JudgeParams, JudgeRole, JudgesParams, Params
-from verdict3d.errors import Verdict3DError
+from verdict3d.config import JudgeParams, JudgeRole, Params
 from verdict3d.judge.audit.certificate import issue
-from verdict3d.judge.audit.controls import Measuring, describe
+from verdict3d.judge.audit.controls import clear_gaps, margins_of, select
 from verdict3d.judge.audit.panel_choice import choose_panel, panel_warnings
 from verdict3d.judge.audit.planted import AuditedJudge, plant
+from verdict3d.judge.audit.words import describe
 from verdict3d.judge.identity import identify, require_different
 from verdict3d.judge.lineage import lineage_of, lineage_warnings, shared_parts
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.store import VerdictStore
-from verdict3d.randomness import numpy_generator
+from verdict3d.mesh.damage import KINDS
 from verdict3d.records.certificates import Certificate, Lineage
-from verdict3d.records.files import write_json
+from verdict3d.records.files import read_json, write_json
 from verdict3d.records.pairs import ControlPair
 from verdict3d.records.record import read_rows, write_record, write_rows
 from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.render.rig import Rig
 
 DRILL_STORE = Path(".verdict3d/drill.db")
+CARD = "card.json"
 
 
 def run(params: Params, root: Path, role: JudgeRole) -> None:
@@ -58,7 +60,7 @@ def run(params: Params, root: Path, role: JudgeRole) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     out = start_folder(root / AUDIT / role)
     write_rows(out / "verdicts.jsonl", rows)
-    write_record(root / certificate_path(role), certificate)
+    write_record(root / audit_path(role), certificate)
     write_json(out / "metrics.json", headline(certificate))
     print("\n".join(describe(certificate)))
 
@@ -68,18 +70,6 @@ def drill(params: Params, root: Path, role: JudgeRole, name: str) -> Certificate
     settle_torch()
     judge = plant(name, load_judge(configured(params.judges, role), root))
     return audit(params, root, role, judge, VerdictStore(root / DRILL_STORE))[0]
-
-
-def configured(judges: JudgesParams, role: JudgeRole) -> JudgeParams:
-    """Return the judge of a role.
-
-    Raises:
-        Verdict3DError: None is configured.
-    """
-    judge: JudgeParams | None = getattr(judges, role)
-    if judge is None:
-        raise Verdict3DError(f"there is no {role} judge; set judges.{role} in params.yaml")
-    return judge
 
 
 def audit(
@@ -99,6 +89,8 @@ def audit(
         own = judge.showing(panel.chosen, own.mode).identity
         rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), root)
     mine = [row for row in rows if (row.panel, row.mode) == (own.panel, own.mode)]
+    taught = taught_kinds(configured(params.judges, role), root)
+    in_colour = [row for row in select(rows, "colour") if row.panel == own.panel]
     lineages = {
         name: lineage_of(configured(params.judges, name))
         for name in get_args(JudgeRole)
@@ -108,7 +100,9 @@ def audit(
         role,
         own,
         Rig().digest,
-        measuring.findings(mine),
+        measuring.on_objects(mine, in_colour, taught),
+        taught=taught,
+        margins=margins_of(clear_gaps(mine)),
         thresholds=settings.thresholds,
         valid_days=settings.valid_days,
         today=datetime.now(UTC).date(),
@@ -124,51 +118,20 @@ def audit(
         curves=measuring.curves(mine),
         comparisons=compare_views(measuring, rows, own, panels),
         questions=len(rows),
-        holdout_objects=len({row.object for row in rows}),
+        objects=len({row.object for row in rows}),
     )
     return certificate, rows
 
 
-def measuring_for(params: Params, role: str) -> Measuring:
-    """Return how the controls of a role are summed up."""
-    return Measuring(
-        params.audit.thresholds,
-        lambda name: numpy_generator(params.seed, "audit", role, name),
-        params.evaluate.bootstrap,
-        params.evaluate.confidence,
-    )
-
-
-def headline(certificate: Certificate) -> dict[str, Any]:
-    """Return the numbers that tracking and ``dvc metrics`` show."""
-    controls = {
-        name: {
-            "half_credit": found.half_credit.model_dump(),
-            "coverage": found.coverage,
-            "flip_rate": found.flip_rate,
-        }
-        for name, found in certificate.controls.items()
-    }
-    curves = certificate.curves.items()
-    return {
-        "passed": int(certificate.passed),
-        "controls": controls,
-        "grade_detected": {name: curve.threshold.value for name, curve in curves if curve is not None},
-        "questions": certificate.questions,
-    }
-
-
-def role_from_command_line() -> JudgeRole:
-    """Return the one argument of ``python -m tasks.audit <role>``.
+def taught_kinds(judge: JudgeParams, root: Path) -> list[str]:
+    """Return the kinds of damage that a judge was taught, by its card; none where it has no card.
 
     Raises:
-        Verdict3DError: There is not one argument, or it is no role.
+        Verdict3DError: The card cannot be read.
     """
-    roles = get_args(JudgeRole)
-    if len(sys.argv) != 2 or sys.argv[1] not in roles:
-        raise Verdict3DError(f"name one judge of {', '.join(roles)}; got {sys.argv[1:]}")
-    role: JudgeRole = sys.argv[1]  # type: ignore[assignment]
-    return role
+    card = root / judge.model / CARD
+    taught = read_json(card).get("taught", {}).get("defects", []) if card.is_file() else []
+    return [name for name in KINDS if name in taught]
 
 
 if __name__ == "__main__":

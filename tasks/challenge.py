@@ -20,12 +20,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from tasks.asking.certificates import with_chosen_panels
+from tasks.asking.certificates import judges_colour, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import adapter_dependencies, search_tools
 from tasks.making.arms import with_adapter
 from tasks.making.base import load_base
-from tasks.making.generation import TEXTURE_MODE, generated
+from tasks.making.generation import generated
 from tasks.making.meetings import Meeting, base_generations, plan_arm, verdict_row
 from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, TRAIN, read_assets, read_generations, start_folder
 from tasks.scoring.champion import holdout_digest, read_champion
@@ -34,6 +34,7 @@ from tasks.stage import run_stage
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.config import Params
 from verdict3d.judge.identity import identify
+from verdict3d.judge.modes import TEXTURE_MODE
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.adapters import adapter_identity
@@ -134,7 +135,8 @@ def challenge(
     seen = {row.object for row in rows}
     write_rows(root / CHALLENGE / arm / "verdicts.jsonl", rows)
     colours = in_colour([(x, y) for x, y in pairs if x.asset in seen and x.regime == params.promotion.regime])
-    if colours:
+    asked = bool(colours) and judges_colour(root)
+    if asked:
         judge = params.judges.evaluation.model_copy(update={"mode": TEXTURE_MODE})
         verdicts = judge_pairings([(f"judge texture of {arm}", _pairings(colours, conditions))], judge, root)
         write_rows(root / CHALLENGE / arm / "texture.jsonl", _rows([colours], verdicts))
@@ -142,7 +144,7 @@ def challenge(
         adapter=adapter_identity(root / TRAIN / arm),
         objects=[name for name in order if name in seen],
         looks=len(answers),
-        texture=bool(colours),
+        texture=asked,
     )
 
 

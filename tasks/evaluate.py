@@ -19,11 +19,11 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-from tasks.asking.certificates import certified_judge, with_chosen_panels
+from tasks.asking.certificates import certified_judge, judges_colour, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import adapter_dependencies, search_tools
 from tasks.making.arms import arm_from_command_line, arm_params, load_adapted
-from tasks.making.generation import TEXTURE_MODE, generated
+from tasks.making.generation import generated
 from tasks.making.meetings import (
     SIDE_MEASURES,
     TRUTH_MEASURES,
@@ -45,6 +45,7 @@ from tasks.scoring.washout import measure_washout
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, Params
 from verdict3d.errors import Verdict3DError
+from verdict3d.judge.modes import TEXTURE_MODE
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import Row, write_json
@@ -82,7 +83,7 @@ def run(params: Params, root: Path, arm: str) -> None:
             (f"judge {name}", [Pairing(assets[x.asset].condition, x, y) for x, y in pairs[name]])
             for name in pairs
         ]
-        colours = in_colour(pairs[arm])
+        colours = in_colour(pairs[arm]) if judges_colour(root) else []
         answers = judge_pairings(asked, judge.settings, root)
         controls, rows = (
             [verdict_row(x, y, verdict) for (x, y), verdict in zip(pairs[name], verdicts, strict=True)]

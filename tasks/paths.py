@@ -26,6 +26,8 @@ GENERATE = DATA / "generate"
 PAIRS = DATA / "pairs"
 CONTROLS = DATA / "controls"
 AUDIT = DATA / "audit"
+ADMISSION = DATA / "admission"
+CERTIFY = DATA / "certify"
 LABEL = DATA / "label"
 PREFLIGHT = DATA / "preflight"
 TRAIN = DATA / "train"
@@ -49,9 +51,14 @@ def identity_path(stage: str) -> Path:
     return IDENTITY / f"{stage.replace('@', '/')}.json"
 
 
-def certificate_path(role: str) -> Path:
-    """Return where the audit leaves the certificate of a role's judge."""
+def audit_path(role: str) -> Path:
+    """Return where the audit on the objects leaves the certificate of a role's judge."""
     return AUDIT / role / "certificate.json"
+
+
+def certificate_path(role: str) -> Path:
+    """Return where the whole certificate is, which says of generations too what the judge has shown."""
+    return CERTIFY / role / "certificate.json"
 
 
 def read_assets(root: Path) -> list[Asset]:

@@ -15,9 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar, get_args
 
+from tasks.asking.comparisons import measuring_for
 from tasks.paths import (
     ASSETS,
     AUDIT,
+    CERTIFY,
     CONTROLS,
     DECISION,
     DEGRADE,
@@ -36,10 +38,11 @@ from tasks.paths import (
 )
 from tasks.stage import run_stage
 from verdict3d.config import JudgeRole, Params
+from verdict3d.judge.audit.ordering import arms_by_gap
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset, Quarantined, count_notes
-from verdict3d.records.certificates import Certificate
+from verdict3d.records.certificates import Certificate, Stratum
 from verdict3d.records.files import write_bytes, write_json
 from verdict3d.records.losses import read_losses
 from verdict3d.records.pairs import ControlPair
@@ -98,7 +101,12 @@ def gather(params: Params, root: Path) -> Report:
         {role: root / certificate_path(role) for role in get_args(JudgeRole)},
     )
     answers = {
-        role: read_rows(root / AUDIT / role / "verdicts.jsonl", ControlVerdict) for role in certificates
+        role: [
+            row
+            for folder in (AUDIT, CERTIFY)
+            for row in read_rows(root / folder / role / "verdicts.jsonl", ControlVerdict)
+        ]
+        for role in certificates
     }
     controls_asked = _read(lambda path: read_rows(path, ControlPair), root / CONTROLS / "pairs.jsonl")
     examples = example_pictures(root, controls_asked or [])
@@ -130,7 +138,10 @@ def gather(params: Params, root: Path) -> Report:
         failures=_failures(root, evaluations),
         stages=_stages(root),
         promotion=_read(lambda path: read_record(path, Decision), root / DECISION),
-        audits=tuple(Audit(role, certificate, examples) for role, certificate in certificates.items()),
+        audits=tuple(
+            Audit(role, certificate, examples, _arms_by_gap(params, root, role))
+            for role, certificate in certificates.items()
+        ),
         agreements=tuple(
             judge_agreement(
                 certificates,
@@ -143,6 +154,14 @@ def gather(params: Params, root: Path) -> Report:
         provenance=_provenance(params, root, evaluations),
         parameters=yaml_text(params.experiment()),
     )
+
+
+def _arms_by_gap(params: Params, root: Path, role: str) -> list[Stratum]:
+    """Return how often a judge was right about the arms that were evaluated, by gap of F-score."""
+    name = "verdicts.jsonl" if role == "evaluation" else f"{role}_judge.jsonl"
+    paths = [root / EVALUATE / arm / name for arm in params.train.arms]
+    rows = [row for path in paths if path.is_file() for row in _heldout_verdicts(path)]
+    return arms_by_gap(measuring_for(params, role), rows) if rows else []
 
 
 def _heldout_verdicts(path: Path) -> list[HeldoutVerdict]:

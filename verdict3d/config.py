@@ -249,20 +249,20 @@ class JudgesParams(Section):
 class AuditThresholds(Section):
     """What a judge must reach on the controls; params.yaml says why."""
 
-    clear_gap_decisive: Share
-    clear_gap_coverage: Share
-    clean_but_wrong: Share
+    right: Share
+    untaught: Share
     reference_drop: Share
-    first_slot: Share
+    equal: Share
 
 
 class AuditParams(Section):
-    """Stages ``controls`` and ``audit``, and what the certificates are for."""
+    """Stages ``controls``, ``audit`` and ``certify``, and what the certificates are for."""
 
     roles: Choices[JudgeRole]
     rows_per_defect: Count
     compared: Count
     copies: Count
+    coloured: Count
     valid_days: Count
     allow_uncertified: bool
     thresholds: AuditThresholds

@@ -24,17 +24,24 @@ def audit(
         typer.Option(help="Replace a judge by this faulty one, for a drill: its audit must fail."),
     ] = None,
     role: Annotated[JudgeRole, typer.Option(help="Judge that --planted replaces.")] = "evaluation",
+    generated: Annotated[
+        bool,
+        typer.Option("--generated", help="Ask about generations too, and make them where they are missing."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the judges' certificates up to date and show them; status 1 when one has failed."""
+    """Try the judges on the objects and show their certificates; status 1 when one has failed.
+
+    Nothing is generated for it.
+    """
     from flows.chain.workspace import find_project, open_workspace
     from flows.products.audit import audit_judges, drill
-    from verdict3d.judge.audit.controls import describe
+    from verdict3d.judge.audit.words import describe
     from verdict3d.records.record import as_values
 
     workspace = open_workspace(find_project(), preset)
     if planted is None:
-        certificates = audit_judges(workspace, progress_to(as_json))
+        certificates = audit_judges(workspace, progress_to(as_json), generated)
     else:
         certificates = [drill(workspace, role, planted)]
     if as_json:

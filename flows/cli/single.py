@@ -73,8 +73,8 @@ def judge(
     """Say which of two meshes is better, asked in both orders, with the margins."""
     from flows.chain.workspace import find_project
     from flows.products.single import describe_verdict, judge_files
-    from tasks.asking.certificates import read_certificate, with_chosen_panels
-    from tasks.audit import configured
+    from tasks.asking.certificates import read_audit, with_chosen_panels
+    from tasks.asking.roles import configured
     from verdict3d.config import load_params
 
     project = find_project()
@@ -85,7 +85,7 @@ def judge(
     else:
         typer.echo(describe_verdict(row))
     say_notes(row["notes"])
-    if read_certificate(project, by) is None:
+    if read_audit(project, by) is None:
         words = f"the {by} judge has not been audited here (`verdict3d audit`)"
         typer.echo(f"note: {words}; it was shown {row['panel']}", err=True)
     if row["outcome"] == "invalid":

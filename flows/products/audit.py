@@ -1,4 +1,7 @@
-"""The audit alone: its stages and what they need through DVC, without the rest of the chain."""
+"""The audit alone: its stages and what they need through DVC, without the rest of the chain.
+
+On the objects alone it takes a minute or two and generates nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,22 @@ from flows.chain.environment import project_environment
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.workspace import Workspace
 from flows.processes.run_lock import recover_dvc_locks, run_lock
-from tasks.paths import CONTROLS, certificate_path
+from tasks.paths import CONTROLS, audit_path, certificate_path
 from verdict3d.config import JudgeRole, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.record import read_record
 
 
-def audit_judges(workspace: Workspace, say: Callable[[str], None]) -> list[Certificate]:
+def audit_judges(
+    workspace: Workspace, say: Callable[[str], None], generated: bool = False
+) -> list[Certificate]:
     """Bring the audits of ``workspace`` up to date and return the certificates, by role.
+
+    Args:
+        workspace: Whose objects and judges.
+        say: Hears of every stage.
+        generated: Whether the judges are asked about generations too, which have to be made for it.
 
     Raises:
         Verdict3DError: A stage failed, or another run holds the checkout.
@@ -26,7 +36,8 @@ def audit_judges(workspace: Workspace, say: Callable[[str], None]) -> list[Certi
     with run_lock(workspace.state / "run.lock", say) as lock:
         recover_dvc_locks(workspace.root)
         watch_own_meshes(workspace)
-        for stage in select_needed(stage_graph(workspace.root, environment), "audit"):
+        graph = stage_graph(workspace.root, environment)
+        for stage in select_needed(graph, "certify" if generated else "audit"):
             done = run_stage_through_dvc(
                 stage,
                 root=workspace.root,
@@ -37,7 +48,8 @@ def audit_judges(workspace: Workspace, say: Callable[[str], None]) -> list[Certi
             )
             say(f"{stage}: {done.outcome} ({done.seconds:.1f} s)")
     roles = load_params(workspace.root / "params.yaml").audit.roles
-    return [read_record(workspace.root / certificate_path(role), Certificate) for role in roles]
+    path = certificate_path if generated else audit_path
+    return [read_record(workspace.root / path(role), Certificate) for role in roles]
 
 
 def select_needed(graph: Mapping[str, set[str]], stage: str) -> list[str]:

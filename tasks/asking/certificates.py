@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from tasks.paths import certificate_path
+from tasks.paths import AUDIT, CERTIFY, audit_path, certificate_path
 from verdict3d.config import JudgeParams, JudgeRole, Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.audit.certificate import objections
@@ -55,30 +55,24 @@ def with_chosen_panels(
 ) -> Params:
     """Return the parameters with the panels that the audits chose, where they leave them to the audit.
 
-    Every use of a judge begins here. A judge without a certificate keeps its first panel, should
+    Every use of a judge begins here. A judge that was not audited keeps its first panel, should
     :func:`require_certificate` let it pass.
 
     Args:
         params: All parameters.
-        root: Where the certificates are below.
-        roles: Judges whose panels are wanted; only their certificates are read.
+        root: Where the audits' certificates are below.
+        roles: Judges whose panels are wanted; only theirs are read.
     """
     chosen: dict[str, JudgeParams] = {}
     for role in roles:
-        judge, certificate = getattr(params.judges, role), read_certificate(root, role)
+        judge, certificate = getattr(params.judges, role), read_audit(root, role)
         if judge is not None and certificate is not None and judge.panel == "audited":
             chosen[role] = judge.model_copy(update={"panel": certificate.judge.panel})
     return params.model_copy(update={"judges": params.judges.model_copy(update=chosen)})
 
 
-def read_certificate(root: Path, role: str) -> Certificate | None:
-    """Return the certificate of a role's judge, or None."""
-    path = root / certificate_path(role)
-    return read_record(path, Certificate) if path.is_file() else None
-
-
 def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdentity) -> CertificateUse:
-    """Return whether a judge is certified; refuse a judge without a valid one.
+    """Return whether a judge is certified; refuse a judge without a valid certificate.
 
     With ``audit.allow_uncertified`` the judge is used all the same: the record says so, and the gate never
     promotes on such results.
@@ -89,17 +83,47 @@ def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdent
     certificate = read_certificate(root, role)
     found = objections(certificate, judge, Rig().digest, datetime.now(UTC).date())
     if found:
-        words = f"the {role} judge ({judge.model}) is not certified: " + "; ".join(found)
-        if not params.audit.allow_uncertified:
-            raise Verdict3DError(
-                f"{words}.\n{certificate_path(role)} and the audit in the report show every control. Choose "
-                f"another model, panel or mode in judges.{role} of params.yaml, or train the judge further, "
-                "and run again (`verdict3d audit` for the audit alone). `verdict3d run --allow-uncertified` "
-                "goes on with this judge in a place of its own; what comes out is marked, and never promoted."
-            )
-        print(f"warning: {words}; audit.allow_uncertified is on", file=sys.stderr)
+        refuse(params, [f"the {role} judge ({judge.model}) is not certified: " + "; ".join(found)])
     return CertificateUse(
         certified=not found,
         objections=found,
         certificate=None if certificate is None else digest_json(as_values(certificate)),
     )
+
+
+def judges_colour(root: Path) -> bool:
+    """Return whether the evaluation judge tells right colours from wrong ones, and may judge texture."""
+    certificate = read_certificate(root, "evaluation")
+    return certificate is not None and certificate.controls["colour"].passed
+
+
+def refuse(params: Params, words: Sequence[str]) -> None:
+    """Stop because of judges that may not be used, or warn of them where ``audit.allow_uncertified`` is on.
+
+    Raises:
+        Verdict3DError: It is off.
+    """
+    if not params.audit.allow_uncertified:
+        raise Verdict3DError(
+            "\n".join(words) + f"\nThe certificates below {AUDIT} and {CERTIFY} show every control, as "
+            "`verdict3d audit` does. Choose another model, panel or mode in `judges` of params.yaml, or "
+            "train the judge further on objects like these, and run again. `verdict3d run "
+            "--allow-uncertified` goes on with these judges in a place of its own; what comes out is marked, "
+            "and never promoted."
+        )
+    for one in words:
+        print(f"warning: {one}; audit.allow_uncertified is on", file=sys.stderr)
+
+
+def read_audit(root: Path, role: str) -> Certificate | None:
+    """Return what a role's judge has shown on the objects, or None."""
+    return _read(root / audit_path(role))
+
+
+def read_certificate(root: Path, role: str) -> Certificate | None:
+    """Return the whole certificate of a role's judge, or None."""
+    return _read(root / certificate_path(role))
+
+
+def _read(path: Path) -> Certificate | None:
+    return read_record(path, Certificate) if path.is_file() else None

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from verdict3d.judge.audit.planted import AuditedJudge
+from verdict3d.judge.modes import TEXTURE_MODE
 from verdict3d.judge.panel import PairRequest, Panel, Pixels, read_picture
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.store import VerdictStore
@@ -21,7 +22,7 @@ from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.render.rig import Rig
 
 BLANK_PX = 256
-ANOTHER_MODE = {"splat": "splat", "texture": "rgb"}
+ANOTHER_MODE = {"splat": "splat", "colour": TEXTURE_MODE}
 """Controls that are about montages in another mode than the judge's own."""
 
 
@@ -109,6 +110,6 @@ def _verdict_row(question: Question, verdict: Verdict) -> ControlVerdict:
         grade=pair.grade,
         panel=question.panel,
         mode=question.mode,
-        truth=(pair.x.truth, pair.y.truth) if pair.control == "truth" else None,
+        truth=(pair.x.truth, pair.y.truth) if pair.x.truth or pair.y.truth else None,
         **verdict.row(),
     )

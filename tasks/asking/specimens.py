@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from tasks.making.batches import RESUME_ROOT, Result, resuming, run_batches
@@ -17,7 +15,8 @@ from tasks.paths import CONTROLS, start_folder
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.damage import damage
-from verdict3d.mesh.files import read_mesh, write_mesh
+from verdict3d.mesh.equivalents import EQUIVALENTS
+from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
 from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import numpy_generator
@@ -35,19 +34,18 @@ class Specimen:
     Attributes:
         id: Unique name; names the files.
         source: Mesh file it is made from.
-        kind: ``original``, ``copy``, ``damaged``, ``recoloured``.
+        change: What is done to it: a kind of damage, a name in ``EQUIVALENTS``, ``recoloured``; None for
+            nothing.
         key: What its randomness depends on besides the seed.
         modes: What to draw.
-        defect: Kind of damage; None for undamaged ones.
-        grade: Grade of the damage, 1 to 5; None for undamaged ones.
+        grade: Grade of the damage, 1 to 5; None for what is not damage.
     """
 
     id: str
     source: str
-    kind: str
+    change: str | None
     key: str
     modes: tuple[str, ...]
-    defect: str | None = None
     grade: int | None = None
 
 
@@ -83,30 +81,11 @@ class SpecimenWorker:
         """
         mesh = read_mesh(self.root / item.source)
         rng = numpy_generator(self.seed, "control", item.key)
-        if item.kind == "copy":
-            return exported_again(mesh, rng)
-        if item.kind == "recoloured":
-            return recoloured(mesh)
-        if item.defect is not None and item.grade is not None:
-            return damage(normalize(mesh), item.defect, item.grade, rng)
-        return mesh
-
-
-def exported_again(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """Return the surface as another file has it: vertices and faces in another order, written and read."""
-    order, faces = rng.permutation(len(mesh.vertices)), rng.permutation(len(mesh.faces))
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    shuffled = Mesh(
-        mesh.vertices[order],
-        place[mesh.faces[faces]].astype(np.int32),
-        None if mesh.colors is None else mesh.colors[order],
-        None if mesh.uv is None else mesh.uv[order],
-        mesh.texture,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        write_mesh(shuffled, Path(folder) / "copy.glb")
-        return read_mesh(Path(folder) / "copy.glb")
+        if item.change is None:
+            return mesh
+        if item.grade is not None:
+            return damage(normalize(mesh), item.change, item.grade, rng)
+        return recoloured(mesh) if item.change == "recoloured" else EQUIVALENTS[item.change](mesh, rng)
 
 
 def recoloured(mesh: Mesh) -> Mesh:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.making.generation import TEXTURE_MODE
 from tasks.making.meetings import Meeting
 from verdict3d.config import Params
+from verdict3d.judge.modes import TEXTURE_MODE
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.generations import Generation
 from verdict3d.records.numbers import Interval

@@ -1,4 +1,4 @@
-"""A finished audit on disk, from verdicts made by hand, for the tests of the report and of tracking."""
+"""Finished certificates on disk, from verdicts made by hand, for the tests of the report and of tracking."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 
 from support.rows import filled
-from tasks.asking.comparisons import compare_panels, compare_views
-from tasks.audit import headline, measuring_for
+from tasks.asking.comparisons import (
+    compare_panels,
+    compare_views,
+    measuring_for,
+)
+from tasks.asking.roles import headline
 from verdict3d.config import Params
-from verdict3d.judge.audit.certificate import issue
+from verdict3d.judge.audit.certificate import complete, issue
+from verdict3d.judge.audit.controls import clear_gaps, margins_of, select
+from verdict3d.judge.audit.ordering import find_on_generations, order_generations
 from verdict3d.judge.audit.panel_choice import choose_panel
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.lineage import lineage_of, lineage_warnings
@@ -25,10 +31,11 @@ from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.verdicts import ControlVerdict
 
 DEFECTS = ("floaters", "missing_parts")
+OBJECTS = 40
 
 
 def audit_rows(seed: int, sees: float) -> list[ControlVerdict]:
-    """Verdict rows of 16 objects; preferences for the better mesh grow with ``sees`` and the grade."""
+    """Verdict rows of 40 objects; preferences for the better mesh grow with ``sees`` and the grade."""
     rng = np.random.default_rng(seed)
 
     def row(control: str, number: int, d: float, **about: Any) -> ControlVerdict:
@@ -39,34 +46,49 @@ def audit_rows(seed: int, sees: float) -> list[ControlVerdict]:
         return ControlVerdict(id=name, **whole)
 
     rows = []
-    for number in range(16):
+    for number in range(OBJECTS):
         even = 1.0 if number % 2 else -1.0
-        rows += [row("null", number, 0.0), row("base_vs_base", number, even)]
+        rows += [row("null", number, 0.0), row("turned", number, even)]
         rows += [row("ladder", number, sees * grade + rng.normal(), grade=grade) for grade in range(1, 6)]
         rows += [row("clean_but_wrong", number, sees + 1.0), row("reference_shuffled", number, even)]
-        rows += [row("reference_removed", number, -even), row("texture", number, even, mode="rgb")]
+        rows += [row("reference_removed", number, -even), row("colour", number, even, mode="rgb")]
         rows.append(row("splat", number, even, grade=4, mode="splat"))
-        scores = (0.9, 0.5 + 0.02 * number)
-        truth = tuple(filled(Truth, f_score=score, normal_consistency=score) for score in scores)
-        rows.append(row("truth", number, 1.0, truth=truth))
         for panel in (name for name in SLOTS if name != "three_images"):
             rows.append(row("ladder", number, 0.05 * even, grade=4, panel=panel))
             rows.append(row("clean_but_wrong", number, 0.05 * even, panel=panel))
     return rows
 
 
+def generated_rows() -> list[ControlVerdict]:
+    """Verdict rows on generations of 40 objects: two equal ones, and a good one with a worse one."""
+    rows = []
+    for number in range(OBJECTS):
+        for control, scores, margins in (
+            ("base_vs_base", (0.9, 0.9), ((1.1, -0.9), (-0.9, 1.1), (0.0, 0.0), (0.0, 0.0))[number % 4]),
+            ("generated", (0.9, 0.5 + 0.01 * number), (1.1, -0.9)),
+        ):
+            about = {"control": control, "pair": str(number), "object": f"o{number}", "category": "chair"}
+            truth = tuple(filled(Truth, f_score=score, normal_consistency=score) for score in scores)
+            shown = {"panel": "three_images", "mode": "normal", "truth": truth}
+            answer = Verdict(*margins).row()
+            rows.append(filled(ControlVerdict, id=f"{control}-{number}", **about, **shown, **answer))
+    return rows
+
+
 def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Certificate:
-    """Write ``data/audit/<role>`` below ``root`` and return the certificate."""
+    """Write the audit and the certificate of ``role`` below ``root``; return the certificate."""
     judge = JudgeIdentity(f"judge-{role}", role, "s", "Class", "p", "three_images", "normal", "float32")
     rows, measuring = audit_rows(len(role), sees), measuring_for(params, role)
     mine = [row for row in rows if (row.panel, row.mode) == ("three_images", "normal")]
     panels = compare_panels(measuring, rows, "normal")
     lineages = {name: lineage_of(getattr(params.judges, name)) for name in ("training", "evaluation")}
-    certificate = issue(
+    audited = issue(
         role,
         judge,
         "rig",
-        measuring.findings(mine),
+        measuring.on_objects(mine, select(rows, "colour"), ["floaters"]),
+        taught=["floaters"],
+        margins=margins_of(clear_gaps(mine)),
         thresholds=params.audit.thresholds,
         valid_days=30,
         today=date(2026, 6, 23),
@@ -77,10 +99,14 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Cer
         curves=measuring.curves(mine),
         comparisons=compare_views(measuring, rows, judge, panels),
         questions=len(rows),
-        holdout_objects=16,
+        objects=OBJECTS,
     )
-    folder = root / "data/audit" / role
-    write_record(folder / "certificate.json", certificate)
-    write_json(folder / "metrics.json", headline(certificate))
-    write_rows(folder / "verdicts.jsonl", rows)
+    made = generated_rows()
+    findings, ordering = find_on_generations(measuring, made), order_generations(measuring, made)
+    certificate = complete(audited, findings, ordering, len(made), OBJECTS)
+    for folder, found, answers in (("audit", audited, rows), ("certify", certificate, made)):
+        place = root / "data" / folder / role
+        write_record(place / "certificate.json", found)
+        write_json(place / "metrics.json", headline(found))
+        write_rows(place / "verdicts.jsonl", answers)
     return certificate

@@ -35,7 +35,9 @@ def write_audited_project(root: Path, objects: int = 8, rows_per_defect: int = 1
     values = yaml.safe_load((TOP / "params.yaml").read_text())
     for role in ("training", "evaluation"):
         values["judges"][role].update(device="cpu", model=str(TOP / values["judges"][role]["model"]))
-    values["audit"].update(rows_per_defect=rows_per_defect, compared=2, copies=3, allow_uncertified=False)
+    values["audit"].update(
+        rows_per_defect=rows_per_defect, compared=2, copies=3, coloured=4, allow_uncertified=False
+    )
     values["evaluate"]["bootstrap"] = 200
     values["generate"]["heldout_regimes"] = ["clean", "severe"]
     root.mkdir(parents=True, exist_ok=True)

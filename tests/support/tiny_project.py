@@ -13,6 +13,7 @@ from PIL import Image
 from support.places import ROOT
 from support.rows import filled
 from support.tiny_trellis import tiny_photo, write_tiny_generator
+from tasks.paths import certificate_path
 from verdict3d.config import Params, load_params
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.furniture.catalogue import furniture
@@ -21,7 +22,8 @@ from verdict3d.mesh.files import write_mesh
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset, Condition
-from verdict3d.records.record import write_rows
+from verdict3d.records.certificates import Certificate, Finding
+from verdict3d.records.record import write_record, write_rows
 
 SPLITS = ("train", "train", "validation", "heldout", "heldout")
 
@@ -48,6 +50,8 @@ def write_tiny_project(root: Path, **train_values: int) -> Params:
     params = load_params(root / "params.yaml")
     write_tiny_generator(root / params.generator.model)
     _write_assets(root, params)
+    sees_colours = filled(Certificate, controls={"colour": filled(Finding, passed=True)})
+    write_record(root / certificate_path("evaluation"), sees_colours)
     return params
 
 

@@ -131,7 +131,7 @@ def test_certificates_count_for_the_judge_they_name(project: Project, tmp_path: 
     judge = read_json(root / "data/challenge/challenge.json")["judge"]
     params = params.model_copy(update={"audit": params.audit.model_copy(update={"allow_uncertified": False})})
     certificate = filled(Certificate, passed=True, judge=filled(JudgeUsed, digest=judge))
-    path = root / "data/audit/evaluation/certificate.json"
+    path = root / "data/certify/evaluation/certificate.json"
     write_record(path, certificate)
     assert tasks.gate.certificates(params, root, judge)["evaluation"].state == "met"
     failed = {"passed": False, "reasons": ["clear gap: 0.70 is below 0.83"]}

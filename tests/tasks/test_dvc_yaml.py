@@ -18,10 +18,12 @@ STAGES = (
     "identity",
     "assets",
     "degrade",
-    "generate",
-    "pairs",
     "controls",
     "audit",
+    "admission",
+    "generate",
+    "pairs",
+    "certify",
     "label",
     "preflight",
     "train",
@@ -33,6 +35,8 @@ STAGES = (
 READERS_OF_VALUES = {"sections", "experiment", "sees_clean", "by_role"}
 """Public functions in the files of values that refuse nothing, but give values as they stand there."""
 ARM, ROLE = "conditioner_repair", "training"
+FOR_A_JUDGE, FOR_AN_ARM = ("audit", "certify"), ("train", "evaluate")
+ITEMS = {**dict.fromkeys(FOR_A_JUDGE, ROLE), **dict.fromkeys(FOR_AN_ARM, ARM)}
 
 
 @cache
@@ -41,7 +45,7 @@ def stages() -> dict[str, Any]:
     plain = {name: stage.get("do", stage) for name, stage in parsed.items()}
     for name, stage in plain.items():
         text = yaml.safe_dump(stage, sort_keys=False)
-        plain[name] = yaml.safe_load(text.replace("${item}", ROLE if name == "audit" else ARM))
+        plain[name] = yaml.safe_load(text.replace("${item}", ROLE if name in FOR_A_JUDGE else ARM))
     return plain
 
 
@@ -86,7 +90,7 @@ def test_the_stages_are_the_method() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_command_is_its_module(stage: str) -> None:
-    item = {"train": ARM, "evaluate": ARM, "audit": ROLE}.get(stage)
+    item = ITEMS.get(stage)
     assert stages()[stage]["cmd"] == " ".join(["python -m", f"tasks.{stage}", *([item] if item else [])])
     assert (ROOT / f"tasks/{stage}.py").is_file()
     assert stages()[stage]["outs"] == [f"data/{stage}/{item}" if item else f"data/{stage}"]
@@ -94,18 +98,18 @@ def test_the_command_is_its_module(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_dependencies_exist(stage: str) -> None:
-    made = {out.replace(f"audit/{ROLE}", "audit") for other in stages().values() for out in other["outs"]}
+    made = {out for other in stages().values() for out in other["outs"]}
+    roles = params()["audit"]["roles"]
+    made |= {out.replace(f"/{ROLE}", f"/{role}") for out in made for role in roles}
     for path in stages()[stage]["deps"]:
-        by_a_stage = path in {f"data/audit/{role}" for role in params()["audit"]["roles"]} or any(
-            out == path or out.startswith(f"{path}/") for out in made
-        )
+        by_a_stage = any(out == path or out.startswith(f"{path}/") for out in made)
         shipped = path.startswith("data/checkpoints") or (ROOT / path).exists()
         assert by_a_stage or shipped or path.startswith("data/identity/"), path
 
 
 @pytest.mark.parametrize("stage", STAGES[1:])
 def test_a_stage_depends_on_its_identity_and_else_on_data(stage: str) -> None:
-    item = {"train": f"/{ARM}", "evaluate": f"/{ARM}", "audit": f"/{ROLE}"}.get(stage, "")
+    item = f"/{ITEMS[stage]}" if stage in ITEMS else ""
     first, *others = stages()[stage]["deps"]
     assert first == f"data/identity/{stage}{item}.json"
     assert all(path.startswith("data/") and "identity" not in path for path in others)

@@ -66,7 +66,8 @@ def test_every_stage_has_an_identity_and_nothing_else_has(project: Path) -> None
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     plain = {name for name, stage in stages.items() if "foreach" not in stage} - {"identity"}
     items = {f"{stage}@{arm}" for stage in ("train", "evaluate") for arm in (REPAIR, STACK)}
-    assert set(identities(project)) == plain | items | {"audit@training", "audit@evaluation"}
+    items |= {f"{stage}@{role}" for stage in ("audit", "certify") for role in ("training", "evaluation")}
+    assert set(identities(project)) == plain | items
 
 
 def test_a_changed_default_concerns_exactly_the_stages_that_read_it(project: Path) -> None:

@@ -35,7 +35,7 @@ from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import mesh_digest
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.provenance import digest_directory
-from verdict3d.records.certificates import Certificate
+from verdict3d.records.certificates import Certificate, Finding
 from verdict3d.records.files import read_json, read_jsonl
 from verdict3d.records.record import read_record, write_record
 from verdict3d.records.results import JudgeUsed, Results
@@ -179,6 +179,15 @@ def test_evaluation_writes_what_stands_beside_the_win_rates(project):
         assert set(way["velocities"]) == {"0.95", "0.75", "0.5", "0.25"}
         assert 0 <= way["structure_iou"] <= 1
         assert (way["tokens"] is None) == (regime == "clean"), "on clean pictures there is no gap to close"
+
+
+def test_a_judge_that_sees_no_colours_is_asked_nothing_about_texture(project, tmp_path):
+    root, params = fork(project, tmp_path / "colour_blind")
+    blind = filled(Certificate, controls={"colour": filled(Finding, passed=False)})
+    write_record(root / "data/certify/evaluation/certificate.json", blind)
+    tasks.evaluate.run(params, root, ARM)
+    assert read_json(root / f"data/evaluate/{ARM}/results.json")["texture"] == {}
+    assert read_jsonl(root / f"data/evaluate/{ARM}/texture.jsonl") == []
 
 
 def test_evaluating_again_asks_nothing_and_writes_the_same_bytes(project, tmp_path):

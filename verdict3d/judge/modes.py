@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from verdict3d.config import JudgesParams
 
+TEXTURE_MODE = "rgb"
+"""Held-out meshes are also drawn in colour: texture is judged beside shape, never for it."""
+
 
 def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
     """Return the modes that the judges look at, each once; the training judge's first."""

@@ -187,6 +187,72 @@ def roughen(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     return _with(mesh, vertices + bumps[welded], faces, source)
 
 
+def cut_away(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
+    """Cut through everything with one plane and drop what lies beyond, 8 to 55% of the extent."""
+    share = (0.08, 0.16, 0.26, 0.4, 0.55)[grade - 1]
+    vertices, faces, source = _refine(mesh, 0.1)
+    direction = rng.normal(size=3)
+    along = vertices[faces].mean(axis=1) @ (direction / np.linalg.norm(direction))
+    kept = along <= along.max() - share * np.ptp(along)
+    return _with(mesh, vertices, faces[kept], source) if kept.any() else mesh
+
+
+def add_plate(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
+    """Put a plate under the object, as wide as 0.3 to 1 of the box: the floor that a generator took along."""
+    width = (0.3, 0.45, 0.6, 0.8, 1.0)[grade - 1] / 2
+    turn = rng.uniform(0.0, np.pi)
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) @ np.array(
+        [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
+    )
+    floor = float(mesh.vertices[:, 2].min())
+    plate = np.concatenate(
+        [np.column_stack([width * corners, np.full(4, floor + height)]) for height in (0.0, -0.02)]
+    )
+    sides = ((0, 1, 2, 3), (7, 6, 5, 4), *((i, 4 + i, 4 + (i + 1) % 4, (i + 1) % 4) for i in range(4)))
+    faces = np.array([corner for a, b, c, d in sides for corner in ((a, b, c), (a, c, d))])
+    source = np.concatenate([np.arange(len(mesh.vertices)), np.full(8, mesh.vertices[:, 2].argmin())])
+    return _with(
+        mesh,
+        np.concatenate([mesh.vertices, plate]),
+        np.concatenate([mesh.faces, faces + len(mesh.vertices)]),
+        source,
+    )
+
+
+def shear(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
+    """Lean the object over: the top moves by 0.12 to 1 of the height, to any side."""
+    slope, turn = (0.12, 0.25, 0.45, 0.7, 1.0)[grade - 1], rng.uniform(0.0, 2 * np.pi)
+    height = mesh.vertices[:, 2:].astype(np.float64)
+    return _with(
+        mesh,
+        mesh.vertices + slope * height * np.array([[np.cos(turn), np.sin(turn), 0.0]]),
+        mesh.faces,
+    )
+
+
+def bend(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
+    """Bend the object along a horizontal axis to an arc of 20 to 160 degrees."""
+    angle = np.radians((20.0, 40.0, 70.0, 110.0, 160.0)[grade - 1])
+    vertices, faces, source = _refine(mesh, 0.1)
+    along, sign = int(rng.integers(2)), 1.0 if rng.random() < 0.5 else -1.0
+    at, height = vertices[:, along] * angle, sign * vertices[:, 2]
+    radius = 1.0 / angle - height
+    bent = vertices.copy()
+    bent[:, along] = radius * np.sin(at)
+    bent[:, 2] = sign * (1.0 / angle - radius * np.cos(at))
+    return _with(mesh, bent, faces, source)
+
+
+def dent(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
+    """Warp the surface by smooth waves about a third of the box long, 0.01 to 0.09 deep."""
+    depth = (0.01, 0.02, 0.035, 0.06, 0.09)[grade - 1]
+    vertices, faces, source = _refine(mesh, 0.06)
+    waves = rng.normal(size=(12, 3, 3)) * 14.0 / np.sqrt(3)
+    phases = rng.uniform(0.0, 2 * np.pi, size=(12, 3))
+    shifts = np.sin(np.einsum("vk,wak->vwa", vertices, waves) + phases).sum(axis=1)
+    return _with(mesh, vertices + depth * shifts / np.sqrt(6.0), faces, source)
+
+
 DEFECTS: dict[str, Operator] = {
     "dropped_faces": drop_faces,
     "missing_parts": drop_parts,
@@ -197,6 +263,18 @@ DEFECTS: dict[str, Operator] = {
     "wrong_proportions": stretch,
     "rough_surface": roughen,
 }
+"""Kinds that judges may be taught."""
+
+UNTAUGHT: dict[str, Operator] = {
+    "cut_away": cut_away,
+    "base_plate": add_plate,
+    "sheared": shear,
+    "bent": bend,
+    "dented": dent,
+}
+"""Kinds that no judge of this project is taught: pretraining draws from ``DEFECTS`` alone."""
+
+KINDS = {**DEFECTS, **UNTAUGHT}
 
 
 def damage(mesh: Mesh, defect: str, grade: int, rng: np.random.Generator) -> Mesh:
@@ -204,15 +282,15 @@ def damage(mesh: Mesh, defect: str, grade: int, rng: np.random.Generator) -> Mes
 
     Args:
         mesh: Undamaged mesh in the unit box; a texture is dropped, vertex colours are kept.
-        defect: A name in ``DEFECTS``.
+        defect: A name in ``KINDS``.
         grade: 1 to 5.
         rng: The same state gives the same mesh.
 
     Raises:
         Verdict3DError: Unknown defect or grade.
     """
-    if defect not in DEFECTS or grade not in GRADES:
+    if defect not in KINDS or grade not in GRADES:
         raise Verdict3DError(
-            f"no defect {defect!r} of grade {grade!r}; defects: {', '.join(DEFECTS)}; grades: 1 to 5"
+            f"no defect {defect!r} of grade {grade!r}; defects: {', '.join(KINDS)}; grades: 1 to 5"
         )
-    return DEFECTS[defect](mesh, grade, rng)
+    return KINDS[defect](mesh, grade, rng)

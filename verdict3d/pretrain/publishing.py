@@ -8,6 +8,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+from verdict3d.mesh.damage import DEFECTS
 from verdict3d.pretrain.workshop import Workshop
 from verdict3d.records.files import read_json, write_json
 
@@ -44,7 +45,7 @@ def cards(shop: Workshop) -> dict[str, dict[str, Any]]:
     for family, judge in recipe.judges.items():
         found[judge.folder] = {
             "seed": judge.seed,
-            "defects": judge.defects,
+            "taught": {"defects": tuple(DEFECTS)},  # its rows of generations have all kinds
             "rows": {"damaged": judge.damaged, "generated": judge.generated},
             "trainings": {"judge": shortened(read_json(work / f"{family}.json"))},
             "held_out": measured[family]["measures"],

@@ -15,16 +15,35 @@ class Finding(Summary):
     """What one control says, with the numbers that it rests on.
 
     Attributes:
+        of: The quantity that it is about, in words.
+        quantity: That quantity.
         requirement: What must hold, in words.
+        required: Whether a judge that fails may not be used; ``colour`` alone is not: without it no texture
+            is judged.
         passed: Whether it does.
         shortfall: By how much it does not, in words; empty when it does.
-        drop: By how much half-credit falls without the reference; None for other controls.
     """
 
+    of: str
+    quantity: Interval
     requirement: str
+    required: bool
     passed: bool
     shortfall: str
-    drop: Interval | None
+
+
+class Margins(Part):
+    """How sure a judge is where it is right and where it is wrong about clear gaps.
+
+    Attributes:
+        right: Median |d| of the decided pairs that it is right about; None without any, like the others.
+        wrong: The same of those that it is wrong about.
+        right_when_large: Share of right ones among the half of the decided pairs with the larger |d|.
+    """
+
+    right: float | None
+    wrong: float | None
+    right_when_large: float | None
 
 
 class Curve(Part):
@@ -64,21 +83,30 @@ class Stratum(Summary):
     gap: Annotated[tuple[float, float], Strict(False)]
 
 
-class TruthComparison(Part):
-    """Agreement with measures against the true mesh: by measure, and by gap of F-score."""
+class Ordering(Part):
+    """What a judge orders among generations whose true meshes are known.
+
+    Attributes:
+        kappa: Agreement with each measure against the true mesh.
+        by_f_score_gap: Right answers by gap of F-score.
+        curve: Right answers as a curve over the gap; its threshold is the smallest gap at which three of four
+            are right. None with too few answers.
+        generations: Pairs that were asked about.
+    """
 
     kappa: dict[str, Kappa]
     by_f_score_gap: list[Stratum]
+    curve: Curve | None
+    generations: int
 
 
 class Comparisons(Part):
-    """The same pairs shown otherwise; ``truth`` is None without true meshes."""
+    """The same pairs shown otherwise, and objects that were turned by 180 degrees against themselves."""
 
     panels: dict[str, PanelResults]
     overload: Overload
     splat: SplatResults
-    texture: Summary
-    truth: TruthComparison | None
+    turned: Summary
 
 
 class PanelChoice(Part):
@@ -128,23 +156,42 @@ class Validity(Part):
 class Thresholds(Part):
     """What a judge must reach (:class:`verdict3d.config.AuditThresholds`)."""
 
-    clear_gap_decisive: float
-    clear_gap_coverage: float
-    clean_but_wrong: float
+    right: float
+    untaught: float
     reference_drop: float
-    first_slot: float
+    equal: float
+
+
+class Admission(Record):
+    """That a run may generate: ``data/admission/admission.json``.
+
+    Attributes:
+        uncertified: Whether judges that failed their audit were let through.
+    """
+
+    SCHEMA: ClassVar[str] = "verdict3d/admission/1"
+
+    uncertified: bool
 
 
 class Certificate(Record):
-    """What a judge has shown on the controls: ``data/audit/<role>/certificate.json``.
+    """What a judge has shown on the controls.
+
+    ``data/audit/<role>/certificate.json`` is about the objects alone, before anything is generated;
+    ``data/certify/<role>/certificate.json`` is the same with what the judge says of generations. Only this
+    one lets a judge label and decide.
 
     Attributes:
         role: ``training``, ``evaluation`` or ``third``.
-        passed: Whether it may be used.
+        passed: Whether it passed all controls that it was asked about.
         reasons: Why not.
         judge: Who was audited.
         rig: Digest of the rig that drew the controls.
         controls: By name.
+        taught: Kinds of damage that the judge was taught, by its card.
+        limitations: What the certificate does not show, a sentence each.
+        margins: How sure the judge is about clear gaps.
+        ordering: What it orders among generations; None before there are any, or without true meshes.
         thresholds: What was asked for.
         validity: How long it is valid.
         panel: How the panel was chosen.
@@ -154,10 +201,10 @@ class Certificate(Record):
         curves: How large a defect must be to be seen, by defect; None with too few answers.
         comparisons: The same pairs shown otherwise.
         questions: Number of pairs that were asked about.
-        holdout_objects: Number of objects that these are about.
+        objects: Number of objects that these are about.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/certificate/2"
+    SCHEMA: ClassVar[str] = "verdict3d/certificate/3"
 
     role: str
     passed: bool
@@ -165,6 +212,10 @@ class Certificate(Record):
     judge: JudgeUsed
     rig: str
     controls: dict[str, Finding]
+    taught: list[str]
+    limitations: list[str]
+    margins: Margins
+    ordering: Ordering | None
     thresholds: Thresholds
     validity: Validity
     panel: PanelChoice
@@ -174,4 +225,4 @@ class Certificate(Record):
     curves: dict[str, Curve | None]
     comparisons: Comparisons
     questions: int
-    holdout_objects: int
+    objects: int

@@ -8,6 +8,9 @@ from verdict3d.records.generations import Truth
 from verdict3d.records.names import PairKind, Side, Split
 from verdict3d.records.record import Part, Record
 
+CLEAR_GRADES = (4, 5)
+"""Grades of damage that make a clear gap: nobody overlooks them."""
+
 
 class Candidate(Part):
     """What a pair says about one of its generations; fields as in :class:`Generation`."""
@@ -64,7 +67,7 @@ class Shown(Part):
 
 
 class ControlPair(Record):
-    """A pair whose better side is known: ``data/controls/pairs.jsonl``.
+    """A pair whose better side is known: ``data/controls/pairs.jsonl``, and pairs of generations.
 
     Attributes:
         id: Unique name.
@@ -75,8 +78,8 @@ class ControlPair(Record):
         reference: Path of the reference picture; None for a blank one.
         x: The better side, where one is.
         y: The other.
-        defect: What is wrong with a damaged mesh.
-        grade: How much, from 1 to 5.
+        defect: What was done to Y: the kind of damage, or the clothes of an equal object; None for others.
+        grade: How much, from 1 to 5; None for what is not damage.
     """
 
     SCHEMA: ClassVar[str] = "verdict3d/control-pair/1"

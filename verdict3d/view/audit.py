@@ -22,13 +22,16 @@ from verdict3d.view.pictures import embed_picture
 
 PICTURE_PX = 224
 NAMES = {
-    "null": "A mesh against its own copy",
-    "base_vs_base": "Two seeds of the base",
-    "clear_gap": "A mesh against a visibly damaged copy",
+    "null": "An object against itself in other clothes",
+    "clear_gap": "An object against a visibly damaged copy",
+    "untaught_gap": "The same, kinds of damage that it was not taught",
     "clean_but_wrong": "The right object, damaged, against a perfect wrong one",
     "reference_shuffled": "The same with another object's picture",
     "reference_removed": "The same without the picture",
-    "order": "Order",
+    "colour": "Right colours against wrong ones",
+    "base_vs_base": "Two samples of the base",
+    "position": "The slot, on these",
+    "generated": "Generations far apart in F-score",
 }
 PANELS = {
     "three_images": "Reference and two montages",
@@ -162,7 +165,7 @@ def _usual_answers(judge: JudgeUsed, verdicts: Sequence[ControlVerdict]) -> dict
         for row in verdicts
         if row.panel == judge.panel
         and row.mode == judge.mode
-        and row.control in ("ladder", "base_vs_base", "truth", "clean_but_wrong")
+        and row.control in ("ladder", "base_vs_base", "generated", "clean_but_wrong")
     }
 
 

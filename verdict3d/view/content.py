@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from verdict3d.records.assets import Quarantined
-from verdict3d.records.certificates import Certificate
+from verdict3d.records.certificates import Certificate, Stratum
 from verdict3d.records.names import PairKind
 from verdict3d.records.numbers import Summary
 from verdict3d.records.promotion import Decision
@@ -91,11 +91,19 @@ class Stage:
 
 @dataclass(frozen=True)
 class Audit:
-    """A judge's audit: its role, its certificate, and pictures of an example by name."""
+    """A judge's audit.
+
+    Attributes:
+        role: Its role.
+        certificate: Its certificate.
+        pictures: Of an example, by name.
+        arms_by_gap: Right answers about arms against their base, by gap of F-score.
+    """
 
     role: str
     certificate: Certificate
     pictures: Mapping[str, Picture] = field(default_factory=dict)
+    arms_by_gap: Sequence[Stratum] = ()
 
 
 @dataclass(frozen=True)

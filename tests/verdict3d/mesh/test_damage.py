@@ -7,9 +7,10 @@ import pytest
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.furniture.catalogue import furniture, mesh_from_parts
-from verdict3d.mesh.damage import DEFECTS, GRADES, damage
+from verdict3d.mesh.damage import DEFECTS, GRADES, KINDS, UNTAUGHT, damage
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.pretrain.judged_rows import Truth
+from verdict3d.pretrain.recipe import JUDGES
 from verdict3d.randomness import numpy_generator
 
 
@@ -18,7 +19,7 @@ def chair() -> Mesh:
     return mesh_from_parts(furniture("chair", numpy_generator(1, "damage_test")))
 
 
-@pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.parametrize("defect", KINDS)
 def test_same_generator_same_mesh_and_input_untouched(chair: Mesh, defect: str) -> None:
     vertices, faces = chair.vertices.copy(), chair.faces.copy()
     first, second = (damage(chair, defect, 3, numpy_generator(2, defect)) for _ in range(2))
@@ -30,7 +31,7 @@ def test_same_generator_same_mesh_and_input_untouched(chair: Mesh, defect: str) 
     assert first.faces.max() < len(first.vertices) and np.isfinite(first.vertices).all()
 
 
-@pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.parametrize("defect", KINDS)
 def test_the_worst_grade_is_worse_than_the_mildest(chair: Mesh, defect: str) -> None:
     def mean_quality(grade: int) -> float:
         values = [
@@ -60,3 +61,9 @@ def test_unknown_defects_and_grades_are_named(chair: Mesh) -> None:
         damage(chair, "scratched", 1, numpy_generator(7, "x"))
     with pytest.raises(Verdict3DError, match="1 to 5"):
         damage(chair, "floaters", 6, numpy_generator(7, "x"))
+
+
+def test_the_kinds_that_judges_are_not_taught_are_none_of_those_they_are() -> None:
+    assert not set(DEFECTS) & set(UNTAUGHT)
+    for judge in JUDGES.values():
+        assert set(judge.defects) <= set(DEFECTS)

@@ -19,6 +19,8 @@ from verdict3d.records.certificates import (
     Curve,
     Finding,
     Lineage,
+    Margins,
+    Ordering,
     PanelChoice,
     Thresholds,
     Validity,
@@ -31,6 +33,8 @@ def issue(
     rig: str,
     findings: Mapping[str, Finding],
     *,
+    taught: Sequence[str],
+    margins: Margins,
     thresholds: AuditThresholds,
     valid_days: int,
     today: date,
@@ -41,15 +45,17 @@ def issue(
     curves: Mapping[str, Curve | None],
     comparisons: Comparisons,
     questions: int,
-    holdout_objects: int,
+    objects: int,
 ) -> Certificate:
-    """Return the certificate of a judge that was audited.
+    """Return the certificate of a judge that was audited on the objects, before anything is generated.
 
     Args:
         role: ``training``, ``evaluation`` or ``third``.
         judge: Who was audited.
         rig: Digest of the rig that drew the controls.
         findings: What each control says.
+        taught: As in :class:`Certificate`.
+        margins: Likewise.
         thresholds: What was asked for.
         valid_days: How long a judge without a digest of its weights is trusted.
         today: Day of issue for such a judge.
@@ -60,10 +66,10 @@ def issue(
         curves: By defect.
         comparisons: Of views.
         questions: Pairs.
-        holdout_objects: Objects.
+        objects: Objects.
     """
-    reasons = [f"{name}: {finding.shortfall}" for name, finding in findings.items() if not finding.passed]
     ages = judge.model_class == ENDPOINT
+    reasons = reasons_against(findings)
     return Certificate(
         role=role,
         passed=not reasons,
@@ -71,6 +77,10 @@ def issue(
         judge=judge.record(),
         rig=rig,
         controls=dict(findings),
+        taught=list(taught),
+        limitations=limitations(taught, findings, None),
+        margins=margins,
+        ordering=None,
         thresholds=Thresholds(**thresholds.model_dump()),
         validity=Validity(
             days=valid_days if ages else None,
@@ -84,7 +94,80 @@ def issue(
         curves=dict(curves),
         comparisons=comparisons,
         questions=questions,
-        holdout_objects=holdout_objects,
+        objects=objects,
+    )
+
+
+def complete(
+    certificate: Certificate,
+    findings: Mapping[str, Finding],
+    ordering: Ordering,
+    questions: int,
+    objects: int,
+) -> Certificate:
+    """Return a certificate with what the same judge says of generations.
+
+    Args:
+        certificate: From :func:`issue`.
+        findings: What each control on generations says.
+        ordering: What the judge orders.
+        questions: Pairs of generations that were asked about.
+        objects: Objects of the certificate and of these pairs.
+    """
+    controls = {**certificate.controls, **findings}
+    reasons = reasons_against(controls)
+    return certificate.model_copy(
+        update={
+            "passed": not reasons,
+            "reasons": reasons,
+            "controls": controls,
+            "limitations": limitations(certificate.taught, controls, ordering),
+            "ordering": ordering,
+            "questions": certificate.questions + questions,
+            "objects": objects,
+        }
+    )
+
+
+def reasons_against(findings: Mapping[str, Finding]) -> list[str]:
+    """Return which required controls failed and by how much."""
+    return [
+        f"{name}: {finding.shortfall}"
+        for name, finding in findings.items()
+        if finding.required and not finding.passed
+    ]
+
+
+def limitations(
+    taught: Sequence[str], controls: Mapping[str, Finding], ordering: Ordering | None
+) -> list[str]:
+    """Return what a certificate does not show, a sentence each."""
+    found = []
+    if taught:
+        found.append(
+            f"This judge was taught {len(taught)} of the kinds of damage that it is tried on ("
+            + ", ".join(name.replace("_", " ") for name in taught)
+            + ") and the rig that draws them; that it sees these is no evidence about judges that were not "
+            "taught so. The control untaught_gap is about the other kinds alone."
+        )
+    if ordering is not None:
+        found.append(_ordered_words(ordering))
+    if not (colour := controls["colour"]).passed:
+        found.append(f"No colour is judged: {colour.shortfall}.")
+    return found
+
+
+def _ordered_words(ordering: Ordering) -> str:
+    seen = ordering.curve.threshold if ordering.curve else None
+    if seen is None or seen.value is None:
+        return (
+            "Among generations there is no gap of F-score, of those that occurred, at which it is right in "
+            "three of four: single verdicts order nothing, only means over many objects do."
+        )
+    bounds = f"{seen.low or 0.0:.2f} to {'beyond' if seen.high is None else f'{seen.high:.2f}'}"
+    return (
+        f"Among generations it is right in three of four from a gap of F-score of {seen.value:.2f} on "
+        f"({bounds}); below that a single verdict says little, and only means over many objects count."
     )
 
 
@@ -109,6 +192,8 @@ def objections(certificate: Certificate | None, judge: JudgeIdentity, rig: str, 
         found.append(f"its certificate is for another judge: {', '.join(changed)} differ")
     if certificate.rig != rig:
         found.append("its certificate is for another rig")
+    if certificate.ordering is None and certificate.passed and not found:
+        found.append("it has been tried on the objects alone; the stage certify tries it on generations")
     until = certificate.validity.until
     if until is not None and date.fromisoformat(until) < today:
         found.append(f"its certificate ended on {until}")

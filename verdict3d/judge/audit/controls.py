@@ -1,42 +1,47 @@
 """Questions with known answers, and what a judge's answers to them say about it.
 
-Everything here is arithmetic on verdict rows: whoever made the meshes and asked the judge (``tasks.controls``
-and ``tasks.audit``), these are the rules by which it passes. X is the better candidate, where one is.
+Everything here is arithmetic on verdict rows: whoever made the meshes and asked the judge
+(``tasks.controls``, ``tasks.audit`` and ``tasks.certify``), these are the rules by which it passes. X is the
+better candidate, where one is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from verdict3d.config import AuditThresholds
-from verdict3d.judge.audit.panel_choice import describe_panel
-from verdict3d.records.certificates import Certificate, Curve, Finding
+from verdict3d.judge.audit.bars import Bar
+from verdict3d.records.certificates import Curve, Finding, Margins
 from verdict3d.records.numbers import Interval, Summary
+from verdict3d.records.pairs import CLEAR_GRADES
 from verdict3d.records.verdicts import ControlVerdict
-from verdict3d.stats.bootstrap import cluster_bootstrap, ratio
-from verdict3d.stats.intervals import Estimate
+from verdict3d.stats.bootstrap import Array, cluster_bootstrap, ratio
 from verdict3d.stats.psychometric import fit_curve
-from verdict3d.stats.winrate import SCORES, Answered, summary
+from verdict3d.stats.winrate import SCORES, Answered, Scored, summary, win_rate
 
 Generators = Callable[[str], np.random.Generator]
 """Gives each control a random generator of its own."""
 
-CLEAR_GRADES = (4, 5)
-"""Grades of the defect ladder that make a clear gap: nobody overlooks them."""
 
-CONTROLS = (
+ON_OBJECTS = (
     "null",
-    "base_vs_base",
     "clear_gap",
+    "untaught_gap",
     "clean_but_wrong",
     "reference_shuffled",
     "reference_removed",
-    "order",
+    "colour",
 )
-"""Controls that a judge must pass, in the order in which people should read them."""
+"""Controls that need the objects alone, in the order in which people should read them."""
+ON_GENERATIONS = ("base_vs_base", "position", "generated")
+"""Controls that need generations, likewise."""
+CONTROLS = (*ON_OBJECTS, *ON_GENERATIONS)
+CHANCE = 0.5
+HALF, FALL = "half-credit", "fall of half-credit"
+DECIDED, FIRST = "share of decided pairs", "share of first-slot answers"
 
 
 @dataclass(frozen=True)
@@ -52,24 +57,50 @@ class Measuring:
         """Return the win-rate summary of rows, with the bounds of this control's own generator."""
         return summary(rows, self.generators(name), self.resamples, self.confidence)
 
-    def findings(self, rows: Sequence[ControlVerdict]) -> dict[str, Finding]:
-        """Return what each control of :data:`CONTROLS` says.
+    def on_objects(
+        self,
+        rows: Sequence[ControlVerdict],
+        in_colour: Sequence[ControlVerdict],
+        taught: Collection[str],
+    ) -> dict[str, Finding]:
+        """Return what each control of :data:`ON_OBJECTS` says.
 
         Args:
             rows: All verdict rows of the configured panel and mode.
+            in_colour: Rows of the configured panel about right and wrong colours.
+            taught: Kinds of damage that the judge was taught.
         """
-        by_control = {name: select(rows, name) for name in (*CONTROLS, "ladder")}
-        clear = [row for row in by_control["ladder"] if row.grade in CLEAR_GRADES]
+        asked, null = self.thresholds, select(rows, "null")
+        clear = clear_gaps(rows)
+        untaught = [row for row in clear if row.defect not in taught]
+        wrong = select(rows, "clean_but_wrong")
+        found = {
+            "null": self._finding("null", null, self._decided(null), Bar(DECIDED, most=asked.equal)),
+            "clear_gap": self._half("clear_gap", clear, Bar(HALF, asked.right)),
+            "untaught_gap": self._half("untaught_gap", untaught, Bar(HALF, asked.untaught)),
+            "clean_but_wrong": self._half("clean_but_wrong", wrong, Bar(HALF, asked.right)),
+        }
+        for name in ("reference_shuffled", "reference_removed"):
+            without = select(rows, name)
+            fall = self.fall(name, wrong, without)
+            found[name] = self._finding(name, without, fall, Bar(FALL, asked.reference_drop))
+        colour = self._half("colour", in_colour, Bar(HALF, asked.right))
+        return {**found, "colour": colour.model_copy(update={"required": False})}
+
+    def on_generations(
+        self, rows: Sequence[ControlVerdict], far_apart: Sequence[Answered]
+    ) -> dict[str, Finding]:
+        """Return what each control of :data:`ON_GENERATIONS` says.
+
+        Args:
+            rows: All verdict rows on generations.
+            far_apart: Those of two meshes of which one should be seen to be better, X the better one.
+        """
+        asked, even = self.thresholds, select(rows, "base_vs_base")
         return {
-            "null": self._null(by_control["null"]),
-            "base_vs_base": self._base_vs_base(by_control["base_vs_base"]),
-            "clear_gap": self._clear_gap(clear),
-            "clean_but_wrong": self._clean_but_wrong(by_control["clean_but_wrong"]),
-            **{
-                name: self._without_reference(name, by_control["clean_but_wrong"], by_control[name])
-                for name in ("reference_shuffled", "reference_removed")
-            },
-            "order": self._order(by_control["ladder"]),
+            "base_vs_base": self._half("base_vs_base", even, band(HALF, asked.equal)),
+            "position": self._finding("position", even, self._first(even), band(FIRST, asked.equal)),
+            "generated": self._half("generated", far_apart, Bar(HALF, CHANCE)),
         }
 
     def curves(self, rows: Sequence[ControlVerdict]) -> dict[str, Curve | None]:
@@ -77,89 +108,93 @@ class Measuring:
         ladder = [row for row in select(rows, "ladder") if row.outcome in SCORES]
         names = sorted({row.defect for row in ladder if row.defect is not None})
         groups = {"all": ladder, **{name: [row for row in ladder if row.defect == name] for name in names}}
-        curves = {
-            name: fit_curve(
-                [float(row.grade or 0) for row in group],
-                [SCORES[row.outcome] for row in group],
-                [row.object for row in group],
-                self.generators(f"curve {name}"),
-                min(self.resamples, 500),
-                self.confidence,
-            )
-            for name, group in groups.items()
+        return {
+            name: self.curve(name, group, [row.grade or 0 for row in group]) for name, group in groups.items()
         }
-        return {name: None if curve is None else curve.record() for name, curve in curves.items()}
 
-    def _null(self, rows: Sequence[ControlVerdict]) -> Finding:
-        """A mesh and its re-exported copy are the same: no decision, and exactly one half."""
-        found = self.summary("null", rows)
-        decided = found.decisive.wins + found.decisive.losses
-        half = found.half_credit.value
-        shortfall = ""
-        if half is None:
-            shortfall = "no pair could be judged"
-        elif decided or half != 0.5:
-            shortfall = f"{decided} of {found.pairs} pairs of equal meshes were decided"
-        return _finding("no decision between a mesh and its copy, half-credit exactly 0.50", shortfall, found)
-
-    def _base_vs_base(self, rows: Sequence[ControlVerdict]) -> Finding:
-        found = self.summary("base_vs_base", rows)
-        half = found.half_credit
-        shortfall = ""
-        if half.low is None or half.high is None:
-            shortfall = f"too few objects for an interval ({found.objects})"
-        elif not half.low <= 0.5 <= half.high:
-            beside = half.low - 0.5 if half.low > 0.5 else 0.5 - half.high
-            shortfall = (
-                f"half-credit {half.value:.3f}, its interval {half.low:.3f} to {half.high:.3f} "
-                f"misses 0.5 by {beside:.3f}"
-            )
-        return _finding(
-            f"0.5 inside the {100 * self.confidence:.0f}% interval of half-credit", shortfall, found
+    def curve(self, name: str, rows: Sequence[Answered], severities: Sequence[float]) -> Curve | None:
+        """Return the psychometric curve of valid rows over severities; None with fewer than two of these."""
+        fitted = fit_curve(
+            [float(severity) for severity in severities],
+            [SCORES[row.outcome] for row in rows],
+            [row.object for row in rows],
+            self.generators(f"curve {name}"),
+            min(self.resamples, 500),
+            self.confidence,
         )
+        return None if fitted is None else fitted.record()
 
-    def _clear_gap(self, rows: Sequence[ControlVerdict]) -> Finding:
-        found = self.summary("clear_gap", rows)
-        least, covered = self.thresholds.clear_gap_decisive, self.thresholds.clear_gap_coverage
-        shortfalls = [
-            below("decisive win-rate", found.decisive.value, least),
-            below("coverage", found.coverage, covered),
+    def fall(self, name: str, before: Sequence[ControlVerdict], after: Sequence[ControlVerdict]) -> Interval:
+        """Return by how much half-credit falls from ``before`` to ``after`` on the same pairs, over objects.
+
+        Pairs invalid on either side are left out.
+        """
+        scores = {row.pair: SCORES[row.outcome] for row in after if row.outcome in SCORES}
+        falls = [
+            (row.object, SCORES[row.outcome] - scores[row.pair])
+            for row in before
+            if row.outcome in SCORES and row.pair in scores
         ]
-        requirement = f"decisive win-rate at least {least:g} with coverage at least {covered:g}"
-        return _finding(requirement, "; ".join(filter(None, shortfalls)), found)
+        return self._mean(f"drop {name}", falls)
 
-    def _clean_but_wrong(self, rows: Sequence[ControlVerdict]) -> Finding:
-        found = self.summary("clean_but_wrong", rows)
-        least = self.thresholds.clean_but_wrong
-        shortfall = below("half-credit", found.half_credit.value, least)
-        return _finding(f"half-credit of the right, damaged object at least {least:g}", shortfall, found)
-
-    def _without_reference(
-        self, name: str, with_it: Sequence[ControlVerdict], rows: Sequence[ControlVerdict]
-    ) -> Finding:
-        """The same pairs with the reference taken away: what falls was owed to the reference."""
+    def _half(self, name: str, rows: Sequence[Answered], bar: Bar) -> Finding:
         found = self.summary(name, rows)
-        drop = paired_drop(with_it, rows, self.generators(f"drop {name}"), self.resamples, self.confidence)
-        least = self.thresholds.reference_drop
-        shortfall = below("fall of half-credit", drop.value, least)
-        if not shortfall and (drop.low is None or drop.low <= 0.0):
-            low = "undefined" if drop.low is None else f"{drop.low:.3f}"
-            shortfall = f"the lower bound of the fall of half-credit is {low}; it must be above 0"
-        requirement = f"half-credit falls by at least {least:g}, lower bound above 0"
-        return _finding(requirement, shortfall, found, drop.record())
+        return finding(found, found.half_credit, bar)
 
-    def _order(self, rows: Sequence[ControlVerdict]) -> Finding:
-        found = self.summary("order", rows)
-        most, share = self.thresholds.first_slot, found.first_slot_share
-        shortfall = ""
-        if share is None:
-            shortfall = "no pair could be judged"
-        elif abs(share - 0.5) > most:
-            shortfall = (
-                f"share of first-slot answers {share:.3f} is {abs(share - 0.5):.3f} from 0.5, "
-                f"{abs(share - 0.5) - most:.3f} more than allowed"
-            )
-        return _finding(f"share of first-slot answers within {most:g} of 0.5", shortfall, found)
+    def _finding(self, name: str, rows: Sequence[Answered], quantity: Interval, bar: Bar) -> Finding:
+        return finding(self.summary(name, rows), quantity, bar)
+
+    def _decided(self, rows: Sequence[Answered]) -> Interval:
+        """Return the share of decided pairs, over objects."""
+        decided = [
+            Scored(row.object, "win" if row.outcome in ("win", "loss") else "loss")
+            for row in rows
+            if row.outcome in SCORES
+        ]
+        rng = self.generators("decided")
+        return win_rate(decided, rng, self.resamples, self.confidence).half_credit.record()
+
+    def _first(self, rows: Sequence[Answered]) -> Interval:
+        """Return the share of single answers, two a pair, that picked the first slot, over objects."""
+        asked = [(row.object, row.m1, row.m2) for row in rows]
+        picks = [
+            (name, 0.5 + 0.25 * float(np.sign(m1) + np.sign(m2)))
+            for name, m1, m2 in asked
+            if m1 is not None and m2 is not None
+        ]
+        return self._mean("first slot", picks)
+
+    def _mean(self, name: str, values: Iterable[tuple[str, float]]) -> Interval:
+        """Return the mean of (object, value) with its bounds over objects."""
+        totals: dict[str, Array] = {}
+        for key, value in values:
+            totals.setdefault(key, np.zeros(2))
+            totals[key] += (value, 1.0)
+        if not totals:
+            return Interval(value=None, low=None, high=None)
+        table = np.stack([totals[key] for key in sorted(totals)])
+        bounds = cluster_bootstrap(table, ratio, self.generators(name), self.resamples, self.confidence)
+        low, high = bounds or (None, None)
+        return Interval(value=float(table[:, 0].sum() / table[:, 1].sum()), low=low, high=high)
+
+
+def band(of: str, half_width: float) -> Bar:
+    """Return the bar of a quantity that should be 1/2: equivalent to it within ``half_width``."""
+    return Bar(of, 0.5 - half_width, 0.5 + half_width)
+
+
+def finding(found: Summary, quantity: Interval, bar: Bar) -> Finding:
+    """Return what a control says: the summary of its rows, and its quantity against its bar."""
+    shortfall = bar.shortfall(quantity)
+    return Finding(
+        of=bar.of,
+        quantity=quantity,
+        requirement=bar.requirement,
+        required=True,
+        passed=not shortfall,
+        shortfall=shortfall,
+        **dict(found),
+    )
 
 
 def select(rows: Sequence[ControlVerdict], control: str) -> list[ControlVerdict]:
@@ -167,79 +202,28 @@ def select(rows: Sequence[ControlVerdict], control: str) -> list[ControlVerdict]
     return [row for row in rows if row.control == control]
 
 
-def below(what: str, value: float | None, least: float) -> str:
-    """Say by how much a value falls short of the least allowed; empty when it does not."""
-    if value is None:
-        return f"{what} is undefined; it must be at least {least:g}"
-    return f"{what} {value:.3f} is {least - value:.3f} below {least:g}" if value < least else ""
+def clear_gaps(rows: Sequence[ControlVerdict]) -> list[ControlVerdict]:
+    """Return the rows of the defect ladder whose damage nobody overlooks."""
+    return [row for row in select(rows, "ladder") if row.grade in CLEAR_GRADES]
 
 
-def paired_drop(
-    before: Sequence[ControlVerdict],
-    after: Sequence[ControlVerdict],
-    rng: np.random.Generator,
-    resamples: int,
-    confidence: float,
-) -> Estimate:
-    """Return by how much half-credit falls from ``before`` to ``after`` on the same pairs, over objects.
+def margins_of(rows: Sequence[ControlVerdict]) -> Margins:
+    """Return how large preferences are where a judge is right and where not, and what large ones are worth.
 
     Args:
-        before: Verdicts on some pairs.
-        after: The same pairs asked otherwise; pairs invalid on either side are left out.
-        rng: Generator of the bootstrap.
-        resamples: Bootstrap resamples.
-        confidence: Two-sided level.
+        rows: Pairs whose X is the better mesh.
     """
-    scores = {row.pair: SCORES[row.outcome] for row in after if row.outcome in SCORES}
-    totals: dict[str, np.ndarray] = {}
-    for row in before:
-        if row.outcome in SCORES and row.pair in scores:
-            fall = SCORES[row.outcome] - scores[row.pair]
-            totals.setdefault(row.object, np.zeros(2))
-            totals[row.object] += (fall, 1.0)
-    if not totals:
-        return Estimate()
-    table = np.stack([totals[name] for name in sorted(totals)])
-    bounds = cluster_bootstrap(table, ratio, rng, resamples, confidence)
-    return Estimate(float(table[:, 0].sum() / table[:, 1].sum()), *(bounds or (None, None)))
-
-
-def _finding(requirement: str, shortfall: str, found: Summary, drop: Interval | None = None) -> Finding:
-    return Finding(
-        requirement=requirement, passed=not shortfall, shortfall=shortfall, drop=drop, **dict(found)
+    sizes = {
+        outcome: [abs(row.d) for row in rows if row.outcome == outcome and row.d is not None]
+        for outcome in ("win", "loss")
+    }
+    decided = sizes["win"] + sizes["loss"]
+    large = float(np.median(decided)) if decided else None
+    right, wrong = (
+        [size for size in sizes[outcome] if large is not None and size >= large] for outcome in sizes
     )
-
-
-def describe(certificate: Certificate) -> list[str]:
-    """Return the certificate in lines for people."""
-    lines = [
-        f"{certificate.role} judge {certificate.judge.model}: "
-        + ("certified" if certificate.passed else "NOT certified"),
-        f"  {describe_panel(certificate.panel)}",
-    ]
-    for name, found in certificate.controls.items():
-        fate, measured = "ok  " if found.passed else "FAIL", measured_words(name, found)
-        lines.append(f"  {fate} {name:19} {measured}   ({found.shortfall or found.requirement})")
-    return lines
-
-
-def measured_words(name: str, found: Finding) -> str:
-    """Return what a control measured: the quantities that its requirement is about."""
-
-    def number(value: float | None) -> str:
-        return "undefined" if value is None else f"{value:.3f}"
-
-    half = found.half_credit
-    if name == "null":
-        decided = found.decisive.wins + found.decisive.losses
-        return f"half-credit {number(half.value)}, {decided} of {found.pairs} pairs decided"
-    if name == "base_vs_base":
-        return f"half-credit {number(half.value)}, interval {number(half.low)} to {number(half.high)}"
-    if name == "clear_gap":
-        decisive = number(found.decisive.value)
-        return f"decisive win-rate {decisive}, coverage {number(found.coverage)}"
-    if (drop := found.drop) is not None:
-        return f"half-credit falls by {number(drop.value)}, lower bound {number(drop.low)}"
-    if name == "order":
-        return f"share of first-slot answers {number(found.first_slot_share)}"
-    return f"half-credit {number(half.value)}"
+    return Margins(
+        right=float(np.median(sizes["win"])) if sizes["win"] else None,
+        wrong=float(np.median(sizes["loss"])) if sizes["loss"] else None,
+        right_when_large=len(right) / len(right + wrong) if right + wrong else None,
+    )

@@ -1,0 +1,112 @@
+"""Stage ``certify@<role>``: what one judge says of generations, and its whole certificate.
+
+``python -m tasks.certify <role>``. The judge is shown two samples of the base from one picture, of which
+neither is better, and pairs of generations of one object whose F-scores differ: clean against degraded
+pictures, large against small budgets. So position bias is tried where there is nothing else to go by, and the
+certificate says from which gap on a single verdict orders two generations. Writes ``data/certify/<role>/``:
+``certificate.json``, that of the audit with the controls on generations, ``verdicts.jsonl`` and
+``metrics.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from tasks.asking.certificates import with_chosen_panels
+from tasks.asking.comparisons import measuring_for
+from tasks.asking.pairings import STORE
+from tasks.asking.questions import ask, plan_questions
+from tasks.asking.roles import configured, headline, role_from_command_line
+from tasks.making.machine import settle_torch
+from tasks.paths import (
+    AUDIT,
+    CERTIFY,
+    audit_path,
+    certificate_path,
+    read_assets,
+    read_generations,
+    start_folder,
+)
+from tasks.stage import run_stage
+from verdict3d.config import JudgeRole, Params
+from verdict3d.judge.audit.certificate import complete
+from verdict3d.judge.audit.ordering import find_on_generations, order_generations
+from verdict3d.judge.audit.planted import AuditedJudge
+from verdict3d.judge.audit.words import describe
+from verdict3d.judge.loading import load_judge
+from verdict3d.judge.store import VerdictStore
+from verdict3d.records.assets import Asset
+from verdict3d.records.certificates import Certificate
+from verdict3d.records.files import write_json
+from verdict3d.records.generations import Generation
+from verdict3d.records.pairs import ControlPair, Shown
+from verdict3d.records.record import read_record, read_rows, write_record, write_rows
+from verdict3d.records.verdicts import ControlVerdict
+
+EVEN = ({"heldout", "heldout_control"}, {"winner", "sibling"})
+"""Roles of two samples of the base from one clean picture with one budget."""
+
+
+def run(params: Params, root: Path, role: JudgeRole) -> None:
+    """Complete the certificate of the judge of ``role`` below ``root``."""
+    settle_torch()
+    judge = load_judge(configured(with_chosen_panels(params, root, [role]).judges, role), root)
+    certificate, rows = certify(params, root, role, judge, VerdictStore(root / STORE))
+    out = start_folder(root / CERTIFY / role)
+    write_rows(out / "verdicts.jsonl", rows)
+    write_record(root / certificate_path(role), certificate)
+    write_json(out / "metrics.json", headline(certificate))
+    print("\n".join(describe(certificate)))
+
+
+def certify(
+    params: Params, root: Path, role: JudgeRole, judge: AuditedJudge, store: VerdictStore
+) -> tuple[Certificate, list[ControlVerdict]]:
+    """Ask a judge about generations and return its whole certificate and the verdict rows."""
+    audited, measuring = read_record(root / audit_path(role), Certificate), measuring_for(params, role)
+    pairs = list(plan_pairs(read_assets(root), read_generations(root)))
+    rows = ask(judge, store, plan_questions(pairs, judge.identity.panel, judge.identity.mode), root)
+    objects = {row.object for row in rows}
+    objects |= {row.object for row in read_rows(root / AUDIT / role / "verdicts.jsonl", ControlVerdict)}
+    findings, ordering = find_on_generations(measuring, rows), order_generations(measuring, rows)
+    return complete(audited, findings, ordering, len(rows), len(objects)), rows
+
+
+def plan_pairs(assets: Sequence[Asset], generations: Sequence[Generation]) -> Iterator[ControlPair]:
+    """Yield every two generations of one object that the generate stage made."""
+    made: dict[str, list[Generation]] = {}
+    for row in generations:
+        if row.number == 0:
+            made.setdefault(row.asset, []).append(row)
+    for asset in assets:
+        for x, y in combinations(made.get(asset.id, ()), 2):
+            even = {x.role, y.role} in EVEN and x.regime == y.regime == "clean"
+            control, pair = "base_vs_base" if even else "generated", f"{x.id}-{y.id}"
+            yield ControlPair(
+                id=f"{control}-{pair}",
+                control=control,
+                pair=pair,
+                object=asset.id,
+                category=asset.category,
+                reference=asset.condition,
+                x=shown(x),
+                y=shown(y),
+                defect=None,
+                grade=None,
+            )
+
+
+def shown(generation: Generation) -> Shown:
+    """Return what a pair says about a generation."""
+    return Shown(
+        mesh_digest=generation.mesh_digest,
+        montages=generation.montages,
+        failure=generation.failure,
+        truth=generation.truth,
+    )
+
+
+if __name__ == "__main__":
+    run_stage(lambda params, root: run(params, root, role_from_command_line()))
