@@ -28,7 +28,7 @@ UNKNOWN_CATEGORY = "unknown"
 
 _FIRST_NUMBER = {"train": 0, "validation": 60_000, "heldout": 80_000}
 _LAST_NUMBER = {"train": 60_000, "validation": 80_000, "heldout": 100_000}
-_OTHER_MESHES = (".gltf", ".fbx", ".dae", ".3mf", ".off", ".usd", ".usda", ".usdc", ".usdz", ".blend", ".3ds")
+_OTHER_MESHES = (".fbx", ".dae", ".3mf", ".off", ".usd", ".usda", ".usdc", ".usdz", ".blend", ".3ds")
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,7 +59,9 @@ def open_picture(source: Path | bytes, name: str, max_pixels: int, upright: bool
                 if image.width * image.height > max_pixels:
                     raise _too_large(name, f"{image.width} x {image.height}", max_pixels)
                 shown = _eight_bits(image)
-                decoded = shown.convert("RGBA" if shown.has_transparency_data else "RGB")
+                mode = "RGBA" if shown.has_transparency_data else "RGB"
+                shown.load()
+                decoded = shown if shown.mode == mode else shown.convert(mode)
                 return ImageOps.exif_transpose(decoded) if upright else decoded
     except Image.DecompressionBombError as error:
         raise _too_large(name, "huge", max_pixels) from error
@@ -97,8 +99,12 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         raise ItemFailure("not_an_image", "floating-point pixels have no known scale; save it as PNG")
     if not image.mode.startswith("I"):
         return image
-    values = np.asarray(image).astype(np.float64).clip(0, 65535)
-    shown = Image.fromarray((values / 257).round().astype(np.uint8))
+    values = np.asarray(image)
+    eight_bits = np.rint(np.arange(65536) / 257).astype(np.uint8)
+    pixels = np.empty(values.shape, dtype=np.uint8)
+    for row, greys in enumerate(values):  # large pictures in little memory
+        pixels[row] = eight_bits[greys.clip(0, 65535)]
+    shown = Image.fromarray(pixels)
     clear = image.info.get("transparency")  # the grey that is transparent (PNG, chunk tRNS)
     if isinstance(clear, int):
         shown.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))

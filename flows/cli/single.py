@@ -30,7 +30,7 @@ def register_single(app: typer.Typer) -> None:
 
 
 def render(
-    mesh: Annotated[Path, typer.Argument(help="Mesh to draw: GLB, OBJ, PLY or STL.")],
+    mesh: Annotated[Path, typer.Argument(help="Mesh to draw: GLB, glTF, OBJ, PLY or STL.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")],
     view: Annotated[
         View, typer.Option(help="What to draw: one view, the judge's 2x2 montage, or all 24 views.")

@@ -59,7 +59,7 @@ def folder(tmp_path: Path) -> Path:
     write_mesh(piece("table", 0), root / "table.obj")
     shutil.copy(root / "table.obj", root / "the same table.obj")
     (root / "torn.glb").write_bytes((root / "chairs/Chair No 0.glb").read_bytes()[:500])
-    (root / "scene.gltf").write_text("{}")
+    (root / "scene.fbx").write_text("{}")
     (root / "empty.stl").write_bytes(b"")
     (root / "notes.txt").write_text("not a mesh")
     (root / ".hidden.glb").write_bytes(b"")
@@ -121,7 +121,7 @@ def test_a_folder_gives_assets_and_reasons(folder: Path) -> None:
     assert reasons == {
         "the same table.obj": "duplicate",
         "torn.glb": "broken_file",
-        "scene.gltf": "unsupported_format",
+        "scene.fbx": "unsupported_format",
         "empty.stl": reasons["empty.stl"],
     }
     assert reasons["empty.stl"] in ("broken_file", "no_faces")

@@ -1,7 +1,7 @@
 """Mesh files on disk: a suffix chooses the reader or writer, and problems become reasons.
 
-Reading opens the file itself and, for OBJ and PLY, material libraries and pictures inside its own folder
-(subfolders included). A GLB must hold everything itself. Other references fail with ``external_reference``.
+Reading opens the file itself, and material libraries, buffers and pictures inside its own folder (subfolders
+included). Other references fail with ``external_reference``; where a picture is missing, the mesh loses it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.axes import GLTF_UP, Axis, Up, into_file_frame, into_object_frame
-from verdict3d.mesh.mesh import SUFFIXES, Mesh, checked
+from verdict3d.mesh.mesh import GLTF_SUFFIXES, SUFFIXES, Mesh, checked
 from verdict3d.mesh.posture import CUSTOM, guess_up_axis, written_up_axis
-from verdict3d.mesh.readers.glb import read_glb
+from verdict3d.mesh.readers.gltf.reader import read_gltf
 from verdict3d.mesh.readers.obj import read_obj
 from verdict3d.mesh.readers.own_folder import OwnFolder, check_size
-from verdict3d.mesh.readers.pieces import Piece, merge_pieces, sample_texture
+from verdict3d.mesh.readers.pieces import Piece, merge_pieces
 from verdict3d.mesh.readers.reading import Reading
 from verdict3d.mesh.writers.glb import glb_bytes
 from verdict3d.records.files import write_bytes
@@ -119,8 +119,8 @@ def _parsed(path: Path, suffix: str, reading: Reading) -> list[Piece]:
     reading.spend(path.stat().st_size, "the file itself")
     content = path.read_bytes()
     try:
-        if suffix == ".glb":
-            return read_glb(content, reading)
+        if suffix in GLTF_SUFFIXES:
+            return read_gltf(content, OwnFolder(path, reading), reading)
         if suffix == ".obj":
             return read_obj(content, OwnFolder(path, reading), reading)
         if suffix == ".ply":
@@ -143,7 +143,7 @@ def _read_ply(content: bytes, folder: OwnFolder, reading: Reading) -> Piece:
     picture = re.search(rb"^comment\s+TextureFile\s+(.+?)\s*$", header, re.MULTILINE)
     vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
     if picture is not None:
-        texture = folder.picture(picture[1].decode("utf-8", errors="replace"))
+        texture = folder.texture(picture[1].decode("utf-8", errors="replace"))
         if uv is not None and len(uv) == len(vertices):
             return Piece(vertices, faces, uv=np.asarray(uv, dtype=np.float64), texture=texture)
     if visual.kind == "vertex":
@@ -180,9 +180,15 @@ def _parse_with_trimesh(content: bytes, kind: str) -> trimesh.Trimesh:
 
 
 def _vertex_colors(mesh: Mesh) -> np.ndarray | None:
-    if mesh.uv is not None and mesh.texture is not None:
-        return sample_texture(mesh.texture, mesh.uv)
-    return mesh.colors
+    """Return (V, 3) uint8 what a format without textures keeps of the colours: those at the vertices."""
+    if mesh.uv is None or mesh.texture is None:
+        return mesh.colors
+    height, width = mesh.texture.shape[:2]
+    wrapped = mesh.uv - np.floor(mesh.uv)
+    columns = np.minimum((wrapped[:, 0] * width).astype(np.int64), width - 1)
+    rows = np.minimum((wrapped[:, 1] * height).astype(np.int64), height - 1)
+    texels = mesh.texture[height - 1 - rows, columns]
+    return texels if mesh.colors is None else np.rint(texels * (mesh.colors / 255)).astype(np.uint8)
 
 
 def _ply_bytes(mesh: Mesh) -> bytes:

@@ -12,8 +12,9 @@ from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.records.assets import Note
 
-SUFFIXES = (".glb", ".obj", ".ply", ".stl")
-"""Mesh files that can be read; all but STL can be written."""
+GLTF_SUFFIXES = (".glb", ".gltf")
+SUFFIXES = (*GLTF_SUFFIXES, ".obj", ".ply", ".stl")
+"""Mesh files that can be read; .glb, .obj and .ply can be written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +72,17 @@ def used_vertices(mesh: Mesh) -> NDArray[np.bool_]:
 
 
 def face_colors(mesh: Mesh) -> NDArray[np.float32]:
-    """Return the colour (F, 3) in [0, 1] of each face: its corners' mean, or the texture at its middle."""
+    """Return the colour (F, 3) in [0, 1] of each face: its corners' mean, times the texture at its middle."""
+    shades = None if mesh.colors is None else (mesh.colors[mesh.faces].mean(axis=1) / 255.0)
     if mesh.texture is not None and mesh.uv is not None:
         height, width = mesh.texture.shape[:2]
         middle = mesh.uv[mesh.faces].mean(axis=1) % 1.0
         column = np.minimum((middle[:, 0] * width).astype(np.int64), width - 1)
         row = np.minimum(((1.0 - middle[:, 1]) * height).astype(np.int64), height - 1)
-        return (mesh.texture[row, column, :3] / 255.0).astype(np.float32)
-    if mesh.colors is not None:
-        return (mesh.colors[mesh.faces].mean(axis=1)[:, :3] / 255.0).astype(np.float32)
+        texels = mesh.texture[row, column] / 255.0
+        return (texels if shades is None else texels * shades).astype(np.float32)
+    if shades is not None:
+        return shades.astype(np.float32)
     return np.full((len(mesh.faces), 3), 0.78, dtype=np.float32)
 
 

@@ -11,10 +11,23 @@ from pydantic import Strict
 from verdict3d.records.names import Regime, Split
 from verdict3d.records.record import Part, Record
 
-NoteKind = Literal["untextured", "up_axis"]
+NoteKind = Literal[
+    "hidden",
+    "levels_of_detail",
+    "moved",
+    "shadow_plane",
+    "texture_reduced",
+    "transparent",
+    "untextured",
+    "up_axis",
+]
 """What may be changed in a mesh while it is read.
 
-``untextured``: a texture that cannot be read is left out. ``up_axis``: which axis points up is a guess.
+``hidden``: nodes that the file hides are left out. ``levels_of_detail``: all but the finest are left out.
+``moved``: it lay far from the origin and is moved there. ``shadow_plane``: a painted shadow is left out.
+``texture_reduced``: a texture has fewer pixels. ``transparent``: a surface is left out, cut or made solid
+by its opacity. ``untextured``: a texture that cannot be read is left out.
+``up_axis``: which axis points up is a guess.
 """
 
 

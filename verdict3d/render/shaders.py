@@ -2,7 +2,8 @@
 
 ``normal``: camera-space geometric normal by winding, n * 0.5 + 0.5, not turned towards the viewer, so that
 inverted faces stand out. ``clay``: matte grey under two lights fixed to the camera, both sides lit.
-``rgb``: vertex colour or texture under the same lights. ``splat``: soft points of baked colour, unlit.
+``rgb``: vertex colour, texture or their product under the same lights. ``splat``: soft points of baked
+colour, unlit.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 _VERTEX = """
 uniform mat4 clip_from_object;
 in vec3 position;
-#ifdef COLORS
+#if defined(COLORS) || defined(TEXTURE)
 in vec3 color;
 out vec3 surface_color;
 #endif
@@ -19,7 +20,7 @@ in vec2 uv;
 out vec2 surface_uv;
 #endif
 void main() {
-#ifdef COLORS
+#if defined(COLORS) || defined(TEXTURE)
     surface_color = color;
 #endif
 #ifdef TEXTURE
@@ -49,10 +50,8 @@ void main() {
 # Bilinear filtering is written out: the drivers' own filters round differently.
 _LIT_FRAGMENT = """
 out vec4 fragment;
-#ifdef COLORS
+#ifdef TEXTURE
 in vec3 surface_color;
-vec3 albedo() { return surface_color; }
-#elif defined(TEXTURE)
 in vec2 surface_uv;
 uniform sampler2D surface;
 vec3 texel(ivec2 at, ivec2 size) {
@@ -63,12 +62,15 @@ vec3 albedo() {
     vec2 at = fract(surface_uv) * vec2(size) - 0.5;
     ivec2 low = ivec2(floor(at));
     vec2 part = at - vec2(low);
-    return mix(
+    return surface_color * mix(
         mix(texel(low, size), texel(low + ivec2(1, 0), size), part.x),
         mix(texel(low + ivec2(0, 1), size), texel(low + ivec2(1, 1), size), part.x),
         part.y
     );
 }
+#elif defined(COLORS)
+in vec3 surface_color;
+vec3 albedo() { return surface_color; }
 #else
 vec3 albedo() { return vec3(0.78); }
 #endif

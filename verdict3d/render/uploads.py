@@ -19,12 +19,12 @@ _ATTRIBUTES = {
     "normal": (("position", "3f"),),
     "clay": (("position", "3f"),),
     "colors": (("position", "3f"), ("color", "3f1")),
-    "texture": (("position", "3f"), ("uv", "2f")),
+    "texture": (("position", "3f"), ("uv", "2f"), ("color", "3f1")),
 }
 _ARRAYS: dict[str, Callable[[Mesh], Any]] = {
     "faces": lambda mesh: mesh.faces,
     "position": lambda mesh: mesh.vertices,
-    "color": lambda mesh: mesh.colors,
+    "color": lambda mesh: np.full(mesh.vertices.shape, 255, "u1") if mesh.colors is None else mesh.colors,
     "uv": lambda mesh: mesh.uv,
 }
 _NORMALS_UNIT, _SURFACE_UNIT = 1, 2

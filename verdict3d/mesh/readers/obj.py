@@ -14,6 +14,7 @@ from verdict3d.errors import ItemFailure
 from verdict3d.mesh.readers.own_folder import OwnFolder
 from verdict3d.mesh.readers.pieces import Piece
 from verdict3d.mesh.readers.reading import Reading
+from verdict3d.mesh.readers.textures import Texture
 
 
 @dataclass
@@ -64,12 +65,12 @@ def read_obj(content: bytes, folder: OwnFolder, reading: Reading) -> list[Piece]
         return []
     table = np.array(parsed.vertices).reshape(-1, 6)
     uv = np.array(parsed.coordinates).reshape(-1, 2)
-    pictures: dict[str, np.ndarray] = {}
+    pictures: dict[str, Texture] = {}
     pieces = []
     for name, corners in parsed.corners.items():
         material = materials.get(name, _Material())
         if material.picture is not None and material.picture not in pictures:
-            pictures[material.picture] = folder.picture(material.picture)
+            pictures[material.picture] = folder.texture(material.picture)
         pieces.append(_piece(np.array(corners, dtype=np.int64).reshape(-1, 2), table, uv, material, pictures))
     return pieces
 
@@ -139,7 +140,7 @@ def _piece(
     table: np.ndarray,
     uv: np.ndarray,
     material: _Material,
-    pictures: dict[str, np.ndarray],
+    pictures: dict[str, Texture],
 ) -> Piece:
     textured = material.picture is not None and bool((corners[:, 1] >= 0).all())
     if corners[:, 0].max() >= len(table) or (textured and corners[:, 1].max() >= len(uv)):

@@ -1,36 +1,38 @@
-"""Pieces of a scene, each with its own material, are joined into one mesh with one kind of colour."""
+"""Pieces of a scene, each with its own material, are joined into one mesh."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.mesh import Mesh
+from verdict3d.mesh.readers.atlas import Patch, pack
 from verdict3d.mesh.readers.reading import Reading
-from verdict3d.provenance import digest_bytes
+from verdict3d.mesh.readers.textures import Texture
 
 _PLAIN = np.array([200, 200, 200], dtype=np.uint8)
-_ATLAS_PX = 4096
-_FLAT_CELL_PX = 8
+_WHITE = np.array([255, 255, 255], dtype=np.uint8)
+_FARTHEST_UV = 1e6
+_FARTHEST = 64
+"""Meshes that lie farther from the origin than so many of their own sizes are moved there, before float32
+rounds them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Triangles with one material.
+    """Triangles with one material; a texture is multiplied with the colours.
 
     Attributes:
         vertices: (V, 3) float64 in the scene's frame.
         faces: (F, 3) int64.
         colors: (V, 3) uint8 sRGB, or None.
-        flat: (3,) uint8 sRGB of the whole piece, or None.
+        flat: (3,) uint8 sRGB of the whole piece where it has no ``colors``, or None.
         uv: (V, 2) float64 with the origin at the texture's lower left, or None.
-        texture: (H, W, 3) uint8 sRGB, or None.
+        texture: Present exactly when ``uv`` is.
     """
 
     vertices: NDArray[np.float64]
@@ -38,7 +40,7 @@ class Piece:
     colors: NDArray[np.uint8] | None = None
     flat: NDArray[np.uint8] | None = None
     uv: NDArray[np.float64] | None = None
-    texture: NDArray[np.uint8] | None = None
+    texture: Texture | None = None
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together.
@@ -54,16 +56,21 @@ class Piece:
                 raise ItemFailure("broken_file", f"{name} has the shape {array.shape} instead of {shape}")
 
 
+def is_sound(uv: NDArray[np.float64]) -> bool:
+    """Return whether texture coordinates say where they lie: finite, and not beyond a million repeats."""
+    return bool(np.isfinite(uv).all() and (np.abs(uv) <= _FARTHEST_UV).all())
+
+
 def merge_pieces(pieces: Sequence[Piece], reading: Reading) -> Mesh:
     """Join pieces into one mesh.
 
-    Without textures the result has vertex colours (none when no piece has any). One texture shared by all
-    pieces is kept as it is. Several materials are packed into one atlas when every piece is textured inside
-    [0, 1] or has one flat colour; otherwise (repeating textures, or vertex colours beside textures) all
-    colours are taken at the vertices.
+    Colours of materials and vertices become vertex colours (none when no piece has any). One texture that all
+    pieces share and that repeats stays as it is; otherwise textures are laid into one atlas, as often as they
+    repeat on a face.
 
     Raises:
-        ItemFailure: ``no_faces`` or ``index_out_of_range``.
+        ItemFailure: ``no_faces``, ``index_out_of_range``, or the reason why a texture cannot be kept, where
+            the limits refuse such a mesh.
     """
     pieces = [piece for piece in pieces if len(piece.faces)]
     if not pieces:
@@ -73,97 +80,86 @@ def merge_pieces(pieces: Sequence[Piece], reading: Reading) -> Mesh:
             raise ItemFailure(
                 "index_out_of_range", f"a face names none of the {len(piece.vertices)} vertices"
             )
-    offsets = np.cumsum([0] + [len(piece.vertices) for piece in pieces[:-1]])
-    with np.errstate(over="ignore"):
-        vertices = np.concatenate([piece.vertices for piece in pieces]).astype(np.float32)
+    pieces = [_with_sound_uv(piece, reading) for piece in pieces]
+    texture, uv = None, None
+    if any(piece.texture is not None for piece in pieces):
+        pieces, texture, uv = _textured(pieces, reading)
+    counts = [len(piece.vertices) for piece in pieces]
+    reading.spend(100 * sum(counts) + 24 * sum(len(piece.faces) for piece in pieces), "the joined mesh")
+    offsets = np.cumsum([0, *counts[:-1]])
     faces = np.concatenate([piece.faces + offset for piece, offset in zip(pieces, offsets, strict=True)])
-    triangles = np.ascontiguousarray(faces, dtype=np.int32)
-    textured = [piece for piece in pieces if _is_textured(piece)]
-    if not textured:
-        if all(piece.colors is None and piece.flat is None for piece in pieces):
-            return Mesh(vertices, triangles)
-        return Mesh(vertices, triangles, np.concatenate([_vertex_colors(piece) for piece in pieces]))
-    if len(textured) == len(pieces) and len({_texture_key(piece) for piece in pieces}) == 1:
-        uv = np.concatenate([piece.uv for piece in pieces if piece.uv is not None])
-        return Mesh(vertices, triangles, uv=uv.astype(np.float32), texture=pieces[0].texture)
-    if all(_fits_atlas(piece) for piece in pieces):
-        uv, texture = _pack_atlas(pieces)
-        return Mesh(vertices, triangles, uv=uv.astype(np.float32), texture=texture)
-    return Mesh(vertices, triangles, np.concatenate([_vertex_colors(piece) for piece in pieces]))
+    return Mesh(
+        _single_precision(np.concatenate([piece.vertices for piece in pieces]), reading),
+        np.ascontiguousarray(faces, dtype=np.int32),
+        _vertex_colors(pieces),
+        uv,
+        texture,
+    )
 
 
-def sample_texture(texture: NDArray[np.uint8], uv: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Return the (V, 3) uint8 colours of the pixels under ``uv``; the texture repeats."""
-    height, width = texture.shape[:2]
-    wrapped = uv - np.floor(uv)
-    columns = np.minimum((wrapped[:, 0] * width).astype(np.int64), width - 1)
-    rows = np.minimum((wrapped[:, 1] * height).astype(np.int64), height - 1)
-    return texture[height - 1 - rows, columns]
+def _single_precision(vertices: NDArray[np.float64], reading: Reading) -> NDArray[np.float32]:
+    """Return the vertices as float32, moved to the origin first where they lie so far off that it shows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = vertices.min(axis=0), vertices.max(axis=0)
+        size, center = (high - low).max(), (low + high) / 2
+        if np.isfinite(center).all() and 0 < size * _FARTHEST < np.abs(center).max():
+            place = ", ".join(f"{value:.6g}" for value in center)
+            reading.note("moved", f"it lies far from the origin, at {place}, and is moved there")
+            vertices = vertices - center
+        return vertices.astype(np.float32)
 
 
-def _is_textured(piece: Piece) -> bool:
-    return piece.texture is not None and piece.uv is not None
-
-
-def _texture_key(piece: Piece) -> str:
-    assert piece.texture is not None
-    return f"{piece.texture.shape} {digest_bytes(piece.texture.tobytes())}"
-
-
-def _vertex_colors(piece: Piece) -> NDArray[np.uint8]:
-    if piece.texture is not None and piece.uv is not None:
-        if not np.isfinite(piece.uv).all():
-            raise ItemFailure("non_finite", "a texture coordinate is NaN or infinite")
-        return sample_texture(piece.texture, piece.uv)
-    if piece.colors is not None:
-        return piece.colors
-    flat = _PLAIN if piece.flat is None else piece.flat
-    return np.repeat(flat[None], len(piece.vertices), axis=0)
-
-
-def _fits_atlas(piece: Piece) -> bool:
+def _with_sound_uv(piece: Piece, reading: Reading) -> Piece:
+    """Return the piece, without its texture where a coordinate says nothing."""
     if piece.uv is None or piece.texture is None:
-        return piece.colors is None
-    used = piece.uv[piece.faces.ravel()]
-    return bool(used.min() >= -1e-4 and used.max() <= 1 + 1e-4)
+        return piece
+    if is_sound(piece.uv[piece.faces.ravel()]):
+        return piece
+    message = "a texture coordinate is NaN, infinite or beyond a million"
+    reading.lose_texture(ItemFailure("non_finite", message))
+    return replace(piece, uv=None, texture=None)
 
 
-def _pack_atlas(pieces: Sequence[Piece]) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Put every distinct texture or flat colour into a cell of a square grid; return (V, 2) uv and atlas."""
-    cells: dict[str, int] = {}
-    contents: list[NDArray[np.uint8]] = []
-    places: list[int] = []
-    for piece in pieces:
-        content = piece.texture
-        if content is None or piece.uv is None:
-            flat = _PLAIN if piece.flat is None else piece.flat
-            content = np.tile(flat, (_FLAT_CELL_PX, _FLAT_CELL_PX, 1)).astype(np.uint8)
-        key = f"{content.shape} {digest_bytes(content.tobytes())}"
-        if key not in cells:
-            cells[key] = len(contents)
-            contents.append(content)
-        places.append(cells[key])
-    grid = math.ceil(math.sqrt(len(contents)))
-    cell_px = max(_FLAT_CELL_PX, min(max(max(c.shape[:2]) for c in contents), _ATLAS_PX // grid))
-    atlas = np.zeros((math.ceil(len(contents) / grid) * cell_px, grid * cell_px, 3), dtype=np.uint8)
-    for number, content in enumerate(contents):
-        row, column = divmod(number, grid)
-        scaled = Image.fromarray(content).resize((cell_px, cell_px), Image.Resampling.BILINEAR)
-        atlas[row * cell_px : (row + 1) * cell_px, column * cell_px : (column + 1) * cell_px] = scaled
-    uv = [
-        _cell_uv(piece, place, grid, cell_px, atlas.shape)
-        for piece, place in zip(pieces, places, strict=True)
+def _textured(
+    pieces: list[Piece], reading: Reading
+) -> tuple[list[Piece], NDArray[np.uint8] | None, NDArray[np.float32] | None]:
+    """Return the pieces, the one texture of all, and (V, 2) where each vertex lies on it."""
+    patches = [Patch.of(piece.faces, len(piece.vertices), piece.uv, piece.texture) for piece in pieces]
+    first = pieces[0].texture
+    if first is not None and all(piece.texture is first for piece in pieces):
+        inside = all(patch.windows == ((0, 1), (0, 1)) for patch in patches)
+        if inside or first.wrap == ("repeat", "repeat"):
+            uv = np.concatenate([piece.uv for piece in pieces if piece.uv is not None])
+            return pieces, np.ascontiguousarray(first.pixels), uv.astype(np.float32)
+    atlas = pack(patches, reading)
+    if atlas is None:
+        return [replace(piece, uv=None, texture=None) for piece in pieces], None, None
+    pixels, places = atlas
+    moved = [
+        replace(
+            piece,
+            vertices=piece.vertices[patch.source],
+            faces=patch.faces,
+            colors=None if piece.colors is None else piece.colors[patch.source],
+            uv=None if piece.uv is None else piece.uv[patch.source],
+        )
+        for piece, patch in zip(pieces, patches, strict=True)
     ]
-    return np.concatenate(uv), atlas
+    return moved, pixels, np.concatenate(places).astype(np.float32)
 
 
-def _cell_uv(
-    piece: Piece, place: int, grid: int, cell_px: int, atlas_shape: tuple[int, ...]
-) -> NDArray[np.float64]:
-    """Map [0, 1] to the cell, half a pixel inside it so that neighbours do not bleed in."""
-    row, column = divmod(place, grid)
-    inner = np.full((len(piece.vertices), 2), 0.5)
-    if piece.uv is not None and piece.texture is not None:
-        inner = np.clip(np.nan_to_num(piece.uv), 0.0, 1.0)
-    corner = np.array([column * cell_px, atlas_shape[0] - (row + 1) * cell_px])
-    return (corner + 0.5 + inner * (cell_px - 1)) / np.array([atlas_shape[1], atlas_shape[0]])
+def _vertex_colors(pieces: Sequence[Piece]) -> NDArray[np.uint8] | None:
+    """Return (V, 3) colours, or what textures are multiplied with; None where no piece says any."""
+    is_plain = all(piece.colors is None and piece.flat is None for piece in pieces)
+    if is_plain and len({piece.texture is None for piece in pieces}) == 1:
+        return None
+    plain = [_WHITE if piece.texture is not None else _PLAIN for piece in pieces]
+    colors = np.concatenate(
+        [
+            np.tile(default if piece.flat is None else piece.flat, (len(piece.vertices), 1))
+            if piece.colors is None
+            else piece.colors
+            for piece, default in zip(pieces, plain, strict=True)
+        ]
+    )
+    return None if any(piece.texture is not None for piece in pieces) and (colors == 255).all() else colors

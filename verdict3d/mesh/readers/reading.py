@@ -41,6 +41,16 @@ class Reading:
         """What was changed so far, each note once."""
         return tuple(self._notes)
 
+    @property
+    def bytes_left(self) -> float:
+        """How much may still be decoded."""
+        return max(0.0, self.limits.decoded_mib * _MIB - self._decoded)
+
+    @property
+    def seconds_left(self) -> float:
+        """How much time on a processor is left."""
+        return max(0.0, self._start + self._seconds - time.thread_time())
+
     def spend(self, decoded_bytes: float, what: str) -> None:
         """Pay for a part that is about to be decoded.
 
@@ -66,7 +76,7 @@ class Reading:
         Raises:
             TooCostly: ``too_costly``: the file's share of time is over.
         """
-        if time.thread_time() - self._start > self._seconds:
+        if self.seconds_left == 0:
             raise TooCostly(
                 "too_costly", f"reading it takes more than {self._seconds:.3g} s, its share of time"
             )

@@ -73,7 +73,7 @@ def glb_bytes(mesh: Mesh) -> bytes:
         document["images"] = [{"bufferView": buffer.add_view(picture.getvalue()), "mimeType": "image/png"}]
         document["textures"] = [{"source": 0}]
         surface["baseColorTexture"] = {"index": 0}
-    elif mesh.colors is not None:
+    if mesh.colors is not None:
         colors = linear_from_srgb(np.arange(256) / 255).astype("<f4")[mesh.colors]
         attributes["COLOR_0"] = buffer.add_array(colors, _FLOAT, "VEC3", _ARRAY_BUFFER)
     indices = buffer.add_array(mesh.faces.astype("<u4"), _UINT32, "SCALAR", _ELEMENT_BUFFER)
