@@ -69,10 +69,19 @@ def random_judge(
     with torch.device(device):
         model = random_model(family, size, dtype)
     identity = JudgeIdentity(
-        family, "random", "random", type(model).__name__, "rubric", "three_images", "normal", str(dtype)
+        family,
+        "random",
+        "random",
+        type(model).__name__,
+        "rubric",
+        "three_images",
+        "normal",
+        str(dtype),
+        1,
+        "",
     )
     loaded = LoadedModel(model.eval(), build_judge(family, 0).tokenizer, image_processor(family))
-    return TransformersJudge(identity, loaded, batch_size, 0.0)
+    return TransformersJudge(identity, loaded, batch_size)
 
 
 def random_model(family: str, size: Size, dtype: torch.dtype) -> Any:

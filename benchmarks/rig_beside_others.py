@@ -61,7 +61,7 @@ def pyrender_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
     os.environ["PYOPENGL_PLATFORM"] = "egl"
     import pyrender
 
-    cameras = Rig().montage_cameras
+    cameras = Rig().montage_cameras()
     poses = poses_of(cameras)
     camera = pyrender.PerspectiveCamera(np.deg2rad(cameras[0].fov_deg))
     renderer = pyrender.OffscreenRenderer(view_px, view_px)
@@ -81,7 +81,7 @@ def pyrender_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
 
 def trimesh_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
     """Return a function that draws the rig's four montage views with trimesh's own offscreen render."""
-    cameras = Rig().montage_cameras
+    cameras = Rig().montage_cameras()
     poses = poses_of(cameras)
 
     def draw(mesh: Mesh) -> np.ndarray:

@@ -80,14 +80,15 @@ def audit(
     All is asked with the judge's first panel and some with the others; where one of these is chosen, the rest
     is asked with it too. So the batches of a judge that keeps its first panel do not depend on the choice.
     """
+    rig = Rig(view_px=params.judges.view_px)
     own, settings, measuring = judge.identity, params.audit, measuring_for(params, role)
     pairs = read_rows(root / CONTROLS / "pairs.jsonl", ControlPair)
-    rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), root)
+    rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), rig, root)
     panels = compare_panels(measuring, rows, own.mode)
     panel = choose_panel(configured(params.judges, role).panel, panels)
     if panel.chosen != own.panel:
         own = judge.showing(panel.chosen, own.mode).identity
-        rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), root)
+        rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), rig, root)
     mine = [row for row in rows if (row.panel, row.mode) == (own.panel, own.mode)]
     taught = taught_kinds(configured(params.judges, role), root)
     in_colour = [row for row in select(rows, "colour") if row.panel == own.panel]
@@ -99,7 +100,7 @@ def audit(
     certificate = issue(
         role,
         own,
-        Rig().digest,
+        rig.digest,
         measuring.on_objects(mine, in_colour, taught),
         taught=taught,
         margins=margins_of(clear_gaps(mine)),

@@ -44,6 +44,7 @@ from verdict3d.records.generations import Generation
 from verdict3d.records.pairs import ControlPair, Shown
 from verdict3d.records.record import read_record, read_rows, write_record, write_rows
 from verdict3d.records.verdicts import ControlVerdict
+from verdict3d.render.rig import Rig
 
 EVEN = ({"heldout", "heldout_control"}, {"winner", "sibling"})
 """Roles of two samples of the base from one clean picture with one budget."""
@@ -67,7 +68,8 @@ def certify(
     """Ask a judge about generations and return its whole certificate and the verdict rows."""
     audited, measuring = read_record(root / audit_path(role), Certificate), measuring_for(params, role)
     pairs = list(plan_pairs(read_assets(root), read_generations(root)))
-    rows = ask(judge, store, plan_questions(pairs, judge.identity.panel, judge.identity.mode), root)
+    questions = plan_questions(pairs, judge.identity.panel, judge.identity.mode)
+    rows = ask(judge, store, questions, Rig(view_px=params.judges.view_px), root)
     objects = {row.object for row in rows}
     objects |= {row.object for row in read_rows(root / AUDIT / role / "verdicts.jsonl", ControlVerdict)}
     findings, ordering = find_on_generations(measuring, rows), order_generations(measuring, rows)

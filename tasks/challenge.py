@@ -25,7 +25,7 @@ from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import adapter_dependencies, search_tools
 from tasks.making.arms import with_adapter
 from tasks.making.base import load_base
-from tasks.making.generation import generated
+from tasks.making.generation import generated, texture_judge
 from tasks.making.meetings import Meeting, base_generations, plan_arm, verdict_row
 from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, TRAIN, read_assets, read_generations, start_folder
 from tasks.scoring.champion import holdout_digest, read_champion
@@ -34,7 +34,6 @@ from tasks.stage import run_stage
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.config import Params
 from verdict3d.judge.identity import identify
-from verdict3d.judge.modes import TEXTURE_MODE
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.adapters import adapter_identity
@@ -45,6 +44,7 @@ from verdict3d.records.names import Regime
 from verdict3d.records.promotion import Challenge, Challenger, Champion
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.verdicts import HeldoutVerdict
+from verdict3d.render.rig import Rig
 from verdict3d.stats.tally import half_credit_against, tally_rows
 from verdict3d.trellis.pipeline import TrellisPipeline
 
@@ -122,12 +122,14 @@ def challenge(
     mine = {_key(row): row for row in read_generations(root, EVALUATE / arm)}
     pairs = [(mine[_key(row)], row) for row in theirs]
     batches = _batches(params, pairs, order)
+    rig = Rig(view_px=params.judges.view_px)
     answers = judge_pairings(
         [
             (f"judge {arm}, batch {number}", _pairings(batch, conditions))
             for number, batch in enumerate(batches, 1)
         ],
         params.judges.evaluation,
+        rig,
         root,
         lambda found: decided(params, _rows(batches, found), order),
     )
@@ -137,8 +139,8 @@ def challenge(
     colours = in_colour([(x, y) for x, y in pairs if x.asset in seen and x.regime == params.promotion.regime])
     asked = bool(colours) and judges_colour(root)
     if asked:
-        judge = params.judges.evaluation.model_copy(update={"mode": TEXTURE_MODE})
-        verdicts = judge_pairings([(f"judge texture of {arm}", _pairings(colours, conditions))], judge, root)
+        pairings = [(f"judge texture of {arm}", _pairings(colours, conditions))]
+        verdicts = judge_pairings(pairings, texture_judge(params.judges.evaluation), rig, root)
         write_rows(root / CHALLENGE / arm / "texture.jsonl", _rows([colours], verdicts))
     return Challenger(
         adapter=adapter_identity(root / TRAIN / arm),

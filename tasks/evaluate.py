@@ -23,7 +23,7 @@ from tasks.asking.certificates import certified_judge, judges_colour, with_chose
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import adapter_dependencies, search_tools
 from tasks.making.arms import arm_from_command_line, arm_params, load_adapted
-from tasks.making.generation import generated
+from tasks.making.generation import generated, texture_judge
 from tasks.making.meetings import (
     SIDE_MEASURES,
     TRUTH_MEASURES,
@@ -45,7 +45,6 @@ from tasks.scoring.washout import measure_washout
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.modes import TEXTURE_MODE
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import Row, write_json
@@ -55,6 +54,7 @@ from verdict3d.records.numbers import Kappa, Summary
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.results import ControlResults, RegimeResults, Results, TruthResults, Washout
 from verdict3d.records.verdicts import HeldoutVerdict
+from verdict3d.render.rig import Rig
 from verdict3d.stats.agreement import agreement, class_by_truth
 from verdict3d.stats.standing import standing
 from verdict3d.stats.winrate import Answered, Scored, by_slice, summary
@@ -68,7 +68,7 @@ def run(params: Params, root: Path, arm: str) -> None:
     assets = {asset.id: asset for asset in read_assets(root)}
     generations = read_generations(root)
     base = base_generations(params, generations)
-    out = EVALUATE / arm
+    out, rig = EVALUATE / arm, Rig(view_px=params.judges.view_px)
     with generated(
         plan_arm(arm, base, assets, arm_params(params, arm)),
         partial(load_arm, params, root, arm),
@@ -84,13 +84,13 @@ def run(params: Params, root: Path, arm: str) -> None:
             for name in pairs
         ]
         colours = in_colour(pairs[arm]) if judges_colour(root) else []
-        answers = judge_pairings(asked, judge.settings, root)
+        answers = judge_pairings(asked, judge.settings, rig, root)
         controls, rows = (
             [verdict_row(x, y, verdict) for (x, y), verdict in zip(pairs[name], verdicts, strict=True)]
             for name, verdicts in zip(pairs, answers, strict=True)
         )
         others = {
-            role: other_verdicts(role, settings, pairs[arm], assets, root)
+            role: other_verdicts(role, settings, pairs[arm], assets, rig, root)
             for role, settings in (("training", params.judges.training), ("third", params.judges.third))
             if settings is not None
         }
@@ -133,14 +133,20 @@ def judge_texture(
     """Return the evaluation judge's verdicts on montages in colour: an axis of its own."""
     if not pairs:
         return []
-    judge = params.judges.evaluation.model_copy(update={"mode": TEXTURE_MODE})
+    judge = texture_judge(params.judges.evaluation)
+    rig = Rig(view_px=params.judges.view_px)
     asked = [Pairing(assets[x.asset].condition, x, y) for x, y in pairs]
-    (answers,) = judge_pairings([(f"judge texture of {arm}", asked)], judge, root)
+    (answers,) = judge_pairings([(f"judge texture of {arm}", asked)], judge, rig, root)
     return [verdict_row(x, y, one) for (x, y), one in zip(pairs, answers, strict=True)]
 
 
 def other_verdicts(
-    role: str, judge: JudgeParams, pairs: Sequence[Meeting], assets: Mapping[str, Asset], root: Path
+    role: str,
+    judge: JudgeParams,
+    pairs: Sequence[Meeting],
+    assets: Mapping[str, Asset],
+    rig: Rig,
+    root: Path,
 ) -> list[HeldoutVerdict]:
     """Return the word of a judge that does not decide, on montages in its own mode.
 
@@ -153,7 +159,7 @@ def other_verdicts(
             f"the {role} judge looks at {judge.mode} montages, and {GENERATE} has none; rerun generate"
         )
     asked = [Pairing(assets[x.asset].condition, x, y) for x, y in shown]
-    (answers,) = judge_pairings([(f"{role} judge", asked)], judge, root)
+    (answers,) = judge_pairings([(f"{role} judge", asked)], judge, rig, root)
     return [verdict_row(x, y, one) for (x, y), one in zip(shown, answers, strict=True)]
 
 
@@ -257,7 +263,7 @@ def headline_metrics(results: Results) -> Row:
             "decisive": judged.decisive.value,
             "coverage": judged.coverage,
             "flip_rate": judged.flip_rate,
-            "invalid": judged.invalid,
+            **{name: getattr(judged, name) for name in ("same", "flips", "close", "invalid")},
             "f_score_half_credit": part.truth.f_score.half_credit.value,
             "arm_f_score_mean": part.truth.arm_f_score_mean,
             "base_f_score_mean": part.truth.base_f_score_mean,

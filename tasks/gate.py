@@ -119,7 +119,7 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Challenge)
 def which_is_made(row: HeldoutVerdict) -> Scored:
     """Return who has a mesh where the other has none."""
     mine, theirs = row.arm.failure is None, row.base.failure is None
-    return Scored(row.object, "tie" if mine == theirs else "win" if mine else "loss")
+    return Scored(row.object, "same" if mine == theirs else "win" if mine else "loss")
 
 
 def certificates(params: Params, root: Path, evaluation_judge: str) -> dict[str, CertificateState]:

@@ -25,6 +25,7 @@ from verdict3d.records.pairs import Candidate, Pair
 from verdict3d.records.record import read_rows, write_record, write_rows
 from verdict3d.records.results import Labels
 from verdict3d.records.verdicts import Compared, PairVerdict, Preference
+from verdict3d.render.rig import Rig
 from verdict3d.stats.winrate import Scored, summary, turned
 
 
@@ -33,7 +34,7 @@ def run(params: Params, root: Path) -> None:
     judge = certified_judge(params, root, "training")
     pairs = read_rows(root / PAIRS / "pairs.jsonl", Pair)
     asked = [("label", [Pairing(pair.reference, pair.x, pair.y) for pair in pairs])]
-    (answers,) = judge_pairings(asked, judge.settings, root)
+    (answers,) = judge_pairings(asked, judge.settings, Rig(view_px=params.judges.view_px), root)
     rows = [verdict_row(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
     out = start_folder(root / LABEL)
     write_rows(out / "verdicts.jsonl", rows)

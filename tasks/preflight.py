@@ -18,6 +18,7 @@ from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
+from verdict3d.records.names import Outcome
 from verdict3d.records.record import read_record, read_rows, write_record
 from verdict3d.records.results import Headroom, Labels, PairSignal, Preflight
 from verdict3d.records.verdicts import PairVerdict
@@ -59,8 +60,8 @@ def examine(params: Params, root: Path) -> Preflight:
 
 def headroom_of(verdicts: Sequence[PairVerdict], generations: dict[str, Generation], regime: str) -> Headroom:
     """Return how often the clean side wins against this regime, by the judge and by the truth's F-score."""
-    judged: list[str] = []
-    true: list[str] = []
+    judged: list[Outcome] = []
+    true: list[Outcome] = []
     for row in verdicts:
         if row.kind != "contrastive":
             continue
@@ -72,7 +73,7 @@ def headroom_of(verdicts: Sequence[PairVerdict], generations: dict[str, Generati
         judged.append((seen if row.expected == "x" else turned(seen)).outcome)
         if mine.truth and theirs.truth:
             gap = mine.truth.f_score - theirs.truth.f_score
-            true.append("win" if gap > 0 else "loss" if gap < 0 else "tie")
+            true.append("win" if gap > 0 else "loss" if gap < 0 else "close")
     return Headroom(judge=half_credit_of(judged), truth=half_credit_of(true), pairs=len(judged))
 
 

@@ -29,6 +29,7 @@ from verdict3d.config_values import (
 )
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.yaml_files import read_yaml
+from verdict3d.view_sets import VIEW_SETS
 
 Mode = Literal["normal", "clay", "rgb"]
 PanelKind = Literal["three_images", "two_sheets", "reference_free", "seven_images"]
@@ -211,7 +212,7 @@ class LineageParams(Section):
 
 
 class JudgeParams(Section):
-    """One judge: which model, what it is shown, how its answers are classed.
+    """One judge: which model, what it is shown, from how many view sets.
 
     ``panel`` is a kind, or ``audited``: the audit chooses, and :mod:`tasks.asking.certificates` tells what it
     chose. ``compiled`` is for large models on a GPU: torch.compile takes a minute and other last bits.
@@ -223,7 +224,7 @@ class JudgeParams(Section):
     mode: Mode
     device: Literal["auto", "cpu", "cuda"]
     batch_size: Count
-    tie_band: NotNegative
+    views: Annotated[int, Field(ge=1, le=len(VIEW_SETS))]
     compiled: bool = False
     endpoint: EndpointParams | None = None
     lineage: LineageParams | None = None
@@ -232,9 +233,11 @@ class JudgeParams(Section):
 class JudgesParams(Section):
     """The training judge labels pairs; the evaluation judge, another model, decides win-rates.
 
-    A third judge decides nothing: its agreement with the others is shown.
+    A third judge decides nothing: its agreement with the others is shown. All see the same montages, of views
+    with ``view_px`` pixels a side.
     """
 
+    view_px: Annotated[int, Field(ge=8, le=2048)]
     training: JudgeParams
     evaluation: JudgeParams
     third: JudgeParams | None = None

@@ -24,9 +24,11 @@ class WinRate:
         arm: Name of the arm.
         regime: Name of the degradation regime.
         decisive: Share of decisive verdicts that the arm won with its interval, or None when there were none.
-        half_credit: The same with ties as one half.
+        half_credit: The same with same, flips and close as one half.
         coverage: Share of verdicts that were decisive.
-        flip_rate: Share of pairs whose answer changed with the order.
+        same: Pairs of one mesh, or of two that look alike: not asked.
+        flips: Pairs whose answer changed with the order.
+        close: Pairs whose preference is within its error.
         pairs: Number of judged pairs.
         target: The decisive win-rate aimed at.
     """
@@ -36,7 +38,9 @@ class WinRate:
     decisive: Bounded | None
     half_credit: Bounded | None
     coverage: float | None
-    flip_rate: float | None
+    same: int
+    flips: int
+    close: int
     pairs: int
     target: float
 
@@ -55,7 +59,9 @@ def read_win_rates(root: Path) -> list[WinRate]:
                     decisive=_bounded(summary.decisive),
                     half_credit=_bounded(summary.half_credit),
                     coverage=summary.coverage,
-                    flip_rate=summary.flip_rate,
+                    same=summary.same,
+                    flips=summary.flips,
+                    close=summary.close,
                     pairs=summary.pairs,
                     target=results.target,
                 )
@@ -80,7 +86,18 @@ def _bounded(found: Interval) -> Bounded | None:
     return None if found.value is None else (found.value, found.low, found.high)
 
 
-HEADINGS = ("arm", "regime", "decisive win-rate", "half credit", "coverage", "flips", "pairs", "target")
+HEADINGS = (
+    "arm",
+    "regime",
+    "decisive win-rate",
+    "half credit",
+    "coverage",
+    "same",
+    "flips",
+    "close",
+    "pairs",
+    "target",
+)
 
 
 def win_rate_cells(rate: WinRate) -> tuple[str, ...]:
@@ -98,7 +115,7 @@ def win_rate_cells(rate: WinRate) -> tuple[str, ...]:
         with_bounds(rate.decisive),
         with_bounds(rate.half_credit),
         plain(rate.coverage),
-        plain(rate.flip_rate),
+        *map(str, (rate.same, rate.flips, rate.close)),
         str(rate.pairs),
         f"{rate.target:.2f}",
     )
@@ -107,7 +124,7 @@ def win_rate_cells(rate: WinRate) -> tuple[str, ...]:
 def describe_win_rate(rate: WinRate) -> str:
     """Return a win-rate in words, for messages."""
     value = win_rate_cells(rate)[3]
-    return f"{rate.arm} on {rate.regime} inputs {value} with ties as one half ({rate.pairs} pairs)"
+    return f"{rate.arm} on {rate.regime} inputs {value} with no winner as one half ({rate.pairs} pairs)"
 
 
 def format_text(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

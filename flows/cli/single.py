@@ -76,10 +76,12 @@ def judge(
     from tasks.asking.certificates import read_audit, with_chosen_panels
     from tasks.asking.roles import configured
     from verdict3d.config import load_params
+    from verdict3d.render.rig import Rig
 
     project = find_project()
-    params = configured(with_chosen_panels(load_params(project / "params.yaml"), project).judges, by)
-    row = judge_files(reference, x, y, params, project, up)
+    judges = with_chosen_panels(load_params(project / "params.yaml"), project).judges
+    rig = Rig(view_px=judges.view_px)
+    row = judge_files(reference, x, y, configured(judges, by), rig, project, up)
     if as_json:
         print_json(row)
     else:

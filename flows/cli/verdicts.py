@@ -26,7 +26,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one verdict a li
 verdicts = typer.Typer(
     help="List, export and explain the recorded verdicts.",
     no_args_is_help=True,
-    epilog="Example:  verdict3d verdicts list --outcome tie",
+    epilog="Example:  verdict3d verdicts list --outcome flip",
 )
 
 
@@ -59,7 +59,7 @@ def list_verdicts(
     typer.echo(f"{len(rows)} of {len(book.rows)} verdicts")
 
 
-@verdicts.command(epilog="Example:  verdict3d verdicts export verdicts.csv --outcome tie")
+@verdicts.command(epilog="Example:  verdict3d verdicts export verdicts.csv --outcome flip")
 def export(
     output: Annotated[Path, typer.Argument(help="Table to write (.csv or .jsonl).")],
     judge: JudgeFilter = None,
@@ -109,4 +109,5 @@ def _open(preset: str | None) -> tuple[Book, Params]:
     from verdict3d.config import load_params
 
     workspace = open_workspace(find_project(), preset)
-    return open_book(workspace.root), load_params(workspace.root / "params.yaml")
+    params = load_params(workspace.root / "params.yaml")
+    return open_book(workspace.root, params.judges), params

@@ -14,11 +14,10 @@ from verdict3d.config import JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.axes import Up
 from verdict3d.mesh.files import read_mesh
-from verdict3d.mesh.likeness import are_copies
 from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
 from verdict3d.records.files import replacing
 from verdict3d.render.renderer import Renderer
-from verdict3d.render.rig import Camera
+from verdict3d.render.rig import Camera, Rig
 
 RIG_COLUMNS = 8
 
@@ -70,7 +69,13 @@ def render_file(
 
 
 def judge_files(
-    reference: Path, first: Path, second: Path, params: JudgeParams, root: Path, up: Up = "auto"
+    reference: Path,
+    first: Path,
+    second: Path,
+    params: JudgeParams,
+    rig: Rig,
+    root: Path,
+    up: Up = "auto",
 ) -> dict[str, Any]:
     """Ask a judge which of two mesh files is the better mesh of the object in a picture.
 
@@ -79,6 +84,7 @@ def judge_files(
         first: Mesh X.
         second: Mesh Y.
         params: The judge.
+        rig: Draws what it sees.
         root: The project's folder, which the judge's directory is relative to.
         up: Axis of both files that points up.
 
@@ -90,18 +96,19 @@ def judge_files(
         Verdict3DError: A file or the judge cannot be used.
     """
     from verdict3d.judge.loading import load_judge
-    from verdict3d.judge.panel import PairRequest, Panel, read_picture
+    from verdict3d.judge.panel import pair_requests, read_picture
+    from verdict3d.judge.verdict import Verdict
 
     picture = read_picture(reference)
     meshes = [_read(path, up) for path in (first, second)]
-    renderer = Renderer()
-    panel = Panel(picture, *(renderer.montage(mesh, params.mode) for mesh in meshes))
-    x, y = (mesh_digest(mesh) for mesh in meshes)
-    request = PairRequest.of(panel, x, y, renderer.rig.digest)
+    renderer, views = Renderer(rig), rig.set_digests[: params.views]
+    x, y = (list(renderer.montages(mesh, params.mode, params.views)) for mesh in meshes)
+    digests = (mesh_digest(meshes[0]), mesh_digest(meshes[1]))
+    requests = pair_requests(picture, (x, y), digests, views)
     judge = load_judge(params, root)
-    (verdict,) = judge.compare([request])
+    same = all(request.same for request in requests)
+    verdict = Verdict.same() if same else Verdict(tuple(judge.compare(requests)))
     return {
-        "same_mesh": are_copies(*(normalize(mesh) for mesh in meshes)),
         "reference": str(reference),
         "x": str(first),
         "y": str(second),
@@ -128,18 +135,24 @@ def describe_verdict(row: dict[str, Any]) -> str:
     """Return a verdict's row for people."""
     if row["outcome"] == "invalid":
         return f"no verdict: {row['reason']}: {row['message']}"
-    winner = {"win": row["x"], "loss": row["y"]}.get(row["outcome"])
-    tie = (
-        "both files hold the same mesh" if row["same_mesh"] else "the two orders do not agree on one of them"
-    )
-    answer = f"better: {winner}" if winner else f"a tie: {tie}"
+    answer = {
+        "win": f"better: {row['x']}",
+        "loss": f"better: {row['y']}",
+        "same": "the same: both files hold one mesh, or two that look alike; nothing was asked",
+        "flip": "no winner: the two orders do not agree on one of them",
+        "close": "no winner: too close, the preference is within its error",
+    }[row["outcome"]]
+    if row["outcome"] == "same":
+        return answer
+    error = "" if row["se"] is None else f", standard error {row['se']:.3f}"
     lines: Sequence[str] = (
         answer,
         f"  margin with {row['x']} first   {row['m1']:+.3f}",
         f"  margin with {row['y']} first   {row['m2']:+.3f}",
-        f"  preference for {row['x']}   d = {row['d']:+.3f}",
+        f"  preference for {row['x']}   d = {row['d']:+.3f}{error}",
         f"  bias towards the first slot   b = {row['b']:+.3f}",
         f"  reliability |d| - |b|   r = {row['r']:+.3f}",
+        f"  means over view sets: {len(row['sets'])}",
         f"  judge {row['judge']}, panel {row['panel']}",
     )
     return "\n".join(lines)

@@ -15,9 +15,12 @@ from tasks.paths import DATA, read_assets
 from verdict3d.config import JudgeParams, JudgesParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
+from verdict3d.judge.verdict import Margins, Verdict
 from verdict3d.records.files import Row, replacing
 from verdict3d.records.generations import Generation
 from verdict3d.records.record import read_rows
+from verdict3d.render.montage_files import read_montages
+from verdict3d.render.rig import Rig
 
 EXPORTS = (".csv", ".jsonl")
 _LABEL_PX = 24
@@ -29,8 +32,8 @@ class Book:
 
     Args:
         root: Where ``data`` and the store are.
-        rows: Verdicts, oldest first; ``asset``, ``x_name`` and ``y_name`` are None where no stage's results
-            have the mesh any more.
+        rows: Verdicts, oldest first, each over all view sets on record, whose names are in ``views``;
+            ``asset``, ``x_name`` and ``y_name`` are None where no stage's results have the mesh any more.
         generations: Generation rows by mesh digest.
     """
 
@@ -45,7 +48,7 @@ class Book:
 
         Args:
             judge: Part of the model's name, or the beginning of the judge's digest.
-            outcome: win, loss, tie or invalid, seen from X.
+            outcome: Class, seen from X.
             asset: Name of the asset.
         """
         return [
@@ -57,7 +60,7 @@ class Book:
         ]
 
     def find(self, key: str) -> Row:
-        """Return the verdict whose key begins with ``key``; the last, where it was asked again.
+        """Return the verdict whose key begins with ``key``.
 
         Raises:
             Verdict3DError: None does, or several different ones do.
@@ -72,7 +75,7 @@ class Book:
         return next(iter(found.values()))
 
     def draw(self, row: Row) -> Image.Image:
-        """Return what the judge was shown, X first: reference and both montages, each with its name.
+        """Return what the judge was shown first, X first: reference and both montages, each with its name.
 
         Raises:
             Verdict3DError: A picture is no longer among the results.
@@ -94,7 +97,7 @@ class Book:
                 f"the montage of {side.upper()} (mesh {row[side][:12]}, {row['mode']}) is not among the "
                 "results here: they were made anew, or the mesh is not kept, such as an audit's"
             )
-        return Image.open(path).convert("RGB")
+        return Image.fromarray(read_montages(path)[0])
 
     def _reference(self, row: Row) -> Image.Image:
         """Return the asset's clean condition, if it is still the one that was shown."""
@@ -108,14 +111,14 @@ class Book:
         raise Verdict3DError(f"the reference picture {row['reference'][:12]} is not among the results here")
 
 
-def open_book(root: Path) -> Book:
+def open_book(root: Path, judges: JudgesParams) -> Book:
     """Read the store of a workspace and the generations of its stages.
 
     Raises:
         Verdict3DError: No verdict has been given yet.
     """
     store = VerdictStore(root / STORE)
-    rows = store.rows()
+    rows = verdict_rows(store.rows(), Rig(view_px=judges.view_px))
     if not rows:
         raise Verdict3DError(f"no verdicts in {store.path}; `verdict3d run` asks for some")
     generations = {made.mesh_digest: made for made in _generations(root) if made.mesh_digest}
@@ -124,6 +127,33 @@ def open_book(root: Path) -> Book:
         row["asset"] = next((made.asset for made in sides if made), None)
         row["x_name"], row["y_name"] = (made.id if made else None for made in sides)
     return Book(root, rows, generations)
+
+
+def verdict_rows(answers: Sequence[Row], rig: Rig) -> list[Row]:
+    """Return verdicts from answers on record: those on one pair from several view sets are one verdict.
+
+    Its key is that of its first answer. Sets of another rig than ``rig`` make verdicts of their own.
+    """
+    names = dict(zip(rig.set_digests, (one.name for one in rig.view_sets), strict=True))
+    places = {digest: number for number, digest in enumerate(rig.set_digests)}
+    pairs: dict[tuple[str, ...], list[Row]] = {}
+    for row in answers:
+        sides = tuple(sorted((row["x"], row["y"])))
+        asked = tuple(row[name] for name in ("reference", "prompt", "panel", "mode", "judge"))
+        pairs.setdefault((*sides, *asked, "" if row["rig"] in places else row["rig"]), []).append(row)
+    rows = []
+    for found in pairs.values():
+        first = found[0]
+        found.sort(key=lambda row: places.get(row["rig"], 0))
+        sets = [Margins(*(row[name] for name in ("m1", "m2", "reason", "message"))) for row in found]
+        verdict = Verdict(
+            tuple(
+                one if row["x"] == first["x"] else one.flipped() for one, row in zip(sets, found, strict=True)
+            )
+        )
+        views = [names.get(row["rig"], "of another rig") for row in found]
+        rows.append({**first, **verdict.row(), "views": views})
+    return rows
 
 
 def _generations(root: Path) -> Iterator[Generation]:
@@ -149,14 +179,16 @@ def export_rows(rows: Sequence[Row], output: Path) -> None:
             frame.to_json(temporary, orient="records", lines=True)
 
 
-HEADINGS = ("key", "outcome", "preference d", "reliability r", "X", "Y", "judge", "shown", "panel")
+HEADINGS = ("key", "outcome", "preference d", "error", "view sets", "X", "Y", "judge", "shown", "panel")
 
 
 def row_cells(row: Row) -> tuple[str, ...]:
     """Return the cells of a verdict under :data:`HEADINGS`."""
-    margins = (row["reason"], "") if row["d"] is None else (f"{row['d']:+.3f}", f"{row['r']:+.3f}")
+    preference = row["reason"] if row["d"] is None else f"{row['d']:+.3f}"
+    error = "" if row["se"] is None else f"{row['se']:.3f}"
+    shown = (row["outcome"], preference, error, str(len(row["sets"])))
     names = [row[f"{side}_name"] or f"mesh {row[side][:12]}" for side in "xy"]
-    return row["key"][:12], row["outcome"], *margins, *names, row["model"], row["mode"], row["panel"]
+    return row["key"][:12], *shown, *names, row["model"], row["mode"], row["panel"]
 
 
 def explain_row(row: Row, judges: JudgesParams, root: Path) -> str:
@@ -166,7 +198,7 @@ def explain_row(row: Row, judges: JudgesParams, root: Path) -> str:
         f"verdict {row['key']}",
         f"  X  {row['x_name'] or 'mesh'} ({row['x'][:12]})",
         f"  Y  {row['y_name'] or 'mesh'} ({row['y'][:12]})",
-        f"  reference {row['reference'][:12]}, asset {row['asset'] or 'unknown'}, rig {row['rig'][:12]}",
+        f"  reference {row['reference'][:12]}, asset {row['asset'] or 'unknown'}",
         f"  judge {row['model']} ({row['judge'][:12]}), panel {row['panel']}, montages {row['mode']}",
         "question:",
         *(f"  | {line}" for line in asked.splitlines()),
@@ -180,14 +212,22 @@ def _explain_outcome(row: Row) -> list[str]:
         return [f"no verdict: {row['reason']}: {row['message']}"]
     says = {True: "the first", False: "the second"}
     why = {
-        "win": "both orders name X, by more than the position matters",
-        "loss": "both orders name Y, by more than the position matters",
-        "tie": "the orders name different sides, or the difference is inside the tie band",
+        "win": "both orders name X, by more than the position and the view sets matter",
+        "loss": "both orders name Y, by more than the position and the view sets matter",
+        "flip": "the orders name different sides",
+        "close": "both orders name one side, but the preference is within its error",
     }[row["outcome"]]
+    error = "" if row["se"] is None else f", standard error {row['se']:.4f}"
+    seen = [
+        f"  {view}: no answer" if both is None else f"  {view}: m1 = {both[0]:+.4f}, m2 = {both[1]:+.4f}"
+        for view, both in zip(row["views"], row["sets"], strict=True)
+    ]
     return [
+        f"view sets ({len(seen)}), of which the numbers below are means:",
+        *seen,
         f"margin with X first  m1 = {row['m1']:+.4f}: {says[row['m1'] > 0]} shown is better",
         f"margin with Y first  m2 = {row['m2']:+.4f}: {says[row['m2'] > 0]} shown is better",
-        f"preference for X     d = (m1 - m2) / 2 = {row['d']:+.4f}",
+        f"preference for X     d = (m1 - m2) / 2 = {row['d']:+.4f}{error}",
         f"position bias        b = (m1 + m2) / 2 = {row['b']:+.4f}",
         f"reliability          r = |d| - |b| = {row['r']:+.4f}",
         f"{row['outcome']}: {why}",

@@ -81,7 +81,8 @@ def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdent
         Verdict3DError: The certificate is missing, failed, for another judge or rig, or has ended.
     """
     certificate = read_certificate(root, role)
-    found = objections(certificate, judge, Rig().digest, datetime.now(UTC).date())
+    rig = Rig(view_px=params.judges.view_px).digest
+    found = objections(certificate, judge, rig, datetime.now(UTC).date())
     if found:
         refuse(params, [f"the {role} judge ({judge.model}) is not certified: " + "; ".join(found)])
     return CertificateUse(

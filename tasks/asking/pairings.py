@@ -12,17 +12,18 @@ from tqdm import tqdm
 from tasks.making.machine import settle_torch
 from verdict3d.config import JudgeParams
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.panel import PairRequest, Panel, read_picture
+from verdict3d.judge.panel import PairRequest, pair_requests, read_picture
 from verdict3d.judge.store import Judge, VerdictStore
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records.generations import Generation
 from verdict3d.records.pairs import Candidate
+from verdict3d.render.montage_files import read_montages
 from verdict3d.render.rig import Rig
 
 STORE = Path(".verdict3d/verdicts.db")
 READERS = 2
 READ_AHEAD = 64
-"""Pairs whose pictures are read ahead at most, 90 MB: decoding takes longer than a small judge does."""
+"""Montages that are read ahead for each side at most: decoding takes longer than a small judge does."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Pairing:
 def judge_pairings(
     lists: Sequence[tuple[str, Sequence[Pairing]]],
     params: JudgeParams,
+    rig: Rig,
     root: Path,
     enough: Callable[[list[list[Verdict]]], bool] = lambda answers: False,
 ) -> list[list[Verdict]]:
@@ -60,6 +62,7 @@ def judge_pairings(
     Args:
         lists: (what the progress bar says, pairings).
         params: The judge.
+        rig: What drew the montages.
         root: The project's folder, which paths of pairings and of the judge are relative to.
         enough: Asked with all verdicts so far after each list; True leaves the remaining lists unasked.
     """
@@ -68,17 +71,20 @@ def judge_pairings(
     store = VerdictStore(root / STORE)
     answers: list[list[Verdict]] = []
     for description, pairings in lists:
-        answers.append(_judge_list(judge, store, description, pairings, root))
+        answers.append(_judge_list(judge, store, description, pairings, rig, root))
         if enough(answers):
             break
     return answers
 
 
 def _judge_list(
-    judge: Judge, store: VerdictStore, description: str, pairings: Sequence[Pairing], root: Path
+    judge: Judge, store: VerdictStore, description: str, pairings: Sequence[Pairing], rig: Rig, root: Path
 ) -> list[Verdict]:
     whole = [pairing for pairing in pairings if not pairing.failure]
-    requests = tqdm(_requests(whole, root), total=len(whole), desc=description, unit="pair", mininterval=1.0)
+    views = rig.set_digests[: judge.identity.views]
+    requests = tqdm(
+        _requests(whole, views, root), total=len(whole), desc=description, unit="pair", mininterval=1.0
+    )
     verdicts = iter(store.ask(judge, requests))
     return [
         Verdict.invalid(pairing.failure, "a generation failed") if pairing.failure else next(verdicts)
@@ -86,16 +92,19 @@ def _judge_list(
     ]
 
 
-def _requests(pairings: Sequence[Pairing], root: Path) -> Iterator[PairRequest]:
-    """Read the pictures of the pairings, some pairs ahead of the judge."""
-    rig = Rig().digest
+def _requests(
+    pairings: Sequence[Pairing], views: Sequence[str], root: Path
+) -> Iterator[tuple[PairRequest, ...]]:
+    """Read the pictures of the pairings, some pairs ahead of the judge; yield each pair's requests."""
 
-    def request(pairing: Pairing) -> PairRequest:
+    def requests(pairing: Pairing) -> tuple[PairRequest, ...]:
         x, y = pairing.x, pairing.y
         assert x.montage and y.montage and x.mesh_digest and y.mesh_digest  # neither has failed
-        panel = Panel(*(read_picture(root / path) for path in (pairing.reference, x.montage, y.montage)))
-        return PairRequest.of(panel, x.mesh_digest, y.mesh_digest, rig)
+        montages = tuple(read_montages(root / path, len(views)) for path in (x.montage, y.montage))
+        picture = read_picture(root / pairing.reference)
+        return pair_requests(picture, (montages[0], montages[1]), (x.mesh_digest, y.mesh_digest), views)
 
+    ahead = max(READERS, READ_AHEAD // len(views))
     with ThreadPoolExecutor(READERS) as threads:
-        for start in range(0, len(pairings), READ_AHEAD):
-            yield from threads.map(request, pairings[start : start + READ_AHEAD])
+        for start in range(0, len(pairings), ahead):
+            yield from threads.map(requests, pairings[start : start + ahead])

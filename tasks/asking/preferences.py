@@ -16,7 +16,7 @@ from verdict3d.config_arms import SearchParams
 from verdict3d.errors import ItemFailure
 from verdict3d.judge.identity import identify
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.panel import PairRequest, Panel, picture
+from verdict3d.judge.panel import PairRequest, pair_requests, picture
 from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.provenance import code_of
@@ -53,20 +53,16 @@ def training_judge(params: Params, root: Path) -> Prefers:
     where the two orders disagree, the verdict is invalid or a mesh cannot be drawn.
     """
     settings = with_chosen_panels(params, root, ["training"]).judges.training
-    judge, store, renderer, rig = (
-        load_judge(settings, root),
-        VerdictStore(root / STORE),
-        Renderer(),
-        Rig().digest,
-    )
-    mode = settings.mode
+    judge, store = load_judge(settings, root), VerdictStore(root / STORE)
+    renderer = Renderer(Rig(view_px=params.judges.view_px))
+    views = renderer.rig.set_digests[: settings.views]
 
-    def request(photo: Image.Image, x: Mesh, y: Mesh) -> PairRequest | None:
+    def request(photo: Image.Image, x: Mesh, y: Mesh) -> tuple[PairRequest, ...] | None:
         try:
-            panel = Panel(picture(photo), renderer.montage(x, mode), renderer.montage(y, mode))
+            mine, theirs = (list(renderer.montages(mesh, settings.mode, len(views))) for mesh in (x, y))
+            return pair_requests(picture(photo), (mine, theirs), (mesh_digest(x), mesh_digest(y)), views)
         except ItemFailure:
             return None
-        return PairRequest.of(panel, mesh_digest(x), mesh_digest(y), rig)
 
     def prefers(matches: Sequence[tuple[Image.Image, Mesh, Mesh]]) -> list[float]:
         asked = [request(*match) for match in matches]

@@ -13,12 +13,13 @@ from tqdm import tqdm
 
 from verdict3d.judge.audit.planted import AuditedJudge
 from verdict3d.judge.modes import TEXTURE_MODE
-from verdict3d.judge.panel import PairRequest, Panel, Pixels, read_picture
+from verdict3d.judge.panel import PairRequest, Pixels, pair_requests, read_picture
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.store import VerdictStore
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records.pairs import ControlPair
 from verdict3d.records.verdicts import ControlVerdict
+from verdict3d.render.montage_files import read_montages
 from verdict3d.render.rig import Rig
 
 BLANK_PX = 256
@@ -56,15 +57,19 @@ def plan_questions(pairs: Sequence[ControlPair], panel: str, mode: str) -> list[
 
 
 def ask(
-    judge: AuditedJudge, store: VerdictStore, questions: Sequence[Question], root: Path
+    judge: AuditedJudge, store: VerdictStore, questions: Sequence[Question], rig: Rig, root: Path
 ) -> list[ControlVerdict]:
-    """Return the verdict row of each question, in order; what is on record is not asked again."""
+    """Return the verdict row of each question, in order; what is on record is not asked again.
+
+    Equal montages are asked about too: that a judge says nothing of them is one of the controls.
+    """
+    views = rig.set_digests[: judge.identity.views]
     rows: list[ControlVerdict] = []
     with tqdm(total=len(questions), desc="audit", unit="pair", mininterval=1.0) as progress:
         for (panel, mode), group in _grouped(questions):
             shown = judge.showing(panel, mode)
             askable = [question for question in group if not _failure(question.pair)]
-            verdicts = iter(store.ask(shown, _requests(askable, root, progress)))
+            verdicts = iter(store.ask(shown, _requests(askable, views, root, progress), equal_too=True))
             for question in group:
                 failure = _failure(question.pair)
                 verdict = Verdict.invalid(failure, "a mesh failed") if failure else next(verdicts)
@@ -83,18 +88,20 @@ def _failure(pair: ControlPair) -> str | None:
     return pair.x.failure or pair.y.failure
 
 
-def _requests(questions: Sequence[Question], root: Path, progress: tqdm[Any]) -> Iterator[PairRequest]:
+def _requests(
+    questions: Sequence[Question], views: Sequence[str], root: Path, progress: tqdm[Any]
+) -> Iterator[tuple[PairRequest, ...]]:
     """Read the pictures of each question when it is asked; the same picture follows itself often."""
     read = lru_cache(maxsize=64)(lambda path: read_picture(root / path))
+    montages = lru_cache(maxsize=64)(lambda path: read_montages(root / path, len(views)))
     blank: Pixels = np.zeros((BLANK_PX, BLANK_PX, 3), dtype=np.uint8)
-    rig = Rig().digest
     for question in questions:
         pair, mode = question.pair, question.mode
         x, y = pair.x, pair.y
         assert x.montages and y.montages and x.mesh_digest and y.mesh_digest  # neither has failed
         reference = blank if pair.reference is None else read(pair.reference)
-        panel = Panel(reference, read(x.montages[mode]), read(y.montages[mode]))
-        yield PairRequest.of(panel, x.mesh_digest, y.mesh_digest, rig)
+        sides = (montages(x.montages[mode]), montages(y.montages[mode]))
+        yield pair_requests(reference, sides, (x.mesh_digest, y.mesh_digest), views)
         progress.update()
 
 

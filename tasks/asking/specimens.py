@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
-
 from tasks.making.batches import RESUME_ROOT, Result, resuming, run_batches
 from tasks.paths import CONTROLS, start_folder
 from verdict3d.config import Params
@@ -22,7 +20,9 @@ from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, link_file
 from verdict3d.records.pairs import Shown
+from verdict3d.render.montage_files import write_montages
 from verdict3d.render.renderer import Renderer
+from verdict3d.render.rig import Rig
 
 BATCH = 8
 
@@ -52,10 +52,10 @@ class Specimen:
 class SpecimenWorker:
     """Makes and draws specimens with one render context."""
 
-    def __init__(self, seed: int, root: Path) -> None:
+    def __init__(self, seed: int, view_px: int, root: Path) -> None:
         self.seed = seed
         self.root = root
-        self.renderer = Renderer()
+        self.renderer = Renderer(Rig(view_px=view_px))
 
     def __call__(self, items: Sequence[Specimen], folder: Path) -> list[Row]:
         """Draw one batch into ``folder``."""
@@ -65,12 +65,12 @@ class SpecimenWorker:
         """Return the side of a pair that a specimen can be, with its files' names in ``folder``."""
         try:
             mesh = self._make(item)
-            pictures = {mode: self.renderer.montage(mesh, mode) for mode in item.modes}
+            pictures = {mode: self.renderer.montages(mesh, mode) for mode in item.modes}
         except ItemFailure as failure:
             return Shown(mesh_digest=None, montages={}, failure=failure.reason, truth=None).model_dump()
         names = {mode: f"{item.id}.{mode}.png" for mode in pictures}
         for mode, picture in pictures.items():
-            Image.fromarray(picture).save(folder / names[mode], compress_level=1)
+            write_montages(folder / names[mode], picture)
         return Shown(mesh_digest=mesh_digest(mesh), montages=names, failure=None, truth=None).model_dump()
 
     def _make(self, item: Specimen) -> Mesh:
@@ -114,12 +114,13 @@ def drawn(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator
         "specimens": [asdict(specimen) for specimen in specimens],
         "sources": {path: digest_file(root / path) for path in sorted({one.source for one in specimens})},
         "seed": params.seed,
+        "view_px": params.judges.view_px,
         "code": code_of(__name__),
     }
     with resuming("controls", identity, root / RESUME_ROOT) as folder:
         results = run_batches(
             specimens,
-            partial(SpecimenWorker, params.seed, root),
+            partial(SpecimenWorker, params.seed, params.judges.view_px, root),
             folder=folder,
             batch_size=BATCH,
             description="controls",

@@ -22,7 +22,7 @@ from tasks.making.base import base_dependencies
 from tasks.making.batches import RESUME_ROOT, Result, resuming, run_batches
 from tasks.making.machine import settle_torch
 from tasks.paths import start_folder
-from verdict3d.config import JudgesParams, Params
+from verdict3d.config import JudgeParams, JudgesParams, Params
 from verdict3d.errors import ItemFailure
 from verdict3d.judge.modes import TEXTURE_MODE, montage_modes
 from verdict3d.mesh.accuracy import Surface, compare_meshes, true_surface
@@ -35,11 +35,15 @@ from verdict3d.records.files import Row, link_file
 from verdict3d.records.generations import Generation, Steps
 from verdict3d.records.names import Regime, Split
 from verdict3d.records.record import write_rows
+from verdict3d.render.montage_files import write_montages
 from verdict3d.render.renderer import Renderer
+from verdict3d.render.rig import Rig
 from verdict3d.trellis.mesh_decoding import MeshOrFailure
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 Montages = dict[str, NDArray[np.uint8]]
+TEXTURE_VIEWS = 1
+"""View sets drawn in a mode that no judge looks at: texture is judged from these."""
 TRUTH_POINTS = 4000
 """Surface points for the measures: F-score to about 0.01, at a fraction of the time of generating."""
 
@@ -79,9 +83,18 @@ class GenerationItem:
     latents_steps: int
 
 
-def drawn_modes(modes: Sequence[str], split: str) -> tuple[str, ...]:
-    """Return what is drawn of a mesh: what the judges look at, and held-out ones also in colour."""
-    return tuple(dict.fromkeys((*modes, TEXTURE_MODE))) if split == "heldout" else tuple(modes)
+def drawn_modes(modes: Sequence[str], split: str) -> dict[str, int | None]:
+    """Return what is drawn of a mesh, with the number of view sets, None for all.
+
+    What the judges look at is drawn from all view sets; held-out meshes are also drawn in colour, from one.
+    """
+    colour = {TEXTURE_MODE: TEXTURE_VIEWS} if split == "heldout" else {}
+    return {**colour, **dict.fromkeys(modes)}
+
+
+def texture_judge(judge: JudgeParams) -> JudgeParams:
+    """Return the judge that looks at what :func:`drawn_modes` has in colour."""
+    return judge.model_copy(update={"mode": TEXTURE_MODE, "views": TEXTURE_VIEWS})
 
 
 class GenerationWorker:
@@ -99,7 +112,7 @@ class GenerationWorker:
         self.params = params
         self.modes = modes
         self.root = root
-        self.renderer = Renderer()
+        self.renderer = Renderer(Rig(view_px=params.judges.view_px))
         self._true_surface = lru_cache(maxsize=64)(self._sample_truth)
         self._truth_lock = Lock()  # both threads often want the same surface at the same time
 
@@ -126,7 +139,8 @@ class GenerationWorker:
         if isinstance(mesh, ItemFailure):
             return mesh
         try:
-            return {mode: self.renderer.montage(mesh, mode) for mode in drawn_modes(self.modes, item.split)}
+            wanted = drawn_modes(self.modes, item.split)
+            return {mode: self.renderer.montages(mesh, mode, views) for mode, views in wanted.items()}
         except ItemFailure as failure:
             return failure
 
@@ -173,8 +187,8 @@ class GenerationWorker:
             return row.model_copy(update=why).model_dump()
         names = {mode: f"{item.id}.{mode}.png" for mode in montages}
         (folder / f"{item.id}.glb").write_bytes(glb_bytes(mesh))
-        for mode, picture in montages.items():
-            Image.fromarray(picture).save(folder / names[mode], compress_level=1)
+        for mode, pictures in montages.items():
+            write_montages(folder / names[mode], pictures)
         found = {
             "mesh": f"{item.id}.glb",
             "mesh_digest": mesh_digest(mesh),
@@ -230,6 +244,7 @@ def generated(
         "samplers": [params.generator.structure.model_dump(), params.generator.latents.model_dump()],
         "adapter": adapter,
         "modes": modes,
+        "view_px": params.judges.view_px,
         "seed": params.seed,
         "batch_size": params.generate.batch_size,
         "machine": settle_torch(),

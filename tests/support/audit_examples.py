@@ -41,7 +41,7 @@ def audit_rows(seed: int, sees: float) -> list[ControlVerdict]:
     def row(control: str, number: int, d: float, **about: Any) -> ControlVerdict:
         common = {"control": control, "pair": str(number), "object": f"o{number}", "category": "chair"}
         shown = {"panel": "three_images", "mode": "normal", "defect": DEFECTS[number % 2], "grade": None}
-        whole = {"truth": None, **common, **shown, **about, **Verdict(0.1 + d, 0.1 - d).row()}
+        whole = {"truth": None, **common, **shown, **about, **Verdict.of((0.1 + d, 0.1 - d)).row()}
         name = f"{control}-{number}-{whole['grade']}-{whole['panel']}-{whole['mode']}"
         return ControlVerdict(id=name, **whole)
 
@@ -70,14 +70,16 @@ def generated_rows() -> list[ControlVerdict]:
             about = {"control": control, "pair": str(number), "object": f"o{number}", "category": "chair"}
             truth = tuple(filled(Truth, f_score=score, normal_consistency=score) for score in scores)
             shown = {"panel": "three_images", "mode": "normal", "truth": truth}
-            answer = Verdict(*margins).row()
+            answer = Verdict.of(margins).row()
             rows.append(filled(ControlVerdict, id=f"{control}-{number}", **about, **shown, **answer))
     return rows
 
 
 def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Certificate:
     """Write the audit and the certificate of ``role`` below ``root``; return the certificate."""
-    judge = JudgeIdentity(f"judge-{role}", role, "s", "Class", "p", "three_images", "normal", "float32")
+    judge = JudgeIdentity(
+        f"judge-{role}", role, "s", "Class", "p", "three_images", "normal", "float32", 1, "sets"
+    )
     rows, measuring = audit_rows(len(role), sees), measuring_for(params, role)
     mine = [row for row in rows if (row.panel, row.mode) == ("three_images", "normal")]
     panels = compare_panels(measuring, rows, "normal")

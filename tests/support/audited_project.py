@@ -24,8 +24,9 @@ from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
 from verdict3d.records.generations import Generation
 from verdict3d.records.record import write_rows
+from verdict3d.render.montage_files import write_montages
 from verdict3d.render.renderer import Renderer
-from verdict3d.render.rig import Camera
+from verdict3d.render.rig import Camera, Rig
 
 TOP = ROOT
 
@@ -42,7 +43,7 @@ def write_audited_project(root: Path, objects: int = 8, rows_per_defect: int = 1
     values["generate"]["heldout_regimes"] = ["clean", "severe"]
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(values))
-    renderer, assets, generations = Renderer(), [], []
+    renderer, assets, generations = Renderer(Rig(view_px=values["judges"]["view_px"])), [], []
     for number in range(objects):
         category = CATEGORIES[number % len(CATEGORIES)]
         name, rng = f"{category}-{number:05d}", numpy_generator(5, "audited", number)
@@ -77,7 +78,7 @@ def _generation(
     for path in paths.values():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
     write_mesh(mesh, root / paths["mesh"])
-    Image.fromarray(renderer.montage(mesh)).save(root / paths["normal"])
+    write_montages(root / paths["normal"], renderer.montages(mesh))
     return filled(
         Generation,
         id=name,

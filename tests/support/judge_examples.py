@@ -19,7 +19,7 @@ def params(directory: Path, batch_size: int = 4, **changes: object) -> JudgePara
         "mode": "normal",
         "device": "cpu",
         "batch_size": batch_size,
-        "tie_band": 0.0,
+        "views": 1,
     }
     return JudgeParams.model_validate(values | changes)
 

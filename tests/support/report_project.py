@@ -72,7 +72,7 @@ def verdict(rng: np.random.Generator, d: float, bias: float = 0.45) -> dict[str,
     d, b = (m1 - m2) / 2, (m1 + m2) / 2
     r = abs(d) - abs(b)
     return {
-        "outcome": "tie" if r <= 0 else "win" if d > 0 else "loss",
+        "outcome": "flip" if r <= 0 else "win" if d > 0 else "loss",
         **{"m1": m1, "m2": m2, "d": d, "b": b, "r": r},
     }
 
@@ -265,7 +265,7 @@ def decision(root: Path, rows: list[HeldoutVerdict]) -> Decision:
 def truth(one: HeldoutVerdict) -> Scored:
     """The same pair decided by F-score."""
     arm, base = one.arm.f_score, one.base.f_score
-    outcome = "invalid" if arm is None else "win" if arm > base else "loss" if arm < base else "tie"
+    outcome = "invalid" if arm is None else "win" if arm > base else "loss" if arm < base else "close"
     return Scored(one.object, outcome)
 
 

@@ -44,6 +44,7 @@ def write_tiny_project(root: Path, **train_values: int) -> Params:
     for judge, family in (("training", "qwen2_5_vl"), ("evaluation", "internvl")):
         place = root / f"data/checkpoints/judge-{judge}"
         build_judge(family, seed=3).save(place)
+        values["judges"]["view_px"] = 32
         values["judges"][judge].update(model=str(place), device="cpu", batch_size=2)
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(values))

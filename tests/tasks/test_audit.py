@@ -32,7 +32,7 @@ from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.store import VerdictStore
-from verdict3d.judge.verdict import Verdict
+from verdict3d.judge.verdict import Margins
 from verdict3d.mesh.damage import KINDS
 from verdict3d.mesh.equivalents import EQUIVALENTS
 from verdict3d.pretrain.embedded import build_judge
@@ -93,7 +93,7 @@ def test_every_control_is_asked(project: Project) -> None:
             "seven_images",
         }
         assert {row["mode"] for row in rows} == {"normal", "splat", "rgb"}
-        assert {row["outcome"] for row in rows} <= {"win", "loss", "tie"}
+        assert {row["outcome"] for row in rows} <= {"win", "loss", "flip"}
         assert set(certificate(project, role)["controls"]) == set(CONTROLS)
 
 
@@ -228,15 +228,15 @@ class SeesOnlyTwoSheets:
 
     def __init__(self, judge: AuditedJudge, real: AuditedJudge) -> None:
         self.judge, self.real = judge, real
-        self.identity, self.batch_size, self.tie_band = judge.identity, judge.batch_size, judge.tie_band
+        self.identity, self.batch_size = judge.identity, judge.batch_size
 
     def showing(self, panel: str, mode: str) -> SeesOnlyTwoSheets:
         return SeesOnlyTwoSheets(self.judge.showing(panel, mode), self.real.showing("three_images", mode))
 
-    def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
+    def compare(self, requests: Sequence[PairRequest]) -> list[Margins]:
         if self.identity.panel == "two_sheets":
             return self.real.compare(list(requests))
-        return [Verdict(2.0, 2.0, self.tie_band) for _ in requests]
+        return [Margins(2.0, 2.0) for _ in requests]
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_the_champion_cannot_challenge_itself(project: Project, tmp_path: Path) 
     place_champion(root, registered_champion(1, ARM, adapter_identity(adapter)), adapter)
     tasks.challenge.run(params, root)
     rows = read_jsonl(root / f"data/challenge/{ARM}/verdicts.jsonl")
-    assert {row["outcome"] for row in rows} <= {"tie", "invalid"}  # the same bytes on both sides
+    assert {row["outcome"] for row in rows} <= {"same", "invalid"}  # the same bytes on both sides
     tasks.gate.run(params, root)
     found = read_json(root / "data/gate/decision.json")["arms"][ARM]["conditions"]
     assert found[0]["words"] == "this adapter is the champion already"
@@ -189,5 +189,5 @@ def test_when_a_sequential_test_is_decided(project: Project) -> None:
         return tasks.challenge.decided(params, rows(severe, clean, objects), order)
 
     assert not decided("win", "win", 3) and decided("win", "win", 20)
-    assert decided("loss", "win", 20) and not decided("win", "loss", 20) and not decided("tie", "tie", 60)
+    assert decided("loss", "win", 20) and not decided("win", "loss", 20) and not decided("flip", "close", 60)
     assert not tasks.challenge.decided(project[1], rows("win", "win", 20), order)  # a fixed number is fixed

@@ -92,7 +92,7 @@ def test_the_stage_writes_verdicts_preferences_and_metrics(tmp_path: Path, judge
     rows = read_jsonl(out / "verdicts.jsonl")
     assert [row["id"] for row in rows] == [f"pair-{number}" for number in range(4)]
     assert (rows[2]["outcome"], rows[2]["reason"]) == ("invalid", "empty_structure")
-    assert rows[3]["d"] == 0.0 and rows[3]["outcome"] == "tie"
+    assert (rows[3]["d"], rows[3]["outcome"], rows[3]["sets"]) == (0.0, "same", [])
     kept = read_jsonl(out / "preferences.jsonl")
     assert [row["id"] for row in kept] == [row["id"] for row in rows if row["outcome"] in ("win", "loss")]
     metrics = read_json(out / "metrics.json")
@@ -115,7 +115,7 @@ def labelled(
 ) -> PairVerdict:
     sides = {side: Compared(generation=f"{number}{side}", mesh_digest=side) for side in ("x", "y")}
     about = {"id": str(number), "kind": kind, "asset": str(number), "category": "chair", "split": "train"}
-    return PairVerdict(**about, expected=expected, **sides, **Verdict(m1, m2).row())
+    return PairVerdict(**about, expected=expected, **sides, **Verdict.of((m1, m2)).row())
 
 
 def test_preferences_by_hand() -> None:

@@ -187,7 +187,7 @@ def evaluated_rows() -> list[HeldoutVerdict]:
     base = [one for one in base_generations(PARAMS, GENERATIONS) if one.regime == "severe"]
     items = plan_arm("arm", base, {asset.id: asset for asset in ASSETS})
     margins = [(2.0, -2.0), (-2.0, 2.0), (1.0, 1.5), (3.0, -1.0), (0.5, -2.5)]
-    verdicts = [Verdict(*pair) for pair in margins] + [Verdict.invalid("no_faces", "the mesh has no faces")]
+    verdicts = [Verdict.of(pair) for pair in margins] + [Verdict.invalid("no_faces", "the mesh has no faces")]
     scores = [0.95, 0.5, 0.905, 0.95, 0.2, 0.0]
     arm = [
         as_row(item, score, verdict.reason or None)
@@ -198,7 +198,7 @@ def evaluated_rows() -> list[HeldoutVerdict]:
 
 def test_truth_ties_within_a_hundredth_and_knows_failures():
     outcomes = [class_by_truth(one.arm.f_score, one.base.f_score) for one in evaluated_rows()]
-    assert outcomes == ["win", "loss", "tie", "win", "loss", "invalid"]
+    assert outcomes == ["win", "loss", "close", "win", "loss", "invalid"]
 
 
 def said(rows: list[HeldoutVerdict]) -> dict[str, list[HeldoutVerdict]]:
@@ -209,7 +209,7 @@ def test_regime_results_by_hand():
     rows = evaluated_rows()
     results = judge_regime(PARAMS, "arm", said(rows), "severe")
     judged = results.summary
-    assert (judged.pairs, judged.invalid, judged.ties) == (6, 1, 1)
+    assert (judged.pairs, judged.invalid, judged.flips) == (6, 1, 1)
     assert judged.half_credit.value == pytest.approx((3 + 0.5) / 5)
     assert judged.decisive.value == pytest.approx(3 / 4)
     assert judged.coverage == pytest.approx(4 / 5)
@@ -218,7 +218,7 @@ def test_regime_results_by_hand():
     assert truth.f_score.half_credit.value == pytest.approx((2 + 0.5) / 5)
     assert truth.arm_f_score_mean == pytest.approx((0.95 + 0.5 + 0.905 + 0.95 + 0.2) / 5)
     assert truth.base_f_score_mean == pytest.approx(0.9)
-    assert truth.normal_consistency.ties == 5
+    assert truth.normal_consistency.close == 5
     observed, chance = 4 / 5, (3 * 2 + 1 * 2 + 1 * 1) / 25
     assert results.kappa_judge_truth.value == pytest.approx((observed - chance) / (1 - chance))
     assert set(results.by_category) == {"table", "sofa"}

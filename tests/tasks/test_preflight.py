@@ -50,7 +50,7 @@ def write_labels(root: Path, outcomes: list[str]) -> None:
             )
         )
     generations.append(filled(Generation, id="h", asset="h", split="heldout"))
-    right, ties = outcomes.count("loss"), outcomes.count("tie")
+    right, ties = outcomes.count("loss"), outcomes.count("flip")
     summary = filled(
         Summary,
         half_credit=filled(Interval, value=(right + ties / 2) / len(outcomes)),
@@ -68,7 +68,7 @@ def params(**changes: object) -> Params:
 
 
 def test_a_judge_that_orders_known_pairs_is_a_signal(tmp_path):
-    write_labels(tmp_path, ["loss"] * 8 + ["win", "tie"])
+    write_labels(tmp_path, ["loss"] * 8 + ["win", "flip"])
     run(params(), tmp_path)
     found = read_json(tmp_path / "data/preflight/preflight.json")
     assert found["signal"]
@@ -80,7 +80,7 @@ def test_a_judge_that_orders_known_pairs_is_a_signal(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "words"), [(["win"] * 6 + ["loss"] * 4, "0.40"), (["tie"] * 10, "0.00")]
+    ("outcomes", "words"), [(["win"] * 6 + ["loss"] * 4, "0.40"), (["flip"] * 10, "0.00")]
 )
 def test_no_signal_stops_the_run_and_leaves_its_reasons(outcomes, words, tmp_path):
     write_labels(tmp_path, outcomes)
@@ -90,7 +90,7 @@ def test_no_signal_stops_the_run_and_leaves_its_reasons(outcomes, words, tmp_pat
 
 
 def test_an_override_is_recorded(tmp_path):
-    write_labels(tmp_path, ["tie"] * 4)
+    write_labels(tmp_path, ["flip"] * 4)
     run(params(override=True), tmp_path)
     found = read_json(tmp_path / "data/preflight/preflight.json")
     assert found["overridden"]
@@ -107,7 +107,7 @@ def test_objects_for_a_coin_are_none_and_regimes_tie_by_name():
 
 def test_the_plan_is_for_the_interval_that_the_evaluation_reports(tmp_path):
     """A wider interval takes more objects to lie above one half: the exact sign test at its own level."""
-    write_labels(tmp_path, ["loss"] * 8 + ["win", "tie"])
+    write_labels(tmp_path, ["loss"] * 8 + ["win", "flip"])
     needed = {}
     for confidence in (0.9, 0.95, 0.99):
         values = {**VALUES, "evaluate": {**VALUES["evaluate"], "confidence": confidence}}
@@ -128,13 +128,13 @@ def test_why_no_number_of_objects_is_known(tmp_path):
 
 
 def test_it_is_said_in_words(tmp_path):
-    write_labels(tmp_path, ["loss"] * 8 + ["win", "tie"])
+    write_labels(tmp_path, ["loss"] * 8 + ["win", "flip"])
     signal, pairs, headroom, objects = preflight_words(examine(params(), tmp_path), 0.65, 0.8, 0.7)
     assert signal == "There is a signal to learn from."
     assert "On 10 pairs" in pairs and "right in 0.85 of" in pairs and "90% were decided" in pairs
     assert "wins 0.85 of the pairs according to the judge, 1.00 by F-score. This is enough" in headroom
     assert objects.startswith("Held-out objects: 1, of 108") and "Raise assets.heldout by 107" in objects
-    write_labels(tmp_path, ["tie"] * 4)
+    write_labels(tmp_path, ["flip"] * 4)
     nothing, *_, objects = preflight_words(examine(params(override=True), tmp_path), 0.65, 0.8, 0.7)
     assert "nothing to learn from" in nothing and "preflight.override" in nothing
     assert "the judge decides no pair" in objects

@@ -37,7 +37,8 @@ from verdict3d.pretrain.embedded import build_judge
 from verdict3d.provenance import digest_directory
 from verdict3d.records.certificates import Certificate, Finding
 from verdict3d.records.files import read_json, read_jsonl
-from verdict3d.records.record import read_record, write_record
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import read_record, read_rows, write_record, write_rows
 from verdict3d.records.results import JudgeUsed, Results
 from verdict3d.trellis.pipeline import TrellisPipeline
 
@@ -83,6 +84,18 @@ def test_generations_have_their_files_or_a_reason(project):
     assert metrics["non_empty_share"] == len(made) / len(rows)
 
 
+def exchange_meshes(root: Path) -> None:
+    """Give every held-out generation another one's mesh: the barely trained arm makes the base's own."""
+    path = root / "data/generate/generations.jsonl"
+    rows = read_rows(path, Generation)
+    before = list(rows)
+    places = [place for place, row in enumerate(rows) if row.split == "heldout" and not row.failure]
+    for place, other in zip(places, [*places[1:], places[0]], strict=True):
+        names = ("mesh", "mesh_digest", "montage", "montages")
+        rows[place] = rows[place].model_copy(update={name: getattr(before[other], name) for name in names})
+    write_rows(path, rows)
+
+
 def test_nothing_is_left_in_the_resume_folder(project):
     root, _ = project
     left = [path for path in (root / ".verdict3d/resume").rglob("*") if path.is_file()]
@@ -102,6 +115,8 @@ def test_evaluation_uses_the_bases_noise_and_counts_failures_as_invalid(project)
         if row["outcome"] == "invalid":
             assert row["m1"] is None
             assert row["reason"]
+        elif row["outcome"] == "same":
+            assert (row["d"], row["sets"]) == (0.0, [])
         else:
             assert row["d"] == pytest.approx((row["m1"] - row["m2"]) / 2)
     results = read_json(root / f"data/evaluate/{ARM}/results.json")
@@ -113,16 +128,18 @@ def test_evaluation_uses_the_bases_noise_and_counts_failures_as_invalid(project)
 
 
 def test_a_third_judge_is_asked_about_the_same_pairs_and_decides_nothing(project, tmp_path):
-    root, params = project
-    before = read_json(root / f"data/evaluate/{ARM}/results.json")
+    params = project[1]
     place = tmp_path / "judge-third"
     build_judge("internvl", seed=11).save(place)
     third = params.judges.evaluation.model_copy(update={"model": str(place), "mode": "clay"})
     _, changed = fork(project, tmp_path / "fork", judges=params.judges.model_copy(update={"third": third}))
     for stage in (tasks.generate.run, tasks.pairs.run):  # the third judge looks at montages of its own
         stage(changed, tmp_path / "fork")
-    tasks.evaluate.run(changed, tmp_path / "fork", ARM)
+    exchange_meshes(tmp_path / "fork")
     out = tmp_path / f"fork/data/evaluate/{ARM}"
+    tasks.evaluate.run(params, tmp_path / "fork", ARM)
+    before = read_json(out / "results.json")
+    tasks.evaluate.run(changed, tmp_path / "fork", ARM)
     rows, said = read_jsonl(out / "verdicts.jsonl"), read_jsonl(out / "third_judge.jsonl")
     assert [row["arm"]["generation"] for row in said] == [row["arm"]["generation"] for row in rows]
     assert all("/clay/" in row["arm"]["montage"] for row in said if not row["reason"])
@@ -215,6 +232,7 @@ def test_every_judge_of_an_evaluation_is_shown_the_panel_that_its_audit_chose(pr
     for role, panel in chosen.items():
         certificate = filled(Certificate, judge=filled(JudgeUsed, panel=panel))
         write_record(root / f"data/audit/{role}/certificate.json", certificate)
+    exchange_meshes(root)
     store = VerdictStore(root / STORE)
     before = len(store.rows())
     tasks.evaluate.run(params, root, ARM)

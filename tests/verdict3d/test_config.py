@@ -14,6 +14,7 @@ from verdict3d.config import OperatorName, Params, load_params
 from verdict3d.degrade.operators import OPERATORS
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.yaml_files import read_yaml, yaml_text
+from verdict3d.view_sets import VIEW_SETS
 
 REPAIR = {**ARMS["encoder_whole"], "leave_clean": 0.9}
 SEARCH = {"method": "search", "samples": 2, "pick": "consensus"}
@@ -83,8 +84,9 @@ WRONG = [
     ("generate.batch_size", 0),
     ("generate.pair_regimes", ["severe", "severe"]),
     ("pairs.kinds", ["same_base", "same_base"]),
-    ("judges.training.tie_band", float("inf")),
-    ("judges.training.tie_band", -0.1),
+    ("judges.training.views", 0),
+    ("judges.training.views", len(VIEW_SETS) + 1),
+    ("judges.view_px", 4),
     ("judges.training.batch_size", 2.5),
     ("judges.training.lineage.vendor", ""),
     ("judges.evaluation.endpoint", {"url": "ftp://host"}),
@@ -140,7 +142,7 @@ def test_values_out_of_range_are_refused_with_place_and_value(place: str, value:
         ("assets.view.yaw_deg", [0, 0]),
         ("assets.view.elevation_deg", [-89, 89]),
         ("generator.structure.guidance_interval", [0, 1]),
-        ("judges.training.tie_band", 0),
+        ("judges.training.views", len(VIEW_SETS)),
         ("schedule.cron", "*/15 6-18 * JAN-DEC MON#1"),
         ("schedule.timezone", "Europe/Berlin"),
         (f"{STACK_PLACE}.0.leave_clean", 1),

@@ -19,6 +19,7 @@ from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for, promp
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.files import read_json
 from verdict3d.records.results import JudgeUsed
+from verdict3d.view_sets import view_sets_digest
 
 _SETTINGS = (
     "config.json",
@@ -54,6 +55,8 @@ class JudgeIdentity:
         mode: What the montages show.
         dtype: Type of the weights while judging, ``"float32"`` or ``"bfloat16"``; ``"bfloat16 compiled"``
             where torch.compile made the layers.
+        views: Number of view sets that a verdict rests on.
+        view_sets: Digest of these sets.
     """
 
     model: str
@@ -64,11 +67,21 @@ class JudgeIdentity:
     panel: str
     mode: str
     dtype: str
+    views: int
+    view_sets: str
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 over everything but the name."""
-        return digest_json({name: value for name, value in asdict(self).items() if name != "model"})
+        return self._digest("model")
+
+    @cached_property
+    def answers(self) -> str:
+        """SHA-256 over what the answers from one view set depend on: the same however many are asked."""
+        return self._digest("model", "views", "view_sets")
+
+    def _digest(self, *without: str) -> str:
+        return digest_json({name: value for name, value in asdict(self).items() if name not in without})
 
     def record(self) -> JudgeUsed:
         """Return it as it is written, with its digest."""
@@ -148,6 +161,8 @@ def identify(params: JudgeParams, root: Path) -> JudgeIdentity:
         panel=first_panel(params),
         mode=params.mode,
         dtype=f"{dtype} compiled" if params.compiled else dtype,
+        views=params.views,
+        view_sets=view_sets_digest(params.views),
     )
 
 
@@ -166,6 +181,8 @@ def identify_endpoint(params: JudgeParams, endpoint: EndpointParams) -> JudgeIde
         panel=first_panel(params),
         mode=params.mode,
         dtype="as served",
+        views=params.views,
+        view_sets=view_sets_digest(params.views),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -181,14 +182,14 @@ def sheet(reference: Pixels, montage: Pixels) -> Pixels:
 
 @dataclass(frozen=True, eq=False)
 class PairRequest:
-    """A question to a judge: which of X and Y is the better mesh of the reference's object?
+    """A question to a judge from one view set: which of X and Y is the better mesh of the reference's object?
 
     Args:
         panel: What is shown.
         reference: Digest of the reference picture.
         x: Digest of mesh X.
         y: Digest of mesh Y.
-        rig: Digest of the camera rig that made the montages.
+        rig: Digest of the view set that made the montages.
     """
 
     panel: Panel = field(repr=False)
@@ -201,3 +202,28 @@ class PairRequest:
     def of(cls, panel: Panel, x: str, y: str, rig: str) -> PairRequest:
         """Build a request whose reference digest is that of the panel's picture."""
         return cls(panel, panel.digests[0], x, y, rig)
+
+    @property
+    def same(self) -> bool:
+        """Whether X and Y are one mesh or look so, so that there is nothing to ask."""
+        return self.x == self.y or self.panel.digests[1] == self.panel.digests[2]
+
+
+def pair_requests(
+    reference: Pixels,
+    montages: tuple[Sequence[Pixels], Sequence[Pixels]],
+    meshes: tuple[str, str],
+    views: Sequence[str],
+) -> tuple[PairRequest, ...]:
+    """Return the questions about one pair, one from each view set.
+
+    Args:
+        reference: Picture of the object.
+        montages: Montages of mesh X from each view set, and of mesh Y.
+        meshes: Digests of both meshes.
+        views: Digest of each view set.
+    """
+    return tuple(
+        PairRequest.of(Panel(reference, x, y), *meshes, view)
+        for x, y, view in zip(*montages, views, strict=True)
+    )

@@ -1,17 +1,18 @@
-"""Verdicts that were already given: a SQLite file that survives kills and concurrent writers.
+"""Answers that were already given: a SQLite file that survives kills and concurrent writers.
 
-One row is one verdict. Its key is the digest of everything the margins depend on: both meshes, the reference,
-the rig and the judge (its weights, prompt, panel, mode and dtype), so a new judge, prompt or rig never meets
-an old verdict. The tie band is no part of it: margins are stored, classes follow.
+One row is what a judge said about two meshes from one view set, in both orders. Its key is the digest of
+everything these margins depend on: both meshes, the reference, the view set and the judge (its weights,
+prompt, panel, mode and dtype), so a new judge, prompt or rig never meets an old answer, and a verdict over
+more view sets asks only about those that are new. Verdicts and their classes follow from the margins.
 
-The store is a cache: without it every verdict is asked again. It keeps SQLite's rollback journal, not a
+The store is a cache: without it everything is asked again. It keeps SQLite's rollback journal, not a
 write-ahead log, which several machines on one network folder could not share.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,40 +20,41 @@ from typing import TYPE_CHECKING, Protocol
 
 from verdict3d.errors import Verdict3DError, storage_problem
 from verdict3d.judge.panel import PairRequest
-from verdict3d.judge.verdict import Verdict
+from verdict3d.judge.verdict import Margins, Verdict
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import Row
 
 if TYPE_CHECKING:
     from verdict3d.judge.identity import JudgeIdentity
 
-_TABLE = """CREATE TABLE IF NOT EXISTS verdicts (
+_TABLE = """CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, x TEXT, y TEXT, reference TEXT, rig TEXT, prompt TEXT, panel TEXT, mode TEXT,
-    judge TEXT, model TEXT, m1 REAL, m2 REAL, tie_band REAL, reason TEXT, message TEXT)"""
-_RECORD = """INSERT OR REPLACE INTO verdicts VALUES (
-    :key, :x, :y, :reference, :rig, :prompt, :panel, :mode,
-    :judge, :model, :m1, :m2, :tie_band, :reason, :message)"""
-_VERDICT = ("m1", "m2", "tie_band", "reason", "message")
+    judge TEXT, model TEXT, m1 REAL, m2 REAL, reason TEXT, message TEXT)"""
+_RECORD = """INSERT OR REPLACE INTO answers VALUES (
+    :key, :x, :y, :reference, :rig, :prompt, :panel, :mode, :judge, :model, :m1, :m2, :reason, :message)"""
+_MARGINS = ("m1", "m2", "reason", "message")
 _PATIENCE_S = 60.0
 """Longest wait for another writer, which takes milliseconds."""
+
+Asked = Sequence[PairRequest]
+"""The questions about one pair: one from each view set."""
 
 
 class Judge(Protocol):
     """What a store can ask."""
 
     batch_size: int
-    tie_band: float
 
     @property
     def identity(self) -> JudgeIdentity:
         """What the answers depend on."""
 
-    def compare(self, requests: list[PairRequest]) -> list[Verdict]:
+    def compare(self, requests: list[PairRequest]) -> list[Margins]:
         """Answer in the order of the requests."""
 
 
 def key_parts(identity: JudgeIdentity, request: PairRequest) -> dict[str, str]:
-    """Return what a verdict depends on, by name."""
+    """Return what margins depend on, by name."""
     return {
         "x": request.x,
         "y": request.y,
@@ -61,60 +63,68 @@ def key_parts(identity: JudgeIdentity, request: PairRequest) -> dict[str, str]:
         "prompt": identity.prompt,
         "panel": identity.panel,
         "mode": identity.mode,
-        "judge": identity.digest,
+        "judge": identity.answers,
     }
 
 
 class VerdictStore:
-    """Verdicts in one SQLite file.
+    """Answers in one SQLite file.
 
     Args:
-        path: The file; made, with its folder, by the first verdict.
+        path: The file; made, with its folder, by the first answer.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def ask(self, judge: Judge, requests: Iterable[PairRequest]) -> list[Verdict]:
-        """Return verdicts in the order of the requests, asking the judge only what is not on record.
+    def ask(self, judge: Judge, pairs: Iterable[Asked], equal_too: bool = False) -> list[Verdict]:
+        """Return verdicts in the order of the pairs, asking the judge only what is not on record.
 
-        Requests are taken ``judge.batch_size`` at a time, and what was missing in such a batch is asked
-        together and written in one transaction: a run that was killed asks the same batches again as if it
-        had not been. Invalid verdicts are on record for people, and are asked again.
+        Pairs are taken so many at a time that a judge with ``batch_size`` requests is asked once, and what
+        was missing in such a batch is asked together and written in one transaction: a run that was killed
+        asks the same batches again as if it had not been. Invalid answers are on record for people, and are
+        asked again.
+
+        Args:
+            judge: Who is asked.
+            pairs: For each pair its questions, one from each view set.
+            equal_too: Whether to ask about sides that are the same from every view set, as an audit does.
 
         Raises:
             Verdict3DError: The file cannot be read or written, or the judge cannot be asked.
         """
         verdicts: list[Verdict] = []
-        remaining = iter(requests)
-        while batch := list(islice(remaining, judge.batch_size)):
-            verdicts.extend(self._ask_batch(judge, batch))
+        remaining = iter(pairs)
+        size = max(1, judge.batch_size // judge.identity.views)
+        while batch := list(islice(remaining, size)):
+            asked = [() if not equal_too and all(one.same for one in pair) else pair for pair in batch]
+            answers = iter(self._ask_batch(judge, [request for pair in asked for request in pair]))
+            verdicts.extend(Verdict(tuple(islice(answers, len(pair)))) for pair in asked)
         return verdicts
 
     def rows(self) -> list[Row]:
-        """Return every verdict on record, oldest first: what it depends on, and :meth:`Verdict.row`."""
+        """Return every answer on record, oldest first: what it depends on, and its margins or reason."""
         if not self.path.exists():
             return []
         with self._opened() as database:
-            rows = [dict(row) for row in database.execute("SELECT * FROM verdicts ORDER BY rowid")]
-        return [row | Verdict(*(row.pop(name) for name in _VERDICT)).row() for row in rows]
+            return [dict(row) for row in database.execute("SELECT * FROM answers ORDER BY rowid")]
 
-    def _ask_batch(self, judge: Judge, batch: list[PairRequest]) -> list[Verdict]:
+    def _ask_batch(self, judge: Judge, batch: list[PairRequest]) -> list[Margins]:
         with self._opened() as database:
             found = [_find(database, judge, request) for request in batch]
         missing: dict[str, PairRequest] = {}
-        for request, verdict in zip(batch, found, strict=True):
-            if verdict is None:
+        for request, answer in zip(batch, found, strict=True):
+            if answer is None:
                 missing.setdefault(_pair_key(judge.identity, request), request)
         fresh = dict(zip(missing, self._ask_missing(judge, list(missing.values())), strict=True))
 
-        def settled(request: PairRequest) -> Verdict:
+        def settled(request: PairRequest) -> Margins:
             key = _pair_key(judge.identity, request)
             return fresh[key] if missing[key].x == request.x else fresh[key].flipped()
 
-        return [verdict or settled(request) for request, verdict in zip(batch, found, strict=True)]
+        return [answer or settled(request) for request, answer in zip(batch, found, strict=True)]
 
-    def _ask_missing(self, judge: Judge, requests: list[PairRequest]) -> list[Verdict]:
+    def _ask_missing(self, judge: Judge, requests: list[PairRequest]) -> list[Margins]:
         """Ask, and return what is on record then: another writer may have been first."""
         if not requests:
             return []
@@ -141,20 +151,20 @@ class VerdictStore:
                 yield database
         except (OSError, sqlite3.Error) as error:
             problem = storage_problem(error) or (
-                f"{error}; make it writable, or remove it if it is damaged: its verdicts are asked again"
+                f"{error}; make it writable, or remove it if it is damaged: everything is asked again"
             )
             raise Verdict3DError(f"the verdict store {self.path} cannot be used: {problem}") from error
 
 
-def _find(database: sqlite3.Connection, judge: Judge, request: PairRequest) -> Verdict | None:
-    """Return the recorded verdict about (X, Y), or the flipped one about (Y, X), or None."""
+def _find(database: sqlite3.Connection, judge: Judge, request: PairRequest) -> Margins | None:
+    """Return the recorded answer about (X, Y), or the flipped one about (Y, X), or None."""
     parts = key_parts(judge.identity, request)
     turned = {**parts, "x": parts["y"], "y": parts["x"]}
     for key, flip in ((digest_json(parts), False), (digest_json(turned), True)):
-        row = database.execute("SELECT m1, m2 FROM verdicts WHERE key = ? AND reason = ''", (key,)).fetchone()
+        row = database.execute("SELECT m1, m2 FROM answers WHERE key = ? AND reason = ''", (key,)).fetchone()
         if row is not None:
-            verdict = Verdict(row["m1"], row["m2"], judge.tie_band)
-            return verdict.flipped() if flip else verdict
+            answer = Margins(row["m1"], row["m2"])
+            return answer.flipped() if flip else answer
     return None
 
 
@@ -165,7 +175,7 @@ def _pair_key(identity: JudgeIdentity, request: PairRequest) -> str:
     return digest_json(parts)
 
 
-def _row(identity: JudgeIdentity, request: PairRequest, verdict: Verdict) -> Row:
+def _row(identity: JudgeIdentity, request: PairRequest, answer: Margins) -> Row:
     parts = key_parts(identity, request)
-    values = {name: getattr(verdict, name) for name in _VERDICT}
+    values = {name: getattr(answer, name) for name in _MARGINS}
     return {"key": digest_json(parts), **parts, "model": identity.model, **values}

@@ -32,11 +32,13 @@ class Summary(Part):
         pairs: All pairs, invalid ones too.
         invalid: Pairs without a verdict.
         objects: Objects with at least one valid pair.
-        ties: Valid pairs without a decision.
-        half_credit: Mean over valid pairs of win 1, tie 1/2, loss 0.
+        same: Valid pairs of one mesh, or of two that look the same: not asked.
+        flips: Valid pairs whose two orders do not name the same candidate.
+        close: Valid pairs whose orders agree, with a preference within its error.
+        half_credit: Mean over valid pairs of win 1, loss 0 and 1/2 for the three others.
         decisive: Wins among wins and losses.
         coverage: Decisive share of the valid pairs.
-        flip_rate: Share of the valid pairs whose two orders do not name the same candidate.
+        flip_rate: Share of flips among the valid pairs that were asked.
         position_bias: Mean margin for whatever is shown first.
         first_slot_share: Share of single answers that picked the first slot.
         p_value: Of "no preference", over objects.
@@ -45,7 +47,9 @@ class Summary(Part):
     pairs: int
     invalid: int
     objects: int
-    ties: int
+    same: int
+    flips: int
+    close: int
     half_credit: Interval
     decisive: Decisive
     coverage: float | None

@@ -20,6 +20,8 @@ class JudgeUsed(Part):
     panel: str
     mode: str
     dtype: str
+    views: int
+    view_sets: str
     digest: str
 
 

@@ -16,11 +16,13 @@ class Judged(Record):
 
     Attributes:
         outcome: Seen from X.
-        m1: Margin for the first slot with X first; None without a verdict, as the next four.
-        m2: Margin for the first slot with Y first.
-        d: Preference for X.
+        m1: Mean margin for the first slot with X first; None where nothing was asked, as the next four.
+        m2: Mean margin for the first slot with Y first.
+        d: Preference for X; 0 where X and Y are the same.
         b: Bias towards the first slot.
         r: Reliability.
+        se: Standard error of d over the view sets; None with fewer than two.
+        sets: (m1, m2) of each view set, in the order of the list; None where a set has no answer.
         reason: Why there is no verdict, as a short code; empty when there is one.
         message: The same for people.
     """
@@ -31,6 +33,8 @@ class Judged(Record):
     d: float | None
     b: float | None
     r: float | None
+    se: float | None
+    sets: list[Annotated[tuple[float, float], Strict(False)] | None]
     reason: str
     message: str
 
@@ -45,7 +49,7 @@ class Compared(Part):
 class PairVerdict(Judged):
     """The training judge on a pair: ``data/label/verdicts.jsonl``; fields as in :class:`Pair`."""
 
-    SCHEMA: ClassVar[str] = "verdict3d/pair-verdict/1"
+    SCHEMA: ClassVar[str] = "verdict3d/pair-verdict/2"
 
     id: str
     kind: PairKind
@@ -94,7 +98,7 @@ class ControlVerdict(Judged):
         truth: Of both sides, where the control is about it.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/control-verdict/1"
+    SCHEMA: ClassVar[str] = "verdict3d/control-verdict/2"
 
     id: str
     control: str
@@ -133,7 +137,7 @@ class HeldoutVerdict(Judged):
         base: The other, Y.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/heldout-verdict/1"
+    SCHEMA: ClassVar[str] = "verdict3d/heldout-verdict/2"
 
     object: str
     category: str

@@ -116,8 +116,10 @@ class Renderer:
             )
         return picture
 
-    def montage(self, mesh: Mesh, mode: str = "normal", view_px: int | None = None) -> Pixels:
-        """Draw the rig's four montage views of the framed mesh, 2x2, yaws row by row.
+    def montage(
+        self, mesh: Mesh, mode: str = "normal", view_px: int | None = None, view_set: int = 0
+    ) -> Pixels:
+        """Draw the four views of a view set of the framed mesh, 2x2, yaws row by row.
 
         Returns:
             (2 * view_px, 2 * view_px, 3) uint8 RGB over the rig's background.
@@ -126,9 +128,21 @@ class Renderer:
             ItemFailure: As :meth:`render`, or the mesh has no extent (``degenerate``).
         """
         size_px = self.rig.view_px if view_px is None else view_px
-        cameras = self.rig.montage_cameras
+        cameras = self.rig.montage_cameras(view_set)
         picture = self._draw(self._frame(mesh), cameras, mode, size_px, 2, self.rig.background)
         return np.ascontiguousarray(picture[..., :3])
+
+    def montages(self, mesh: Mesh, mode: str = "normal", views: int | None = None) -> Pixels:
+        """Draw the montages of the first ``views`` view sets, of all by default; the mesh is uploaded once.
+
+        Returns:
+            (views, 2 * view_px, 2 * view_px, 3) uint8 RGB over the rig's background.
+
+        Raises:
+            ItemFailure: As :meth:`montage`.
+        """
+        count = len(self.rig.view_sets) if views is None else views
+        return np.stack([self.montage(mesh, mode, view_set=number) for number in range(count)])
 
     def rig_views(self, mesh: Mesh, mode: str = "normal", view_px: int | None = None) -> Pixels:
         """Draw all views of the rig: (24, view_px, view_px, 3) uint8 RGB over the rig's background."""

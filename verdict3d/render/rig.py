@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
 from verdict3d.render import framing, order, shaders
+from verdict3d.view_sets import VIEW_SETS, ViewSet
 
 MODES = ("normal", "clay", "rgb", "splat")
 """What a view shows; see :mod:`verdict3d.render.shaders`."""
@@ -30,6 +32,8 @@ SPLAT_COUNT = 4000
 """Splats a mesh: spaced about as widely as the soft points of a small splat decoder."""
 SPLAT_SPREAD = 0.8
 """Standard deviation of a splat in mean spacings: they overlap, so that the surface looks closed."""
+
+_LENS = ("fov_deg", "distance", "view_px", "supersample", "background")
 
 Matrix = NDArray[np.float64]
 
@@ -76,15 +80,14 @@ class Camera:
 
 @dataclass(frozen=True)
 class Rig:
-    """The judge's camera rig: 8 yaws x 3 elevations, four of which make the 2x2 montage.
+    """The camera rig: view sets, each a 2x2 montage for judges, and 8 yaws x 3 elevations for people.
 
-    The distance is such that a unit cube turned to any yaw stays inside the image at the three elevations.
+    The distance is such that a unit cube turned to any yaw stays inside the image at all elevations.
 
     Args:
         yaws_deg: Yaws of the 24 views.
         elevations_deg: Elevations of the 24 views.
-        montage_yaws_deg: The four views of the montage: upper row, then lower row, left to right.
-        montage_elevation_deg: One elevation for all four.
+        view_sets: Where the four views of each montage stand.
         fov_deg: Opening angle.
         distance: Camera distance in object units.
         view_px: Side of one view when a caller names none.
@@ -94,20 +97,19 @@ class Rig:
 
     yaws_deg: tuple[float, ...] = (0.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0)
     elevations_deg: tuple[float, ...] = (-15.0, 20.0, 50.0)
-    montage_yaws_deg: tuple[float, ...] = (45.0, 135.0, 225.0, 315.0)
-    montage_elevation_deg: float = 20.0
+    view_sets: tuple[ViewSet, ...] = VIEW_SETS
     fov_deg: float = 30.0
     distance: float = 3.35
     view_px: int = 224
     supersample: int = 2
     background: tuple[int, int, int] = (255, 255, 255)
 
-    @property
-    def montage_cameras(self) -> tuple[Camera, ...]:
-        """The four cameras of the montage, row by row."""
+    def montage_cameras(self, view_set: int = 0) -> tuple[Camera, ...]:
+        """The four cameras of a view set's montage, row by row; ``view_set`` is its place in the list."""
+        seen = self.view_sets[view_set]
         return tuple(
-            Camera(yaw, self.montage_elevation_deg, self.fov_deg, self.distance)
-            for yaw in self.montage_yaws_deg
+            Camera(seen.yaw_deg + 90.0 * quarter, seen.elevation_deg, self.fov_deg, self.distance)
+            for quarter in range(4)
         )
 
     @property
@@ -122,9 +124,19 @@ class Rig:
     @property
     def digest(self) -> str:
         """SHA-256 over every parameter, the framing rule and the shader text."""
+        return self._digest(asdict(self))
+
+    @property
+    def set_digests(self) -> tuple[str, ...]:
+        """SHA-256 of each view set: of all that its montage depends on, and of no other set."""
+        lens = {name: getattr(self, name) for name in _LENS}
+        return tuple(self._digest(lens | asdict(seen)) for seen in self.view_sets)
+
+    @staticmethod
+    def _digest(cameras: dict[str, Any]) -> str:
         return digest_json(
             {
-                "rig": asdict(self),
+                "rig": cameras,
                 "planes": [_NEAR_REACH, _FAR_REACH],
                 "framing": framing.RULE,
                 "order": [order.RULE, BACK_FACE_OFFSET],

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verdict3d.records.names import Outcome
+from verdict3d.records.names import TIES, Outcome
 from verdict3d.records.numbers import Kappa
 from verdict3d.stats.bootstrap import Array, cluster_bootstrap
 from verdict3d.stats.intervals import Estimate
 
 CLASSES = ("win", "tie", "loss")
-TRUTH_TIE = 0.01
-"""Differences of a truth measure below this are ties."""
+_TIE: dict[str, str] = dict.fromkeys(TIES, "tie")
+TRUTH_CLOSE = 0.01
+"""Differences of a truth measure below this are close."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Agreement:
     """How far two raters agree beyond chance.
 
     Attributes:
-        pairs: Pairs that both raters classed as win, tie or loss; those invalid for one are left out.
+        pairs: Pairs that are valid for both raters.
         kappa: Cohen's kappa in [-1, 1]; undefined when both raters always say one and the same class.
         observed: Share of the pairs with the same class.
         prevalence: Share of each class over both raters' answers.
@@ -46,11 +47,11 @@ class Agreement:
 
 
 def class_by_truth(x: float | None, y: float | None) -> Outcome:
-    """Return how X compares with Y by a truth measure of which more is better: win, loss, tie or invalid."""
+    """Return how X compares with Y by a truth measure of which more is better, or that one has none."""
     if x is None or y is None:
         return "invalid"
     gap = x - y
-    return "tie" if abs(gap) < TRUTH_TIE else "win" if gap > 0 else "loss"
+    return "close" if abs(gap) < TRUTH_CLOSE else "win" if gap > 0 else "loss"
 
 
 def agreement(
@@ -64,7 +65,7 @@ def agreement(
     """Compare two raters' outcomes of the same pairs.
 
     Args:
-        first: The one rater's outcome of each pair: "win", "tie", "loss" or "invalid".
+        first: The one rater's class of each pair; same, flip and close are ties.
         second: The other's, in the same order.
         objects: The object of each pair; whole objects are resampled.
         rng: Generator for the bootstrap.
@@ -78,14 +79,17 @@ def agreement(
         raise ValueError(
             f"{len(first)} and {len(second)} outcomes for {len(objects)} objects; expected as many of each"
         )
-    unknown = {*first, *second} - {*CLASSES, "invalid"}
+    unknown = {*first, *second} - {"win", "loss", *TIES, "invalid"}
     if unknown:
-        raise ValueError(f"unknown outcomes {sorted(unknown)}; allowed: {', '.join(CLASSES)}, invalid")
+        raise ValueError(
+            f"unknown outcomes {sorted(unknown)}; allowed: win, loss, {', '.join(TIES)}, invalid"
+        )
     names = sorted(set(objects))
     tables = np.zeros((len(names), len(CLASSES), len(CLASSES)))
     for one, other, name in zip(first, second, objects, strict=True):
         if "invalid" not in (one, other):
-            tables[names.index(name), CLASSES.index(one), CLASSES.index(other)] += 1
+            row, column = (CLASSES.index(_TIE.get(said, said)) for said in (one, other))
+            tables[names.index(name), row, column] += 1
     totals = tables[tables.sum(axis=(1, 2)) > 0].reshape(-1, len(CLASSES) ** 2)
     table = totals.sum(axis=0)
     pairs = int(table.sum())

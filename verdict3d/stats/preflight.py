@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from verdict3d.records.names import PairKind, Regime
+from verdict3d.records.names import Outcome, PairKind, Regime
 from verdict3d.records.numbers import Summary
 from verdict3d.records.results import Preflight
 from verdict3d.stats.power import one_sided, pairs_to_beat
+from verdict3d.stats.winrate import SCORES
 
 
 def signal_reasons(
@@ -60,9 +61,9 @@ def promising_regime(headroom: Mapping[Regime, float | None], least: float) -> R
     return max(known.items(), key=lambda pair: (pair[1], pair[0]))[0] if known else None
 
 
-def half_credit_of(outcomes: Sequence[str]) -> float | None:
-    """Return the mean of win 1, tie 1/2, loss 0; invalid ones are left out."""
-    scores = [{"win": 1.0, "tie": 0.5, "loss": 0.0}[name] for name in outcomes if name != "invalid"]
+def half_credit_of(outcomes: Sequence[Outcome]) -> float | None:
+    """Return the mean of win 1, loss 0 and 1/2 for ties; invalid ones are left out."""
+    scores = [SCORES[name] for name in outcomes if name != "invalid"]
     return sum(scores) / len(scores) if scores else None
 
 

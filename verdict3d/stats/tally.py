@@ -1,7 +1,8 @@
 """A tally of verdicts by object, and one test for all questions asked of it: is half-credit above a bound?
 
-A tally is a list of ``[object, wins, losses, ties]`` from the side of the candidate, in the order in which
-the objects were looked at. It is also used for what no judge decides, such as which side has a valid mesh.
+A tally is a list of ``[object, wins, losses, ties]`` (ties of all kinds) from the side of the candidate, in
+the order in which the objects were looked at. It is also used for what no judge decides, such as which side
+has a valid mesh.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from verdict3d.records.promotion import TallyRow
 from verdict3d.stats.betting import Array, anytime_p_values, confidence_sequence
 from verdict3d.stats.intervals import sign_flip_p_value
 from verdict3d.stats.power import objects_for_mean, pairs_to_beat
-from verdict3d.stats.winrate import Answered, Scored, win_rate
+from verdict3d.stats.winrate import COLUMNS, Answered, Scored, win_rate
 
 Tally = Sequence[TallyRow]
 Method = Literal["fixed", "sequential"]
-DECIDED: tuple[Outcome, ...] = ("win", "loss", "tie")
-"""Outcomes in the order of a tally's counts."""
+CLASSES: tuple[Outcome, ...] = ("win", "loss", "close")
+"""A class that stands for each of a tally's counts; which tie it was is not in them."""
 BoundSide = Literal["above", "below", "undecided", "undefined"]
 
 PEEKING = 1.8
@@ -66,7 +67,7 @@ def tally_rows(rows: Iterable[Answered], order: Sequence[str]) -> list[TallyRow]
     counts = {name: [0, 0, 0] for name in order}
     for row in rows:
         if row.outcome != "invalid":
-            counts[row.object][DECIDED.index(row.outcome)] += 1
+            counts[row.object][COLUMNS.get(row.outcome, 2)] += 1
     return [(name, found[0], found[1], found[2]) for name, found in counts.items() if any(found)]
 
 
@@ -75,7 +76,7 @@ def rows_of(tally: Tally) -> list[Scored]:
     return [
         Scored(name, outcome)
         for name, *counts in tally
-        for outcome, times in zip(DECIDED, counts, strict=True)
+        for outcome, times in zip(CLASSES, counts, strict=True)
         for _ in range(times)
     ]
 

@@ -12,13 +12,17 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from verdict3d.records.names import Outcome
+from verdict3d.records.names import TIES, Outcome
 from verdict3d.records.numbers import Decisive, Summary
 from verdict3d.stats.bootstrap import Array, cluster_bootstrap, ratio
 from verdict3d.stats.intervals import Estimate, clopper_pearson, sign_flip_p_value, unanimous_interval
 
-OUTCOMES = ("win", "loss", "tie", "invalid")
-SCORES: dict[str, float] = {"win": 1.0, "tie": 0.5, "loss": 0.0}
+SCORES: dict[Outcome, float] = {"win": 1.0, **dict.fromkeys(TIES, 0.5), "loss": 0.0}
+"""Half-credit of each valid class."""
+
+
+COLUMNS: dict[Outcome, int] = {"win": 0, "loss": 1}
+"""Places of wins and losses in counts of three; the third holds the valid verdicts without a winner."""
 
 
 class Answered(Protocol):
@@ -34,7 +38,7 @@ class Answered(Protocol):
 
     @property
     def m1(self) -> float | None:
-        """Margin for the first slot with X first; None for invalid pairs and where no judge decided."""
+        """Margin for the first slot with X first; None for invalid pairs and where no judge was asked."""
 
     @property
     def m2(self) -> float | None:
@@ -70,13 +74,15 @@ class WinRate:
         objects: Objects with at least one valid pair.
         wins: Valid pairs that X won.
         losses: Valid pairs that Y won.
-        ties: Valid pairs without a decision.
-        half_credit: Mean over valid pairs of win 1, tie 1/2, loss 0; BCa interval over objects.
+        same: Valid pairs of one mesh, or of two that look the same.
+        flips: Valid pairs whose two orders do not name the same candidate.
+        close: Valid pairs whose preference is within its error.
+        half_credit: Mean over valid pairs of win 1, loss 0 and 1/2 for the three others; BCa interval over
+            objects.
         decisive: wins / (wins + losses). Clopper-Pearson bounds; when objects have several pairs these are
             widened to also hold the object bootstrap's.
         coverage: (wins + losses) / valid pairs: the decisive share of the valid pairs.
-        flip_rate: Share of the valid pairs with margins whose two orders do not name the same candidate
-            (m1 * m2 >= 0). A pair whose orders agree, but by less than the tie band, is a tie and no flip.
+        flip_rate: Share of flips among the valid pairs that a judge was asked about, those with margins.
         position_bias: Mean of b over the valid pairs with margins; > 0 favours the first slot; BCa interval.
         first_slot_share: Share of single answers (two a pair) that picked the first slot; margin 0 is 1/2.
         p_value: Exact two-sided sign-flip test of "no preference" over objects.
@@ -87,7 +93,9 @@ class WinRate:
     objects: int
     wins: int
     losses: int
-    ties: int
+    same: int
+    flips: int
+    close: int
     half_credit: Estimate
     decisive: Estimate
     coverage: float | None
@@ -103,7 +111,9 @@ class WinRate:
             pairs=self.pairs,
             invalid=self.invalid,
             objects=self.objects,
-            ties=self.ties,
+            same=self.same,
+            flips=self.flips,
+            close=self.close,
             half_credit=self.half_credit.record(),
             decisive=Decisive(
                 value=decisive.value, low=decisive.low, high=decisive.high, wins=self.wins, losses=self.losses
@@ -133,8 +143,8 @@ def win_rate(
         ValueError: A row has an unknown outcome.
     """
     for row in rows:
-        if row.outcome not in OUTCOMES:
-            raise ValueError(f"outcome {row.outcome!r} is unknown; allowed: {', '.join(OUTCOMES)}")
+        if row.outcome != "invalid" and row.outcome not in SCORES:
+            raise ValueError(f"outcome {row.outcome!r} is unknown; allowed: {', '.join(SCORES)}, invalid")
     valid = sorted(
         (row for row in rows if row.outcome != "invalid"),
         key=lambda row: (row.object, row.outcome, row.m1 or 0.0, row.m2 or 0.0),
@@ -150,11 +160,13 @@ def win_rate(
         objects=len(clusters),
         wins=wins,
         losses=losses,
-        ties=counts["tie"],
+        same=counts["same"],
+        flips=counts["flip"],
+        close=counts["close"],
         half_credit=_half_credit(clusters, rng, resamples, confidence),
         decisive=_decisive(clusters, rng, resamples, confidence),
         coverage=(wins + losses) / len(valid) if valid else None,
-        flip_rate=float((margins.prod(axis=1) >= 0).mean()) if asked else None,
+        flip_rate=counts["flip"] / len(asked) if asked else None,
         position_bias=_position_bias(asked, margins, rng, resamples, confidence),
         first_slot_share=float((0.5 + 0.5 * np.sign(margins)).mean()) if asked else None,
         p_value=sign_flip_p_value([round(won - lost) for won, lost, _ in clusters]),
@@ -197,12 +209,12 @@ def by_slice(
 
 
 def _totals_by_object(valid: Sequence[Answered]) -> Array:
-    """Return (N, 3) wins, losses and ties of each object, objects sorted by name."""
+    """Return (N, 3) wins, losses and all other verdicts of each object, objects sorted by name."""
     names = sorted({row.object for row in valid})
     index = {name: number for number, name in enumerate(names)}
     totals = np.zeros((len(names), 3))
     for row in valid:
-        totals[index[row.object], ("win", "loss", "tie").index(row.outcome)] += 1
+        totals[index[row.object], COLUMNS.get(row.outcome, 2)] += 1
     return totals
 
 

@@ -83,7 +83,9 @@ def example_pictures(root: Path, pairs: Sequence[ControlPair]) -> dict[str, Pict
         "wrong": (_montage(wrong.y, mode), "Montage of another object, undamaged"),
     }
     found = {
-        name: embed_picture(root / path, PICTURE_PX, alt) for name, (path, alt) in wanted.items() if path
+        name: embed_picture(root / path, PICTURE_PX, alt, montage=name != "reference")
+        for name, (path, alt) in wanted.items()
+        if path
     }
     return {name: picture for name, picture in found.items() if picture is not None}
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from verdict3d.records.assets import Quarantined
 from verdict3d.records.certificates import Certificate, Stratum
-from verdict3d.records.names import PairKind
+from verdict3d.records.names import Outcome, PairKind
 from verdict3d.records.numbers import Summary
 from verdict3d.records.promotion import Decision
 from verdict3d.records.results import Results
@@ -36,9 +36,11 @@ class Exhibit:
         category: Its category.
         arm: The arm that was compared with the base.
         regime: Degradation regime of the input.
-        outcome: "win" (the arm is better), "loss", "tie" or "invalid".
-        m1: Margin for the first slot with the arm first; None without a verdict.
-        m2: Margin for the first slot with the base first; None without a verdict.
+        outcome: Class of the verdict, seen from the arm.
+        m1: Mean margin for the first slot with the arm first; None where nothing was asked.
+        m2: Mean margin for the first slot with the base first; None where nothing was asked.
+        se: Standard error of the preference over view sets; None with fewer than two.
+        views: Number of view sets that were asked.
         clean: The clean input picture.
         degraded: The input that the generator was given, when it is not the clean one.
         base: Montage of the base generation; None when it failed.
@@ -51,9 +53,11 @@ class Exhibit:
     category: str
     arm: str
     regime: str
-    outcome: str
+    outcome: Outcome
     m1: float | None
     m2: float | None
+    se: float | None
+    views: int
     clean: Picture | None
     degraded: Picture | None
     base: Picture | None

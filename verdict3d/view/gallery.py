@@ -78,7 +78,7 @@ def _exhibit(root: Path, arm: str, row: HeldoutVerdict, conditions: Mapping[tupl
         if side.montage is None:
             return None
         alt = f"Four views of the mesh of {row.object} that {whose} made"
-        return embed_picture(root / side.montage, PICTURE_PX, alt)
+        return embed_picture(root / side.montage, PICTURE_PX, alt, montage=True)
 
     def condition(shown: str) -> Picture | None:
         path = conditions.get((row.object, shown))
@@ -93,6 +93,8 @@ def _exhibit(root: Path, arm: str, row: HeldoutVerdict, conditions: Mapping[tupl
         outcome=row.outcome,
         m1=row.m1,
         m2=row.m2,
+        se=row.se,
+        views=len(row.sets),
         clean=condition("clean"),
         degraded=None if row.regime == "clean" else condition(row.regime),
         base=montage(row.base, "the base generator"),

@@ -66,6 +66,7 @@ def headline_metrics(report: Report) -> dict[str, Any]:
             "decisive": result.summary.decisive.model_dump(),
             "coverage": result.summary.coverage,
             "flip_rate": result.summary.flip_rate,
+            **{name: getattr(result.summary, name) for name in ("same", "flips", "close", "invalid")},
             "standing": result.standing,
         }
     return arms
@@ -98,5 +99,5 @@ def _environment() -> Environment:
     environment.filters.update(
         number=words.number, signed=words.signed, percent=words.percent, words=words.title
     )
-    environment.globals.update(interval=words.interval, outcome=words.outcome)
+    environment.globals.update(interval=words.interval, outcome=words.outcome, ties=words.ties)
     return environment

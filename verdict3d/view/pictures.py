@@ -12,8 +12,10 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.view.content import Picture
 
 
-def embed_picture(path: str | Path, longest_px: int, alt: str) -> Picture | None:
+def embed_picture(path: str | Path, longest_px: int, alt: str, montage: bool = False) -> Picture | None:
     """Read a picture and return it embedded; the longer side is at most ``longest_px``, alpha is kept.
+
+    Of a file of montages (:mod:`verdict3d.render.montage_files`) the first view set is shown.
 
     Returns:
         The picture, or None when the file does not exist.
@@ -30,6 +32,8 @@ def embed_picture(path: str | Path, longest_px: int, alt: str) -> Picture | None
         raise Verdict3DError(
             f"{path} cannot be read as a picture: {error}; delete it and rerun its stage"
         ) from error
+    if montage:
+        image = image.crop((0, 0, image.width, image.width))
     image.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     image.save(stream, format="WEBP", quality=80, method=4)

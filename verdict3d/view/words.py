@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from verdict3d.records.numbers import Standing
+from verdict3d.records.names import Outcome
+from verdict3d.records.numbers import Standing, Summary
 from verdict3d.view.content import Exhibit
 
 MINUS = "\u2212"
@@ -29,6 +30,14 @@ SHORT: dict[Standing, str] = {
     "undecided": "no clear difference",
     "loses": "loses to base",
     "undefined": "no verdict",
+}
+OUTCOMES: dict[Outcome, str] = {
+    "win": "Adapted better",
+    "loss": "Base better",
+    "same": "Same mesh: not asked",
+    "flip": "Flip: orders disagree",
+    "close": "Close: within its error",
+    "invalid": "No verdict",
 }
 ACRONYMS = {"dpo", "orpo", "sft"}
 KINDS = {"same_base": "Same base, two seeds", "contrastive": "Contrastive: high against low quality"}
@@ -77,10 +86,12 @@ def inputs(regime: str) -> str:
 
 def outcome(exhibit: Exhibit) -> str:
     """Return an exhibit's verdict in words; a tie says why it is one."""
-    if exhibit.outcome == "tie" and exhibit.m1 is not None and exhibit.m2 is not None:
-        return "Tie: orders disagree" if exhibit.m1 * exhibit.m2 >= 0 else "Tie: too close"
-    plain = {"win": "Adapted better", "loss": "Base better", "tie": "Tie", "invalid": "No verdict"}
-    return plain.get(exhibit.outcome, title(exhibit.outcome))
+    return OUTCOMES[exhibit.outcome]
+
+
+def ties(summary: Summary) -> str:
+    """Return why valid pairs have no winner: how many are the same, flipped, or too close."""
+    return f"{summary.same} same, {summary.flips} flips, {summary.close} close"
 
 
 def headline(arm: str, regime: str, standing: Standing, target: float) -> str:

@@ -27,6 +27,7 @@ from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json, write_json
 from verdict3d.records.record import write_record
 from verdict3d.records.results import JudgeUsed
+from verdict3d.render.rig import Rig
 
 pytestmark = pytest.mark.slow
 
@@ -200,14 +201,13 @@ def test_a_verdict_turns_with_the_order_of_the_meshes(project: tuple[Path, Param
     root, params = project
     reference = next((root / "data/assets/conditions").iterdir())
     first, second = sorted((root / "data/assets/meshes").iterdir())[:2]
-    row = judge_files(reference, first, second, params.judges.evaluation, root)
-    turned = judge_files(reference, second, first, params.judges.evaluation, root)
+    row = judge_files(reference, first, second, params.judges.evaluation, Rig(view_px=56), root)
+    turned = judge_files(reference, second, first, params.judges.evaluation, Rig(view_px=56), root)
     assert (turned["m1"], turned["m2"]) == pytest.approx((row["m2"], row["m1"]), abs=1e-5)
-    same = judge_files(reference, first, first, params.judges.evaluation, root)
-    assert same["outcome"] == "tie" and same["d"] == 0
-    assert f"{row['m1']:+.3f}" in describe_verdict(
-        row
-    ) and "a tie: both files hold the same mesh" in describe_verdict(same)
+    same = judge_files(reference, first, first, params.judges.evaluation, Rig(view_px=56), root)
+    assert (same["outcome"], same["d"], same["sets"]) == ("same", 0.0, [])
+    assert f"{row['m1']:+.3f}" in describe_verdict(row)
+    assert "both files hold one mesh" in describe_verdict(same)
 
 
 def test_the_judge_is_shown_the_panel_of_its_audit_and_it_is_said_where_there_is_none(

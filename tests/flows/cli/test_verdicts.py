@@ -10,15 +10,21 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from flows.cli.main import app
+from flows.products.verdict_book import verdict_rows
 from support.judge_examples import request
 from support.rows import filled
 from support.tiny_project import write_tiny_project
 from tasks.asking.pairings import STORE, Pairing, judge_pairings
+from verdict3d.config import JudgeParams, load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.judge.identity import identify
+from verdict3d.judge.panel import PairRequest
 from verdict3d.judge.store import VerdictStore
+from verdict3d.judge.verdict import Margins
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
 from verdict3d.records.record import write_rows
+from verdict3d.render.rig import Rig
 
 PLACES = "data/generate"
 
@@ -33,7 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_rows(root / PLACES / "generations.jsonl", made)
     reference = "data/assets/conditions/chair-00000.png"
     pairings = [Pairing(reference, made[0], made[1]), Pairing(reference, made[1], made[2])]
-    judge_pairings([("label", pairings)], params.judges.training, root)
+    judge_pairings([("label", pairings)], params.judges.training, Rig(view_px=32), root)
     return root
 
 
@@ -80,6 +86,34 @@ def test_list_filters(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert f"{count} of 2 verdicts" in call(project, monkeypatch, "list", *arguments).stdout
 
 
+def test_view_sets_of_a_pair_are_one_verdict(project: Path, tmp_path: Path) -> None:
+    params, rig = load_params(project / "params.yaml"), Rig(view_px=32)
+    store = VerdictStore(tmp_path / STORE)
+
+    def answer(x: str, y: str, view: int, *margins: float) -> None:
+        panel = request(1, 2).panel
+        asked = (PairRequest(panel, "reference", x, y, rig.set_digests[view]),)
+        store.ask(Answering(params.judges.training, project, Margins(*margins)), [asked])
+
+    answer("a", "b", 0, 3.0, -1.0)
+    answer("c", "d", 0, 1.0, 1.0)
+    answer("b", "a", 1, -2.0, 4.0)  # asked the other way round
+    first, second = verdict_rows(store.rows(), rig)
+    assert (first["x"], first["sets"], first["d"]) == ("a", [(3.0, -1.0), (4.0, -2.0)], 2.5)
+    assert first["views"] == [one.name for one in rig.view_sets[:2]] and second["outcome"] == "flip"
+    assert first["key"] == store.rows()[0]["key"]
+
+
+class Answering:
+    """A judge with one answer."""
+
+    def __init__(self, params: JudgeParams, root: Path, answer: Margins) -> None:
+        self.batch_size, self.identity, self.answer = 4, identify(params, root), answer
+
+    def compare(self, requests: list[PairRequest]) -> list[Margins]:
+        return [self.answer for _ in requests]
+
+
 def test_export_is_read_by_pandas(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = pd.DataFrame(VerdictStore(project / STORE).rows())
     for name, read in (("v.csv", pd.read_csv), ("v.jsonl", lambda path: pd.read_json(path, lines=True))):
@@ -94,7 +128,7 @@ def test_export_is_read_by_pandas(project: Path, tmp_path: Path, monkeypatch: py
 def test_explain_shows_question_margins_and_pictures(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = VerdictStore(project / STORE).rows()[1]
+    stored = json.loads(call(project, monkeypatch, "list", "--json").stdout.splitlines()[1])
     told = call(project, monkeypatch, "explain", stored["key"][:10], "-o", str(tmp_path / "shown.png")).stdout
     prompt = json.loads((project / "data/checkpoints/judge-training/verdict3d.json").read_text())["prompt"]
     assert prompt in told and f"m1 = {stored['m1']:+.4f}" in told and f"m2 = {stored['m2']:+.4f}" in told

@@ -110,14 +110,14 @@ def test_an_evaluation_depends_on_the_settings_of_a_search(
     assert found[2] != found[0] != found[3], "batches of another search went into one result"
 
 
-def test_a_search_that_asks_the_judge_depends_on_its_weights_band_and_panel(
+def test_a_search_that_asks_the_judge_depends_on_its_weights_view_sets_and_panel(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def look() -> Any:
         return identity_of(project, monkeypatch, tasks.evaluate.run, ARM)
 
     def widen(values: dict[str, Any]) -> None:
-        values["judges"]["training"]["tie_band"] = 0.25
+        values["judges"]["training"]["views"] = 2
 
     found = [look()]
     certificate = filled(Certificate, judge=filled(JudgeUsed, panel="two_sheets"))

@@ -28,7 +28,7 @@ def rows(*outcomes: str) -> list[HeldoutVerdict]:
 
 
 def test_the_gap_is_the_difference_of_half_credits_on_shared_pairs(params: Params) -> None:
-    training = rows("a:win", "a:win", "b:win", "c:tie", "d:win", "e:invalid")
+    training = rows("a:win", "a:win", "b:win", "c:flip", "d:win", "e:invalid")
     evaluation = rows("a:loss", "a:win", "b:win", "c:win", "d:invalid", "e:loss")
     gap = over_optimisation_gap(params, training, evaluation, "arm", "severe")
     assert gap.value == pytest.approx((1 + 0 + 0 - 0.5) / 4)  # d and e have no verdict of one judge
@@ -40,7 +40,7 @@ def test_the_gap_is_the_difference_of_half_credits_on_shared_pairs(params: Param
 def test_a_gap_without_pairs_or_with_one_object_has_no_bounds(params: Params) -> None:
     assert over_optimisation_gap(params, [], [], "arm") == UNDEFINED
     assert over_optimisation_gap(params, rows("a:win"), rows("a:invalid"), "arm") == UNDEFINED
-    alone = over_optimisation_gap(params, rows("a:win", "a:tie"), rows("a:loss", "a:tie"), "arm")
+    alone = over_optimisation_gap(params, rows("a:win", "a:flip"), rows("a:loss", "a:flip"), "arm")
     assert alone == Interval(value=0.5, low=None, high=None)
 
 

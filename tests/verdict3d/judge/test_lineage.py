@@ -30,7 +30,7 @@ def known(model: str) -> LineageParams:
 
 
 def identity(model: str, weights: str) -> JudgeIdentity:
-    return JudgeIdentity(model, weights, "s", "Class", "p", "three_images", "normal", "bfloat16")
+    return JudgeIdentity(model, weights, "s", "Class", "p", "three_images", "normal", "bfloat16", 1, "sets")
 
 
 def test_the_papers_two_judges_share_a_language_model() -> None:

@@ -14,34 +14,35 @@ from verdict3d.judge import store as store_module
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.panel import PairRequest, Panel
 from verdict3d.judge.store import VerdictStore
-from verdict3d.judge.verdict import Verdict
+from verdict3d.judge.verdict import Margins, Verdict
 
-IDENTITY = JudgeIdentity("somewhere", "w", "s", "Class", "p", "three_images", "normal", "float32")
+IDENTITY = JudgeIdentity("somewhere", "w", "s", "Class", "p", "three_images", "normal", "float32", 1, "sets")
 BLANK = np.zeros((8, 8, 3), np.uint8)
 
 
 class LetterJudge:
     """Prefers the mesh with the larger name; knows what it was asked."""
 
-    def __init__(
-        self, identity: JudgeIdentity = IDENTITY, tie_band: float = 0.0, batch_size: int = 4
-    ) -> None:
-        self.identity, self.tie_band, self.batch_size = identity, tie_band, batch_size
+    def __init__(self, identity: JudgeIdentity = IDENTITY, batch_size: int = 4) -> None:
+        self.identity, self.batch_size = identity, batch_size
         self.asked: list[list[tuple[str, str]]] = []
 
-    def compare(self, requests: list[PairRequest]) -> list[Verdict]:
+    def compare(self, requests: list[PairRequest]) -> list[Margins]:
         self.asked.append([(request.x, request.y) for request in requests])
         return [self.answer(request) for request in requests]
 
-    def answer(self, request: PairRequest) -> Verdict:
+    def answer(self, request: PairRequest) -> Margins:
         if "broken" in (request.x, request.y):
-            return Verdict.invalid("bad_image", "cannot be read")
+            return Margins.invalid("bad_image", "cannot be read")
         preference = float(ord(request.x[0]) - ord(request.y[0]))
-        return Verdict(preference + 0.25, -preference + 0.25, self.tie_band)
+        return Margins(preference + 0.25, -preference + 0.25)
 
 
-def pair(x: str, y: str, rig: str = "rig") -> PairRequest:
-    return PairRequest(Panel(BLANK, BLANK, BLANK), "reference", x, y, rig)
+def pair(x: str, y: str, *views: str) -> tuple[PairRequest, ...]:
+    """Questions about two meshes, from one view set when none is named."""
+    return tuple(
+        PairRequest(Panel(BLANK, BLANK, BLANK + 1), "reference", x, y, view) for view in views or ("rig",)
+    )
 
 
 def test_rows_hold_margins_and_hashes(tmp_path: Path) -> None:
@@ -49,8 +50,8 @@ def test_rows_hold_margins_and_hashes(tmp_path: Path) -> None:
     assert store.rows() == []
     store.ask(LetterJudge(), [pair("c", "a")])
     (row,) = store.rows()
-    assert (row["m1"], row["m2"], row["d"], row["b"], row["r"]) == (2.25, -1.75, 2.0, 0.25, 1.75)
-    assert row["outcome"] == "win" and row["judge"] == IDENTITY.digest
+    assert (row["m1"], row["m2"], row["reason"]) == (2.25, -1.75, "")
+    assert row["judge"] == IDENTITY.answers
     assert {row[key] for key in ("x", "y", "reference", "rig", "prompt", "panel", "mode")} == {
         *("c", "a", "reference", "rig", "p", "three_images", "normal")
     }
@@ -83,52 +84,72 @@ def test_another_judge_is_asked_anew(tmp_path: Path, change: str) -> None:
     moved = LetterJudge(replace(IDENTITY, model="elsewhere"))
     store.ask(moved, [pair("a", "b")])
     assert not moved.asked
-    store.ask(moved, [pair("a", "b", rig="another rig")])
+    store.ask(moved, [pair("a", "b", "another set")])
     assert len(moved.asked) == 1
 
 
-def test_the_tie_band_classes_stored_margins(tmp_path: Path) -> None:
+def test_more_view_sets_ask_nothing_twice(tmp_path: Path) -> None:
+    """Each set is on record by itself; the verdict over more of them is the one of a judge asked at once."""
+    store, sets = VerdictStore(tmp_path / "v.db"), ("one", "two", "three")
+    few = LetterJudge(replace(IDENTITY, views=1, view_sets="first"))
+    store.ask(few, [pair("a", "b", *sets[:1]), pair("c", "a", *sets[:1])])
+    many = LetterJudge(replace(IDENTITY, views=3, view_sets="all"), batch_size=12)
+    assert few.identity.digest != many.identity.digest
+    grown = store.ask(many, [pair("a", "b", *sets), pair("a", "c", *sets)])
+    assert [len(batch) for batch in many.asked] == [4]  # two sets more of each pair
+    assert [row["rig"] for row in store.rows()] == ["one", "one", "two", "three", "two", "three"]
+    anew = VerdictStore(tmp_path / "other.db").ask(many, [pair("a", "b", *sets), pair("a", "c", *sets)])
+    assert grown == anew and [len(verdict.sets) for verdict in grown] == [3, 3]
+    again = LetterJudge(few.identity)
+    store.ask(again, [pair("b", "a", *sets[:1])])
+    assert not again.asked
+
+
+def test_a_batch_is_as_many_pairs_as_have_so_many_view_sets(tmp_path: Path) -> None:
+    judge = LetterJudge(replace(IDENTITY, views=2), batch_size=5)
     store = VerdictStore(tmp_path / "v.db")
-    (wide,) = store.ask(LetterJudge(), [pair("b", "a")])
-    strict = LetterJudge(tie_band=2.0)
-    (narrow,) = store.ask(strict, [pair("b", "a")])
-    assert (wide.outcome, narrow.outcome, strict.asked) == ("win", "tie", [])
+    store.ask(judge, [pair("a", "b", "1", "2"), pair("b", "c", "1", "2"), pair("c", "d", "1", "2")])
+    assert [len(batch) for batch in judge.asked] == [4, 2]
+
+
+def test_what_looks_the_same_from_every_view_set_is_not_asked(tmp_path: Path) -> None:
+    judge, store = LetterJudge(replace(IDENTITY, views=2)), VerdictStore(tmp_path / "v.db")
+    alike = Panel(BLANK, BLANK, BLANK)
+    looks_alike = tuple(PairRequest(alike, "reference", "a", "c", view) for view in "12")
+    once = (looks_alike[0], *pair("a", "c", "2"))
+    asked = [looks_alike, pair("b", "b", "1", "2"), once]
+    assert [verdict.outcome for verdict in store.ask(judge, asked)] == ["same", "same", "loss"]
+    assert judge.asked == [[("a", "c"), ("a", "c")]]
+    verdicts = store.ask(judge, asked, equal_too=True)
+    assert [len(verdict.sets) for verdict in verdicts] == [2, 2, 2] and len(store.rows()) == 4
 
 
 def test_invalid_verdicts_are_recorded_and_asked_again(tmp_path: Path) -> None:
     judge, store = LetterJudge(), VerdictStore(tmp_path / "v.db")
     for _ in range(2):
         (verdict,) = store.ask(judge, [pair("broken", "a")])
-        assert verdict.reason == "bad_image"
-    assert len(judge.asked) == 2 and [row["outcome"] for row in store.rows()] == ["invalid"]
-
-
-def test_rows_keep_the_class_they_had(tmp_path: Path) -> None:
-    store = VerdictStore(tmp_path / "v.db")
-    given = store.ask(LetterJudge(tie_band=2.0), [pair("b", "a"), pair("broken", "c"), pair("a", "z")])
-    kept = [{name: row[name] for name in given[0].row()} for row in store.rows()]
-    assert kept == [verdict.row() for verdict in given]
-    assert [row["outcome"] for row in kept] == ["tie", "invalid", "loss"]
+        assert verdict.outcome == "invalid" and verdict.row()["reason"] == "bad_image"
+    assert len(judge.asked) == 2 and [row["reason"] for row in store.rows()] == ["bad_image"]
 
 
 def test_a_verdict_that_was_invalid_is_replaced(tmp_path: Path) -> None:
     class Mended(LetterJudge):
-        def answer(self, request: PairRequest) -> Verdict:
-            return Verdict(1.5, -0.5)
+        def answer(self, request: PairRequest) -> Margins:
+            return Margins(1.5, -0.5)
 
     store = VerdictStore(tmp_path / "v.db")
     store.ask(LetterJudge(), [pair("broken", "a"), pair("c", "d")])
-    assert store.ask(Mended(), [pair("broken", "a")]) == [Verdict(1.5, -0.5)]
-    assert [(row["x"], row["outcome"]) for row in store.rows()] == [("c", "loss"), ("broken", "win")]
+    assert store.ask(Mended(), [pair("broken", "a")]) == [Verdict.of((1.5, -0.5))]
+    assert [(row["x"], row["m1"]) for row in store.rows()] == [("c", -0.75), ("broken", 1.5)]
 
 
 def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     path = tmp_path / "v.db"
     path.write_bytes(b"\x00\xff rubbish\n" * 100)
     store = VerdictStore(path)
-    with pytest.raises(Verdict3DError, match=r"v\.db cannot be used.*its verdicts are asked again"):
+    with pytest.raises(Verdict3DError, match=r"v\.db cannot be used.*everything is asked again"):
         store.rows()
-    with pytest.raises(Verdict3DError, match=r"v\.db cannot be used.*its verdicts are asked again"):
+    with pytest.raises(Verdict3DError, match=r"v\.db cannot be used.*everything is asked again"):
         store.ask(LetterJudge(), [pair("a", "b")])
     (tmp_path / "file").touch()
     with pytest.raises(Verdict3DError, match="cannot be used"):
@@ -149,7 +170,7 @@ def _die_while_writing(path: Path) -> None:
     """Write two of a batch's three verdicts and be gone."""
     find, calls = store_module._find, iter(range(100))
 
-    def dying(*arguments: Any) -> Verdict | None:
+    def dying(*arguments: Any) -> Margins | None:
         if next(calls) == 5:  # three looks before the judge is asked, then one before each row
             os._exit(9)
         return find(*arguments)

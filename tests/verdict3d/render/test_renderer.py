@@ -144,7 +144,7 @@ def test_montage_tiles_are_the_four_views_row_by_row(renderer):
     mesh = box((1.0, 0.3, 0.6))
     montage, rig, size_px = renderer.montage(mesh, "normal", 40), renderer.rig, 40
     assert montage.shape == (80, 80, 3)
-    for index, camera in enumerate(rig.montage_cameras):
+    for index, camera in enumerate(rig.montage_cameras()):
         row, column = divmod(index, 2)
         tile = montage[row * size_px : (row + 1) * size_px, column * size_px : (column + 1) * size_px]
         view = renderer.render(mesh, camera, "normal", size_px)
@@ -157,7 +157,7 @@ def test_rig_views_contain_the_montage_views(renderer):
     mesh = box((1.0, 0.3, 0.6))
     views, montage = renderer.rig_views(mesh, "clay", 32), renderer.montage(mesh, "clay", 32)
     assert views.shape == (24, 32, 32, 3)
-    for index, camera in enumerate(renderer.rig.montage_cameras):
+    for index, camera in enumerate(renderer.rig.montage_cameras()):
         row, column = divmod(index, 2)
         tile = montage[row * 32 : (row + 1) * 32, column * 32 : (column + 1) * 32]
         np.testing.assert_array_equal(views[renderer.rig.cameras.index(camera)], tile)
@@ -170,7 +170,7 @@ def test_unit_cube_touches_no_edge_of_any_rig_view(renderer):
 
 
 def test_a_stray_before_the_camera_neither_shrinks_nor_hides_the_object(renderer):
-    yaw = np.radians(renderer.rig.montage_yaws_deg[0])
+    yaw = np.radians(renderer.rig.view_sets[0].yaw_deg)
     before = tuple(1.5 * np.array([np.sin(yaw), -np.cos(yaw), np.tan(np.radians(20))]))
     clean = renderer.montage(box((1, 0.5, 0.8)), "normal", 56)
     strayed = renderer.montage(join(box((1, 0.5, 0.8)), box((0.1, 0.1, 0.1), before)), "normal", 56)

@@ -17,6 +17,7 @@ from verdict3d.render.rig import (
     camera_from_world,
     projection,
 )
+from verdict3d.view_sets import ViewSet
 
 
 def position_of(camera: Camera) -> np.ndarray:
@@ -58,7 +59,7 @@ def test_projection_maps_the_planes_to_the_ends_of_the_depth_range():
 def test_unit_cube_at_any_yaw_is_inside_every_view():
     rig = Rig()
     corners = np.array(np.meshgrid(*[[-0.5, 0.5]] * 3)).reshape(3, -1).T
-    for elevation in (*rig.elevations_deg, rig.montage_elevation_deg):
+    for elevation in {*rig.elevations_deg, *(seen.elevation_deg for seen in rig.view_sets)}:
         assert rig.distance >= enclosing_distance(rig.fov_deg, elevation)
         for yaw in range(0, 90, 5):
             pixels, depth = project_points(Camera(yaw, elevation, rig.fov_deg, rig.distance), corners, 1)
@@ -78,10 +79,22 @@ def test_enclosing_distance_is_tight():
 def test_rig_has_24_views_and_a_montage_at_quarter_turns():
     rig = Rig()
     assert len(set(rig.cameras)) == 24
-    yaws = [camera.yaw_deg for camera in rig.montage_cameras]
-    assert [b - a for a, b in pairwise(yaws)] == [90.0, 90.0, 90.0]
-    assert {camera.elevation_deg for camera in rig.montage_cameras} == {rig.montage_elevation_deg}
-    assert set(rig.montage_cameras) <= set(rig.cameras)
+    for number, seen in enumerate(rig.view_sets):
+        cameras = rig.montage_cameras(number)
+        assert [b.yaw_deg - a.yaw_deg for a, b in pairwise(cameras)] == [90.0, 90.0, 90.0]
+        assert {camera.elevation_deg for camera in cameras} == {seen.elevation_deg}
+    assert set(rig.montage_cameras()) <= set(rig.cameras)
+
+
+def test_a_view_set_has_a_digest_of_its_own_that_no_other_set_changes():
+    rig = Rig()
+    assert len({*rig.set_digests}) == len(rig.view_sets)
+    shorter = replace(rig, view_sets=rig.view_sets[:3])
+    assert shorter.set_digests == rig.set_digests[:3] and shorter.digest != rig.digest
+    turned = replace(rig, view_sets=(ViewSet(46.0, 20.0), *rig.view_sets[1:]))
+    assert turned.set_digests[0] != rig.set_digests[0] and turned.set_digests[1:] == rig.set_digests[1:]
+    larger = replace(rig, view_px=rig.view_px + 1)
+    assert not {*larger.set_digests} & {*rig.set_digests}
 
 
 def test_digest_covers_every_parameter_and_the_shaders(monkeypatch):
@@ -89,7 +102,7 @@ def test_digest_covers_every_parameter_and_the_shaders(monkeypatch):
     digests = {rig.digest}
     for field in fields(rig):
         value = getattr(rig, field.name)
-        other = tuple(x + 1 for x in value) if isinstance(value, tuple) else value + 1
+        other = value[:-1] if isinstance(value, tuple) else value + 1
         digests.add(replace(rig, **{field.name: other}).digest)
     assert len(digests) == 1 + len(fields(rig))
     assert Rig().digest == rig.digest

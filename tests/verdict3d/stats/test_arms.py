@@ -33,7 +33,7 @@ def test_levels_of_holm_reject_what_its_p_values_reject():
 
 def test_answers_of_a_row():
     rows = [
-        Scored("o", "tie", 2.0, 1.0),
+        Scored("o", "flip", 2.0, 1.0),
         Scored("o", "invalid"),
         Scored("p", "win", 0.0, -1.0),
     ]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from verdict3d.records.names import TIES
 from verdict3d.stats.agreement import CLASSES, agreement
 from verdict3d.stats.intervals import clopper_pearson, sign_flip_p_value, unanimous_interval
 
@@ -102,7 +103,7 @@ def test_kappa_by_hand() -> None:
     assert got.kappa.high - got.kappa.low == pytest.approx(2 * 1.96 * 0.13, rel=0.15)
 
 
-outcomes = st.sampled_from([*CLASSES, "invalid"])
+outcomes = st.sampled_from(["win", "loss", *TIES, "invalid"])
 
 
 @settings(max_examples=60, deadline=None)
@@ -110,7 +111,11 @@ outcomes = st.sampled_from([*CLASSES, "invalid"])
 def test_kappa_against_the_slow_definition(rows: list[tuple[str, str, str]]) -> None:
     first, second, objects = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
     got = agreement(first, second, objects, np.random.default_rng(1), resamples=40)
-    valid = [(a, b) for a, b, _ in rows if "invalid" not in (a, b)]
+    valid = [
+        tuple("tie" if said in TIES else said for said in (a, b))
+        for a, b, _ in rows
+        if "invalid" not in (a, b)
+    ]
     assert got.pairs == len(valid)
     if not valid:
         assert got.kappa.value is got.observed is None
@@ -123,6 +128,6 @@ def test_kappa_against_the_slow_definition(rows: list[tuple[str, str, str]]) -> 
 
 def test_agreement_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="1 and 2 outcomes for 1 objects"):
-        agreement(["win"], ["win", "tie"], ["a"], np.random.default_rng(0))
+        agreement(["win"], ["win", "flip"], ["a"], np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"unknown outcomes \['X'\]"):
         agreement(["win"], ["X"], ["a"], np.random.default_rng(0))

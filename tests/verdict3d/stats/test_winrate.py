@@ -20,11 +20,11 @@ def generator(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def pair(m1: float, m2: float, obj: str, band: float = 0.0, **more: object) -> HeldoutVerdict:
+def pair(m1: float, m2: float, obj: str, se: float = 0.0, **more: object) -> HeldoutVerdict:
     """A verdict row as the protocol defines it."""
     d, b = (m1 - m2) / 2, (m1 + m2) / 2
     r = abs(d) - abs(b)
-    outcome = "tie" if r <= 0 or r < band else ("win" if d > 0 else "loss")
+    outcome = "flip" if r <= 0 else "close" if abs(d) < se else ("win" if d > 0 else "loss")
     return filled(HeldoutVerdict, outcome=outcome, m1=m1, m2=m2, d=d, b=b, r=r, object=obj, **more)
 
 
@@ -42,11 +42,11 @@ def test_hand_derived_numbers() -> None:
         pair(3.0, -3.0, "b"),  # win, b = 0
         pair(-1.0, 2.0, "c"),  # Y twice: loss, b = 0.5
         pair(1.0, 0.5, "d"),  # first slot twice: flip, b = 0.75
-        pair(1.0, -0.8, "e", band=1.0),  # agrees, r = 0.8 is below the band: a tie, not a flip; b = 0.1
+        pair(1.0, -0.8, "e", se=1.0),  # agrees, d = 0.9 is within its error: close, no flip; b = 0.1
         invalid("f"),
     ]
     got = summary(rows, generator())
-    assert (got.pairs, got.invalid, got.objects, got.ties) == (6, 1, 5, 2)
+    assert (got.pairs, got.invalid, got.objects, got.same, got.flips, got.close) == (6, 1, 5, 0, 1, 1)
     assert got.half_credit.value == pytest.approx((2 + 0.5 * 2) / 5)
     assert got.decisive.value == pytest.approx(2 / 3)
     assert (got.decisive.wins, got.decisive.losses) == (2, 1)
@@ -57,7 +57,16 @@ def test_hand_derived_numbers() -> None:
     assert got.first_slot_share == pytest.approx(6 / 10)
 
 
-def test_identical_meshes_score_exactly_one_half() -> None:
+def test_pairs_that_were_not_asked_are_ties_and_no_flips() -> None:
+    rows = [pair(1.0, 0.5, "a"), plain("same", "b"), plain("same", "c"), pair(2.0, -1.0, "d")]
+    got = summary(rows, generator())
+    assert (got.same, got.flips, got.coverage) == (2, 1, 1 / 4)
+    assert got.half_credit.value == (1 + 3 * 0.5) / 4
+    assert got.flip_rate == 1 / 2  # of the two that were asked
+    assert got.position_bias.value == pytest.approx((0.75 + 0.5) / 2)
+
+
+def test_equal_answers_in_both_orders_score_exactly_one_half() -> None:
     got = summary([pair(0.3 + i / 50, 0.3 + i / 50, f"o{i}") for i in range(40)], generator())
     assert got.half_credit.value == 0.5
     assert got.decisive == Decisive(value=None, low=None, high=None, wins=0, losses=0)
@@ -78,13 +87,13 @@ def test_undefined_is_none() -> None:
 
 
 def test_outcomes_without_a_judge_have_no_flips() -> None:
-    got = summary([plain("win", "a"), plain("loss", "b"), plain("tie", "c")], generator())
+    got = summary([plain("win", "a"), plain("loss", "b"), plain("same", "c")], generator())
     assert got.half_credit.value == 0.5
     assert got.flip_rate is got.first_slot_share is got.position_bias.value is None
 
 
 def test_unknown_outcome_is_named() -> None:
-    with pytest.raises(ValueError, match="'draw' is unknown; allowed: win, loss, tie, invalid"):
+    with pytest.raises(ValueError, match="'draw' is unknown; allowed: win, same, flip, close, loss, invalid"):
         summary([plain("draw", "a")], generator())
 
 
@@ -106,7 +115,7 @@ rows_strategy = st.lists(
 def slow_numbers(rows: list[Answered]) -> dict[str, Fraction | None]:
     """Every rate straight from its definition, in exact fractions."""
     valid = [row for row in rows if row.outcome != "invalid"]
-    score = sum((Fraction({"win": 2, "tie": 1, "loss": 0}[row.outcome], 2) for row in valid), Fraction())
+    score = sum((Fraction({"win": 2, "loss": 0}.get(row.outcome, 1), 2) for row in valid), Fraction())
     wins = sum(row.outcome == "win" for row in valid)
     losses = sum(row.outcome == "loss" for row in valid)
     flips = first = Fraction()
@@ -149,7 +158,8 @@ def test_swapping_the_candidates_mirrors_everything(rows: list[Answered]) -> Non
     """X against Y is Y against X with the two orders exchanged."""
     swapped = [turned(row) for row in rows]
     one, other = win_rate(rows, generator(), resamples=2), win_rate(swapped, generator(), resamples=2)
-    assert (one.wins, one.losses, one.ties) == (other.losses, other.wins, other.ties)
+    assert (one.wins, one.losses) == (other.losses, other.wins)
+    assert (one.same, one.flips, one.close) == (other.same, other.flips, other.close)
     assert (one.coverage, one.flip_rate, one.p_value) == (other.coverage, other.flip_rate, other.p_value)
     if one.half_credit.value is not None and other.half_credit.value is not None:
         assert one.half_credit.value + other.half_credit.value == pytest.approx(1)
@@ -158,7 +168,7 @@ def test_swapping_the_candidates_mirrors_everything(rows: list[Answered]) -> Non
 def test_bootstrap_agrees_with_scipy() -> None:
     """One pair an object: our clustered BCa is the ordinary one."""
     scores = np.array([1.0] * 30 + [0.5] * 12 + [0.0] * 18)
-    outcome = {1.0: "win", 0.5: "tie", 0.0: "loss"}
+    outcome = {1.0: "win", 0.5: "flip", 0.0: "loss"}
     rows = [plain(outcome[score], f"o{i}") for i, score in enumerate(scores)]
     ours = win_rate(rows, generator(1), resamples=20_000).half_credit
     theirs = bootstrap((scores,), np.mean, n_resamples=20_000, method="BCa", rng=generator(2))
@@ -170,7 +180,7 @@ def test_interval_covers_as_often_as_it_says() -> None:
     rng = generator(7)
     hits = 0
     for _ in range(200):
-        drawn = rng.choice(["win", "tie", "loss"], p=[0.5, 0.3, 0.2], size=64)
+        drawn = rng.choice(["win", "close", "loss"], p=[0.5, 0.3, 0.2], size=64)
         interval = win_rate([plain(o, f"{i}") for i, o in enumerate(drawn)], rng, resamples=300).half_credit
         hits += interval.low <= 0.65 <= interval.high
     assert 0.90 <= hits / 200 <= 0.99
@@ -220,7 +230,7 @@ def test_slices_do_not_depend_on_each_other() -> None:
     ],
 )
 def test_standing(wins: int, losses: int, ties: int, expected: str) -> None:
-    outcomes = ["win"] * wins + ["loss"] * losses + ["tie"] * ties
+    outcomes = ["win"] * wins + ["loss"] * losses + ["flip"] * ties
     got = summary([plain(outcome, f"o{i}") for i, outcome in enumerate(outcomes)], generator())
     assert standing(got, 0.65) == expected
 

@@ -17,7 +17,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.panel import PairRequest, Panel
 from verdict3d.judge.store import Judge
-from verdict3d.judge.verdict import Verdict
+from verdict3d.judge.verdict import Margins
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
 
@@ -38,7 +38,6 @@ class PlantedJudge:
         self.name = name
         self.judge = judge
         self.batch_size = judge.batch_size
-        self.tie_band = judge.tie_band
 
     @property
     def identity(self) -> JudgeIdentity:
@@ -52,19 +51,20 @@ class PlantedJudge:
         """Return the same fault over the other view."""
         return PlantedJudge(self.name, self.judge.showing(panel, mode))
 
-    def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
+    def compare(self, requests: Sequence[PairRequest]) -> list[Margins]:
         """Answer in the order of the requests, badly."""
         if self.name == "always-first":
-            return [Verdict(2.0, 2.0, self.tie_band) for _ in requests]
+            return [Margins(2.0, 2.0) for _ in requests]
         if self.name == "coin-flip":
-            return [Verdict(*self._toss(request), self.tie_band) for request in requests]
+            return [Margins(*self._toss(request)) for request in requests]
         return self.judge.compare([without_reference(request) for request in requests])
 
     def _toss(self, request: PairRequest) -> tuple[float, float]:
-        """Guess each order by itself; the same question gets the same guess."""
+        """Guess each order from each view set by itself; the same question gets the same guess."""
         orders = ((request.x, request.y), (request.y, request.x))
+        about = ("coin", request.reference, request.rig)
         return tuple(  # type: ignore[return-value]
-            float(numpy_generator(0, "coin", request.reference, *order).normal()) for order in orders
+            float(numpy_generator(0, *about, *order).normal()) for order in orders
         )
 
 

@@ -27,7 +27,7 @@ from verdict3d.judge.local.network import chat_ids
 from verdict3d.judge.local.reading import PanelReader, Shown
 from verdict3d.judge.panel import Arrangement, PairRequest, Pixels
 from verdict3d.judge.rubric import SLOTS, own_prompt, prompt_digest, prompt_of
-from verdict3d.judge.verdict import Verdict
+from verdict3d.judge.verdict import Margins
 from verdict3d.records.files import read_json
 
 _Question = tuple[Shown, Shown] | ItemFailure
@@ -61,8 +61,7 @@ class TransformersJudge:
     Args:
         identity: What the answers depend on.
         loaded: The model and how it is asked.
-        batch_size: Pairs asked together.
-        tie_band: Smallest reliability of a decisive verdict.
+        batch_size: Requests asked together.
         encoder: Encoder of a judge of the same weights, to remember pictures together.
 
     Raises:
@@ -74,7 +73,6 @@ class TransformersJudge:
         identity: JudgeIdentity,
         loaded: LoadedModel,
         batch_size: int,
-        tie_band: float,
         encoder: PictureEncoder | None = None,
     ) -> None:
         self._encoder: Any
@@ -82,7 +80,6 @@ class TransformersJudge:
         self.identity = identity
         self.loaded = loaded
         self.batch_size = batch_size
-        self.tie_band = tie_band
         model, template = loaded.model, loaded.chat_template
         prompt = prompt_of(loaded.own_prompt, identity.panel, identity.mode)
         if loaded.processor is not None:
@@ -138,7 +135,7 @@ class TransformersJudge:
             _processor_template(directory),
             None if known else build_processor(directory, model.config, tokenizer, image_processor),
         )
-        return cls(identity, loaded, params.batch_size, params.tie_band)
+        return cls(identity, loaded, params.batch_size)
 
     @property
     def digest(self) -> str:
@@ -149,24 +146,24 @@ class TransformersJudge:
         """Return the same weights as a judge of another panel kind or of montages in another mode."""
         prompt = prompt_digest(prompt_of(self.loaded.own_prompt, panel, mode))
         identity = replace(self.identity, panel=panel, mode=mode, prompt=prompt)
-        return TransformersJudge(identity, self.loaded, self.batch_size, self.tie_band, self._encoder)
+        return TransformersJudge(identity, self.loaded, self.batch_size, self._encoder)
 
-    def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
-        """Ask about every pair in both orders.
+    def compare(self, requests: Sequence[PairRequest]) -> list[Margins]:
+        """Ask about every request in both orders.
 
-        Identical montages are one question, so their margins are exactly equal and the verdict is a tie. A
-        picture that cannot be used or margins that are not finite make that one verdict invalid.
+        Identical montages are one question, so their margins are exactly equal. A picture that cannot be used
+        or margins that are not finite make that one answer invalid.
 
         Returns:
-            Verdicts in the order of ``requests``.
+            Answers in the order of ``requests``.
         """
-        verdicts: list[Verdict] = []
+        answers: list[Margins] = []
         for questions, pictures in one_ahead(self._prepared, chunks(requests, self.batch_size)):
-            verdicts.extend(self._verdicts(questions, pictures))
-        return verdicts
+            answers.extend(self._answers(questions, pictures))
+        return answers
 
     def _prepared(self, requests: Sequence[PairRequest]) -> tuple[list[_Question], dict[str, Any]]:
-        """Return what is shown about every pair, and the pictures that can be used, by digest."""
+        """Return what is shown about every request, and the pictures that can be used, by digest."""
         arranged = [self._arranged(request) for request in requests]
         wanted: dict[str, Pixels] = {}
         for part in arranged:
@@ -174,16 +171,16 @@ class TransformersJudge:
         pictures, failures = self._encoder.prepare(wanted)
         return [_orders(part, failures) for part in arranged], pictures
 
-    def _verdicts(self, questions: Sequence[_Question], pictures: dict[str, Any]) -> list[Verdict]:
-        """Ask about up to ``batch_size`` pairs."""
+    def _answers(self, questions: Sequence[_Question], pictures: dict[str, Any]) -> list[Margins]:
+        """Ask up to ``batch_size`` requests."""
         orders = [question for question in questions if not isinstance(question, ItemFailure)]
         margins = self._reader.margins(
             list(dict.fromkeys(order for pair in orders for order in pair)), pictures
         )
         return [
-            Verdict.invalid(question.reason, str(question))
+            Margins.invalid(question.reason, str(question))
             if isinstance(question, ItemFailure)
-            else self._verdict(margins[question[0]], margins[question[1]])
+            else _finite(margins[question[0]], margins[question[1]])
             for question in questions
         ]
 
@@ -193,10 +190,11 @@ class TransformersJudge:
         except ItemFailure as failure:
             return failure
 
-    def _verdict(self, m1: float, m2: float) -> Verdict:
-        if not (math.isfinite(m1) and math.isfinite(m2)):
-            return Verdict.invalid("non_finite_margin", f"the judge's margins are {m1} and {m2}")
-        return Verdict(m1, m2, self.tie_band)
+
+def _finite(m1: float, m2: float) -> Margins:
+    if not (math.isfinite(m1) and math.isfinite(m2)):
+        return Margins.invalid("non_finite_margin", f"the judge's margins are {m1} and {m2}")
+    return Margins(m1, m2)
 
 
 def _orders(part: Arrangement | ItemFailure, failures: dict[str, ItemFailure]) -> _Question:

@@ -1,4 +1,4 @@
-"""The judge behind an OpenAI-compatible server: both orders, many at a time, verdicts as of a local one."""
+"""The judge behind an OpenAI-compatible server: both orders, many at a time, margins as of a local one."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from verdict3d.judge.panel import PairRequest, Pixels, picture
 from verdict3d.judge.remote.answers import margin_from_logprobs, margin_from_text
 from verdict3d.judge.remote.endpoint import EndpointClient
 from verdict3d.judge.rubric import prompt_digest, prompt_of, prompt_parts
-from verdict3d.judge.verdict import Verdict
+from verdict3d.judge.verdict import Margins
 
 Shown = tuple[str, ...]
-Margins = dict[Shown, float | ItemFailure]
+Replies = dict[Shown, float | ItemFailure]
 Content = list[dict[str, Any]]
 
 _ASKED_AGAIN = 2
@@ -37,8 +37,7 @@ class RemoteJudge:
         identity: What the answers depend on.
         endpoint: The server and how it is asked.
         client: Asks it.
-        batch_size: Pairs asked together.
-        tie_band: Smallest reliability of a decisive verdict.
+        batch_size: Requests asked together.
     """
 
     def __init__(
@@ -47,11 +46,9 @@ class RemoteJudge:
         endpoint: EndpointParams,
         client: EndpointClient,
         batch_size: int,
-        tie_band: float,
     ) -> None:
         self.identity = identity
         self.batch_size = batch_size
-        self.tie_band = tie_band
         self._endpoint = endpoint
         self._client = client
         self._texts = prompt_parts(prompt_of(endpoint.prompt, identity.panel, identity.mode), identity.panel)
@@ -68,7 +65,7 @@ class RemoteJudge:
             raise Verdict3DError(f"judge {params.model!r} has no endpoint; set its section `endpoint`")
         client = EndpointClient(params.endpoint, params.model)
         identity = identify_endpoint(params, params.endpoint)
-        return cls(identity, params.endpoint, client, params.batch_size, params.tie_band)
+        return cls(identity, params.endpoint, client, params.batch_size)
 
     @property
     def digest(self) -> str:
@@ -79,23 +76,23 @@ class RemoteJudge:
         """Return the same server's judge of another panel kind or of montages in another mode."""
         prompt = prompt_digest(prompt_of(self._endpoint.prompt, panel, mode))
         identity = replace(self.identity, panel=panel, mode=mode, prompt=prompt)
-        return RemoteJudge(identity, self._endpoint, self._client, self.batch_size, self.tie_band)
+        return RemoteJudge(identity, self._endpoint, self._client, self.batch_size)
 
-    def compare(self, requests: Sequence[PairRequest]) -> list[Verdict]:
-        """Ask about every pair in both orders; identical montages are one question and tie exactly.
+    def compare(self, requests: Sequence[PairRequest]) -> list[Margins]:
+        """Ask about every request in both orders; identical montages are one question.
 
         Returns:
-            Verdicts in the order of ``requests``; an order without a usable answer makes its verdict invalid.
+            Answers in the order of ``requests``; an order without a usable one makes its answer invalid.
 
         Raises:
             Verdict3DError: The server will not answer, or answered nothing of a batch.
         """
-        verdicts: list[Verdict] = []
+        answers: list[Margins] = []
         for start in range(0, len(requests), self.batch_size):
-            verdicts.extend(self._compare_batch(requests[start : start + self.batch_size]))
-        return verdicts
+            answers.extend(self._compare_batch(requests[start : start + self.batch_size]))
+        return answers
 
-    def _compare_batch(self, requests: Sequence[PairRequest]) -> list[Verdict]:
+    def _compare_batch(self, requests: Sequence[PairRequest]) -> list[Margins]:
         orders: list[tuple[Shown, Shown] | ItemFailure] = []
         addresses: dict[str, str] = {}
         for request in requests:
@@ -106,41 +103,33 @@ class RemoteJudge:
             except ItemFailure as failure:
                 orders.append(failure)
         asked = dict.fromkeys(shown for pair in orders if not isinstance(pair, ItemFailure) for shown in pair)
-        margins = self._ask_all(list(asked), addresses)
-        return [self._verdict(pair, margins) for pair in orders]
+        replies = self._ask_all(list(asked), addresses)
+        return [_answer(pair, replies) for pair in orders]
 
-    def _verdict(self, pair: tuple[Shown, Shown] | ItemFailure, margins: Margins) -> Verdict:
-        found = [pair] if isinstance(pair, ItemFailure) else [margins[shown] for shown in pair]
-        for margin in found:
-            if isinstance(margin, ItemFailure):
-                return Verdict.invalid(margin.reason, str(margin))
-        m1, m2 = (float(margin) for margin in found if not isinstance(margin, ItemFailure))
-        return Verdict(m1, m2, self.tie_band)
-
-    def _ask_all(self, asked: list[Shown], addresses: dict[str, str]) -> Margins:
+    def _ask_all(self, asked: list[Shown], addresses: dict[str, str]) -> Replies:
         """Ask many at a time; what shows that nothing will be answered ends all of them."""
         with start_blocking_portal() as portal:  # an event loop of its own, also below a caller's
-            margins = portal.call(self._gather, asked, addresses)
-        failures = [margin for margin in margins.values() if isinstance(margin, ItemFailure)]
+            replies = portal.call(self._gather, asked, addresses)
+        failures = [reply for reply in replies.values() if isinstance(reply, ItemFailure)]
         lost = all(failure.reason == "endpoint_failed" for failure in failures)
-        if failures and len(failures) == len(margins) and (lost or not self._answered):
+        if failures and len(failures) == len(replies) and (lost or not self._answered):
             raise Verdict3DError(
-                f"none of {len(margins)} questions was answered: {failures[0].reason}: {failures[0]}. "
+                f"none of {len(replies)} questions was answered: {failures[0].reason}: {failures[0]}. "
                 "Verdicts given before are kept, and the same command goes on with the rest"
                 + ("; set endpoint.answers to text" if failures[0].reason == "no_logprobs" else "")
             )
-        self._answered = self._answered or len(failures) < len(margins)
-        return margins
+        self._answered = self._answered or len(failures) < len(replies)
+        return replies
 
-    async def _gather(self, asked: list[Shown], addresses: dict[str, str]) -> Margins:
+    async def _gather(self, asked: list[Shown], addresses: dict[str, str]) -> Replies:
         """Return the margin of every order, or why there is none."""
-        margins: Margins = {}
+        replies: Replies = {}
         limit = anyio.CapacityLimiter(self._endpoint.concurrency)
 
         async def ask(connections: httpx.AsyncClient, shown: Shown) -> None:
             content = self._content([addresses[name] for name in shown])
             async with limit:
-                margins[shown] = await self._ask(connections, content)
+                replies[shown] = await self._ask(connections, content)
 
         try:
             async with self._client.connected() as connections, anyio.create_task_group() as group:
@@ -148,7 +137,7 @@ class RemoteJudge:
                     group.start_soon(ask, connections, shown)
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        return margins
+        return replies
 
     async def _ask(self, connections: httpx.AsyncClient, content: Content) -> float | ItemFailure:
         """Return the margin of one order, or why there is none."""
@@ -190,6 +179,15 @@ class RemoteJudge:
             if number < len(addresses):
                 parts.append({"type": "image_url", "image_url": {"url": addresses[number]}})
         return parts
+
+
+def _answer(pair: tuple[Shown, Shown] | ItemFailure, replies: Replies) -> Margins:
+    found = [pair] if isinstance(pair, ItemFailure) else [replies[shown] for shown in pair]
+    for reply in found:
+        if isinstance(reply, ItemFailure):
+            return Margins.invalid(reply.reason, str(reply))
+    m1, m2 = (float(reply) for reply in found if not isinstance(reply, ItemFailure))
+    return Margins(m1, m2)
 
 
 def _address(pixels: Pixels) -> str:

@@ -33,7 +33,7 @@ from verdict3d.records.certificates import (
 from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.verdicts import ControlVerdict
 
-JUDGE = JudgeIdentity("somewhere", "w", "s", "Class", "p", "three_images", "normal", "float32")
+JUDGE = JudgeIdentity("somewhere", "w", "s", "Class", "p", "three_images", "normal", "float32", 1, "sets")
 THRESHOLDS = load_params().audit.thresholds
 TODAY = date(2026, 6, 23)
 MEASURING = Measuring(THRESHOLDS, lambda name: numpy_generator(0, "test", name), 300, 0.95)
@@ -46,7 +46,7 @@ def row(
 ) -> ControlVerdict:
     usual = {"control": control, "pair": str(number), "object": f"o{number}"}
     usual["defect"] = "bent" if number % 2 else "floaters"
-    return filled(ControlVerdict, **usual | about, grade=grade, **Verdict(b + d, b - d).row())
+    return filled(ControlVerdict, **usual | about, grade=grade, **Verdict.of((b + d, b - d)).row())
 
 
 def answers(**preferences: Any) -> list[ControlVerdict]:
@@ -218,7 +218,9 @@ def test_a_certificate_counts_for_its_judge_and_rig_only() -> None:
     good = certificate(answers())
     assert good.passed and good.reasons == [] and good.validity.until is None
     assert objections(good, JUDGE, "rig", date(2036, 1, 1)) == []
-    other = JudgeIdentity("elsewhere", "w", "s", "Class", "another", "seven_images", "normal", "float32")
+    other = JudgeIdentity(
+        "elsewhere", "w", "s", "Class", "another", "seven_images", "normal", "float32", 1, "sets"
+    )
     assert objections(good, other, "other rig", TODAY) == [
         "its certificate is for another judge: prompt, panel differ",
         "its certificate is for another rig",
@@ -252,7 +254,7 @@ def test_a_certificate_says_what_was_taught_and_from_which_gap_it_orders() -> No
 
 
 def test_a_judge_behind_an_endpoint_is_trusted_for_a_while() -> None:
-    served = JudgeIdentity("model", "w", "s", ENDPOINT, "p", "three_images", "normal", "as served")
+    served = JudgeIdentity("model", "w", "s", ENDPOINT, "p", "three_images", "normal", "as served", 1, "sets")
     good = certificate(answers(), served)
     assert good.validity == Validity(days=30, issued="2026-06-23", until="2026-07-23")
     assert objections(good, served, "rig", date(2026, 7, 23)) == []

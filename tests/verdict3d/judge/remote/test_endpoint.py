@@ -137,10 +137,10 @@ def test_a_dead_server_stops_the_run_and_loses_nothing(served: tuple[Path, str],
     store = VerdictStore(tmp_path / "verdicts.db")
     plan(address, "", "", *["500"] * 4)
     with pytest.raises(Verdict3DError, match=r"none of 2 questions.*goes on with the rest"):
-        store.ask(judge, ASKED[:2])
+        store.ask(judge, [(one,) for one in ASKED[:2]])
     assert len(store.rows()) == 1
     plan(address)
-    answers = store.ask(remote(address), ASKED[:2])
+    answers = store.ask(remote(address), [(one,) for one in ASKED[:2]])
     assert all(answer.valid for answer in answers) and seen(address)["requests"] == 2
 
 
