@@ -253,7 +253,6 @@ class AuditThresholds(Section):
     """What a judge must reach on the controls; params.yaml says why."""
 
     right: Share
-    untaught: Share
     reference_drop: Share
     equal: Share
 

@@ -157,7 +157,6 @@ class Thresholds(Part):
     """What a judge must reach (:class:`verdict3d.config.AuditThresholds`)."""
 
     right: float
-    untaught: float
     reference_drop: float
     equal: float
 

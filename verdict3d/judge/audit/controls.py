@@ -77,7 +77,7 @@ class Measuring:
         found = {
             "null": self._finding("null", null, self._decided(null), Bar(DECIDED, most=asked.equal)),
             "clear_gap": self._half("clear_gap", clear, Bar(HALF, asked.right)),
-            "untaught_gap": self._half("untaught_gap", untaught, Bar(HALF, asked.untaught)),
+            "untaught_gap": self._half("untaught_gap", untaught, Bar(HALF, asked.right)),
             "clean_but_wrong": self._half("clean_but_wrong", wrong, Bar(HALF, asked.right)),
         }
         for name in ("reference_shuffled", "reference_removed"):
