@@ -22,7 +22,6 @@ from verdict3d.furniture.catalogue import furniture, mesh_from_parts
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import Mesh, face_colors, mesh_digest, normalize
 from verdict3d.mesh.writers.glb import glb_bytes
-from verdict3d.pictures import FORMATS
 
 TETRAHEDRON = Mesh(
     np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]),
@@ -273,10 +272,8 @@ def test_a_message_is_the_same_each_time(tmp_path: Path) -> None:
     (tmp_path / "a.mtl").write_text("newmtl m\nmap_Kd a.png\n")
     (tmp_path / "a.png").write_bytes(b"GIF89a or anything else")
     (tmp_path / "a.obj").write_text(text)
-    with pytest.raises(ItemFailure) as caught:
-        read_mesh(tmp_path / "a.obj")
-    assert caught.value.reason == "broken_texture"
-    assert str(caught.value) == f"a.obj: 'a.png' is no picture; allowed: {', '.join(FORMATS)}"
+    said = {read_mesh(tmp_path / "a.obj", up_axis="z").notes[0].text for _ in range(2)}
+    assert len(said) == 1 and " at 0x" not in said.pop()
 
 
 def test_missing_and_unknown_files(tmp_path: Path) -> None:
@@ -426,7 +423,9 @@ def test_an_obj_never_opens_a_material_outside_its_folder(tmp_path: Path, refere
     (folder / "link.mtl").symlink_to(tmp_path / "out.mtl")
     (folder / "a.txt").write_text("newmtl m\n")
     (folder / "t.obj").write_text(f"mtllib {reference}\n{TRIANGLE}usemtl m\nf 1 2 3\n")
-    assert refused(folder / "t.obj") == "external_reference"
+    assert refused(folder / "t.obj", MeshLimits(refuse_untextured=True)) == "external_reference"
+    mesh = read_mesh(folder / "t.obj", up_axis="z")
+    assert mesh.colors is None and mesh.notes[0].text.startswith("external_reference: refers to ")
 
 
 def test_textures_of_an_obj(tmp_path: Path) -> None:
@@ -437,7 +436,7 @@ def test_textures_of_an_obj(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
     (folder / "torn.png").write_bytes(png(noise)[:400])
     (folder / "t.obj").write_text(f"mtllib t.mtl\n{TRIANGLE}vt 0 0\nusemtl m\nf 1/1 2/1 3/1\n")
-    limits = MeshLimits(texture_px=32)
+    limits = MeshLimits(texture_px=32, refuse_untextured=True)
     for name, reason in {
         "../out.png": "external_reference",
         "gone.png": "missing_reference",
@@ -446,8 +445,11 @@ def test_textures_of_an_obj(tmp_path: Path) -> None:
     }.items():
         (folder / "t.mtl").write_text(f"newmtl m\nmap_Kd {name}\n")
         assert refused(folder / "t.obj", limits) == reason
+        mesh = read_mesh(folder / "t.obj", MeshLimits(texture_px=32), up_axis="z")
+        assert mesh.texture is None and [note.kind for note in mesh.notes] == ["untextured"]
+        assert mesh.notes[0].text.startswith(f"{reason}: ")
     (folder / "t.mtl").unlink()
-    assert refused(folder / "t.obj") == "missing_reference"
+    assert refused(folder / "t.obj", limits) == "missing_reference"
 
 
 def test_a_ply_texture_follows_the_same_rule(tmp_path: Path) -> None:
@@ -458,7 +460,8 @@ def test_a_ply_texture_follows_the_same_rule(tmp_path: Path) -> None:
         "0 0 0 0 0\n1 0 0 1 0\n0 1 0 0 1\n3 0 1 2\n"
     )
     (tmp_path / "t.ply").write_text(text.format("../t.png"))
-    assert refused(tmp_path / "t.ply") == "external_reference"
+    assert refused(tmp_path / "t.ply", MeshLimits(refuse_untextured=True)) == "external_reference"
+    assert read_mesh(tmp_path / "t.ply").notes[0].kind == "untextured"
     (tmp_path / "t.png").write_bytes(png(np.full((2, 2, 3), 7, np.uint8)))
     (tmp_path / "t.ply").write_text(text.format("t.png"))
     mesh = read_mesh(tmp_path / "t.ply")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
+import posixpath
+import unicodedata
+from pathlib import Path, PurePosixPath
 
 from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure
@@ -15,8 +18,9 @@ _OPENED = {".mtl", ".bin", ".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".
 class OwnFolder:
     """The folder of a mesh file, the only place that its references may point to.
 
-    A reference is refused when it is absolute, has a scheme or a drive, leaves the folder (by ``..`` or
-    through a symbolic link), or names anything but a material library, a buffer or a picture.
+    A reference is refused when it leaves the folder (by ``..``, through a symbolic link, as an absolute path,
+    with a drive or a scheme) or names anything but a material library, a buffer or a picture. Where a path
+    leads elsewhere, a file of the same name beside the mesh is taken.
 
     Args:
         mesh_path: The mesh file.
@@ -27,28 +31,71 @@ class OwnFolder:
         self._folder = mesh_path.parent.resolve()
         self._reading = reading
         self.textures = Textures(reading)
+        self._names: dict[Path, dict[str, str]] = {}
 
     def get(self, name: str) -> bytes:
-        """Return the content of the referenced file.
+        """Return the content of the referenced file, see :meth:`find`.
 
         Raises:
             ItemFailure: ``external_reference``, ``missing_reference``, ``file_too_large`` or ``too_costly``.
         """
-        cleaned = name.strip().strip('"').replace("\\", "/").replace("\0", "")
-        relative = Path(cleaned)
-        if not cleaned or relative.is_absolute() or ":" in cleaned or relative.suffix.lower() not in _OPENED:
-            raise ItemFailure("external_reference", self._refusal(name))
-        path = (self._folder / relative).resolve()
-        if not path.is_relative_to(self._folder):
-            raise ItemFailure("external_reference", self._refusal(name))
-        if not path.is_file():
-            raise ItemFailure(
-                "missing_reference",
-                f"refers to {name!r}, which is not there; add the file or remove the reference",
-            )
+        path = self.find(name)
         check_size(path, self._reading.limits)
         self._reading.spend(path.stat().st_size, name)
         return path.read_bytes()
+
+    def has(self, name: str) -> bool:
+        """Return whether there is such a file."""
+        try:
+            return self.find(name).is_file()
+        except ItemFailure:
+            return False
+
+    def find(self, name: str) -> Path:
+        """Return the referenced file.
+
+        Names are found as they were meant: with backslashes, in another case or encoding (``name`` may be the
+        bytes of UTF-8, GBK or Windows-1252 as Latin-1), and, where a path leads elsewhere, beside the mesh.
+
+        Raises:
+            ItemFailure: ``external_reference`` or ``missing_reference``.
+        """
+        outside = True
+        for spelled in _spellings(name):
+            relative = PurePosixPath(spelled)
+            if relative.suffix.lower() not in _OPENED:
+                continue
+            for candidate in (relative, PurePosixPath(relative.name)):
+                if candidate.is_absolute() or ":" in str(candidate):
+                    continue
+                path = self._existing(candidate)
+                if path is not None and path.resolve().is_relative_to(self._folder):
+                    if path.is_file():
+                        return path
+                elif path is None and ".." not in relative.parts and candidate == relative:
+                    outside = False
+        if outside:
+            raise ItemFailure("external_reference", self._refusal(name))
+        raise ItemFailure(
+            "missing_reference", f"refers to {_spellings(name)[0]!r}, which is not there; add the file"
+        )
+
+    def _existing(self, relative: PurePosixPath) -> Path | None:
+        """Return the file or folder below the own one, whatever the case and the composition of its name."""
+        place = self._folder
+        try:
+            for part in relative.parts:
+                if part == "..":
+                    return None
+                if (place / part).exists():
+                    place /= part
+                    continue
+                if place not in self._names:
+                    self._names[place] = {_folded(child.name): child.name for child in place.iterdir()}
+                place /= self._names[place][_folded(part)]
+        except (OSError, KeyError):  # too long, no folder, not there
+            return None
+        return place
 
     def texture(self, name: str) -> Texture:
         """Return the referenced picture; see ``get`` and :meth:`Textures.decode`."""
@@ -57,6 +104,24 @@ class OwnFolder:
     @staticmethod
     def _refusal(name: str) -> str:
         return f"refers to {name!r}; only .mtl, .bin and pictures inside the mesh's own folder are opened"
+
+
+def _spellings(name: str) -> list[str]:
+    """Return what the bytes of a name may mean, the likeliest first, with slashes only."""
+    try:
+        raw = name.encode("latin-1")
+    except UnicodeEncodeError:
+        raw = b""
+    meant = [name]
+    for encoding in () if raw.isascii() else ("gbk", "cp1252", "utf-8"):
+        with contextlib.suppress(UnicodeDecodeError):
+            meant.insert(0 if encoding == "utf-8" else len(meant), raw.decode(encoding))
+    cleaned = (one.strip().strip('"').replace("\\", "/").replace("\0", "") for one in meant)
+    return list(dict.fromkeys(posixpath.normpath(one) for one in cleaned))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def check_size(path: Path, limits: MeshLimits) -> None:
