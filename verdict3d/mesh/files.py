@@ -6,12 +6,9 @@ included). Other references fail with ``external_reference``; where a picture is
 
 from __future__ import annotations
 
-import io
-import re
 import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,12 +21,11 @@ from verdict3d.mesh.readers.gltf.reader import read_gltf
 from verdict3d.mesh.readers.obj import read_obj
 from verdict3d.mesh.readers.own_folder import OwnFolder, check_size
 from verdict3d.mesh.readers.pieces import Piece, merge_pieces
+from verdict3d.mesh.readers.ply import read_ply
 from verdict3d.mesh.readers.reading import Reading
+from verdict3d.mesh.readers.stl import read_stl
 from verdict3d.mesh.writers.glb import glb_bytes
 from verdict3d.records.files import write_bytes
-
-if TYPE_CHECKING:
-    import trimesh
 
 _HEADER_BYTES = 1 << 16
 _MALFORMED = (  # what parsers raise on content that is not as they expect
@@ -71,8 +67,8 @@ def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Up = 
     try:
         check_size(path, limits)
         reading = Reading(limits, path.stat().st_size)
-        with np.errstate(all="ignore"):  # what is not finite is found in the end
-            mesh = checked(merge_pieces(_parsed(path, suffix, reading), reading), limits)
+        mesh = merge_pieces(_parsed(path, suffix, reading), reading)
+        mesh = checked(mesh, limits)
         axis = _up_axis(path, mesh, reading) if up_axis == "auto" else up_axis
         return replace(mesh, vertices=into_object_frame(mesh.vertices, axis), notes=reading.notes)
     except ItemFailure as failure:
@@ -90,7 +86,7 @@ def _up_axis(path: Path, mesh: Mesh, reading: Reading) -> Axis:
         said = written_up_axis(stream.read(_HEADER_BYTES))
     if said:
         return said
-    axis, why = guess_up_axis(mesh.vertices.astype(np.float64), mesh.faces, suffix)
+    axis, why = guess_up_axis(mesh, suffix)
     reading.note("up_axis", why)
     return axis
 
@@ -124,59 +120,10 @@ def _parsed(path: Path, suffix: str, reading: Reading) -> list[Piece]:
         if suffix == ".obj":
             return read_obj(content, OwnFolder(path, reading), reading)
         if suffix == ".ply":
-            return [_read_ply(content, OwnFolder(path, reading), reading)]
-        return [_read_stl(content, reading)]
+            return [read_ply(content, OwnFolder(path, reading), reading)]
+        return [read_stl(content, reading)]
     except _MALFORMED as error:
         raise ItemFailure("broken_file", f"cannot be parsed: {type(error).__name__}: {error}") from error
-
-
-def _read_ply(content: bytes, folder: OwnFolder, reading: Reading) -> Piece:
-    header = content[:_HEADER_BYTES].split(b"end_header", 1)[0]
-    for kind, most in ((b"face", reading.limits.faces), (b"vertex", 3 * reading.limits.faces)):
-        count = re.search(rb"^element\s+" + kind + rb"\s+(\d+)", header, re.MULTILINE)
-        if count is not None and int(count[1]) > min(most, len(content)):
-            reason = "too_many_faces" if int(count[1]) > most else "broken_file"
-            raise ItemFailure(reason, f"the header announces {int(count[1])} elements of {kind.decode()}")
-    mesh = _parse_with_trimesh(content, "ply")
-    visual: Any = mesh.visual
-    uv = getattr(visual, "uv", None)
-    picture = re.search(rb"^comment\s+TextureFile\s+(.+?)\s*$", header, re.MULTILINE)
-    vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
-    if picture is not None:
-        texture = folder.texture(picture[1].decode("utf-8", errors="replace"))
-        if uv is not None and len(uv) == len(vertices):
-            return Piece(vertices, faces, uv=np.asarray(uv, dtype=np.float64), texture=texture)
-    if visual.kind == "vertex":
-        return Piece(vertices, faces, colors=np.asarray(visual.vertex_colors, dtype=np.uint8)[:, :3])
-    if visual.kind == "face":
-        colors = np.repeat(np.asarray(visual.face_colors, dtype=np.uint8)[:, :3], 3, axis=0)
-        return Piece(vertices[faces.ravel()], np.arange(faces.size).reshape(-1, 3), colors=colors)
-    return Piece(vertices, faces)
-
-
-def _read_stl(content: bytes, reading: Reading) -> Piece:
-    if len(content) >= 84 and not content.lstrip().startswith(b"solid"):
-        (count,) = struct.unpack_from("<I", content, 80)
-        if count > reading.limits.faces:
-            message = f"the header announces {count} faces; allowed: {reading.limits.faces}"
-            raise ItemFailure("too_many_faces", message)
-    mesh = _parse_with_trimesh(content, "stl")
-    corners = np.asarray(mesh.vertices, dtype=np.float64)[np.asarray(mesh.faces).ravel()]
-    vertices, places = np.unique(corners, axis=0, return_inverse=True)
-    return Piece(vertices, places.reshape(-1, 3).astype(np.int64))
-
-
-def _parse_with_trimesh(content: bytes, kind: str) -> trimesh.Trimesh:
-    """Parse a format that cannot refer to anything (no resolver is given)."""
-    import trimesh
-
-    try:
-        mesh = trimesh.load_mesh(io.BytesIO(content), file_type=kind, process=False)
-    except Exception as error:
-        raise ItemFailure("broken_file", f"cannot be parsed: {error}") from error
-    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
-        raise ItemFailure("no_faces", "the file holds no triangles")
-    return mesh
 
 
 def _vertex_colors(mesh: Mesh) -> np.ndarray | None:

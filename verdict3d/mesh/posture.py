@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
 from verdict3d.mesh.axes import Axis
+from verdict3d.mesh.mesh import Mesh
+from verdict3d.mesh.sampling import areas_and_normals
 
 Trait = Literal["support", "level", "uneven", "tall"]
 Floats = NDArray[np.float64]
@@ -28,6 +30,7 @@ _WEIGHTS: dict[Trait, float] = {"support": 6.2, "level": 2.8, "uneven": 2.9, "ta
 _CLEAR = 4.0  # log-odds
 _SOLE = 0.02  # of the longest side: what is so near the lowest point touches the ground
 _LEVELS = np.linspace(0.0, 1.0, 21)
+_MANY = 50_000  # faces
 _WORDS = re.compile(rb"^(?:#|comment)[^\n]*?\b([xyz]) up\b", re.MULTILINE)
 
 
@@ -37,28 +40,32 @@ def written_up_axis(head: bytes) -> Axis | None:
     return next((axis for axis in get_args(Axis) if written and written[1].decode() == axis), None)
 
 
-def guess_up_axis(vertices: Floats, faces: NDArray[np.integer], suffix: str) -> tuple[Axis, str]:
+def guess_up_axis(mesh: Mesh, suffix: str) -> tuple[Axis, str]:
     """Return the up axis of a file that does not say it, and why it is taken, for people.
 
     Args:
-        vertices: (V, 3) in the file's frame.
-        faces: (F, 3), at least one.
+        mesh: In the file's frame, with at least one face and no unused vertices.
         suffix: Of the file: a key of ``CUSTOM``.
     """
     custom = CUSTOM[suffix]
     other: Axis = "z" if custom == "y" else "y"
-    if odds(vertices, faces, other) - odds(vertices, faces, custom) > _CLEAR:
+    if _speaks_for(mesh, other, custom):
         return other, f"{other} is taken as up: so it stands, though {suffix} files usually have {custom} up"
     return custom, f"{custom} is taken as up, as {suffix} files usually have it"
 
 
-def odds(vertices: Floats, faces: NDArray[np.integer], axis: Axis) -> float:
-    """Return how much speaks for ``axis`` as up: differences between axes are log-odds."""
-    traits = posture(vertices, faces, "xyz".index(axis))
-    return sum(weight * traits[trait] for trait, weight in _WEIGHTS.items())
+def lies(mesh: Mesh) -> bool:
+    """Return whether the shape of a mesh in the object frame clearly says that not z but y is up."""
+    return _speaks_for(mesh, "y", "z")
 
 
-def posture(vertices: Floats, faces: NDArray[np.integer], up: int) -> dict[Trait, float]:
+def _speaks_for(mesh: Mesh, axis: Axis, other: Axis) -> bool:
+    areas, normals = areas_and_normals(mesh)
+    one, two = (_posture(mesh, areas, normals, "xyz".index(up)) for up in (axis, other))
+    return sum(weight * (one[trait] - two[trait]) for trait, weight in _WEIGHTS.items()) > _CLEAR
+
+
+def _posture(mesh: Mesh, areas: Floats, normals: Floats, up: int) -> dict[Trait, float]:
     """Return how a thing would stand with axis ``up`` (0 to 2) upwards.
 
     Returns:
@@ -67,21 +74,18 @@ def posture(vertices: Floats, faces: NDArray[np.integer], up: int) -> dict[Trait
         the area's distribution over the height and the same upside down, 0 to 2. ``tall``: height in longest
         sides.
     """
-    corners = vertices[faces]
-    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    areas = np.linalg.norm(crosses, axis=1)
     total = max(float(areas.sum()), 1e-30)
-    low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+    low, high = (bound.astype(np.float64) for bound in (mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)))
     longest, height = max(float((high - low).max()), 1e-30), float(high[up] - low[up])
     ground = [axis for axis in range(3) if axis != up]
     side = np.sqrt(np.prod((high - low)[ground])) or longest
-    center = (areas[:, None] * corners.mean(axis=1)).sum(axis=0) / total
-    points = corners.reshape(-1, 3)
-    touching = points[points[:, up] - low[up] <= _SOLE * longest][:, ground]
-    shares = np.diff(_areas_below((corners[..., up] - low[up]) / max(height, 1e-30), areas)) / total
+    center = [(mesh.vertices[:, axis][mesh.faces].mean(axis=1) * areas).sum() / total for axis in ground]
+    touching = mesh.vertices[mesh.vertices[:, up] - low[up] <= _SOLE * longest][:, ground]
+    heights = (mesh.vertices[:, up][mesh.faces] - low[up]) / max(height, 1e-30)
+    shares = _shares(heights, areas) / total
     return {
-        "support": float(np.clip(_depth_inside(center[ground], touching) / side, -0.5, 0.5)),
-        "level": float(areas[np.abs(crosses[:, up]) > 0.95 * areas].sum() / total),
+        "support": float(np.clip(_depth_inside(np.array(center), touching) / side, -0.5, 0.5)),
+        "level": float(areas[np.abs(normals[:, up]) > 0.95].sum() / total),
         "uneven": float(np.abs(shares - shares[::-1]).sum()),
         "tall": height / longest,
     }
@@ -94,6 +98,14 @@ def _depth_inside(point: Floats, points: Floats) -> float:
     except (QhullError, ValueError):  # fewer than three points, or all on one line
         return 0.0
     return -float((hull.equations[:, :2] @ point + hull.equations[:, 2]).max())
+
+
+def _shares(heights: Floats, areas: Floats) -> Floats:
+    """Return the area in each of the layers between ``_LEVELS``, of corners at ``heights`` (F, 3)."""
+    if len(areas) > _MANY:  # and so small that each lies in one layer
+        layers = np.minimum(heights.mean(axis=1) * (len(_LEVELS) - 1), len(_LEVELS) - 2).astype(np.int64)
+        return np.bincount(layers, weights=areas, minlength=len(_LEVELS) - 1).astype(np.float64)
+    return np.diff(_areas_below(heights, areas))
 
 
 def _areas_below(heights: Floats, areas: Floats) -> Floats:

@@ -90,9 +90,10 @@ def test_guesses_on_own_furniture_and_in_any_order() -> None:
     for number in range(40):
         mesh = procedural_asset("heldout", number, 5).mesh
         for axis, suffix in (("y", ".stl"), ("z", ".obj"), ("y", ".obj"), ("z", ".ply")):
-            vertices = into_file_frame(mesh.vertices, axis).astype(np.float64)
-            guess, why = guess_up_axis(vertices, mesh.faces, suffix)
-            assert guess_up_axis(vertices, np.ascontiguousarray(mesh.faces[::-1]), suffix) == (guess, why)
+            lying = Mesh(into_file_frame(mesh.vertices, axis), mesh.faces)
+            guess, why = guess_up_axis(lying, suffix)
+            other = Mesh(lying.vertices, np.ascontiguousarray(mesh.faces[::-1]))
+            assert guess_up_axis(other, suffix) == (guess, why)
             clear += "stands" in why
             wrong += "stands" in why and guess != axis
     assert clear >= 40 and wrong == 0
@@ -102,5 +103,5 @@ def test_guesses_on_own_furniture_and_in_any_order() -> None:
     "vertices", [np.zeros((3, 3)), np.eye(3), np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0]])]
 )
 def test_what_has_no_posture_follows_custom(vertices: np.ndarray) -> None:
-    axis, why = guess_up_axis(vertices.astype(np.float64), np.array([[0, 1, 2]]), ".obj")
+    axis, why = guess_up_axis(Mesh(vertices.astype(np.float32), np.int32([[0, 1, 2]])), ".obj")
     assert axis == "y" and "usually" in why
