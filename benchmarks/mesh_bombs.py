@@ -49,23 +49,6 @@ print(json.dumps([time.perf_counter() - start, used, peak / 1024, outcome]))
 """
 
 
-_READ_BY_TRIMESH = """
-import json, resource, sys, time, warnings
-from pathlib import Path
-import trimesh
-warnings.simplefilter("ignore")
-resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
-start, used = time.perf_counter(), time.process_time()
-try:
-    outcome = f"read, {len(trimesh.load_scene(sys.argv[1]).to_geometry().faces)} faces"
-except (Exception, MemoryError) as error:
-    outcome = type(error).__name__
-peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps([time.perf_counter() - start, time.process_time() - used, peak / 1024, outcome]))
-"""
-READERS = {"verdict3d": _READ, "trimesh": _READ_BY_TRIMESH}
-
-
 def _many(scale: float, full: int) -> int:
     return max(2, int(full * scale))
 
@@ -349,12 +332,12 @@ OTHERS: tuple[Maker, ...] = (
 )
 
 
-def measure(path: Path, reader: str) -> dict[str, Any]:
+def measure(path: Path) -> dict[str, Any]:
     """Read a file in a process of its own and return its size, seconds, MiB and outcome."""
     start = time.perf_counter()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", READERS[reader], str(path)],
+            [sys.executable, "-c", _READ, str(path)],
             capture_output=True,
             text=True,
             timeout=_WAIT_S,
@@ -377,9 +360,6 @@ def main() -> int:
     )
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full sizes")
     parser.add_argument("--only", nargs="*", default=(), help="names of bombs; all by default")
-    parser.add_argument(
-        "--reader", choices=READERS, default="verdict3d", help="who reads; the other to compare"
-    )
     options = parser.parse_args()
     print("| file | MB | seconds | of a processor | MiB | outcome |\n|---|---|---|---|---|---|")
     bad = 0
@@ -387,7 +367,7 @@ def main() -> int:
         if options.only and make.__name__ not in options.only:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            found = measure(make(Path(folder), options.scale), options.reader)
+            found = measure(make(Path(folder), options.scale))
         bad += not (found["used"] < SECONDS and found["mib"] < MIB)
         name = make.__name__.replace("_", " ")
         times = f"{found['seconds']:.1f} | {found['used']:.1f}"

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from verdict3d.config import AssetsParams
+from verdict3d.config import AssetsParams, MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.furniture.catalogue import CATEGORIES, furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
+from verdict3d.mesh.axes import Up
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.likeness import are_copies, are_near, likeness_key, measures_of
 from verdict3d.mesh.mesh import SUFFIXES, Mesh, mesh_digest, normalize
@@ -112,50 +114,75 @@ def mesh_paths(directory: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(directory).as_posix())
 
 
+@dataclass(frozen=True, eq=False)
+class FoundMesh:
+    """A file below a folder that holds an object which no file before it holds.
+
+    Attributes:
+        source: Its path below the folder, as text.
+        mesh: In the object frame, as large as in the file.
+        normalised: Centred, its longest side 1.
+        measures: Of the normalised mesh; copies share them.
+    """
+
+    source: str
+    mesh: Mesh
+    normalised: Mesh
+    measures: NDArray[np.float64]
+
+
+def read_folder(
+    directory: Path, paths: Sequence[Path], limits: MeshLimits, up_axis: Up
+) -> Iterator[FoundMesh | Quarantined]:
+    """Read files below ``directory`` in their order; of several that hold one object the first is kept."""
+    kept: list[Path] = []
+    measured = np.zeros((0, 4))
+    for path in paths:
+        source = _readable(path.relative_to(directory).as_posix())
+        try:
+            mesh = read_mesh(path, limits, up_axis)
+            normalised = normalize(mesh)
+        except ItemFailure as failure:
+            yield Quarantined(source=source, reason=failure.reason, message=_readable(str(failure)))
+            continue
+        measures = measures_of(normalised)
+        for number in np.flatnonzero(are_near(measures, measured)):
+            if are_copies(normalised, normalize(read_mesh(kept[number], limits, up_axis))):
+                message = f"same object as {_readable(kept[number].relative_to(directory).as_posix())}"
+                yield Quarantined(source=source, reason="duplicate", message=message)
+                break
+        else:
+            kept.append(path)
+            measured = np.vstack([measured, measures])
+            yield FoundMesh(source, mesh, normalised, measures)
+
+
 def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[LoadedAsset | Quarantined]:
     """Yield for every mesh below ``directory`` an asset or the reason why it takes no part.
 
     The split follows from the shape alone (and ``seed``), so that it stays when files are added, moved or
-    renamed, and so that an object in other colours does not stand in another split. Of several files that
-    hold one object (:mod:`verdict3d.mesh.likeness`) the first in order of path is kept.
+    renamed, and so that an object in other colours does not stand in another split. Copies of one object
+    (:mod:`verdict3d.mesh.likeness`) are left out.
 
     Raises:
         Verdict3DError: The folder is missing or holds no meshes, or all split shares are 0.
     """
     paths = mesh_paths(directory)
     split_of("", params.split_shares, seed)
-    crowds = Counter(_top_folder(path, directory) for path in paths)
-    kept: list[Path] = []
-    measured = np.zeros((0, 4))
-    for path in paths:
-        source = _readable(path.relative_to(directory).as_posix())
-        try:
-            mesh = normalize(read_mesh(path, params.limits, params.up_axis))
-        except ItemFailure as failure:
-            yield Quarantined(source=source, reason=failure.reason, message=_readable(str(failure)))
+    crowds = Counter(_top_folder(_readable(path.relative_to(directory).as_posix())) for path in paths)
+    for found in read_folder(directory, paths, params.limits, params.up_axis):
+        if isinstance(found, Quarantined):
+            yield found
             continue
-        measures = measures_of(mesh)
-        alike = (kept[number] for number in np.flatnonzero(are_near(measures, measured)))
-        first = next((other for other in alike if are_copies(mesh, _read_again(other, params))), None)
-        if first is not None:
-            message = f"same object as {_readable(first.relative_to(directory).as_posix())}"
-            yield Quarantined(source=source, reason="duplicate", message=message)
-            continue
-        kept.append(path)
-        measured = np.vstack([measured, measures])
-        digest, top = mesh_digest(mesh), _top_folder(path, directory)
+        digest, top = mesh_digest(found.normalised), _top_folder(found.source)
         yield LoadedAsset(
-            id=f"{_slug(path.stem)}-{digest[:8]}",
-            category=_readable(top) if top and crowds[top] > 1 else UNKNOWN_CATEGORY,
-            split=split_of(likeness_key(measures), params.split_shares, seed),
-            source=source,
-            mesh=mesh,
+            id=f"{_slug(Path(found.source).stem)}-{digest[:8]}",
+            category=top if top and crowds[top] > 1 else UNKNOWN_CATEGORY,
+            split=split_of(likeness_key(found.measures), params.split_shares, seed),
+            source=found.source,
+            mesh=found.normalised,
             digest=digest,
         )
-
-
-def _read_again(path: Path, params: AssetsParams) -> Mesh:
-    return normalize(read_mesh(path, params.limits, params.up_axis))
 
 
 def _readable(text: str) -> str:
@@ -180,9 +207,8 @@ def split_of(key: str, shares: Mapping[Any, float], seed: int) -> Split:
     return max(SPLITS, key=lambda split: shares.get(split, 0.0))
 
 
-def _top_folder(path: Path, directory: Path) -> str:
-    parts = path.relative_to(directory).parts
-    return parts[0] if len(parts) > 1 else ""
+def _top_folder(source: str) -> str:
+    return source.partition("/")[0] if "/" in source else ""
 
 
 def _slug(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MACHINE, SERVERS, AsJson, Preset, print_json
+from flows.cli.options import MACHINE, SERVERS, AsJson, Preset, Up, UpAxis, print_json
 
 
 def register_operations(app: typer.Typer) -> None:
@@ -18,7 +18,7 @@ def register_operations(app: typer.Typer) -> None:
     app.command(rich_help_panel=SERVERS, epilog=examples)(serve)
     app.command(rich_help_panel=SERVERS, epilog="Example:  verdict3d services")(services)
     app.command(rich_help_panel=SERVERS, epilog="Example:  verdict3d sync")(sync)
-    examples = "Examples:  verdict3d doctor   |   verdict3d doctor --preset full"
+    examples = "Examples:  verdict3d doctor --preset full   |   verdict3d doctor --meshes FOLDER"
     app.command(rich_help_panel=MACHINE, epilog=examples)(doctor)
 
 
@@ -87,11 +87,23 @@ def sync() -> None:
         typer.echo("nothing waits to be sent")
 
 
-def doctor(context: typer.Context, preset: Preset = None, as_json: AsJson = False) -> None:
-    """Check whether this machine has what a run needs; status 1 when it has not."""
+def doctor(
+    context: typer.Context,
+    preset: Preset = None,
+    meshes: Annotated[
+        Path | None,
+        typer.Option(help="Folder of meshes to examine instead: what can be used, and a contact sheet."),
+    ] = None,
+    up: UpAxis = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Check whether this machine has what a run needs, or which meshes are usable; status 1 if one is not."""
     from flows.chain.workspace import find_project, open_workspace
     from flows.products.doctor import examine
 
+    if meshes is not None:
+        _examine_meshes(meshes, up, as_json)
+        return
     findings = []
     for check in examine(open_workspace(find_project(), preset), context.obj or dict(os.environ)):
         findings.append(check)
@@ -101,4 +113,31 @@ def doctor(context: typer.Context, preset: Preset = None, as_json: AsJson = Fals
     if as_json:
         print_json([check.as_dict() for check in findings])
     if not all(check.ok or not check.needed for check in findings):
+        raise typer.Exit(1)
+
+
+def _examine_meshes(folder: Path, up: Up, as_json: bool) -> None:
+    from tqdm import tqdm
+
+    from flows.chain.environment import STATE_FOLDER
+    from flows.chain.workspace import find_project
+    from flows.products.doctor_meshes import describe_finding, examine_meshes, summarise_findings
+    from verdict3d.config import load_params
+
+    project = find_project()
+    sheet = project / STATE_FOLDER / "meshes.png"
+    limits = load_params(project / "params.yaml").assets.limits
+    findings = []
+    outcomes = examine_meshes(folder, limits, up, sheet)
+    for finding in tqdm(outcomes, desc="meshes", unit="mesh") if as_json else outcomes:
+        findings.append(finding)
+        if not as_json:
+            typer.echo(describe_finding(finding))
+    refused = [finding for finding in findings if finding.reason is not None]
+    if as_json:
+        print_json([finding.as_dict() for finding in findings])
+    else:
+        pictures = [f"look at them in {sheet}"] if len(refused) < len(findings) else []
+        typer.echo("\n".join([*summarise_findings(findings), *pictures]))
+    if refused:
         raise typer.Exit(1)

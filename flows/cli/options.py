@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,13 @@ VERSIONS = "Versions"
 SERVERS = "Pages and servers"
 MACHINE = "This machine"
 
+Up = Literal["auto", "x", "y", "z"]
+UpAxis = Annotated[
+    Up,
+    typer.Option(
+        "--up", help="Axis of the files that points up. auto: y in glTF, elsewhere guessed and said."
+    ),
+]
 Preset = Annotated[
     str | None,
     typer.Option(help="Merge presets/NAME.yaml over params.yaml; results go to a workspace of their own."),

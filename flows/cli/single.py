@@ -8,17 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.options import JUDGES, SINGLE, AsJson, print_json
+from flows.cli.options import JUDGES, SINGLE, AsJson, UpAxis, print_json
 from verdict3d.config import JudgeRole, Mode
 
 View = Literal["condition", "montage", "rig"]
 DrawMode = Literal[Mode, "splat"]
-UpAxis = Annotated[
-    Literal["auto", "x", "y", "z"],
-    typer.Option(
-        "--up", help="Axis of the files that points up. auto: y in glTF, elsewhere guessed and said."
-    ),
-]
 
 
 def register_single(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from flows.products.contact_sheet import draw_contact_sheet
+from flows.products.contact_sheet import draw_contact_sheet, pair_photos
 from flows.products.photo_plan import (
     OUTPUT_FORMATS,
     MeshOptions,
@@ -98,7 +98,7 @@ def make_meshes(
     if in_folder:
         _write_manifest(output, {**earlier, **rows}, options, params)
         made = [(plan.photo, plan.target, rows[plan.target.name]["failure"]) for plan in plans]
-        draw_contact_sheet(made, output / CONTACT_SHEET)
+        draw_contact_sheet(pair_photos(made), output / CONTACT_SHEET)
         say(f"{output / CONTACT_SHEET}")
     return [rows[plan.target.name] for plan in plans]
 
