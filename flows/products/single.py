@@ -36,7 +36,7 @@ def render_file(
     """Draw a mesh file into a PNG.
 
     Args:
-        mesh_path: GLB, OBJ, PLY or STL file.
+        mesh_path: GLB, glTF, OBJ, PLY or STL file.
         output: PNG file to write.
         view: ``condition`` (one view, transparent), ``montage`` (the judge's 2x2) or ``rig`` (all 24 views).
         mode: ``normal``, ``clay``, ``rgb`` or ``splat``.

@@ -67,8 +67,8 @@ def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Up = 
     try:
         check_size(path, limits)
         reading = Reading(limits, path.stat().st_size)
-        mesh = merge_pieces(_parsed(path, suffix, reading), reading)
-        mesh = checked(mesh, limits)
+        with np.errstate(all="ignore"):  # what is not finite is found in the end
+            mesh = checked(merge_pieces(_parsed(path, suffix, reading), reading), limits)
         axis = _up_axis(path, mesh, reading) if up_axis == "auto" else up_axis
         return replace(mesh, vertices=into_object_frame(mesh.vertices, axis), notes=reading.notes)
     except ItemFailure as failure:

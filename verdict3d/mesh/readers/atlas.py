@@ -60,9 +60,12 @@ class Patch:
         lowest = uv[faces].min(axis=1) + _TOLERANCE
         steps = np.floor(lowest / np.maximum(periods, 1)).astype(np.int64) * periods
         if (steps != steps[0]).any():
-            corners = np.concatenate([faces.reshape(-1, 1), np.repeat(steps, 3, axis=0)], axis=1)
-            unique, places = np.unique(corners, axis=0, return_inverse=True)
-            faces, source, steps = places.reshape(-1, 3), unique[:, 0], unique[:, 1:]
+            low = steps.min(axis=0)
+            across, up = (steps.max(axis=0) - low + 1).tolist()
+            moves = ((steps - low) * (up, 1)).sum(axis=1)  # one number for a step in u and v
+            keys, places = np.unique(faces * (across * up) + moves[:, None], return_inverse=True)
+            faces, (source, moves) = places.reshape(-1, 3), np.divmod(keys, across * up)
+            steps = low + np.stack(np.divmod(moves, up), axis=1)
         else:
             steps = steps[:1]
         moved = uv[source] - steps

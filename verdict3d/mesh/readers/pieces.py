@@ -16,7 +16,7 @@ from verdict3d.mesh.readers.textures import Texture
 
 _PLAIN = np.array([200, 200, 200], dtype=np.uint8)
 _WHITE = np.array([255, 255, 255], dtype=np.uint8)
-_FARTHEST_UV = 1e6
+_FARTHEST_UV = 1e5
 _FARTHEST = 64
 """Meshes that lie farther from the origin than so many of their own sizes are moved there, before float32
 rounds them."""
@@ -57,7 +57,7 @@ class Piece:
 
 
 def is_sound(uv: NDArray[np.float64]) -> bool:
-    """Return whether texture coordinates say where they lie: finite, and not beyond a million repeats."""
+    """Return whether texture coordinates say where they lie: finite, and not beyond 100,000 repeats."""
     return bool(np.isfinite(uv).all() and (np.abs(uv) <= _FARTHEST_UV).all())
 
 
@@ -85,7 +85,7 @@ def merge_pieces(pieces: Sequence[Piece], reading: Reading) -> Mesh:
     if any(piece.texture is not None for piece in pieces):
         pieces, texture, uv = _textured(pieces, reading)
     counts = [len(piece.vertices) for piece in pieces]
-    reading.spend(100 * sum(counts) + 24 * sum(len(piece.faces) for piece in pieces), "the joined mesh")
+    reading.spend(64 * sum(counts) + 24 * sum(len(piece.faces) for piece in pieces), "the joined mesh")
     offsets = np.cumsum([0, *counts[:-1]])
     faces = np.concatenate([piece.faces + offset for piece, offset in zip(pieces, offsets, strict=True)])
     return Mesh(
@@ -115,7 +115,7 @@ def _with_sound_uv(piece: Piece, reading: Reading) -> Piece:
         return piece
     if is_sound(piece.uv[piece.faces.ravel()]):
         return piece
-    message = "a texture coordinate is NaN, infinite or beyond a million"
+    message = "a texture coordinate is NaN, infinite or beyond 100,000"
     reading.lose_texture(ItemFailure("non_finite", message))
     return replace(piece, uv=None, texture=None)
 
@@ -124,13 +124,12 @@ def _textured(
     pieces: list[Piece], reading: Reading
 ) -> tuple[list[Piece], NDArray[np.uint8] | None, NDArray[np.float32] | None]:
     """Return the pieces, the one texture of all, and (V, 2) where each vertex lies on it."""
-    patches = [Patch.of(piece.faces, len(piece.vertices), piece.uv, piece.texture) for piece in pieces]
     first = pieces[0].texture
     if first is not None and all(piece.texture is first for piece in pieces):
-        inside = all(patch.windows == ((0, 1), (0, 1)) for patch in patches)
-        if inside or first.wrap == ("repeat", "repeat"):
-            uv = np.concatenate([piece.uv for piece in pieces if piece.uv is not None])
+        uv = np.concatenate([piece.uv for piece in pieces if piece.uv is not None])
+        if first.wrap == ("repeat", "repeat") or ((uv >= 0) & (uv <= 1)).all():
             return pieces, np.ascontiguousarray(first.pixels), uv.astype(np.float32)
+    patches = [Patch.of(piece.faces, len(piece.vertices), piece.uv, piece.texture) for piece in pieces]
     atlas = pack(patches, reading)
     if atlas is None:
         return [replace(piece, uv=None, texture=None) for piece in pieces], None, None

@@ -76,6 +76,9 @@ def _answer(source: IO[bytes]) -> bytes:
     last = (done.stderr[-2000:].decode("utf-8", errors="replace").strip().splitlines() or [""])[-1]
     if -done.returncode in (signal.SIGXCPU, signal.SIGKILL) or "MemoryError" in last or "bad_alloc" in last:
         raise TooCostly("too_costly", "decompressing its geometry takes more time or memory than is allowed")
+    if last.startswith("ModuleNotFoundError"):
+        message = f"its geometry is compressed ({last}); type `make install`, or save it without compression"
+        raise ItemFailure("unsupported_feature", message)
     raise ItemFailure("broken_file", f"its geometry cannot be decompressed: {last[:200] or done.returncode}")
 
 

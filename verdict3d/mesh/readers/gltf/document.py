@@ -83,7 +83,10 @@ class Document:
             raise ItemFailure("unsupported_feature", f"the file is glTF {version[:10]}; 2.0 is read")
         unknown = {str(name) for name in document.get("extensionsRequired", ()) if not _is_known(str(name))}
         if unknown:
-            raise ItemFailure("unsupported_feature", f"the file needs {', '.join(sorted(unknown))}")
+            names = ", ".join(sorted(unknown))
+            raise ItemFailure(
+                "unsupported_feature", f"the file needs {names}; save it without, to have it read"
+            )
         return cls(document, binary, folder, reading)
 
     def entry(self, table: str, index: Any) -> Json:

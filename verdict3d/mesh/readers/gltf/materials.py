@@ -100,7 +100,7 @@ class Materials:
             return None, None
         uv = _moved_uv(rows_of(places, 2, used), moved)
         if not is_sound(uv):
-            message = "a texture coordinate is NaN, infinite or beyond a million"
+            message = "a texture coordinate is NaN, infinite or beyond 100,000"
             self._document.reading.lose_texture(ItemFailure("non_finite", message))
             return None, None
         texture = self._wrapped_texture(reference["index"])

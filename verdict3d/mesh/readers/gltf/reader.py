@@ -61,7 +61,7 @@ class _Scene:
                 continue
             local = self._positions(primitive, placed, used)
             surface = self._materials.surface(primitive, used)
-            self._reading.spend(100 * len(used) * len(placed.transforms), "the placed vertices")
+            self._reading.spend(48 * len(used) * len(placed.transforms), "the placed vertices")
             for vertices, turned in self._placed(primitive, placed, used, local):
                 piece = Piece(
                     vertices,
@@ -82,7 +82,7 @@ class _Scene:
         most = self._reading.limits.faces
         if self._faces > most:
             raise ItemFailure("too_many_faces", f"more than {most} faces, the most that is allowed")
-        self._reading.spend(_PRIMITIVE_BYTES * instances + 48 * faces * instances, "a part of a mesh")
+        self._reading.spend(_PRIMITIVE_BYTES * instances + 24 * faces * instances, "a part of a mesh")
 
     def _triangles(self, primitive: Json) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (F, 3) faces and (V,) which of the primitive's vertices they use."""
