@@ -84,8 +84,12 @@ def find_runs_page(server: str, preset: str | None) -> str:
     Raises:
         Verdict3DError: The server does not answer.
     """
-    here = urlsplit(server).hostname in LOOPBACK  # never through a proxy
+    parts = urlsplit(server)
+    here = parts.hostname in LOOPBACK  # never through a proxy
     question = f"{server}/api/2.0/mlflow/experiments/get-by-name"
+    server = parts._replace(
+        netloc=parts.netloc.rpartition("@")[2]
+    ).geturl()  # the browser asks for a password
     try:
         answer = httpx.get(
             question, params={"experiment_name": EXPERIMENT}, timeout=ANSWER_S, trust_env=not here

@@ -34,8 +34,8 @@ from tasks.registry.promotion_record import (
 from tasks.registry.verification import verify
 from tasks.registry.versions import CHALLENGER, CHAMPION, ROLLED_BACK, ROLLED_BACK_AT, Registry
 from tasks.scoring.champion import Used, place_champion
-from tasks.tracking.mlflow_runs import make_paths_relative, record_decision
-from tasks.tracking.store import EMBEDDED_STORE, saying_failures
+from tasks.tracking.mlflow_runs import record_decision
+from tasks.tracking.store import DATABASE, EMBEDDED_STORE, make_paths_relative, saying_failures
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
@@ -207,7 +207,7 @@ def _register(
     }
     made = registry.client.create_model_version(registry.name, source, run_id, tags=tags, description=card)
     if registry.uri == EMBEDDED_STORE:
-        make_paths_relative(Path("mlflow.db"))
+        make_paths_relative(DATABASE)
     return int(made.version)
 
 

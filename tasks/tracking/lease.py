@@ -28,8 +28,8 @@ from verdict3d.errors import Verdict3DError
 TICKETS = "verdict3d.leases"
 """Registered model whose versions are the tickets of all subjects."""
 WHAT = "Who records or promotes at this moment, as versions; empty while nobody does. Leave it alone."
-SOURCE = "verdict3d-lease:none"
-"""Stands where a version names its files; a ticket has none."""
+SOURCE = "verdict3d-lease:/none"
+"""Stands where a version names its files; a ticket has none. Servers want an absolute path."""
 LEASE_S = 30.0
 BEAT_S = 2.0
 SUBJECT, TOKEN, BEAT, HOST, PID, SINCE = "subject", "token", "beat", "host", "pid", "since"

@@ -6,18 +6,14 @@ never from inside a stage. ``dvc.lock`` identifies a run, and one process at a t
 so the same results are recorded once, whoever sends them how often and from where. A store that cannot be
 reached is no failure; the run waits in the outbox for the next time.
 
-The default store is embedded: ``mlflow.db`` with the artifacts in ``mlruns``. MLflow writes absolute
-artifact paths into such a database, which break when the folder moves; they are made relative here, and
-MLflow resolves relative paths from the folder it is started in: ``verdict3d ui`` starts it in the project's
-folder. By hand, set ``DO_NOT_TRACK=true`` before this module or MLflow, which otherwise reports its use.
+By hand, set ``DO_NOT_TRACK=true`` before this module or MLflow, which otherwise reports its use.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -29,9 +25,11 @@ from tasks.tracking.lease import BusyError, turn
 from tasks.tracking.outbox import EXPERIMENT, Outbox, RecordError
 from tasks.tracking.run_record import Part, RunRecord, collect_run
 from tasks.tracking.store import (
+    DATABASE,
     EMBEDDED_STORE,
     StoreError,
     hide_secrets,
+    make_paths_relative,
     open_store,
     saying_failures,
     shown_uri,
@@ -48,13 +46,6 @@ METRICS_A_REQUEST = 1000
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
 NOTE_TAG = "mlflow.note.content"
-_PATH_COLUMNS = (
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-)
 
 
 def send_waiting(outbox: Outbox, key: str = "") -> dict[str, str]:
@@ -105,27 +96,8 @@ def _open_experiment(client: MlflowClient) -> str:
                 raise
         return _open_experiment(client)
     if tracking_uri() == EMBEDDED_STORE:
-        make_paths_relative(Path("mlflow.db"))
+        make_paths_relative(DATABASE)
     return str(found.experiment_id)
-
-
-def make_paths_relative(database: Path) -> None:
-    """Make the artifact paths of an embedded store relative to its folder.
-
-    Args:
-        database: The SQLite file of the store; its artifacts are below the same folder.
-    """
-    prefix = f"{database.resolve().parent}/"
-    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
-        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for table, column in _PATH_COLUMNS:
-            if table in tables:
-                for scheme in ("", "file://"):
-                    start = f"{scheme}{prefix}"
-                    connection.execute(
-                        f"UPDATE {table} SET {column} = substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
-                        (len(start) + 1, len(start), start),
-                    )
 
 
 def _send(client: MlflowClient, experiment: str, record: RunRecord) -> str:

@@ -1,5 +1,10 @@
 """The MLflow store in use: its address, which people see without its secrets, and its failures in one line.
 
+The default store is embedded: ``mlflow.db`` with the artifacts in ``mlruns``. MLflow writes absolute
+artifact paths into such a database, which break when the folder moves; they are made relative here, and
+MLflow resolves relative paths from the folder it is started in: ``verdict3d ui`` starts it in the project's
+folder.
+
 MLflow is imported where it is used: it takes seconds, and most of what asks for the address needs no more.
 """
 
@@ -8,9 +13,12 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -19,12 +27,20 @@ from verdict3d.errors import Verdict3DError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EMBEDDED_STORE = "sqlite:///mlflow.db"
+DATABASE = Path("mlflow.db")
+EMBEDDED_STORE = f"sqlite:///{DATABASE}"
 """Where runs go unless ``MLFLOW_TRACKING_URI`` says otherwise; relative to the project."""
 HIDDEN = "***"
 _USER = re.compile(r"(?!sqlite|file)[^/]*://(.*)@", re.IGNORECASE)
 _SECRET_QUERY = re.compile(r"[?&](\w*(?:pass|pwd|secret|token|key)\w*)=([^&#]*)", re.IGNORECASE)
 LONGEST_REASON = 300
+_PATH_COLUMNS = (
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+)
 
 
 class StoreError(Verdict3DError):
@@ -69,9 +85,55 @@ def open_store() -> MlflowClient:
     # what it would print with tracebacks is in the error, which is said once
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with saying_failures():
-        if not uri.startswith("sqlite:") and _is_database(uri):
+        if uri == EMBEDDED_STORE and not DATABASE.exists():
+            _make_database()
+        elif not uri.startswith("sqlite:") and _is_database(uri):
             _connect_once(uri)
         return MlflowClient(uri, registry_uri=uri)
+
+
+def _make_database() -> None:
+    """Make the embedded store's database elsewhere and put it here when it is whole.
+
+    A kill while its tables are made would leave half of them, and MLflow cannot make them in a folder with
+    an apostrophe in its path.
+    """
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, DATABASE)
+        with chdir(folder):
+            MlflowClient(f"sqlite:///{made}").search_experiments(max_results=1)
+        make_paths_relative(made)
+        copy = DATABASE.with_suffix(f".{os.getpid()}.new")
+        shutil.copyfile(made, copy)
+    try:
+        os.link(copy, DATABASE)  # unless another process has made it in the meantime
+    except FileExistsError:
+        return
+    except OSError:  # a disk without links
+        copy.replace(DATABASE)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def make_paths_relative(database: Path) -> None:
+    """Make the artifact paths of an embedded store relative to its folder.
+
+    Args:
+        database: The SQLite file of the store; its artifacts are below the same folder.
+    """
+    prefix = f"{database.resolve().parent}/"
+    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for table, column in _PATH_COLUMNS:
+            if table in tables:
+                for scheme in ("", "file://"):
+                    start = f"{scheme}{prefix}"
+                    connection.execute(
+                        f"UPDATE {table} SET {column} = substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                        (len(start) + 1, len(start), start),
+                    )
 
 
 def _is_database(uri: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from flows.chain.environment import project_environment
 from flows.chain.prefect_server import ADDRESS, prefect_server
 from support.loopback import free_port, processes_of, wait_until
 from support.prefect_api import PrefectApi
-from support.resumable_chain import OUTS, write_resumable_chain
+from support.resumable_chain import forget_results, results, write_resumable_chain
 from support.toy_chain import ROOT, write_toy_chain
 from verdict3d.errors import storage_problem
 
@@ -38,14 +37,6 @@ ROLES = {
 }
 """What a run consists of, and by which words of its command each is found."""
 POOL = "pool-of-the-test"
-
-
-def results(project: Path) -> dict[str, bytes]:
-    """Return every output with ``dvc.lock``, which holds the digests of all that was read and written."""
-    files = [path for out in OUTS for path in sorted((project / out).rglob("*")) if path.is_file()]
-    return {
-        path.relative_to(project).as_posix(): path.read_bytes() for path in [*files, project / "dvc.lock"]
-    }
 
 
 def running(project: Path, role: str) -> list[int]:
@@ -123,15 +114,6 @@ def kill_at_some_moment(
     if run.returncode == 0:
         forget_results(project)
     return hit
-
-
-def forget_results(project: Path) -> None:
-    """Remove what was made and what DVC remembers of it, so that the next run starts from nothing."""
-    for path in (project / "data/assets", project / "data/train", project / "data/evaluate"):
-        shutil.rmtree(path, ignore_errors=True)
-    for path in (project / ".dvc/cache", project / ".dvc/tmp"):
-        shutil.rmtree(path, ignore_errors=True)
-    (project / "dvc.lock").unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import yaml
@@ -60,3 +61,20 @@ def write_resumable_chain(project: Path, pause_s: float, items: int) -> Path:
     for package in ("tasks", "verdict3d"):
         (project / package).rmdir()  # the installed ones are meant
     return project
+
+
+def results(project: Path) -> dict[str, bytes]:
+    """Return every output with ``dvc.lock``, which holds the digests of all that was read and written."""
+    files = [path for out in OUTS for path in sorted((project / out).rglob("*")) if path.is_file()]
+    return {
+        path.relative_to(project).as_posix(): path.read_bytes() for path in [*files, project / "dvc.lock"]
+    }
+
+
+def forget_results(project: Path) -> None:
+    """Remove what was made and what DVC remembers of it, so that the next run starts from nothing."""
+    for path in (project / "data/assets", project / "data/train", project / "data/evaluate"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in (project / ".dvc/cache", project / ".dvc/tmp"):
+        shutil.rmtree(path, ignore_errors=True)
+    (project / "dvc.lock").unlink(missing_ok=True)

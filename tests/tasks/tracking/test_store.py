@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from tasks.tracking.store import hide_secrets, shown_uri
+import pytest
+from mlflow.exceptions import MlflowException
+
+from support.scripted_server import http, scripted
+from tasks.tracking.store import StoreError, hide_secrets, open_store, saying_failures, shown_uri
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,28 @@ def test_an_address_is_shown_without_its_secrets(
 def test_a_password_is_hidden_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ann:p%40ss@db/ml")
     assert hide_secrets("login ann p@ss failed at ann:p%40ss@db") == "login ann *** failed at ***@db"
+
+
+def test_a_folder_with_an_apostrophe_gets_a_store_with_relative_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "it's").mkdir()
+    monkeypatch.chdir(tmp_path / "it's")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    client = open_store()
+    assert client.get_experiment("0").artifact_location == "mlruns/0"
+    made = client.create_run("0")
+    client.set_terminated(made.info.run_id)
+    assert [path.name for path in Path().glob("mlflow*")] == ["mlflow.db"]
+
+
+def test_a_redirect_takes_no_key_to_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(lambda request: [http(200, b"{}")]) as (other, heard):
+        location = f"Location: {other}/elsewhere"
+        with scripted(lambda request: [http(307, b"", location)]) as (address, asked):
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("//", "//ann:s3cret@"))
+            with pytest.raises(StoreError), saying_failures():
+                open_store().search_experiments(max_results=1)
+                raise MlflowException("redirected")
+    assert "authorization: basic" in asked[0]["headers"].lower()
+    assert heard and all("authorization" not in request["headers"].lower() for request in heard)

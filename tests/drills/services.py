@@ -1,0 +1,173 @@
+"""Drill: MLflow is dead, slow, lying, or dies between any two requests, while a run is sent to it.
+
+A gate stands before a real server and misbehaves in one way at a time. Each time a record is put into the
+outbox and sent as ``verdict3d run`` sends it; then the gate lets everything through and it is sent again, as
+``verdict3d sync`` does. It must have been kept, be recorded once, leave nothing unfinished, and nothing that
+was said may hold a traceback or the password in the address.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import itertools
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+from drills.recording import count_runs, put_record
+from drills.stores import drill_environment, mlflow_store, open_folder
+from flows.chain.tracking_step import send_everything, send_kept
+from tasks.tracking.outbox import Outbox
+from verdict3d.errors import Verdict3DError
+
+PASSWORD = "secretpw"
+
+
+class Gate:
+    """What stands between a client and a server.
+
+    Attributes:
+        mode: What it does: see :meth:`misbehave`.
+        after: Number of requests that it lets through before.
+        seconds: How long it waits, where it does.
+    """
+
+    def __init__(self, server: str) -> None:
+        self.server = urlsplit(server)
+        self.mode, self.after, self.seconds = "open", 0, 0.0
+        self.asked = 0
+
+    def set(self, mode: str, after: int = 0, seconds: float = 0.0) -> None:
+        """Misbehave in another way from now on."""
+        self.mode, self.after, self.seconds, self.asked = mode, after, seconds, 0
+
+
+def handler_of(gate: Gate) -> type[BaseHTTPRequestHandler]:
+    """Return what answers the requests that reach a gate."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            gate.asked += 1
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if gate.mode != "open" and gate.asked > gate.after:
+                if gate.mode == "drops":
+                    self.close_connection = True
+                    return
+                if gate.mode in ("500", "400", "404", "html", "empty"):
+                    status = 200 if gate.mode in ("html", "empty") else int(gate.mode)
+                    self.reply(status, b"<html>hello</html>" if gate.mode != "empty" else b"")
+                    return
+                if gate.mode == "late" and not self.path.endswith("/runs/create"):
+                    self.forward(body)
+                    return
+                if gate.mode == "late":
+                    threading.Thread(target=self.ask, args=(body,)).start()  # done, but not said in time
+                time.sleep(gate.seconds)
+                if gate.mode == "late":
+                    return
+            self.forward(body)
+
+        def ask(self, body: bytes) -> tuple[int, bytes]:
+            connection = http.client.HTTPConnection(gate.server.hostname or "", gate.server.port, timeout=60)
+            headers = {"Content-Type": self.headers.get("Content-Type") or "application/json"}
+            connection.request(self.command, self.path, body, headers)
+            found = connection.getresponse()
+            content = found.read()
+            connection.close()
+            return found.status, content
+
+        def forward(self, body: bytes) -> None:
+            self.reply(*self.ask(body))
+
+        def reply(self, status: int, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments: object) -> None:
+            """Print nothing."""
+
+    for method in ("GET", "POST", "PATCH", "PUT", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.answer)
+    return Handler
+
+
+@contextmanager
+def gate_before(server: str) -> Iterator[tuple[Gate, str]]:
+    """Yield a gate before a server, and its address with a password in it."""
+    gate = Gate(server)
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(gate))
+    listener.daemon_threads = True
+    listener.handle_error = lambda *arguments: None  # type: ignore[method-assign]
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    yield gate, f"http://user:{PASSWORD}@127.0.0.1:{listener.server_port}"
+    listener.shutdown()
+    listener.server_close()
+
+
+def faults(short: bool) -> list[tuple[str, int, float]]:
+    """Return the ways to misbehave: mode, requests before, seconds of waiting."""
+    if short:
+        return [("drops", 9, 0.0), ("html", 0, 0.0), ("400", 8, 0.0), ("slow", 0, 8.0)]
+    answers = [("500", 0, 0.0), ("html", 0, 0.0), ("empty", 0, 0.0), ("404", 0, 0.0), ("400", 8, 0.0)]
+    deaths = [("drops", number, 0.0) for number in range(0, 24, 2)]
+    return [*answers, ("slow", 0, 28.0), ("late", 0, 35.0), *deaths]
+
+
+def main() -> int:
+    """Run the drill, print a table, return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="fewer faults, none of them slow")
+    parser.add_argument("--limit-s", type=float, default=40.0, help="what a run gives MLflow in all")
+    chosen = parser.parse_args()
+    wrong = 0
+    print("| fault | seconds | said | kept or recorded | afterwards |\n|---|---|---|---|---|")
+    for row, problems in drill(chosen.short, chosen.limit_s):
+        wrong += len(problems)
+        print(f"| {' | '.join([*row, ', '.join(problems) or 'once'])} |", flush=True)
+    return 1 if wrong else 0
+
+
+def drill(short: bool, limit_s: float) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield a row for each fault, and what went wrong with it."""
+    with (
+        open_folder() as folder,
+        mlflow_store("server", folder) as server,
+        gate_before(server) as (gate, uri),
+    ):
+        os.environ["MLFLOW_TRACKING_URI"] = uri
+        environment = drill_environment() | {"MLFLOW_TRACKING_URI": uri}
+        for number, (mode, after, seconds) in zip(itertools.count(1), faults(short)):
+            outbox = Outbox(folder)
+            put_record(outbox, number)
+            gate.set(mode, after, seconds)
+            said: list[str] = []
+            started = time.monotonic()
+            arrived = send_kept(folder, environment, said.append, limit_s=limit_s)
+            took = time.monotonic() - started
+            kept = len(outbox.waiting()) + len(outbox.refused())
+            gate.set("open")
+            problems = [] if kept + arrived == 1 else ["lost or kept twice"]
+            try:
+                send_everything(folder, environment, said.append)
+            except Verdict3DError as error:
+                problems.append(str(error))
+            found = count_runs(server, number)
+            problems += [what for what in ("recorded twice", "lost", "unfinished runs") if found[what]]
+            text = "\n".join(said)
+            problems += [word for word in ("Traceback", PASSWORD) if word in text]
+            where = f"{mode} after {after} requests" + (f", {seconds:.0f} s an answer" if seconds else "")
+            first = said[0].partition("cannot be used: ")[2][:80] or said[0][:80] if said else ""
+            yield [where, f"{took:.1f}", first.replace("|", "/"), "recorded" if arrived else "kept"], problems
+
+
+if __name__ == "__main__":
+    sys.exit(main())

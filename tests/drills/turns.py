@@ -1,0 +1,156 @@
+"""Drill: several processes take turns at one subject, and some are killed or stopped while they have it.
+
+Whoever has the turn adds one to a number in the store by reading and writing it, as a promotion reads and
+moves the champion, and holds a lock of the operating system meanwhile: a lost addition or a lock that is
+taken already shows that two were in at once. A process that was stopped for longer than the lease must find,
+before it adds anything, that another has taken over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from drills.stores import STORES, drill_environment, mlflow_store, open_folder
+from tasks.tracking.lease import BusyError, Lease
+from verdict3d.errors import Verdict3DError
+
+LEASE_S, BEAT_S = 3.0, 0.3
+KILLED, STOPPED = 0.04, 0.04
+"""Shares of turns in which the owner is killed, and stopped for longer than the lease."""
+ADDED = "turns that added"
+BROKEN = ("two in at once", "additions lost", "unexpected errors")
+MODEL, NUMBER, SUBJECT = "drill", "number", "drill"
+
+
+def main() -> int:
+    """Run the drill, print what came of it, return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", choices=STORES, default="sqlite", help="kind of MLflow store")
+    parser.add_argument("--minutes", type=float, default=1.0, help="duration")
+    parser.add_argument("--processes", type=int, default=3, help="number of contenders")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the faults")
+    chosen = parser.parse_args()
+    found = drill(chosen.store, chosen.minutes * 60, chosen.processes, chosen.seed)
+    print("| what | count |\n|---|---|")
+    for what, count in found.items():
+        print(f"| {what} | {count} |")
+    return 1 if broken(found) else 0
+
+
+def broken(found: Counter[str]) -> bool:
+    """Tell whether a promise was broken."""
+    return any(found[what] for what in BROKEN)
+
+
+def drill(store: str, seconds: float, processes: int, seed: int, least: int = 1) -> Counter[str]:
+    """Let processes contend for ``seconds``, and until ``least`` turns were used; return what happened."""
+    with open_folder() as folder, mlflow_store(store, folder) as uri:
+        client = MlflowClient(uri, registry_uri=uri)
+        client.create_registered_model(MODEL, tags={NUMBER: "0"})
+        (folder / "witness").touch()
+        events = folder / "events"
+        events.touch()
+        end = time.monotonic() + seconds
+        contenders: dict[int, subprocess.Popen[bytes]] = {}
+        started = 0
+        while time.monotonic() < end or events.read_text(encoding="utf-8").count(ADDED) < least:
+            for place in range(processes):
+                process = contenders.get(place)
+                if process is None or process.poll() is not None:
+                    command = [sys.executable, "-m", "drills.turns_contender", uri, str(folder)]
+                    command.append(str(seed * 1000 + started))
+                    contenders[place] = subprocess.Popen(command, env=drill_environment())
+                    started += 1
+            time.sleep(0.2)
+        (folder / "stop").touch()
+        for process in contenders.values():
+            process.wait(120)
+        lines = events.read_text(encoding="utf-8").splitlines()
+        found = Counter({"processes started": started})
+        found.update(lines)
+        added = int(client.get_registered_model(MODEL).tags[NUMBER])
+        found["additions lost"] = found[ADDED] - added
+        for what in BROKEN:
+            found[what] += 0
+        return found
+
+
+class Contender:
+    """One process of the drill.
+
+    Args:
+        uri: Of the store.
+        folder: Of the witness and the events.
+        choice: Draws the faults.
+    """
+
+    def __init__(self, uri: str, folder: Path, choice: random.Random) -> None:
+        self.client = MlflowClient(uri, registry_uri=uri)
+        self.choice = choice
+        self.witness = os.open(folder / "witness", os.O_RDWR)
+        self.events = os.open(folder / "events", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def note(self, event: str) -> None:
+        """Count an event, in one write, so that no line is torn."""
+        os.write(self.events, f"{event}\n".encode())
+
+    def contend(self) -> None:
+        """Try for the turn once, and use it."""
+        lease = Lease(self.client, SUBJECT, LEASE_S, BEAT_S)
+        try:
+            lease.take(wait=self.choice.random() < 0.5)
+            self.note("turns taken")
+            self._use(lease)
+        except BusyError:
+            self.note("turned away")
+        finally:
+            lease.end()
+
+    def _use(self, lease: Lease) -> None:
+        fate = self.choice.random()
+        if fate < KILLED:
+            self.note("killed in its turn")
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fate < KILLED + STOPPED:
+            self.note("stopped in its turn")
+            waker = subprocess.Popen(["sh", "-c", f"sleep {2 * LEASE_S}; kill -CONT {os.getpid()}"])
+            os.kill(os.getpid(), signal.SIGSTOP)
+            waker.wait()
+        else:
+            self._inside(lambda: time.sleep(self.choice.uniform(0.0, 0.2)))
+        try:
+            lease.check()
+        except Verdict3DError:
+            self.note("found that another had taken over")
+        else:
+            self._inside(self._add)
+
+    def _inside(self, work: Callable[[], None]) -> None:
+        try:
+            fcntl.flock(self.witness, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.note("two in at once")
+            return
+        work()
+        fcntl.flock(self.witness, fcntl.LOCK_UN)
+
+    def _add(self) -> None:
+        number = int(self.client.get_registered_model(MODEL).tags[NUMBER])
+        self.client.set_registered_model_tag(MODEL, NUMBER, str(number + 1))
+        self.note(ADDED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
