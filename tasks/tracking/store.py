@@ -82,6 +82,7 @@ def open_store() -> MlflowClient:
     from mlflow import MlflowClient
 
     uri = tracking_uri()
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # with the password, for every run
     # what it would print with tracebacks is in the error, which is said once
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with saying_failures():
