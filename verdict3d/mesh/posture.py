@@ -3,8 +3,9 @@
 The file's own words decide, else its shape where that speaks clearly, else the custom of its format. A thing
 stands: what touches the ground carries its centre, its top and its bottom differ, it has level surfaces and
 is seldom flat. The weights were fitted (logistic regression) to 120 pieces of this project's furniture and
-140 models of another artist, each also laid on its back and on its face. At the threshold the shape decides
-for 48% of them, and for all of these rightly.
+140 models of another artist, each also laid on its back and on its face. Odds above 4, which go before the
+custom of OBJ, decide for 48% of them and are all right; odds above 2, which go before the looser customs of
+PLY and STL, decide for 71% and 1.4% of these are wrong.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CUSTOM: dict[str, Axis] = {".obj": "y", ".ply": "z", ".stl": "z"}
 """Which axis usually points up: y where modelling programs write a format, z where scanners and CAD do."""
 
 _WEIGHTS: dict[Trait, float] = {"support": 6.2, "level": 2.8, "uneven": 2.9, "tall": 6.2}
-_CLEAR = 4.0  # log-odds
+_CLEAR, _LIKELY = 4.0, 2.0  # log-odds
 _SOLE = 0.02  # of the longest side: what is so near the lowest point touches the ground
 _LEVELS = np.linspace(0.0, 1.0, 21)
 _MANY = 50_000  # faces
@@ -49,20 +50,21 @@ def guess_up_axis(mesh: Mesh, suffix: str) -> tuple[Axis, str]:
     """
     custom = CUSTOM[suffix]
     other: Axis = "z" if custom == "y" else "y"
-    if _speaks_for(mesh, other, custom):
+    if _odds(mesh, other, custom) > (_CLEAR if suffix == ".obj" else _LIKELY):
         return other, f"{other} is taken as up: so it stands, though {suffix} files usually have {custom} up"
     return custom, f"{custom} is taken as up, as {suffix} files usually have it"
 
 
 def lies(mesh: Mesh) -> bool:
     """Return whether the shape of a mesh in the object frame clearly says that not z but y is up."""
-    return _speaks_for(mesh, "y", "z")
+    return _odds(mesh, "y", "z") > _CLEAR
 
 
-def _speaks_for(mesh: Mesh, axis: Axis, other: Axis) -> bool:
+def _odds(mesh: Mesh, axis: Axis, other: Axis) -> float:
+    """Return the log-odds for ``axis`` as up against ``other``."""
     areas, normals = areas_and_normals(mesh)
     one, two = (_posture(mesh, areas, normals, "xyz".index(up)) for up in (axis, other))
-    return sum(weight * (one[trait] - two[trait]) for trait, weight in _WEIGHTS.items()) > _CLEAR
+    return sum(weight * (one[trait] - two[trait]) for trait, weight in _WEIGHTS.items())
 
 
 def _posture(mesh: Mesh, areas: Floats, normals: Floats, up: int) -> dict[Trait, float]:
