@@ -56,6 +56,11 @@ def run(params: Params, root: Path) -> None:
     write_json(out / "metrics.json", measure_assets(rows, quarantine))
     if quarantine:
         print("\n".join(describe_quarantine(quarantine, total)), flush=True)
+    if kinds := count_notes(rows):
+        changes = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        noted = sum(bool(row.notes) for row in rows)
+        where = ASSETS / "assets.jsonl"
+        print(f"{noted} of {total} meshes are read with notes ({changes}); {where} says more", flush=True)
     if not rows:
         raise Verdict3DError(
             f"no usable asset; {out / 'quarantine.jsonl'} says why {len(quarantine)} are not"

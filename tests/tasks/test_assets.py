@@ -15,13 +15,19 @@ from verdict3d.mesh.files import write_mesh
 from verdict3d.randomness import numpy_generator
 
 
-def test_what_is_set_aside_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_set_aside_or_changed_is_said_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = tmp_path / "meshes"
     source.mkdir()
     write_mesh(mesh_from_parts(furniture("chair", numpy_generator(0, "chair", 0))), source / "chair.glb")
     (source / "broken.glb").write_bytes(b"glTF")
+    (source / "side.obj").write_text("mtllib gone.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
     params = load_params(ROOT / "params.yaml")
     assets = params.assets.model_copy(update={"source": str(source), "condition_size_px": 32})
     tasks.assets.run(params.model_copy(update={"assets": assets}), tmp_path)
-    first, second, *_ = capsys.readouterr().out.splitlines()
-    assert first == "1 of 2 meshes are set aside (1 broken_file):" and second.startswith("  broken.glb: ")
+    said, progress = capsys.readouterr()
+    first, second, third = said.splitlines()
+    assert first == "1 of 3 meshes are set aside (1 broken_file):" and second.startswith("  broken.glb: ")
+    assert third.startswith("1 of 3 meshes are read with notes (1 untextured, 1 up_axis); ")
+    assert "1 set aside" in progress
