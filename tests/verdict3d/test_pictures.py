@@ -118,3 +118,12 @@ def test_heic_needs_a_package_or_a_conversion(monkeypatch: pytest.MonkeyPatch) -
     for brand in (b"heic", b"mif1"):
         with pytest.raises(ItemFailure, match=r"HEIC.*heif-convert.*sips.*\[heic\]"):
             opened(b"\0\0\0\x18ftyp" + brand + bytes(12))
+
+
+def test_heic_is_read_where_the_package_is() -> None:
+    heif = pytest.importorskip("pillow_heif", reason="the extra `heic` is not installed")
+    image = Image.new("RGB", (64, 48), (200, 30, 30))
+    stream = io.BytesIO()
+    heif.from_pillow(image).save(stream)
+    pixels = opened(stream.getvalue())
+    assert pixels.shape == (48, 64, 3) and np.abs(pixels.astype(int) - (200, 30, 30)).max() < 12

@@ -1,4 +1,4 @@
-"""Material libraries of OBJ files: diffuse colour and picture; keywords in any case."""
+"""Material libraries of OBJ files: diffuse colour, picture and opacity; keywords in any case."""
 
 from __future__ import annotations
 
@@ -32,12 +32,16 @@ class Material:
     Attributes:
         color: Red, green and blue, 0 to 255 sRGB, or None.
         picture: Name of its picture as the file's bytes in Latin-1, or None.
+        opacity: In [0, 1], ``d``. ``Tr`` is not read: half of the programs write its opposite.
+        cut_out: Whether the picture's transparency counts too, which ``map_d`` says by the same name.
         scale: Of texture coordinates.
         offset: Added to scaled texture coordinates.
     """
 
     color: tuple[int, int, int] | None = None
     picture: str | None = None
+    opacity: float = 1.0
+    cut_out: bool = False
     scale: tuple[float, float] = (1.0, 1.0)
     offset: tuple[float, float] = (0.0, 0.0)
 
@@ -57,10 +61,11 @@ def materials_of(libraries: Iterable[str], folder: OwnFolder, reading: Reading) 
     for name in dict.fromkeys(one for line in libraries for one in _names(line, folder)):
         try:
             content = folder.get(name)
+            found |= _read(content.removeprefix(b"\xef\xbb\xbf").decode("latin-1"), reading)
         except ItemFailure as failure:
             reading.lose_texture(failure)
-        else:
-            found |= _read(content.removeprefix(b"\xef\xbb\xbf").decode("latin-1"), reading)
+        except (ValueError, IndexError) as error:
+            reading.lose_texture(ItemFailure("broken_material", f"{name!r} cannot be parsed: {error}"))
     return found
 
 
@@ -72,6 +77,7 @@ def _names(line: str, folder: OwnFolder) -> list[str]:
 
 def _read(text: str, reading: Reading) -> dict[str, Material]:
     materials: dict[str, Material] = {}
+    masks: dict[str, str | None] = {}
     name = ""
     for number, line in enumerate(text.splitlines()):
         if number % _LINES_AT_ONCE == 0:
@@ -84,8 +90,16 @@ def _read(text: str, reading: Reading) -> dict[str, Material]:
                 materials.setdefault(name, Material())
             case "kd":
                 materials[name] = replace(material, color=_color(rest))
+            case "d":
+                words = [word for word in rest.split() if word.lower() != "-halo"]
+                materials[name] = replace(material, opacity=min(max(float(words[0]), 0.0), 1.0))
             case "map_kd":
                 materials[name] = _with_picture(material, rest.split())
+            case "map_d":
+                masks[name] = _with_picture(Material(), rest.split()).picture
+    for name, mask in masks.items():
+        own = materials[name]
+        materials[name] = replace(own, cut_out=mask is not None and mask == own.picture)
     return materials
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,12 @@ from verdict3d.mesh.readers.own_folder import OwnFolder
 from verdict3d.mesh.readers.pieces import Piece
 from verdict3d.mesh.readers.polygons import triangulate
 from verdict3d.mesh.readers.reading import Reading
+from verdict3d.mesh.readers.transparency import Layer, without_transparency
 
 Indices = NDArray[np.int64]
 
 _VERTEX_BYTES = 48
+_UP = 1  # usually
 
 
 def read_obj(content: bytes, folder: OwnFolder, reading: Reading) -> list[Piece]:
@@ -51,16 +54,33 @@ def read_obj(content: bytes, folder: OwnFolder, reading: Reading) -> list[Piece]
     )
     looks: dict[Material, int] = {}
     known = materials_of(parsed.libraries, folder, reading)
+    if known:
+        _note_missing(parsed.names, known, reading)
     numbers = [looks.setdefault(_material(name, known), len(looks)) for name in parsed.names]
     look = np.array(numbers)[np.concatenate(parsed.materials)[polygons]]
-    pieces = []
+    layers = []
     for material, number in looks.items():
         reading.check_time()
         own = corners[triangles[look == number]]
         textured = (own[..., 1] >= 0).all(axis=1) & (material.picture is not None)
-        pieces += [_textured_piece(own[textured], table, uv, material, folder, reading)]
-        pieces += [_plain_piece(own[~textured], table, material)]
-    return [piece for piece in pieces if len(piece.faces)]
+        layers.append(_layer(_textured_piece(own[textured], table, uv, material, folder, reading), material))
+        layers.append(_layer(_plain_piece(own[~textured], table, material), material))
+    return without_transparency([layer for layer in layers if len(layer.piece.faces)], _UP, reading)
+
+
+def _layer(piece: Piece, material: Material) -> Layer:
+    if material.opacity == 1.0 and not material.cut_out:
+        return Layer(piece)
+    opacity = np.full(len(piece.vertices), material.opacity)
+    return Layer(piece, opacity, blends=material.opacity < 1.0)
+
+
+def _note_missing(names: Iterable[str], known: dict[str, Material], reading: Reading) -> None:
+    missing = [name for name in names if name and _material(name, known) == Material() and name not in known]
+    if missing:
+        name = missing[0].encode("latin-1").decode("utf-8", errors="replace")
+        message = f"no library has {len(missing)} of its materials, such as {name!r}"
+        reading.lose_texture(ItemFailure("missing_material", message))
 
 
 def _material(name: str, known: dict[str, Material]) -> Material:

@@ -121,6 +121,8 @@ def test_a_number_sign_belongs_to_a_name_or_begins_a_comment(tmp_path: Path) -> 
         ("newmtl a\nmap_Kd gone.png\n", "missing_reference: refers to 'gone.png'"),
         ("newmtl a\nmap_Kd wood.psd\n", "external_reference: refers to 'wood.psd'"),
         ("newmtl a\nmap_Kd torn.png\n", "broken_texture"),
+        ("newmtl a\nKd spectral wood.rfl\n", "broken_material: 'it.mtl' cannot be parsed"),
+        ("newmtl a\nd\n", "broken_material"),
     ],
 )
 def test_what_is_lost_leaves_the_shape_with_a_note(tmp_path: Path, mtl: str | None, words: str) -> None:
@@ -244,3 +246,33 @@ def test_vertices_are_paid_for_before_they_are_read(tmp_path: Path) -> None:
     (tmp_path / "it.obj").write_text("v 0 0 0\n" * 200_000 + "f 1 2 3\n")
     with pytest.raises(ItemFailure, match="its vertices"):
         read_mesh(tmp_path / "it.obj", MeshLimits(decoded_mib=8))
+
+
+def test_what_is_less_than_half_opaque_is_left_out_as_in_gltf(tmp_path: Path) -> None:
+    text = (
+        f"mtllib it.mtl\n{SQUARE}v 0 0 1\nv 1 0 1\nv 1 1 1\nusemtl wood\nf 1 2 3 4\nusemtl glass\nf 5 6 7\n"
+    )
+    for opacity, faces, words in ((0.15, 2, "left out"), (0.8, 3, "solid"), (1, 3, "")):
+        library(tmp_path, f"newmtl wood\nKd 1 0 0\nnewmtl glass\nKd 0.8 0.9 1\nd {opacity}\n")
+        mesh = read(tmp_path, text)
+        assert len(mesh.faces) == faces
+        assert [note.kind for note in mesh.notes] == ["transparent"] * bool(words)
+        assert not words or words in mesh.notes[0].text
+
+
+def test_a_picture_cuts_out_where_map_d_says_so(tmp_path: Path) -> None:
+    leaf = np.zeros((8, 8, 4), np.uint8)
+    leaf[:, :4] = (20, 200, 20, 255)
+    Image.fromarray(leaf).save(tmp_path / "leaf.png")
+    text = f"mtllib it.mtl\n{MAPPED}usemtl a\nf 1/1 2/2 3/3 4/4\n"
+    for mask, whole in (("", 1.0), ("map_d leaf.png\n", 0.5), ("map_d other.png\n", 1.0)):
+        library(tmp_path, f"newmtl a\nmap_Kd leaf.png\n{mask}")
+        assert area(read(tmp_path, text)) == pytest.approx(whole, abs=0.02)
+
+
+def test_a_material_that_no_library_has_is_noted(tmp_path: Path) -> None:
+    library(tmp_path, "newmtl wood\nKd 1 0 0\n")
+    mesh = read(tmp_path, f"mtllib it.mtl\n{SQUARE}usemtl wood\nf 1 2 3\nusemtl Eiche\nf 1 3 4\n")
+    (note,) = mesh.notes
+    assert note.kind == "untextured" and "no library has 1 of its materials, such as 'Eiche'" in note.text
+    assert read(tmp_path, f"{SQUARE}usemtl Eiche\nf 1 2 3\n").notes == ()
