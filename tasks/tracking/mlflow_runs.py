@@ -95,6 +95,10 @@ def _open_experiment(client: MlflowClient) -> str:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by somebody else, in this moment
                 raise
         return _open_experiment(client)
+    if not found.experiment_id:
+        raise StoreError(
+            f"MLflow at {shown_uri()} cannot be used: its answers are empty; is it MLflow's server?"
+        )
     if tracking_uri() == EMBEDDED_STORE:
         make_paths_relative(DATABASE)
     return str(found.experiment_id)

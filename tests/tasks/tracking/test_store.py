@@ -8,6 +8,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from support.scripted_server import http, scripted
+from tasks.tracking.mlflow_runs import send_waiting
+from tasks.tracking.outbox import Outbox
 from tasks.tracking.store import StoreError, hide_secrets, open_store, saying_failures, shown_uri
 
 
@@ -62,3 +64,12 @@ def test_a_redirect_takes_no_key_to_another_address(monkeypatch: pytest.MonkeyPa
                 raise MlflowException("redirected")
     assert "authorization: basic" in asked[0]["headers"].lower()
     assert heard and all("authorization" not in request["headers"].lower() for request in heard)
+
+
+def test_a_server_whose_answers_are_empty_is_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scripted(lambda request: [http(200, b"")]) as (address, _):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        with pytest.raises(StoreError, match=r"its answers are empty[^\n]*\n0 run\(s\) wait in"):
+            send_waiting(Outbox(tmp_path))
