@@ -20,14 +20,16 @@ from verdict3d.pretrain.embedded import EmbeddedJudge, build_judge
 from verdict3d.pretrain.judge_pool import JudgePool, pixel_values
 from verdict3d.pretrain.training import Training, mixed_precision
 
-SMALLEST_GAP = 0.03
+SMALLEST_GAP = 0.01
 """Candidates whose quality differs by less are not a pair with a winner."""
+SOFT_GAP = 0.03
+"""The probability to be learned is the sigmoid of the gap in quality over this: 0.58 at the smallest gap."""
 
 WRONG_FLOOR = 0.6
 """A candidate below this quality need not beat a clean mesh of another object, which can look alike."""
 
-_CANDIDATES = 3
-_PAIRS_PER_OBJECT = 4
+_CANDIDATES = 4
+_PAIRS_PER_OBJECT = 7
 _BIAS_WEIGHT = 0.02
 _WEIGHT_DECAY = 0.05
 
@@ -72,7 +74,7 @@ def train_judge(
         family: ``"qwen2_5_vl"`` or ``"internvl"``.
         pool: Objects with candidates of known quality.
         training: Length, seed of the weights and of everything drawn; its ``batch`` counts pairs, of which
-            four share an object. Loss, accuracy by kind of pair, and bias are logged.
+            seven share an object. Loss, accuracy by kind of pair, and bias are logged.
         device: Where to train; bfloat16 autocast on CUDA, float32 on CPU.
 
     Returns:
@@ -105,16 +107,19 @@ def _losses(reader: Reader, pool: JudgePool, objects: int, generator: torch.Gene
     """Draw objects and candidates and return the loss with what is worth logging."""
     chosen, candidates, usable = _draw(pool, objects, generator)
     rows = chosen[:, None]
-    references = reader.encode(_recoloured(pool.references[chosen], generator))
+    references = reader.encode(pool.references[chosen])
     montages = reader.encode(pool.montages[rows, candidates].flatten(0, 1)).unflatten(0, candidates.shape)
     quality = pool.quality[rows, candidates]
-    x, y, sign, weight, wrong = _pairs(montages, quality, usable, generator)
-    count = sign.shape[1]
+    x, y, gap, weight, wrong = _pairs(montages, quality, usable, generator)
+    count = gap.shape[1]
     shown = references[:, None].expand(-1, count, -1, -1).flatten(0, 1)
     m1, m2 = reader.both_orders(shown, x.flatten(0, 1), y.flatten(0, 1))
-    sign, weight, wrong = sign.flatten(), weight.flatten(), wrong.flatten()
-    total = weight.sum().clamp_min(1.0)
-    choice = 0.5 * (functional.softplus(-sign * m1) + functional.softplus(sign * m2))
+    gap, weight, wrong = gap.flatten(), weight.flatten(), wrong.flatten()
+    total, sign, target = weight.sum().clamp_min(1.0), gap.sign(), torch.sigmoid(gap / SOFT_GAP)
+    choice = 0.5 * (
+        functional.binary_cross_entropy_with_logits(m1, target, reduction="none")
+        + functional.binary_cross_entropy_with_logits(-m2, target, reduction="none")
+    )
     loss = ((choice + _BIAS_WEIGHT * (m1 + m2).square()) * weight).sum() / total
     with torch.no_grad():
         right = 0.5 * ((sign * m1 > 0).float() + (sign * m2 < 0).float()) * weight
@@ -143,13 +148,12 @@ def _pairs(
     """Form all pairs of an object's candidates, and one against another object's best candidate.
 
     Returns:
-        Features of X and of Y (O, P, tokens, hidden); sign (O, P), +1 where X is better; weight (O, P), 0 for
-        pairs without a winner; whether the pair is one of different objects (O, P).
+        Features of X and of Y (O, P, tokens, hidden); gap (O, P), by how much X is better, 1 between
+        different objects; weight (O, P), 0 for pairs without a winner; whether the objects differ (O, P).
     """
     objects, candidates = quality.shape
     left, right = zip(*itertools.combinations(range(candidates), 2), strict=True)
     gap = quality[:, left] - quality[:, right]
-    weight = ((gap.abs() >= SMALLEST_GAP) & usable[:, left] & usable[:, right]).float()
     own = torch.randint(candidates, (objects,), generator=generator).to(quality.device)
     row = torch.arange(objects, device=quality.device)
     other = row.roll(1)
@@ -157,16 +161,8 @@ def _pairs(
     allowed = (quality[row, own] >= WRONG_FLOOR) & usable[row, own] & usable[other, best]
     x = torch.cat([montages[:, left], montages[row, own][:, None]], dim=1)
     y = torch.cat([montages[:, right], montages[other, best][:, None]], dim=1)
-    sign = torch.cat([gap.sign(), torch.ones_like(gap[:, :1])], dim=1)
-    wrong = torch.zeros_like(sign, dtype=torch.bool)
+    gap = torch.cat([gap, torch.ones_like(gap[:, :1])], dim=1)
+    wrong = torch.zeros_like(gap, dtype=torch.bool)
     wrong[:, -1] = True
-    return x, y, sign, torch.cat([weight, allowed.float()[:, None]], dim=1), wrong
-
-
-def _recoloured(references: Tensor, generator: torch.Generator) -> Tensor:
-    """Scale brightness and swap colour channels at random: colour says nothing about shape."""
-    count, device = len(references), references.device
-    gain = 0.75 + 0.5 * torch.rand((count, 1, 1, 1), generator=generator).to(device)
-    channels = torch.rand((count, 1, 1, 3), generator=generator).argsort(dim=-1).to(device)
-    mixed = references.gather(-1, channels.expand_as(references))
-    return (mixed.float() * gain).clamp(0.0, 255.0)
+    weight = (gap[:, :-1].abs() >= SMALLEST_GAP) & usable[:, left] & usable[:, right]
+    return x, y, gap, torch.cat([weight, allowed[:, None]], dim=1).float(), wrong

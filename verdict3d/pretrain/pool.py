@@ -6,13 +6,16 @@ A row depends only on (seed, purpose, index), and a training begins when all row
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, write_json
@@ -20,6 +23,8 @@ from verdict3d.records.files import read_json, write_json
 Row = dict[str, np.ndarray]
 MakeRow = Callable[[int], Row]
 LAYOUT = "layout.json"
+POLL_S = 2.0
+"""Seconds between two looks at the rows that processes have made."""
 
 
 class Pool:
@@ -64,6 +69,10 @@ class Pool:
         """Return the indices of the rows that are not written, ascending."""
         return [int(index) for index in np.flatnonzero(self._ready == 0)]
 
+    def done(self) -> int:
+        """Return how many rows are written."""
+        return int((self._ready != 0).sum())
+
 
 @dataclass(frozen=True)
 class PoolRecipe:
@@ -102,16 +111,33 @@ def fill_pools(recipes: Sequence[PoolRecipe], workers: int) -> None:
     context = multiprocessing.get_context("spawn")
     shares = [(recipes, worker, workers) for worker in range(workers)]
     processes = [context.Process(target=_fill, args=share, daemon=True) for share in shares]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    for number, process in enumerate(processes):
+        with own_gpu(number):
+            process.start()
+    with tqdm(total=sum(recipe.count for recipe in recipes), desc="rows", unit="row") as bar:
+        for process in processes:
+            while process.is_alive():
+                process.join(POLL_S)
+                bar.update(sum(Pool(recipe.directory).done() for recipe in recipes) - bar.n)
     failed = sum(process.exitcode != 0 for process in processes)
     if failed:
         raise Verdict3DError(
             f"{failed} of {workers} processes that make training rows failed, as told above; the rows they "
             "made are kept, so run the same command again when the cause is mended"
         )
+
+
+@contextmanager
+def own_gpu(worker: int) -> Iterator[None]:
+    """Let a process that is started inside see one of the GPUs only; processes take turns at them."""
+    seen, count = os.environ.get("CUDA_VISIBLE_DEVICES"), torch.cuda.device_count()
+    if seen is None and count > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(worker % count)
+    try:
+        yield
+    finally:
+        if seen is None:
+            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
 
 
 def _create(recipe: PoolRecipe) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
 
-from verdict3d.mesh.damage import DEFECTS
 from verdict3d.pretrain.workshop import Workshop
 from verdict3d.records.files import read_json, write_json
 
@@ -16,8 +17,10 @@ MADE_BY = "python -m verdict3d.pretrain: steps and rows counted, everything draw
 
 
 def publish(shop: Workshop) -> None:
-    """Copy generator and judges into the folder of checkpoints, each with a card."""
-    for folder, card in cards(shop).items():
+    """Copy what the work folder holds of generator and judges to the checkpoints, each with a card."""
+    for folder, describe in cards(shop).items():
+        if not (shop.work / folder).exists():
+            continue
         target = shop.checkpoints / folder
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(shop.work / folder, target)
@@ -26,31 +29,39 @@ def publish(shop: Workshop) -> None:
         size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
         write_json(
             target / "card.json",
-            {"scale": "embedded", "recipe": MADE_BY, "parameters": parameters, "bytes": size, **card},
+            {"scale": "embedded", "recipe": MADE_BY, "parameters": parameters, "bytes": size, **describe()},
         )
 
 
-def cards(shop: Workshop) -> dict[str, dict[str, Any]]:
-    """Return what the cards say of seeds, trainings and measures, by folder."""
+def cards(shop: Workshop) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Return by folder what says what its card has of seeds, rows, trainings and measures."""
+    judges = {judge.folder: partial(judge_card, shop, family) for family, judge in shop.recipe.judges.items()}
+    return {"generator": partial(generator_card, shop), **judges}
+
+
+def generator_card(shop: Workshop) -> dict[str, Any]:
+    """Return what the generator's card says; the judges' rows measured it."""
     recipe, work = shop.recipe, shop.work
-    measured = {family: read_json(work / f"{family}-measures.json") for family in recipe.judges}
-    found: dict[str, dict[str, Any]] = {
-        "generator": {
-            "seed": recipe.seed,
-            "rows": {"furniture": recipe.furniture, "grids": recipe.grids},
-            "trainings": {name: shortened(read_json(work / f"{name}.json")) for name in recipe.trainings},
-            "held_out": {family: values["generator"] for family, values in measured.items()},
-        }
+    return {
+        "seed": recipe.seed,
+        "rows": {"furniture": recipe.furniture, "grids": recipe.grids},
+        "trainings": {name: shortened(read_json(work / f"{name}.json")) for name in recipe.trainings},
+        "held_out": {
+            family: read_json(work / f"{family}-measures.json")["generator"] for family in recipe.judges
+        },
     }
-    for family, judge in recipe.judges.items():
-        found[judge.folder] = {
-            "seed": judge.seed,
-            "taught": {"defects": tuple(DEFECTS)},  # its rows of generations have all kinds
-            "rows": {"damaged": judge.damaged, "generated": judge.generated},
-            "trainings": {"judge": shortened(read_json(work / f"{family}.json"))},
-            "held_out": measured[family]["measures"],
-        }
-    return found
+
+
+def judge_card(shop: Workshop, family: str) -> dict[str, Any]:
+    """Return what a judge's card says."""
+    judge, work = shop.recipe.judges[family], shop.work
+    return {
+        "seed": judge.seed,
+        "taught": {"measure": judge.measure, "defects": judge.defects, "edits": judge.edits},
+        "rows": {"damaged": judge.damaged, "generated": judge.generated, "coloured": judge.coloured},
+        "trainings": {"judge": shortened(read_json(work / f"{family}.json"))},
+        "held_out": read_json(work / f"{family}-measures.json")["measures"],
+    }
 
 
 def shortened(training: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """The numbers of the recipe: rows, steps, batches, learning rates and seeds.
 
-The shipped checkpoints were made by a recipe that counted seconds instead (``data/checkpoints/*/card.json``).
-The numbers below repeat what that run came to on its two H100 and 32 cores:
+The shipped judges were made by this recipe. The shipped generator was made by one that counted seconds
+(``data/checkpoints/generator/card.json``); its numbers below repeat what that run came to on two H100 and 32
+cores:
 
 * Steps: a card holds the last logged step, so the number of steps is known to one logging interval. Its upper
   end is taken here: at least as many steps as then.
-* Rows of the judges: what ``docs/results.md`` says they learned from and were measured on.
 * Rows of grids: all that were asked for. Rows of furniture: what 30 processes render in 110 s at 0.2 s a row;
   no card tells their number.
 """
@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from verdict3d.mesh.damage import DEFECTS
 from verdict3d.pretrain.training import CHECKPOINT_EVERY, Schedule
 
 FEWEST_ROWS = 4
@@ -29,18 +28,24 @@ class JudgeRecipe:
     Attributes:
         folder: Name of its checkpoint.
         seed: Seed of its data, weights and batches.
-        defects: Damage it is shown.
+        measure: What labels its rows (:data:`verdict3d.pretrain.quality.MEASURES`).
+        defects: Damage to meshes that it is shown.
+        edits: Edits of parts that it is shown.
         schedule: Length and speed of its training.
-        damaged: Rows of damaged meshes; a tenth is held out.
-        generated: Rows of generations; a tenth is held out.
+        damaged: Rows of damaged meshes; a tenth is held out, as of the others.
+        generated: Rows of generations.
+        coloured: Rows of wrong colours.
     """
 
     folder: str
     seed: int
+    measure: str
     defects: tuple[str, ...]
+    edits: tuple[str, ...]
     schedule: Schedule
     damaged: int
     generated: int
+    coloured: int
 
 
 TRAININGS = {
@@ -52,18 +57,30 @@ TRAININGS = {
 }
 JUDGES = {
     "qwen2_5_vl": JudgeRecipe(
-        "judge-train", 1203, tuple(DEFECTS), Schedule(4250, 512, 1e-3, 50), damaged=600, generated=200
+        "judge-train",
+        1203,
+        "closeness",
+        ("dropped_faces", "moved_parts", "over_smoothed", "inverted_normals"),
+        ("moved", "turned"),
+        Schedule(10400, 512, 1e-3, 100),
+        damaged=5200,
+        generated=5200,
+        coloured=1300,
     ),
     "internvl": JudgeRecipe(
         "judge-eval",
         5081,
-        tuple(name for name in DEFECTS if name != "rough_surface"),
-        Schedule(5400, 512, 1e-3, 50),
-        damaged=833,
-        generated=261,
+        "likeness",
+        ("missing_parts", "floaters", "wrong_proportions", "rough_surface"),
+        ("resized", "removed"),
+        Schedule(10400, 512, 1e-3, 100),
+        damaged=5200,
+        generated=5200,
+        coloured=1300,
     ),
 }
-"""The training judge and the evaluation judge; other seeds and other damage, so that they err differently."""
+"""The training judge and the evaluation judge. Nothing that one learns from is shown to the other: other
+objects, other damage, other labels. Damage of the audit that is in neither list was taught to none."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +123,7 @@ class Recipe:
                     schedule=shorter(judge.schedule),
                     damaged=rows(judge.damaged),
                     generated=rows(judge.generated),
+                    coloured=rows(judge.coloured),
                 )
                 for family, judge in self.judges.items()
             },

@@ -26,6 +26,7 @@ from verdict3d.render.order import ordered
 from verdict3d.render.rig import BACK_FACE_OFFSET, MODES, Camera, Rig, camera_from_world, projection
 from verdict3d.render.splats import SplatUpload
 from verdict3d.render.uploads import MeshUpload, program_for
+from verdict3d.view_sets import ViewSet
 
 if TYPE_CHECKING:
     from verdict3d.mesh.mesh import Mesh
@@ -117,7 +118,7 @@ class Renderer:
         return picture
 
     def montage(
-        self, mesh: Mesh, mode: str = "normal", view_px: int | None = None, view_set: int = 0
+        self, mesh: Mesh, mode: str = "normal", view_px: int | None = None, view_set: int | ViewSet = 0
     ) -> Pixels:
         """Draw the four views of a view set of the framed mesh, 2x2, yaws row by row.
 

@@ -104,9 +104,9 @@ class Rig:
     supersample: int = 2
     background: tuple[int, int, int] = (255, 255, 255)
 
-    def montage_cameras(self, view_set: int = 0) -> tuple[Camera, ...]:
-        """The four cameras of a view set's montage, row by row; ``view_set`` is its place in the list."""
-        seen = self.view_sets[view_set]
+    def montage_cameras(self, view_set: int | ViewSet = 0) -> tuple[Camera, ...]:
+        """The four cameras of a view set's montage, row by row; a number is its place in the list."""
+        seen = self.view_sets[view_set] if isinstance(view_set, int) else view_set
         return tuple(
             Camera(seen.yaw_deg + 90.0 * quarter, seen.elevation_deg, self.fov_deg, self.distance)
             for quarter in range(4)

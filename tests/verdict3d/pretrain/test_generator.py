@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from support.tiny_trellis import write_tiny_generator
 from verdict3d.errors import Verdict3DError
 from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
 from verdict3d.pretrain.generator import Cells, Codes, train_latent_flow, train_mesh_decoder
-from verdict3d.pretrain.judged_rows import generated_rows
 from verdict3d.pretrain.pool import DevicePool, Pool, PoolRecipe, Row, fill_pools
 from verdict3d.pretrain.rows import grid_rows, object_parts
 from verdict3d.pretrain.sdf import pack_parts, signed_distance
@@ -176,17 +174,3 @@ def test_the_latent_flow_trains_on_codes(tmp_path: Path) -> None:
     training = Training("latent_flow", Schedule(8, 2, 5e-3, 1), 0)
     train_latent_flow(flow, Codes.over(held), conditioner, training)
     assert training.losses[-1]["loss"] < training.losses[0]["loss"]
-
-
-def test_rows_of_generations_rank_the_damaged_copy_below_its_original(tmp_path: Path) -> None:
-    write_tiny_generator(tmp_path)
-    regimes = {"severe": {"operators": ["blur"], "count": 1, "severities": [5]}}
-    make = generated_rows(3, str(tmp_path), 48, 32, regimes, 1, ("wrong_proportions",))
-    row = make(0)
-    assert row["montages"].shape == (6, 48, 48, 3) and row["references"].shape == (48, 48, 3)
-    truth, clean, *damaged, severe, damaged_severe = row["quality"]
-    assert truth == 1.0
-    assert max(damaged) < clean < 1 and damaged_severe < severe < 1
-    again = make(0)
-    for name, value in row.items():
-        np.testing.assert_array_equal(value, again[name])

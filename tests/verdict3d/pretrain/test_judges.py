@@ -93,22 +93,22 @@ def test_pairs_have_a_known_winner() -> None:
     generator = torch.Generator().manual_seed(0)
     chosen, candidates, usable = _draw(pool, 6, generator)
     assert sorted(chosen.tolist()) == list(range(6))
-    assert usable.all() and all(len(set(row.tolist())) == 3 for row in candidates)
+    assert usable.all() and all(len(set(row.tolist())) == 4 for row in candidates)
     quality = pool.quality[chosen[:, None], candidates]
-    tag = torch.arange(18.0).view(6, 3, 1, 1)  # stands for the features of a montage
-    x, y, sign, weight, wrong = _pairs(tag, quality, usable, generator)
-    assert x.shape == y.shape == (6, 4, 1, 1) and wrong[:, :3].sum() == 0 and wrong[:, 3].all()
+    tag = torch.arange(24.0).view(6, 4, 1, 1)  # stands for the features of a montage
+    x, y, gaps, weight, wrong = _pairs(tag, quality, usable, generator)
+    assert x.shape == y.shape == (6, 7, 1, 1) and wrong[:, :6].sum() == 0 and wrong[:, 6].all()
     flat = quality.flatten()
-    for row, column in itertools.product(range(6), range(4)):
+    for row, column in itertools.product(range(6), range(7)):
         left, right = int(x[row, column]), int(y[row, column])
-        assert left // 3 == row and (right // 3 == row) == (column < 3)
-        if column < 3:
+        assert left // 4 == row and (right // 4 == row) == (column < 6)
+        if column < 6:
             gap = float(flat[left] - flat[right])
-            assert float(weight[row, column]) == float(abs(gap) >= 0.03)
-            assert float(sign[row, column]) == np.sign(gap)
+            assert float(weight[row, column]) == float(abs(gap) >= 0.01)
+            assert float(gaps[row, column]) == pytest.approx(gap)
         else:
-            assert float(sign[row, column]) == 1.0
-            assert float(flat[right]) == float(quality[right // 3].max())
+            assert float(gaps[row, column]) == 1.0
+            assert float(flat[right]) == float(quality[right // 4].max())
             assert float(weight[row, column]) == float(flat[left] >= 0.6)
 
 
@@ -141,5 +141,5 @@ def test_pools_that_do_not_fit_are_refused() -> None:
         JudgePool(pool.references[:1], pool.montages[:1], pool.quality[:1], pool.valid[:1])
     with pytest.raises(Verdict3DError, match="allowed: qwen2_5_vl, internvl"):
         build_judge("llava", 0)
-    with pytest.raises(Verdict3DError, match="batch 2 must be 4"):
+    with pytest.raises(Verdict3DError, match="batch 2 must be 7"):
         train_judge("internvl", pool, Training("internvl", Schedule(1, 2, 1e-3, 1), 0), CPU)

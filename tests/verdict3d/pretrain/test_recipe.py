@@ -42,7 +42,13 @@ def tiny(root: Path, **changed: Any) -> Workshop:
             name: replace(schedule, **short, batch=BATCHES[name]) for name, schedule in TRAININGS.items()
         },
         judges={
-            family: replace(judge, schedule=replace(judge.schedule, **short, batch=8), damaged=4, generated=4)
+            family: replace(
+                judge,
+                schedule=replace(judge.schedule, **short, batch=14),
+                damaged=4,
+                generated=4,
+                coloured=4,
+            )
             for family, judge in JUDGES.items()
         },
         furniture=4,
@@ -147,16 +153,34 @@ def test_as_many_steps_as_the_run_that_made_what_ships() -> None:
     counted = {name: (runs[name], schedule) for name, schedule in TRAININGS.items()}
     for family, judge in JUDGES.items():
         runs = read_json(checkpoints / judge.folder / "card.json")["trainings"]
-        counted[family] = runs["judge"], judge.schedule
+        counted[family] = [runs["judge"]], judge.schedule
     for name, (shares, schedule) in counted.items():
         last = sum(share["losses"]["last"]["step"] for share in shares)
         assert last < schedule.steps <= last + schedule.log_every, name
 
 
+def test_the_judges_learn_nothing_in_common() -> None:
+    training, evaluation = JUDGES["qwen2_5_vl"], JUDGES["internvl"]
+    assert training.seed != evaluation.seed and training.measure != evaluation.measure
+    assert not set(training.defects) & set(evaluation.defects)
+    assert not set(training.edits) & set(evaluation.edits)
+
+
+def test_the_cards_say_what_the_shipped_judges_were_taught() -> None:
+    for judge in JUDGES.values():
+        card = read_json(ROOT / "data/checkpoints" / judge.folder / "card.json")
+        assert card["taught"] == {
+            "measure": judge.measure,
+            "defects": list(judge.defects),
+            "edits": list(judge.edits),
+        }
+        assert card["rows"]["damaged"] == judge.damaged and card["seed"] == judge.seed
+
+
 def test_the_scale_multiplies_steps_and_rows() -> None:
     half, none = Recipe().scaled(0.5), Recipe().scaled(0.0)
     assert half.trainings["structure_flow"].steps == TRAININGS["structure_flow"].steps / 2
-    assert (half.furniture, half.grids, half.judges["internvl"].damaged) == (8000, 1500, 416)
+    assert (half.furniture, half.grids, half.judges["internvl"].damaged) == (8000, 1500, 2600)
     assert half.trainings["structure_flow"].batch == TRAININGS["structure_flow"].batch
     assert {schedule.steps for schedule in none.trainings.values()} == {1} and none.furniture == 4
     assert Recipe().scaled(1.0) == Recipe()
