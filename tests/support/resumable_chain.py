@@ -67,7 +67,9 @@ def results(project: Path) -> dict[str, bytes]:
     """Return every output with ``dvc.lock``, which holds the digests of all that was read and written."""
     files = [path for out in OUTS for path in sorted((project / out).rglob("*")) if path.is_file()]
     return {
-        path.relative_to(project).as_posix(): path.read_bytes() for path in [*files, project / "dvc.lock"]
+        path.relative_to(project).as_posix(): path.read_bytes()
+        for path in [*files, project / "dvc.lock"]
+        if path.is_file()
     }
 
 
