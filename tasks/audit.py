@@ -27,7 +27,7 @@ from tasks.paths import AUDIT, CONTROLS, audit_path, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, JudgeRole, Params
 from verdict3d.judge.audit.certificate import issue
-from verdict3d.judge.audit.controls import clear_gaps, margins_of, select
+from verdict3d.judge.audit.controls import clear_gaps, select, sureness_of
 from verdict3d.judge.audit.panel_choice import choose_panel, panel_warnings
 from verdict3d.judge.audit.planted import AuditedJudge, plant
 from verdict3d.judge.audit.words import describe
@@ -103,7 +103,7 @@ def audit(
         rig.digest,
         measuring.on_objects(mine, in_colour, taught),
         taught=taught,
-        margins=margins_of(clear_gaps(mine)),
+        sureness=sureness_of(clear_gaps(mine)),
         thresholds=settings.thresholds,
         valid_days=settings.valid_days,
         today=datetime.now(UTC).date(),

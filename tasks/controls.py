@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from tasks.asking.specimens import Specimen, drawn
+from tasks.asking.specimens import Modes, Specimen, drawn
 from tasks.paths import CONTROLS, read_assets
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.modes import TEXTURE_MODE, montage_modes
+from verdict3d.judge.modes import TEXTURE_MODE, montage_modes, most_views
 from verdict3d.mesh.damage import KINDS
 from verdict3d.mesh.equivalents import EQUIVALENTS
 from verdict3d.randomness import numpy_generator
@@ -109,12 +109,11 @@ def _others(assets: Sequence[Asset], asset: Asset, rng: np.random.Generator) -> 
 
 def plan_specimens(params: Params, assets: Sequence[Asset], cells: Sequence[Cell]) -> list[Specimen]:
     """Return every mesh to draw, each once."""
-    modes = montage_modes(params.judges)
+    views = most_views(params.judges)
+    modes = tuple((mode, views) for mode in montage_modes(params.judges))
     specimens: dict[str, Specimen] = {}
 
-    def add(
-        asset: Asset, change: str | None, modes: tuple[str, ...], id: str, key: str = "", **grade: int
-    ) -> None:
+    def add(asset: Asset, change: str | None, modes: Modes, id: str, key: str = "", **grade: int) -> None:
         specimens.setdefault(id, Specimen(id, asset.mesh, change, key or id, modes, **grade))
 
     for clothes, asset in plan_clothes(params, assets):
@@ -126,14 +125,14 @@ def plan_specimens(params: Params, assets: Sequence[Asset], cells: Sequence[Cell
         if cell.mild in WRONG_GRADES:
             add(cell.other, None, modes, cell.other.id)
         for grade in cell.grades:
-            splat = ("splat",) if compared and grade == COMPARED_GRADE else ()
+            splat = (("splat", 1),) if compared and grade == COMPARED_GRADE else ()
             # all grades draw the same random numbers, so that a defect grows instead of moving about
             add(cell.asset, cell.defect, (*modes, *splat), _damaged(cell, grade), cell.id, grade=grade)
         if compared:
-            add(cell.asset, None, ("splat",), f"{cell.id}-splat")
+            add(cell.asset, None, (("splat", 1),), f"{cell.id}-splat")
     for asset in coloured(params, assets):
-        add(asset, None, (TEXTURE_MODE,), f"{asset.id}-coloured")
-        add(asset, "recoloured", (TEXTURE_MODE,), f"{asset.id}-recoloured")
+        add(asset, None, ((TEXTURE_MODE, 1),), f"{asset.id}-coloured")
+        add(asset, "recoloured", ((TEXTURE_MODE, 1),), f"{asset.id}-recoloured")
     return list(specimens.values())
 
 

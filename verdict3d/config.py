@@ -38,7 +38,7 @@ JudgeRole = Literal["training", "evaluation", "third"]
 OperatorName = Literal["crop", "occlusion", "downscale", "blur", "noise", "jpeg", "low_light"]
 Severity = Annotated[int, Field(ge=0, le=5)]
 Margin = Annotated[float, Field(gt=0.0, lt=0.5)]
-PlantedFault = Literal["always-first", "reference-blind", "coin-flip"]
+PlantedFault = Literal["always-first", "reference-blind", "coin-flip", "follows-the-camera"]
 """Bad judges on purpose, for a drill of the audit."""
 
 _CRON = "minute, hour, day of month, month and day of week that come due, such as 0 3 * * *"

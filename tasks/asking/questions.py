@@ -35,6 +35,10 @@ class Question:
     panel: str
     mode: str
 
+    def views(self, most: int) -> int:
+        """Return how many view sets are shown: one of another mode than the judge's, as of textures."""
+        return 1 if self.pair.control in ANOTHER_MODE else most
+
 
 def plan_questions(pairs: Sequence[ControlPair], panel: str, mode: str) -> list[Question]:
     """Return every question to a judge with this panel and mode, those shown alike next to each other."""
@@ -63,11 +67,10 @@ def ask(
 
     Equal montages are asked about too: that a judge says nothing of them is one of the controls.
     """
-    views = rig.set_digests[: judge.identity.views]
     rows: list[ControlVerdict] = []
     with tqdm(total=len(questions), desc="audit", unit="pair", mininterval=1.0) as progress:
-        for (panel, mode), group in _grouped(questions):
-            shown = judge.showing(panel, mode)
+        for (panel, mode, count), group in _grouped(questions, judge.identity.views):
+            shown, views = judge.showing(panel, mode), rig.set_digests[:count]
             askable = [question for question in group if not _failure(question.pair)]
             verdicts = iter(store.ask(shown, _requests(askable, views, root, progress), equal_too=True))
             for question in group:
@@ -77,10 +80,12 @@ def ask(
     return rows
 
 
-def _grouped(questions: Sequence[Question]) -> Iterator[tuple[tuple[str, str], list[Question]]]:
-    groups: dict[tuple[str, str], list[Question]] = {}
+def _grouped(
+    questions: Sequence[Question], views: int
+) -> Iterator[tuple[tuple[str, str, int], list[Question]]]:
+    groups: dict[tuple[str, str, int], list[Question]] = {}
     for question in questions:
-        groups.setdefault((question.panel, question.mode), []).append(question)
+        groups.setdefault((question.panel, question.mode, question.views(views)), []).append(question)
     yield from groups.items()
 
 

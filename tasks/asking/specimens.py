@@ -25,6 +25,8 @@ from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Rig
 
 BATCH = 8
+Modes = tuple[tuple[str, int], ...]
+"""Modes of montages, each with a number of view sets."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Specimen:
         change: What is done to it: a kind of damage, a name in ``EQUIVALENTS``, ``recoloured``; None for
             nothing.
         key: What its randomness depends on besides the seed.
-        modes: What to draw.
+        modes: What to draw, and from how many view sets.
         grade: Grade of the damage, 1 to 5; None for what is not damage.
     """
 
@@ -45,7 +47,7 @@ class Specimen:
     source: str
     change: str | None
     key: str
-    modes: tuple[str, ...]
+    modes: Modes
     grade: int | None = None
 
 
@@ -65,7 +67,7 @@ class SpecimenWorker:
         """Return the side of a pair that a specimen can be, with its files' names in ``folder``."""
         try:
             mesh = self._make(item)
-            pictures = {mode: self.renderer.montages(mesh, mode) for mode in item.modes}
+            pictures = {mode: self.renderer.montages(mesh, mode, views) for mode, views in item.modes}
         except ItemFailure as failure:
             return Shown(mesh_digest=None, montages={}, failure=failure.reason, truth=None).model_dump()
         names = {mode: f"{item.id}.{mode}.png" for mode in pictures}

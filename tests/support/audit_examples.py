@@ -17,7 +17,7 @@ from tasks.asking.comparisons import (
 from tasks.asking.roles import headline
 from verdict3d.config import Params
 from verdict3d.judge.audit.certificate import complete, issue
-from verdict3d.judge.audit.controls import clear_gaps, margins_of, select
+from verdict3d.judge.audit.controls import clear_gaps, select, sureness_of
 from verdict3d.judge.audit.ordering import find_on_generations, order_generations
 from verdict3d.judge.audit.panel_choice import choose_panel
 from verdict3d.judge.identity import JudgeIdentity
@@ -90,7 +90,7 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Cer
         "rig",
         measuring.on_objects(mine, select(rows, "colour"), ["floaters"]),
         taught=["floaters"],
-        margins=margins_of(clear_gaps(mine)),
+        sureness=sureness_of(clear_gaps(mine)),
         thresholds=params.audit.thresholds,
         valid_days=30,
         today=date(2026, 6, 23),

@@ -31,14 +31,14 @@ from verdict3d.render.rig import Camera, Rig
 TOP = ROOT
 
 
-def write_audited_project(root: Path, objects: int = 8, rows_per_defect: int = 1) -> Params:
+def write_audited_project(root: Path, objects: int = 8, views: int = 1) -> Params:
     """Write parameters, assets and generations below ``root`` and return the parameters."""
     values = yaml.safe_load((TOP / "params.yaml").read_text())
     for role in ("training", "evaluation"):
-        values["judges"][role].update(device="cpu", model=str(TOP / values["judges"][role]["model"]))
-    values["audit"].update(
-        rows_per_defect=rows_per_defect, compared=2, copies=3, coloured=4, allow_uncertified=False
-    )
+        values["judges"][role].update(
+            device="cpu", views=views, model=str(TOP / values["judges"][role]["model"])
+        )
+    values["audit"].update(rows_per_defect=1, compared=2, copies=3, coloured=4, allow_uncertified=False)
     values["evaluate"]["bootstrap"] = 200
     values["generate"]["heldout_regimes"] = ["clean", "severe"]
     root.mkdir(parents=True, exist_ok=True)

@@ -94,7 +94,7 @@ def test_every_control_is_asked(project: Project) -> None:
         }
         assert {row["mode"] for row in rows} == {"normal", "splat", "rgb"}
         assert {row["outcome"] for row in rows} <= {"win", "loss", "flip"}
-        assert set(certificate(project, role)["controls"]) == set(CONTROLS)
+        assert set(certificate(project, role)["controls"]) == set(CONTROLS) - {"camera"}  # one view set
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -119,9 +119,18 @@ def test_planted_bad_judges_fail(project: Project, fault: str) -> None:
             "always-first": {"clear_gap", "clean_but_wrong"},
             "reference-blind": {"reference_shuffled", "reference_removed"},
             "coin-flip": {"null", "clear_gap"},
+            "follows-the-camera": {"null", "clear_gap"},
         }[fault]
     )
     assert digest_directory(root / "data/audit") == before
+
+
+def test_a_judge_that_follows_the_camera_is_refused_by_its_control(tmp_path: Path) -> None:
+    params = write_audited_project(tmp_path, objects=4, views=4)
+    tasks.controls.run(params, tmp_path)
+    found = tasks.audit.drill(params, tmp_path, "evaluation", "follows-the-camera")
+    camera = found.controls["camera"]
+    assert not camera.passed and camera.quantity.value is not None and abs(camera.quantity.value - 0.5) < 0.2
 
 
 def test_a_judge_of_the_first_slot_is_caught_on_equal_generations(project: Project, tmp_path: Path) -> None:

@@ -11,3 +11,8 @@ TEXTURE_MODE = "rgb"
 def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
     """Return the modes that the judges look at, each once; the training judge's first."""
     return tuple(dict.fromkeys(judge.mode for judge in judges.by_role.values()))
+
+
+def most_views(judges: JudgesParams) -> int:
+    """Return from how many view sets the judge looks that looks from most."""
+    return max(judge.views for judge in judges.by_role.values())

@@ -32,7 +32,7 @@ class Finding(Summary):
     shortfall: str
 
 
-class Margins(Part):
+class Sureness(Part):
     """How sure a judge is where it is right and where it is wrong about clear gaps.
 
     Attributes:
@@ -189,7 +189,7 @@ class Certificate(Record):
         controls: By name.
         taught: Kinds of damage that the judge was taught, by its card.
         limitations: What the certificate does not show, a sentence each.
-        margins: How sure the judge is about clear gaps.
+        sureness: How sure the judge is about clear gaps.
         ordering: What it orders among generations; None before there are any, or without true meshes.
         thresholds: What was asked for.
         validity: How long it is valid.
@@ -213,7 +213,7 @@ class Certificate(Record):
     controls: dict[str, Finding]
     taught: list[str]
     limitations: list[str]
-    margins: Margins
+    sureness: Sureness
     ordering: Ordering | None
     thresholds: Thresholds
     validity: Validity

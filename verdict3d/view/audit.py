@@ -28,6 +28,7 @@ NAMES = {
     "clean_but_wrong": "The right object, damaged, against a perfect wrong one",
     "reference_shuffled": "The same with another object's picture",
     "reference_removed": "The same without the picture",
+    "camera": "Clear damage from one half of the view sets and from the other",
     "colour": "Right colours against wrong ones",
     "base_vs_base": "Two samples of the base",
     "position": "The slot, on these",

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from verdict3d.judge.audit.words import margin_words
+from verdict3d.judge.audit.words import sureness_words
 from verdict3d.view import views, words
 from verdict3d.view.arms import control_rows, ways
 from verdict3d.view.audit import NAMES, PANELS, failures_of
@@ -44,7 +44,7 @@ def render_page(report: Report) -> str:
             audits=[(audit, *_audit_figures(audit)) for audit in report.audits],
             control_names=NAMES,
             panel_names=PANELS,
-            margin_words=margin_words,
+            sureness_words=sureness_words,
             missing=views.missing(report),
             paper_repair=words.PAPER_REPAIR,
         )

@@ -19,9 +19,9 @@ from verdict3d.records.certificates import (
     Curve,
     Finding,
     Lineage,
-    Margins,
     Ordering,
     PanelChoice,
+    Sureness,
     Thresholds,
     Validity,
 )
@@ -34,7 +34,7 @@ def issue(
     findings: Mapping[str, Finding],
     *,
     taught: Sequence[str],
-    margins: Margins,
+    sureness: Sureness,
     thresholds: AuditThresholds,
     valid_days: int,
     today: date,
@@ -55,7 +55,7 @@ def issue(
         rig: Digest of the rig that drew the controls.
         findings: What each control says.
         taught: As in :class:`Certificate`.
-        margins: Likewise.
+        sureness: Likewise.
         thresholds: What was asked for.
         valid_days: How long a judge without a digest of its weights is trusted.
         today: Day of issue for such a judge.
@@ -79,7 +79,7 @@ def issue(
         controls=dict(findings),
         taught=list(taught),
         limitations=limitations(taught, findings, None),
-        margins=margins,
+        sureness=sureness,
         ordering=None,
         thresholds=Thresholds(**thresholds.model_dump()),
         validity=Validity(
@@ -152,6 +152,8 @@ def limitations(
         )
     if ordering is not None:
         found.append(_ordered_words(ordering))
+    if "camera" not in controls:
+        found.append("It looks from one view set: whether its word follows the camera has not been tried.")
     if not (colour := controls["colour"]).passed:
         found.append(f"No colour is judged: {colour.shortfall}.")
     return found

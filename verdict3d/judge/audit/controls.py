@@ -14,7 +14,7 @@ import numpy as np
 
 from verdict3d.config import AuditThresholds
 from verdict3d.judge.audit.bars import Bar
-from verdict3d.records.certificates import Curve, Finding, Margins
+from verdict3d.records.certificates import Curve, Finding, Sureness
 from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.pairs import CLEAR_GRADES
 from verdict3d.records.verdicts import ControlVerdict
@@ -33,6 +33,7 @@ ON_OBJECTS = (
     "clean_but_wrong",
     "reference_shuffled",
     "reference_removed",
+    "camera",
     "colour",
 )
 """Controls that need the objects alone, in the order in which people should read them."""
@@ -41,6 +42,7 @@ ON_GENERATIONS = ("base_vs_base", "position", "generated")
 CONTROLS = (*ON_OBJECTS, *ON_GENERATIONS)
 CHANCE = 0.5
 HALF, FALL = "half-credit", "fall of half-credit"
+SAME_WORD = "same word from other cameras"
 DECIDED, FIRST = "share of decided pairs", "share of first-slot answers"
 
 
@@ -63,7 +65,7 @@ class Measuring:
         in_colour: Sequence[ControlVerdict],
         taught: Collection[str],
     ) -> dict[str, Finding]:
-        """Return what each control of :data:`ON_OBJECTS` says.
+        """Return what each control of :data:`ON_OBJECTS` says; ``camera`` needs several view sets.
 
         Args:
             rows: All verdict rows of the configured panel and mode.
@@ -84,6 +86,10 @@ class Measuring:
             without = select(rows, name)
             fall = self.fall(name, wrong, without)
             found[name] = self._finding(name, without, fall, Bar(FALL, asked.reference_drop))
+        if any(len(row.sets) > 1 for row in clear):
+            # two that err independently, each as often as it is allowed to
+            agreed = asked.right**2 + (1 - asked.right) ** 2
+            found["camera"] = self._finding("camera", clear, self._camera(clear), Bar(SAME_WORD, agreed))
         colour = self._half("colour", in_colour, Bar(HALF, asked.right))
         return {**found, "colour": colour.model_copy(update={"required": False})}
 
@@ -164,6 +170,18 @@ class Measuring:
         ]
         return self._mean("first slot", picks)
 
+    def _camera(self, rows: Sequence[ControlVerdict]) -> Interval:
+        """Return how often two halves of the view sets say the same of a pair; undecided ones count half."""
+        words = [(row.object, _word(row.sets[::2]), _word(row.sets[1::2])) for row in rows]
+        return self._mean(
+            "camera",
+            [
+                (name, 0.5 + 0.5 * one * other)
+                for name, one, other in words
+                if one is not None and other is not None
+            ],
+        )
+
     def _mean(self, name: str, values: Iterable[tuple[str, float]]) -> Interval:
         """Return the mean of (object, value) with its bounds over objects."""
         totals: dict[str, Array] = {}
@@ -197,6 +215,15 @@ def finding(found: Summary, quantity: Interval, bar: Bar) -> Finding:
     )
 
 
+def _word(sets: Sequence[tuple[float, float] | None]) -> int | None:
+    """Return what some view sets together prefer: 1 for X, -1 for Y, 0 where the orders disagree."""
+    margins = np.array([both for both in sets if both is not None])
+    if not len(margins):
+        return None
+    m1, m2 = margins.mean(axis=0)
+    return int(np.sign(m1 - m2)) if abs(m1 - m2) > abs(m1 + m2) else 0
+
+
 def select(rows: Sequence[ControlVerdict], control: str) -> list[ControlVerdict]:
     """Return the rows of one control."""
     return [row for row in rows if row.control == control]
@@ -207,7 +234,7 @@ def clear_gaps(rows: Sequence[ControlVerdict]) -> list[ControlVerdict]:
     return [row for row in select(rows, "ladder") if row.grade in CLEAR_GRADES]
 
 
-def margins_of(rows: Sequence[ControlVerdict]) -> Margins:
+def sureness_of(rows: Sequence[ControlVerdict]) -> Sureness:
     """Return how large preferences are where a judge is right and where not, and what large ones are worth.
 
     Args:
@@ -222,7 +249,7 @@ def margins_of(rows: Sequence[ControlVerdict]) -> Margins:
     right, wrong = (
         [size for size in sizes[outcome] if large is not None and size >= large] for outcome in sizes
     )
-    return Margins(
+    return Sureness(
         right=float(np.median(sizes["win"])) if sizes["win"] else None,
         wrong=float(np.median(sizes["loss"])) if sizes["loss"] else None,
         right_when_large=len(right) / len(right + wrong) if right + wrong else None,

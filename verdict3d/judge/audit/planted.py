@@ -1,7 +1,8 @@
 """Bad judges on purpose: what an audit must catch. A fire drill, never a judge.
 
 Each stands in the place of a real judge and has one fault: ``always-first`` takes whatever is shown first,
-``reference-blind`` is the real judge that never sees the reference, ``coin-flip`` guesses.
+``reference-blind`` is the real judge that never sees the reference, ``coin-flip`` guesses, and
+``follows-the-camera`` prefers, in both orders, what a view set happens to favour.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class PlantedJudge:
             return [Margins(2.0, 2.0) for _ in requests]
         if self.name == "coin-flip":
             return [Margins(*self._toss(request)) for request in requests]
+        if self.name == "follows-the-camera":
+            return [Margins(*self._favour(request)) for request in requests]
         return self.judge.compare([without_reference(request) for request in requests])
 
     def _toss(self, request: PairRequest) -> tuple[float, float]:
@@ -66,6 +69,13 @@ class PlantedJudge:
         return tuple(  # type: ignore[return-value]
             float(numpy_generator(0, *about, *order).normal()) for order in orders
         )
+
+    def _favour(self, request: PairRequest) -> tuple[float, float]:
+        """Prefer one mesh of the pair for sure: which one, the view set decides."""
+        pair = sorted((request.x, request.y))
+        first = numpy_generator(0, "camera", request.rig, *pair).random() < 0.5
+        d = 3.0 if first == (request.x == pair[0]) else -3.0
+        return d, -d
 
 
 def without_reference(request: PairRequest) -> PairRequest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verdict3d.judge.audit.controls import CONTROLS
 from verdict3d.judge.audit.panel_choice import describe_panel
-from verdict3d.records.certificates import Certificate, Finding, Margins, Ordering
+from verdict3d.records.certificates import Certificate, Finding, Ordering, Sureness
 from verdict3d.records.numbers import Interval
 
 
@@ -25,7 +25,7 @@ def describe(certificate: Certificate) -> list[str]:
         )
     if certificate.ordering is not None:
         lines.append(f"  {ordering_words(certificate.ordering)}")
-    if words := margin_words(certificate.margins):
+    if words := sureness_words(certificate.sureness):
         lines.append(f"  {words}")
     return lines + [f"  {sentence}" for sentence in certificate.limitations]
 
@@ -45,13 +45,13 @@ def ordering_words(ordering: Ordering) -> str:
     return "right by gap of F-score (pairs): " + ("; ".join(parts) or "no true meshes")
 
 
-def margin_words(margins: Margins) -> str:
+def sureness_words(sureness: Sureness) -> str:
     """Return how sure the judge is where it is wrong; empty where it never is."""
-    if margins.right is None or margins.wrong is None or margins.right_when_large is None:
+    if sureness.right is None or sureness.wrong is None or sureness.right_when_large is None:
         return ""
     return (
-        f"on clear gaps the median |d| is {margins.right:.1f} where it is right and {margins.wrong:.1f} "
-        f"where it is wrong; of the larger half, {margins.right_when_large:.2f} are right"
+        f"on clear gaps the median |d| is {sureness.right:.1f} where it is right and {sureness.wrong:.1f} "
+        f"where it is wrong; of the larger half, {sureness.right_when_large:.2f} are right"
     )
 
 

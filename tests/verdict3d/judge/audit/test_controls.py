@@ -11,10 +11,10 @@ import pytest
 
 from support.rows import filled
 from verdict3d.config import load_params
-from verdict3d.judge.audit.certificate import complete, issue, objections
-from verdict3d.judge.audit.controls import ON_GENERATIONS, ON_OBJECTS, Measuring, margins_of
+from verdict3d.judge.audit.certificate import complete, issue, limitations, objections
+from verdict3d.judge.audit.controls import ON_GENERATIONS, ON_OBJECTS, Measuring, sureness_of
 from verdict3d.judge.audit.panel_choice import choose_panel, describe_panel, panel_warnings
-from verdict3d.judge.audit.words import describe, margin_words, measured_words
+from verdict3d.judge.audit.words import describe, measured_words, sureness_words
 from verdict3d.judge.identity import ENDPOINT, JudgeIdentity
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
@@ -46,7 +46,8 @@ def row(
 ) -> ControlVerdict:
     usual = {"control": control, "pair": str(number), "object": f"o{number}"}
     usual["defect"] = "bent" if number % 2 else "floaters"
-    return filled(ControlVerdict, **usual | about, grade=grade, **Verdict.of((b + d, b - d)).row())
+    sets = [(b + d, b - d)] * 4
+    return filled(ControlVerdict, **usual | about, grade=grade, **Verdict.of(*sets).row())
 
 
 def answers(**preferences: Any) -> list[ControlVerdict]:
@@ -131,6 +132,26 @@ def test_a_judge_that_does_not_use_the_reference_fails_where_it_is_taken_away() 
     assert found == {"reference_shuffled": words, "reference_removed": words}
 
 
+def test_a_word_that_changes_with_the_camera_fails() -> None:
+    """Each pair is decided for sure, but two view sets say one thing and two the other."""
+    rows = answers()
+    turned = Verdict.of((3.0, -3.0), (-2.0, 2.0), (3.0, -3.0), (-2.0, 2.0)).row()
+    follows = [one.model_copy(update=turned) if one.control == "ladder" else one for one in rows]
+    found = on_objects(follows)["camera"]
+    assert found.half_credit.value == 0.5 and not found.passed and found.quantity.value == 0.0
+    assert on_objects(rows)["camera"].quantity.value == 1.0
+    half = Verdict.of((3.0, -3.0), (2.0, 2.0), (3.0, -3.0), (2.0, 2.0)).row()  # one half does not decide
+    unsure = [one.model_copy(update=half) if one.control == "ladder" else one for one in rows]
+    assert on_objects(unsure)["camera"].quantity.value == 0.5
+
+
+def test_one_view_set_tries_no_camera_and_says_so() -> None:
+    one_set = [one.model_copy(update={"sets": one.sets[:1]}) for one in answers()]
+    found = MEASURING.on_objects(one_set, [one for one in one_set if one.control == "colour"], ["floaters"])
+    assert "camera" not in found
+    assert any("looks from one view set" in words for words in limitations([], found, None))
+
+
 def test_kinds_that_were_not_taught_have_a_bar_of_their_own() -> None:
     blind = on_objects(answers(ladder=lambda n: -2.0 if n % 2 and n < 21 else 2.0))
     assert "untaught_gap" in failed(blind) and blind["untaught_gap"].pairs == OBJECTS
@@ -146,7 +167,8 @@ def test_without_colours_a_judge_is_certified_and_judges_none() -> None:
 
 
 def test_without_answers_nothing_passes() -> None:
-    assert set(failed(on_objects([]))) == set(ON_OBJECTS)
+    found = MEASURING.on_objects([], [], [])
+    assert failed(found).keys() == found.keys() == set(ON_OBJECTS) - {"camera"}
 
 
 def generated(d: Callable[[int], float], b: float = 0.1) -> dict[str, Finding]:
@@ -184,11 +206,11 @@ def test_the_fall_is_paired_by_hand() -> None:
 
 def test_margins_say_what_a_large_preference_is_worth() -> None:
     sizes = [5.0, 4.0, -4.5, 3.0, 1.0, -1.0]
-    found = margins_of([row("ladder", n, d, grade=5) for n, d in enumerate(sizes)])
+    found = sureness_of([row("ladder", n, d, grade=5) for n, d in enumerate(sizes)])
     # of the six the upper half (median 3.5) are 5, 4 and the wrong 4.5
     assert (found.right, found.wrong) == (3.5, 2.75) and found.right_when_large == pytest.approx(2 / 3)
-    assert "median |d| is 3.5 where it is right and 2.8 where it is wrong" in margin_words(found)
-    assert margin_words(margins_of([row("ladder", 0, 2.0)])) == ""
+    assert "median |d| is 3.5 where it is right and 2.8 where it is wrong" in sureness_words(found)
+    assert sureness_words(sureness_of([row("ladder", 0, 2.0)])) == ""
 
 
 def certificate(rows: list[ControlVerdict], judge: JudgeIdentity = JUDGE) -> Certificate:
@@ -198,7 +220,7 @@ def certificate(rows: list[ControlVerdict], judge: JudgeIdentity = JUDGE) -> Cer
         "rig",
         on_objects(rows),
         taught=["floaters"],
-        margins=margins_of(rows),
+        sureness=sureness_of(rows),
         thresholds=THRESHOLDS,
         valid_days=30,
         today=TODAY,
