@@ -33,8 +33,8 @@ HEARTBEAT_S = 30
 """How often a run tells the server that it lives; ``prefect.yaml`` says the same to a pool's workers."""
 
 DEFAULTS = {
-    # a fresh server migrates its database first, which takes most of the default 20 s on two busy cores
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # Prefect starts no server by itself: it would answer everybody on this machine
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
     # a run that stops sending these was killed; flows/service/schedule.py tells the server what to do then
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
@@ -88,6 +88,14 @@ def project_environment(project: Path) -> dict[str, str]:
     if path.split(os.pathsep)[0] != binaries:
         environment["PATH"] = os.pathsep.join([binaries, path])
     return environment
+
+
+def protect_state(project: Path) -> None:
+    """Make the folder for state, or take it back from others: it holds keys, logs and pickles of packages."""
+    state = project / STATE_FOLDER
+    state.mkdir(mode=0o700, exist_ok=True)
+    if state.stat().st_mode & 0o077:
+        state.chmod(0o700)
 
 
 def place_caches(project: Path) -> dict[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -37,6 +36,8 @@ from flows.chain.dvc_stages import (
     stage_graph,
 )
 from flows.chain.environment import project_environment
+from flows.chain.lost_server import leave_at_once, leaving_lost_server
+from flows.chain.prefect_server import ADDRESS
 from flows.chain.results import HEADINGS, format_markdown, read_win_rates, win_rate_cells
 from flows.chain.tracking_step import keep_run
 from flows.chain.workspace import Workspace
@@ -67,7 +68,10 @@ def make_retry_condition(stage_retries: int) -> Callable[[Task[..., Any], TaskRu
 
 
 class Chain:
-    """What the tasks of one run share; ``at_rest`` gives the stages that need no running.
+    """What the tasks of one run share.
+
+    ``at_rest`` gives the stages that need no running. ``begun`` and ``ended`` tell a watch how far the run
+    is, and ``ended`` whether everything succeeded.
 
     Args:
         workspace: Where it runs.
@@ -92,7 +96,8 @@ class Chain:
         self.timeout_s = timeout_s
         self.lock_descriptor = lock_descriptor
         self.stage_retries = stage_retries
-        self.finished = False
+        self.begun = threading.Event()
+        self.ended: Future[bool] = Future()
         self.at_rest: Future[dict[str, StageRun]] = Future()
         self.at_rest.set_result({})
         self.slots = threading.Semaphore(jobs)
@@ -179,6 +184,7 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
         needs: Stages in an order in which they can run, with the stages each needs.
         stages_file: Gets what became of every stage, also when one fails.
     """
+    chain.begun.set()
     futures: dict[str, PrefectFuture[StageRun]] = {}
     try:
         with stopping_all_on_error():
@@ -193,14 +199,18 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
         write_json(stages_file, [_stage_row(stage, future) for stage, future in futures.items()])
     unfinished = [stage for stage, future in futures.items() if not future.state.is_completed()]
     if unfinished:
+        chain.ended.set_result(False)
         return Failed(message=f"not finished: {', '.join(unfinished)}")
-    track_task(chain, stages_file)
-    arms = arms_of(needs)
+    recorded = False
     try:
-        leave_artifacts_task(chain.workspace, arms)
+        track_task(chain, stages_file)
+        recorded = True
+    finally:
+        chain.ended.set_result(recorded)
+    try:
+        leave_artifacts_task(chain.workspace, arms_of(needs))
     except Exception as error:  # Prefect's server went away: what it would have shown is in the report
         get_run_logger().warning("no artifacts in Prefect: %s", type(error).__name__)
-    chain.finished = True
     return Completed()
 
 
@@ -245,9 +255,8 @@ def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
             )
             state: State[Any] = chosen(chain, needs, stages_file, return_state=True)
     except httpx.HTTPError as error:  # Prefect's server went away; stages and tracking do not need it
-        if not chain.finished:
-            raise
-        return Completed(name=SERVER_LOST, message=f"Prefect's server went away ({type(error).__name__})")
+        end = Completed if chain.ended.done() and chain.ended.result() else Failed
+        return end(name=SERVER_LOST, message=f"Prefect's server went away ({type(error).__name__})")
     return state
 
 
@@ -261,10 +270,10 @@ def main(arguments: list[str]) -> int:
     )
     environment = project_environment(workspace.project)
     chain = Chain(workspace, environment, int(jobs), float(timeout_s) or None, int(lock_descriptor))
-    state = run_flow(chain, Path(stages_file))
+    with leaving_lost_server(environment[ADDRESS].rstrip("/"), chain.begun, chain.ended):
+        state = run_flow(chain, Path(stages_file))
     if state.name == SERVER_LOST:
-        print(f"the run is finished; {state.message}", flush=True)
-        os._exit(0)  # Prefect would try for minutes to send its events to a server that is not there
+        leave_at_once(state.message or "", 0 if state.is_completed() else 1)
     return 0 if state.is_completed() else 1
 
 

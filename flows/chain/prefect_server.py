@@ -1,11 +1,24 @@
-"""Prefect's server as a run sees it: does the one that is configured answer, and one of our own."""
+"""Prefect's servers: does the one that is configured answer, and those that we start.
+
+A server that we start listens on loopback, answers only who has its key, and is started again when it dies.
+Its socket is opened here and handed down: what is asked meanwhile waits in the socket, and no other process
+can take the port.
+"""
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import os
+import secrets
+import socket
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 from urllib.parse import urlsplit
@@ -17,18 +30,48 @@ from flows.processes.commands import supervised
 from verdict3d.errors import Verdict3DError
 
 ADDRESS = "PREFECT_API_URL"
+KEY = "PREFECT_API_AUTH_STRING"
+KEY_FILE = "prefect-key"
+USER = "verdict3d:"
 START_S = 240.0
 ANSWER_S = 5.0
+POLL_S = 0.2
+RESTARTS = 2
+STEADY_S = 60.0
 
 
 def answers(url: str) -> bool:
     """Tell whether an HTTP server answers at ``url``, with whatever status."""
+    return status_of(url) is not None
+
+
+def status_of(url: str, key: str = "") -> int | None:
+    """Return the HTTP status with which ``url`` answers, None when it does not.
+
+    Args:
+        url: What is asked for.
+        key: ``user:password`` for basic authentication; empty: none.
+    """
     here = urlsplit(url).hostname in LOOPBACK  # never through a proxy
+    headers = {"Authorization": f"Basic {base64.b64encode(key.encode()).decode()}"} if key else {}
     try:
-        httpx.get(url, timeout=ANSWER_S, trust_env=not here)
+        return httpx.get(url, headers=headers, timeout=ANSWER_S, trust_env=not here).status_code
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+        return None
+
+
+def is_refused(url: str) -> bool:
+    """Tell whether ``url`` is on this machine and nothing listens at its port."""
+    parts = urlsplit(url)
+    if parts.hostname not in LOOPBACK or not parts.port:
         return False
-    return True
+    try:
+        with socket.create_connection((parts.hostname, parts.port), ANSWER_S):
+            return False
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
 
 
 def wait_for_answer(url: str, process: Popen[bytes], what: str, log_file: Path) -> None:
@@ -37,48 +80,172 @@ def wait_for_answer(url: str, process: Popen[bytes], what: str, log_file: Path) 
     Raises:
         Verdict3DError: It ended, or did not answer in :data:`START_S`.
     """
+    _wait(url, lambda: process.poll() is not None, what, log_file)
+
+
+def _wait(url: str, ended: Callable[[], bool], what: str, log_file: Path) -> None:
     deadline = time.monotonic() + START_S
     while not answers(url):
-        if process.poll() is not None or time.monotonic() > deadline:
+        if ended() or time.monotonic() > deadline:
             raise Verdict3DError(f"{what} did not start; its output is in {log_file}")
-        time.sleep(0.2)
+        time.sleep(POLL_S)
 
 
-def without_silent_server(environment: dict[str, str], say: Callable[[str], None]) -> dict[str, str]:
-    """Return the environment, without the configured server if it does not answer: Prefect makes its own."""
-    url = environment.get(ADDRESS)
-    if not url or answers(f"{url.rstrip('/')}/health"):
-        return environment
-    say(f"the Prefect server at {url} does not answer; this run uses a temporary one")
-    return {name: value for name, value in environment.items() if name != ADDRESS}
+def find_server(environment: dict[str, str]) -> bool | None:
+    """Tell whether the configured Prefect server answers without a key; None when it does not answer at all.
+
+    Raises:
+        Verdict3DError: It does not accept the key of ``environment``, or wants one.
+    """
+    url = environment[ADDRESS].rstrip("/")
+    if not answers(f"{url}/health"):
+        return None
+    protected = f"{url}/admin/version"
+    if environment.get("PREFECT_API_KEY"):
+        return False  # of Prefect Cloud
+    if status_of(protected, environment.get(KEY, "")) == 401:
+        problem = "does not accept the key" if environment.get(KEY) else "wants a key"
+        raise Verdict3DError(
+            f"the Prefect server at {url} {problem} in {KEY}; `verdict3d serve` and `verdict3d services` say "
+            "which file holds that of theirs"
+        )
+    return status_of(protected) != 401
+
+
+@dataclass(frozen=True)
+class PrefectServer:
+    """A server of our own.
+
+    Attributes:
+        url: Its address, with ``/api``.
+        key: ``user:password`` for its clients.
+        log_file: Its output.
+        gone: It has died too often and is not started again.
+    """
+
+    url: str
+    key: str
+    log_file: Path
+    gone: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def client(self) -> dict[str, str]:
+        """The variables that lead Prefect's clients to it."""
+        return {ADDRESS: self.url, KEY: self.key}
 
 
 @contextmanager
 def prefect_server(
-    project: Path, environment: dict[str, str], port: int, log_file: Path
-) -> Iterator[Popen[bytes]]:
-    """Run a Prefect server on loopback until the block ends.
+    project: Path,
+    environment: dict[str, str],
+    log_file: Path,
+    say: Callable[[str], None],
+    *,
+    port: int = 0,
+    key_file: Path | None = None,
+) -> Iterator[PrefectServer]:
+    """Run a Prefect server on loopback until the block ends; what asks it at once waits until it has started.
 
     Args:
         project: Working directory.
         environment: For the server; ``PREFECT_HOME`` or ``PREFECT_API_DATABASE_CONNECTION_URL`` say where it
             keeps its runs.
-        port: Port on 127.0.0.1.
         log_file: Gets its output.
+        say: Hears that it died and is started again.
+        port: Port on 127.0.0.1; 0: a free one.
+        key_file: Holds its key from one start to the next, readable by its owner only. None: a server for one
+            run, without pages and without a schedule, whose key lives as long as the run.
 
     Raises:
-        Verdict3DError: The port is in use, or it does not start.
+        Verdict3DError: The port is in use.
     """
-    url = f"http://127.0.0.1:{port}/api"
-    if answers(f"{url}/health"):
+    try:
+        listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+    except OSError as error:
         raise Verdict3DError(
-            f"port {port} is in use; choose another one, or set {ADDRESS}={url} to use its server"
-        )
+            f"port {port} is in use; choose another one, or set {ADDRESS} and {KEY} to use its server"
+        ) from error
+    port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    key = keep_secret(key_file, USER) if key_file else USER + secrets.token_urlsafe(32)
     for folder in (log_file.parent, Path(environment["PREFECT_HOME"])):
         folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    own = {name: value for name, value in environment.items() if name != ADDRESS}
+    own = {name: value for name, value in environment.items() if name not in (ADDRESS, KEY)}
+    own |= {
+        "PREFECT_SERVER_API_AUTH_STRING": key,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+    }
+    if key_file is None:
+        own |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT_SERVER_UI_ENABLED": "false"}
     own.setdefault("PREFECT_SERVER_UI_API_URL", url)  # its pages would look for it on port 4200
-    with supervised(command, cwd=project, environment=own, log_file=log_file) as process:
-        wait_for_answer(f"{url}/health", process, "Prefect's server", log_file)
-        yield process
+    server, leaving = PrefectServer(url, key, log_file), threading.Event()
+    command = [sys.executable, "-m", "flows.chain.prefect_app", str(listener.fileno())]
+
+    def keep_running() -> None:
+        restarts_left = RESTARTS
+        while True:
+            started = time.monotonic()
+            with supervised(command, project, own, log_file, listener.fileno()) as process:
+                while process.poll() is None:
+                    if leaving.wait(POLL_S):
+                        return
+            if time.monotonic() - started > STEADY_S:
+                restarts_left = RESTARTS
+            if not restarts_left:
+                break
+            restarts_left -= 1
+            say("Prefect's server has died; it is started again")
+        server.gone.set()
+        listener.close()
+        say(f"Prefect's server dies whenever it is started; its output is in {log_file}")
+
+    keeper = threading.Thread(target=keep_running, name="prefect-server")
+    keeper.start()
+    try:
+        yield server
+    finally:
+        leaving.set()
+        keeper.join()
+        listener.close()
+
+
+@contextmanager
+def server_of_run(
+    project: Path, environment: dict[str, str], log_file: Path, say: Callable[[str], None]
+) -> Iterator[dict[str, str]]:
+    """Yield the variables that lead a run to a server of its own; none where the configured one answers.
+
+    Raises:
+        Verdict3DError: The configured server does not accept the key, or wants one.
+    """
+    configured = environment.get(ADDRESS)
+    if configured and find_server(environment) is not None:
+        yield {}
+        return
+    if configured:
+        say(f"the Prefect server at {configured} does not answer; this run uses a temporary one")
+    with prefect_server(project, environment, log_file, say) as server:
+        yield server.client
+
+
+def wait_for_server(server: PrefectServer) -> None:
+    """Wait until a server of our own answers.
+
+    Raises:
+        Verdict3DError: It does not start.
+    """
+    _wait(f"{server.url}/health", server.gone.is_set, "Prefect's server", server.log_file)
+
+
+def keep_secret(path: Path, prefix: str = "") -> str:
+    """Return the secret in ``path``; a new one is made where there is none, readable by its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file():
+        descriptor, whole = tempfile.mkstemp(dir=path.parent)  # readable by its owner only
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(prefix + secrets.token_urlsafe(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(whole, path)
+        Path(whole).unlink()
+    path.chmod(0o600)
+    return path.read_text(encoding="utf-8")

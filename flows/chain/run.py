@@ -13,7 +13,7 @@ from typing import Any
 from flows.chain.dvc_stages import Changes, changed_stages
 from flows.chain.environment import project_environment
 from flows.chain.own_meshes import watch_own_meshes
-from flows.chain.prefect_server import without_silent_server
+from flows.chain.prefect_server import server_of_run
 from flows.chain.promotion_step import refresh_champion
 from flows.chain.results import HEADINGS, describe_decisions, format_text, read_win_rates, win_rate_cells
 from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
@@ -158,14 +158,15 @@ def _run_flow(
     stages_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "flows.chain.pipeline", str(workspace.project), workspace.preset or ""]
     command += [str(jobs), str(stage_timeout_s or 0), str(lock), str(stages_file)]
-    environment = without_silent_server(environment, say)
-    ended = run_supervised(
-        command,
-        cwd=workspace.project,
-        environment=environment,
-        lock_descriptor=lock,
-        to_stderr=to_stderr,
-    )
+    log_file = workspace.state / "logs/prefect-server.log"
+    with server_of_run(workspace.project, environment, log_file, say) as client:
+        ended = run_supervised(
+            command,
+            cwd=workspace.project,
+            environment=environment | client,
+            lock_descriptor=lock,
+            to_stderr=to_stderr,
+        )
     rows: list[dict[str, Any]] = read_json(stages_file) if stages_file.exists() else []
     if rows:
         say("")

@@ -21,7 +21,9 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_bytes
 from verdict3d.records.yaml_files import read_yaml, yaml_text
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_NAME = r"[a-z0-9][a-z0-9_-]*"
+PRESET = rf"{_NAME}(\+{_NAME})*"
+"""What a preset may be called: names of files in ``presets``, joined by ``+``."""
 LINKED = (
     "dvc.yaml",
     ".dvcignore",
@@ -91,13 +93,12 @@ def open_workspace(project: Path, preset: str | None = None) -> Workspace:
     """
     if preset is None:
         return Workspace(project, project, None)
-    names = preset.split("+")
-    if not all(_NAME.fullmatch(name) for name in names):
+    if not re.fullmatch(PRESET, preset):
         raise Verdict3DError(
             f"{preset!r} is no preset: give the name of a file in presets, without .yaml and of lower-case "
             "letters, digits, _ and -, or several joined by +"
         )
-    overlays = [project / "presets" / f"{name}.yaml" for name in names]
+    overlays = [project / "presets" / f"{name}.yaml" for name in preset.split("+")]
     for path in overlays:
         if not path.is_file():
             known = ", ".join(sorted(path.stem for path in (project / "presets").glob("*.yaml"))) or "none"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows.chain.environment import TELEMETRY_OFF, exempt_loopback, place_caches
+from flows.chain.environment import TELEMETRY_OFF, exempt_loopback, place_caches, protect_state
 from flows.chain.workspace import find_project
 from flows.cli.audit import register_audit
 from flows.cli.chain import register_chain
@@ -62,8 +62,10 @@ for register in (
 def main() -> None:
     """Entry point of the console script: a problem is one message and status 1."""
     shell = dict(os.environ)  # as the user has it: `doctor` looks at that
-    with contextlib.suppress(Verdict3DError):  # a command that needs the project says that there is none
-        os.environ.update(place_caches(find_project()) | shell)
+    with contextlib.suppress(Verdict3DError, OSError):  # a command that needs the project says what it lacks
+        project = find_project()
+        os.environ.update(place_caches(project) | shell)
+        protect_state(project)
     os.environ.update(TELEMETRY_OFF | exempt_loopback(shell))
     try:
         with one_message():

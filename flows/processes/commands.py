@@ -75,7 +75,11 @@ def run_supervised(
 
 @contextmanager
 def supervised(
-    command: Sequence[str], *, cwd: Path, environment: dict[str, str], log_file: Path | None = None
+    command: Sequence[str],
+    cwd: Path,
+    environment: dict[str, str],
+    log_file: Path | None = None,
+    descriptor: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``command`` beside the block; when the block is left it is asked to end, and killed if it does not.
 
@@ -84,10 +88,11 @@ def supervised(
         cwd: Working directory.
         environment: The whole environment.
         log_file: Gets its output; None: the output goes where this process's goes.
+        descriptor: Stays open for the command: a socket on which it listens.
     """
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(log_file.open("ab")) if log_file else None
-        process, outcome = _start(command, cwd, environment, log, None)
+        process, outcome = _start(command, cwd, environment, log, descriptor)
         stack.enter_context(outcome)
         try:
             yield process
@@ -106,11 +111,11 @@ def _start(
     cwd: Path,
     environment: dict[str, str],
     output: int | IO[bytes] | None,
-    lock_descriptor: int | None,
+    descriptor: int | None,
 ) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     """Start a supervisor; return it, and the stream on which it tells how the command ended."""
     outcome_reader, outcome_writer = os.pipe()
-    kept = [outcome_writer] if lock_descriptor is None else [outcome_writer, lock_descriptor]
+    kept = [outcome_writer] if descriptor is None else [outcome_writer, descriptor]
     try:
         process = subprocess.Popen(
             [sys.executable, "-S", "-E", str(SUPERVISOR), str(outcome_writer), *command],

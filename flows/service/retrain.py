@@ -10,13 +10,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.states import Completed, Failed
+from pydantic import Field
 
 from flows.chain.environment import project_environment
 from flows.chain.notify import notify
@@ -25,7 +26,7 @@ from flows.chain.promotion_step import refresh_champion, tell
 from flows.chain.results import describe_win_rate, read_win_rates
 from flows.chain.run import choose_jobs, describe_changes, look_for_changes, stages_file_of
 from flows.chain.tracking_step import send_kept
-from flows.chain.workspace import Workspace, find_project, open_workspace
+from flows.chain.workspace import PRESET, Workspace, find_project, open_workspace
 from flows.processes.commands import ending_with_parent
 from flows.processes.run_lock import run_lock
 from flows.promotion.promote import act_on_decision
@@ -35,6 +36,7 @@ from verdict3d.config import ScheduleParams, load_params
 from verdict3d.errors import Verdict3DError
 
 SKIPPED = "Skipped"
+Preset = Annotated[str, Field(pattern=f"^({PRESET})$")]
 
 
 def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -58,7 +60,7 @@ def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
     on_crashed=[tell_failure],
     on_cancellation=[tell_failure],
 )
-def retrain(preset: str | None = None) -> State[Any]:
+def retrain(preset: Preset | None = None) -> State[Any]:
     """Bring the chain up to date with new assets, parameters and code, and decide what becomes of the result.
 
     Args:

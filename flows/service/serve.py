@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from flows.chain.environment import STATE_FOLDER, project_environment
-from flows.chain.prefect_server import ADDRESS, answers, prefect_server
+from flows.chain.prefect_server import ADDRESS, KEY_FILE, find_server, prefect_server, wait_for_server
 from flows.processes.commands import supervised
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
@@ -51,19 +52,28 @@ def serve_schedule(
     """
     schedule = load_params(project / "params.yaml").schedule
     environment = project_environment(project)
-    logs = project / STATE_FOLDER / "logs"
+    gone = threading.Event()
     with ending_at_signals(), contextlib.ExitStack() as stack:
         if environment.get(ADDRESS):
-            if not answers(f"{environment[ADDRESS].rstrip('/')}/health"):
+            open_to_all = find_server(environment)
+            if open_to_all is None:
                 raise Verdict3DError(f"no Prefect server answers at {ADDRESS}={environment[ADDRESS]}")
+            if open_to_all:
+                say("this Prefect server wants no key: whoever can reach it can run commands as you, here")
         else:
             say("starting Prefect's server")
-            stack.enter_context(prefect_server(project, environment, port, logs / "prefect-server.log"))
-            environment[ADDRESS] = f"http://127.0.0.1:{port}/api"
+            key_file = Path(environment["PREFECT_HOME"]) / KEY_FILE
+            log_file = project / STATE_FOLDER / "logs/prefect-server.log"
+            own = prefect_server(project, environment, log_file, say, port=port, key_file=key_file)
+            server = stack.enter_context(own)
+            wait_for_server(server)
+            say(f"its pages ask for the key in {key_file}")
+            environment |= server.client
+            gone = server.gone
         say(f"Prefect: {environment[ADDRESS].removesuffix('/api')}")
         say(f"retraining at {schedule.cron} ({schedule.timezone}); Ctrl-C ends it")
         command = [sys.executable, "-m", "flows.service.schedule", pool or "", preset or ""]
         serving = stack.enter_context(supervised(command, cwd=project, environment=environment))
-        while serving.poll() is None:
+        while serving.poll() is None and not gone.is_set():
             time.sleep(POLL_S)
         raise Verdict3DError("the serving process ended by itself; what it printed says why")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -21,7 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.chain.environment import project_environment
-from flows.chain.prefect_server import answers, prefect_server, wait_for_answer
+from flows.chain.prefect_server import (
+    ADDRESS,
+    KEY,
+    KEY_FILE,
+    answers,
+    keep_secret,
+    prefect_server,
+    wait_for_answer,
+    wait_for_server,
+)
 from flows.processes.commands import supervised
 from flows.service.serve import ending_at_signals
 from verdict3d.errors import Verdict3DError
@@ -73,13 +82,19 @@ def run_services(project: Path, folder: Path, ports: Ports, say: Callable[[str],
             )
         )
         environment["PREFECT_API_DATABASE_CONNECTION_URL"] = f"postgresql+asyncpg://{where}/prefect"
-        log_file = folder / "prefect.log"
-        prefect = stack.enter_context(prefect_server(project, environment, ports.prefect, log_file))
+        key_file = folder / KEY_FILE
+        served = prefect_server(
+            project, environment, folder / "prefect.log", say, port=ports.prefect, key_file=key_file
+        )
+        prefect = stack.enter_context(served)
+        wait_for_server(prefect)
         say("ready; in another shell:\n")
         say(f"    export MLFLOW_TRACKING_URI=http://127.0.0.1:{ports.mlflow}")
-        say(f"    export PREFECT_API_URL=http://127.0.0.1:{ports.prefect}/api\n")
+        say(f"    export {ADDRESS}={prefect.url}")
+        say(f'    export {KEY}="$(cat {shlex.quote(str(key_file))})"\n')
+        say(f"Prefect's pages ask for the key in {key_file}")
         say(f"data and logs are in {folder}; Ctrl-C ends all three")
-        while all(process.poll() is None for process in (database, mlflow, prefect)):
+        while not prefect.gone.is_set() and all(process.poll() is None for process in (database, mlflow)):
             time.sleep(POLL_S)
         raise Verdict3DError(f"one of the servers ended by itself; the logs in {folder} say why")
 
@@ -158,9 +173,7 @@ def find_postgres() -> Path:
 def _make_cluster(programs: Path, folder: Path, cluster: Path, environment: dict[str, str]) -> None:
     """Make a cluster and its password; a half-made one is never used."""
     password = folder / "password"
-    if not password.is_file():
-        password.touch(mode=0o600)
-        password.write_text(secrets.token_urlsafe(24), encoding="utf-8")
+    keep_secret(password)
     unfinished = folder / "postgres.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)

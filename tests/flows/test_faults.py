@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from flows.chain.environment import project_environment
-from flows.chain.prefect_server import ADDRESS, prefect_server
-from support.loopback import free_port, processes_of, wait_until
+from flows.chain.prefect_server import prefect_server, wait_for_server
+from support.loopback import processes_of, wait_until
 from support.prefect_api import PrefectApi
 from support.resumable_chain import forget_results, results, write_resumable_chain
 from support.toy_chain import ROOT, write_toy_chain
@@ -54,12 +54,14 @@ def running(project: Path, role: str) -> list[int]:
 def test_killed_at_many_moments_it_ends_with_the_same_outputs(tmp_path: Path) -> None:
     whole = write_resumable_chain(tmp_path / "whole", pause_s=0.3, items=12)
     killed = write_resumable_chain(tmp_path / "killed", pause_s=0.3, items=12).resolve()
-    port = free_port()
-    api = PrefectApi(f"http://127.0.0.1:{port}/api")
-    environment = project_environment(killed) | {ADDRESS: api.url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    environment = project_environment(killed) | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
     environment = {name: value for name, value in environment.items() if name != "MLFLOW_TRACKING_URI"}
     choice, kills = random.Random(6), Counter[str]()
-    with prefect_server(tmp_path, environment, port, tmp_path / "server.log"):
+    log_file = tmp_path / "server.log"
+    with prefect_server(tmp_path, environment, log_file, print, key_file=tmp_path / "key") as server:
+        environment |= server.client
+        api = PrefectApi(server.url, server.key)
+        wait_for_server(server)
         with (tmp_path / "whole.log").open("wb") as log:
             undisturbed = subprocess.Popen(RUN, cwd=whole, env=environment, stdout=log, stderr=log)
         deploy(killed, environment, api)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 import urllib.error
@@ -16,19 +17,19 @@ ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 class PrefectApi:
-    """Asks the server at ``url`` (with ``/api``), again where Prefect's own client would.
+    """Asks the server at ``url`` (with ``/api``) with its key, again where Prefect's own client would.
 
     All that is asked may be asked twice.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str) -> None:
         self.url = url
+        self.headers = {"Content-Type": "application/json"}
+        self.headers |= {"Authorization": f"Basic {base64.b64encode(key.encode()).decode()}"}
 
     def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.url + path, data, {"Content-Type": "application/json"}, method=method
-        )
+        request = urllib.request.Request(self.url + path, data, self.headers, method=method)
         for tries_left in reversed(range(10)):
             try:
                 with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:

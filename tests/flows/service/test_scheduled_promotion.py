@@ -12,8 +12,8 @@ import pytest
 from mlflow import MlflowClient
 
 from flows.chain.environment import project_environment
-from flows.chain.prefect_server import ADDRESS, prefect_server
-from support.loopback import free_port, processes_of, wait_until, webhook
+from flows.chain.prefect_server import prefect_server
+from support.loopback import processes_of, wait_until, webhook
 from support.toy_chain import ARM, write_deciding_chain
 
 RETRAIN = """
@@ -25,11 +25,10 @@ print(state.name, state.message)
 
 @pytest.mark.services
 def test_a_decision_left_behind_by_a_killed_run_is_acted_on_once(tmp_path: Path) -> None:
-    project, port = write_deciding_chain(tmp_path / "project"), free_port()
+    project = write_deciding_chain(tmp_path / "project")
     command = [sys.executable, "-c", RETRAIN]
     with webhook() as (address, heard):
         environment = project_environment(project) | {"VERDICT3D_WEBHOOK": address}
-        environment |= {ADDRESS: f"http://127.0.0.1:{port}/api"}
         environment.pop("MLFLOW_TRACKING_URI", None)
 
         def retrained() -> str:
@@ -39,7 +38,8 @@ def test_a_decision_left_behind_by_a_killed_run_is_acted_on_once(tmp_path: Path)
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout.strip()
 
-        with prefect_server(tmp_path, environment, port, tmp_path / "server.log"):
+        with prefect_server(tmp_path, environment, tmp_path / "server.log", print) as server:
+            environment |= server.client
             with (tmp_path / "killed.log").open("wb") as log:
                 killed = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)
             wait_until(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.chain.prefect_server import KEY, KEY_FILE
 from flows.service.services import find_postgres
 from support.loopback import answers, free_port, processes_of, wait_until
 from support.prefect_api import PrefectApi
@@ -38,6 +39,12 @@ class Services:
         # without a server a run gives up in seconds, as it would by default in minutes
         self.environment |= {"PREFECT_CLIENT_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
+    def take_key(self) -> None:
+        """Put the key that the services have made into the environment."""
+        key_file = self.folder / KEY_FILE
+        assert key_file.stat().st_mode & 0o777 == 0o600
+        self.environment[KEY] = key_file.read_text()
+
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
         names = ("--postgres-port", "--mlflow-port", "--prefect-port")
@@ -58,7 +65,10 @@ class Services:
                 "the services",
                 300,
             )
-            assert process.poll() is None, (self.folder / "services.log").read_text()
+            said = (self.folder / "services.log").read_text()
+            assert process.poll() is None, said
+            self.take_key()
+            assert self.environment[KEY] not in said
             yield process
         finally:
             process.terminate()
@@ -128,7 +138,7 @@ def test_a_team_s_servers_are_used_lost_and_made_up_for(services: Services) -> N
         assert f"recorded in MLflow ({services.mlflow})" in done.stdout + done.stderr
         assert len(services.mlflow_runs()) == 1
         assert list((services.folder / "artifacts").rglob("adapter.safetensors"))
-        api = PrefectApi(services.prefect)
+        api = PrefectApi(services.prefect, services.environment[KEY])
         (flow_run,) = api.ask("/flow_runs/filter", {})
         assert flow_run["state"]["type"] == "COMPLETED" and api.task_runs()[f"train@{ARM}"] == 1
         assert not (project / "mlflow.db").exists()

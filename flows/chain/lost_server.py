@@ -1,0 +1,62 @@
+"""Prefect's server goes away in the middle of a run: the work is finished, and nobody waits for the server.
+
+Stages, tracking and the report need no server, but Prefect's clients would try for minutes to tell it that
+the run has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import NoReturn
+
+from flows.chain.prefect_server import answers, is_refused
+
+LOOK_S = 3.0
+SILENCE_S = 15.0
+
+
+@contextmanager
+def leaving_lost_server(url: str, begun: threading.Event, ended: Future[bool]) -> Iterator[None]:
+    """Run the block; when the server is silent, end this process as soon as the work of the block is done.
+
+    Args:
+        url: Address of Prefect's API.
+        begun: The work has begun; before that, a server that is gone ends this process with status 1.
+        ended: Whether all work succeeded, as soon as it is done; the process ends with status 0 or 1.
+    """
+    leaving = threading.Event()
+
+    def watch() -> None:
+        heard, said = time.monotonic(), False
+        while not leaving.wait(LOOK_S):
+            if not begun.is_set():  # a server that is still starting takes its time, but it listens
+                if is_refused(url):
+                    leave_at_once("Prefect's server went away; nothing has been run", 1)
+            elif answers(f"{url}/health"):
+                heard, said = time.monotonic(), False
+            elif time.monotonic() - heard > SILENCE_S:
+                if ended.done():
+                    line = "Prefect's server went away and shows it unfinished"
+                    leave_at_once(f"the run is finished; {line}", 0 if ended.result() else 1)
+                if not said:
+                    print("Prefect's server does not answer; the run goes on without it", flush=True)
+                    said = True
+
+    threading.Thread(target=watch, daemon=True, name="lost-server").start()
+    try:
+        yield
+    finally:
+        leaving.set()
+
+
+def leave_at_once(line: str, status: int) -> NoReturn:
+    """Print ``line`` and end this process, without the minutes that Prefect's clients take at its end."""
+    print(line, flush=True)
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,35 @@
+"""The folder for state is closed to other users."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from flows.chain.environment import protect_state
+from support.toy_chain import write_toy_chain
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_new_state_folder_is_its_owner_s_whatever_the_mask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        protect_state(tmp_path)
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / ".verdict3d") == 0o700
+
+
+def test_the_next_command_takes_an_open_folder_back(tmp_path: Path) -> None:
+    project = write_toy_chain(tmp_path / "project")
+    state = project / ".verdict3d"
+    (state / "dvc/repo").mkdir(parents=True)
+    for folder in (state, state / "dvc", state / "dvc/repo"):
+        folder.chmod(0o777)
+    command = [sys.executable, "-m", "flows.cli.main", "verdicts", "list"]
+    subprocess.run(command, cwd=project, capture_output=True, check=False)
+    assert mode(state) == 0o700

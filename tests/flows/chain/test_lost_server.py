@@ -1,0 +1,86 @@
+"""Prefect's server is killed: while it starts, in the middle of a run, and for good."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from flows.chain.environment import project_environment
+from flows.chain.prefect_server import ADDRESS, KEY, prefect_server, wait_for_server
+from support.loopback import processes_of, wait_until
+from support.toy_chain import ARM, write_toy_chain
+
+pytestmark = pytest.mark.services
+
+RUN = [sys.executable, "-m", "flows.cli.main", "run"]
+LEFT_OUT = ("MLFLOW_TRACKING_URI", ADDRESS, KEY)
+
+
+def servers(project: Path) -> list[int]:
+    """Return the processes of Prefect's server, without their supervisors."""
+    found = processes_of(project).items()
+    return [pid for pid, line in found if "prefect_app" in line and "supervisor.py" not in line]
+
+
+def is_held(project: Path) -> bool:
+    path = project / "data/train" / ARM / "whole"
+    return path.is_file() and path.read_text() == "half"
+
+
+def test_a_temporary_server_that_dies_is_started_again(tmp_path: Path) -> None:
+    project = write_toy_chain(tmp_path / "project").resolve()
+    environment = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
+    (project / "hold-train").touch()
+    log = tmp_path / "run.log"
+    with log.open("wb") as stream:
+        run = subprocess.Popen(RUN, cwd=project, env=environment, stdout=stream, stderr=stream)
+    try:
+        (starting,) = wait_until(lambda: servers(project), "a server")
+        os.kill(starting, signal.SIGKILL)
+        wait_until(lambda: run.poll() is not None or is_held(project), "a stage")
+        (used,) = servers(project)
+        os.kill(used, signal.SIGKILL)
+        (project / "hold-train").unlink()
+        assert run.wait(200) == 0, log.read_text()
+    finally:
+        run.kill()
+    said = log.read_text()
+    assert said.count("Prefect's server has died; it is started again") == 2 and "Traceback" not in said, said
+    with closing(sqlite3.connect(project / ".verdict3d/prefect/prefect.db")) as database:
+        assert database.execute("SELECT state_type FROM flow_run").fetchall() == [("COMPLETED",)]
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_server_of_others_that_goes_away_is_not_waited_for(tmp_path: Path, failing: bool) -> None:
+    project = write_toy_chain(tmp_path / "project").resolve()
+    environment = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
+    (project / "hold-train").touch()
+    if failing:
+        (project / "fail-evaluate").touch()
+    log = tmp_path / "run.log"
+    server_environment = project_environment(tmp_path)
+    with prefect_server(tmp_path, server_environment, tmp_path / "server.log", print) as server:
+        wait_for_server(server)
+        environment |= server.client
+        with log.open("wb") as stream:
+            run = subprocess.Popen(RUN, cwd=project, env=environment, stdout=stream, stderr=stream)
+        try:
+            wait_until(lambda: run.poll() is not None or is_held(project), "a stage")
+        except BaseException:
+            run.kill()
+            raise
+    try:
+        (project / "hold-train").unlink()
+        assert run.wait(100) == int(failing), log.read_text()
+    finally:
+        run.kill()
+    said = log.read_text()
+    assert "Prefect's server went away" in said and "Traceback" not in said, said
+    assert ("recorded in MLflow" in said) is not failing
