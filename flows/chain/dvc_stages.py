@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from flows.chain.dvc_digests import damaged_outputs, forget_damaged, lock_content, read_lock
 from flows.processes.commands import run_supervised
 from tasks.paths import EVALUATE, TRAIN
 from verdict3d.errors import Verdict3DError
@@ -40,6 +41,8 @@ _CHATTER = re.compile(
     r"^(Running stage '|(Updating|Generating) lock file|Use `dvc push`|> |Stage '.*' (is cached|didn't)"
     r"|Data and pipelines are up to date|To track the changes with git|\s*git add)"
 )
+_LOST = "failed to transfer"
+"""What DVC says of a file that its cache did not take; it ends with status 0 all the same."""
 _EDGE = re.compile(r'^"([^"]+)"(?: -> "([^"]+)")?;?$')
 _REDRAW_EVERY_S = 15.0
 _TAIL_LINES = 15
@@ -78,8 +81,9 @@ def changed_stages(root: Path, environment: dict[str, str]) -> Changes:
 
     Raises:
         StageBusyError: A stage runs.
-        Verdict3DError: DVC refuses the project; its own words are in the message.
+        Verdict3DError: ``dvc.lock`` is damaged, or DVC refuses the project; its own words are in the message.
     """
+    read_lock(root)
     text = _ask(["status", "--json"], root, environment)
     changed: Changes = {}
     for stage, entries in json.loads(text or "{}").items():
@@ -140,10 +144,11 @@ def restore_through_dvc(
         lock_descriptor: Descriptor of the run lock.
 
     Returns:
-        The stages that are up to date now; of a process that ended early, those it had come to.
+        The stages that are up to date now; of a process that ended early, those it had come to. None of them
+        where something restored was damaged: it is removed, and every stage has to be looked at.
     """
     found: dict[str, tuple[StageOutcome, float]] = {}
-    last = time.monotonic()
+    last, lock = time.monotonic(), lock_content(root)
 
     def hear(line: str, redraws: bool) -> None:
         nonlocal last
@@ -162,6 +167,10 @@ def restore_through_dvc(
             on_line=hear,
             lock_descriptor=lock_descriptor,
         )
+    restored = [stage for stage, (outcome, _) in found.items() if outcome == "restored"]
+    if damaged := damaged_outputs(root, restored):
+        forget_damaged(root, environment, damaged, lock)
+        return {}
     return {
         stage: StageRun(stage, outcome, seconds, ended.max_rss_mib)
         for stage, (outcome, seconds) in found.items()
@@ -181,6 +190,8 @@ def run_stage_through_dvc(
 ) -> StageRun:
     """Run one stage with ``dvc repro --single-item``; its needs must be up to date.
 
+    What DVC's cache gave is read once more: what is damaged is removed from it, and the stage runs.
+
     Args:
         stage: Name as in ``dvc.yaml``.
         root: Folder of ``dvc.yaml``.
@@ -195,27 +206,48 @@ def run_stage_through_dvc(
         StageBusyError: DVC found its paths in use.
         StageFailedError: The stage failed; the message ends with its last lines.
     """
-    listener = _Listener(say, log_file)
-    started = time.monotonic()
-    with listener:
-        ended = run_supervised(
-            [*_DVC, "repro", "--single-item", *(["--force"] if force else []), stage],
-            cwd=root,
-            environment=environment,
-            on_line=listener.hear,
-            timeout_s=timeout_s,
-            lock_descriptor=lock_descriptor,
-        )
-    if ended.status == 0:
+
+    def reproduce() -> StageRun:
+        command = [*_DVC, "repro", "--single-item", *(["--force"] if force else []), stage]
+        listener = _Listener(say, log_file)
+        with listener:
+            ended = run_supervised(
+                command,
+                cwd=root,
+                environment=environment,
+                on_line=listener.hear,
+                timeout_s=timeout_s,
+                lock_descriptor=lock_descriptor,
+            )
+        if ended.status != 0:
+            raise _failure(stage, listener, log_file, timeout_s if ended.timed_out else None)
         if listener.outcome is None:
             raise StageFailedError(f"{stage}: DVC did not say what it did; its output is in {log_file}")
+        if listener.lost:
+            raise StageFailedError(
+                f"{stage}: DVC's cache takes no results; make room for it\n{listener.lost}"
+            )
         return StageRun(stage, listener.outcome, time.monotonic() - started, ended.max_rss_mib)
+
+    started, lock = time.monotonic(), lock_content(root)
+    done = reproduce()
+    if done.outcome == "restored" and (damaged := damaged_outputs(root, [stage])):
+        forget_damaged(root, environment, damaged, lock)
+        say(f"DVC's cache held damaged files of {', '.join(damaged)}: removed, and made again")
+        done = reproduce()
+        if done.outcome == "restored" and damaged_outputs(root, [stage]):
+            raise StageFailedError(f"{stage}: what DVC restores is damaged each time; look at this disk")
+    return done
+
+
+def _failure(stage: str, listener: _Listener, log_file: Path, limit_s: float | None) -> Verdict3DError:
+    """Return why a stage failed; ``limit_s``: it ran past this limit."""
     tail = "\n".join(listener.tail)
     if any(message in tail for message in _BUSY):
-        raise StageBusyError(f"{stage}: its files are in use by another DVC command\n{tail}")
-    if ended.timed_out:
-        raise StageFailedError(f"{stage} ran past its limit of {timeout_s:.0f} s and was stopped\n{tail}")
-    raise StageFailedError(f"{stage} failed; all of its output is in {log_file}\n{tail}")
+        return StageBusyError(f"{stage}: its files are in use by another DVC command\n{tail}")
+    if limit_s is not None:
+        return StageFailedError(f"{stage} ran past its limit of {limit_s:.0f} s and was stopped\n{tail}")
+    return StageFailedError(f"{stage} failed; all of its output is in {log_file}\n{tail}")
 
 
 class _Listener:
@@ -223,6 +255,7 @@ class _Listener:
 
     def __init__(self, say: Callable[[str], None], log_file: Path) -> None:
         self.outcome: StageOutcome | None = None
+        self.lost = ""
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._say = say
         self._log_file = log_file
@@ -243,6 +276,8 @@ class _Listener:
         for pattern, outcome in _OUTCOMES:
             if pattern.match(line):
                 self.outcome = outcome
+        if _LOST in line:
+            self.lost = line
         if redraws:
             now = time.monotonic()
             if now - self._last_redraw < _REDRAW_EVERY_S:

@@ -12,13 +12,20 @@ run here, one after the other (a test of :func:`flows.chain.dvc_stages.restore_t
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
+
+from flows.chain.dvc_digests import drop_damaged_listings
 
 
 def main() -> int:
     """Restore; DVC says what became of each stage."""
     import dvc.stage.run
     from dvc.cli import main as dvc_main
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        drop_damaged_listings(Path(repo.cache.local.path))
 
     start = dvc.stage.run.cmd_run  # what starts a stage's command
 
