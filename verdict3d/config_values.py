@@ -56,7 +56,8 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 CountFromZero = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Text = Annotated[str, fitting(r"\S(.*\S)?", "one line of text")]
-Name = Annotated[str, fitting(r"[a-z0-9][a-z0-9_]{0,63}", "a name of lower-case letters, digits and _")]
+NAME = r"[a-z0-9][a-z0-9_]{0,63}"
+Name = Annotated[str, fitting(NAME, "a name of lower-case letters, digits and _")]
 """Part of paths, commands and metrics."""
 Variable = Annotated[str, fitting(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
 Listed = Annotated[tuple[T, ...], Field(strict=False)]

@@ -1,13 +1,16 @@
 """Make a recorded run once more in a folder of its own, and compare what comes out.
 
 The folder gets the commit's code and checkpoints, the run's parameters and lock file, and the champion of
-that time. What the project's DVC cache or remote still holds is taken from there; the rest is run. DVC's
-digests of code, data, parameters and outputs are then compared stage by stage.
+that time. All but the code come from MLflow, where others may write: before anything is done with them, they
+have to be those that the lock file names, which has to be the one that identifies the run. What the project's
+DVC cache or remote still holds is taken from there; the rest is run. DVC's digests of code, data, parameters
+and outputs are then compared stage by stage.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,18 +20,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.chain.dvc_digests import drop_damaged_listings, dvc_digest, read_lock
 from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
 from flows.chain.environment import project_environment
 from flows.chain.results import format_text
 from flows.chain.workspace import LINKED, Workspace
 from flows.processes.commands import run_supervised
-from tasks.paths import MESHES, TRAIN, WATCHED
+from tasks.paths import CHAMPION, MESHES, TRAIN, WATCHED
+from verdict3d.config_values import NAME
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.files import read_json, write_bytes
 from verdict3d.records.yaml_files import read_yaml
 
 Say = Callable[[str], None]
+TAKEN = ("params.yaml", str(CHAMPION), str(CHAMPION.parent))
 ALL = "all"
 """Given as a stage to run again: every stage, without a cache."""
 
@@ -55,8 +61,8 @@ def reproduce_run(
         say: Prints a line.
 
     Raises:
-        Verdict3DError: The reference is unknown, its commit is not here, the folder is in use, or a stage
-        fails.
+        Verdict3DError: The reference is unknown, its files are not those of the run, its commit is not here,
+        the folder is in use, or a stage fails.
     """
     environment = project_environment(workspace.project)
     with tempfile.TemporaryDirectory() as folder:
@@ -66,18 +72,21 @@ def reproduce_run(
         _make_folder(target, may_replace=into is None)
         target = _check_out(workspace, found, target, say)
         shutil.copytree(inputs, target, dirs_exist_ok=True)
-    recorded = _read_lock(target)
+    recorded = read_lock(target)
+    verify_inputs(target, recorded)
     _copy_own_meshes(workspace.root, target)
     cache = target / ".dvc/cache" if ALL in again else workspace.project / ".dvc/cache"
     _share_remotes(workspace.project, target, cache)
+    drop_damaged_listings(cache / "files/md5")
     outcomes = _run_stages(target, project_environment(target), again, say)
+    made = read_lock(target)
     matches = [
-        StageMatch(stage, outcomes.get(stage, "gone"), compare_entries(entry, _read_lock(target).get(stage)))
+        StageMatch(stage, outcomes.get(stage, "gone"), compare_entries(entry, made.get(stage)))
         for stage, entry in recorded.items()
     ]
     if found["adapter"]:
-        made = adapter_identity(target / TRAIN / found["arm"])
-        same = () if made == found["adapter"] else ("adapter",)
+        adapter = adapter_identity(target / TRAIN / found["arm"])
+        same = () if adapter == found["adapter"] else ("adapter",)
         matches.append(StageMatch(f"version {reference}", "compared", same))
     rows = [_format_match(match) for match in matches]
     say(format_text(("stage", "outcome", "compared with the record"), rows))
@@ -98,6 +107,32 @@ def compare_entries(recorded: dict[str, Any], now: dict[str, Any] | None) -> tup
     if recorded.get("params") != now.get("params"):
         differing.append("parameters")
     return tuple(differing)
+
+
+def verify_inputs(target: Path, recorded: dict[str, Any]) -> None:
+    """Check what was taken from MLflow by the digests in a lock file, and the names that become commands.
+
+    Args:
+        target: Folder with ``params.yaml``, ``dvc.yaml`` and ``data/registry``.
+        recorded: The entries of ``dvc.lock``, by stage.
+
+    Raises:
+        Verdict3DError: A file is not the one that the run read, or a name could be more than a name.
+    """
+    read = {row["path"]: row.get("md5") for entry in recorded.values() for row in entry.get("deps", [])}
+    if "params.yaml" not in read:
+        raise Verdict3DError("the dvc.lock of this run does not say which params.yaml it read")
+    changed = [path for path in TAKEN if path in read and dvc_digest(target / path) != read[path]]
+    if changed:
+        raise Verdict3DError(f"not what the run read, but changed in MLflow since: {', '.join(changed)}")
+    values = read_yaml(target / "params.yaml")
+    for stage in read_yaml(target / "dvc.yaml")["stages"].values():
+        if "foreach" in stage:  # each item becomes a part of the stage's command
+            items = values
+            for key in stage["foreach"].removeprefix("${").removesuffix("}").split("."):
+                items = items[key]
+            if wrong := [item for item in items if not re.fullmatch(NAME, str(item))]:
+                raise Verdict3DError(f"params.yaml of this run has names that are none: {wrong}")
 
 
 def _fetch(workspace: Workspace, environment: dict[str, str], reference: str, inputs: Path) -> dict[str, Any]:
@@ -196,11 +231,6 @@ def _run_stages(target: Path, environment: dict[str, str], again: Sequence[str],
         outcomes[stage] = done.outcome
         say(f"{stage}: {done.outcome} ({done.seconds:.1f} s)")
     return outcomes
-
-
-def _read_lock(root: Path) -> dict[str, Any]:
-    stages: dict[str, Any] = read_yaml(root / "dvc.lock")["stages"]
-    return stages
 
 
 def _format_match(match: StageMatch) -> tuple[str, str, str]:

@@ -80,7 +80,11 @@ def _fetch_champion(registry: Registry, folder: Path) -> None:
     record = folder / CHAMPION_RECORD
     if record.exists():
         # the record stays as it is, in the form that the run's own code reads
-        with registry.adapter_of(read_json(record)["version"]) as adapter:
+        values = read_json(record)
+        version = values.get("version") if isinstance(values, dict) else None
+        if not isinstance(version, int):
+            raise Verdict3DError(f"the run's {CHAMPION_RECORD.name} names no version")
+        with registry.adapter_of(version) as adapter:
             for name in (WEIGHTS, CARD):
                 write_bytes(folder / CHAMPION / name, (adapter / name).read_bytes())
 

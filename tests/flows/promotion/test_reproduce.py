@@ -8,15 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
+from flows.chain.dvc_digests import dvc_digest
 from flows.chain.dvc_stages import changed_stages
 from flows.chain.environment import project_environment
 from flows.chain.workspace import Workspace
-from flows.promotion.reproduce import StageMatch, compare_entries, reproduce_run
-from support.toy_chain import ARM
+from flows.promotion.reproduce import StageMatch, compare_entries, reproduce_run, verify_inputs
+from support.toy_chain import ARM, run_toy_stage
 from tasks.tracking.mlflow_runs import main as track
 from tasks.tracking.outbox import Outbox
 from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import digest_file
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +38,9 @@ def git(project: Path, *arguments: str) -> str:
 def recorded(toy_chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, str]:
     """A project whose chain has run and is in MLflow, and which has moved on since; with the run's id."""
     project = Path(shutil.copytree(toy_chain, tmp_path / "project"))
+    chain = (project / "dvc.yaml").read_text()
+    (project / "dvc.yaml").write_text(chain.replace("deps: [stage.py]", "deps: [stage.py, params.yaml]"))
+    assert run_toy_stage(project, "assets") == "ran"
     (project / ".gitignore").write_text(IGNORED)
     git(project, "init", "-q", ".")
     git(project, "add", ".", ":!dvc.lock")  # as before the chain has run
@@ -73,6 +79,42 @@ def test_a_run_is_made_again_from_its_own_code_and_parameters(
 
     whole = reproduce_run(workspace, run_id, None, ("all",), said.append)
     assert {match.outcome for match in whole} == {"ran"} and not any(match.differing for match in whole)
+
+
+def artifact(project: Path, run_id: str, name: str) -> Path:
+    (found,) = project.glob(f"mlruns/*/{run_id}/artifacts/{name}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arm", "said"),
+    [
+        (f"{ARM}, 'x; touch PWNED #'", r"changed in MLflow since: params\.yaml"),
+        ("", "does not say which params.yaml it read"),
+    ],
+)
+def test_parameters_that_somebody_changed_in_mlflow_are_refused_before_they_are_used(
+    recorded: tuple[Workspace, str], tmp_path: Path, arm: str, said: str
+) -> None:
+    workspace, run_id = recorded
+    params = artifact(workspace.project, run_id, "params.yaml")
+    params.write_text(params.read_text().replace(f"arms: [{ARM}]", f"arms: [{arm or ARM}]"))
+    if not arm:  # the lock file too, with the tag that identifies the run
+        lock = artifact(workspace.project, run_id, "dvc.lock")
+        lock.write_text(lock.read_text().replace("path: params.yaml", "path: other.yaml"))
+        MlflowClient("sqlite:///mlflow.db").set_tag(run_id, "dvc.lock", digest_file(lock))
+    into = tmp_path / "again"
+    with pytest.raises(Verdict3DError, match=said):
+        reproduce_run(workspace, run_id, into, ("all",), print)
+    assert not (into / "data/train").exists() and not list(tmp_path.rglob("PWNED"))
+
+
+def test_a_name_that_is_a_command_is_refused_whoever_vouches_for_it(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("train: {arms: [a, 'x; touch PWNED #']}\n")
+    (tmp_path / "dvc.yaml").write_text("stages: {train: {foreach: '${train.arms}', do: {cmd: x}}}\n")
+    lock = {"identity": {"deps": [{"path": "params.yaml", "md5": dvc_digest(tmp_path / "params.yaml")}]}}
+    with pytest.raises(Verdict3DError, match=r"names that are none: \['x; touch PWNED #'\]"):
+        verify_inputs(tmp_path, lock)
 
 
 def test_what_differs_is_named() -> None:
