@@ -67,6 +67,8 @@ def open_picture(source: Path | bytes, name: str, max_pixels: int, upright: bool
         raise _too_large(name, "huge", max_pixels) from error
     except UnidentifiedImageError as error:  # its own message holds an address
         raise ItemFailure("not_an_image", f"{name} is no picture; allowed: {', '.join(FORMATS)}") from error
+    except MemoryError as error:
+        raise _too_large(name, "more than this machine can hold", max_pixels) from error
     except _BROKEN as error:
         message = f"{name} cannot be read as an image ({error}); allowed: intact {', '.join(FORMATS)}"
         raise ItemFailure("not_an_image", message) from error

@@ -2,11 +2,13 @@
 
 It uses only what :mod:`tasks.registry.packaging` puts beside it: generator, adapter, parameters, and copies
 of the packages ``tasks`` and ``verdict3d``. Same machine, same photos in the same order: same bytes as the
-evaluation's.
+evaluation's. What is wrong with one row of a request becomes the ``failure`` of that row.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -50,17 +52,15 @@ class PhotoToMesh(PythonModel):
 
         Args:
             context: Unused.
-            model_input: Columns ``photo`` (bytes of a picture) and, where wanted, ``seed``
-                (of the noise, by default 0).
+            model_input: Columns ``photo`` (bytes of a picture; MLflow's forms ``inputs`` and ``instances``
+                leave them in base64) and, where wanted, ``seed`` (of the noise, 0 to 2^63 - 1, by default 0).
             params: Unused.
 
         Returns:
             A row a photo: ``mesh`` (bytes of a GLB, or None) and ``failure`` (why there is none, or None).
         """
         photos = list(model_input["photo"])
-        seeds = [0] * len(photos)
-        if "seed" in model_input:
-            seeds = [0 if pd.isna(seed) else int(seed) for seed in model_input["seed"]]
+        seeds = list(model_input["seed"]) if "seed" in model_input else [0] * len(photos)
         rows = []
         with tempfile.TemporaryDirectory() as folder:
             for start in range(0, len(photos), self.batch_size):
@@ -68,10 +68,10 @@ class PhotoToMesh(PythonModel):
                 rows += self._generate(photos[chosen], seeds[chosen], Path(folder))
         return pd.DataFrame(rows, columns=["mesh", "failure"], dtype=object)
 
-    def _generate(self, photos: list[bytes], seeds: list[int], folder: Path) -> list[dict[str, Any]]:
+    def _generate(self, photos: list[Any], seeds: list[Any], folder: Path) -> list[dict[str, Any]]:
         """Generate one batch; what went wrong with one photo does not concern the others."""
-        read = [self._read(photo, folder / "photo") for photo in photos]
-        whole = [(found, seed) for found, seed in zip(read, seeds, strict=True) if isinstance(found, Photo)]
+        read = [self._read(*row, folder / "photo") for row in zip(photos, seeds, strict=True)]
+        whole = [found for found in read if not isinstance(found, ItemFailure)]
         made = iter(
             self.pipeline.generate(
                 [photo.image for photo, _ in whole],
@@ -82,17 +82,38 @@ class PhotoToMesh(PythonModel):
             if whole
             else []
         )
-        return [self._row(next(made) if isinstance(found, Photo) else found, folder) for found in read]
+        return [self._row(found if isinstance(found, ItemFailure) else next(made), folder) for found in read]
 
-    def _read(self, photo: bytes, path: Path) -> Photo | ItemFailure:
-        path.write_bytes(photo)
-        return self.reader.attempt(path)
+    def _read(self, photo: Any, seed: Any, path: Path) -> tuple[Photo, int] | ItemFailure:
+        try:
+            number = 0 if pd.isna(seed) else int(seed)
+            if not 0 <= number < 2**63:
+                raise ItemFailure("invalid_seed", f"a seed is a number from 0 to 2^63 - 1, not {number}")
+            path.write_bytes(_content(photo))
+            return self.reader.read(path), number
+        except ItemFailure as failure:
+            return failure
 
     def _row(self, outcome: Mesh | ItemFailure, folder: Path) -> dict[str, Any]:
         if isinstance(outcome, ItemFailure):
             return {"mesh": None, "failure": outcome.reason}
         write_mesh(finish_mesh(outcome, self.finish), folder / "mesh.glb")
         return {"mesh": (folder / "mesh.glb").read_bytes(), "failure": None}
+
+
+def _content(photo: Any) -> bytes:
+    """Return a photo's bytes; no picture file consists of the signs of base64 alone.
+
+    Raises:
+        ItemFailure: ``not_an_image``: it is neither bytes nor text.
+    """
+    if not isinstance(photo, bytes | str):
+        raise ItemFailure("not_an_image", f"a photo is the bytes of a picture, not {type(photo).__name__}")
+    content = photo.encode(errors="replace") if isinstance(photo, str) else photo
+    try:
+        return base64.b64decode(content, validate=True)
+    except binascii.Error:
+        return content
 
 
 set_model(PhotoToMesh())
