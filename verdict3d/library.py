@@ -138,17 +138,21 @@ def read_folder(
     kept: list[Path] = []
     measured = np.zeros((0, 4))
     for path in paths:
-        source = _readable(path.relative_to(directory).as_posix())
+        source = readable(path.relative_to(directory).as_posix())
         try:
             mesh = read_mesh(path, limits, up_axis)
             normalised = normalize(mesh)
         except ItemFailure as failure:
-            yield Quarantined(source=source, reason=failure.reason, message=_readable(str(failure)))
+            yield Quarantined(source=source, reason=failure.reason, message=readable(str(failure)))
+            continue
+        except MemoryError:
+            message = "needs more memory than there is; simplify it, or set assets.limits lower"
+            yield Quarantined(source=source, reason="out_of_memory", message=message)
             continue
         measures = measures_of(normalised)
         for number in np.flatnonzero(are_near(measures, measured)):
             if are_copies(normalised, normalize(read_mesh(kept[number], limits, up_axis))):
-                message = f"same object as {_readable(kept[number].relative_to(directory).as_posix())}"
+                message = f"same object as {readable(kept[number].relative_to(directory).as_posix())}"
                 yield Quarantined(source=source, reason="duplicate", message=message)
                 break
         else:
@@ -169,7 +173,7 @@ def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[
     """
     paths = mesh_paths(directory)
     split_of("", params.split_shares, seed)
-    crowds = Counter(_top_folder(_readable(path.relative_to(directory).as_posix())) for path in paths)
+    crowds = Counter(_top_folder(readable(path.relative_to(directory).as_posix())) for path in paths)
     for found in read_folder(directory, paths, params.limits, params.up_axis):
         if isinstance(found, Quarantined):
             yield found
@@ -185,7 +189,7 @@ def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[
         )
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """Return text that can be written: bytes of a file's name that are no UTF-8 become U+FFFD."""
     return os.fsencode(text).decode("utf-8", errors="replace")
 

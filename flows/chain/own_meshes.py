@@ -10,14 +10,25 @@ from __future__ import annotations
 from flows.chain.workspace import Workspace
 from tasks.paths import MESHES, WATCHED_LISTING
 from verdict3d.config import load_params
-from verdict3d.library import files_below
+from verdict3d.errors import Verdict3DError
+from verdict3d.library import files_below, readable
 from verdict3d.records.files import read_json, write_json
 
 PROCEDURAL = "procedural"
 
 
 def watch_own_meshes(workspace: Workspace) -> None:
-    """Refresh the listing of the folder that ``assets.source`` names; remove it when none is needed."""
+    """Refresh the listing of the folder that ``assets.source`` names; remove it when none is needed.
+
+    Raises:
+        Verdict3DError: DVC cannot take a name in ``data/meshes``.
+    """
+    for path in (workspace.root / MESHES).rglob("*"):
+        if readable(str(path)) != str(path):
+            raise Verdict3DError(
+                f"the name {readable(str(path))!r} is not UTF-8, which DVC cannot take; rename it, or move "
+                "the meshes to another folder and name that in assets.source"
+            )
     source = load_params(workspace.root / "params.yaml").assets.source
     folder, target = (workspace.root / source).resolve(), workspace.root / WATCHED_LISTING
     meshes, files = (workspace.root / MESHES).resolve(), list(files_below(folder))
@@ -25,7 +36,7 @@ def watch_own_meshes(workspace: Workspace) -> None:
     if source == PROCEDURAL or inside or not folder.is_dir():
         target.unlink(missing_ok=True)
         return
-    stats = {path.relative_to(folder).as_posix(): path.stat() for path in files}
+    stats = {readable(path.relative_to(folder).as_posix()): path.stat() for path in files}
     listing = {name: [stats[name].st_size, stats[name].st_mtime_ns] for name in sorted(stats)}
     if not target.is_file() or read_json(target) != listing:
         write_json(target, listing)

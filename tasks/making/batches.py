@@ -58,6 +58,9 @@ def resuming(stage: str, identity: Any, root: Path = RESUME_ROOT) -> Iterator[Pa
     """
     home = root / stage
     folder = home / digest_json(identity)[:32]
+    for place in (root, home.parent, home, folder):
+        if place.is_file():
+            place.unlink()
     for stale in home.glob("*"):
         if stale != folder:
             _remove(stale)
@@ -67,10 +70,10 @@ def resuming(stage: str, identity: Any, root: Path = RESUME_ROOT) -> Iterator[Pa
 
 
 def _remove(folder: Path) -> None:
-    """Delete a folder; a kill in between never leaves half of it under its name."""
+    """Delete a folder, or what lies in its place; a kill in between leaves no half of it under its name."""
     removed = folder.with_name(f".removed-{folder.name.removeprefix('.removed-')}")
     folder.rename(removed)
-    shutil.rmtree(removed)
+    removed.unlink() if removed.is_file() else shutil.rmtree(removed)
 
 
 def compose_batches(

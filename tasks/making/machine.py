@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
+import reprlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -14,6 +16,8 @@ from verdict3d.errors import Verdict3DError
 
 WORKERS = "VERDICT3D_WORKERS"
 """Environment variable: how many processes share the work of a stage; results do not change."""
+_PROCESSES_A_CORE = 16
+"""More of them only wait for each other; a thousand take the memory of any machine."""
 _THREADS = 2
 """For pictures, in one process: more of them wait for Python's lock."""
 
@@ -22,11 +26,11 @@ def worker_count() -> int:
     """Return how many processes a stage may use for its batches: one, unless the environment says more.
 
     Raises:
-        Verdict3DError: ``VERDICT3D_WORKERS`` is no whole number above zero.
+        Verdict3DError: What it says is no such number.
     """
-    value = os.environ.get(WORKERS, "1")
-    if not value.isdecimal() or int(value) < 1:
-        raise Verdict3DError(f"{WORKERS} is {value!r}; it must be a whole number above zero")
+    value, most = os.environ.get(WORKERS, "1"), _PROCESSES_A_CORE * (os.cpu_count() or 1)
+    if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= most:
+        raise Verdict3DError(f"{WORKERS} is {reprlib.repr(value)}; give a whole number from 1 to {most}")
     return int(value)
 
 

@@ -22,10 +22,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     The temporary file keeps the suffix of ``path`` (writers choose formats by it), is synced to disk before
     the rename, and is removed when the block raises.
+
+    Raises:
+        Verdict3DError: The folder of ``path`` cannot be there.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise Verdict3DError(f"{target} cannot be written: {error.strerror} ({error.filename})") from error
     os.close(handle)
     temporary = Path(name)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from support.places import ROOT, append
 from support.toy_chain import ARM, write_toy_chain
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.records.files import read_json
 
 
 @pytest.fixture
@@ -222,6 +224,21 @@ def test_changes_in_a_mesh_folder_elsewhere_are_noticed(project: Path, tmp_path:
     assert listing() == []
     (project / "params.yaml").write_text(text)
     assert listing() == []
+
+
+def test_a_name_that_dvc_cannot_take_is_refused_and_elsewhere_it_is_listed(
+    project: Path, tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"\xff.glb")
+    (project / "data/meshes" / odd).write_bytes(b"x")
+    workspace = Workspace(project, project, None)
+    with pytest.raises(Verdict3DError, match=r"\ufffd.glb' is not UTF-8.*assets\.source"):
+        watch_own_meshes(workspace)
+    elsewhere = (project / "data/meshes").rename(tmp_path / "meshes")
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("source: procedural", f"source: {elsewhere}"))
+    watch_own_meshes(workspace)
+    assert list(read_json(project / "data/watched/listing.json")) == ["\ufffd.glb"]
 
 
 def test_a_preset_with_meshes_elsewhere_leaves_the_project_alone(project: Path, tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ def test_problems_are_one_message_and_status_1(tmp_path: Path, chair: Path) -> N
         ("render", tmp_path / "broken.glb", "-o", tmp_path / "x.png"),
         ("render", tmp_path / "absent.glb", "-o", tmp_path / "x.png"),
         ("render", chair, "-o", tmp_path / "x.jpg"),
+        ("render", chair, "-o", "/proc/x/y.png"),
+        ("render", chair, "-o", chair / "y.png"),
         ("judge", "--reference", tmp_path / "absent.png", chair, chair),
         ("run", "--preset", "absent"),
         ("promote", "--force"),

@@ -194,6 +194,21 @@ def test_wrong_number_of_records_is_refused(tmp_path):
         )
 
 
+@pytest.mark.parametrize("place", ["", "s", "s/arm", "s/arm/0"])
+def test_a_file_where_work_is_kept_is_removed(tmp_path, place):
+    root = tmp_path / "resume"
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
+    (root / place).write_text("in the way")
+    with pytest.raises(KeyboardInterrupt), resuming("s/arm", 1, root) as folder:
+        (folder / "done").touch()
+        raise KeyboardInterrupt
+    folder.rename(folder.with_name("moved"))
+    folder.write_text("in the way")
+    with resuming("s/arm", 1, root) as again:
+        assert again == folder and list(again.iterdir()) == []
+    assert list((root / "s/arm").iterdir()) == []
+
+
 def test_half_removed_work_is_never_used(tmp_path):
     with pytest.raises(KeyboardInterrupt), resuming("s", 1, tmp_path) as folder:
         raise KeyboardInterrupt
