@@ -94,6 +94,7 @@ def protect_state(project: Path) -> None:
     """Make the folder for state, or take it back from others: it holds keys, logs and pickles of packages."""
     state = project / STATE_FOLDER
     state.mkdir(mode=0o700, exist_ok=True)
+    (state / "cache").mkdir(exist_ok=True)  # Mesa makes the last folder of its place only, and complains
     if state.stat().st_mode & 0o077:
         state.chmod(0o700)
 
