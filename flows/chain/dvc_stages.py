@@ -22,7 +22,7 @@ from typing import Literal
 from flows.chain.dvc_digests import damaged_outputs, forget_damaged, lock_content, read_lock
 from flows.processes.commands import run_supervised
 from tasks.paths import EVALUATE, TRAIN
-from verdict3d.errors import Verdict3DError
+from verdict3d.errors import Verdict3DError, storage_problem
 
 StageOutcome = Literal["ran", "restored", "up to date"]
 Changes = dict[str, dict[str, list[str]]]
@@ -305,4 +305,5 @@ def _ask(arguments: list[str], root: Path, environment: dict[str, str]) -> str:
     message = answer.stderr.strip() or answer.stdout.strip()
     if any(busy in message for busy in _BUSY):
         raise StageBusyError(f"a DVC command runs in {root}; try again when it has ended\n{message}")
-    raise Verdict3DError(f"dvc {' '.join(arguments)} failed in {root}:\n{message}")
+    problem = storage_problem(OSError(message)) or message
+    raise Verdict3DError(f"dvc {' '.join(arguments)} failed in {root}:\n{problem}")

@@ -3,8 +3,7 @@
 Everything that a run writes lies in the project, with one exception: models from the Hugging Face hub, which
 other projects share, go where ``HF_HOME`` says (``~/.cache/huggingface``).
 
-This module imports the standard library only, because Prefect, MLflow and DVC read these variables when they
-are imported.
+This module imports no package, because Prefect, MLflow and DVC read these variables when they are imported.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from verdict3d.errors import Verdict3DError
 
 STATE_FOLDER = ".verdict3d"
 
@@ -69,8 +70,13 @@ def project_environment(project: Path) -> dict[str, str]:
     """Return a copy of the environment for the processes of a run of ``project``.
 
     The interpreter's own folder comes first on PATH: ``python`` in ``dvc.yaml`` is this environment's.
+
+    Raises:
+        Verdict3DError: Another user works in this checkout.
     """
     state = project / STATE_FOLDER
+    if state.exists() and os.geteuid() not in (0, state.stat().st_uid):
+        raise Verdict3DError(f"{state} belongs to another user; use a checkout of your own")
     environment = {
         **DEFAULTS,
         "VERDICT3D_PROJECT": str(project),

@@ -27,7 +27,7 @@ import httpx
 
 from flows.chain.environment import LOOPBACK
 from flows.processes.commands import supervised
-from verdict3d.errors import Verdict3DError
+from verdict3d.errors import Verdict3DError, storage_problem
 
 ADDRESS = "PREFECT_API_URL"
 KEY = "PREFECT_API_AUTH_STRING"
@@ -38,6 +38,8 @@ ANSWER_S = 5.0
 POLL_S = 0.2
 RESTARTS = 2
 STEADY_S = 60.0
+DATABASE_BYTES = 2 << 20
+"""Room for Prefect's empty database."""
 
 
 def answers(url: str) -> bool:
@@ -197,7 +199,8 @@ def prefect_server(
             say("Prefect's server has died; it is started again")
         server.gone.set()
         listener.close()
-        say(f"Prefect's server dies whenever it is started; its output is in {log_file}")
+        why = _storage_problem(Path(environment["PREFECT_HOME"])) or f"its output is in {log_file}"
+        say(f"Prefect's server dies whenever it is started: {why}")
 
     keeper = threading.Thread(target=keep_running, name="prefect-server")
     keeper.start()
@@ -226,6 +229,16 @@ def server_of_run(
         say(f"the Prefect server at {configured} does not answer; this run uses a temporary one")
     with prefect_server(project, environment, log_file, say) as server:
         yield server.client
+
+
+def _storage_problem(folder: Path) -> str | None:
+    """Return why no database can be kept in ``folder``, None if it can; a full disk takes no log either."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(bytes(DATABASE_BYTES))
+    except OSError as error:
+        return storage_problem(error)
+    return None
 
 
 def wait_for_server(server: PrefectServer) -> None:

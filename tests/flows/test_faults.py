@@ -22,7 +22,7 @@ from flows.chain.prefect_server import prefect_server, wait_for_server
 from support.loopback import processes_of, wait_until
 from support.prefect_api import PrefectApi
 from support.resumable_chain import forget_results, results, write_resumable_chain
-from support.toy_chain import ROOT, write_toy_chain
+from support.toy_chain import ROOT, run_toy_stage, write_toy_chain
 from verdict3d.errors import storage_problem
 
 KILLS = 20
@@ -119,13 +119,13 @@ def kill_at_some_moment(
 
 
 @contextmanager
-def mounted(root: Path, *options: str) -> Iterator[list[str]]:
-    """Yield what stands before a command to give it, alone, a small or read-only ``data`` below ``root``.
+def mounted(root: Path, *options: str, folder: str = "data") -> Iterator[list[str]]:
+    """Yield what stands before a command to give it, alone, a small or read-only folder below ``root``.
 
     The mount lives in a namespace of the command's own and is gone with it.
     """
-    (root / "data").mkdir(exist_ok=True)
-    mount = f"mount -t tmpfs -o {','.join(options)} none data"
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    mount = f"mount -t tmpfs -o {','.join(options)} none {folder}"
     own = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
     shell = [*own, "sh", "-c", f'{mount} && exec "$@"', "sh"]
     if subprocess.run([*shell, "true"], cwd=root, capture_output=True, check=False).returncode != 0:
@@ -164,6 +164,42 @@ def test_a_state_folder_that_may_not_be_written_is_one_clear_message(tmp_path: P
         done = subprocess.run([*shell, *RUN], cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert done.stderr.startswith("error: no permission to write") and "run.lock" in done.stderr
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("size", "said_of"), [("300k", "dvc status --json failed"), ("700k", "Prefect's server dies")]
+)
+def test_a_state_folder_without_room_is_said_in_seconds(tmp_path: Path, size: str, said_of: str) -> None:
+    project = write_toy_chain(tmp_path / "project")
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": "", "PREFECT_API_URL": ""}
+    with mounted(project, f"size={size}", folder=".verdict3d") as inside:
+        done = subprocess.run(
+            [*inside, *RUN], cwd=project, env=environment, capture_output=True, text=True, check=False
+        )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "Traceback" not in said, said
+    assert said_of in said and "the disk is full" in said, said
+
+
+ASSETS = """
+from pathlib import Path
+from flows.chain.dvc_stages import run_stage_through_dvc
+from flows.chain.environment import project_environment
+here = Path.cwd()
+run_stage_through_dvc(
+    "assets", root=here, environment=project_environment(here), say=print, log_file=here / "log"
+)
+"""
+
+
+def test_a_cache_that_takes_nothing_fails_the_stage_and_says_so(tmp_path: Path) -> None:
+    project = write_toy_chain(tmp_path / "project")
+    command = [sys.executable, "-c", ASSETS]
+    with mounted(project, "size=4k", folder=".dvc/cache") as inside:
+        done = subprocess.run([*inside, *command], cwd=project, capture_output=True, text=True, check=False)
+    assert "StageFailedError: assets: DVC's cache takes no results; make room for it" in done.stderr
+    assert run_toy_stage(project, "assets") in ("ran", "up to date")
 
 
 def test_writers_below_python_are_understood() -> None:

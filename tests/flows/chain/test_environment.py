@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows.chain.environment import protect_state
+import pytest
+
+from flows.chain.environment import project_environment, protect_state
 from support.toy_chain import write_toy_chain
+from verdict3d.errors import Verdict3DError
 
 
 def mode(path: Path) -> int:
@@ -33,3 +36,11 @@ def test_the_next_command_takes_an_open_folder_back(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flows.cli.main", "verdicts", "list"]
     subprocess.run(command, cwd=project, capture_output=True, check=False)
     assert mode(state) == 0o700
+
+
+def test_a_checkout_belongs_to_one_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    protect_state(tmp_path)
+    assert project_environment(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: (tmp_path / ".verdict3d").stat().st_uid + 1)
+    with pytest.raises(Verdict3DError, match="belongs to another user; use a checkout of your own"):
+        project_environment(tmp_path)
