@@ -12,6 +12,7 @@ import ipaddress
 import json
 import os
 import random
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,6 +36,7 @@ _LARGEST_REPLY_BYTES = 4 << 20
 _CONNECT_S = 10.0
 _LONGEST_PAUSE_S = 120.0
 _SHOWN_CHARACTERS = 300
+_SAID_EVERY_S = 10.0
 
 Reply = dict[str, Any]
 
@@ -64,6 +66,7 @@ class EndpointClient:
         self._key = _key(params)
         self._names: dict[str, str] = {}
         self._refused_in_a_row = 0
+        self._silent_until = 0.0
         self._local = _is_loopback(params.url)
         self._address = f"{params.url.rstrip('/')}/chat/completions"
         try:
@@ -117,7 +120,9 @@ class EndpointClient:
         problem = _Passing("not asked")
         for attempt in range(self._params.attempts):
             if attempt:
-                await anyio.sleep(self._pause_s(attempt, problem.wait_s))
+                pause_s = self._pause_s(attempt, problem.wait_s)
+                self._say(f"{problem}; attempt {attempt + 1} of {self._params.attempts} in {pause_s:.1f} s")
+                await anyio.sleep(pause_s)
             try:
                 reply = await self._ask(connections, body)
             except _Passing as passing:
@@ -129,6 +134,14 @@ class EndpointClient:
                 return reply
         tried = f"no usable reply from {self._params.url} in {self._params.attempts} attempts"
         raise ItemFailure("endpoint_failed", self.hide(f"{tried}: {problem}"))
+
+    def _say(self, what: str) -> None:
+        """Tell people what is waited for, now and then: many questions wait for the same thing."""
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + _SAID_EVERY_S
+            line = self.hide(f"the judge's endpoint {self._params.url}: {what}")
+            print(" ".join(line.split()), file=sys.stderr, flush=True)
 
     def hide(self, message: str) -> str:
         """Return a message without the key."""

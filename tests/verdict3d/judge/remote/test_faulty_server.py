@@ -73,6 +73,19 @@ def test_the_time_limit_is_for_the_whole_reply(endless: Any) -> None:
     assert len(seen) == 4
 
 
+def test_what_is_waited_for_is_said_once_in_a_while(capsys: pytest.CaptureFixture[str]) -> None:
+    def busy_at_first(asked: dict[str, Any]) -> Iterable[bytes]:
+        yield answer() if len(seen) > 3 else http(503, f"busy, {KEY}".encode())
+
+    with scripted(busy_at_first) as (address, seen):
+        (verdict,) = remote(address, attempts=5).compare(PAIRS[:1])
+    assert verdict.valid
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "endpoint" in line]
+    assert line.startswith(
+        f"the judge's endpoint {address}/v1: HTTP 503: busy, <key>; attempt 2 of 5 in 0.0 s"
+    )
+
+
 @pytest.mark.timeout(60)
 def test_an_interrupted_run_does_not_wait_for_the_server() -> None:
     def silent(asked: dict[str, Any]) -> Iterable[bytes]:
