@@ -18,7 +18,9 @@ from typing import NoReturn
 from flows.chain.prefect_server import answers, is_refused
 
 LOOK_S = 3.0
-SILENCE_S = 15.0
+GONE_S = 15.0
+SLOW_S = 45.0
+"""Of a server that may be starting again; what asks it meanwhile is answered later."""
 
 
 @contextmanager
@@ -40,7 +42,7 @@ def leaving_lost_server(url: str, begun: threading.Event, ended: Future[bool]) -
                     leave_at_once("Prefect's server went away; nothing has been run", 1)
             elif answers(f"{url}/health"):
                 heard, said = time.monotonic(), False
-            elif time.monotonic() - heard > SILENCE_S:
+            elif time.monotonic() - heard > (GONE_S if is_refused(url) else SLOW_S):
                 if ended.done():
                     line = "Prefect's server went away and shows it unfinished"
                     leave_at_once(f"the run is finished; {line}", 0 if ended.result() else 1)

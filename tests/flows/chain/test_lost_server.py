@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,8 +51,7 @@ def test_a_temporary_server_that_dies_is_started_again(tmp_path: Path) -> None:
         run.kill()
     said = log.read_text()
     assert said.count("Prefect's server has died; it is started again") == 2 and "Traceback" not in said, said
-    with closing(sqlite3.connect(project / ".verdict3d/prefect/prefect.db")) as database:
-        assert database.execute("SELECT state_type FROM flow_run").fetchall() == [("COMPLETED",)]
+    assert "recorded in MLflow" in said
 
 
 @pytest.mark.parametrize("failing", [False, True])
