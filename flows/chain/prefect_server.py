@@ -167,49 +167,64 @@ def prefect_server(
         raise Verdict3DError(
             f"port {port} is in use; choose another one, or set {ADDRESS} and {KEY} to use its server"
         ) from error
-    port = listener.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/api"
-    key = keep_secret(key_file, USER) if key_file else USER + secrets.token_urlsafe(32)
-    for folder in (log_file.parent, Path(environment["PREFECT_HOME"])):
-        folder.mkdir(parents=True, exist_ok=True)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+    with listener:
+        for folder in (log_file.parent, Path(environment["PREFECT_HOME"])):
+            folder.mkdir(parents=True, exist_ok=True)
+        key = keep_secret(key_file, USER) if key_file else USER + secrets.token_urlsafe(32)
+        server, leaving = PrefectServer(url, key, log_file), threading.Event()
+        own = _server_environment(server, environment, temporary=key_file is None)
+        keeping = (project, own, listener, server, leaving, say)
+        keeper = threading.Thread(target=_keep_running, args=keeping, name="prefect-server")
+        keeper.start()
+        try:
+            yield server
+        finally:
+            leaving.set()
+            keeper.join()
+
+
+def _server_environment(
+    server: PrefectServer, environment: dict[str, str], *, temporary: bool
+) -> dict[str, str]:
+    """Return the environment of a server of our own."""
     own = {name: value for name, value in environment.items() if name not in (ADDRESS, KEY)}
-    own |= {
-        "PREFECT_SERVER_API_AUTH_STRING": key,
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
-    }
-    if key_file is None:
-        own |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT_SERVER_UI_ENABLED": "false"}
-    own.setdefault("PREFECT_SERVER_UI_API_URL", url)  # its pages would look for it on port 4200
-    server, leaving = PrefectServer(url, key, log_file), threading.Event()
+    here = server.url.removesuffix("/api")
+    own["PREFECT_SERVER_API_AUTH_STRING"] = server.key
+    own["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = f"{here},{here.replace('127.0.0.1', 'localhost')}"
+    own.setdefault("PREFECT_SERVER_UI_API_URL", server.url)  # its pages would look for it on port 4200
+    return own | (
+        {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT_SERVER_UI_ENABLED": "false"} if temporary else {}
+    )
+
+
+def _keep_running(
+    project: Path,
+    environment: dict[str, str],
+    listener: socket.socket,
+    server: PrefectServer,
+    leaving: threading.Event,
+    say: Callable[[str], None],
+) -> None:
+    """Run a server on ``listener``, and again when it has died, until ``leaving`` or too many deaths."""
     command = [sys.executable, "-m", "flows.chain.prefect_app", str(listener.fileno())]
-
-    def keep_running() -> None:
-        restarts_left = RESTARTS
-        while True:
-            started = time.monotonic()
-            with supervised(command, project, own, log_file, listener.fileno()) as process:
-                while process.poll() is None:
-                    if leaving.wait(POLL_S):
-                        return
-            if time.monotonic() - started > STEADY_S:
-                restarts_left = RESTARTS
-            if not restarts_left:
-                break
-            restarts_left -= 1
-            say("Prefect's server has died; it is started again")
-        server.gone.set()
-        listener.close()
-        why = _storage_problem(Path(environment["PREFECT_HOME"])) or f"its output is in {log_file}"
-        say(f"Prefect's server dies whenever it is started: {why}")
-
-    keeper = threading.Thread(target=keep_running, name="prefect-server")
-    keeper.start()
-    try:
-        yield server
-    finally:
-        leaving.set()
-        keeper.join()
-        listener.close()
+    restarts_left = RESTARTS
+    while True:
+        started = time.monotonic()
+        with supervised(command, project, environment, server.log_file, listener.fileno()) as process:
+            while process.poll() is None:
+                if leaving.wait(POLL_S):
+                    return
+        if time.monotonic() - started > STEADY_S:
+            restarts_left = RESTARTS
+        if not restarts_left:
+            break
+        restarts_left -= 1
+        say("Prefect's server has died; it is started again")
+    server.gone.set()
+    listener.close()
+    why = _storage_problem(Path(environment["PREFECT_HOME"])) or f"its output is in {server.log_file}"
+    say(f"Prefect's server dies whenever it is started: {why}")
 
 
 @contextmanager
