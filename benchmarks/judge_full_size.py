@@ -2,7 +2,8 @@
 
 Three ways in one run: the ordinary one (one pair and one order at a time, pictures prepared each time, 64
 tokens by `generate`), the batched one-token reading without anything shared, and the product's. Beside them
-the floor: the operations the product's way needs, at the rate of a large matrix product of the same run.
+the floor: the operations the product's way needs, at the rate of a large matrix product of the same run. At
+last verdicts over several view sets beside one: a pair's reference is encoded and read once for all sets.
 Needs a GPU of 40 GiB; `--small` runs tiny networks on a CPU.
 """
 
@@ -31,8 +32,11 @@ from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel, Pixels
 
 
-def pairs_of(count: int, per_reference: int, seed: int) -> list[PairRequest]:
-    """Return pairs of montages that stand in one pair each, some with the same reference."""
+def pairs_of(count: int, per_reference: int, seed: int, views: int = 1) -> list[PairRequest]:
+    """Return questions about pairs of meshes that stand in one pair each, some with the same reference.
+
+    Those about one pair from its view sets follow each other; each set has montages of its own.
+    """
     rng = np.random.default_rng(seed)
 
     def draw() -> Pixels:
@@ -42,9 +46,10 @@ def pairs_of(count: int, per_reference: int, seed: int) -> list[PairRequest]:
     references = [draw() for _ in range(-(-count // per_reference))]
     return [
         PairRequest.of(
-            Panel(references[number // per_reference], draw(), draw()), f"{number}x", f"{number}y", "rig"
+            Panel(references[number // per_reference], draw(), draw()), f"{number}x", f"{number}y", f"{view}"
         )
         for number in range(count)
+        for view in range(views)
     ]
 
 
@@ -168,6 +173,11 @@ def measure(family: str, given: argparse.Namespace) -> None:
         )
         if shares:
             parts(judge, pairs[: given.batch_size], device)
+    for views in (1, given.views):
+        asked = pairs_of(max(1, given.pairs // views), given.per_reference, seed=3, views=views)
+        forget(judge)
+        speed = len(asked) / views / seconds(lambda asked=asked: judge.compare(asked), device)
+        print(f"verdicts over {views} view sets: {speed:.2f} a second, {speed * views:.2f} sets a second")
     apart = [f"{np.abs(margins - results[0]).max():.4f}" for margins in results[1:]]
     print(f"margins: spread {results[0].std():.4f}, largest difference to nothing shared {', '.join(apart)}")
 
@@ -193,6 +203,7 @@ def main() -> None:
     parser.add_argument("--family", choices=("qwen2_5_vl", "internvl"))
     parser.add_argument("--pairs", type=int, default=256)
     parser.add_argument("--per-reference", type=int, default=2, help="pairs with the same reference")
+    parser.add_argument("--views", type=int, default=8, help="view sets beside one")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--ordinary", type=int, default=4, help="pairs asked in the ordinary way")
     parser.add_argument("--compile", action="store_true", help="measure compiled as well")

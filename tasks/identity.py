@@ -19,7 +19,7 @@ from tasks.paths import IDENTITY, identity_path, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.registry import method_names, module_of, modules_of
 from verdict3d.config import Params
-from verdict3d.judge.modes import montage_modes, most_views
+from verdict3d.judge.modes import montage_modes
 from verdict3d.provenance import code_of
 from verdict3d.records.files import Row, read_json, write_json
 from verdict3d.records.yaml_files import read_yaml
@@ -46,9 +46,7 @@ def stage_identities(params: Params, root: Path) -> dict[str, Row]:
         each = entry.get("foreach")
         for item in [None] if each is None else _value(values, each.removeprefix("${").removesuffix("}")):
             listed = [name.replace("${item}", str(item)) for name in entry.get("do", entry)["params"]]
-            drawn: Row = {"montage_modes": list(montage_modes(params.judges))} if stage in DRAWING else {}
-            if stage == "controls":
-                drawn["most_views"] = most_views(params.judges)
+            drawn = {"montage_modes": montage_modes(params.judges)} if stage in DRAWING else {}
             identities[stage if item is None else f"{stage}@{item}"] = {
                 "code": _code(params, root, stage, item),
                 "params": {name: _value(values, name) for name in listed} | drawn,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tasks.making.batches import RESUME_ROOT, Result, resuming, run_batches
 from tasks.paths import CONTROLS, start_folder
@@ -27,6 +31,8 @@ from verdict3d.render.rig import Rig
 BATCH = 8
 Modes = tuple[tuple[str, int], ...]
 """Modes of montages, each with a number of view sets."""
+Drawn = tuple[Mesh, dict[str, NDArray[np.uint8]]]
+"""A mesh and its montages by mode."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +66,28 @@ class SpecimenWorker:
         self.renderer = Renderer(Rig(view_px=view_px))
 
     def __call__(self, items: Sequence[Specimen], folder: Path) -> list[Row]:
-        """Draw one batch into ``folder``."""
-        return [self._record(item, folder) for item in items]
+        """Draw one batch into ``folder``: this thread draws while others make meshes and write files."""
+        with ThreadPoolExecutor(2) as threads:
+            made = [threads.submit(self._make, item) for item in items]
+            records = [
+                threads.submit(self._record, item, self._draw(item, mesh), folder)
+                for item, mesh in zip(items, made, strict=True)
+            ]
+        return [record.result() for record in records]
 
-    def _record(self, item: Specimen, folder: Path) -> Row:
-        """Return the side of a pair that a specimen can be, with its files' names in ``folder``."""
+    def _draw(self, item: Specimen, made: Future[Mesh]) -> Drawn | ItemFailure:
+        """Draw the montages of one specimen, or say why not."""
         try:
-            mesh = self._make(item)
-            pictures = {mode: self.renderer.montages(mesh, mode, views) for mode, views in item.modes}
+            mesh = made.result()
+            return mesh, {mode: self.renderer.montages(mesh, mode, views) for mode, views in item.modes}
         except ItemFailure as failure:
-            return Shown(mesh_digest=None, montages={}, failure=failure.reason, truth=None).model_dump()
+            return failure
+
+    def _record(self, item: Specimen, drawn: Drawn | ItemFailure, folder: Path) -> Row:
+        """Write the pictures and return the side of a pair that a specimen can be, with their names."""
+        if isinstance(drawn, ItemFailure):
+            return Shown(mesh_digest=None, montages={}, failure=drawn.reason, truth=None).model_dump()
+        mesh, pictures = drawn
         names = {mode: f"{item.id}.{mode}.png" for mode in pictures}
         for mode, picture in pictures.items():
             write_montages(folder / names[mode], picture)

@@ -6,7 +6,7 @@ seeds, samplers and measures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -83,13 +83,13 @@ class GenerationItem:
     latents_steps: int
 
 
-def drawn_modes(modes: Sequence[str], split: str) -> dict[str, int | None]:
-    """Return what is drawn of a mesh, with the number of view sets, None for all.
+def drawn_modes(modes: Mapping[str, int], split: str) -> dict[str, int]:
+    """Return what is drawn of a mesh: modes with the number of view sets.
 
-    What the judges look at is drawn from all view sets; held-out meshes are also drawn in colour, from one.
+    These are what the judges look at; held-out meshes are also drawn in colour.
     """
     colour = {TEXTURE_MODE: TEXTURE_VIEWS} if split == "heldout" else {}
-    return {**colour, **dict.fromkeys(modes)}
+    return {**colour, **modes}
 
 
 def texture_judge(judge: JudgeParams) -> JudgeParams:
@@ -103,11 +103,13 @@ class GenerationWorker:
     Args:
         pipeline: The generator, adapted or not.
         params: Samplers (their numbers of steps are replaced by each item's own) and the base seed.
-        modes: Montages to draw.
+        modes: Montages to draw, with the number of view sets.
         root: What the items' paths are relative to.
     """
 
-    def __init__(self, pipeline: TrellisPipeline, params: Params, modes: Sequence[str], root: Path) -> None:
+    def __init__(
+        self, pipeline: TrellisPipeline, params: Params, modes: Mapping[str, int], root: Path
+    ) -> None:
         self.pipeline = pipeline
         self.params = params
         self.modes = modes
@@ -127,9 +129,12 @@ class GenerationWorker:
             generator.latents.model_copy(update={"steps": first.latents_steps}),
             latents_images=self._read([item.latents_picture for item in items]) if own else None,
         )
-        drawn = [self._draw(item, mesh) for item, mesh in zip(items, made, strict=True)]
-        with ThreadPoolExecutor(2) as threads:
-            return list(threads.map(self._record, items, made, drawn, [folder] * len(items)))
+        with ThreadPoolExecutor(2) as threads:  # this thread draws on while they measure and write
+            records = [
+                threads.submit(self._record, item, mesh, self._draw(item, mesh), folder)
+                for item, mesh in zip(items, made, strict=True)
+            ]
+        return [record.result() for record in records]
 
     def _read(self, paths: Sequence[str]) -> list[Image.Image]:
         return [Image.open(self.root / path).convert("RGBA") for path in paths]
@@ -199,7 +204,7 @@ class GenerationWorker:
 
 
 def _start_worker(
-    make_pipeline: Callable[[], TrellisPipeline], params: Params, modes: Sequence[str], root: Path
+    make_pipeline: Callable[[], TrellisPipeline], params: Params, modes: Mapping[str, int], root: Path
 ) -> GenerationWorker:
     settle_torch()
     return GenerationWorker(make_pipeline(), params, modes, root)

@@ -41,11 +41,11 @@ def write_tiny_project(root: Path, **train_values: int) -> Params:
     values["train"]["arms"] = values["promotion"]["arms"] = ["conditioner_repair"]
     values["evaluate"]["bootstrap"] = 50
     values["audit"].update(rows_per_defect=1, compared=4, copies=2, allow_uncertified=True)
+    values["judges"]["view_px"] = 32
     for judge, family in (("training", "qwen2_5_vl"), ("evaluation", "internvl")):
         place = root / f"data/checkpoints/judge-{judge}"
         build_judge(family, seed=3).save(place)
-        values["judges"]["view_px"] = 32
-        values["judges"][judge].update(model=str(place), device="cpu", batch_size=2)
+        values["judges"][judge].update(model=str(place), device="cpu", batch_size=4, views=2)
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(values))
     params = load_params(root / "params.yaml")

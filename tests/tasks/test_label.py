@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -18,6 +19,7 @@ from verdict3d.records.files import read_json, read_jsonl
 from verdict3d.records.pairs import Candidate, Pair
 from verdict3d.records.record import write_rows
 from verdict3d.records.verdicts import Compared, PairVerdict
+from verdict3d.render.montage_files import write_montages
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,9 @@ def with_judges(training: Path, evaluation: Path) -> Params:
     params = load_params()
     sections = {"training": training, "evaluation": evaluation}
     judges = {
-        name: getattr(params.judges, name).model_copy(update={"model": str(model), "batch_size": 2})
+        name: getattr(params.judges, name).model_copy(
+            update={"model": str(model), "batch_size": 4, "views": 2}
+        )
         for name, model in sections.items()
     }
     audit = params.audit.model_copy(update={"allow_uncertified": True})
@@ -47,7 +51,7 @@ def project(root: Path) -> Path:
         montage = f"data/generate/montages/{name}.png"
         (root / montage).parent.mkdir(parents=True, exist_ok=True)
         if failure is None:
-            Image.fromarray(noise_picture(seed)).save(root / montage)
+            write_montages(root / montage, np.stack([noise_picture(seed), noise_picture(seed + 100)]))
         shown = None if failure else montage
         return Candidate(
             generation=name,
@@ -93,6 +97,10 @@ def test_the_stage_writes_verdicts_preferences_and_metrics(tmp_path: Path, judge
     assert [row["id"] for row in rows] == [f"pair-{number}" for number in range(4)]
     assert (rows[2]["outcome"], rows[2]["reason"]) == ("invalid", "empty_structure")
     assert (rows[3]["d"], rows[3]["outcome"], rows[3]["sets"]) == (0.0, "same", [])
+    for row in rows[:2]:
+        preferences = [(m1 - m2) / 2 for m1, m2 in row["sets"]]
+        assert len(preferences) == 2 and row["d"] == pytest.approx(sum(preferences) / 2, abs=1e-9)
+        assert row["se"] == pytest.approx(abs(preferences[0] - preferences[1]) / 2, abs=1e-9)
     kept = read_jsonl(out / "preferences.jsonl")
     assert [row["id"] for row in kept] == [row["id"] for row in rows if row["outcome"] in ("win", "loss")]
     metrics = read_json(out / "metrics.json")

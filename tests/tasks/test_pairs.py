@@ -157,9 +157,11 @@ def test_failed_generation_stays_in_its_pair():
 
 def test_montages_are_drawn_once_a_mode():
     judges = PARAMS.judges
-    assert montage_modes(judges) == ("normal",)
+    assert montage_modes(judges) == {"normal": judges.evaluation.views}
     other = judges.model_copy(update={"evaluation": judges.evaluation.model_copy(update={"mode": "clay"})})
-    assert montage_modes(other) == ("normal", "clay")
+    assert list(montage_modes(other)) == ["normal", "clay"]
+    more = judges.model_copy(update={"training": judges.training.model_copy(update={"views": 5})})
+    assert montage_modes(more) == {"normal": 5}
 
 
 def test_the_arm_generates_from_the_bases_pictures_and_noise():

@@ -8,11 +8,9 @@ TEXTURE_MODE = "rgb"
 """Held-out meshes are also drawn in colour: texture is judged beside shape, never for it."""
 
 
-def montage_modes(judges: JudgesParams) -> tuple[str, ...]:
-    """Return the modes that the judges look at, each once; the training judge's first."""
-    return tuple(dict.fromkeys(judge.mode for judge in judges.by_role.values()))
-
-
-def most_views(judges: JudgesParams) -> int:
-    """Return from how many view sets the judge looks that looks from most."""
-    return max(judge.views for judge in judges.by_role.values())
+def montage_modes(judges: JudgesParams) -> dict[str, int]:
+    """Return the modes that the judges look at, with the most view sets; the training judge's first."""
+    modes: dict[str, int] = {}
+    for judge in judges.by_role.values():
+        modes[judge.mode] = max(judge.views, modes.get(judge.mode, 0))
+    return modes

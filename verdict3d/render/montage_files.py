@@ -1,7 +1,6 @@
 """Montages of one mesh in one mode on disk: a PNG with the view sets one below another, each a square.
 
-One file a mesh and mode, because thousands of small ones cost more to list, digest and link than to read. It
-holds every set of the rig, so that a judge that looks from more of them needs nothing drawn anew.
+One file a mesh and mode, because thousands of small ones cost more to list, digest and link than to read.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from flows.cli.main import app
-from flows.products.verdict_book import verdict_rows
+from flows.products.verdict_book import open_book, verdict_rows
 from support.judge_examples import request
 from support.rows import filled
 from support.tiny_project import write_tiny_project
@@ -24,6 +24,7 @@ from verdict3d.judge.verdict import Margins
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
 from verdict3d.records.record import write_rows
+from verdict3d.render.montage_files import write_montages
 from verdict3d.render.rig import Rig
 
 PLACES = "data/generate"
@@ -44,10 +45,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _generation(root: Path, number: int) -> Generation:
-    shown = request(10 + number, 0).panel.x
+    shown = [request(place + number, 0).panel.x for place in (10, 20)]
     montage = f"{PLACES}/{number}.normal.png"
     (root / PLACES).mkdir(parents=True, exist_ok=True)
-    Image.fromarray(shown).save(root / montage)
+    write_montages(root / montage, np.stack(shown))
     return filled(
         Generation,
         id=f"chair-00000-high-{number}",
@@ -115,7 +116,9 @@ class Answering:
 
 
 def test_export_is_read_by_pandas(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = pd.DataFrame(VerdictStore(project / STORE).rows())
+    params = load_params(project / "params.yaml")
+    store = pd.DataFrame(open_book(project, params.judges).rows)
+    assert [len(sets) for sets in store["sets"]] == [2, 2]
     for name, read in (("v.csv", pd.read_csv), ("v.jsonl", lambda path: pd.read_json(path, lines=True))):
         assert "2 verdicts" in call(project, monkeypatch, "export", str(tmp_path / name)).stdout
         table = read(tmp_path / name)

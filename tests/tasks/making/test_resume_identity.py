@@ -117,7 +117,7 @@ def test_a_search_that_asks_the_judge_depends_on_its_weights_view_sets_and_panel
         return identity_of(project, monkeypatch, tasks.evaluate.run, ARM)
 
     def widen(values: dict[str, Any]) -> None:
-        values["judges"]["training"]["views"] = 2
+        values["judges"]["training"]["views"] = 3
 
     found = [look()]
     certificate = filled(Certificate, judge=filled(JudgeUsed, panel="two_sheets"))
