@@ -13,6 +13,7 @@ from flows.chain.environment import TELEMETRY_OFF, exempt_loopback, place_caches
 from flows.chain.workspace import find_project
 from flows.cli.audit import register_audit
 from flows.cli.chain import register_chain
+from flows.cli.compare import register_compare
 from flows.cli.generate import register_generate
 from flows.cli.operations import register_operations
 from flows.cli.promotion import register_promotion
@@ -51,6 +52,7 @@ for register in (
     register_chain,
     register_single,
     register_generate,
+    register_compare,
     register_audit,
     register_verdicts,
     register_promotion,

@@ -71,15 +71,16 @@ def judge_pairings(
     store = VerdictStore(root / STORE)
     answers: list[list[Verdict]] = []
     for description, pairings in lists:
-        answers.append(_judge_list(judge, store, description, pairings, rig, root))
+        answers.append(judge_list(judge, store, description, pairings, rig, root))
         if enough(answers):
             break
     return answers
 
 
-def _judge_list(
+def judge_list(
     judge: Judge, store: VerdictStore, description: str, pairings: Sequence[Pairing], rig: Rig, root: Path
 ) -> list[Verdict]:
+    """Return the verdicts of a loaded judge on one list of pairings; see :func:`judge_pairings`."""
     whole = [pairing for pairing in pairings if not pairing.failure]
     views = rig.set_digests[: judge.identity.views]
     requests = tqdm(

@@ -19,7 +19,7 @@ Control = Literal["base_again", "random_pick", "oracle", "oracle_stage"]
 
 @dataclass(frozen=True)
 class Picture:
-    """An embedded picture: ``uri`` is a data URI, sizes in px, ``alt`` says what it shows."""
+    """A picture: ``uri`` is a data URI or a path beside the page, sizes in px, ``alt`` says what it shows."""
 
     uri: str
     width_px: int

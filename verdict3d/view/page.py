@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from verdict3d.judge.audit.words import sureness_words
@@ -13,6 +12,7 @@ from verdict3d.view.arms import control_rows, ways
 from verdict3d.view.audit import NAMES, PANELS, failures_of
 from verdict3d.view.audit_figures import curves_figure, failures_figure
 from verdict3d.view.content import Audit, Report
+from verdict3d.view.environment import page_environment
 from verdict3d.view.figures import ForestRow, forest_figure, loss_figure
 
 
@@ -25,7 +25,7 @@ def render_page(report: Report) -> str:
     found = views.results(report)
     lead = views.leading(found)
     return (
-        _environment()
+        page_environment()
         .get_template("page.html.j2")
         .render(
             report=report,
@@ -85,19 +85,3 @@ def _forest(report: Report, found: list[views.Result]) -> str:
         for result in found
     ]
     return forest_figure(rows, report.target)
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("verdict3d.view", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(
-        number=words.number, signed=words.signed, percent=words.percent, words=words.title
-    )
-    environment.globals.update(interval=words.interval, outcome=words.outcome, ties=words.ties)
-    return environment

@@ -1,0 +1,169 @@
+"""Folders of meshes of the same photos against each other: trials of the judge, verdicts, numbers, a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.products.asked_judge import ORDERS, AskedJudge
+from flows.products.compared_files import Side, find_compared_photos, match_files, read_tags
+from flows.products.compared_pairs import Judging, count_duels, describe_side, plan_pairs
+from flows.products.comparison_page import write_page
+from flows.products.drawn_meshes import DrawnMeshes, PreparedPhotos
+from tasks.asking.certificates import read_certificate, with_chosen_panels
+from tasks.asking.pairings import STORE
+from tasks.asking.roles import configured
+from tasks.making.machine import settle_torch
+from verdict3d.config import JudgeRole, Params
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.judge.audit.certificate import objections
+from verdict3d.judge.audit.trials import trial_words
+from verdict3d.judge.loading import load_judge
+from verdict3d.judge.store import VerdictStore
+from verdict3d.mesh.axes import Up
+from verdict3d.randomness import numpy_generator
+from verdict3d.records.comparisons import Comparison, RefusedPhoto
+from verdict3d.records.record import write_record, write_rows
+from verdict3d.render.rig import Rig
+from verdict3d.stats.design import Design
+from verdict3d.stats.ranking import rank_sides
+
+DOCUMENT, ROWS = "comparison.json", "pairs.jsonl"
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """How folders are to be compared.
+
+    Attributes:
+        role: Judge of params.yaml that answers.
+        design: Which of three and more sides meet.
+        tags: CSV file with a tag for each photo; None for none.
+        up: Axis of the mesh files that points up.
+        trials: Whether the judge is tried on these meshes first.
+    """
+
+    role: JudgeRole = "evaluation"
+    design: Design = "all"
+    tags: Path | None = None
+    up: Up = "auto"
+    trials: bool = True
+
+
+def compare_folders(
+    folders: Sequence[Path],
+    photos: str,
+    output: Path,
+    options: CompareOptions,
+    params: Params,
+    project: Path,
+    say: Callable[[str], None],
+) -> Comparison:
+    """Judge the meshes of each photo against each other and write a page of it.
+
+    Pictures of meshes and photos, and all answers, are kept below ``.verdict3d``: what was drawn or asked
+    before is not drawn or asked again.
+
+    Args:
+        folders: Folders of meshes, at least two.
+        photos: Folder of the photos, or a pattern.
+        output: Folder for ``index.html``, ``pictures``, ``comparison.json`` and ``pairs.jsonl``.
+        options: How they are compared.
+        params: Judges, photos, seed, and how intervals are made.
+        project: Where the judge and what is kept are below.
+        say: Called with one line for people.
+
+    Raises:
+        Verdict3DError: The folders, photos, tags, output or judge cannot be used.
+    """
+    project = project.resolve()
+    require_own_folder(output)
+    found = find_compared_photos(photos)
+    sides = match_files(folders, [photo.stem for photo in found])
+    tags = read_tags(options.tags) if options.tags else {}
+    references, refused = _prepare_photos(found, sides, PreparedPhotos(params.photos, project), say)
+    plan = plan_pairs(references, sides, tags, options.design)
+    left_out = f"; {len(refused)} of {len(found)} photos are left out" if refused else ""
+    say(f"{len(sides)} folders, {len(references)} photos, {len(plan)} pairs{left_out}")
+
+    settle_torch()
+    settings = configured(with_chosen_panels(params, project, [options.role]).judges, options.role)
+    judge = AskedJudge(load_judge(settings, project))
+    rig = Rig(view_px=params.judges.view_px)
+    meshes = DrawnMeshes(rig, settings.views, settings.mode, options.up, project)
+    judging = Judging(judge, VerdictStore(project / STORE), meshes, rig, project)
+    trials = judging.try_out(plan, params) if options.trials else None
+    for sentence in trial_words(trials) if trials else ():
+        say(sentence)
+    rows = judging.judge_plan(plan, sides, say)
+    say(f"answers asked for now: {judge.answers}; all others were on record")
+
+    names = [side.name for side in sides]
+    rng = numpy_generator(params.seed, "compare_board")
+    resamples, confidence = params.evaluate.bootstrap, params.evaluate.confidence
+    certificate, today = read_certificate(project, options.role), datetime.now(UTC).date()
+    comparison = Comparison(
+        sides=[describe_side(side, [photo.stem for photo, _ in references], meshes) for side in sides],
+        photos=len(references),
+        refused=refused,
+        design=options.design,
+        questions=ORDERS * sum(len(row.sets) for row in rows),
+        judge=judge.identity.record(),
+        role=options.role,
+        certified=not objections(certificate, judge.identity, rig.digest, today),
+        trials=trials,
+        duels=count_duels(rows, names, params),
+        board=rank_sides(rows, names, rng, resamples, confidence) if len(sides) > 2 else None,
+        seed=params.seed,
+        confidence=confidence,
+    )
+    write_page(comparison, rows, {photo.name: reference for photo, reference in references}, meshes, output)
+    write_rows(output / ROWS, rows)
+    write_record(output / DOCUMENT, comparison)
+    return comparison
+
+
+def require_own_folder(output: Path) -> None:
+    """Check that a folder is new, empty, or holds an earlier comparison.
+
+    Raises:
+        Verdict3DError: It holds something else, or is no folder.
+    """
+    if output.exists() and not output.is_dir():
+        raise Verdict3DError(f"{output} is a file; name a folder for the page")
+    if output.is_dir() and any(output.iterdir()) and not (output / DOCUMENT).is_file():
+        raise Verdict3DError(f"{output} does not hold a comparison; name a new folder for the page")
+
+
+def is_compared(comparison: Comparison) -> bool:
+    """Return whether any pair has a valid verdict."""
+    return any(duel.summary.pairs > duel.summary.invalid for duel in comparison.duels)
+
+
+def _prepare_photos(
+    photos: Sequence[Path], sides: Sequence[Side], prepared: PreparedPhotos, say: Callable[[str], None]
+) -> tuple[list[tuple[Path, Path]], list[RefusedPhoto]]:
+    """Return the photos that can be judged by, each with the picture of its object, and the others."""
+    with_meshes = {stem for side in sides for stem, _ in side.files}
+    references: list[tuple[Path, Path]] = []
+    refused: list[RefusedPhoto] = []
+
+    def refuse(photo: Path, reason: str, message: str) -> None:
+        refused.append(RefusedPhoto(photo=photo.name, reason=reason, message=message))
+        say(f"{photo}: {reason}: {message}")
+
+    for photo in photos:
+        if photo.stem not in with_meshes:
+            refuse(photo, "no_meshes", "no folder has a mesh of it")
+            continue
+        try:
+            reference, doubts = prepared.prepare(photo)
+        except ItemFailure as failure:
+            refuse(photo, failure.reason, str(failure))
+            continue
+        references.append((photo, reference))
+        if doubts:
+            say(f"warning: {photo}: {doubts}")
+    return references, refused

@@ -1,0 +1,252 @@
+"""The pairs of a comparison: which are to be judged, their verdicts, and what these amount to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from flows.products.asked_judge import ORDERS, AskedJudge
+from flows.products.compared_files import Side
+from flows.products.drawn_meshes import Drawn, DrawnMeshes
+from flows.products.judge_trials import Sample, choose_samples, plan_trials
+from tasks.asking.pairings import Pairing, judge_list
+from tasks.asking.questions import Question, ask
+from verdict3d.config import Params
+from verdict3d.judge.audit.trials import sum_up
+from verdict3d.judge.store import VerdictStore
+from verdict3d.judge.verdict import Verdict
+from verdict3d.randomness import numpy_generator
+from verdict3d.records.comparisons import Duel, PairedMesh, PairOfMeshes, SideFiles, Trial
+from verdict3d.records.pairs import Candidate
+from verdict3d.render.rig import Rig
+from verdict3d.stats.design import Design, meetings, rounds
+from verdict3d.stats.winrate import by_slice, summary
+
+FIRST_PAIRS = 4
+"""Pairs that are judged before the time is estimated, where the trials have not shown it."""
+
+
+@dataclass(frozen=True)
+class PlannedPair:
+    """One pair to judge.
+
+    Attributes:
+        photo: The photo.
+        reference: Picture of its object.
+        tag: Its tag.
+        sample: Which of the samples of the photo this is.
+        sides: Places of X and Y among the sides.
+        files: Their mesh files; None where one is missing.
+    """
+
+    photo: Path
+    reference: Path
+    tag: str
+    sample: int
+    sides: tuple[int, int]
+    files: tuple[Path | None, Path | None]
+
+
+def plan_pairs(
+    references: Sequence[tuple[Path, Path]], sides: Sequence[Side], tags: dict[str, str], design: Design
+) -> list[PlannedPair]:
+    """Return every pair, photo by photo.
+
+    Args:
+        references: Photos with the pictures of their objects.
+        sides: The folders.
+        tags: Tag of each photo stem.
+        design: Who meets whom.
+    """
+    return [
+        PlannedPair(
+            photo,
+            reference,
+            tags.get(photo.stem, ""),
+            sample,
+            (x, y),
+            (sides[x].files.get((photo.stem, mine)), sides[y].files.get((photo.stem, theirs))),
+        )
+        for (photo, reference), pairs in zip(
+            references, meetings(len(sides), len(references), design), strict=True
+        )
+        for x, y in pairs
+        for sample, (mine, theirs) in enumerate(rounds(sides[x].samples, sides[y].samples))
+    ]
+
+
+@dataclass(frozen=True)
+class Judging:
+    """A judge, and what it is shown.
+
+    Attributes:
+        judge: Who answers.
+        store: Answers on record.
+        meshes: Reads and draws mesh files.
+        rig: Where the judge looks from.
+        project: What relative paths are relative to.
+    """
+
+    judge: AskedJudge
+    store: VerdictStore
+    meshes: DrawnMeshes
+    rig: Rig
+    project: Path
+
+    def try_out(self, plan: Sequence[PlannedPair], params: Params) -> list[Trial]:
+        """Try the judge on some of the meshes, as copies, damaged, and beside those of other photos."""
+        samples: dict[Path, dict[int, Sample]] = {}
+        for pair in plan:
+            for side, file in zip(pair.sides, pair.files, strict=True):
+                if file is not None:
+                    sample = Sample(pair.photo.stem, pair.reference, file)
+                    samples.setdefault(pair.photo, {}).setdefault(side, sample)
+        mode, panel = self.judge.identity.mode, self.judge.identity.panel
+        choice = choose_samples([list(of_side.values()) for of_side in samples.values()], params.seed)
+        pairs = plan_trials(choice, self.meshes, mode, params.seed)
+        rows = ask(
+            self.judge, self.store, [Question(pair, panel, mode) for pair in pairs], self.rig, self.project
+        )
+        return sum_up(
+            rows,
+            lambda name: numpy_generator(params.seed, "compare_trial", name),
+            params.evaluate.bootstrap,
+            params.evaluate.confidence,
+        )
+
+    def judge_plan(
+        self, plan: Sequence[PlannedPair], sides: Sequence[Side], say: Callable[[str], None]
+    ) -> list[PairOfMeshes]:
+        """Draw what is not drawn, ask what is not on record, and return the row of each pair."""
+        first = plan[: 0 if self.judge.answers else FIRST_PAIRS]
+        verdicts = self._ask("first pairs", first) if first else []
+        rest = plan[len(first) :]
+        say(self._outlook(rest))
+        verdicts += self._ask("pairs", rest) if rest else []
+        return [
+            pair_row(pair, sides, [self.meshes.look(file) for file in pair.files], verdict)
+            for pair, verdict in zip(plan, verdicts, strict=True)
+        ]
+
+    def _ask(self, description: str, plan: Sequence[PlannedPair]) -> list[Verdict]:
+        files = list(dict.fromkeys(file for pair in plan for file in pair.files if file is not None))
+        for file in tqdm(files, desc="draw", unit="mesh", mininterval=1.0):
+            self.meshes.look(file)
+        pairings = [
+            Pairing(str(pair.reference), *(self._candidate(file) for file in pair.files)) for pair in plan
+        ]
+        return judge_list(self.judge, self.store, description, pairings, self.rig, self.project)
+
+    def _candidate(self, file: Path | None) -> Candidate:
+        drawn = self.meshes.look(file)
+        return Candidate(
+            generation=str(file),
+            mesh=str(file),
+            mesh_digest=drawn.mesh_digest,
+            montage=None if drawn.montage is None else str(drawn.montage),
+            failure=drawn.failure,
+        )
+
+    def _outlook(self, plan: Sequence[PlannedPair]) -> str:
+        """Return what is left to do at most, and how long it takes as far as is known."""
+        files = {file for pair in plan for file in pair.files if not self.meshes.has_seen(file)}
+        whole = sum(None not in pair.files for pair in plan)
+        questions = ORDERS * self.judge.identity.views * whole
+        words = f"{len(plan)} pairs: {len(files)} meshes to read and draw, at most {questions} questions"
+        if not self.judge.answers:
+            return f"{words}; none was needed so far"
+        seconds = questions * self.judge.seconds / self.judge.answers
+        if self.meshes.drawn:
+            seconds += len(files) * self.meshes.seconds / self.meshes.drawn
+        return f"{words}, about {_duration(seconds)}"
+
+
+def pair_row(
+    pair: PlannedPair, sides: Sequence[Side], drawn: Sequence[Drawn], verdict: Verdict
+) -> PairOfMeshes:
+    """Return the row of a pair: its verdict, or the loss of the side that has no mesh."""
+    mine, theirs = (
+        PairedMesh(
+            side=sides[side].name,
+            file=None if file is None else file.name,
+            mesh_digest=one.mesh_digest,
+            failure=one.failure,
+            message=one.message,
+        )
+        for side, file, one in zip(pair.sides, pair.files, drawn, strict=True)
+    )
+    values: dict[str, Any] = verdict.row()
+    if mine.failure is None and theirs.failure is not None:
+        values |= {"outcome": "win", "reason": theirs.failure, "message": theirs.message}
+    elif mine.failure is not None and theirs.failure is None:
+        values |= {"outcome": "loss", "reason": mine.failure, "message": mine.message}
+    return PairOfMeshes(
+        object=pair.photo.stem,
+        photo=pair.photo.name,
+        tag=pair.tag,
+        sample=pair.sample,
+        mine=mine,
+        theirs=theirs,
+        **values,
+    )
+
+
+def describe_side(side: Side, photos: Iterable[str], meshes: DrawnMeshes) -> SideFiles:
+    """Return what a folder holds of the compared photos.
+
+    Args:
+        side: The folder.
+        photos: Stems of the photos.
+        meshes: Has read its files.
+    """
+    files = [side.files.get((photo, sample)) for photo in photos for sample in side.samples]
+    drawn = [meshes.look(file) for file in files]
+    notes = Counter(kind for one in drawn for kind in {note.kind for note in one.notes})
+    return SideFiles(
+        name=side.name,
+        folder=str(side.folder),
+        meshes=sum(one.failure is None for one in drawn),
+        failures=dict(sorted(Counter(one.failure for one in drawn if one.failure).items())),
+        unmatched=side.unmatched,
+        notes=dict(sorted(notes.items())),
+    )
+
+
+def count_duels(rows: Sequence[PairOfMeshes], sides: Sequence[str], params: Params) -> list[Duel]:
+    """Return every two sides that met, with their win-rates over all pairs and by tag."""
+    resamples, confidence = params.evaluate.bootstrap, params.evaluate.confidence
+    duels = []
+    for x, y in combinations(sides, 2):
+        mine = [row for row in rows if (row.x, row.y) == (x, y)]
+        if not mine:
+            continue
+        tagged = [row for row in mine if row.tag]
+        duels.append(
+            Duel(
+                x=x,
+                y=y,
+                summary=summary(mine, numpy_generator(params.seed, "compare", x, y), resamples, confidence),
+                by_tag=by_slice(
+                    tagged,
+                    lambda row: row.tag,
+                    lambda tag: numpy_generator(params.seed, "compare", x, y, tag),  # noqa: B023
+                    resamples,
+                    confidence,
+                ),
+                failed_x=sum(row.mine.failure is not None and row.outcome == "loss" for row in mine),
+                failed_y=sum(row.theirs.failure is not None and row.outcome == "win" for row in mine),
+            )
+        )
+    return duels
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

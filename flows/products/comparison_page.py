@@ -1,0 +1,74 @@
+"""The page of a comparison, with its pictures in a folder beside it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from flows.products.drawn_meshes import DrawnMeshes
+from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes
+from verdict3d.records.files import write_bytes
+from verdict3d.view.comparison import PairExhibit, render_comparison
+from verdict3d.view.content import Picture
+from verdict3d.view.pictures import link_picture
+
+PAGE, PICTURES = "index.html", "pictures"
+PICTURE_BUDGET_BYTES = 96 * 2**20
+"""What all pictures together should take: where they are many, they are smaller."""
+BYTES_PER_PIXEL = 0.2
+"""Of a photo as WebP; montages take a third of it."""
+LEAST_PX, MOST_PX = 64, 320
+
+
+def write_page(
+    comparison: Comparison,
+    rows: Sequence[PairOfMeshes],
+    references: Mapping[str, Path],
+    meshes: DrawnMeshes,
+    output: Path,
+) -> None:
+    """Write ``index.html`` and ``pictures`` into a folder.
+
+    Args:
+        comparison: What was found.
+        rows: Every pair.
+        references: Picture of each photo's object, by the photo's file name.
+        meshes: Knows the montages.
+        output: The folder.
+    """
+    shutil.rmtree(output / PICTURES, ignore_errors=True)
+    shown = {row.photo for row in rows}
+    digests = {mesh.mesh_digest for row in rows for mesh in (row.mine, row.theirs)} - {None}
+    longest_px = picture_size(len(shown) + len(digests))
+    linked: dict[str, Picture | None] = {}
+
+    def picture(key: str, path: Path, alt: str, montage: bool) -> Picture | None:
+        if key not in linked:
+            name = f"{PICTURES}/{len(linked):06d}.webp"
+            linked[key] = link_picture(path, longest_px, alt, output, name, montage)
+        return linked[key]
+
+    def photo(row: PairOfMeshes) -> Picture | None:
+        return picture(f"photo {row.photo}", references[row.photo], f"The object of {row.photo}", False)
+
+    def montage(row: PairOfMeshes, mesh: PairedMesh) -> Picture | None:
+        if mesh.mesh_digest is None:
+            return None
+        alt = f"Four views of a mesh of {row.object}"
+        return picture(f"mesh {mesh.mesh_digest}", meshes.montage(mesh.mesh_digest), alt, True)
+
+    exhibits = [
+        PairExhibit(row, photo(row), montage(row, row.mine), montage(row, row.theirs))
+        for row in tqdm(rows, desc="page", unit="pair", mininterval=1.0)
+    ]
+    write_bytes(output / PAGE, render_comparison(comparison, exhibits).encode())
+
+
+def picture_size(pictures: int) -> int:
+    """Return the longer side, in pixels, that lets so many pictures fit into the budget."""
+    fitting = math.sqrt(PICTURE_BUDGET_BYTES / max(1, pictures) / BYTES_PER_PIXEL)
+    return max(LEAST_PX, min(MOST_PX, int(fitting)))

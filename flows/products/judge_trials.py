@@ -1,0 +1,142 @@
+"""Questions with known answers from a user's own meshes: copies, damaged copies, meshes of other objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from flows.products.drawn_meshes import DrawnMeshes
+from verdict3d.errors import ItemFailure
+from verdict3d.judge.audit.trials import COPIES, DAMAGE, OTHERS, TURNED
+from verdict3d.mesh.damage import KINDS, damage
+from verdict3d.mesh.equivalents import EQUIVALENTS
+from verdict3d.mesh.mesh import Mesh, normalize
+from verdict3d.randomness import numpy_generator
+from verdict3d.records.pairs import ControlPair, Shown
+
+TRIED_MESHES = 16
+"""Meshes that a judge is tried on, of different photos where there are enough."""
+TRIED_GRADES = (1, 3, 5)
+CLOTHES = {COPIES: "reordered", TURNED: "turned"}
+"""What the same mesh is shown as, by trial."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A mesh that a judge can be tried on.
+
+    Attributes:
+        object: Stem of its photo.
+        reference: Picture of the photo's object.
+        file: The mesh file.
+    """
+
+    object: str
+    reference: Path
+    file: Path
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A sample that could be drawn, and its name among the trials."""
+
+    name: str
+    sample: Sample
+    shown: Shown
+
+    @property
+    def object(self) -> str:
+        return self.sample.object
+
+
+def choose_samples(samples: Sequence[Sequence[Sample]], seed: int) -> Iterator[Sample]:
+    """Yield samples of as many photos as there are, sides in turn, then further ones of the same photos.
+
+    Args:
+        samples: For each photo, a mesh of each side that has one.
+        seed: Of the order of the photos.
+    """
+    order = numpy_generator(seed, "tried_photos").permutation(len(samples))
+    for turn in range(max(map(len, samples), default=0)):
+        for number, place in enumerate(order):
+            mine = samples[place]
+            if turn < len(mine):
+                yield mine[(number + turn) % len(mine)]
+
+
+def plan_trials(samples: Iterable[Sample], meshes: DrawnMeshes, mode: str, seed: int) -> list[ControlPair]:
+    """Draw the first meshes that can be drawn, as copies and damaged, and return the questions about them.
+
+    Args:
+        samples: Where they are taken from.
+        meshes: Reads and draws.
+        mode: Of the montages.
+        seed: Of the damage.
+    """
+    tried: list[_Tried] = []
+    pairs: list[ControlPair] = []
+    for sample in tqdm(samples, desc="meshes for trials", unit="mesh", mininterval=1.0):
+        if len(tried) == TRIED_MESHES:
+            break
+        try:
+            mesh = meshes.read(sample.file)
+        except ItemFailure:
+            continue  # it counts as a loss where it is compared
+        shown = _show(meshes, mode, lambda mesh: mesh, mesh)
+        if shown.failure is None:
+            one = _Tried(f"{len(tried):02d}-{sample.object}", sample, shown)
+            pairs += _spoiled(one, mesh, tuple(KINDS)[len(tried) % len(KINDS)], meshes, mode, seed)
+            tried.append(one)
+    for place, one in enumerate(tried):
+        others = [other for other in tried[place + 1 :] + tried[:place] if other.sample.object != one.object]
+        if others:
+            pairs.append(_pair(OTHERS, one, others[0].shown))
+    return pairs
+
+
+def _spoiled(
+    one: _Tried, mesh: Mesh, defect: str, meshes: DrawnMeshes, mode: str, seed: int
+) -> Iterator[ControlPair]:
+    for control, clothes in CLOTHES.items():
+        rng = numpy_generator(seed, "tried_clothes", one.name)
+        shown = _show(meshes, mode, EQUIVALENTS[clothes], mesh, rng)
+        yield _pair(control, one, shown, clothes)
+    for grade in TRIED_GRADES:
+        # all grades draw the same random numbers, so that a defect grows instead of moving about
+        rng = numpy_generator(seed, "tried_damage", one.name)
+        shown = _show(meshes, mode, _damaged, mesh, defect, grade, rng)
+        yield _pair(DAMAGE, one, shown, defect, grade)
+
+
+def _damaged(mesh: Mesh, defect: str, grade: int, rng: np.random.Generator) -> Mesh:
+    return damage(normalize(mesh), defect, grade, rng)
+
+
+def _show(meshes: DrawnMeshes, mode: str, make: Callable[..., Mesh], *given: Any) -> Shown:
+    try:
+        digest, montage = meshes.draw(make(*given))
+    except ItemFailure as failure:
+        return Shown(mesh_digest=None, montages={}, failure=failure.reason, truth=None)
+    return Shown(mesh_digest=digest, montages={mode: str(montage)}, failure=None, truth=None)
+
+
+def _pair(
+    control: str, one: _Tried, other: Shown, defect: str | None = None, grade: int | None = None
+) -> ControlPair:
+    return ControlPair(
+        id=f"{control}-{one.name}" + (f"-{grade}" if grade else ""),
+        control=control,
+        pair=one.name,
+        object=one.object,
+        category="",
+        reference=str(one.sample.reference),
+        x=one.shown,
+        y=other,
+        defect=defect,
+        grade=grade,
+    )
