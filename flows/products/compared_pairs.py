@@ -127,8 +127,9 @@ class Judging:
         first = plan[: 0 if self.judge.answers else FIRST_PAIRS]
         verdicts = self._ask("first pairs", first) if first else []
         rest = plan[len(first) :]
-        say(self._outlook(rest))
-        verdicts += self._ask("pairs", rest) if rest else []
+        if rest:
+            say(self._outlook(rest))
+            verdicts += self._ask("pairs", rest)
         return [
             pair_row(pair, sides, [self.meshes.look(file) for file in pair.files], verdict)
             for pair, verdict in zip(plan, verdicts, strict=True)

@@ -79,6 +79,11 @@ def forget(project: tuple[Path, Params]) -> None:
     shutil.rmtree(project[0] / ".verdict3d", ignore_errors=True)
 
 
+def per_pair(project: tuple[Path, Params]) -> int:
+    """Answers that a verdict rests on: two orders from each view set."""
+    return 2 * project[1].judges.evaluation.views
+
+
 def asked(said: list[str]) -> int:
     (line,) = (line for line in said if line.startswith("answers asked for now"))
     return int(re.findall(r"\d+", line)[0])
@@ -121,7 +126,7 @@ def test_two_folders_become_numbers_and_a_page_with_every_pair(
     assert duel.summary.half_credit.value == half and found.board is None
     assert {tag: part.pairs for tag, part in duel.by_tag.items()} == {"plain": 2, "soft": 1}
     assert any("2 folders, 4 photos, 4 pairs" in line for line in said)
-    assert asked(said) == 2 * 4 == found.questions
+    assert asked(said) == per_pair(project) * 4 == found.questions
     text = (folders / "page/index.html").read_text()
     page = Page(text)
     assert page.dangers == [] and "default-src 'none'" in text
@@ -138,7 +143,7 @@ def test_a_third_folder_asks_only_what_is_new(project: tuple[Path, Params], fold
     forget(project)
     compare(project, folders, "whole", HOSTILE)
     found, said = compare(project, folders, "whole", HOSTILE, "worse")
-    assert asked(said) == 2 * 2 * 4 and found.questions == 3 * 2 * 4
+    assert asked(said) == per_pair(project) * 2 * 4 and found.questions == per_pair(project) * 3 * 4
     assert [(duel.x, duel.y) for duel in found.duels] == [
         ("whole", HOSTILE),
         ("whole", "worse"),
