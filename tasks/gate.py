@@ -10,7 +10,7 @@ Writes ``data/gate/``: ``evidence.json`` and ``decision.json`` (:mod:`verdict3d.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +26,25 @@ from verdict3d.records.promotion import (
     ArmDecision,
     CertificateState,
     Challenge,
+    Counts,
     Decision,
     Evidence,
     EvidenceByArm,
     HoldoutUse,
     Margins,
+    ObjectEvidence,
     Rule,
-    Tallies,
-    TallyRow,
+    Total,
 )
 from verdict3d.records.record import as_values, read_record, read_rows, write_record
 from verdict3d.records.results import Labels, Results
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.gate import bar_of, decide_all, half_credit
 from verdict3d.stats.tally import tally_rows
-from verdict3d.stats.winrate import Answered, Scored
+from verdict3d.stats.winrate import SCORES, Answered, Scored
+
+COLOUR = "colour"
+"""The control of a certificate that says whether a judge sees wrong colours."""
 
 
 def run(params: Params, root: Path) -> None:
@@ -75,45 +79,114 @@ def rule_of(params: Params) -> Rule:
         target=params.evaluate.target,
         test=promotion.test,
         alpha=promotion.alpha,
+        looks=promotion.looks,
         objects=promotion.objects,
         margins=Margins(**promotion.margins.model_dump()),
+        f_score_gain=promotion.f_score_gain,
         category_objects=promotion.category_objects,
         gap_limit=promotion.limits.over_optimisation_gap,
         candidates_limit=promotion.limits.holdout_candidates,
         queries_limit=promotion.limits.holdout_queries,
-        confidence=params.evaluate.confidence,
         resamples=params.evaluate.bootstrap,
     )
 
 
 def collect_evidence(params: Params, root: Path, arm: str, challenge: Challenge) -> Evidence:
     """Return the evidence on one arm."""
-    results = read_record(root / EVALUATE / arm / "results.json", Results)
     found, regime = challenge.arms[arm], params.promotion.regime
     rows = read_rows(root / CHALLENGE / arm / "verdicts.jsonl", HeldoutVerdict)
-
-    def tally(verdicts: Sequence[Answered]) -> list[TallyRow] | None:
-        return tally_rows(verdicts, found.objects) or None
-
-    colours = root / CHALLENGE / arm / "texture.jsonl"
-    texture = read_rows(colours, HeldoutVerdict) if found.texture else []
-    used = {**read_holdout(root).get(challenge.holdout, {})}
-    used.pop(found.adapter, None)
-    own = results.holdout_queries + questions(rows, texture)
+    untested = {}
+    texture: list[HeldoutVerdict] = []
+    if colour := without_colour(root):
+        untested["texture"] = colour
+    elif found.texture:
+        texture = read_rows(root / CHALLENGE / arm / "texture.jsonl", HeldoutVerdict)
+    if all(gain_of(row) is None for row in rows):
+        untested["truth"] = "no true mesh is known"
+    here, clean = ([row for row in rows if row.regime == name] for name in (regime, "clean"))
+    primary, on_clean, colours, validity = (
+        by_object(answered, found.objects)
+        for answered in (here, clean, texture, [which_is_made(row) for row in rows])
+    )
+    gain, clean_gain = (total_by_object((row.object, gain_of(row)) for row in some) for some in (here, clean))
+    gap = total_by_object(training_gaps(root, arm, regime))
+    none, nothing = (0, 0, 0), (0.0, 0)
+    categories = {row.object: row.category for row in rows}
     return Evidence(
         champion=challenge.champion,
         adapter=found.adapter,
-        categories={row.object: row.category for row in rows},
-        tallies=Tallies(
-            primary=tally([row for row in rows if row.regime == regime]),
-            clean=tally([row for row in rows if row.regime == "clean"]),
-            texture=tally(texture),
-            validity=tally([which_is_made(row) for row in rows]),
-        ),
+        objects=[
+            ObjectEvidence(
+                object=name,
+                category=categories[name],
+                primary=primary.get(name, none),
+                clean=on_clean.get(name, none),
+                texture=colours.get(name, none),
+                validity=validity.get(name, none),
+                f_score=gain.get(name, nothing),
+                clean_f_score=clean_gain.get(name, nothing),
+                gap=gap.get(name, nothing),
+            )
+            for name in found.objects
+        ],
+        untested=untested,
         certificates=certificates(params, root, challenge.judge),
-        gap=results.regimes[regime].over_optimisation_gap,
-        holdout=HoldoutUse(candidates=len(used) + 1, queries=own + sum(used.values()), own=own),
+        holdout=holdout_use(root, arm, challenge, questions(rows, texture)),
     )
+
+
+def by_object(rows: Iterable[Answered], order: Sequence[str]) -> dict[str, Counts]:
+    """Return wins, losses and ties by object."""
+    return {name: (wins, losses, ties) for name, wins, losses, ties in tally_rows(rows, order)}
+
+
+def total_by_object(differences: Iterable[tuple[str, float | None]]) -> dict[str, Total]:
+    """Return the sum of the known differences and their number by object."""
+    totals: dict[str, Total] = {}
+    for name, difference in differences:
+        if difference is not None:
+            total, pairs = totals.get(name, (0.0, 0))
+            totals[name] = (total + difference, pairs + 1)
+    return totals
+
+
+def gain_of(row: HeldoutVerdict) -> float | None:
+    """Return the candidate's F-score minus the champion's; None where either is not known."""
+    mine, theirs = row.arm.f_score, row.base.f_score
+    return None if mine is None or theirs is None else mine - theirs
+
+
+def training_gaps(root: Path, arm: str, regime: str) -> list[tuple[str, float | None]]:
+    """Return (object, training judge's credit minus evaluation judge's) of each pair with the base."""
+    evaluation, training = (
+        read_rows(root / EVALUATE / arm / f"{name}.jsonl", HeldoutVerdict)
+        for name in ("verdicts", "training_judge")
+    )
+    return [
+        (mine.object, SCORES[theirs.outcome] - SCORES[mine.outcome])
+        for mine, theirs in zip(evaluation, training, strict=True)
+        if mine.regime == regime and "invalid" not in (mine.outcome, theirs.outcome)
+    ]
+
+
+def without_colour(root: Path) -> str | None:
+    """Return why the evaluation judge's word on montages in colour does not count; None if it does."""
+    path = root / certificate_path("evaluation")
+    control = read_record(path, Certificate).controls.get(COLOUR) if path.exists() else None
+    if control is None:
+        return "the evaluation judge has not been asked whether it tells right colours from wrong ones"
+    return (
+        None if control.passed else f"the evaluation judge is not certified for colour: {control.shortfall}"
+    )
+
+
+def holdout_use(root: Path, arm: str, challenge: Challenge, asked: int) -> HoldoutUse:
+    """Return what the held-out objects have been used for."""
+    found = challenge.arms[arm]
+    used = {**read_holdout(root).get(challenge.holdout, {})}
+    used.pop(found.adapter, None)
+    own = read_record(root / EVALUATE / arm / "results.json", Results).holdout_queries + asked
+    return HoldoutUse(candidates=len(used) + 1, queries=own + sum(used.values()), own=own, looks=1)
 
 
 def which_is_made(row: HeldoutVerdict) -> Scored:
@@ -161,7 +234,7 @@ def _headline(decision: ArmDecision) -> dict[str, Any]:
     return {
         "decision": decision.decision,
         "half_credit": bar_of(decision).measured.get("value"),
-        "more_objects": decision.more_objects,
+        "outlook": [chance.model_dump() for chance in decision.outlook.chances] if decision.outlook else None,
         "conditions_met": sum(condition.state == "met" for condition in decision.conditions),
         "conditions": len(decision.conditions),
     }

@@ -313,12 +313,16 @@ class EvaluateParams(Section):
 
 
 class MarginParams(Section):
-    """How much half-credit against the champion may be below 1/2, by what is compared."""
+    """How much half-credit against the champion may be below 1/2, by what is compared.
+
+    ``f_score`` is how much the mean F-score on clean inputs may be below the champion's.
+    """
 
     clean: Margin
     category: Margin
     texture: Margin
     validity: Margin
+    f_score: Margin
 
 
 class PromotionLimits(Section):
@@ -334,13 +338,15 @@ class PromotionParams(Section):
 
     arms: Choices[Name] = Field(min_length=1, max_length=3)
     regime: Regime
-    bar: Literal["beats", "reaches", "certified"]
+    bar: Literal["beats", "reaches", "clears"]
     test: Literal["fixed", "sequential"]
     batch_objects: Count
     alpha: float = Field(gt=0.0, le=0.1)
+    looks: Count
     objects: Count
     category_objects: Annotated[int, Field(ge=2)]
     margins: MarginParams
+    f_score_gain: Share
     limits: PromotionLimits
 
 

@@ -11,6 +11,7 @@ from verdict3d.records.numbers import Interval
 from verdict3d.records.promotion import Decision
 from verdict3d.records.record import read_record
 from verdict3d.records.results import Results
+from verdict3d.view.words import outlook_words
 
 Bounded = tuple[float, float | None, float | None]
 """A value with the low and high end of its interval; None where the interval is not defined."""
@@ -76,8 +77,7 @@ def describe_decisions(root: Path) -> list[str]:
         return []
     decision = read_record(path, Decision)
     return [
-        f"{arm} against {decision.champion.name}: {found.decision}"
-        + (f" (about {found.more_objects} more objects would decide)" if found.more_objects else "")
+        " ".join([f"{arm} against {decision.champion.name}: {found.decision}.", *outlook_words(found)])
         for arm, found in decision.arms.items()
     ]
 

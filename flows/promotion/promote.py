@@ -15,6 +15,7 @@ from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.promotion import PromotionRecord
 from verdict3d.records.record import as_values, parse_record
+from verdict3d.view.words import outlook_words
 
 
 def promote_candidate(
@@ -56,8 +57,7 @@ def act_on_decision(
     mine = decision.arms[done["arm"]]
     lines = [f"{done['decision']}: {done['arm']} against {decision.champion.name}"]
     lines += [f"  {why}" for why in mine.reasons]
-    if mine.more_objects:
-        lines.append(f"  about {mine.more_objects} more held-out objects would decide")
+    lines += [f"  {words}" for words in outlook_words(mine)]
     if done["moved"]:
         lines.append(f"champion: version {done['version']}")
     elif done["version"]:

@@ -19,7 +19,8 @@ from verdict3d.records.files import read_json, write_json
 from verdict3d.records.promotion import BoundTo, Candidate, Decision, PromotionRecord
 from verdict3d.records.record import read_record
 from verdict3d.records.yaml_files import read_yaml
-from verdict3d.stats.gate import half_credit, plan_words
+from verdict3d.stats.gate import half_credit
+from verdict3d.view.words import outlook_words
 
 PROGRESS = "promotion: "
 """Begins the lines that :mod:`tasks.registry.promotion` prints for people while it works."""
@@ -117,7 +118,8 @@ def explain(record: PromotionRecord) -> str:
     if record.forced:
         lines.append(f"the champion was moved by hand: {record.forced}")
     lines += [f"  {marks[found.state]}  {found.words}" for found in mine.conditions]
-    lines += [plan for plan in [plan_words(mine)] if plan]
+    lines += [f"  not tested  {words}" for words in mine.untested]
+    lines += outlook_words(mine)
     names = ("git_commit", "git_dirty", "dvc_lock", "adapter", "base", "parameters")
     lines += [f"  {name}: {getattr(bound, name)}" for name in names]
     lines += [f"  certificate of the {role} judge: {found}" for role, found in bound.certificates.items()]

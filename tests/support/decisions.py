@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from support.rows import filled
 from support.toy_chain import ARM
 from tasks.gate import rule_of
 from tasks.scoring.champion import read_champion
 from verdict3d.config import load_params
 from verdict3d.provenance import digest_json
 from verdict3d.records.adapters import adapter_identity
-from verdict3d.records.numbers import Interval
-from verdict3d.records.promotion import CertificateState, Decision, Evidence, HoldoutUse, Tallies
+from verdict3d.records.promotion import CertificateState, Decision, Evidence, HoldoutUse, ObjectEvidence
 from verdict3d.records.record import write_record
 from verdict3d.stats.gate import decide_all
 
@@ -22,19 +22,28 @@ def decided(root: Path, word: str, certified: bool = True) -> None:
     """Let the gate decide on evidence that leads to ``word``, against the champion below ``root``."""
     wins = {"PROMOTE": 56, "HOLD": 36, "REJECT": 6}[word]
     order = [f"o{number:03d}" for number in range(64)]
-    tally = [(name, int(place < wins), int(place >= wins), 0) for place, name in enumerate(order)]
-    even = [(name, 0, 0, 1) for name in order]
     state = CertificateState(
         state="met" if certified else "open", words="it has no certificate", digest="0" if certified else None
     )
     evidence = Evidence(
         champion=read_champion(root),
         adapter=adapter_identity(root / f"data/train/{ARM}"),
-        categories=dict.fromkeys(order, "chair"),
-        tallies=Tallies(primary=tally, clean=even, texture=even, validity=even),
+        objects=[
+            filled(
+                ObjectEvidence,
+                object=name,
+                category="chair",
+                primary=(int(place < wins), int(place >= wins), 0),
+                **dict.fromkeys(("clean", "texture", "validity"), (0, 0, 1)),
+                f_score=(0.05 if place < wins else -0.02, 1),
+                clean_f_score=(0.0, 1),
+                gap=(0.2 * (-1) ** place, 1),
+            )
+            for place, name in enumerate(order)
+        ],
+        untested={},
         certificates={"training": state, "evaluation": state},
-        gap=Interval(value=0.0, low=-0.1, high=0.1),
-        holdout=HoldoutUse(candidates=1, queries=10, own=10),
+        holdout=HoldoutUse(candidates=1, queries=10, own=10, looks=1),
     )
     rule = rule_of(load_params(root / "params.yaml"))
     arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(1))

@@ -14,14 +14,14 @@ from PIL import Image, ImageDraw
 from support.audit_examples import write_audit
 from support.places import ROOT
 from support.rows import filled
-from tasks.gate import rule_of
+from tasks.gate import by_object, rule_of
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
 from verdict3d.records.assets import Asset, Condition, Note, Quarantined
 from verdict3d.records.files import write_bytes
 from verdict3d.records.generations import Generation
 from verdict3d.records.numbers import Interval, Kappa, Summary
-from verdict3d.records.promotion import CertificateState, Decision, Evidence, HoldoutUse, Tallies
+from verdict3d.records.promotion import CertificateState, Decision, Evidence, HoldoutUse, ObjectEvidence
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.results import (
     CertificateUse,
@@ -40,7 +40,6 @@ from verdict3d.records.results import (
 from verdict3d.records.verdicts import Contender, HeldoutVerdict
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.gate import decide_all
-from verdict3d.stats.tally import tally_rows
 from verdict3d.stats.winrate import Scored, by_slice, summary
 
 ARM = "conditioner_repair"
@@ -243,19 +242,33 @@ CERTIFIED = filled(CertificateUse, certified=True)
 
 def decision(root: Path, rows: list[HeldoutVerdict]) -> Decision:
     """What the gate stage would write for ``rows`` without certificates, texture or an older champion."""
-    order = sorted({one.object for one in rows})
     missing = CertificateState(state="open", words="it has no certificate", digest=None)
-    severe, clean = (
-        tally_rows([one for one in rows if one.regime == regime], order) for regime in ("severe", "clean")
-    )
+    counts = {
+        regime: by_object([one for one in rows if one.regime == regime], sorted({one.object for one in rows}))
+        for regime in ("severe", "clean")
+    }
+    none = (0, 0, 0)
     evidence = Evidence(
         champion=BASE,
         adapter="weights",
-        categories={one.object: one.category for one in rows},
-        tallies=Tallies(primary=severe, clean=clean, texture=None, validity=None),
+        objects=[
+            filled(
+                ObjectEvidence,
+                object=name,
+                category=next(one.category for one in rows if one.object == name),
+                primary=counts["severe"].get(name, none),
+                clean=counts["clean"].get(name, none),
+                texture=none,
+                validity=none,
+                f_score=(0.04, 1),
+                clean_f_score=(0.0, 1),
+                gap=(0.02, 1),
+            )
+            for name in sorted({one.object for one in rows})
+        ],
+        untested={},
         certificates={"training": missing, "evaluation": missing},
-        gap=Interval(value=0.02, low=-0.1, high=0.1),
-        holdout=HoldoutUse(candidates=1, queries=80, own=80),
+        holdout=HoldoutUse(candidates=1, queries=80, own=80, looks=1),
     )
     rule = rule_of(load_params(root / "params.yaml"))
     arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(8))

@@ -156,7 +156,7 @@ def test_a_held_out_set_remembers_the_candidates_it_decided_on(project: Project,
     rows = [row for path in files if path.exists() for row in read_jsonl(path)]
     asked = 20 + 2 * sum(row["outcome"] != "invalid" for row in rows)
     found = tasks.gate.collect_evidence(params, root, ARM, challenge).holdout
-    assert found == HoldoutUse(candidates=3, queries=asked + 12, own=asked) and asked > 20
+    assert found == HoldoutUse(candidates=3, queries=asked + 12, own=asked, looks=1) and asked > 20
 
 
 def test_a_sequential_challenge_stops_when_it_is_decided(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from verdict3d.records.record import Part
 
-Standing = Literal["certified", "reaches", "beats", "undecided", "loses", "undefined"]
+Standing = Literal["clears", "reaches", "beats", "undecided", "loses", "undefined"]
 """What a win-rate entitles one to say (:func:`verdict3d.stats.standing.standing`)."""
 
 

@@ -7,11 +7,15 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Strict
 
 from verdict3d.records.names import Regime
-from verdict3d.records.numbers import Interval, Standing
+from verdict3d.records.numbers import Standing
 from verdict3d.records.record import Part, Record
 
 ConditionState = Literal["met", "failed", "open"]
 Word = Literal["PROMOTE", "HOLD", "REJECT"]
+Counts = Annotated[tuple[int, int, int], Strict(False)]
+"""Wins, losses and ties of an object's pairs; all 0 where nothing was measured."""
+Total = Annotated[tuple[float, int], Strict(False)]
+"""Sum of a difference over an object's pairs, and their number."""
 TallyRow = Annotated[tuple[str, int, int, int], Strict(False)]
 """Object, wins, losses, ties."""
 Measured = float | int | str | None | dict[str, float | int | None]
@@ -72,20 +76,31 @@ class Challenge(Record):
     arms: dict[str, Challenger]
 
 
-class Tallies(Part):
-    """Verdicts by object, in the order in which these were looked at; None: not measured.
+class ObjectEvidence(Part):
+    """What one held-out object says of a candidate against the champion.
 
     Attributes:
-        primary: In the regime of the first condition.
-        clean: On clean inputs.
-        texture: Of montages in colour.
+        object: Id of the asset.
+        category: Its category.
+        primary: Verdicts in the regime of the first condition.
+        clean: Verdicts on clean inputs.
+        texture: Verdicts on montages in colour.
         validity: Who has a mesh where the other has none.
+        f_score: F-score of the candidate minus the champion's, in that regime.
+        clean_f_score: The same on clean inputs.
+        gap: Credit by the training judge minus credit by the evaluation judge, arm against base, in that
+            regime.
     """
 
-    primary: list[TallyRow] | None
-    clean: list[TallyRow] | None
-    texture: list[TallyRow] | None
-    validity: list[TallyRow] | None
+    object: str
+    category: str
+    primary: Counts
+    clean: Counts
+    texture: Counts
+    validity: Counts
+    f_score: Total
+    clean_f_score: Total
+    gap: Total
 
 
 class CertificateState(Part):
@@ -103,11 +118,13 @@ class HoldoutUse(Part):
         candidates: Candidates that it has decided on, this one counted.
         queries: Answers of the evaluation judge in all.
         own: Those about this candidate.
+        looks: How often the candidate has been decided on while objects were added, this time counted.
     """
 
     candidates: int
     queries: int
     own: int
+    looks: int
 
 
 class Evidence(Part):
@@ -116,32 +133,30 @@ class Evidence(Part):
     Attributes:
         champion: Whom it challenges.
         adapter: Identity of its adapter.
-        categories: Category of each object.
-        tallies: Verdicts against the champion.
+        objects: Held-out objects, in the order in which they were looked at.
+        untested: Why there is no condition, by what it would be about: ``texture``, ``truth``.
         certificates: By role of the judge.
-        gap: Over-optimisation gap.
-        holdout: Use of the held-out set.
+        holdout: Use of the held-out objects.
     """
 
     champion: Champion
     adapter: str
-    categories: dict[str, str]
-    tallies: Tallies
+    objects: list[ObjectEvidence]
+    untested: dict[str, str]
     certificates: dict[str, CertificateState]
-    gap: Interval | None
     holdout: HoldoutUse
 
 
 class EvidenceByArm(Record):
     """What the gate decided on: ``data/gate/evidence.json``."""
 
-    SCHEMA: ClassVar[str] = "verdict3d/evidence/1"
+    SCHEMA: ClassVar[str] = "verdict3d/evidence/2"
 
     arms: dict[str, Evidence]
 
 
 class Margins(Part):
-    """How much half-credit may be below 1/2.
+    """How much half-credit may be below 1/2, and F-score on clean inputs (``f_score``) below the champion's.
 
     A win of ``validity`` is a valid mesh against a failed one, so that 0.05 is 10% more failed meshes.
     """
@@ -150,6 +165,7 @@ class Margins(Part):
     category: float
     texture: float
     validity: float
+    f_score: float
 
 
 class Rule(Part):
@@ -157,32 +173,34 @@ class Rule(Part):
 
     Attributes:
         regime: Regime of the first condition.
-        bar: What the candidate has to do there: ``beats``, ``reaches`` (the target) or ``certified``.
+        bar: What the candidate has to do there: ``beats``, ``reaches`` (the target) or ``clears`` (it).
         target: Decisive win-rate aimed at.
         test: ``fixed`` number of objects or ``sequential``.
-        alpha: One-sided level.
+        alpha: One-sided level of the whole run.
+        looks: How often a candidate may be decided on as objects are added; each look has its share of alpha.
         objects: Held-out objects that a test at a fixed number needs.
         margins: How much half-credit may be below 1/2.
-        category_objects: Categories with fewer objects are tested together.
+        f_score_gain: Least gain of F-score in the regime.
+        category_objects: Categories with fewer objects are not tested alone.
         gap_limit: Largest over-optimisation gap.
         candidates_limit: Most candidates that one held-out set may decide on.
         queries_limit: Most questions to the evaluation judge about one held-out set.
-        confidence: Two-sided level of the over-optimisation gap's interval.
         resamples: Number of bootstrap resamples.
     """
 
     regime: Regime
-    bar: Literal["beats", "reaches", "certified"]
+    bar: Literal["beats", "reaches", "clears"]
     target: float
     test: Literal["fixed", "sequential"]
     alpha: float
+    looks: int
     objects: int
     margins: Margins
+    f_score_gain: float
     category_objects: int
     gap_limit: float
     candidates_limit: int
     queries_limit: int
-    confidence: float
     resamples: int
 
 
@@ -194,14 +212,41 @@ class Requirement(Part):
         state: ``met``, ``failed`` or ``open``.
         words: One sentence.
         measured: What it rests on.
-        objects_to_decide: Objects in all that would decide it, when more objects can.
+        by_objects: Whether more objects can change its state.
     """
 
     name: str
     state: ConditionState
     words: str
     measured: dict[str, Measured]
-    objects_to_decide: int | None
+    by_objects: bool
+
+
+class Chance(Part):
+    """How often the gate would say each word with so many new held-out objects, as shares of simulations."""
+
+    objects: int
+    promote: float
+    hold: float
+    reject: float
+
+
+class Outlook(Part):
+    """What would decide on a held candidate (:func:`verdict3d.stats.outlook.foresee`).
+
+    Attributes:
+        chances: By number of objects in all, ascending; empty when no number of objects helps.
+        kept: How many of the objects seen are among these; 0 where the test has been looked at as often as
+            was fixed, so that all of them have to be new.
+        blocks: Condition that is in the way most often with the first number of objects; without chances,
+            one that objects do not change.
+        blocked: How often it is, as a share of the simulations.
+    """
+
+    chances: list[Chance]
+    kept: int
+    blocks: str
+    blocked: float
 
 
 class ArmDecision(Part):
@@ -211,15 +256,17 @@ class ArmDecision(Part):
         decision: The word.
         standing: What its win-rate entitles one to say.
         reasons: Why it is not promoted.
-        more_objects: About how many more objects would decide; None when these would not help.
+        outlook: What would decide; None unless it is held.
         conditions: What it has to show.
+        untested: What was not tested, a sentence each.
     """
 
     decision: Word
     standing: Standing
     reasons: list[str]
-    more_objects: int | None
+    outlook: Outlook | None
     conditions: list[Requirement]
+    untested: list[str]
 
 
 class Decision(Record):
@@ -235,7 +282,7 @@ class Decision(Record):
         chosen: The one to promote, if any.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/decision/1"
+    SCHEMA: ClassVar[str] = "verdict3d/decision/2"
 
     champion: Champion
     holdout: str
@@ -287,7 +334,7 @@ class PromotionRecord(Record):
         bound_to: What it rests on.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/promotion/2"
+    SCHEMA: ClassVar[str] = "verdict3d/promotion/3"
 
     candidate: Candidate
     decision: Decision

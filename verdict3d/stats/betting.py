@@ -30,7 +30,8 @@ def fortunes(scores: Sequence[float] | Array, nulls: Array) -> Array:
     those of the scores before i, started with one imagined score (mean 1/2, variance 1/4).
 
     Args:
-        scores: (N,) scores in [0, 1], in an order fixed before any was seen.
+        scores: (N,) scores in [0, 1], in an order fixed before any was seen; or (N, M), a sequence of its
+            own for each null.
         nulls: (M,) means in (0, 1).
 
     Returns:
@@ -45,16 +46,16 @@ def fortunes(scores: Sequence[float] | Array, nulls: Array) -> Array:
     if nulls.min() <= 0 or nulls.max() >= 1:
         raise ValueError(f"nulls reach from {nulls.min()} to {nulls.max()}; expected inside 0 to 1")
     fortune = np.ones(len(nulls))
-    table = np.empty((values.size, len(nulls)))
-    total, squares = 0.5, 0.25
+    table = np.empty((len(values), len(nulls)))
+    total, squares = np.array(0.5), np.array(0.25)
     for seen, value in enumerate(values, start=1):
         mean, variance = total / seen, squares / seen
         lead = mean - nulls
         bets = np.clip(lead / (variance + lead**2), 0.0, BOLDNESS / nulls)
         fortune = fortune * (1 + bets * (value - nulls))
         table[seen - 1] = fortune
-        total += value
-        squares += (value - total / (seen + 1)) ** 2
+        total = total + value
+        squares = squares + (value - total / (seen + 1)) ** 2
     return table
 
 

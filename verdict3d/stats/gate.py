@@ -3,16 +3,16 @@
 Every condition is *met*, *failed* or *open*. One failed condition rejects the candidate, one open condition
 holds it, and it is promoted when all are met. Not measured is open, never met.
 
-All conditions must be met, so each is tested at the full alpha: the chance that a candidate is promoted
-although one of them is false is at most alpha, however many they are (intersection-union test; Berger 1982).
-Several candidates of one run share the alpha of the first condition by Holm's procedure. The other way round,
-one failed condition among many rejects, so the others fail only at alpha divided by their number.
+All conditions must be met, so each is tested at the candidate's full level: the chance that it is promoted
+although one of them is false is at most that level, however many they are (intersection-union test; Berger
+1982). The candidates of one run share alpha by Holm's procedure over all their conditions, and the looks that
+were fixed beforehand by Bonferroni's. The other way round, one failed condition among many rejects, so the
+others fail only at the level divided by their number.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from verdict3d.records.promotion import (
@@ -21,24 +21,18 @@ from verdict3d.records.promotion import (
     Evidence,
     Requirement,
     Rule,
-    TallyRow,
     Word,
 )
+from verdict3d.stats.claims import SMALL, category_claims, claims_of
 from verdict3d.stats.conditions import (
-    Condition,
     Generators,
-    bounded,
     certificate,
-    gap,
+    claimed,
     holdout,
     is_new,
-    not_worse,
     primary,
 )
-from verdict3d.stats.multiplicity import holm_levels
-from verdict3d.stats.tally import Tally
-
-SMALL_CATEGORIES = "small categories, pooled"
+from verdict3d.stats.outlook import foresee
 
 
 def decide_all(
@@ -51,73 +45,52 @@ def decide_all(
         rule: What was fixed beforehand.
         generators: Gives the generator for each named bootstrap.
     """
-    levels = _holm_levels(candidates, rule, generators)
-    return {
-        arm: _decide(evidence, rule.model_copy(update={"alpha": levels[arm]}), rule.alpha, generators)
-        for arm, evidence in candidates.items()
-    }
+    decided: dict[str, ArmDecision] = {}
+    waiting = dict(candidates)
+    while waiting:
+        level = rule.alpha / rule.looks / len(waiting)
+        at_level = rule.model_copy(update={"alpha": level})
+        found = {arm: decide(evidence, at_level, generators) for arm, evidence in waiting.items()}
+        decided |= found
+        held = {arm: waiting[arm] for arm, mine in found.items() if mine.decision != "PROMOTE"}
+        if len(held) == len(waiting):
+            for arm, mine in found.items():
+                if mine.decision == "HOLD":
+                    outlook = foresee(waiting[arm], at_level, mine, generators("outlook"))
+                    decided[arm] = mine.model_copy(update={"outlook": outlook})
+            break
+        waiting = held
+    return decided
 
 
-def _holm_levels(candidates: Mapping[str, Evidence], rule: Rule, generators: Generators) -> dict[str, float]:
-    """Return the level of each candidate's first condition."""
-    p_values = {}
-    for arm, evidence in candidates.items():
-        tally = evidence.tallies.primary
-        found = bounded(tally, 0.5, rule, rule.alpha, generators("holm")).p_value if tally else None
-        p_values[arm] = 1.0 if found is None else found
-    return holm_levels(p_values, rule.alpha)
-
-
-def _decide(evidence: Evidence, first: Rule, alpha: float, generators: Generators) -> ArmDecision:
-    rule = first.model_copy(update={"alpha": alpha})
-    tallies, margins = evidence.tallies, rule.margins
-    seen = len(tallies.primary or ())
-    groups = category_groups(tallies.primary or (), evidence.categories, rule.category_objects)
-    tests = {
-        "clean inputs": (tallies.clean, margins.clean),
-        "texture": (tallies.texture, margins.texture),
-        "valid meshes": (tallies.validity, margins.validity),
-        **{
-            name if name == SMALL_CATEGORIES else f"category {name}": (tally, margins.category)
-            for name, tally in groups.items()
-        },
-    }
-    reached, word = primary(evidence, first, generators)
+def decide(evidence: Evidence, rule: Rule, generators: Generators) -> ArmDecision:
+    """Decide on one candidate at the level ``rule.alpha``, without an outlook."""
+    categories, small = category_claims(evidence, rule)
+    claims = [*claims_of(evidence, rule), *categories]
+    reached, word = primary(evidence, rule, generators)
     conditions = [
         is_new(evidence),
         reached,
-        *(not_worse(name, *test, rule, len(tests), generators) for name, test in tests.items()),
+        *(claimed(claim, rule, len(claims), generators) for claim in claims),
         *(certificate(role, found) for role, found in sorted(evidence.certificates.items())),
-        gap(evidence.gap, rule, seen),
         holdout(evidence.holdout, rule),
     ]
     states = [condition.state for condition in conditions]
     decision: Word = "REJECT" if "failed" in states else "HOLD" if "open" in states else "PROMOTE"
     speaking: ConditionState = "failed" if decision == "REJECT" else "open"
+    untested = [f"{what}: {why}" for what, why in evidence.untested.items()]
+    if small:
+        names = ", ".join(f"{name} {size}" for name, size in small.items())
+        together = ", only together" if any(claim.about == SMALL for claim in categories) else ""
+        untested.append(f"categories of fewer than {rule.category_objects} objects{together}: {names}")
     return ArmDecision(
         decision=decision,
         standing=word,
         reasons=[c.words for c in conditions if c.state == speaking],
-        more_objects=_more_objects(conditions, seen) if decision == "HOLD" else None,
+        outlook=None,
         conditions=[Requirement(**asdict(condition)) for condition in conditions],
+        untested=untested,
     )
-
-
-def _more_objects(conditions: Sequence[Condition], seen: int) -> int | None:
-    """Return how many more objects would decide every open condition, None when no number would.
-
-    Args:
-        conditions: All of them.
-        seen: Objects of the first condition; a condition on some of them (a category) gets its share of more.
-    """
-    needed = [0]
-    for condition in conditions:
-        if condition.state != "open":
-            continue
-        if condition.objects_to_decide is None:
-            return None
-        needed.append(math.ceil(condition.objects_to_decide * seen / condition.measured.get("objects", seen)))
-    return max(1, max(needed) - seen)
 
 
 def bar_of(decision: ArmDecision) -> Requirement:
@@ -129,25 +102,3 @@ def half_credit(decision: ArmDecision) -> float:
     """Return the half-credit against the champion; -1 where it was not measured."""
     value = bar_of(decision).measured.get("value")
     return float(value) if isinstance(value, float) else -1.0
-
-
-def plan_words(decision: ArmDecision) -> str | None:
-    """Return how many objects would decide on a held candidate, in a sentence; None when it is not held."""
-    if decision.decision != "HOLD":
-        return None
-    if decision.more_objects is None:
-        return "Assuming the observed effect, no number of further held-out objects would decide."
-    return (
-        f"About {decision.more_objects} more held-out objects are needed to decide "
-        "(80% power, assuming the observed effect)."
-    )
-
-
-def category_groups(tally: Tally, categories: Mapping[str, str], smallest: int) -> dict[str, list[TallyRow]]:
-    """Split a tally by category; categories with fewer than ``smallest`` objects make one group together."""
-    groups: dict[str, list[TallyRow]] = {}
-    for row in tally:
-        groups.setdefault(categories[row[0]], []).append(row)
-    large = {name: rows for name, rows in sorted(groups.items()) if len(rows) >= smallest}
-    rest = [row for row in tally if categories[row[0]] not in large]
-    return {**large, SMALL_CATEGORIES: rest} if rest else large

@@ -13,7 +13,7 @@ def standing(summary: Summary, target: float) -> Standing:
 
     At the summary's confidence c each bound is a one-sided one at (1 + c) / 2.
 
-    * ``certified``: lower bound of decisive > target and half-credit >= target;
+    * ``clears``: lower bound of decisive > target and half-credit >= target;
     * ``reaches``: beats, decisive >= target and coverage >= 0.4 (the paper's number, on enough verdicts);
     * ``beats``: lower bound of half-credit > 1/2;
     * ``loses``: upper bound of half-credit < 1/2;
@@ -28,7 +28,7 @@ def standing(summary: Summary, target: float) -> Standing:
     if half.low <= 0.5:
         return "undecided"
     if decisive.low is not None and decisive.low > target and half.value >= target:
-        return "certified"
+        return "clears"
     enough = summary.coverage is not None and summary.coverage >= LEAST_COVERAGE
     if enough and decisive.value is not None and decisive.value >= target:
         return "reaches"

@@ -1,4 +1,4 @@
-"""A tally of verdicts by object, and one test for all questions asked of it: is half-credit above a bound?
+"""A tally of verdicts by object, and one test for all questions: is a mean over objects above a bound?
 
 A tally is a list of ``[object, wins, losses, ties]`` (ties of all kinds) from the side of the candidate, in
 the order in which the objects were looked at. It is also used for what no judge decides, such as which side
@@ -7,19 +7,18 @@ has a valid mesh.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from verdict3d.records.names import Outcome
 from verdict3d.records.promotion import TallyRow
-from verdict3d.stats.betting import Array, anytime_p_values, confidence_sequence
-from verdict3d.stats.intervals import sign_flip_p_value
-from verdict3d.stats.power import objects_for_mean, pairs_to_beat
-from verdict3d.stats.winrate import COLUMNS, Answered, Scored, win_rate
+from verdict3d.stats.betting import anytime_p_values, confidence_sequence
+from verdict3d.stats.bootstrap import Array, cluster_bootstrap, ratio
+from verdict3d.stats.intervals import sign_flip_p_value, unanimous_interval
+from verdict3d.stats.winrate import COLUMNS, Answered, Scored
 
 Tally = Sequence[TallyRow]
 Method = Literal["fixed", "sequential"]
@@ -27,25 +26,20 @@ CLASSES: tuple[Outcome, ...] = ("win", "loss", "close")
 """A class that stands for each of a tally's counts; which tie it was is not in them."""
 BoundSide = Literal["above", "below", "undecided", "undefined"]
 
-PEEKING = 1.8
-"""Objects that the betting test needs for 80% power, relative to the test at a fixed number (simulated)."""
-
 
 @dataclass(frozen=True)
 class Bounded:
-    """Half-credit of a tally against a bound.
+    """A mean over objects against a bound.
 
     Attributes:
         objects: Objects with at least one valid pair.
         null: The bound.
-        value: Mean over pairs of win 1, tie 1/2, loss 0.
+        value: Mean over pairs.
         low: Lower bound at one-sided level alpha.
         high: Upper bound at one-sided level alpha.
         p_value: Of "half-credit <= 1/2" (at a fixed number: exact sign-flip test; in sequence: betting);
-            None when the bound is not 1/2.
+            None when it is no half-credit, or the bound is not 1/2.
         side: On which side of the bound the interval lies.
-        objects_to_decide: Objects in all that would decide with 80% power, if what was seen is the truth;
-            None when no number would: what was seen lies on the bound, or too near it to name one.
     """
 
     objects: int
@@ -55,7 +49,6 @@ class Bounded:
     high: float | None
     p_value: float | None
     side: BoundSide
-    objects_to_decide: int | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
@@ -90,65 +83,69 @@ def half_credit_against(
         tally: Counts by object; for ``sequential`` in the order the objects were looked at.
         null: Bound in (0, 1).
         alpha: One-sided level of each bound.
+        method: As in :func:`mean_against`.
+        rng: For the bootstrap.
+        resamples: Number of bootstrap resamples.
+    """
+    counts = np.array([row[1:] for row in tally], dtype=np.float64).reshape(-1, 3)
+    totals = np.stack([counts[:, 0] + 0.5 * counts[:, 2], counts.sum(axis=1)], axis=1)
+    found = mean_against(totals, null, alpha=alpha, method=method, rng=rng, resamples=resamples)
+    if null != 0.5:
+        return found
+    if method == "fixed":
+        p_value = sign_flip_p_value([wins - losses for _, wins, losses, _ in tally], "greater")
+    else:
+        scores = object_scores(totals)
+        p_value = float(anytime_p_values(scores, 0.5)[-1]) if scores.size else None
+    return replace(found, p_value=p_value)
+
+
+def mean_against(
+    totals: Array,
+    null: float,
+    *,
+    alpha: float,
+    method: Method,
+    rng: np.random.Generator,
+    resamples: int,
+    span: tuple[float, float] = (0.0, 1.0),
+) -> Bounded:
+    """Test a mean over pairs against ``null``.
+
+    Args:
+        totals: (N, 2) sum and number of pairs by object; objects without pairs are left out.
+        null: Bound inside ``span``.
+        alpha: One-sided level of each bound.
         method: ``fixed``: BCa interval over objects, for a number of objects that was fixed beforehand;
             ``sequential``: confidence sequence by betting, for a number that was not.
         rng: For the bootstrap.
         resamples: Number of bootstrap resamples.
+        span: Smallest and largest value of one pair.
     """
-    scores = object_scores(tally)
-    if method == "fixed":
-        half = win_rate(rows_of(tally), rng, resamples, 1 - 2 * alpha).half_credit
-        value, low, high = half.value, half.low, half.high
-        p_value = sign_flip_p_value([wins - losses for _, wins, losses, _ in tally], "greater")
-    else:
-        value = float(scores.mean()) if scores.size else None
-        bounds = confidence_sequence(scores, alpha)
-        low, high = (float(bound[-1]) if scores.size else None for bound in bounds)
-        p_value = float(anytime_p_values(scores, 0.5)[-1]) if scores.size else None
-    return Bounded(
-        objects=len(tally),
-        null=null,
-        value=value,
-        low=low,
-        high=high,
-        p_value=p_value if null == 0.5 else None,
-        side=_side(null, low, high),
-        objects_to_decide=_objects_to_decide(tally, null, alpha, method),
-    )
+    totals = totals[totals[:, 1] > 0]
+    least, width = span[0], span[1] - span[0]
+    scores = (object_scores(totals) - least) / width
+    bounds: tuple[float, float] | None = None
+    value = float(totals[:, 0].sum() / totals[:, 1].sum()) if scores.size else None
+    if method == "sequential" and scores.size:
+        value = least + width * float(scores.mean())
+        lower, upper = (float(ends[-1]) for ends in confidence_sequence(scores, alpha))
+        bounds = least + width * lower, least + width * upper
+    elif scores.size > 1 and np.ptp(scores) == 0:
+        lower, upper = unanimous_interval(float(scores[0]), scores.size, 1 - 2 * alpha)
+        bounds = least + width * lower, least + width * upper
+    elif scores.size > 1:
+        bounds = cluster_bootstrap(totals, ratio, rng, resamples, 1 - 2 * alpha)
+    low, high = bounds or (None, None)
+    return Bounded(scores.size, null, value, low, high, None, _side(null, low, high))
 
 
-def object_scores(tally: Tally) -> Array:
-    """Return each object's mean score in [0, 1], in order."""
-    return np.array([(wins + 0.5 * ties) / (wins + losses + ties) for _, wins, losses, ties in tally])
+def object_scores(totals: Array) -> Array:
+    """Return (N,) each object's mean over its pairs, in order; ``totals`` as in :func:`mean_against`."""
+    return totals[:, 0] / totals[:, 1]
 
 
 def _side(null: float, low: float | None, high: float | None) -> BoundSide:
     if low is None or high is None:
         return "undefined"
     return "above" if low > null else "below" if high < null else "undecided"
-
-
-def _objects_to_decide(tally: Tally, null: float, alpha: float, method: Method) -> int | None:
-    """Plan with what was seen: exactly for one pair an object against 1/2, else by a normal approximation.
-
-    Equal scores have no spread to plan with: then it is the number from which their own interval decides.
-    """
-    scores = object_scores(tally)
-    number: int | None
-    wins, losses = sum(row[1] for row in tally), sum(row[2] for row in tally)
-    ties = sum(row[3] for row in tally)
-    if null == 0.5 and all(row[1] + row[2] + row[3] == 1 for row in tally) and wins != losses:
-        pairs = pairs_to_beat(min(max(wins, losses) / (wins + losses), 0.99), alpha)
-        number = None if pairs is None else int(np.ceil(pairs * (wins + losses + ties) / (wins + losses)))
-    elif not scores.size or scores[0] == null == scores.mean():
-        return None
-    elif method == "fixed" and np.ptp(scores) == 0:
-        score, bound = (scores[0], null) if scores[0] > null else (1 - scores[0], 1 - null)
-        return int(math.log(alpha) / math.log(bound / score)) + 1
-    elif scores.size < 2:
-        return None
-    else:
-        number = objects_for_mean(float(scores.mean()) - null, max(float(scores.std(ddof=1)), 0.05), alpha)
-    if number is None:
-        return None
-    return int(np.ceil(PEEKING * number)) if method == "sequential" else number

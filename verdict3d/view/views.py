@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from verdict3d.records.numbers import Standing, Summary
 from verdict3d.records.results import RegimeResults
-from verdict3d.stats.gate import plan_words
 from verdict3d.stats.standing import standing
 from verdict3d.view.content import REGIMES, Report
 from verdict3d.view.words import (
@@ -19,11 +18,12 @@ from verdict3d.view.words import (
     inputs,
     interval,
     number,
+    outlook_words,
     title,
 )
 
 TONES: dict[Standing, str] = {
-    "certified": "good",
+    "clears": "good",
     "reaches": "good",
     "beats": "good",
     "undecided": "even",
@@ -120,7 +120,7 @@ def side_words(found: list[Result], lead: Result | None) -> list[str]:
     if lead is None:
         return []
     verbs: dict[Standing, str] = {
-        "certified": "it is certainly above the target",
+        "clears": "it clears the target",
         "reaches": "it beats the base and reaches the target",
         "beats": "it beats the base",
         "undecided": "there is no clear difference from the base",
@@ -196,15 +196,17 @@ class PromotionView:
         arm: The candidate.
         decision: PROMOTE, HOLD or REJECT.
         tone: "good", "even" or "bad".
-        plan: What would decide it, in words; None when it is decided.
+        outlook: What would decide it, a sentence each.
         conditions: (symbol, tone, sentence) of each condition.
+        untested: What was not tested, a sentence each.
     """
 
     arm: str
     decision: str
     tone: str
-    plan: str | None
+    outlook: tuple[str, ...]
     conditions: tuple[tuple[str, str, str], ...]
+    untested: tuple[str, ...]
 
 
 def promotions(report: Report) -> list[PromotionView]:
@@ -216,8 +218,9 @@ def promotions(report: Report) -> list[PromotionView]:
             arm=arm,
             decision=found.decision,
             tone=tones[found.decision],
-            plan=plan_words(found),
+            outlook=tuple(outlook_words(found)),
             conditions=tuple((*marks[row.state], row.words) for row in found.conditions),
+            untested=tuple(found.untested),
         )
         for arm, found in (report.promotion.arms if report.promotion else {}).items()
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Standing, Summary
+from verdict3d.records.promotion import ArmDecision
 from verdict3d.view.content import Exhibit
 
 MINUS = "\u2212"
@@ -16,7 +17,7 @@ PAPER_REPAIR = {"mild": 0.125, "medium": 0.25, "severe": 0.50}
 """Held-out win-rates of conditioner repair in the same paper, on 8 objects."""
 
 SYMBOLS: dict[Standing, str] = {
-    "certified": "★",
+    "clears": "★",
     "reaches": "▲",
     "beats": "▲",
     "undecided": "◆",
@@ -24,7 +25,7 @@ SYMBOLS: dict[Standing, str] = {
     "undefined": NONE,
 }
 SHORT: dict[Standing, str] = {
-    "certified": "certainly above target",
+    "clears": "clears target",
     "reaches": "beats base, reaches target",
     "beats": "beats base",
     "undecided": "no clear difference",
@@ -99,7 +100,7 @@ def headline(arm: str, regime: str, standing: Standing, target: float) -> str:
     name, where = title(arm), inputs(regime)
     goal = f"{target:.2f}"
     sentences: dict[Standing, str] = {
-        "certified": f"{name} clears the {goal} target on {where}",
+        "clears": f"{name} clears the {goal} target on {where}",
         "reaches": f"{name} beats the base and reaches the {goal} target on {where}",
         "beats": f"{name} beats the base on {where}, short of the {goal} target",
         "undecided": f"{name} shows no clear difference from the base on {where}",
@@ -107,3 +108,23 @@ def headline(arm: str, regime: str, standing: Standing, target: float) -> str:
         "undefined": f"{name} has no verdict on {where} yet",
     }
     return sentences[standing]
+
+
+def outlook_words(decision: ArmDecision) -> list[str]:
+    """Return what would decide on a held candidate, a sentence each; nothing when it is not held."""
+    outlook = decision.outlook
+    if outlook is None:
+        return []
+    if not outlook.chances:
+        return [f"No number of held-out objects would decide: {outlook.blocks}."]
+    objects = (
+        f"held-out objects in all, the {outlook.kept} seen among them" if outlook.kept else "new objects"
+    )
+    chances = (
+        f"{chance.objects}: PROMOTE {chance.promote:.2f}, HOLD {chance.hold:.2f}, REJECT {chance.reject:.2f}"
+        for chance in outlook.chances
+    )
+    return [
+        f"What would decide, by number of {objects}: {'; '.join(chances)}.",
+        f"With {outlook.chances[0].objects}, most often not met: {outlook.blocks} ({outlook.blocked:.2f}).",
+    ]

@@ -157,7 +157,7 @@ def go_round(project: Project) -> None:
     decided(root, "HOLD")
     held = act(project, "promote")
     assert (held["version"], held["moved"]) == (2, False)
-    assert held["record"]["decision"]["arms"][ARM]["more_objects"] > 0
+    assert held["record"]["decision"]["arms"][ARM]["outlook"]["chances"]
     assert (registry().champion().version, int(registry().aliased("challenger").version)) == (1, 2)
 
     decided(root, "PROMOTE")

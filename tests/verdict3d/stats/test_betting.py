@@ -10,7 +10,6 @@ import pytest
 from verdict3d.stats.betting import GRID, anytime_p_values, confidence_sequence, fortunes
 from verdict3d.stats.intervals import clopper_pearson, sign_flip_p_value
 from verdict3d.stats.power import objects_for_mean, pairs_to_beat
-from verdict3d.stats.tally import half_credit_against
 
 
 def scores(rng: np.random.Generator, objects: int, win_share: float, ties: float) -> np.ndarray:
@@ -103,27 +102,3 @@ def test_one_sided_sign_flips() -> None:
     assert sign_flip_p_value([1, 1, 1], "greater") == pytest.approx(1 / 8)
     assert sign_flip_p_value([-1, -1, -1], "greater") == pytest.approx(1.0)
     assert sign_flip_p_value([1, 1, 1]) == pytest.approx(2 / 8)
-
-
-def test_planned_number_of_objects_decides_in_four_of_five_runs() -> None:
-    """What a small tally asks for is enough: 40 objects, 0.75 of the decisive ones won, 40% ties."""
-    rng = np.random.default_rng(14)
-
-    def tally(drawn: np.ndarray) -> list[list]:
-        return [[f"o{i}", int(x == 1), int(x == 0), int(x == 0.5)] for i, x in enumerate(drawn)]
-
-    small = [[f"o{i}", int(i < 18), int(18 <= i < 24), int(i >= 24)] for i in range(40)]
-    test = half_credit_against(small, 0.5, alpha=0.025, method="fixed", rng=rng, resamples=200)
-    planned = test.objects_to_decide
-    assert test.value == pytest.approx(0.65) and planned == math.ceil(35 * 40 / 24)
-    decided = sum(
-        (
-            sign_flip_p_value(
-                [won - lost for _, won, lost, _ in tally(scores(rng, planned, 0.75, 0.4))], "greater"
-            )
-            or 1
-        )
-        <= 0.025
-        for _ in range(200)
-    )
-    assert decided / 200 >= 0.72

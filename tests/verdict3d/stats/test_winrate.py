@@ -220,7 +220,7 @@ def test_slices_do_not_depend_on_each_other() -> None:
 @pytest.mark.parametrize(
     ("wins", "losses", "ties", "expected"),
     [
-        (60, 4, 0, "certified"),
+        (60, 4, 0, "clears"),
         (41, 23, 0, "beats"),  # the fewest wins of 64 whose exact interval leaves out 1/2; short of 0.65
         (44, 20, 0, "reaches"),
         (24, 6, 70, "beats"),  # 0.8 decisive, but coverage 0.3

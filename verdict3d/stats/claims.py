@@ -1,0 +1,109 @@
+"""What a candidate has to show in numbers: that means over held-out objects lie above bounds.
+
+The same claims are tested by the gate (:mod:`verdict3d.stats.conditions`) and simulated
+(:mod:`verdict3d.stats.outlook`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from verdict3d.records.promotion import Evidence, ObjectEvidence, Rule
+from verdict3d.stats.bootstrap import Array
+
+Credit = Literal["primary", "clean", "texture", "validity"]
+Difference = Literal["f_score", "clean_f_score", "gap"]
+Kind = Literal["credit", "f_score", "gap"]
+SMALL = "small categories, pooled"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That the mean of a quantity over an object's pairs lies above a bound.
+
+    Attributes:
+        name: Identifier of its condition.
+        about: What it is about, in words.
+        kind: What is averaged: ``credit`` (half-credit in [0, 1]), or a difference in [-1, 1]; a ``gap`` is
+            turned round, so that large is good.
+        totals: (N, 2) sum and number of pairs by object; a row of zeros where nothing was measured.
+        bound: What the mean has to be above.
+        estimate: The mean itself has to be, not only its lower bound; it is refuted by a loss.
+    """
+
+    name: str
+    about: str
+    kind: Kind
+    totals: Array
+    bound: float
+    estimate: bool = False
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Return the smallest and the largest value of one pair."""
+        return (0.0, 1.0) if self.kind == "credit" else (-1.0, 1.0)
+
+
+def credits_of(objects: Sequence[ObjectEvidence], quantity: Credit) -> Array:
+    """Return (N, 2) half-credit and number of pairs by object."""
+    counts = counts_of(objects, quantity)
+    return np.stack([counts[:, 0] + 0.5 * counts[:, 2], counts.sum(axis=1)], axis=1)
+
+
+def counts_of(objects: Sequence[ObjectEvidence], quantity: Credit) -> Array:
+    """Return (N, 3) wins, losses and ties by object."""
+    return np.array([getattr(row, quantity) for row in objects], dtype=np.float64).reshape(-1, 3)
+
+
+def differences_of(objects: Sequence[ObjectEvidence], quantity: Difference) -> Array:
+    """Return (N, 2) sum of a difference and number of pairs by object."""
+    return np.array([getattr(row, quantity) for row in objects], dtype=np.float64).reshape(-1, 2)
+
+
+def claims_of(evidence: Evidence, rule: Rule) -> list[Claim]:
+    """Return every claim but the first (:func:`verdict3d.stats.conditions.primary`) and the categories'."""
+    objects, margins = evidence.objects, rule.margins
+    claims = [not_worse("clean inputs", credits_of(objects, "clean"), margins.clean)]
+    if "texture" not in evidence.untested:
+        claims.append(not_worse("texture", credits_of(objects, "texture"), margins.texture))
+    claims.append(not_worse("valid meshes", credits_of(objects, "validity"), margins.validity))
+    if "truth" not in evidence.untested:
+        gain, clean = (differences_of(objects, name) for name in ("f_score", "clean_f_score"))
+        where = f"F-score on {rule.regime} inputs"
+        claims += [
+            Claim("truth: gain", where, "f_score", gain, rule.f_score_gain, estimate=True),
+            Claim("truth: clean inputs", "F-score on clean inputs", "f_score", clean, -margins.f_score),
+        ]
+    gap = differences_of(objects, "gap") * (-1.0, 1.0)
+    return [*claims, Claim("over-optimisation", "over-optimisation gap", "gap", gap, -rule.gap_limit)]
+
+
+def category_claims(evidence: Evidence, rule: Rule) -> tuple[list[Claim], dict[str, int]]:
+    """Return the claims about categories, and the objects of those too small to be tested alone.
+
+    A category needs ``rule.category_objects`` objects, or asking would hold good candidates by chance; the
+    small ones are tested together if they have as many between them.
+    """
+    credit = credits_of(evidence.objects, "primary")
+    category = np.array([row.category for row in evidence.objects])
+    measured = credit[:, 1] > 0
+    sizes = {name: int((measured & (category == name)).sum()) for name in sorted(set(category.tolist()))}
+    small = {name: size for name, size in sizes.items() if size < rule.category_objects}
+    claims = [
+        not_worse(f"category {name}", credit * (category == name)[:, None], rule.margins.category)
+        for name in sizes
+        if name not in small
+    ]
+    if sum(small.values()) >= rule.category_objects:
+        together = np.isin(category, list(small))[:, None]
+        claims.append(not_worse(SMALL, credit * together, rule.margins.category))
+    return claims, small
+
+
+def not_worse(about: str, totals: Array, margin: float) -> Claim:
+    """Return the claim that half-credit is at most ``margin`` below 1/2; ``totals`` as in :class:`Claim`."""
+    return Claim(f"not worse: {about}", about, "credit", totals, 0.5 - margin)

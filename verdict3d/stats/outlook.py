@@ -1,0 +1,256 @@
+"""What would decide on a held candidate: all conditions simulated together from what was seen.
+
+Held-out objects are drawn with everything they carry (verdicts, category, truth, gap), so the conditions stay
+as dependent as they are. What was seen is not taken for the truth: every simulation first draws a population
+that the objects seen may have come from (the Bayesian bootstrap; Rubin 1981), then new objects from it, and
+asks the gate's conditions about these. So the chances allow for the error of the measurement. Categories are
+drawn as different as they are beyond chance: six objects with a low mean do not make a bad category.
+
+The conditions are those of :func:`verdict3d.stats.gate.decide`. Only the bounds of a test at a fixed number
+are computed otherwise: the bootstrap's BCa bounds to second order, from mean, spread and skewness (DiCiccio
+and Efron 1992), so that thousands of decisions take a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+from scipy.stats import beta
+
+from verdict3d.records.promotion import ArmDecision, Chance, Evidence, Outlook, Rule
+from verdict3d.stats.betting import fortunes
+from verdict3d.stats.bootstrap import Array
+from verdict3d.stats.claims import SMALL, Claim, claims_of, counts_of, credits_of, not_worse
+from verdict3d.stats.standing import LEAST_COVERAGE
+
+Times = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+SIMULATIONS = 1000
+SIZES = (1, 2, 4, 8)
+"""Numbers of objects that are simulated, as multiples of those seen (or of those fixed beforehand)."""
+
+
+@dataclass(frozen=True)
+class States:
+    """One condition in every simulation: (D,) whether it is met, and whether it has failed."""
+
+    name: str
+    met: Flags
+    failed: Flags
+
+
+@dataclass(frozen=True)
+class Words:
+    """The gate's word in every simulation, as (D,) flags; what is neither is HOLD."""
+
+    promoted: Flags
+    rejected: Flags
+    conditions: Sequence[States]
+
+
+def foresee(evidence: Evidence, rule: Rule, decision: ArmDecision, rng: np.random.Generator) -> Outlook:
+    """Simulate the decision on new held-out objects.
+
+    Args:
+        evidence: What was seen.
+        rule: The rule, ``alpha`` the level that the candidate was held at.
+        decision: The word on it, for the conditions that objects do not change.
+        rng: For the simulations.
+    """
+    fixed = [found.words for found in decision.conditions if found.state == "open" and not found.by_objects]
+    if fixed:
+        return Outlook(chances=[], kept=0, blocks=fixed[0], blocked=1.0)
+    seen = len(evidence.objects)
+    kept = seen if rule.test == "sequential" or evidence.holdout.looks < rule.looks else 0
+    populations = rng.dirichlet(np.ones(seen), size=SIMULATIONS)
+    chances: list[Chance] = []
+    blocking = "", 0.0
+    for objects in (times * max(seen, rule.objects) for times in SIZES):
+        if objects == kept:
+            continue
+        new = rng.multinomial(objects - kept, populations)
+        categories = draw_categories(evidence, new, rng)
+        if kept:
+            new = new + 1
+            categories = {name: categories[name] + own for name, own in own_categories(evidence).items()}
+        words = decide_drawn(evidence, rule, new, categories)
+        promoted, rejected = float(words.promoted.mean()), float(words.rejected.mean())
+        if not chances:
+            unmet = {found.name: float((~found.met).mean()) for found in words.conditions}
+            blocking = max(unmet.items(), key=lambda one: one[1])
+        chances.append(
+            Chance(objects=objects, promote=promoted, hold=1 - promoted - rejected, reject=rejected)
+        )
+    return Outlook(chances=chances, kept=kept, blocks=blocking[0], blocked=blocking[1])
+
+
+def own_categories(evidence: Evidence) -> dict[str, Times]:
+    """Return (N,) whether each object seen is of the category, by category."""
+    names = [row.category for row in evidence.objects]
+    return {name: np.array([one == name for one in names], dtype=np.int64) for name in sorted(set(names))}
+
+
+def draw_categories(evidence: Evidence, times: Times, rng: np.random.Generator) -> dict[str, Times]:
+    """Return (D, N) how many of the drawn objects are of the category, by category.
+
+    A drawn object keeps its category with the chance max(0, 1 - 1 / F) and else takes one at random, where F
+    is that of a one-way analysis of variance of the scores: so the mean of each category is drawn towards
+    that of all by the share of its deviation that is chance (James and Stein 1961).
+    """
+    own = own_categories(evidence)
+    members = np.stack(list(own.values()), axis=1)  # (N, K)
+    kept = rng.binomial(times, _reliability(credits_of(evidence.objects, "primary"), members))
+    moved = rng.multinomial(times - kept, members.mean(axis=0))  # (D, N, K)
+    return {name: kept * mine + moved[..., place] for place, (name, mine) in enumerate(own.items())}
+
+
+def _reliability(totals: Array, members: Times) -> float:
+    """Return the share of the variance between categories that is not chance, in [0, 1)."""
+    asked = totals[:, 1] > 0
+    scores, members = totals[asked, 0] / totals[asked, 1], members[asked]
+    sizes = members.sum(axis=0)
+    freedom = np.count_nonzero(sizes) - 1, len(scores) - np.count_nonzero(sizes)
+    if min(freedom) < 1:
+        return 0.0
+    means = members.T @ scores / np.maximum(sizes, 1)
+    between = float((sizes * (means - scores.mean()) ** 2).sum()) / freedom[0]
+    within = float(((scores - members @ means) ** 2).sum()) / freedom[1]
+    return max(0.0, 1 - within / between) if between > 0 else 0.0
+
+
+def decide_drawn(evidence: Evidence, rule: Rule, times: Times, categories: Mapping[str, Times]) -> Words:
+    """Return the gate's word on every drawn set of objects.
+
+    Args:
+        evidence: Objects that are drawn from.
+        rule: The rule, ``alpha`` the candidate's level.
+        times: (D, N) how often each object is in each set.
+        categories: (D, N) how many of these are of the category, by category.
+    """
+    claims, credit = claims_of(evidence, rule), credits_of(evidence.objects, "primary")
+    asked = {
+        name: mine @ (credit[:, 1] > 0) >= rule.category_objects for name, mine in sorted(categories.items())
+    }
+    rest = times - sum(categories[name] * alone[:, None] for name, alone in asked.items())
+    groups = {f"category {name}": (categories[name], alone) for name, alone in asked.items()}
+    groups[SMALL] = rest, rest @ (credit[:, 1] > 0) >= rule.category_objects
+    tests = len(claims) + np.sum([alone for _, alone in groups.values()], axis=0)
+    conditions = [_bar(evidence, rule, times), *(_claimed(claim, rule, times, tests) for claim in claims)]
+    for about, (drawn, alone) in groups.items():
+        if alone.any():
+            found = _claimed(not_worse(about, credit, rule.margins.category), rule, drawn, tests)
+            conditions.append(States(found.name, found.met | ~alone, found.failed & alone))
+    rejected = np.any([found.failed for found in conditions], axis=0)
+    met = np.all([found.met for found in conditions], axis=0)
+    return Words(met & ~rejected, rejected, conditions)
+
+
+def _claimed(claim: Claim, rule: Rule, times: Times, tests: Array) -> States:
+    null = 0.0 if claim.estimate else claim.bound
+    found = _bounds(claim.totals, null, claim.span, rule, rule.alpha, times)
+    strict = _bounds(claim.totals, null, claim.span, rule, rule.alpha / tests, times)
+    met = found.value >= claim.bound if claim.estimate else found.above
+    failed = strict.below
+    return States(claim.name, met & ~failed, failed)
+
+
+def _bar(evidence: Evidence, rule: Rule, times: Times) -> States:
+    counts = counts_of(evidence.objects, "primary")
+    totals = credits_of(evidence.objects, "primary")
+    found = _bounds(totals, 0.5, (0.0, 1.0), rule, rule.alpha, times)
+    objects = times @ (totals[:, 1] > 0)
+    met = found.above
+    if rule.test == "fixed":
+        balances = counts[:, 0] - counts[:, 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # exact sign-flip test, by the normal distribution with half a step of 2 as correction
+            extreme = (times @ balances - 1) / np.sqrt(times @ balances**2)
+        met = met & (ndtr(-np.nan_to_num(extreme)) <= rule.alpha) & (objects >= rule.objects)
+    if rule.bar != "beats":
+        wins, losses, ties = times @ counts[:, 0], times @ counts[:, 1], times @ counts[:, 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            decisive, coverage = wins / (wins + losses), (wins + losses) / (wins + losses + ties)
+        low = beta.ppf(rule.alpha, wins, losses + 1)
+        if (counts.sum(axis=1) > 1).any():
+            level = np.full(len(times), rule.alpha)
+            low = np.minimum(
+                low, _interval(counts[:, 0], counts[:, :2].sum(axis=1), decisive, level, times)[0]
+            )
+        clears = (low > rule.target) & (found.value >= rule.target)
+        reaches = clears | ((decisive >= rule.target) & (coverage >= LEAST_COVERAGE))
+        met = met & (clears if rule.bar == "clears" else reaches)
+    return States("bar", met, found.below)
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    value: Array
+    above: Flags
+    below: Flags
+
+
+def _bounds(
+    totals: Array,
+    null: float,
+    span: tuple[float, float],
+    rule: Rule,
+    alpha: float | Array,
+    times: Times,
+) -> _Bounds:
+    """Return the mean of every drawn set and on which side of ``null`` its interval lies."""
+    least, width = span[0], span[1] - span[0]
+    sums, pairs = (totals[:, 0] - least * totals[:, 1]) / width, totals[:, 1]
+    bound = (null - least) / width
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if rule.test == "sequential":
+            mean = (times @ np.where(pairs > 0, sums / pairs, 0.0)) / (times @ (pairs > 0))
+            above, below = _bets(sums, pairs, bound, alpha, times)
+        else:
+            mean = (times @ sums) / (times @ pairs)
+            low, high = _interval(sums, pairs, mean, np.broadcast_to(alpha, mean.shape), times)
+            above, below = low > bound, high < bound
+    return _Bounds(least + width * mean, above, below)
+
+
+def _interval(sums: Array, pairs: Array, mean: Array, alpha: Array, times: Times) -> tuple[Array, Array]:
+    """Return BCa bounds of a mean in [0, 1] to second order, NaN where there are none."""
+    objects = times @ (pairs > 0)
+    # sums over objects of (s - mean * t)^k, written out in the moments of s and t
+    square = times @ sums**2 - 2 * mean * (times @ (sums * pairs)) + mean**2 * (times @ pairs**2)
+    cube = (
+        times @ sums**3
+        - 3 * mean * (times @ (sums**2 * pairs))
+        + 3 * mean**2 * (times @ (sums * pairs**2))
+        - mean**3 * (times @ pairs**3)
+    )
+    equal = square <= 1e-9 * objects
+    error = np.sqrt(np.maximum(square, 0.0)) / (times @ pairs)
+    shift = np.where(equal, 0.0, cube / 6 / np.maximum(square, 1e-300) ** 1.5)  # acceleration, and bias too
+    others = 1 - alpha ** (1 / np.maximum(objects, 1))
+    ends = []
+    for sign in (-1.0, 1.0):
+        moved = shift + sign * -ndtri(alpha)
+        level = shift + moved / (1 - shift * moved)
+        end = mean + error * (level + shift * (level**2 - 1))
+        unanimous = mean * (1 - others) + (others if sign > 0 else 0.0)
+        ends.append(np.where(objects < 2, np.nan, np.where(equal, unanimous, end)))
+    return ends[0], ends[1]
+
+
+def _bets(sums: Array, pairs: Array, bound: float, alpha: float | Array, times: Times) -> tuple[Flags, Flags]:
+    """Return whether a player has ever won 1 / alpha against "mean <= bound", and against ">= bound"."""
+    scores = np.where(pairs > 0, sums / np.where(pairs > 0, pairs, 1.0), bound)
+    rng = np.random.default_rng(0)  # independent draws may come in any order; all claims see the same one
+    values = np.full((int(times.sum(axis=1).max()), len(times)), np.nan)
+    for place, row in enumerate(times):
+        drawn = np.repeat(scores, row)
+        values[: drawn.size, place] = rng.permutation(drawn)
+    ends = [
+        np.fmax.reduce(fortunes(one, np.full(len(times), null)), axis=0, initial=1.0) >= 1 / alpha
+        for one, null in ((values, bound), (1 - values, 1 - bound))
+    ]
+    return ends[0], ends[1]
