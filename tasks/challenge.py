@@ -28,7 +28,8 @@ from tasks.making.base import load_base
 from tasks.making.generation import generated, texture_judge
 from tasks.making.meetings import Meeting, base_generations, plan_arm, verdict_row
 from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, TRAIN, read_assets, read_generations, start_folder
-from tasks.scoring.champion import holdout_digest, read_champion
+from tasks.scoring.champion import read_champion
+from tasks.scoring.holdout import this_use
 from tasks.scoring.measures import in_colour
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import load_adapter
@@ -58,11 +59,12 @@ def run(params: Params, root: Path) -> None:
     order = shuffled_objects(params, base)
     with champion_generations(params, root, champion, base, assets) as theirs:
         arms = {arm: challenge(params, root, arm, theirs, order, assets) for arm in params.promotion.arms}
+        judge = identify(params.judges.evaluation, root).digest
         document = Challenge(
             champion=champion,
             regimes=regimes,
-            holdout=holdout_digest(root, assets),
-            judge=identify(params.judges.evaluation, root).digest,
+            holdout=this_use(params, root, assets, champion, judge),
+            judge=judge,
             arms=arms,
         )
         write_record(root / CHALLENGE / "challenge.json", document)

@@ -33,7 +33,6 @@ from tasks.making.meetings import (
     verdict_row,
 )
 from tasks.paths import EVALUATE, GENERATE, TRAIN, read_assets, read_generations
-from tasks.scoring.champion import questions
 from tasks.scoring.measures import (
     in_colour,
     in_mode,
@@ -110,7 +109,6 @@ def run(params: Params, root: Path, arm: str) -> None:
             },
             washout=follow(params, root, arm, assets, pairs[arm], rows),
             validity=made_shares(rows),
-            holdout_queries=questions(rows, controls, textures),
             controls=ControlResults(base_vs_base=_summary(params, controls, "controls")),
         )
         write_rows(root / out / "verdicts.jsonl", rows)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.paths import CHALLENGE, DECISION, EVALUATE, GATE, LABEL, certificate_path, start_folder
-from tasks.scoring.champion import questions, read_holdout
+from tasks.scoring.holdout import read_earlier, use_of
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.provenance import digest_json
@@ -30,14 +30,13 @@ from verdict3d.records.promotion import (
     Decision,
     Evidence,
     EvidenceByArm,
-    HoldoutUse,
     Margins,
     ObjectEvidence,
     Rule,
     Total,
 )
 from verdict3d.records.record import as_values, read_record, read_rows, write_record
-from verdict3d.records.results import Labels, Results
+from verdict3d.records.results import Labels
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.gate import bar_of, decide_all, half_credit
 from verdict3d.stats.tally import tally_rows
@@ -131,7 +130,7 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Challenge)
         ],
         untested=untested,
         certificates=certificates(params, root, challenge.judge),
-        holdout=holdout_use(root, arm, challenge, questions(rows, texture)),
+        holdout=use_of(found.adapter, challenge.holdout, read_earlier(root)),
     )
 
 
@@ -178,15 +177,6 @@ def without_colour(root: Path) -> str | None:
     return (
         None if control.passed else f"the evaluation judge is not certified for colour: {control.shortfall}"
     )
-
-
-def holdout_use(root: Path, arm: str, challenge: Challenge, asked: int) -> HoldoutUse:
-    """Return what the held-out objects have been used for."""
-    found = challenge.arms[arm]
-    used = {**read_holdout(root).get(challenge.holdout, {})}
-    used.pop(found.adapter, None)
-    own = read_record(root / EVALUATE / arm / "results.json", Results).holdout_queries + asked
-    return HoldoutUse(candidates=len(used) + 1, queries=own + sum(used.values()), own=own, looks=1)
 
 
 def which_is_made(row: HeldoutVerdict) -> Scored:

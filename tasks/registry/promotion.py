@@ -22,7 +22,7 @@ from pathlib import Path
 
 from mlflow.entities.model_registry import ModelVersion
 
-from tasks.paths import HOLDOUT, TRAIN
+from tasks.paths import DECISION, HOLDOUT
 from tasks.registry.promotion_record import (
     PROGRESS,
     RECORDS,
@@ -33,16 +33,15 @@ from tasks.registry.promotion_record import (
 )
 from tasks.registry.verification import verify
 from tasks.registry.versions import CHALLENGER, CHAMPION, ROLLED_BACK, ROLLED_BACK_AT, Registry
-from tasks.scoring.champion import Used, place_champion
+from tasks.scoring.champion import place_champion
 from tasks.tracking.mlflow_runs import record_decision
 from tasks.tracking.store import DATABASE, EMBEDDED_STORE, make_paths_relative, saying_failures
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
-from verdict3d.records.adapters import CARD, adapter_identity
-from verdict3d.records.files import Row, read_json, write_json
-from verdict3d.records.promotion import ArmDecision, HoldoutUse, PromotionRecord
-from verdict3d.records.record import as_values, write_record
+from verdict3d.records.files import Row, write_json
+from verdict3d.records.promotion import ArmDecision, Decision, HoldoutSet, HoldoutSets, PromotionRecord
+from verdict3d.records.record import as_values, read_record, write_record
 
 
 def sync(root: Path, registry: Registry) -> Row:
@@ -53,26 +52,33 @@ def sync(root: Path, registry: Registry) -> Row:
     else:
         with registry.adapter_of(champion.version) as adapter:
             changed = place_champion(root, champion, adapter)
-    used = earlier_uses(registry.used(), root, load_params(root / "params.yaml").train.arms)
+    used = HoldoutSets(sets=earlier_uses(registry.used(), root))
     path = root / HOLDOUT
-    if (read_json(path) if path.exists() else {}) != used:
-        write_json(path, used)
+    if (read_record(path, HoldoutSets) if path.exists() else HoldoutSets(sets=[])) != used:
+        write_record(path, used)
         changed = True
     return {"champion": champion.model_dump(), "changed": changed}
 
 
-def earlier_uses(used: Used, root: Path, arms: Sequence[str]) -> Used:
-    """Return the uses of held-out sets without those by the adapters of ``arms`` below ``root``.
+def earlier_uses(used: Sequence[HoldoutSet], root: Path) -> list[HoldoutSet]:
+    """Return the uses of held-out objects without that by the decision below ``root``.
 
-    Deciding on a candidate counts it, and must not make its own decision stale.
+    Acting on a decision counts what it has asked, and must not make it stale. What the same adapter was asked
+    on fewer or on other objects stays: deciding again is another look.
     """
-    folders = [root / TRAIN / arm for arm in arms]
-    mine = {adapter_identity(folder) for folder in folders if (folder / CARD).exists()}
-    left = {
-        holdout: {adapter: asked for adapter, asked in uses.items() if adapter not in mine}
-        for holdout, uses in used.items()
-    }
-    return {holdout: uses for holdout, uses in left.items() if uses}
+    path = root / DECISION
+    mine = read_record(path, Decision).holdout if path.exists() else None
+    others = [
+        found
+        if mine is None or found.objects != mine.objects
+        else HoldoutSet(
+            objects=found.objects,
+            arms={name: asked for name, asked in found.arms.items() if name not in mine.arms},
+            audits={name: asked for name, asked in found.audits.items() if name not in mine.audits},
+        )
+        for found in used
+    ]
+    return [found for found in others if found.arms or found.audits]
 
 
 def promote(
@@ -111,7 +117,7 @@ def promote(
         against = record.decision.champion.version
         _expect_champion(registry, against)
         runs = record_decision(root, preset, arm, decision.decision, kept, explain(record))
-        registry.add_use(record.decision.holdout, adapter, _questions(decision))
+        registry.add_use(record.decision.holdout)
         result = {
             "arm": arm,
             "decision": decision.decision,
@@ -223,12 +229,6 @@ def _expect_champion(registry: Registry, version: int | None) -> None:
             f"the decision was made against {against}, but {now.name} is the champion now; "
             "`verdict3d promote` compares with it"
         )
-
-
-def _questions(decision: ArmDecision) -> int:
-    """Return what the decision has cost of the held-out set."""
-    (used,) = [found for found in decision.conditions if found.name == "hold-out"]
-    return HoldoutUse.model_validate(used.measured).own
 
 
 def _refuse_uncertified(decision: ArmDecision) -> None:

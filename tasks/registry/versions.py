@@ -2,7 +2,7 @@
 
 A project has one registered model, ``verdict3d``; each preset one of its own, ``verdict3d-<preset>``. The
 alias ``champion`` is the version in use, ``challenger`` one that the gate holds until more objects decide.
-Its tags hold the moves of ``champion`` and the candidates that each held-out set has decided on.
+Its tags hold the moves of ``champion`` and what held-out objects were used for.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from tasks.scoring.champion import BASE, Used, registered_champion
+from tasks.scoring.champion import BASE, registered_champion
+from tasks.scoring.holdout import set_identity
 from tasks.tracking.lease import Lease, turn
 from tasks.tracking.store import open_store, tracking_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import CARD
-from verdict3d.records.promotion import Champion
+from verdict3d.records.promotion import Champion, HoldoutSet
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 WHAT = "Single photos to meshes"
-MOVES, HOLDOUT = "moves", "holdout."
+MOVES, HOLDOUT = "moves", "heldout."
+OBJECTS_A_TAG = 300
+"""Digests of held-out objects in one tag, which holds 5,000 characters."""
 ROLLED_BACK, ROLLED_BACK_AT = "rolled_back", "rolled_back_at"
 """Tags of a version that was rolled back: why, and when (UTC)."""
 
@@ -145,21 +148,34 @@ class Registry:
         text = "\n".join([f"{WHAT}. Moves of the champion, oldest first:", "", *lines])
         self.client.update_registered_model(self.name, text)
 
-    def used(self) -> Used:
-        """Return what each held-out set has been used for."""
+    def used(self) -> list[HoldoutSet]:
+        """Return what held-out objects have been used for."""
         notes = self.notes()
-        return {
-            key.removeprefix(HOLDOUT): json.loads(notes[key])
+        return [
+            HoldoutSet(
+                objects=sorted(
+                    digest
+                    for other, text in notes.items()
+                    if other.startswith(f"{key}.objects.")
+                    for digest in text.split()
+                ),
+                **json.loads(notes[key]),
+            )
             for key in sorted(notes)
-            if key.startswith(HOLDOUT)
-        }
+            if key.startswith(HOLDOUT) and ".objects." not in key
+        ]
 
-    def add_use(self, holdout: str, adapter: str, questions: int) -> None:
-        """Count a candidate and the questions it took against a held-out set, once."""
-        known = self.used().get(holdout, {})
-        if known.get(adapter) != questions:
-            text = json.dumps({**known, adapter: questions})
-            self.client.set_registered_model_tag(self.name, f"{HOLDOUT}{holdout}", text)
+    def add_use(self, use: HoldoutSet) -> None:
+        """Count what a run has asked of held-out objects, once."""
+        known = {set_identity(found): found for found in self.used()}.get(set_identity(use))
+        counts = {"arms": use.arms, "audits": use.audits}
+        if known:
+            counts = {"arms": {**known.arms, **use.arms}, "audits": {**known.audits, **use.audits}}
+        key = f"{HOLDOUT}{set_identity(use)[:16]}"
+        for start in range(0, len(use.objects), OBJECTS_A_TAG):
+            text = " ".join(use.objects[start : start + OBJECTS_A_TAG])
+            self.client.set_registered_model_tag(self.name, f"{key}.objects.{start}", text)
+        self.client.set_registered_model_tag(self.name, key, json.dumps(counts))
 
     def alone(self) -> AbstractContextManager[Lease]:
         """Keep every other promotion away from this model, on this machine or another.

@@ -1,29 +1,20 @@
 """The champion as the stages see it: a copy of its adapter in ``data/registry``, put there from the registry.
 
 ``data/registry/champion`` holds ``champion.json`` (:class:`verdict3d.records.promotion.Champion`) with the
-adapter's files, or nothing: then the base is the champion. ``data/registry/holdout.json`` lists, by digest of
-the held-out set, the adapters that it has decided on. ``tasks.registry.promotion`` writes both; stages only
-read.
+adapter's files, or nothing: then the base is the champion. ``tasks.registry.promotion`` writes it, stages
+only read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
+from tasks.paths import CHAMPION, CHAMPION_RECORD
 from verdict3d.errors import Verdict3DError
-from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.adapters import CARD, WEIGHTS, adapter_identity
-from verdict3d.records.assets import Asset
-from verdict3d.records.files import read_json, write_bytes
+from verdict3d.records.files import write_bytes
 from verdict3d.records.promotion import Champion
 from verdict3d.records.record import read_record, write_record
-from verdict3d.records.verdicts import HeldoutVerdict
-
-Used = dict[str, dict[str, int]]
-"""By digest of the held-out set and by adapter: how much the evaluation judge was asked to decide on it."""
-"""The files of an adapter, as :mod:`verdict3d.adapt.adapter` writes them (which would load torch here)."""
 
 BASE = Champion(name="the base", version=None, arm=None, adapter=None)
 """The champion before any other."""
@@ -75,22 +66,3 @@ def place_champion(root: Path, champion: Champion, adapter: Path | None) -> bool
     if adapter is not None:
         write_record(record, champion)
     return True
-
-
-def holdout_digest(root: Path, assets: Sequence[Asset]) -> str:
-    """Return the identity of the held-out set: its objects with their meshes and clean pictures."""
-    rows = [row for row in assets if row.split == "heldout"]
-    return digest_json(
-        sorted([row.id, digest_file(root / row.mesh), digest_file(root / row.condition)] for row in rows)
-    )
-
-
-def questions(*verdicts: Sequence[HeldoutVerdict]) -> int:
-    """Return how many answers of the evaluation judge on held-out objects these verdicts are: two each."""
-    return 2 * sum(row.outcome != "invalid" for rows in verdicts for row in rows)
-
-
-def read_holdout(root: Path) -> Used:
-    """Return what each held-out set has been used for."""
-    path = root / HOLDOUT
-    return read_json(path) if path.exists() else {}

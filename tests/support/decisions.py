@@ -13,7 +13,14 @@ from tasks.scoring.champion import read_champion
 from verdict3d.config import load_params
 from verdict3d.provenance import digest_json
 from verdict3d.records.adapters import adapter_identity
-from verdict3d.records.promotion import CertificateState, Decision, Evidence, HoldoutUse, ObjectEvidence
+from verdict3d.records.promotion import (
+    CertificateState,
+    Decision,
+    Evidence,
+    HoldoutSet,
+    HoldoutUse,
+    ObjectEvidence,
+)
 from verdict3d.records.record import write_record
 from verdict3d.stats.gate import decide_all
 
@@ -43,14 +50,14 @@ def decided(root: Path, word: str, certified: bool = True) -> None:
         ],
         untested={},
         certificates={"training": state, "evaluation": state},
-        holdout=HoldoutUse(candidates=1, queries=10, own=10, looks=1),
+        holdout=HoldoutUse(candidates=1, queries=10, looks=1),
     )
     rule = rule_of(load_params(root / "params.yaml"))
     arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(1))
     assert arms[ARM].decision == word, arms[ARM].reasons
     decision = Decision(
         champion=evidence.champion,
-        holdout="the held-out set",
+        holdout=HoldoutSet(objects=["o1", "o2"], arms={evidence.adapter: 10}, audits={"judge": 4}),
         rule=rule,
         evidence=digest_json(evidence.model_dump()),
         adapters={ARM: evidence.adapter},

@@ -96,6 +96,6 @@ def evidence(
         "objects": rows,
         "untested": {},
         "certificates": dict.fromkeys(("training", "evaluation"), certified),
-        "holdout": HoldoutUse(candidates=1, queries=256, own=256, looks=1),
+        "holdout": HoldoutUse(candidates=1, queries=256, looks=1),
     }
     return Evidence(**{**fields, **changes})

@@ -203,7 +203,6 @@ def results(rows: list[HeldoutVerdict]) -> Results:
         washout={name: washout(name) for name in PREFERENCE},
         texture={"severe": summary(rows[::2], np.random.default_rng(7))},
         controls=ControlResults(base_vs_base=summary(rows, np.random.default_rng(6))),
-        holdout_queries=78,
     )
 
 
@@ -268,7 +267,7 @@ def decision(root: Path, rows: list[HeldoutVerdict]) -> Decision:
         ],
         untested={},
         certificates={"training": missing, "evaluation": missing},
-        holdout=HoldoutUse(candidates=1, queries=80, own=80, looks=1),
+        holdout=HoldoutUse(candidates=1, queries=80, looks=1),
     )
     rule = rule_of(load_params(root / "params.yaml"))
     arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(8))

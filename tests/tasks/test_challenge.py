@@ -15,22 +15,22 @@ from support.rows import filled
 from tasks.paths import read_assets
 from tasks.scoring.champion import (
     BASE,
-    holdout_digest,
     place_champion,
     read_champion,
     registered_champion,
 )
+from tasks.scoring.holdout import object_digests
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
 from verdict3d.records.adapters import adapter_identity, read_card
 from verdict3d.records.certificates import Certificate
-from verdict3d.records.files import read_json, read_jsonl, write_json
-from verdict3d.records.promotion import Challenge, Champion, HoldoutUse
-from verdict3d.records.record import read_record, write_record
+from verdict3d.records.files import read_json, read_jsonl
+from verdict3d.records.promotion import Challenge, Champion, HoldoutSet, HoldoutSets, HoldoutUse
+from verdict3d.records.record import read_record, read_rows, write_record
 from verdict3d.records.results import JudgeUsed
-from verdict3d.records.verdicts import HeldoutVerdict
+from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict
 
 pytestmark = pytest.mark.slow
 
@@ -142,21 +142,35 @@ def test_certificates_count_for_the_judge_they_name(project: Project, tmp_path: 
     assert "another judge" in tasks.gate.certificates(params, root, judge)["evaluation"].words
 
 
-def test_a_held_out_set_remembers_the_candidates_it_decided_on(project: Project, tmp_path: Path) -> None:
+def test_held_out_objects_remember_what_they_were_used_for(project: Project, tmp_path: Path) -> None:
     root, params = fork(project, tmp_path / "used")
-    mine = adapter_identity(root / f"data/train/{ARM}")
-    identity = holdout_digest(root, read_assets(root))
-    used = {identity: {"a": 5, "b": 7, mine: 9}, "another": {"c": 1}}
-    write_json(root / "data/registry/holdout.json", used)
     challenge = read_record(root / "data/challenge/challenge.json", Challenge)
-    assert challenge.holdout == identity
-    results = root / f"data/evaluate/{ARM}/results.json"
-    write_json(results, read_json(results) | {"holdout_queries": 20})
-    files = [root / f"data/challenge/{ARM}" / name for name in ("verdicts.jsonl", "texture.jsonl")]
-    rows = [row for path in files if path.exists() for row in read_jsonl(path)]
-    asked = 20 + 2 * sum(row["outcome"] != "invalid" for row in rows)
+    mine = challenge.holdout
+    adapter = adapter_identity(root / f"data/train/{ARM}")
+    assert mine.objects == sorted(object_digests(root, read_assets(root)).values())
+    # every evaluated arm is a candidate, in promotion.arms or not
+    assert set(mine.arms) == {adapter_identity(root / f"data/train/{arm}") for arm in params.train.arms}
+    asked = [
+        row
+        for name in ("verdicts", "texture")
+        for row in read_jsonl(root / f"data/evaluate/{ARM}/{name}.jsonl")
+        if row["outcome"] != "invalid"
+    ]
+    assert mine.arms[adapter] == 2 * len(asked) > 0
+    # the audit's questions and those of the controls count too
+    audit = root / "data/audit/evaluation/verdicts.jsonl"
+    rows = [*read_rows(audit, ControlVerdict)] if audit.exists() else []
+    controls = [*rows, *read_rows(root / f"data/evaluate/{ARM}/controls.jsonl", HeldoutVerdict)]
+    assert mine.audits == {challenge.judge: 2 * sum(row.outcome != "invalid" for row in controls)}
+
+    grown = HoldoutSet(objects=[*mine.objects[:1], "another"], arms={"a": 10, adapter: 8}, audits={})
+    unrelated = HoldoutSet(objects=["others"], arms={"c": 1}, audits={})
+    same = mine.model_copy(update={"arms": {"b": 6}, "audits": {}})
+    write_record(root / "data/registry/holdout.json", HoldoutSets(sets=[grown, unrelated, same]))
     found = tasks.gate.collect_evidence(params, root, ARM, challenge).holdout
-    assert found == HoldoutUse(candidates=3, queries=asked + 12, own=asked, looks=1) and asked > 20
+    own = sum(mine.arms.values()) + sum(mine.audits.values())
+    # half of the ten answers about `a` were about an object of ours
+    assert found == HoldoutUse(candidates=len(mine.arms) + 2, queries=own + 5 + 6, looks=2)
 
 
 def test_a_sequential_challenge_stops_when_it_is_decided(

@@ -189,8 +189,6 @@ def test_evaluation_writes_what_stands_beside_the_win_rates(project):
         if part["summary"]["invalid"] == 0:
             assert gap["value"] == pytest.approx(mine - part["summary"]["half_credit"]["value"])
         assert results["texture"][regime]["pairs"] == part["summary"]["pairs"]
-    valid = sum(row["outcome"] != "invalid" for row in rows)
-    assert 4 * valid <= results["holdout_queries"] <= 4 * valid + 4
     assert 0 < results["validity"]["base"] <= 1
     for regime, way in results["washout"].items():
         assert set(way["velocities"]) == {"0.95", "0.75", "0.5", "0.25"}

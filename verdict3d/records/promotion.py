@@ -56,22 +56,58 @@ class Challenger(Part):
     texture: bool
 
 
+class HoldoutSet(Part):
+    """Held-out objects that were used together, and what for.
+
+    Attributes:
+        objects: Digest of each, sorted.
+        arms: Answers of the evaluation judge about each evaluated arm, by the identity of its adapter.
+        audits: Its answers in its audit, and to pairs of two samples of the base, by the judge's digest.
+    """
+
+    objects: list[str]
+    arms: dict[str, int]
+    audits: dict[str, int]
+
+
+class HoldoutSets(Record):
+    """What held-out objects were used for by earlier decisions: ``data/registry/holdout.json``."""
+
+    SCHEMA: ClassVar[str] = "verdict3d/holdout/1"
+
+    sets: list[HoldoutSet]
+
+
+class HoldoutUse(Part):
+    """What the held-out objects of a decision have been used for.
+
+    Attributes:
+        candidates: Arms that were evaluated on any of them, this run's counted.
+        queries: Answers of the evaluation judge in all.
+        looks: How often the candidate has been decided on while objects were added, this time counted.
+    """
+
+    candidates: int
+    queries: int
+    looks: int
+
+
 class Challenge(Record):
     """Every candidate against the champion: ``data/challenge/challenge.json``.
 
     Attributes:
         champion: Who was challenged.
         regimes: Regimes of the inputs.
-        holdout: Identity of the held-out set.
+        holdout: What its run has used the held-out objects for.
         judge: Digest of the evaluation judge.
         arms: By candidate.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/challenge/1"
+    SCHEMA: ClassVar[str] = "verdict3d/challenge/2"
 
     champion: Champion
     regimes: list[Regime]
-    holdout: str
+    holdout: HoldoutSet
     judge: str
     arms: dict[str, Challenger]
 
@@ -109,22 +145,6 @@ class CertificateState(Part):
     state: ConditionState
     words: str
     digest: str | None
-
-
-class HoldoutUse(Part):
-    """What a held-out set has been used for.
-
-    Attributes:
-        candidates: Candidates that it has decided on, this one counted.
-        queries: Answers of the evaluation judge in all.
-        own: Those about this candidate.
-        looks: How often the candidate has been decided on while objects were added, this time counted.
-    """
-
-    candidates: int
-    queries: int
-    own: int
-    looks: int
 
 
 class Evidence(Part):
@@ -274,7 +294,7 @@ class Decision(Record):
 
     Attributes:
         champion: Who was challenged.
-        holdout: Identity of the held-out set.
+        holdout: What its run has used the held-out objects for.
         rule: By which it was decided.
         evidence: Digest of what it was decided on.
         adapters: Identity of each candidate's adapter.
@@ -285,7 +305,7 @@ class Decision(Record):
     SCHEMA: ClassVar[str] = "verdict3d/decision/2"
 
     champion: Champion
-    holdout: str
+    holdout: HoldoutSet
     rule: Rule
     evidence: str
     adapters: dict[str, str]

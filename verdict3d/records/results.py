@@ -133,11 +133,10 @@ class Results(Record):
         texture: The evaluation judge's word on montages in colour, by regime; empty without them.
         washout: By regime.
         validity: Share of meshes that were made.
-        holdout_queries: Answers of the evaluation judge about held-out objects that this took.
         controls: Pairs with nothing to choose.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/results/1"
+    SCHEMA: ClassVar[str] = "verdict3d/results/2"
 
     arm: str
     target: float
@@ -148,7 +147,6 @@ class Results(Record):
     texture: dict[Regime, Summary]
     washout: dict[Regime, Washout]
     validity: Shares
-    holdout_queries: int
     controls: ControlResults
 
 

@@ -36,7 +36,7 @@ def render_page(report: Report) -> str:
             forest=Markup(_forest(report, found)) if found else None,
             ways=ways(report),
             controls=control_rows(report),
-            queries=sum(part.holdout_queries for part in report.evaluations.values()),
+            queries=_questions(report),
             categories=views.category_tables(found),
             labels=views.label_rows(report),
             promotions=views.promotions(report),
@@ -49,6 +49,12 @@ def render_page(report: Report) -> str:
             paper_repair=words.PAPER_REPAIR,
         )
     )
+
+
+def _questions(report: Report) -> int:
+    """Return how many answers of the evaluation judge about held-out objects the run used; 0: not known."""
+    used = report.promotion.holdout if report.promotion else None
+    return sum(used.arms.values()) + sum(used.audits.values()) if used else 0
 
 
 def _audit_figures(audit: Audit) -> tuple[Markup, Markup]:

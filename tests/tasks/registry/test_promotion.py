@@ -108,6 +108,11 @@ def waits(root: Path) -> bool:
     return decision_waits(root, root, "")
 
 
+def kept_uses(root: Path) -> list[dict[str, int]]:
+    """Return the answers about each arm in every earlier use of held-out objects."""
+    return [found["arms"] for found in read_json(root / "data/registry/holdout.json")["sets"]]
+
+
 def go_round(project: Project) -> None:
     """First champion, a worse one rejected, an undecided one held, a better one promoted, and back again."""
     root, params = project
@@ -147,7 +152,7 @@ def go_round(project: Project) -> None:
     assert act(project, "sync")["changed"] and read_champion(root).version == 1
     assert not act(project, "sync")["changed"]
     earlier = {first["record"]["candidate"]["adapter"]: 10}
-    assert read_json(root / "data/registry/holdout.json") == {"the held-out set": earlier}
+    assert kept_uses(root) == [earlier]
 
     decided(root, "REJECT")
     rejected = act(project, "promote")
@@ -165,11 +170,12 @@ def go_round(project: Project) -> None:
     assert better["moved"] and registry().champion().version == better["version"] == 3
     assert registry().aliased("champion").tags["previous"] == "1"
     adapters = [found["record"]["candidate"]["adapter"] for found in (first, better)]
-    assert registry().used() == {"the held-out set": dict.fromkeys(adapters, 10)}
+    (used,) = registry().used()
+    assert used.objects == ["o1", "o2"] and used.arms == dict.fromkeys(adapters, 10)
 
     # its own decision counts from the next candidate on; that it was counted makes nothing stale
     assert act(project, "sync")["changed"] and not act(project, "sync")["changed"]
-    assert read_json(root / "data/registry/holdout.json") == {"the held-out set": earlier}
+    assert kept_uses(root) == [earlier]
 
     assert act(project, "rollback", "", "chairs got worse")["champion"]["version"] == 1
     assert registry().version(3).tags["rolled_back"] == "chairs got worse"

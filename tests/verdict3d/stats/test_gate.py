@@ -194,9 +194,9 @@ def test_categories_are_large_enough_for_a_good_candidate() -> None:
 @pytest.mark.parametrize(
     ("changes", "condition"),
     [
-        ({"holdout": HoldoutUse(candidates=21, queries=256, own=1, looks=1)}, "hold-out"),
-        ({"holdout": HoldoutUse(candidates=1, queries=10_001, own=1, looks=1)}, "hold-out"),
-        ({"holdout": HoldoutUse(candidates=1, queries=256, own=1, looks=2)}, "hold-out"),
+        ({"holdout": HoldoutUse(candidates=21, queries=256, looks=1)}, "hold-out"),
+        ({"holdout": HoldoutUse(candidates=1, queries=10_001, looks=1)}, "hold-out"),
+        ({"holdout": HoldoutUse(candidates=1, queries=256, looks=2)}, "hold-out"),
         ({"adapter": "same", "champion": changed(BASE, name="version 3", adapter="same")}, "new"),
         (
             {"certificates": {"evaluation": certified("open", "the clear-gap control failed")}},
