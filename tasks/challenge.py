@@ -46,7 +46,7 @@ from verdict3d.records.promotion import Challenge, Challenger, Champion
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.render.rig import Rig
-from verdict3d.stats.tally import half_credit_against, tally_rows
+from verdict3d.stats.tally import half_credit_against, tally_sets
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 
@@ -178,7 +178,9 @@ def decided(params: Params, rows: Sequence[HeldoutVerdict], order: Sequence[str]
         return False
 
     def side(regime: str, null: float) -> str:
-        tally = tally_rows([row for row in rows if row.regime == regime], order)
+        tally = tally_sets(
+            [row for row in rows if row.regime == regime], order, params.judges.evaluation.views
+        )
         rng = numpy_generator(params.seed, "unused")  # betting draws nothing
         promotion = params.promotion
         return half_credit_against(

@@ -10,7 +10,7 @@ Writes ``data/gate/``: ``evidence.json`` and ``decision.json`` (:mod:`verdict3d.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,10 @@ from verdict3d.records.record import as_values, read_record, read_rows, write_re
 from verdict3d.records.results import Labels
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.gate import bar_of, decide_all, half_credit
-from verdict3d.stats.tally import tally_rows
-from verdict3d.stats.winrate import SCORES, Answered, Scored
+from verdict3d.stats.tally import Tally, count_sets, tally_rows, tally_sets
+from verdict3d.stats.winrate import Scored
 
-COLOUR = "colour"
-"""The control of a certificate that says whether a judge sees wrong colours."""
+NO_COLOUR = "there are no montages in colour, or the evaluation judge is not certified for colour"
 
 
 def run(params: Params, root: Path) -> None:
@@ -96,19 +95,20 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Challenge)
     rows = read_rows(root / CHALLENGE / arm / "verdicts.jsonl", HeldoutVerdict)
     untested = {}
     texture: list[HeldoutVerdict] = []
-    if colour := without_colour(root):
-        untested["texture"] = colour
-    elif found.texture:
+    if found.texture:
         texture = read_rows(root / CHALLENGE / arm / "texture.jsonl", HeldoutVerdict)
+    else:
+        untested["texture"] = NO_COLOUR
     if all(gain_of(row) is None for row in rows):
         untested["truth"] = "no true mesh is known"
     here, clean = ([row for row in rows if row.regime == name] for name in (regime, "clean"))
-    primary, on_clean, colours, validity = (
-        by_object(answered, found.objects)
-        for answered in (here, clean, texture, [which_is_made(row) for row in rows])
+    views = params.judges.evaluation.views
+    primary, on_clean, colours = (
+        by_object(tally_sets(answered, found.objects, views)) for answered in (here, clean, texture)
     )
+    validity = by_object(tally_rows([which_is_made(row) for row in rows], found.objects))
     gain, clean_gain = (total_by_object((row.object, gain_of(row)) for row in some) for some in (here, clean))
-    gap = total_by_object(training_gaps(root, arm, regime))
+    gap = total_by_object(training_gaps(params, root, arm))
     none, nothing = (0, 0, 0), (0.0, 0)
     categories = {row.object: row.category for row in rows}
     return Evidence(
@@ -134,9 +134,9 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Challenge)
     )
 
 
-def by_object(rows: Iterable[Answered], order: Sequence[str]) -> dict[str, Counts]:
+def by_object(tally: Tally) -> dict[str, Counts]:
     """Return wins, losses and ties by object."""
-    return {name: (wins, losses, ties) for name, wins, losses, ties in tally_rows(rows, order)}
+    return {name: (wins, losses, ties) for name, wins, losses, ties in tally}
 
 
 def total_by_object(differences: Iterable[tuple[str, float | None]]) -> dict[str, Total]:
@@ -155,28 +155,25 @@ def gain_of(row: HeldoutVerdict) -> float | None:
     return None if mine is None or theirs is None else mine - theirs
 
 
-def training_gaps(root: Path, arm: str, regime: str) -> list[tuple[str, float | None]]:
+def training_gaps(params: Params, root: Path, arm: str) -> list[tuple[str, float | None]]:
     """Return (object, training judge's credit minus evaluation judge's) of each pair with the base."""
-    evaluation, training = (
-        read_rows(root / EVALUATE / arm / f"{name}.jsonl", HeldoutVerdict)
-        for name in ("verdicts", "training_judge")
-    )
+    credits = []
+    for name, judge in (("verdicts", params.judges.evaluation), ("training_judge", params.judges.training)):
+        rows = read_rows(root / EVALUATE / arm / f"{name}.jsonl", HeldoutVerdict)
+        here = [row for row in rows if row.regime == params.promotion.regime]
+        credits.append([(row.object, credit_of(row, judge.views)) for row in here])
     return [
-        (mine.object, SCORES[theirs.outcome] - SCORES[mine.outcome])
-        for mine, theirs in zip(evaluation, training, strict=True)
-        if mine.regime == regime and "invalid" not in (mine.outcome, theirs.outcome)
+        (name, None if mine is None or theirs is None else theirs - mine)
+        for (name, mine), (_, theirs) in zip(*credits, strict=True)
     ]
 
 
-def without_colour(root: Path) -> str | None:
-    """Return why the evaluation judge's word on montages in colour does not count; None if it does."""
-    path = root / certificate_path("evaluation")
-    control = read_record(path, Certificate).controls.get(COLOUR) if path.exists() else None
-    if control is None:
-        return "the evaluation judge has not been asked whether it tells right colours from wrong ones"
-    return (
-        None if control.passed else f"the evaluation judge is not certified for colour: {control.shortfall}"
-    )
+def credit_of(row: HeldoutVerdict, views: int) -> float | None:
+    """Return the mean credit of a verdict's view sets; None where it is invalid."""
+    if row.outcome == "invalid":
+        return None
+    wins, losses, ties = count_sets(row, views)
+    return (wins + 0.5 * ties) / (wins + losses + ties)
 
 
 def which_is_made(row: HeldoutVerdict) -> Scored:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tasks.paths import AUDIT, CHALLENGE, EVALUATE, HOLDOUT, TRAIN
+from tasks.paths import AUDIT, CERTIFY, CHALLENGE, EVALUATE, HOLDOUT, TRAIN
 from verdict3d.config import Params
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.adapters import adapter_identity
@@ -60,15 +60,15 @@ def this_use(
         files = [root / folder / name for folder in folders for name in ("verdicts.jsonl", "texture.jsonl")]
         arms[adapter_identity(root / TRAIN / arm)] = answers(row for path in files for row in _rows(path))
         controls = _rows(root / EVALUATE / arm / "controls.jsonl")
-    path = root / AUDIT / "evaluation/verdicts.jsonl"
-    audit = read_rows(path, ControlVerdict) if path.exists() else []
+    files = [root / folder / "evaluation/verdicts.jsonl" for folder in (AUDIT, CERTIFY)]
+    audit = [row for path in files if path.exists() for row in read_rows(path, ControlVerdict)]
     asked = answers(row for row in audit if row.object in objects) + answers(controls)
     return HoldoutSet(objects=sorted(objects.values()), arms=arms, audits={judge: asked})
 
 
 def answers(rows: Iterable[Judged]) -> int:
-    """Return how many answers of a judge these verdicts are: two each."""
-    return 2 * sum(row.outcome != "invalid" for row in rows)
+    """Return how many answers of a judge these verdicts are: two from each view set."""
+    return 2 * sum(one is not None for row in rows for one in row.sets)
 
 
 def read_earlier(root: Path) -> list[HoldoutSet]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from benchmarks.sweep import BASE, Crew, waves
-from benchmarks.sweep_table import CONFIRMATORY, PAPER
+from benchmarks.sweep_table import CHOSEN, PAPER
 from flows.chain.workspace import overlay
 from support.places import ROOT
 from verdict3d.config import load_params
@@ -119,7 +119,7 @@ def test_the_preset_has_every_arm_that_the_table_speaks_of_and_the_default_run_s
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(overlay(plain, changes)))
     sweep, default = load_params(tmp_path / "params.yaml").train, load_params(ROOT / "params.yaml").train
     assert set(sweep.arms) <= set(sweep.sections)
-    assert {*PAPER, *CONFIRMATORY, "oracle", "base_again"} <= set(sweep.arms)
+    assert {*PAPER, *CHOSEN, "oracle", "base_again"} <= set(sweep.arms)
     assert sweep.sections["repair_and_consensus"] == default.sections["repair_and_consensus"]
 
 

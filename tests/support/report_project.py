@@ -21,7 +21,14 @@ from verdict3d.records.assets import Asset, Condition, Note, Quarantined
 from verdict3d.records.files import write_bytes
 from verdict3d.records.generations import Generation
 from verdict3d.records.numbers import Interval, Kappa, Summary
-from verdict3d.records.promotion import CertificateState, Decision, Evidence, HoldoutUse, ObjectEvidence
+from verdict3d.records.promotion import (
+    CertificateState,
+    Decision,
+    Evidence,
+    HoldoutSet,
+    HoldoutUse,
+    ObjectEvidence,
+)
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.results import (
     CertificateUse,
@@ -40,6 +47,7 @@ from verdict3d.records.results import (
 from verdict3d.records.verdicts import Contender, HeldoutVerdict
 from verdict3d.stats.agreement import agreement
 from verdict3d.stats.gate import decide_all
+from verdict3d.stats.tally import tally_rows
 from verdict3d.stats.winrate import Scored, by_slice, summary
 
 ARM = "conditioner_repair"
@@ -243,7 +251,9 @@ def decision(root: Path, rows: list[HeldoutVerdict]) -> Decision:
     """What the gate stage would write for ``rows`` without certificates, texture or an older champion."""
     missing = CertificateState(state="open", words="it has no certificate", digest=None)
     counts = {
-        regime: by_object([one for one in rows if one.regime == regime], sorted({one.object for one in rows}))
+        regime: by_object(
+            tally_rows([one for one in rows if one.regime == regime], sorted({one.object for one in rows}))
+        )
         for regime in ("severe", "clean")
     }
     none = (0, 0, 0)
@@ -271,7 +281,8 @@ def decision(root: Path, rows: list[HeldoutVerdict]) -> Decision:
     )
     rule = rule_of(load_params(root / "params.yaml"))
     arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(8))
-    return filled(Decision, champion=BASE, rule=rule, arms=arms, chosen=None)
+    used = HoldoutSet(objects=[], arms={"weights": 70}, audits={"judge": 8})
+    return filled(Decision, champion=BASE, rule=rule, arms=arms, chosen=None, holdout=used)
 
 
 def truth(one: HeldoutVerdict) -> Scored:

@@ -154,14 +154,19 @@ def test_held_out_objects_remember_what_they_were_used_for(project: Project, tmp
         row
         for name in ("verdicts", "texture")
         for row in read_jsonl(root / f"data/evaluate/{ARM}/{name}.jsonl")
-        if row["outcome"] != "invalid"
+        for one in row["sets"]
+        if one is not None
     ]
     assert mine.arms[adapter] == 2 * len(asked) > 0
     # the audit's questions and those of the controls count too
-    audit = root / "data/audit/evaluation/verdicts.jsonl"
-    rows = [*read_rows(audit, ControlVerdict)] if audit.exists() else []
-    controls = [*rows, *read_rows(root / f"data/evaluate/{ARM}/controls.jsonl", HeldoutVerdict)]
-    assert mine.audits == {challenge.judge: 2 * sum(row.outcome != "invalid" for row in controls)}
+    files = [root / f"data/{stage}/evaluation/verdicts.jsonl" for stage in ("audit", "certify")]
+    audit = [row for path in files if path.exists() for row in read_rows(path, ControlVerdict)]
+    heldout = {asset.id for asset in read_assets(root) if asset.split == "heldout"}
+    controls = [
+        *(row for row in audit if row.object in heldout),
+        *read_rows(root / f"data/evaluate/{ARM}/controls.jsonl", HeldoutVerdict),
+    ]
+    assert mine.audits == {challenge.judge: 2 * sum(len(row.sets) for row in controls)}
 
     grown = HoldoutSet(objects=[*mine.objects[:1], "another"], arms={"a": 10, adapter: 8}, audits={})
     unrelated = HoldoutSet(objects=["others"], arms={"c": 1}, audits={})
@@ -191,10 +196,11 @@ def test_when_a_sequential_test_is_decided(project: Project) -> None:
         update={"promotion": project[1].promotion.model_copy(update={"test": "sequential"})}
     )
     order = [f"o{number}" for number in range(60)]
+    said = {"win": (1.0, -1.0), "loss": (-1.0, 1.0), "flip": (1.0, 1.0), "close": (-1.0, -1.0)}
 
     def rows(severe: str, clean: str, objects: int) -> list[HeldoutVerdict]:
         return [
-            filled(HeldoutVerdict, object=name, regime=regime, outcome=outcome)
+            filled(HeldoutVerdict, object=name, regime=regime, outcome=outcome, sets=[said[outcome]])
             for name in order[:objects]
             for regime, outcome in (("severe", severe), ("clean", clean))
         ]

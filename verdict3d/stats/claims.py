@@ -43,6 +43,11 @@ class Claim:
     estimate: bool = False
 
     @property
+    def counted(self) -> bool:
+        """Return whether it is about verdicts, not about a measure."""
+        return self.kind != "f_score"
+
+    @property
     def span(self) -> tuple[float, float]:
         """Return the smallest and the largest value of one pair."""
         return (0.0, 1.0) if self.kind == "credit" else (-1.0, 1.0)

@@ -108,6 +108,7 @@ def claimed(claim: Claim, rule: Rule, tests: int, generators: Generators) -> Con
             rng=rng,
             resamples=rule.resamples,
             span=claim.span,
+            counted=claim.counted,
         )
 
     null = 0.0 if claim.estimate else claim.bound

@@ -27,7 +27,7 @@ from verdict3d.stats.bootstrap import Array
 from verdict3d.stats.claims import SMALL, Claim, claims_of, counts_of, credits_of, not_worse
 from verdict3d.stats.standing import LEAST_COVERAGE
 
-Times = NDArray[np.int64]
+Times = NDArray[np.int64] | NDArray[np.float64]
 Flags = NDArray[np.bool_]
 SIMULATIONS = 1000
 SIZES = (1, 2, 4, 8)
@@ -131,6 +131,8 @@ def decide_drawn(evidence: Evidence, rule: Rule, times: Times, categories: Mappi
         times: (D, N) how often each object is in each set.
         categories: (D, N) how many of these are of the category, by category.
     """
+    times = times.astype(np.float64)  # products of whole numbers take much longer
+    categories = {name: mine.astype(np.float64) for name, mine in categories.items()}
     claims, credit = claims_of(evidence, rule), credits_of(evidence.objects, "primary")
     asked = {
         name: mine @ (credit[:, 1] > 0) >= rule.category_objects for name, mine in sorted(categories.items())
@@ -151,8 +153,10 @@ def decide_drawn(evidence: Evidence, rule: Rule, times: Times, categories: Mappi
 
 def _claimed(claim: Claim, rule: Rule, times: Times, tests: Array) -> States:
     null = 0.0 if claim.estimate else claim.bound
-    found = _bounds(claim.totals, null, claim.span, rule, rule.alpha, times)
-    strict = _bounds(claim.totals, null, claim.span, rule, rule.alpha / tests, times)
+    found, strict = (
+        _bounds(claim.totals, null, rule, alpha, times, claim.span, claim.counted)
+        for alpha in (rule.alpha, rule.alpha / tests)
+    )
     met = found.value >= claim.bound if claim.estimate else found.above
     failed = strict.below
     return States(claim.name, met & ~failed, failed)
@@ -161,7 +165,7 @@ def _claimed(claim: Claim, rule: Rule, times: Times, tests: Array) -> States:
 def _bar(evidence: Evidence, rule: Rule, times: Times) -> States:
     counts = counts_of(evidence.objects, "primary")
     totals = credits_of(evidence.objects, "primary")
-    found = _bounds(totals, 0.5, (0.0, 1.0), rule, rule.alpha, times)
+    found = _bounds(totals, 0.5, rule, rule.alpha, times)
     objects = times @ (totals[:, 1] > 0)
     met = found.above
     if rule.test == "fixed":
@@ -196,12 +200,16 @@ class _Bounds:
 def _bounds(
     totals: Array,
     null: float,
-    span: tuple[float, float],
     rule: Rule,
     alpha: float | Array,
     times: Times,
+    span: tuple[float, float] = (0.0, 1.0),
+    counted: bool = True,
 ) -> _Bounds:
-    """Return the mean of every drawn set and on which side of ``null`` its interval lies."""
+    """Return the mean of every drawn set and on which side of ``null`` its interval lies.
+
+    See :func:`verdict3d.stats.tally.mean_against` for ``totals``, ``span`` and ``counted``.
+    """
     least, width = span[0], span[1] - span[0]
     sums, pairs = (totals[:, 0] - least * totals[:, 1]) / width, totals[:, 1]
     bound = (null - least) / width
@@ -211,26 +219,25 @@ def _bounds(
             above, below = _bets(sums, pairs, bound, alpha, times)
         else:
             mean = (times @ sums) / (times @ pairs)
-            low, high = _interval(sums, pairs, mean, np.broadcast_to(alpha, mean.shape), times)
+            low, high = _interval(sums, pairs, mean, np.broadcast_to(alpha, mean.shape), times, counted)
             above, below = low > bound, high < bound
     return _Bounds(least + width * mean, above, below)
 
 
-def _interval(sums: Array, pairs: Array, mean: Array, alpha: Array, times: Times) -> tuple[Array, Array]:
+def _interval(
+    sums: Array, pairs: Array, mean: Array, alpha: Array, times: Times, counted: bool = True
+) -> tuple[Array, Array]:
     """Return BCa bounds of a mean in [0, 1] to second order, NaN where there are none."""
     objects = times @ (pairs > 0)
     # sums over objects of (s - mean * t)^k, written out in the moments of s and t
-    square = times @ sums**2 - 2 * mean * (times @ (sums * pairs)) + mean**2 * (times @ pairs**2)
-    cube = (
-        times @ sums**3
-        - 3 * mean * (times @ (sums**2 * pairs))
-        + 3 * mean**2 * (times @ (sums * pairs**2))
-        - mean**3 * (times @ pairs**3)
-    )
+    powers = [sums**2, sums * pairs, pairs**2, sums**3, sums**2 * pairs, sums * pairs**2, pairs**3, pairs]
+    s2, st, t2, s3, s2t, st2, t3, total = (times @ np.stack(powers, axis=1)).T
+    square = s2 - 2 * mean * st + mean**2 * t2
+    cube = s3 - 3 * mean * s2t + 3 * mean**2 * st2 - mean**3 * t3
     equal = square <= 1e-9 * objects
-    error = np.sqrt(np.maximum(square, 0.0)) / (times @ pairs)
+    error = np.sqrt(np.maximum(square, 0.0)) / total
     shift = np.where(equal, 0.0, cube / 6 / np.maximum(square, 1e-300) ** 1.5)  # acceleration, and bias too
-    others = 1 - alpha ** (1 / np.maximum(objects, 1))
+    others = (1 - alpha ** (1 / np.maximum(objects, 1))) * counted
     ends = []
     for sign in (-1.0, 1.0):
         moved = shift + sign * -ndtri(alpha)
@@ -247,7 +254,7 @@ def _bets(sums: Array, pairs: Array, bound: float, alpha: float | Array, times: 
     rng = np.random.default_rng(0)  # independent draws may come in any order; all claims see the same one
     values = np.full((int(times.sum(axis=1).max()), len(times)), np.nan)
     for place, row in enumerate(times):
-        drawn = np.repeat(scores, row)
+        drawn = np.repeat(scores, row.astype(np.int64))
         values[: drawn.size, place] = rng.permutation(drawn)
     ends = [
         np.fmax.reduce(fortunes(one, np.full(len(times), null)), axis=0, initial=1.0) >= 1 / alpha

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 
 from verdict3d.records.names import Outcome
-from verdict3d.records.promotion import TallyRow
+from verdict3d.records.promotion import Counts, TallyRow
+from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.betting import anytime_p_values, confidence_sequence
 from verdict3d.stats.bootstrap import Array, cluster_bootstrap, ratio
 from verdict3d.stats.intervals import sign_flip_p_value, unanimous_interval
@@ -64,6 +65,34 @@ def tally_rows(rows: Iterable[Answered], order: Sequence[str]) -> list[TallyRow]
     return [(name, found[0], found[1], found[2]) for name, found in counts.items() if any(found)]
 
 
+def tally_sets(rows: Iterable[HeldoutVerdict], order: Sequence[str], views: int) -> list[TallyRow]:
+    """Count single verdicts by object, in ``order``: one for each view set of each pair.
+
+    The mean of several single verdicts says more than the class of their mean: 7 of 8 sets is not 5 of 8.
+
+    Args:
+        rows: Verdicts; invalid ones, and sets without an answer, are left out.
+        order: Objects.
+        views: View sets a verdict; a pair that looks the same from all was not asked and is so many ties.
+    """
+    counts = {name: [0, 0, 0] for name in order}
+    for row in rows:
+        if row.outcome != "invalid":
+            for place, number in enumerate(count_sets(row, views)):
+                counts[row.object][place] += number
+    return [(name, found[0], found[1], found[2]) for name, found in counts.items() if any(found)]
+
+
+def count_sets(row: HeldoutVerdict, views: int) -> Counts:
+    """Return from how many view sets both orders name X, name Y, and disagree."""
+    if row.outcome == "same":
+        return 0, 0, views
+    sets = [one for one in row.sets if one is not None]
+    wins = sum(m1 > 0 > m2 for m1, m2 in sets)
+    losses = sum(m1 < 0 < m2 for m1, m2 in sets)
+    return wins, losses, len(sets) - wins - losses
+
+
 def rows_of(tally: Tally) -> list[Scored]:
     """Return the pairs that a tally counts."""
     return [
@@ -109,6 +138,7 @@ def mean_against(
     rng: np.random.Generator,
     resamples: int,
     span: tuple[float, float] = (0.0, 1.0),
+    counted: bool = True,
 ) -> Bounded:
     """Test a mean over pairs against ``null``.
 
@@ -121,6 +151,8 @@ def mean_against(
         rng: For the bootstrap.
         resamples: Number of bootstrap resamples.
         span: Smallest and largest value of one pair.
+        counted: Whether values are counts of verdicts, which may all agree by chance. Measures do not: where
+            all differences are 0 the same meshes were made.
     """
     totals = totals[totals[:, 1] > 0]
     least, width = span[0], span[1] - span[0]
@@ -131,7 +163,7 @@ def mean_against(
         value = least + width * float(scores.mean())
         lower, upper = (float(ends[-1]) for ends in confidence_sequence(scores, alpha))
         bounds = least + width * lower, least + width * upper
-    elif scores.size > 1 and np.ptp(scores) == 0:
+    elif scores.size > 1 and counted and np.ptp(scores) == 0:
         lower, upper = unanimous_interval(float(scores[0]), scores.size, 1 - 2 * alpha)
         bounds = least + width * lower, least + width * upper
     elif scores.size > 1:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from verdict3d.records.numbers import Standing, Summary
 from verdict3d.records.results import RegimeResults
+from verdict3d.stats.gate import half_credit
 from verdict3d.stats.standing import standing
 from verdict3d.view.content import REGIMES, Report
 from verdict3d.view.words import (
@@ -14,6 +15,7 @@ from verdict3d.view.words import (
     PAPER,
     SHORT,
     SYMBOLS,
+    decision_words,
     headline,
     inputs,
     interval,
@@ -109,7 +111,12 @@ def leading(found: list[Result]) -> Result | None:
 
 
 def headline_words(report: Report, lead: Result | None) -> str:
-    """Return the page's first sentence."""
+    """Return the page's first sentence: the gate's decision, or else what the leading arm shows."""
+    if report.promotion and report.promotion.arms:
+        decision = report.promotion
+        arms = decision.arms
+        arm = decision.chosen or max(sorted(arms), key=lambda name: half_credit(arms[name]))
+        return decision_words(arm, decision)
     if lead is None:
         return "No arm has been evaluated yet"
     return headline(lead.arm, lead.regime, lead.standing, report.target)

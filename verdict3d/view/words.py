@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Standing, Summary
-from verdict3d.records.promotion import ArmDecision
+from verdict3d.records.promotion import ArmDecision, Decision
 from verdict3d.view.content import Exhibit
 
 MINUS = "\u2212"
@@ -108,6 +108,18 @@ def headline(arm: str, regime: str, standing: Standing, target: float) -> str:
         "undefined": f"{name} has no verdict on {where} yet",
     }
     return sentences[standing]
+
+
+def decision_words(arm: str, decision: Decision) -> str:
+    """Return the gate's word on a candidate and the number that it rests on first."""
+    found = decision.arms[arm]
+    bar = next(condition for condition in found.conditions if condition.name == "bar").measured
+    value, low, high = (
+        end if isinstance(end := bar.get(name), float) else None for name in ("value", "low", "high")
+    )
+    where = inputs(decision.rule.regime)
+    words = f"{found.decision}: {title(arm)} against {decision.champion.name} on {where}"
+    return f"{words}, half-credit {number(value)} ({interval(low, high)})"
 
 
 def outlook_words(decision: ArmDecision) -> list[str]:

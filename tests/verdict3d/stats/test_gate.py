@@ -142,6 +142,13 @@ def test_truth_and_the_judges_gap_are_conditions(
     assert decision.decision == {"met": "PROMOTE", "open": "HOLD", "failed": "REJECT"}[expected]
 
 
+def test_meshes_that_stay_the_same_lose_no_f_score() -> None:
+    """64 equal verdicts may be chance; 64 differences of exactly 0 are the same meshes."""
+    decision = decide(evidence(clean_f_score=(0.0, 0.0)))
+    assert state(decision, "truth: clean inputs") == "met" and decision.decision == "PROMOTE"
+    assert state(decide(evidence(gap=(0.1, 0.0))), "over-optimisation") == "open"
+
+
 def test_credit_without_geometry_is_not_promoted() -> None:
     """The sweep's ``sft_on_best``: 0.595 of half-credit, F-score 0.5164 -> 0.5172, 200 objects."""
     liked = {"clean": (60, 32, 108), "gap": (-0.03, 0.45)}

@@ -1,0 +1,245 @@
+"""Error rates of the gate by simulation, from fixed seeds: ``python -m benchmarks.gate_simulation``.
+
+Populations of objects are made from assumed rates; the gate's conditions are asked about samples of them
+(:func:`verdict3d.stats.outlook.decide_drawn`, which a test holds to the real decision). Prints the tables of
+docs/results.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.special import ndtri
+
+from tasks.gate import rule_of
+from tasks.scoring.champion import BASE
+from verdict3d.config import load_params
+from verdict3d.records.promotion import CertificateState, Evidence, HoldoutUse, ObjectEvidence, Rule
+from verdict3d.stats.bootstrap import Array
+from verdict3d.stats.outlook import decide_drawn, own_categories
+from verdict3d.stats.tally import mean_against
+
+SEED = 20260623
+POPULATION, SAMPLES = 2000, 4000
+CATEGORIES = 10
+SIZES = (40, 64, 96, 128, 160, 240, 400)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Half-credit of single verdicts, and the share of them that is decided."""
+
+    credit: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A population of objects: what is true of a candidate.
+
+    Attributes:
+        severe: By the evaluation judge, in the regime.
+        clean: On clean inputs.
+        worst: Half-credit in the regime of one category of ten; None: all are alike.
+        gain: Mean gain of F-score in the regime.
+        clean_gain: On clean inputs.
+        gap: Training judge's half-credit minus the evaluation judge's.
+        views: View sets a verdict.
+        seeds: Generations of each object.
+    """
+
+    severe: Judged = Judged(0.65, 0.8)
+    clean: Judged = Judged(0.5, 0.3)
+    worst: float | None = None
+    gain: float = 0.045
+    clean_gain: float = 0.0
+    gap: float = 0.0
+    views: int = 1
+    seeds: int = 1
+
+
+GOOD = Candidate()
+"""About the candidate of the default run."""
+SURE = Candidate(Judged(0.85, 0.9), Judged(0.6, 0.3), gain=0.2, clean_gain=0.03, gap=-0.2)
+"""Far better than needed in everything, so that one condition alone decides."""
+VIEW_RELIABILITY, SEED_RELIABILITY = 0.35, 0.19
+"""Assumed correlations of two single verdicts: from two view sets of a pair; of two pairs of an object."""
+GAIN_DEVIATION, CLEAN_DEVIATION, GAIN_CORRELATION = 0.24, 0.04, 0.5
+"""Assumed deviations of a pair's difference in F-score, and its correlation with what a judge can see."""
+
+
+def population(found: Candidate, rng: np.random.Generator) -> tuple[Evidence, Array]:
+    """Return objects of a candidate, and the chance with which each is drawn.
+
+    The chances are tilted a little so that the mean of every quantity is what the candidate says.
+    """
+    pairs = (POPULATION, found.seeds)
+    shared, own = rng.normal(size=(POPULATION, 1)), rng.normal(size=pairs)
+    latent = np.sqrt(SEED_RELIABILITY) * shared + np.sqrt(VIEW_RELIABILITY - SEED_RELIABILITY) * own
+    preference = latent / np.sqrt(VIEW_RELIABILITY)
+
+    def counts(judged: Judged, behind: Array) -> Array:
+        noise = rng.normal(size=(*pairs, found.views)) * np.sqrt(1 - VIEW_RELIABILITY)
+        said = behind[..., None] + noise
+        wins = judged.credit - (1 - judged.coverage) / 2
+        won = (said > ndtri(1 - wins)).sum(axis=(1, 2))
+        lost = (said < ndtri(judged.coverage - wins)).sum(axis=(1, 2))
+        return np.stack([won, lost, found.views * found.seeds - won - lost], axis=1)
+
+    def other() -> Array:
+        return np.sqrt(SEED_RELIABILITY) * rng.normal(size=(POPULATION, 1)) + np.sqrt(
+            VIEW_RELIABILITY - SEED_RELIABILITY
+        ) * rng.normal(size=pairs)
+
+    category = np.arange(POPULATION) % CATEGORIES
+    severe = counts(found.severe, latent)
+    if found.worst is not None:
+        bad = counts(Judged(found.worst, found.severe.coverage), latent)
+        severe = np.where((category == 0)[:, None], bad, severe)
+    trained = counts(
+        replace(found.severe, credit=found.severe.credit + found.gap), (latent + other()) / np.sqrt(2)
+    )
+    clean = counts(found.clean, other())
+    gain = GAIN_CORRELATION * preference + np.sqrt(1 - GAIN_CORRELATION**2) * rng.normal(size=pairs)
+    gains = (found.gain + GAIN_DEVIATION * gain).sum(axis=1)
+    clean_gains = (found.clean_gain + CLEAN_DEVIATION * rng.normal(size=pairs)).sum(axis=1)
+    verdicts = found.views * found.seeds
+    gaps = (_credit(trained) - _credit(severe)) * found.seeds
+    met = CertificateState(state="met", words="its certificate is valid", digest=None)
+    evidence = Evidence(
+        champion=BASE,
+        adapter="candidate",
+        objects=[
+            ObjectEvidence(
+                object=f"{number:04d}",
+                category=f"category {category[number]}",
+                primary=tuple(map(int, severe[number])),
+                clean=tuple(map(int, clean[number])),
+                texture=(0, 0, 0),
+                validity=(0, 0, verdicts),
+                f_score=(float(gains[number]), found.seeds),
+                clean_f_score=(float(clean_gains[number]), found.seeds),
+                gap=(float(gaps[number]), found.seeds),
+            )
+            for number in range(POPULATION)
+        ],
+        untested={"texture": "no judge is certified for colour"},
+        certificates={"training": met, "evaluation": met},
+        holdout=HoldoutUse(candidates=1, queries=1, looks=1),
+    )
+    worst = found.severe.credit if found.worst is None else found.worst
+    rest = category > 0
+    quantities = [
+        (_credit(severe) * ~rest, worst / CATEGORIES),
+        (_credit(severe) * rest, found.severe.credit * (1 - 1 / CATEGORIES)),
+        (1.0 * rest, 1 - 1 / CATEGORIES),
+        (_credit(clean), found.clean.credit),
+        (gains / found.seeds, found.gain),
+        (clean_gains / found.seeds, found.clean_gain),
+        (gaps / found.seeds, found.gap),
+    ]
+    return evidence, _tilted(
+        np.stack([values for values, _ in quantities], axis=1), [mean for _, mean in quantities]
+    )
+
+
+def _credit(counts: Array) -> Array:
+    return (counts[:, 0] + 0.5 * counts[:, 2]) / counts.sum(axis=1)
+
+
+def _tilted(values: Array, means: Sequence[float]) -> Array:
+    """Return (N,) chances nearest to equal ones (in Kullback and Leibler's sense) with these (K,) means."""
+    centred = values - np.array(means)
+    direction = np.zeros(values.shape[1])
+    for _ in range(50):  # Newton's method on the dual
+        chances = np.exp(centred @ direction)
+        chances /= chances.sum()
+        slope = chances @ centred
+        direction -= np.linalg.solve((centred * chances[:, None]).T @ centred - np.outer(slope, slope), slope)
+    assert np.abs(chances @ centred).max() < 1e-9
+    return chances
+
+
+def promoted(found: Candidate, rule: Rule, objects: int, name: str) -> Array:
+    """Return (SAMPLES,) whether the gate promotes the candidate on so many objects."""
+    rng = np.random.default_rng([SEED, *name.encode(), objects])
+    evidence, chances = population(found, rng)
+    times = rng.multinomial(objects, chances, size=SAMPLES)
+    own = own_categories(evidence)
+    rule = rule.model_copy(update={"objects": min(rule.objects, objects)})
+    return decide_drawn(evidence, rule, times, {key: times * mine for key, mine in own.items()}).promoted
+
+
+def coverage(judged: Judged, objects: int, samples: int = 2000) -> tuple[float, float, float]:
+    """Return the share of intervals that hold the truth, and of those above and below it."""
+    rng = np.random.default_rng([SEED, objects, round(1000 * judged.credit), round(1000 * judged.coverage)])
+    wins = judged.credit - (1 - judged.coverage) / 2
+    scores = rng.choice(
+        [1.0, 0.0, 0.5], p=[wins, judged.coverage - wins, 1 - judged.coverage], size=(samples, objects)
+    )
+    above = below = 0
+    for one in scores:
+        totals = np.stack([one, np.ones(objects)], axis=1)
+        found = mean_against(totals, judged.credit, alpha=0.025, method="fixed", rng=rng, resamples=1000)
+        above, below = above + (found.side == "above"), below + (found.side == "below")
+    return 1 - (above + below) / samples, above / samples, below / samples
+
+
+def share(flags: Array) -> str:
+    """Return how many of the samples, as a share."""
+    return f"{flags.mean():.3f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> None:
+    """Print all tables."""
+    rule = rule_of(load_params(Path("params.yaml")))
+    print(f"\nIntervals, {64} objects, 2000 samples each:\n")
+    mixes = [Judged(0.5, 0.95), Judged(0.5, 0.78), Judged(0.66, 0.78), Judged(0.4, 0.23), Judged(0.4, 0.92)]
+    print(
+        table(
+            ["half-credit, coverage", "holds the truth", "false *above*", "false *below*"],
+            [[f"{one.credit}, {one.coverage}", *(f"{x:.3f}" for x in coverage(one, 64))] for one in mixes],
+        )
+    )
+    print(f"\nP(PROMOTE) where one condition is false, {SAMPLES} samples each:\n")
+    at = {
+        "half-credit in the regime exactly 1/2": replace(SURE, severe=Judged(0.5, 0.8)),
+        "clean inputs exactly 0.40, coverage 0.3": replace(SURE, clean=Judged(0.4, 0.3)),
+        "clean inputs exactly 0.40, coverage 0.9": replace(SURE, clean=Judged(0.4, 0.9)),
+        "F-score on clean inputs exactly -0.02": replace(SURE, clean_gain=-0.02),
+        "over-optimisation gap exactly 0.15": replace(SURE, severe=Judged(0.75, 0.9), gap=0.15),
+        "one category of ten exactly 0.30": replace(SURE, worst=0.3),
+        "equal to the champion in everything": Candidate(Judged(0.5, 0.8), Judged(0.5, 0.8), gain=0.0),
+        "no gain of F-score (tested by its estimate)": replace(SURE, gain=0.0),
+    }
+    sizes = (64, 128, 240, 400)
+    print(
+        table(
+            ["truth", *map(str, sizes)],
+            [[name, *(share(promoted(one, rule, size, name)) for size in sizes)] for name, one in at.items()],
+        )
+    )
+    thirds = rule.model_copy(update={"alpha": rule.alpha / 3})
+    clean = at["clean inputs exactly 0.40, coverage 0.9"]
+    any_of = np.any([promoted(clean, thirds, 64, f"candidate {number}") for number in range(3)], axis=0)
+    print(f"\nAny of three candidates, all at the margin of clean inputs, 64 objects: {share(any_of)}\n")
+    print(f"P(PROMOTE) of a good candidate, {SAMPLES} samples each:\n")
+    rows = []
+    for views, seeds in ((1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 4), (8, 2)):
+        one = replace(GOOD, views=views, seeds=seeds)
+        chances = (f"{promoted(one, rule, size, 'good').mean():.2f}" for size in SIZES)
+        rows.append([f"{views}, {seeds}", *chances])
+    print(table(["view sets, seeds", *map(str, SIZES)], rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""Numbers of docs/results.md, computed again from verdicts: ``python -m benchmarks.recompute``.
+
+``docs/rows/default.csv.gz`` has a line for each pair of the default run that a number rests on. Prints every
+number with its interval, and those that the document lacks; ends with status 1 if there are any.
+``--keep ROOT`` writes the rows from the finished run below ROOT.
+
+The verdicts behind the sweep and its replicate were not kept; what its table still allows is computed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from verdict3d.config import Params, load_params
+from verdict3d.randomness import numpy_generator
+from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes
+from verdict3d.records.names import Outcome
+from verdict3d.records.numbers import Interval
+from verdict3d.stats.bootstrap import cluster_bootstrap, ratio
+from verdict3d.stats.winrate import SCORES, Scored, summary, turned
+
+ROOT = Path(__file__).resolve().parents[1]
+ROWS = ROOT / "docs/rows/default.csv.gz"
+DOCUMENT = ROOT / "docs/results.md"
+ARMS = ("repair_and_consensus", "conditioner_repair")
+COLUMNS = ("source", "slice", "object", "category", "outcome", "m1", "m2", "f_x", "f_y", "sets")
+SMALL_GAP = 0.15
+"""Of F-scores: below it one verdict from one view set says little."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One pair that a judge compared.
+
+    Attributes:
+        source: Who asked: ``evaluation <arm>``, ``training <arm>``, ``controls`` or ``label``.
+        slice: Regime, or kind of pair.
+        verdict: Outcome and margins, seen from X: the arm, or the side that is expected to win.
+        category: Of the object.
+        f_x: F-score of X against the true mesh; None where it is not kept.
+        f_y: That of Y.
+    """
+
+    source: str
+    slice: str
+    verdict: Scored
+    category: str
+    f_x: float | None
+    f_y: float | None
+
+
+def keep(root: Path) -> None:
+    """Write the rows from the run below ``root``."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_rows_of(root / "data"))
+    write_bytes(ROWS, gzip.compress(text.getvalue().encode(), mtime=0))
+
+
+def _rows_of(data: Path) -> Iterator[Row]:
+    for arm in ARMS:
+        for source, name in (("evaluation", "verdicts"), ("training", "training_judge")):
+            for row in read_jsonl(data / f"evaluate/{arm}/{name}.jsonl"):
+                sides = {"f_x": row["arm"]["f_score"], "f_y": row["base"]["f_score"]}
+                yield _row(f"{source} {arm}", row["regime"], row["object"], row) | sides
+    for row in read_jsonl(data / f"evaluate/{ARMS[0]}/controls.jsonl"):
+        yield _row("controls", "clean", row["object"], row)
+    for row in read_jsonl(data / "label/verdicts.jsonl"):
+        seen = Scored(row["asset"], row["outcome"], row["m1"], row["m2"])
+        sets = row["sets"]
+        if row["expected"] == "y":
+            seen, sets = turned(seen), [one and (one[1], one[0]) for one in sets]
+        yield _row("label", row["kind"], row["asset"], row | vars(seen) | {"sets": sets})
+
+
+def _row(source: str, part: str, name: str, row: Row) -> Row:
+    return {"source": source, "slice": part, "object": name} | {
+        **{column: row[column] for column in ("category", "outcome", "m1", "m2")},
+        "sets": " ".join("" if one is None else "{}:{}".format(*one) for one in row["sets"]),
+    }
+
+
+def read_kept(path: Path = ROWS) -> list[Kept]:
+    """Return the rows."""
+
+    def number(text: str) -> float | None:
+        return float(text) if text else None
+
+    with gzip.open(path, "rt", newline="") as file:
+        return [
+            Kept(
+                row["source"],
+                row["slice"],
+                Scored(row["object"], _outcome(row["outcome"]), number(row["m1"]), number(row["m2"])),
+                row["category"],
+                number(row["f_x"]),
+                number(row["f_y"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def _outcome(text: str) -> Outcome:
+    known: dict[str, Outcome] = {name: name for name in (*SCORES, "invalid")}
+    return known[text]
+
+
+def recompute(rows: Sequence[Kept], params: Params) -> dict[str, str]:
+    """Return every number with its interval as the document has it, by what it is."""
+    found: dict[str, str] = {}
+    for arm in ARMS:
+        for regime in ("severe", "clean"):
+            mine = _of(rows, f"evaluation {arm}", regime)
+            trained = _of(rows, f"training {arm}", regime)
+            judged = summary([row.verdict for row in mine], *_drawing(params, "evaluate", arm, regime))
+            name = f"{arm}, {regime}"
+            found[f"{name}: half-credit"] = _words(judged.half_credit)
+            found[f"{name}: decisive"] = _words(judged.decisive)
+            found[f"{name}: coverage"] = f"{judged.coverage:.2f}"
+            gains = [(row.verdict.object, row.f_x - row.f_y) for row in mine if row.f_x and row.f_y]
+            means = (np.mean([getattr(row, side) for row in mine]) for side in ("f_y", "f_x"))
+            found[f"{name}: F-score"] = " → ".join(f"{mean:.3f}" for mean in means)
+            found[f"{name}: gain of F-score"] = _words(_mean(gains, params, arm, regime, "gain"))
+            gaps = [
+                (one.verdict.object, SCORES[other.verdict.outcome] - SCORES[one.verdict.outcome])
+                for one, other in zip(mine, trained, strict=True)
+            ]
+            found[f"{name}: over-optimisation"] = _words(_mean(gaps, params, arm, regime, "gap"))
+    controls = [row.verdict for row in _of(rows, "controls", "clean")]
+    found["base against base"] = _words(
+        summary(controls, *_drawing(params, "evaluate", "controls")).half_credit, 2
+    )
+    kinds = {"contrastive": ("decisive", "half_credit"), "same_base": ("half_credit",)}
+    for kind, measures in kinds.items():
+        labelled = [row.verdict for row in _of(rows, "label", kind)]
+        counted = summary(labelled, *_drawing(params, "label", kind))
+        for measure in measures:
+            found[f"{kind}: {measure}"] = _words(getattr(counted, measure), 2)
+    found["right where F-scores differ little"] = _right(rows)
+    return found
+
+
+def _of(rows: Sequence[Kept], source: str, part: str) -> list[Kept]:
+    return [row for row in rows if (row.source, row.slice) == (source, part)]
+
+
+def _drawing(params: Params, *name: str) -> tuple[np.random.Generator, int, float]:
+    """Return what a stage draws the resamples of this number from, their number, and the level."""
+    evaluate = params.evaluate
+    return numpy_generator(params.seed, *name), evaluate.bootstrap, evaluate.confidence
+
+
+def _mean(values: Sequence[tuple[str, float]], params: Params, *name: str) -> Interval:
+    """Return the mean of (object, value) with its BCa interval over objects."""
+    names = sorted({one for one, _ in values})
+    totals = np.zeros((len(names), 2))
+    for one, value in values:
+        totals[names.index(one)] += (value, 1.0)
+    low, high = cluster_bootstrap(totals, ratio, *_drawing(params, "evaluate", *name)) or (None, None)
+    return Interval(value=float(totals[:, 0].sum() / totals[:, 1].sum()), low=low, high=high)
+
+
+def _words(found: Interval, digits: int = 3) -> str:
+    value, low, high = (
+        f"{end:.{digits}f}" for end in (found.value, found.low, found.high) if end is not None
+    )
+    return f"{value} [{low}, {high}]"
+
+
+def _right(rows: Sequence[Kept]) -> str:
+    """Return how often the evaluation judge names the mesh with the higher F-score where it decides."""
+    right = total = 0
+    for row in rows:
+        if (
+            row.source.startswith("evaluation")
+            and row.f_x
+            and row.f_y
+            and row.verdict.outcome in ("win", "loss")
+        ):
+            gap = row.f_x - row.f_y
+            if 0.01 <= abs(gap) < SMALL_GAP:
+                right, total = right + ((gap > 0) == (row.verdict.outcome == "win")), total + 1
+    return f"{right} of {total}"
+
+
+def sweep_correlation(table: Row) -> str:
+    """Return Pearson's r between half-credit and gain of F-score at severe over the arms of the sweep."""
+    cells = [cell["severe"] for cell in table["cells"].values()]
+    credit = [cell["half_credit"]["value"] for cell in cells]
+    gain = [cell["arm_f_score_mean"] - cell["base_f_score_mean"] for cell in cells]
+    return f"r {np.corrcoef(credit, gain)[0, 1]:.2f}"
+
+
+def everything(params: Params) -> dict[str, str]:
+    """Return every number that can be computed again."""
+    table = read_json(ROOT / "docs/sweep/table.json")
+    return {**recompute(read_kept(), params), "sweep, half-credit and F-score": sweep_correlation(table)}
+
+
+def missing(found: dict[str, str], document: str) -> list[str]:
+    """Return what the document does not have."""
+    text = " ".join(document.split())
+    return [name for name, words in found.items() if words not in text]
+
+
+def main() -> int:
+    """Print every number; return 1 if the document lacks one."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--keep", type=Path, metavar="ROOT", help="Finished run whose rows to keep first.")
+    given = parser.parse_args()
+    if given.keep:
+        keep(given.keep)
+    found = everything(load_params(ROOT / "params.yaml"))
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+    lacking = missing(found, DOCUMENT.read_text())
+    for name in lacking:
+        print(f"not in {DOCUMENT.relative_to(ROOT)}: {name}: {found[name]}", file=sys.stderr)
+    return 1 if lacking else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
