@@ -14,12 +14,21 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri
 
+from benchmarks.recompute import ARMS, Kept, read_kept
 from tasks.gate import rule_of
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
-from verdict3d.records.promotion import CertificateState, Evidence, HoldoutUse, ObjectEvidence, Rule
+from verdict3d.records.promotion import (
+    CertificateState,
+    Counts,
+    Evidence,
+    HoldoutUse,
+    ObjectEvidence,
+    Rule,
+    Total,
+)
 from verdict3d.stats.bootstrap import Array
-from verdict3d.stats.outlook import decide_drawn, own_categories
+from verdict3d.stats.outlook import Words, decide_drawn, draw_categories, own_categories
 from verdict3d.stats.tally import mean_against
 
 SEED = 20260623
@@ -163,6 +172,77 @@ def _tilted(values: Array, means: Sequence[float]) -> Array:
     return chances
 
 
+def as_measured(rows: Sequence[Kept], arm: str, views: int) -> Evidence:
+    """Return what a kept run says of an arm against the base, by the first ``views`` view sets."""
+
+    def single(row: Kept) -> Counts:
+        if row.verdict.outcome == "same":
+            return 0, 0, views
+        sets = [one for one in row.sets[:views] if one is not None]
+        won, lost = sum(m1 > 0 > m2 for m1, m2 in sets), sum(m1 < 0 < m2 for m1, m2 in sets)
+        return won, lost, len(sets) - won - lost
+
+    def of(source: str, regime: str) -> dict[str, list[Kept]]:
+        found: dict[str, list[Kept]] = {}
+        for row in rows:
+            if (row.source, row.slice) == (f"{source} {arm}", regime):
+                found.setdefault(row.verdict.object, []).append(row)
+        return found
+
+    def counted(mine: Sequence[Kept]) -> Counts:
+        won, lost, tied = np.sum([single(row) for row in mine], axis=0).tolist()
+        return won, lost, tied
+
+    def gain(mine: Sequence[Kept]) -> Total:
+        known = [row.f_x - row.f_y for row in mine if row.f_x is not None and row.f_y is not None]
+        return sum(known), len(known)
+
+    severe, clean, trained = of("evaluation", "severe"), of("evaluation", "clean"), of("training", "severe")
+    met = CertificateState(state="met", words="its certificate is valid", digest=None)
+    return Evidence(
+        champion=BASE,
+        adapter="candidate",
+        objects=[
+            ObjectEvidence(
+                object=name,
+                category=mine[0].category,
+                primary=counted(mine),
+                clean=counted(clean[name]),
+                texture=(0, 0, 0),
+                validity=(0, 0, len(mine) + len(clean[name])),
+                f_score=gain(mine),
+                clean_f_score=gain(clean[name]),
+                gap=(_of_one(counted(trained[name])) - _of_one(counted(mine)), 1),
+            )
+            for name, mine in severe.items()
+        ],
+        untested={"texture": "no judge is certified for colour"},
+        certificates={"training": met, "evaluation": met},
+        holdout=HoldoutUse(candidates=1, queries=1, looks=1),
+    )
+
+
+def _of_one(counts: Counts) -> float:
+    return (counts[0] + 0.5 * counts[2]) / sum(counts)
+
+
+def chances_as_measured(evidence: Evidence, rule: Rule, objects: int, certain: bool) -> Words:
+    """Return the gate's words on new objects like those of a kept run.
+
+    Args:
+        evidence: What was measured.
+        rule: The rule.
+        objects: How many new ones.
+        certain: Take what was measured for the truth; else allow for its error, as the gate does.
+    """
+    rng = np.random.default_rng([SEED, objects, certain])
+    seen = len(evidence.objects)
+    chances = np.full(seen, 1 / seen) if certain else rng.dirichlet(np.ones(seen), size=SAMPLES)
+    times = rng.multinomial(objects, chances, size=SAMPLES)
+    rule = rule.model_copy(update={"objects": min(rule.objects, objects)})
+    return decide_drawn(evidence, rule, times, draw_categories(evidence, times, rng))
+
+
 def promoted(found: Candidate, rule: Rule, objects: int, name: str) -> Array:
     """Return (SAMPLES,) whether the gate promotes the candidate on so many objects."""
     rng = np.random.default_rng([SEED, *name.encode(), objects])
@@ -217,6 +297,7 @@ def main() -> None:
         "clean inputs exactly 0.40, coverage 0.9": replace(SURE, clean=Judged(0.4, 0.9)),
         "F-score on clean inputs exactly -0.02": replace(SURE, clean_gain=-0.02),
         "over-optimisation gap exactly 0.15": replace(SURE, severe=Judged(0.75, 0.9), gap=0.15),
+        "one category of ten exactly 0.15": replace(SURE, worst=0.15),
         "one category of ten exactly 0.30": replace(SURE, worst=0.3),
         "equal to the champion in everything": Candidate(Judged(0.5, 0.8), Judged(0.5, 0.8), gain=0.0),
         "no gain of F-score (tested by its estimate)": replace(SURE, gain=0.0),
@@ -239,6 +320,26 @@ def main() -> None:
         chances = (f"{promoted(one, rule, size, 'good').mean():.2f}" for size in SIZES)
         rows.append([f"{views}, {seeds}", *chances])
     print(table(["view sets, seeds", *map(str, SIZES)], rows))
+    kept = read_kept()
+    arm = ARMS[0]
+    print(f"\nP(PROMOTE) of {arm} as measured in the default run, and what is in the way at 64 objects:\n")
+    most = max(len(row.sets) for row in kept)
+    rows = []
+    for views in [count for count in (1, 2, 4, 8) if count <= most]:
+        evidence = as_measured(kept, arm, views)
+        for certain in (True, False):
+            words = {size: chances_as_measured(evidence, rule, size, certain) for size in SIZES}
+            unmet = {found.name: (~found.met).mean() for found in words[64].conditions}
+            most_often = sorted(unmet, key=lambda one: -unmet[one])[:3]
+            way = ", ".join(f"{one} {unmet[one]:.2f}" for one in most_often)
+            rows.append(
+                [
+                    f"{views}, {'as the truth' if certain else 'with its error'}",
+                    *(f"{words[size].promoted.mean():.2f}" for size in SIZES),
+                    way,
+                ]
+            )
+    print(table(["view sets", *map(str, SIZES), "not met at 64"], rows))
 
 
 if __name__ == "__main__":

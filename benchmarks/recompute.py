@@ -49,6 +49,7 @@ class Kept:
         category: Of the object.
         f_x: F-score of X against the true mesh; None where it is not kept.
         f_y: That of Y.
+        sets: Margins of each view set; None where it has no answer.
     """
 
     source: str
@@ -57,6 +58,7 @@ class Kept:
     category: str
     f_x: float | None
     f_y: float | None
+    sets: tuple[tuple[float, float] | None, ...]
 
 
 def keep(root: Path) -> None:
@@ -106,9 +108,15 @@ def read_kept(path: Path = ROWS) -> list[Kept]:
                 row["category"],
                 number(row["f_x"]),
                 number(row["f_y"]),
+                tuple(_margins(one) for one in row["sets"].split(" ")) if row["sets"] else (),
             )
             for row in csv.DictReader(file)
         ]
+
+
+def _margins(text: str) -> tuple[float, float] | None:
+    m1, _, m2 = text.partition(":")
+    return (float(m1), float(m2)) if text else None
 
 
 def _outcome(text: str) -> Outcome:

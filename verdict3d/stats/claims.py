@@ -7,7 +7,7 @@ The same claims are tested by the gate (:mod:`verdict3d.stats.conditions`) and s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -32,7 +32,8 @@ class Claim:
             turned round, so that large is good.
         totals: (N, 2) sum and number of pairs by object; a row of zeros where nothing was measured.
         bound: What the mean has to be above.
-        estimate: The mean itself has to be, not only its lower bound; it is refuted by a loss.
+        asks: What has to be above it: the lower ``bound`` of the mean's interval, or the ``estimate``. In
+            ``doubt``, the estimate of whatever is shown to be worse than the champion at all.
     """
 
     name: str
@@ -40,7 +41,12 @@ class Claim:
     kind: Kind
     totals: Array
     bound: float
-    estimate: bool = False
+    asks: Literal["bound", "estimate", "doubt"] = "bound"
+
+    @property
+    def refuted(self) -> float:
+        """Return below what an upper bound rejects: the bound, and a loss where a gain is asked for."""
+        return 0.0 if self.asks == "estimate" else self.bound
 
     @property
     def counted(self) -> bool:
@@ -80,7 +86,7 @@ def claims_of(evidence: Evidence, rule: Rule) -> list[Claim]:
         gain, clean = (differences_of(objects, name) for name in ("f_score", "clean_f_score"))
         where = f"F-score on {rule.regime} inputs"
         claims += [
-            Claim("truth: gain", where, "f_score", gain, rule.f_score_gain, estimate=True),
+            Claim("truth: gain", where, "f_score", gain, rule.f_score_gain, "estimate"),
             Claim("truth: clean inputs", "F-score on clean inputs", "f_score", clean, -margins.f_score),
         ]
     gap = differences_of(objects, "gap") * (-1.0, 1.0)
@@ -90,8 +96,10 @@ def claims_of(evidence: Evidence, rule: Rule) -> list[Claim]:
 def category_claims(evidence: Evidence, rule: Rule) -> tuple[list[Claim], dict[str, int]]:
     """Return the claims about categories, and the objects of those too small to be tested alone.
 
-    A category needs ``rule.category_objects`` objects, or asking would hold good candidates by chance; the
-    small ones are tested together if they have as many between them.
+    The small ones are tested together if they have as many objects between them. If ten categories had to be
+    shown to be no worse, chance would hold a good candidate, and more often when objects are added to a
+    category until it is tested. So a category is in the way only where it is shown to be worse than the
+    champion, which for categories that are not has a chance of at most alpha over all of them.
     """
     credit = credits_of(evidence.objects, "primary")
     category = np.array([row.category for row in evidence.objects])
@@ -99,16 +107,21 @@ def category_claims(evidence: Evidence, rule: Rule) -> tuple[list[Claim], dict[s
     sizes = {name: int((measured & (category == name)).sum()) for name in sorted(set(category.tolist()))}
     small = {name: size for name, size in sizes.items() if size < rule.category_objects}
     claims = [
-        not_worse(f"category {name}", credit * (category == name)[:, None], rule.margins.category)
+        unspoiled(f"category {name}", credit * (category == name)[:, None], rule)
         for name in sizes
         if name not in small
     ]
     if sum(small.values()) >= rule.category_objects:
         together = np.isin(category, list(small))[:, None]
-        claims.append(not_worse(SMALL, credit * together, rule.margins.category))
+        claims.append(unspoiled(SMALL, credit * together, rule))
     return claims, small
 
 
 def not_worse(about: str, totals: Array, margin: float) -> Claim:
     """Return the claim that half-credit is at most ``margin`` below 1/2; ``totals`` as in :class:`Claim`."""
     return Claim(f"not worse: {about}", about, "credit", totals, 0.5 - margin)
+
+
+def unspoiled(about: str, totals: Array, rule: Rule) -> Claim:
+    """Return the claim that some of the objects are not worse by more than the margin of a category."""
+    return replace(not_worse(about, totals, rule.margins.category), asks="doubt")

@@ -98,24 +98,24 @@ def claimed(claim: Claim, rule: Rule, tests: int, generators: Generators) -> Con
         generators: Gives the generator for the claim's bootstrap.
     """
 
-    def test(alpha: float) -> Bounded:
-        rng = generators(claim.name)
+    def test(alpha: float, null: float) -> Bounded:
         return mean_against(
             claim.totals,
             null,
             alpha=alpha,
             method=rule.test,
-            rng=rng,
+            rng=generators(claim.name),
             resamples=rule.resamples,
             span=claim.span,
             counted=claim.counted,
         )
 
-    null = 0.0 if claim.estimate else claim.bound
-    found, strict = test(rule.alpha), test(rule.alpha / tests)
+    found, strict = test(rule.alpha, claim.bound), test(rule.alpha / tests, claim.refuted)
     if found.value is None:
         return Condition(claim.name, "open", f"not measured: {claim.about}", {"bound": claim.bound})
-    met = found.value >= claim.bound if claim.estimate else found.side == "above"
+    met = found.side == "above" if claim.asks == "bound" else found.value >= claim.bound
+    if claim.asks == "doubt":
+        met = met or strict.high is None or strict.high >= 0.5
     state: ConditionState = "failed" if strict.side == "below" else "met" if met else "open"
     shown = _turned(found) if claim.kind == "gap" else found
     measured = {**shown.as_dict(), "bound": abs(claim.bound) if claim.kind == "gap" else claim.bound}
@@ -137,11 +137,16 @@ def _claim_words(claim: Claim, found: Bounded, state: ConditionState) -> str:
             "failed": f"more than {margin}",
             "open": f"not shown to be at most {margin}, {claim.bound:.3f} required",
         }
+        if claim.asks == "doubt":
+            said |= {
+                "met": f"not shown to be {margin}",
+                "open": f"worse, as far as seen {margin}",
+            }
         return f"{claim.about}: {said[state]} ({_numbers(found)})"
     limit = f"{abs(claim.bound):g}"
     if claim.kind == "gap":
         said = {"met": f"below {limit}", "failed": f"above {limit}", "open": f"not shown to be below {limit}"}
-    elif claim.estimate:
+    elif claim.asks == "estimate":
         said = {"met": f"gains at least {limit}", "failed": "falls", "open": f"does not gain {limit}"}
     else:
         margin = f"{limit} below the champion's"

@@ -24,7 +24,7 @@ from scipy.stats import beta
 from verdict3d.records.promotion import ArmDecision, Chance, Evidence, Outlook, Rule
 from verdict3d.stats.betting import fortunes
 from verdict3d.stats.bootstrap import Array
-from verdict3d.stats.claims import SMALL, Claim, claims_of, counts_of, credits_of, not_worse
+from verdict3d.stats.claims import SMALL, Claim, claims_of, counts_of, credits_of, unspoiled
 from verdict3d.stats.standing import LEAST_COVERAGE
 
 Times = NDArray[np.int64] | NDArray[np.float64]
@@ -144,7 +144,7 @@ def decide_drawn(evidence: Evidence, rule: Rule, times: Times, categories: Mappi
     conditions = [_bar(evidence, rule, times), *(_claimed(claim, rule, times, tests) for claim in claims)]
     for about, (drawn, alone) in groups.items():
         if alone.any():
-            found = _claimed(not_worse(about, credit, rule.margins.category), rule, drawn, tests)
+            found = _claimed(unspoiled(about, credit, rule), rule, drawn, tests)
             conditions.append(States(found.name, found.met | ~alone, found.failed & alone))
     rejected = np.any([found.failed for found in conditions], axis=0)
     met = np.all([found.met for found in conditions], axis=0)
@@ -152,13 +152,13 @@ def decide_drawn(evidence: Evidence, rule: Rule, times: Times, categories: Mappi
 
 
 def _claimed(claim: Claim, rule: Rule, times: Times, tests: Array) -> States:
-    null = 0.0 if claim.estimate else claim.bound
-    found, strict = (
-        _bounds(claim.totals, null, rule, alpha, times, claim.span, claim.counted)
-        for alpha in (rule.alpha, rule.alpha / tests)
-    )
-    met = found.value >= claim.bound if claim.estimate else found.above
-    failed = strict.below
+    def side(alpha: float | Array, null: float) -> _Bounds:
+        return _bounds(claim.totals, null, rule, alpha, times, claim.span, claim.counted)
+
+    found, failed = side(rule.alpha, claim.bound), side(rule.alpha / tests, claim.refuted).below
+    met = found.above if claim.asks == "bound" else found.value >= claim.bound
+    if claim.asks == "doubt":
+        met = met | ~side(rule.alpha / tests, 0.5).below
     return States(claim.name, met & ~failed, failed)
 
 

@@ -192,10 +192,25 @@ def test_a_category_that_gets_worse_rejects_though_the_whole_gets_better() -> No
     assert state(decision, "not worse: category chair") == state(decision, "bar") == "met"
 
 
-def test_categories_are_large_enough_for_a_good_candidate() -> None:
-    """Ten categories, all as the whole (0.65, deviation 0.42), are all met in 80% from that number on."""
-    needed = objects_for_mean(0.65 - 0.3, 0.417, RULE.alpha, power=0.8**0.1)
-    assert needed is not None and 22 <= needed <= RULE.category_objects
+@pytest.mark.parametrize(
+    ("wins", "losses", "expected"),
+    [(12, 12, "met"), (8, 16, "met"), (7, 17, "met"), (4, 20, "open"), (1, 23, "failed")],
+)
+def test_a_category_is_in_the_way_where_it_is_worse(wins: int, losses: int, expected: str) -> None:
+    found = evidence((96, 0, 0))
+    lamp = [(1, 0, 0)] * wins + [(0, 1, 0)] * losses
+    objects = [
+        changed(row, category="lamp", primary=lamp[place]) if place < 24 else changed(row, category="chair")
+        for place, row in enumerate(found.objects)
+    ]
+    assert state(decide(changed(found, objects=objects)), "not worse: category lamp") == expected
+
+
+def test_category_objects_are_enough_to_see_a_bad_one() -> None:
+    """A category at 0.15 is at most a chance of alpha to be above its bound of 0.3."""
+    deviation = float(np.sqrt(0.15 * 0.85))  # the largest for this mean
+    needed = objects_for_mean(0.15, deviation, RULE.alpha, power=0.5)
+    assert needed is not None and 20 <= needed <= RULE.category_objects
 
 
 @pytest.mark.parametrize(
