@@ -27,7 +27,7 @@ from verdict3d.stats.bootstrap import Array
 from verdict3d.stats.claims import SMALL, Claim, claims_of, counts_of, credits_of, unspoiled
 from verdict3d.stats.standing import LEAST_COVERAGE
 
-Times = NDArray[np.int64] | NDArray[np.float64]
+Times = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 SIMULATIONS = 1000
 SIZES = (1, 2, 4, 8)
@@ -131,17 +131,15 @@ def decide_drawn(evidence: Evidence, rule: Rule, times: Times, categories: Mappi
         times: (D, N) how often each object is in each set.
         categories: (D, N) how many of these are of the category, by category.
     """
-    times = times.astype(np.float64)  # products of whole numbers take much longer
-    categories = {name: mine.astype(np.float64) for name, mine in categories.items()}
+    sets = times.astype(np.float64)  # products of whole numbers take much longer
+    members = {name: mine.astype(np.float64) for name, mine in sorted(categories.items())}
     claims, credit = claims_of(evidence, rule), credits_of(evidence.objects, "primary")
-    asked = {
-        name: mine @ (credit[:, 1] > 0) >= rule.category_objects for name, mine in sorted(categories.items())
-    }
-    rest = times - sum(categories[name] * alone[:, None] for name, alone in asked.items())
-    groups = {f"category {name}": (categories[name], alone) for name, alone in asked.items()}
+    asked = {name: mine @ (credit[:, 1] > 0) >= rule.category_objects for name, mine in members.items()}
+    rest = sets - np.sum([members[name] * alone[:, None] for name, alone in asked.items()], axis=0)
+    groups = {f"category {name}": (members[name], alone) for name, alone in asked.items()}
     groups[SMALL] = rest, rest @ (credit[:, 1] > 0) >= rule.category_objects
     tests = len(claims) + np.sum([alone for _, alone in groups.values()], axis=0)
-    conditions = [_bar(evidence, rule, times), *(_claimed(claim, rule, times, tests) for claim in claims)]
+    conditions = [_bar(evidence, rule, sets), *(_claimed(claim, rule, sets, tests) for claim in claims)]
     for about, (drawn, alone) in groups.items():
         if alone.any():
             found = _claimed(unspoiled(about, credit, rule), rule, drawn, tests)
@@ -151,7 +149,7 @@ def decide_drawn(evidence: Evidence, rule: Rule, times: Times, categories: Mappi
     return Words(met & ~rejected, rejected, conditions)
 
 
-def _claimed(claim: Claim, rule: Rule, times: Times, tests: Array) -> States:
+def _claimed(claim: Claim, rule: Rule, times: Array, tests: Array) -> States:
     def side(alpha: float | Array, null: float) -> _Bounds:
         return _bounds(claim.totals, null, rule, alpha, times, claim.span, claim.counted)
 
@@ -162,7 +160,7 @@ def _claimed(claim: Claim, rule: Rule, times: Times, tests: Array) -> States:
     return States(claim.name, met & ~failed, failed)
 
 
-def _bar(evidence: Evidence, rule: Rule, times: Times) -> States:
+def _bar(evidence: Evidence, rule: Rule, times: Array) -> States:
     counts = counts_of(evidence.objects, "primary")
     totals = credits_of(evidence.objects, "primary")
     found = _bounds(totals, 0.5, rule, rule.alpha, times)
@@ -202,7 +200,7 @@ def _bounds(
     null: float,
     rule: Rule,
     alpha: float | Array,
-    times: Times,
+    times: Array,
     span: tuple[float, float] = (0.0, 1.0),
     counted: bool = True,
 ) -> _Bounds:
@@ -225,7 +223,7 @@ def _bounds(
 
 
 def _interval(
-    sums: Array, pairs: Array, mean: Array, alpha: Array, times: Times, counted: bool = True
+    sums: Array, pairs: Array, mean: Array, alpha: Array, times: Array, counted: bool = True
 ) -> tuple[Array, Array]:
     """Return BCa bounds of a mean in [0, 1] to second order, NaN where there are none."""
     objects = times @ (pairs > 0)
@@ -248,7 +246,7 @@ def _interval(
     return ends[0], ends[1]
 
 
-def _bets(sums: Array, pairs: Array, bound: float, alpha: float | Array, times: Times) -> tuple[Flags, Flags]:
+def _bets(sums: Array, pairs: Array, bound: float, alpha: float | Array, times: Array) -> tuple[Flags, Flags]:
     """Return whether a player has ever won 1 / alpha against "mean <= bound", and against ">= bound"."""
     scores = np.where(pairs > 0, sums / np.where(pairs > 0, pairs, 1.0), bound)
     rng = np.random.default_rng(0)  # independent draws may come in any order; all claims see the same one
