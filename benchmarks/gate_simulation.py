@@ -28,7 +28,7 @@ from verdict3d.records.promotion import (
     Total,
 )
 from verdict3d.stats.bootstrap import Array
-from verdict3d.stats.outlook import Words, decide_drawn, draw_categories, own_categories
+from verdict3d.stats.outlook import Flags, Words, decide_drawn, draw_categories, own_categories
 from verdict3d.stats.tally import mean_against
 
 SEED = 20260623
@@ -125,8 +125,8 @@ def population(found: Candidate, rng: np.random.Generator) -> tuple[Evidence, Ar
             ObjectEvidence(
                 object=f"{number:04d}",
                 category=f"category {category[number]}",
-                primary=tuple(map(int, severe[number])),
-                clean=tuple(map(int, clean[number])),
+                primary=_whole(severe[number]),
+                clean=_whole(clean[number]),
                 texture=(0, 0, 0),
                 validity=(0, 0, verdicts),
                 f_score=(float(gains[number]), found.seeds),
@@ -153,6 +153,11 @@ def population(found: Candidate, rng: np.random.Generator) -> tuple[Evidence, Ar
     return evidence, _tilted(
         np.stack([values for values, _ in quantities], axis=1), [mean for _, mean in quantities]
     )
+
+
+def _whole(row: Array) -> Counts:
+    wins, losses, ties = (int(number) for number in row)
+    return wins, losses, ties
 
 
 def _credit(counts: Array) -> Array:
@@ -243,7 +248,7 @@ def chances_as_measured(evidence: Evidence, rule: Rule, objects: int, certain: b
     return decide_drawn(evidence, rule, times, draw_categories(evidence, times, rng))
 
 
-def promoted(found: Candidate, rule: Rule, objects: int, name: str) -> Array:
+def promoted(found: Candidate, rule: Rule, objects: int, name: str) -> Flags:
     """Return (SAMPLES,) whether the gate promotes the candidate on so many objects."""
     rng = np.random.default_rng([SEED, *name.encode(), objects])
     evidence, chances = population(found, rng)
@@ -268,7 +273,7 @@ def coverage(judged: Judged, objects: int, samples: int = 2000) -> tuple[float, 
     return 1 - (above + below) / samples, above / samples, below / samples
 
 
-def share(flags: Array) -> str:
+def share(flags: Flags) -> str:
     """Return how many of the samples, as a share."""
     return f"{flags.mean():.3f}"
 

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -120,7 +121,7 @@ def _margins(text: str) -> tuple[float, float] | None:
 
 
 def _outcome(text: str) -> Outcome:
-    known: dict[str, Outcome] = {name: name for name in (*SCORES, "invalid")}
+    known: dict[str, Outcome] = {name: name for name in get_args(Outcome)}
     return known[text]
 
 
