@@ -23,6 +23,7 @@ from verdict3d.pretrain.embedded import build_judge
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset, Condition
 from verdict3d.records.certificates import Certificate, Finding
+from verdict3d.records.files import write_json
 from verdict3d.records.record import write_record, write_rows
 
 SPLITS = ("train", "train", "validation", "heldout", "heldout")
@@ -53,6 +54,7 @@ def write_tiny_project(root: Path, **train_values: int) -> Params:
     _write_assets(root, params)
     sees_colours = filled(Certificate, controls={"colour": filled(Finding, passed=True)})
     write_record(root / certificate_path("evaluation"), sees_colours)
+    write_json(root / certificate_path("evaluation").with_name("metrics.json"), {})
     return params
 
 
