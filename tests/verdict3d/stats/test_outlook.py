@@ -72,7 +72,7 @@ def test_the_simulation_is_the_gates_word(objects: int, changes: dict[str, Any])
         assert {one.name for one in real.conditions if one.by_objects} <= {
             one.name for one in words.conditions
         }
-    assert len(differing) <= 1  # on the bound, where the bootstrap's own draws decide
+    assert len(differing) <= 2  # on a bound, where the draws of the bootstrap decide
 
 
 def test_each_condition_agrees_with_the_real_one() -> None:
