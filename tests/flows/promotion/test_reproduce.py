@@ -13,10 +13,11 @@ from mlflow import MlflowClient
 from flows.chain.dvc_digests import dvc_digest
 from flows.chain.dvc_stages import changed_stages
 from flows.chain.environment import project_environment
+from flows.chain.tracking_step import keep_run
 from flows.chain.workspace import Workspace
 from flows.promotion.reproduce import StageMatch, compare_entries, reproduce_run, verify_inputs
 from support.toy_chain import ARM, run_toy_stage
-from tasks.tracking.mlflow_runs import main as track
+from tasks.tracking.mlflow_runs import main as send
 from tasks.tracking.outbox import Outbox
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file
@@ -47,7 +48,8 @@ def recorded(toy_chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     git(project, "commit", "-q", "-m", "first")
     monkeypatch.chdir(project)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert track(".") == 0
+    keep_run(Workspace(project, project, None))
+    assert send() == 0
     run_id = Outbox(project).run_id(Path())
     assert run_id
     (project / "stage.py").write_text((project / "stage.py").read_text().replace('b"weights"', 'b"others"'))
