@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from benchmarks.gltf_files import SQUARE, SQUARE_UV, GltfFile, glb_of, png
+from tests.support.gltf_files import SQUARE, SQUARE_UV, GltfFile, glb_of, png
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import mesh_digest, normalize

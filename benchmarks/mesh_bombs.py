@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.gltf_files import SQUARE_UV, GltfFile, glb_of, png
+from tests.support.gltf_files import SQUARE_UV, GltfFile, glb_of, png
 
 SECONDS, MIB = 5.0, 1024.0
 _WAIT_S = 180

@@ -98,7 +98,7 @@ def test_the_doctor_tells_sizes_and_what_is_missing(tmp_path: Path) -> None:
     )
     full = yaml.safe_load((ROOT / "presets/full.yaml").read_text())
     named = [full["generator"]["model"], full["generator"]["conditioner"]]
-    named += [judge["model"] for judge in full["judges"].values()]
+    named += [judge["model"] for judge in full["judges"].values() if isinstance(judge, dict)]
     assert set(named) == set(EXPECTED_BYTES)
     endpoint = {"url": "http://127.0.0.1:1/v1", "key_variable": "SURELY_NOT_SET"}
     values = params.model_dump()

@@ -111,15 +111,8 @@ def headline(arm: str, regime: str, standing: Standing, target: float) -> str:
 
 
 def decision_words(arm: str, decision: Decision) -> str:
-    """Return the gate's word on a candidate and the number that it rests on first."""
-    found = decision.arms[arm]
-    bar = next(condition for condition in found.conditions if condition.name == "bar").measured
-    value, low, high = (
-        end if isinstance(end := bar.get(name), float) else None for name in ("value", "low", "high")
-    )
-    where = inputs(decision.rule.regime)
-    words = f"{found.decision}: {title(arm)} against {decision.champion.name} on {where}"
-    return f"{words}, half-credit {number(value)} ({interval(low, high)})"
+    """Return the gate's word on a candidate; the number that it rests on stands below it."""
+    return f"{decision.arms[arm].decision}: {title(arm)} on {inputs(decision.rule.regime)}"
 
 
 def outlook_words(decision: ArmDecision) -> list[str]:

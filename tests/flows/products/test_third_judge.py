@@ -7,7 +7,7 @@ from pathlib import Path
 from flows.products.doctor_models import examine_models
 from flows.products.verdict_book import find_question
 from support.places import ROOT
-from verdict3d.config import JudgesParams, Params, load_params
+from verdict3d.config import Params, load_params
 from verdict3d.judge.rubric import prompt_digest, prompt_for
 
 
@@ -25,11 +25,12 @@ def test_doctor_looks_for_the_third_judge(tmp_path: Path) -> None:
 
 
 def test_a_question_of_the_third_judge_is_known() -> None:
-    evaluation = load_params(ROOT / "params.yaml").judges.evaluation
+    shipped = load_params(ROOT / "params.yaml").judges
+    evaluation = shipped.evaluation
     embedded, third = str(ROOT / evaluation.model), "OpenGVLab/InternVL3-8B"
     text = prompt_for(third, "three_images", "normal")
     row = {"prompt": prompt_digest(text), "panel": "three_images", "mode": "normal"}
     known = evaluation.model_copy(update={"model": embedded})
-    judges = JudgesParams(training=known, evaluation=known)
+    judges = shipped.model_copy(update={"training": known, "evaluation": known})
     both = judges.model_copy(update={"third": evaluation.model_copy(update={"model": third})})
     assert find_question(row, both, ROOT) == text and find_question(row, judges, ROOT) is None

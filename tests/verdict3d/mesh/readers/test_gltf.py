@@ -15,7 +15,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from benchmarks.gltf_files import SQUARE, SQUARE_FACES, SQUARE_UV, GltfFile, glb_of, png
+from support.gltf_files import SQUARE, SQUARE_FACES, SQUARE_UV, GltfFile, glb_of, png
 from verdict3d.config import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import read_mesh
