@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from drills.counting import print_counts
 from drills.recording import count_kept
 from drills.stores import open_folder
 from flows.chain.environment import project_environment
@@ -54,9 +55,7 @@ def main() -> int:
     chosen = parser.parse_args()
     os.environ["VERDICT3D_WORKERS"] = str(chosen.workers)
     found = drill(chosen.minutes * 60, chosen.items, chosen.pause_s, chosen.seed)
-    print("| what | count |\n|---|---|")
-    for what, count in found.items():
-        print(f"| {what} | {count} |")
+    print_counts(found)
     return 1 if broken(found) else 0
 
 

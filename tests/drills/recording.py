@@ -6,7 +6,6 @@ must be in MLflow once, finished, with the child of its arm, and no run may be l
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import random
@@ -18,7 +17,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from drills.stores import STORES, drill_environment, mlflow_store, open_folder
+from drills.counting import print_counts, read_options
+from drills.stores import drill_environment, mlflow_store, open_folder
 from tasks.tracking.mlflow_runs import KEY_TAG, MLFLOW_PARENT_RUN_ID, send_waiting
 from tasks.tracking.outbox import EXPERIMENT, Outbox
 from tasks.tracking.run_record import Part, RunRecord
@@ -33,16 +33,9 @@ PATIENCE_S = 300.0
 
 def main() -> int:
     """Run the drill, print what came of it, return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", choices=STORES, default="sqlite", help="kind of MLflow store")
-    parser.add_argument("--minutes", type=float, default=1.0, help="duration")
-    parser.add_argument("--checkouts", type=int, default=2, help="number of senders")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the faults")
-    chosen = parser.parse_args()
+    chosen = read_options(__doc__, "checkouts", 2, "number of senders")
     found = drill(chosen.store, chosen.minutes * 60, chosen.checkouts, chosen.seed)
-    print("| what | count |\n|---|---|")
-    for what, count in found.items():
-        print(f"| {what} | {count} |")
+    print_counts(found)
     return 1 if broken(found) else 0
 
 

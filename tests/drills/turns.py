@@ -8,7 +8,6 @@ before it adds anything, that another has taken over.
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import os
 import random
@@ -22,7 +21,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from drills.stores import STORES, drill_environment, mlflow_store, open_folder
+from drills.counting import print_counts, read_options
+from drills.stores import drill_environment, mlflow_store, open_folder
 from tasks.tracking.lease import BusyError, Lease
 from verdict3d.errors import Verdict3DError
 
@@ -36,16 +36,9 @@ MODEL, NUMBER, SUBJECT = "drill", "number", "drill"
 
 def main() -> int:
     """Run the drill, print what came of it, return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", choices=STORES, default="sqlite", help="kind of MLflow store")
-    parser.add_argument("--minutes", type=float, default=1.0, help="duration")
-    parser.add_argument("--processes", type=int, default=3, help="number of contenders")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the faults")
-    chosen = parser.parse_args()
+    chosen = read_options(__doc__, "processes", 3, "number of contenders")
     found = drill(chosen.store, chosen.minutes * 60, chosen.processes, chosen.seed)
-    print("| what | count |\n|---|---|")
-    for what, count in found.items():
-        print(f"| {what} | {count} |")
+    print_counts(found)
     return 1 if broken(found) else 0
 
 

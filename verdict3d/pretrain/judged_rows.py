@@ -214,9 +214,8 @@ def generated_rows(
         while len(booth.montages) < CANDIDATES:
             mesh = whole[int(rng.integers(len(whole)))] if whole else None
             booth.add(None if mesh is None else hurt(mesh, shown.defects, (1, 6), rng))
-        shown_picture = np.asarray(preprocess_image(clean, shown.size_px))
-        references = [recolour(resize(shown_picture, shown.size_px), rng) for _ in range(SETS)]
-        return booth.row(references)
+        picture = np.asarray(preprocess_image(clean, shown.size_px))
+        return booth.row([recolour(picture, rng) for _ in range(SETS)])
 
     return make
 
