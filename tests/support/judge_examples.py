@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from verdict3d.config import JudgeParams
+from verdict3d.judge.local import vlm
 from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel, Pixels
 
@@ -25,7 +26,11 @@ def params(directory: Path, batch_size: int = 4, **changes: object) -> JudgePara
 
 
 def load(directory: Path, batch_size: int = 4, **changes: object) -> TransformersJudge:
-    return TransformersJudge.from_pretrained(params(directory, batch_size, **changes), Path())
+    """Return a judge with weights of its own, which a test may change."""
+    vlm.HELD.clear()
+    judge = TransformersJudge.from_pretrained(params(directory, batch_size, **changes), Path())
+    vlm.HELD.clear()
+    return judge
 
 
 def noise_picture(seed: int, size_px: int = 64) -> Pixels:

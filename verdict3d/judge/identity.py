@@ -16,10 +16,11 @@ from verdict3d.hub import JUDGE_PATTERNS, local_directory
 from verdict3d.judge.families import FAMILIES, require_readable
 from verdict3d.judge.lineage import same_known_model
 from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for, prompt_of
-from verdict3d.provenance import digest_file, digest_json
+from verdict3d.provenance import digest_json
 from verdict3d.records.files import read_json
 from verdict3d.records.results import JudgeUsed
 from verdict3d.view_sets import view_sets_digest
+from verdict3d.weight_digests import digest_weights
 
 _SETTINGS = (
     "config.json",
@@ -191,7 +192,7 @@ def _file_digest(path: Path) -> str:
     blob = path.resolve()
     if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name):
         return blob.name
-    return digest_file(path)
+    return digest_weights(path)
 
 
 def require_different(training: JudgeIdentity, evaluation: JudgeIdentity) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from verdict3d.errors import Verdict3DError, missing_extra
-from verdict3d.provenance import digest_file
+from verdict3d.weight_digests import digest_weights
 
 MODELS = {
     "u2net": "Apache-2.0",
@@ -84,7 +84,7 @@ class BackgroundRemover:
 def background_identity(model: str | None) -> list[str | None]:
     """Return what masks depend on: the model and, of a file, its digest."""
     is_file = model is not None and model.endswith(".onnx") and Path(model).is_file()
-    return [model, digest_file(str(model)) if is_file else None]
+    return [model, digest_weights(Path(str(model))) if is_file else None]
 
 
 def _session_of(file: Path) -> Any:

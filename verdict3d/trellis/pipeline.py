@@ -24,7 +24,7 @@ from verdict3d.config import SamplerParams
 from verdict3d.device import pick_device
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.hub import GENERATOR_PATTERNS, TRANSFORMERS_PATTERNS, local_directory
-from verdict3d.provenance import digest_file, digest_json
+from verdict3d.provenance import digest_json
 from verdict3d.records.files import write_json
 from verdict3d.trellis import layout
 from verdict3d.trellis.attention import prefer_flash_attention_3
@@ -38,6 +38,7 @@ from verdict3d.trellis.preprocess import preprocess_image
 from verdict3d.trellis.sampler import sample_flow
 from verdict3d.trellis.sparse import SparseTensor
 from verdict3d.trellis.structure_vae import occupied_voxels
+from verdict3d.weight_digests import digest_weights
 
 
 class TrellisPipeline:
@@ -198,7 +199,7 @@ class TrellisPipeline:
         """
         if not self._files:
             raise Verdict3DError("a generator made in memory has no digest; save it and load it")
-        return digest_json([[name, digest_file(path)] for name, path in sorted(self._files.items())])
+        return digest_json([[name, digest_weights(path)] for name, path in sorted(self._files.items())])
 
     @property
     def image_size(self) -> int:

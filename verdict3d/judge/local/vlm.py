@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
@@ -102,39 +103,13 @@ class TransformersJudge:
         Raises:
             Verdict3DError: The model cannot be found or loaded, or is of an unknown type.
         """
-        identity = identify(params, root)
-        directory = resolve_directory(params, root)
+        identity, directory = identify(params, root), resolve_directory(params, root)
         device = pick_device(params.device)
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(directory)
-            image_processor = AutoImageProcessor.from_pretrained(directory, backend="pil")
-            read: Any = AutoModelForImageTextToText.from_pretrained(
-                directory,
-                dtype=dtype_for(directory, device),
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise Verdict3DError(f"judge {params.model!r} cannot be loaded: {error}") from error
-        model, report = read
-        absent = [name for name in sorted(report["missing_keys"]) if not name.startswith("lm_head.")]
-        if absent or report["mismatched_keys"]:
-            raise Verdict3DError(
-                f"judge {params.model!r}: weights missing {absent[:5]}, of another shape "
-                f"{sorted(map(str, report['mismatched_keys']))[:5]}"
-            )
-        model = model.to(device).eval()
-        if params.compiled:
-            compile_judge(model)
-        known = model.config.model_type in FAMILIES
-        loaded = LoadedModel(
-            model,
-            tokenizer,
-            image_processor,
-            own_prompt(directory),
-            _processor_template(directory),
-            None if known else build_processor(directory, model.config, tokenizer, image_processor),
-        )
+        key = (str(directory.resolve()), identity.weights, identity.settings, identity.dtype, str(device))
+        if key not in HELD:
+            HELD.clear()  # one judge's weights at a time: a GPU may not have room for two
+            HELD[key] = _load(params, directory, device)
+        loaded = replace(HELD[key], own_prompt=own_prompt(directory))
         return cls(identity, loaded, params.batch_size)
 
     @property
@@ -189,6 +164,48 @@ class TransformersJudge:
             return request.panel.arranged(self.identity.panel)
         except ItemFailure as failure:
             return failure
+
+
+HELD: dict[tuple[str, ...], LoadedModel] = {}
+"""The weights that this process loaded last: a stage that asks under several names loads them once."""
+
+
+def _load(params: JudgeParams, directory: Path, device: torch.device) -> LoadedModel:
+    """Load the weights, on a GPU without a copy in host memory.
+
+    Raises:
+        Verdict3DError: Something is missing, unreadable or of another shape.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory)
+        image_processor = AutoImageProcessor.from_pretrained(directory, backend="pil")
+        read: Any = AutoModelForImageTextToText.from_pretrained(
+            directory,
+            dtype=dtype_for(directory, device),
+            device_map=None if device.type == "cpu" else {"": device},
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise Verdict3DError(f"judge {params.model!r} cannot be loaded: {error}") from error
+    model, report = read
+    absent = [name for name in sorted(report["missing_keys"]) if not name.startswith("lm_head.")]
+    if absent or report["mismatched_keys"]:
+        raise Verdict3DError(
+            f"judge {params.model!r}: weights missing {absent[:5]}, of another shape "
+            f"{sorted(map(str, report['mismatched_keys']))[:5]}"
+        )
+    model = model.to(device).eval()
+    if params.compiled:
+        compile_judge(model)
+    known = model.config.model_type in FAMILIES
+    return LoadedModel(
+        model,
+        tokenizer,
+        image_processor,
+        chat_template=_processor_template(directory),
+        processor=(None if known else build_processor(directory, model.config, tokenizer, image_processor)),
+    )
 
 
 def _finite(m1: float, m2: float) -> Margins:

@@ -305,6 +305,20 @@ def test_only_compiling_makes_another_judge(directories: dict[str, Path], tmp_pa
         identify(params(other, compiled=True))
 
 
+def test_weights_are_loaded_once_for_all_names_of_a_judge_and_again_when_they_change(
+    directories: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "judge"
+    shutil.copytree(directories["internvl"], folder)
+    shapes, colours = (load_judge(params(folder, mode=mode), Path()) for mode in ("normal", "rgb"))
+    assert isinstance(shapes, TransformersJudge) and isinstance(colours, TransformersJudge)
+    assert colours.loaded.model is shapes.loaded.model and colours.identity != shapes.identity
+    build_judge("internvl", seed=8).save(folder)
+    changed = load_judge(params(folder), Path())
+    assert isinstance(changed, TransformersJudge) and changed.loaded.model is not shapes.loaded.model
+    assert changed.compare([request(1, 2)]) != shapes.compare([request(1, 2)])
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_compiled_layers_answer_alike(
     family: str, judges: dict[str, TransformersJudge], directories: dict[str, Path]
