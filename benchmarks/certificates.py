@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.asking.comparisons import measuring_for
-from tasks.paths import AUDIT, CERTIFY, certificate_path
+from tasks.asking.comparisons import make_measuring
+from tasks.paths import AUDIT, CERTIFY, locate_certificate
 from verdict3d.config import load_params
 from verdict3d.judge.audit.controls import CONTROLS, Measuring, select
 from verdict3d.judge.audit.ordering import find_on_generations
@@ -62,14 +62,14 @@ def findings(
 def repeat(root: Path, role: str, draws: int) -> dict[float, dict[str, float]]:
     """Return the chance to pass each control, and ``all`` required ones, by relative number of objects."""
     params = load_params(root / "params.yaml")
-    certificate = read_record(root / certificate_path(role), Certificate)
+    certificate = read_record(root / locate_certificate(role), Certificate)
     rows = [
         row
         for folder in (AUDIT, CERTIFY)
         for row in read_rows(root / folder / role / "verdicts.jsonl", ControlVerdict)
     ]
     names = sorted({row.object for row in rows})
-    measuring = replace(measuring_for(params, role), resamples=RESAMPLES)
+    measuring = replace(make_measuring(params, role), resamples=RESAMPLES)
     chances: dict[float, dict[str, float]] = {}
     for share in SHARES:
         passed = dict.fromkeys((*CONTROLS, "all"), 0)

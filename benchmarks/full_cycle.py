@@ -29,7 +29,7 @@ from typing import Any
 
 import yaml
 
-from flows.chain.environment import project_environment
+from flows.chain.environment import make_project_environment
 from flows.chain.workspace import overlay
 
 ROOT = Path(__file__).parents[1]
@@ -122,7 +122,7 @@ def run_cycle(folder: Path, rehearse: bool) -> bool:
         git(folder, "clone", "-q", str(ROOT), "project")
     environment = {
         name: value
-        for name, value in project_environment(project).items()
+        for name, value in make_project_environment(project).items()
         if name not in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
     } | {"PYTHONPATH": str(project)}
     with (folder / "transcript.txt").open("a", encoding="utf-8") as transcript:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.recompute import ARMS, Kept, read_kept
-from tasks.gate import rule_of
+from tasks.gate import make_rule
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
 from verdict3d.records.promotion import (
@@ -311,7 +311,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def main() -> None:
     """Print all tables."""
-    rule = rule_of(load_params(Path("params.yaml")))
+    rule = make_rule(load_params(Path("params.yaml")))
     print(f"\nIntervals, {64} objects, 2000 samples each:\n")
     mixes = [Judged(0.5, 0.95), Judged(0.5, 0.78), Judged(0.66, 0.78), Judged(0.4, 0.23), Judged(0.4, 0.92)]
     print(

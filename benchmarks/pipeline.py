@@ -22,8 +22,8 @@ from pathlib import Path
 
 import yaml
 
-from flows.chain.dvc_stages import stage_graph
-from flows.chain.environment import project_environment
+from flows.chain.dvc_stages import read_stage_graph
+from flows.chain.environment import make_project_environment
 from flows.chain.workspace import open_workspace
 from tasks.generate import plan_generations
 from tasks.making.batches import run_batches
@@ -98,12 +98,12 @@ def measure_overhead(folder: Path, repetitions: int) -> bool:
     (project / "presets/small.yaml").write_text(yaml.safe_dump(SMALL))
     left_out = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
     environment = {
-        name: value for name, value in project_environment(project).items() if name not in left_out
+        name: value for name, value in make_project_environment(project).items() if name not in left_out
     }
     environment["PYTHONPATH"] = str(project)
     first_s = timed(lambda: call(VERDICT3D, project, environment))
     root = open_workspace(project, "small").root
-    stages = len(stage_graph(root, environment))
+    stages = len(read_stage_graph(root, environment))
     print(f"{stages} stages; first run {first_s:.0f} s")
     found: dict[str, list[float]] = {}
     for _ in range(repetitions):
@@ -164,7 +164,7 @@ def growth_at(root: Path, size: int) -> dict[str, float]:
 
     times["map over batches, doing nothing"] = timed(run)
     times["the same, all done before"] = timed(run)
-    environment = project_environment(root)
+    environment = make_project_environment(root)
     (root / ".dvc").mkdir()
     shutil.copyfile(ROOT / ".dvc/config", root / ".dvc/config")
     (root / "stage.py").write_text(STAGE)

@@ -29,7 +29,7 @@ from typing import Any
 
 from benchmarks.sweep_table import write_table
 from flows.chain.workspace import find_project, open_workspace
-from tasks.making.machine import WORKERS, visible_gpus
+from tasks.making.machine import WORKERS, list_visible_gpus
 from verdict3d.config import Params, load_params
 
 Step = tuple[str, ...]
@@ -79,7 +79,7 @@ class Crew:
         self.per_gpu = per_gpu
         self.end = time.monotonic() + 60 * minutes
         self.cores = cores or len(os.sched_getaffinity(0))
-        self.gpus = visible_gpus()
+        self.gpus = list_visible_gpus()
         self.failed: list[str] = []
         (root / "logs").mkdir(exist_ok=True)
 

@@ -38,14 +38,14 @@ def run(params: Params, root: Path) -> None:
     Raises:
         Verdict3DError: There is no usable asset, or the source is not a folder.
     """
-    outcomes, total = _outcomes(params.assets, params.seed, root)
+    outcomes, total = _load_assets(params.assets, params.seed, root)
     out = start_folder(root / ASSETS)
     renderer = Renderer()
     rows: list[Asset] = []
     quarantine: list[Quarantined] = []
     with tqdm(outcomes, total=total, desc="assets", unit="asset") as bar:
         for outcome in bar:
-            made = _asset_or_reason(outcome, params, out, renderer)
+            made = _make_asset(outcome, params, out, renderer)
             if isinstance(made, Asset):
                 rows.append(made)
             else:
@@ -67,7 +67,9 @@ def run(params: Params, root: Path) -> None:
         )
 
 
-def _outcomes(params: AssetsParams, seed: int, root: Path) -> tuple[Iterable[LoadedAsset | Quarantined], int]:
+def _load_assets(
+    params: AssetsParams, seed: int, root: Path
+) -> tuple[Iterable[LoadedAsset | Quarantined], int]:
     """Return the assets (made one by one) and how many there will be."""
     if params.source == PROCEDURAL:
         return procedural_assets(params, seed), sum(getattr(params, split) for split in SPLITS)
@@ -75,7 +77,7 @@ def _outcomes(params: AssetsParams, seed: int, root: Path) -> tuple[Iterable[Loa
     return folder_assets(directory, params, seed), len(mesh_paths(directory))
 
 
-def _asset_or_reason(
+def _make_asset(
     outcome: LoadedAsset | Quarantined, params: Params, out: Path, renderer: Renderer
 ) -> Asset | Quarantined:
     if isinstance(outcome, Quarantined):

@@ -18,10 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
 
-from tasks.asking.comparisons import compare_panels, compare_views, measuring_for
+from tasks.asking.comparisons import compare_panels, compare_views, make_measuring
 from tasks.asking.pairings import STORE
 from tasks.asking.questions import ask, plan_questions
-from tasks.asking.roles import configured, headline, role_from_command_line
+from tasks.asking.roles import read_role, select_judge, summarise_certificate
 from tasks.making.machine import settle_torch
 from tasks.paths import AUDIT, CONTROLS, audit_path, start_folder
 from tasks.stage import run_stage
@@ -50,10 +50,12 @@ CARD = "card.json"
 def run(params: Params, root: Path, role: JudgeRole) -> None:
     """Audit the judge of ``role`` below ``root``."""
     settle_torch()
-    judge_params = configured(params.judges, role)
+    judge_params = select_judge(params.judges, role)
     for other in get_args(JudgeRole):
         if other != role and getattr(params.judges, other) is not None:
-            require_different(identify(judge_params, root), identify(configured(params.judges, other), root))
+            require_different(
+                identify(judge_params, root), identify(select_judge(params.judges, other), root)
+            )
     judge = load_judge(judge_params, root)
     certificate, rows = audit(params, root, role, judge, VerdictStore(root / STORE))
     for warning in certificate.warnings:
@@ -61,14 +63,14 @@ def run(params: Params, root: Path, role: JudgeRole) -> None:
     out = start_folder(root / AUDIT / role)
     write_rows(out / "verdicts.jsonl", rows)
     write_record(root / audit_path(role), certificate)
-    write_json(out / "metrics.json", headline(certificate))
+    write_json(out / "metrics.json", summarise_certificate(certificate))
     print("\n".join(describe(certificate)))
 
 
 def drill(params: Params, root: Path, role: JudgeRole, name: str) -> Certificate:
     """Return the certificate of a planted bad judge in the place of ``role``'s; nothing is recorded of it."""
     settle_torch()
-    judge = plant(name, load_judge(configured(params.judges, role), root))
+    judge = plant(name, load_judge(select_judge(params.judges, role), root))
     return audit(params, root, role, judge, VerdictStore(root / DRILL_STORE))[0]
 
 
@@ -81,19 +83,19 @@ def audit(
     is asked with it too. So the batches of a judge that keeps its first panel do not depend on the choice.
     """
     rig = Rig(view_px=params.judges.view_px)
-    own, settings, measuring = judge.identity, params.audit, measuring_for(params, role)
+    own, settings, measuring = judge.identity, params.audit, make_measuring(params, role)
     pairs = read_rows(root / CONTROLS / "pairs.jsonl", ControlPair)
     rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), rig, root)
     panels = compare_panels(measuring, rows, own.mode)
-    panel = choose_panel(configured(params.judges, role).panel, panels)
+    panel = choose_panel(select_judge(params.judges, role).panel, panels)
     if panel.chosen != own.panel:
         own = judge.showing(panel.chosen, own.mode).identity
         rows = ask(judge, store, plan_questions(pairs, own.panel, own.mode), rig, root)
     mine = [row for row in rows if (row.panel, row.mode) == (own.panel, own.mode)]
-    taught = taught_kinds(configured(params.judges, role), root)
+    taught = read_taught_kinds(select_judge(params.judges, role), root)
     in_colour = [row for row in select(rows, "colour") if row.panel == own.panel]
     lineages = {
-        name: lineage_of(configured(params.judges, name))
+        name: lineage_of(select_judge(params.judges, name))
         for name in get_args(JudgeRole)
         if getattr(params.judges, name) is not None
     }
@@ -124,7 +126,7 @@ def audit(
     return certificate, rows
 
 
-def taught_kinds(judge: JudgeParams, root: Path) -> list[str]:
+def read_taught_kinds(judge: JudgeParams, root: Path) -> list[str]:
     """Return the kinds of damage that a judge was taught, by its card; none where it has no card.
 
     Raises:
@@ -136,4 +138,4 @@ def taught_kinds(judge: JudgeParams, root: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    run_stage(lambda params, root: run(params, root, role_from_command_line()))
+    run_stage(lambda params, root: run(params, root, read_role()))

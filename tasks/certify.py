@@ -15,16 +15,16 @@ from itertools import combinations
 from pathlib import Path
 
 from tasks.asking.certificates import with_chosen_panels
-from tasks.asking.comparisons import measuring_for
+from tasks.asking.comparisons import make_measuring
 from tasks.asking.pairings import STORE
 from tasks.asking.questions import ask, plan_questions
-from tasks.asking.roles import configured, headline, role_from_command_line
+from tasks.asking.roles import read_role, select_judge, summarise_certificate
 from tasks.making.machine import settle_torch
 from tasks.paths import (
     AUDIT,
     CERTIFY,
     audit_path,
-    certificate_path,
+    locate_certificate,
     read_assets,
     read_generations,
     start_folder,
@@ -53,12 +53,12 @@ EVEN = ({"heldout", "heldout_control"}, {"winner", "sibling"})
 def run(params: Params, root: Path, role: JudgeRole) -> None:
     """Complete the certificate of the judge of ``role`` below ``root``."""
     settle_torch()
-    judge = load_judge(configured(with_chosen_panels(params, root, [role]).judges, role), root)
+    judge = load_judge(select_judge(with_chosen_panels(params, root, [role]).judges, role), root)
     certificate, rows = certify(params, root, role, judge, VerdictStore(root / STORE))
     out = start_folder(root / CERTIFY / role)
     write_rows(out / "verdicts.jsonl", rows)
-    write_record(root / certificate_path(role), certificate)
-    write_json(out / "metrics.json", headline(certificate))
+    write_record(root / locate_certificate(role), certificate)
+    write_json(out / "metrics.json", summarise_certificate(certificate))
     print("\n".join(describe(certificate)))
 
 
@@ -66,7 +66,7 @@ def certify(
     params: Params, root: Path, role: JudgeRole, judge: AuditedJudge, store: VerdictStore
 ) -> tuple[Certificate, list[ControlVerdict]]:
     """Ask a judge about generations and return its whole certificate and the verdict rows."""
-    audited, measuring = read_record(root / audit_path(role), Certificate), measuring_for(params, role)
+    audited, measuring = read_record(root / audit_path(role), Certificate), make_measuring(params, role)
     pairs = list(plan_pairs(read_assets(root), read_generations(root)))
     questions = plan_questions(pairs, judge.identity.panel, judge.identity.mode)
     rows = ask(judge, store, questions, Rig(view_px=params.judges.view_px), root)
@@ -93,14 +93,14 @@ def plan_pairs(assets: Sequence[Asset], generations: Sequence[Generation]) -> It
                 object=asset.id,
                 category=asset.category,
                 reference=asset.condition,
-                x=shown(x),
-                y=shown(y),
+                x=describe_shown(x),
+                y=describe_shown(y),
                 defect=None,
                 grade=None,
             )
 
 
-def shown(generation: Generation) -> Shown:
+def describe_shown(generation: Generation) -> Shown:
     """Return what a pair says about a generation."""
     return Shown(
         mesh_digest=generation.mesh_digest,
@@ -111,4 +111,4 @@ def shown(generation: Generation) -> Shown:
 
 
 if __name__ == "__main__":
-    run_stage(lambda params, root: run(params, root, role_from_command_line()))
+    run_stage(lambda params, root: run(params, root, read_role()))

@@ -20,17 +20,17 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from tasks.asking.certificates import judges_colour, with_chosen_panels
+from tasks.asking.certificates import may_judge_colour, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
-from tasks.asking.preferences import adapter_dependencies, search_tools
+from tasks.asking.preferences import find_adapter_dependencies, make_search_tools
 from tasks.making.arms import with_adapter
 from tasks.making.base import load_base
-from tasks.making.generation import generated, texture_judge
-from tasks.making.meetings import Meeting, base_generations, plan_arm, verdict_row
+from tasks.making.generation import choose_texture_judge, generating
+from tasks.making.meetings import Meeting, make_verdict_row, plan_arm, select_base_generations
 from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, TRAIN, read_assets, read_generations, start_folder
 from tasks.scoring.champion import read_champion
-from tasks.scoring.holdout import this_use
-from tasks.scoring.measures import in_colour
+from tasks.scoring.holdout import describe_this_use
+from tasks.scoring.measures import select_in_colour
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.config import Params
@@ -55,15 +55,15 @@ def run(params: Params, root: Path) -> None:
     params = with_chosen_panels(params, root)
     champion, assets = read_champion(root), read_assets(root)
     regimes: list[Regime] = list(dict.fromkeys((params.promotion.regime, "clean")))
-    base = [row for row in base_generations(params, read_generations(root)) if row.regime in regimes]
-    order = shuffled_objects(params, base)
-    with champion_generations(params, root, champion, base, assets) as theirs:
+    base = [row for row in select_base_generations(params, read_generations(root)) if row.regime in regimes]
+    order = shuffle_objects(params, base)
+    with make_champion_generations(params, root, champion, base, assets) as theirs:
         arms = {arm: challenge(params, root, arm, theirs, order, assets) for arm in params.promotion.arms}
         judge = identify(params.judges.evaluation, root).digest
         document = Challenge(
             champion=champion,
             regimes=regimes,
-            holdout=this_use(params, root, assets, champion, judge),
+            holdout=describe_this_use(params, root, assets, champion, judge),
             judge=judge,
             arms=arms,
         )
@@ -74,7 +74,7 @@ def run(params: Params, root: Path) -> None:
         )
 
 
-def shuffled_objects(params: Params, base: Sequence[Generation]) -> list[str]:
+def shuffle_objects(params: Params, base: Sequence[Generation]) -> list[str]:
     """Return the held-out objects in the order in which they are looked at."""
     names = sorted({row.asset for row in base})
     rng = numpy_generator(params.seed, "order of a challenge")
@@ -82,7 +82,7 @@ def shuffled_objects(params: Params, base: Sequence[Generation]) -> list[str]:
 
 
 @contextmanager
-def champion_generations(
+def make_champion_generations(
     params: Params, root: Path, champion: Champion, base: Sequence[Generation], assets: Sequence[Asset]
 ) -> Iterator[list[Generation]]:
     """Yield the champion's side: the base's own generations, or new ones with the champion's adapter."""
@@ -90,14 +90,14 @@ def champion_generations(
     if champion.version is None:
         yield list(base)
         return
-    with generated(
+    with generating(
         plan_arm("champion", base, {asset.id: asset for asset in assets}),
         partial(load_champion, params, root, champion),
         params=params,
         root=root,
         stage="challenge",
         out=CHALLENGE / "champion",
-        adapter=adapter_dependencies(params, root, root / CHAMPION),
+        adapter=find_adapter_dependencies(params, root, root / CHAMPION),
     ) as rows:
         yield rows
 
@@ -108,7 +108,7 @@ def load_champion(params: Params, root: Path, champion: Champion) -> TrellisPipe
     if champion.arm is None:
         return base
     adapter = load_adapter(root / CHAMPION, arm=champion.arm, base_digest=base.digest)
-    return with_adapter(base, adapter, search_tools(params, root))
+    return with_adapter(base, adapter, make_search_tools(params, root))
 
 
 def challenge(
@@ -123,27 +123,29 @@ def challenge(
     conditions = {asset.id: asset.condition for asset in assets}
     mine = {_key(row): row for row in read_generations(root, EVALUATE / arm)}
     pairs = [(mine[_key(row)], row) for row in theirs]
-    batches = _batches(params, pairs, order)
+    batches = _cut_batches(params, pairs, order)
     rig = Rig(view_px=params.judges.view_px)
     answers = judge_pairings(
         [
-            (f"judge {arm}, batch {number}", _pairings(batch, conditions))
+            (f"judge {arm}, batch {number}", _make_pairings(batch, conditions))
             for number, batch in enumerate(batches, 1)
         ],
         params.judges.evaluation,
         rig,
         root,
-        lambda found: decided(params, _rows(batches, found), order),
+        lambda found: is_decided(params, _collect_rows(batches, found), order),
     )
-    rows = _rows(batches, answers)
+    rows = _collect_rows(batches, answers)
     seen = {row.object for row in rows}
     write_rows(root / CHALLENGE / arm / "verdicts.jsonl", rows)
-    colours = in_colour([(x, y) for x, y in pairs if x.asset in seen and x.regime == params.promotion.regime])
-    asked = bool(colours) and judges_colour(root)
+    colours = select_in_colour(
+        [(x, y) for x, y in pairs if x.asset in seen and x.regime == params.promotion.regime]
+    )
+    asked = bool(colours) and may_judge_colour(root)
     if asked:
-        pairings = [(f"judge texture of {arm}", _pairings(colours, conditions))]
-        verdicts = judge_pairings(pairings, texture_judge(params.judges.evaluation), rig, root)
-        write_rows(root / CHALLENGE / arm / "texture.jsonl", _rows([colours], verdicts))
+        pairings = [(f"judge texture of {arm}", _make_pairings(colours, conditions))]
+        verdicts = judge_pairings(pairings, choose_texture_judge(params.judges.evaluation), rig, root)
+        write_rows(root / CHALLENGE / arm / "texture.jsonl", _collect_rows([colours], verdicts))
     return Challenger(
         adapter=adapter_identity(root / TRAIN / arm),
         objects=[name for name in order if name in seen],
@@ -152,7 +154,7 @@ def challenge(
     )
 
 
-def _batches(params: Params, pairs: Sequence[Meeting], order: Sequence[str]) -> list[list[Meeting]]:
+def _cut_batches(params: Params, pairs: Sequence[Meeting], order: Sequence[str]) -> list[list[Meeting]]:
     """Cut the pairs by objects in their order; a test at a fixed number has one batch of all."""
     sequential = params.promotion.test == "sequential"
     size = params.promotion.batch_objects if sequential else len(order)
@@ -160,16 +162,18 @@ def _batches(params: Params, pairs: Sequence[Meeting], order: Sequence[str]) -> 
     return [[pair for pair in pairs if pair[0].asset in names] for names in chosen]
 
 
-def _rows(batches: Sequence[Sequence[Meeting]], answers: Sequence[Sequence[Verdict]]) -> list[HeldoutVerdict]:
+def _collect_rows(
+    batches: Sequence[Sequence[Meeting]], answers: Sequence[Sequence[Verdict]]
+) -> list[HeldoutVerdict]:
     """Return the verdict rows of the batches that have been asked."""
     return [
-        verdict_row(x, y, verdict)
+        make_verdict_row(x, y, verdict)
         for batch, verdicts in zip(batches, answers, strict=False)
         for (x, y), verdict in zip(batch, verdicts, strict=True)
     ]
 
 
-def decided(params: Params, rows: Sequence[HeldoutVerdict], order: Sequence[str]) -> bool:
+def is_decided(params: Params, rows: Sequence[HeldoutVerdict], order: Sequence[str]) -> bool:
     """Tell whether a sequential test may stop: lost in the regime, or won there and no worse on clean inputs.
 
     A test at a fixed number never stops early.
@@ -202,7 +206,7 @@ def _key(row: Generation) -> tuple[str, str, int]:
     return row.asset, row.regime, row.number
 
 
-def _pairings(pairs: Sequence[Meeting], conditions: dict[str, str]) -> list[Pairing]:
+def _make_pairings(pairs: Sequence[Meeting], conditions: dict[str, str]) -> list[Pairing]:
     return [Pairing(conditions[x.asset], x, y) for x, y in pairs]
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.asking.specimens import Modes, Specimen, drawn
+from tasks.asking.specimens import Modes, Specimen, draw_specimens
 from tasks.paths import CONTROLS, read_assets
 from tasks.stage import run_stage
 from verdict3d.config import Params
@@ -79,7 +79,7 @@ def plan_cells(params: Params, assets: Sequence[Asset]) -> list[Cell]:
     """
     if len(assets) < 2:
         raise Verdict3DError(f"a judge cannot be audited on {len(assets)} assets; at least two are needed")
-    objects = by_split(assets)
+    objects = order_by_split(assets)
     rows = params.audit.rows_per_defect
     cells: list[Cell] = []
     for turn in range(rows):
@@ -87,18 +87,18 @@ def plan_cells(params: Params, assets: Sequence[Asset]) -> list[Cell]:
             asset = objects[(place * rows + turn) % len(objects)]
             name = f"{len(cells):03d}-{asset.id}"
             rng = numpy_generator(params.seed, "control_others", name)
-            other, stranger = _others(assets, asset, rng)
+            other, stranger = _draw_others(assets, asset, rng)
             mild = None if turn % 2 else 1 + turn // 2 % 3
             cells.append(Cell(name, asset, defect, mild, other, stranger))
     return cells
 
 
-def by_split(assets: Sequence[Asset]) -> list[Asset]:
+def order_by_split(assets: Sequence[Asset]) -> list[Asset]:
     """Return the assets, those of the first split in :data:`ORDER` first."""
     return sorted(assets, key=lambda asset: ORDER.index(asset.split))
 
 
-def _others(assets: Sequence[Asset], asset: Asset, rng: np.random.Generator) -> tuple[Asset, Asset]:
+def _draw_others(assets: Sequence[Asset], asset: Asset, rng: np.random.Generator) -> tuple[Asset, Asset]:
     """Draw another object and a third one, unlike ``asset`` in category as far as there are any."""
     unlike = [row for row in assets if row.category != asset.category]
     pool = unlike or [row for row in assets if row.id != asset.id]
@@ -126,10 +126,10 @@ def plan_specimens(params: Params, assets: Sequence[Asset], cells: Sequence[Cell
         for grade in cell.grades:
             splat = (("splat", 1),) if compared and grade == COMPARED_GRADE else ()
             # all grades draw the same random numbers, so that a defect grows instead of moving about
-            add(cell.asset, cell.defect, (*modes, *splat), _damaged(cell, grade), cell.id, grade=grade)
+            add(cell.asset, cell.defect, (*modes, *splat), _name_damaged(cell, grade), cell.id, grade=grade)
         if compared:
             add(cell.asset, None, (("splat", 1),), f"{cell.id}-splat")
-    for asset in coloured(params, assets):
+    for asset in select_coloured(params, assets):
         add(asset, None, ((TEXTURE_MODE, 1),), f"{asset.id}-coloured")
         add(asset, "recoloured", ((TEXTURE_MODE, 1),), f"{asset.id}-recoloured")
     return list(specimens.values())
@@ -137,7 +137,7 @@ def plan_specimens(params: Params, assets: Sequence[Asset], cells: Sequence[Cell
 
 def plan_clothes(params: Params, assets: Sequence[Asset]) -> list[tuple[str, Asset]]:
     """Return ``audit.copies`` objects for each kind of clothes, others for each where there are enough."""
-    objects, copies = by_split(assets), params.audit.copies
+    objects, copies = order_by_split(assets), params.audit.copies
     return [
         (clothes, objects[number % len(objects)])
         for place, clothes in enumerate(EQUIVALENTS)
@@ -145,12 +145,12 @@ def plan_clothes(params: Params, assets: Sequence[Asset]) -> list[tuple[str, Ass
     ]
 
 
-def coloured(params: Params, assets: Sequence[Asset]) -> list[Asset]:
+def select_coloured(params: Params, assets: Sequence[Asset]) -> list[Asset]:
     """Return the objects whose colours are asked about."""
-    return by_split(assets)[: params.audit.coloured]
+    return order_by_split(assets)[: params.audit.coloured]
 
 
-def _damaged(cell: Cell, grade: int) -> str:
+def _name_damaged(cell: Cell, grade: int) -> str:
     return f"{cell.id}-{cell.defect}-{grade}"
 
 
@@ -168,7 +168,7 @@ def plan_pairs(
     for clothes, asset in plan_clothes(params, assets):
         control = "turned" if clothes == "turned" else "null"
         name = f"{asset.id}-{clothes}"
-        yield _pair(control, asset, name, x=sides[asset.id], y=sides[name], defect=clothes)
+        yield _make_pair(control, asset, name, x=sides[asset.id], y=sides[name], defect=clothes)
     for number, cell in enumerate(cells):
         common: dict[str, Any] = {
             "asset": cell.asset,
@@ -177,22 +177,22 @@ def plan_pairs(
             "defect": cell.defect,
         }
         for grade in cell.grades:
-            yield _pair("ladder", **common, y=sides[_damaged(cell, grade)], grade=grade)
+            yield _make_pair("ladder", **common, y=sides[_name_damaged(cell, grade)], grade=grade)
         if number < params.audit.compared:
-            pictures = {"x": sides[f"{cell.id}-splat"], "y": sides[_damaged(cell, COMPARED_GRADE)]}
-            yield _pair("splat", **common | pictures, grade=COMPARED_GRADE)
+            pictures = {"x": sides[f"{cell.id}-splat"], "y": sides[_name_damaged(cell, COMPARED_GRADE)]}
+            yield _make_pair("splat", **common | pictures, grade=COMPARED_GRADE)
         if cell.mild in WRONG_GRADES:
-            right, wrong = sides[_damaged(cell, cell.mild)], sides[cell.other.id]
+            right, wrong = sides[_name_damaged(cell, cell.mild)], sides[cell.other.id]
             unlike: dict[str, Any] = {**common, "x": right, "y": wrong, "grade": cell.mild}
-            yield _pair("clean_but_wrong", **unlike)
-            yield _pair("reference_shuffled", **unlike, reference=cell.stranger.condition)
-            yield _pair("reference_removed", **unlike, reference=None)
-    for asset in coloured(params, assets):
+            yield _make_pair("clean_but_wrong", **unlike)
+            yield _make_pair("reference_shuffled", **unlike, reference=cell.stranger.condition)
+            yield _make_pair("reference_removed", **unlike, reference=None)
+    for asset in select_coloured(params, assets):
         right, wrong = sides[f"{asset.id}-coloured"], sides[f"{asset.id}-recoloured"]
-        yield _pair("colour", asset, asset.id, x=right, y=wrong)
+        yield _make_pair("colour", asset, asset.id, x=right, y=wrong)
 
 
-def _pair(
+def _make_pair(
     control: str,
     asset: Asset,
     pair: str,
@@ -221,7 +221,7 @@ def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
     assets = read_assets(root)
     cells = plan_cells(params, assets)
-    with drawn(params, plan_specimens(params, assets, cells), root) as sides:
+    with draw_specimens(params, plan_specimens(params, assets, cells), root) as sides:
         pairs = list(plan_pairs(params, assets, cells, sides))
         write_rows(root / CONTROLS / "pairs.jsonl", pairs)
         failed = Counter(side.failure for side in sides.values() if side.failure)

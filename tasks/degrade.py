@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from tasks.making.machine import helpers
+from tasks.making.machine import start_helpers
 from tasks.paths import DEGRADE, read_assets, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import Params, RegimeParams
@@ -49,7 +49,7 @@ def run(params: Params, root: Path) -> None:
 
     degrade = partial(_degrade, root, params.seed, regimes)
     bar = tqdm(total=len(assets) * len(regimes), desc="degrade", unit="picture")
-    with helpers() as pool, bar as progress:
+    with start_helpers() as pool, bar as progress:
         for made in pool.map(degrade, assets):
             rows += made
             progress.update(len(made))

@@ -5,7 +5,7 @@ evaluation judge sees the clean picture and both montages, in both orders; x is 
 with a failed generation is invalid and counted, never a tie. Beside it the same pairs are compared by F-score
 and normal consistency against the true mesh.
 
-Writes ``data/evaluate/<arm>/``: what :func:`tasks.making.generation.generated` writes, ``verdicts.jsonl``,
+Writes ``data/evaluate/<arm>/``: what :func:`tasks.making.generation.generating` writes, ``verdicts.jsonl``,
 ``controls.jsonl`` (two samples of the base from the clean picture), ``training_judge.jsonl`` and, where there
 is one, ``third_judge.jsonl`` (what the other judges say of the same pairs), ``texture.jsonl``,
 ``results.json`` and ``metrics.json``.
@@ -19,26 +19,26 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-from tasks.asking.certificates import certified_judge, judges_colour, with_chosen_panels
+from tasks.asking.certificates import may_judge_colour, require_certified_judge, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
-from tasks.asking.preferences import adapter_dependencies, search_tools
-from tasks.making.arms import arm_from_command_line, arm_params, load_adapted
-from tasks.making.generation import generated, texture_judge
+from tasks.asking.preferences import find_adapter_dependencies, make_search_tools
+from tasks.making.arms import load_adapted, read_arm, select_arm_params
+from tasks.making.generation import choose_texture_judge, generating
 from tasks.making.meetings import (
     SIDE_MEASURES,
     TRUTH_MEASURES,
     Meeting,
-    base_generations,
+    make_verdict_row,
     plan_arm,
-    verdict_row,
+    select_base_generations,
 )
 from tasks.paths import EVALUATE, GENERATE, TRAIN, read_assets, read_generations
 from tasks.scoring.measures import (
-    in_colour,
-    in_mode,
-    made_shares,
-    over_optimisation_gap,
-    side_means,
+    average_sides,
+    measure_made_shares,
+    measure_over_optimisation,
+    select_in_colour,
+    select_in_mode,
 )
 from tasks.scoring.washout import measure_washout
 from tasks.stage import run_stage
@@ -63,33 +63,33 @@ from verdict3d.trellis.pipeline import TrellisPipeline
 def run(params: Params, root: Path, arm: str) -> None:
     """Evaluate ``arm`` on what the earlier stages left below ``root``."""
     params = with_chosen_panels(params, root)
-    judge = certified_judge(params, root, "evaluation")
+    judge = require_certified_judge(params, root, "evaluation")
     assets = {asset.id: asset for asset in read_assets(root)}
     generations = read_generations(root)
-    base = base_generations(params, generations)
+    base = select_base_generations(params, generations)
     out, rig = EVALUATE / arm, Rig(view_px=params.judges.view_px)
-    with generated(
-        plan_arm(arm, base, assets, arm_params(params, arm)),
+    with generating(
+        plan_arm(arm, base, assets, select_arm_params(params, arm)),
         partial(load_arm, params, root, arm),
         params=params,
         root=root,
         stage=f"evaluate/{arm}",
         out=out,
-        adapter=adapter_dependencies(params, root, root / TRAIN / arm),
+        adapter=find_adapter_dependencies(params, root, root / TRAIN / arm),
     ) as adapted:
         pairs = {"controls": pair_controls(generations), arm: list(zip(adapted, base, strict=True))}
         asked = [
             (f"judge {name}", [Pairing(assets[x.asset].condition, x, y) for x, y in pairs[name]])
             for name in pairs
         ]
-        colours = in_colour(pairs[arm]) if judges_colour(root) else []
+        colours = select_in_colour(pairs[arm]) if may_judge_colour(root) else []
         answers = judge_pairings(asked, judge.settings, rig, root)
         controls, rows = (
-            [verdict_row(x, y, verdict) for (x, y), verdict in zip(pairs[name], verdicts, strict=True)]
+            [make_verdict_row(x, y, verdict) for (x, y), verdict in zip(pairs[name], verdicts, strict=True)]
             for name, verdicts in zip(pairs, answers, strict=True)
         )
         others = {
-            role: other_verdicts(role, settings, pairs[arm], assets, rig, root)
+            role: ask_other_judge(role, settings, pairs[arm], assets, rig, root)
             for role, settings in (("training", params.judges.training), ("third", params.judges.third))
             if settings is not None
         }
@@ -103,13 +103,15 @@ def run(params: Params, root: Path, arm: str) -> None:
             failures=dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
             regimes={name: judge_regime(params, arm, said, name) for name in params.evaluate.regimes},
             texture={
-                name: _summary(params, [row for row in textures if row.regime == name], arm, name, "texture")
+                name: _summarise(
+                    params, [row for row in textures if row.regime == name], arm, name, "texture"
+                )
                 for name in params.evaluate.regimes
                 if textures
             },
-            washout=follow(params, root, arm, assets, pairs[arm], rows),
-            validity=made_shares(rows),
-            controls=ControlResults(base_vs_base=_summary(params, controls, "controls")),
+            washout=follow_change(params, root, arm, assets, pairs[arm], rows),
+            validity=measure_made_shares(rows),
+            controls=ControlResults(base_vs_base=_summarise(params, controls, "controls")),
         )
         write_rows(root / out / "verdicts.jsonl", rows)
         write_rows(root / out / "controls.jsonl", controls)
@@ -117,12 +119,12 @@ def run(params: Params, root: Path, arm: str) -> None:
             write_rows(root / out / f"{role}_judge.jsonl", answered)
         write_rows(root / out / "texture.jsonl", textures)
         write_record(root / out / "results.json", results)
-        write_json(root / out / "metrics.json", headline_metrics(results))
+        write_json(root / out / "metrics.json", select_headline_metrics(results))
 
 
 def load_arm(params: Params, root: Path, arm: str) -> TrellisPipeline:
     """Load the generator with the arm's adapter, and what a search needs."""
-    return load_adapted(params, root, arm, search_tools(params, root))
+    return load_adapted(params, root, arm, make_search_tools(params, root))
 
 
 def judge_texture(
@@ -131,14 +133,14 @@ def judge_texture(
     """Return the evaluation judge's verdicts on montages in colour: an axis of its own."""
     if not pairs:
         return []
-    judge = texture_judge(params.judges.evaluation)
+    judge = choose_texture_judge(params.judges.evaluation)
     rig = Rig(view_px=params.judges.view_px)
     asked = [Pairing(assets[x.asset].condition, x, y) for x, y in pairs]
     (answers,) = judge_pairings([(f"judge texture of {arm}", asked)], judge, rig, root)
-    return [verdict_row(x, y, one) for (x, y), one in zip(pairs, answers, strict=True)]
+    return [make_verdict_row(x, y, one) for (x, y), one in zip(pairs, answers, strict=True)]
 
 
-def other_verdicts(
+def ask_other_judge(
     role: str,
     judge: JudgeParams,
     pairs: Sequence[Meeting],
@@ -151,17 +153,17 @@ def other_verdicts(
     Raises:
         Verdict3DError: The generations have no such montages.
     """
-    shown = in_mode(pairs, judge.mode)
+    shown = select_in_mode(pairs, judge.mode)
     if pairs and not shown:
         raise Verdict3DError(
             f"the {role} judge looks at {judge.mode} montages, and {GENERATE} has none; rerun generate"
         )
     asked = [Pairing(assets[x.asset].condition, x, y) for x, y in shown]
     (answers,) = judge_pairings([(f"{role} judge", asked)], judge, rig, root)
-    return [verdict_row(x, y, one) for (x, y), one in zip(shown, answers, strict=True)]
+    return [make_verdict_row(x, y, one) for (x, y), one in zip(shown, answers, strict=True)]
 
 
-def follow(
+def follow_change(
     params: Params,
     root: Path,
     arm: str,
@@ -173,8 +175,10 @@ def follow(
     found = {}
     for regime in params.evaluate.regimes:
         mine = [pair for pair in pairs if pair[0].regime == regime]
-        judged = _summary(params, [row for row in rows if row.regime == regime], arm, regime)
-        found[regime] = measure_washout(params, root, arm, assets, mine, judged, search_tools(params, root))
+        judged = _summarise(params, [row for row in rows if row.regime == regime], arm, regime)
+        found[regime] = measure_washout(
+            params, root, arm, assets, mine, judged, make_search_tools(params, root)
+        )
     return found
 
 
@@ -201,7 +205,7 @@ def judge_regime(
     """
     here = {role: [row for row in rows if row.regime == regime] for role, rows in said.items()}
     mine = here["evaluation"]
-    judged = _summary(params, mine, arm, regime)
+    judged = _summarise(params, mine, arm, regime)
     by_f_score, by_normals = (
         [
             Scored(row.object, class_by_truth(getattr(row.arm, measure), getattr(row.base, measure)))
@@ -210,7 +214,7 @@ def judge_regime(
         for measure in TRUTH_MEASURES
     )
     words = {
-        role: _summary(params, rows, arm, regime, f"{role}_judge")
+        role: _summarise(params, rows, arm, regime, f"{role}_judge")
         for role, rows in here.items()
         if role != "evaluation"
     }
@@ -225,22 +229,26 @@ def judge_regime(
             params.evaluate.confidence,
         ),
         truth=TruthResults(
-            f_score=_summary(params, by_f_score, arm, regime, "f_score"),
-            normal_consistency=_summary(params, by_normals, arm, regime, "normal_consistency"),
-            **side_means(mine, SIDE_MEASURES),
+            f_score=_summarise(params, by_f_score, arm, regime, "f_score"),
+            normal_consistency=_summarise(params, by_normals, arm, regime, "normal_consistency"),
+            **average_sides(mine, SIDE_MEASURES),
         ),
-        kappa_judge_truth=_agreement(params, mine, by_f_score, arm, regime, "kappa"),
+        kappa_judge_truth=_measure_agreement(params, mine, by_f_score, arm, regime, "kappa"),
         training_judge=words["training"],
         third_judge=words.get("third"),
-        over_optimisation_gap=over_optimisation_gap(params, here["training"], mine, arm, regime),
+        over_optimisation_gap=measure_over_optimisation(params, here["training"], mine, arm, regime),
         judge_agreement={
-            f"{one}_{other}": _agreement(params, here[one], here[other], arm, regime, "agreement", one, other)
+            f"{one}_{other}": _measure_agreement(
+                params, here[one], here[other], arm, regime, "agreement", one, other
+            )
             for one, other in combinations(here, 2)
         },
     )
 
 
-def _agreement(params: Params, one: Sequence[Answered], other: Sequence[Answered], *name: str) -> Kappa:
+def _measure_agreement(
+    params: Params, one: Sequence[Answered], other: Sequence[Answered], *name: str
+) -> Kappa:
     return agreement(
         [row.outcome for row in one],
         [row.outcome for row in other],
@@ -251,7 +259,7 @@ def _agreement(params: Params, one: Sequence[Answered], other: Sequence[Answered
     ).record()
 
 
-def headline_metrics(results: Results) -> Row:
+def select_headline_metrics(results: Results) -> Row:
     """Return the numbers that runs are compared by."""
     regimes = {}
     for regime, part in results.regimes.items():
@@ -280,13 +288,13 @@ def headline_metrics(results: Results) -> Row:
     }
 
 
-def _summary(params: Params, rows: Sequence[Answered], *name: str) -> Summary:
+def _summarise(params: Params, rows: Sequence[Answered], *name: str) -> Summary:
     rng = numpy_generator(params.seed, "evaluate", *name)
     return summary(rows, rng, params.evaluate.bootstrap, params.evaluate.confidence)
 
 
 def _main(params: Params, root: Path) -> None:
-    run(params, root, arm_from_command_line(params))
+    run(params, root, read_arm(params))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import CHALLENGE, DECISION, EVALUATE, GATE, LABEL, certificate_path, start_folder
+from tasks.paths import CHALLENGE, DECISION, EVALUATE, GATE, LABEL, locate_certificate, start_folder
 from tasks.scoring.holdout import read_earlier, use_of
 from tasks.stage import run_stage
 from verdict3d.config import Params
@@ -47,7 +47,7 @@ NO_COLOUR = "there are no montages in colour, or the evaluation judge is not cer
 
 def run(params: Params, root: Path) -> None:
     """Decide on the candidates below ``root``."""
-    rule, challenge = rule_of(params), read_record(root / CHALLENGE / "challenge.json", Challenge)
+    rule, challenge = make_rule(params), read_record(root / CHALLENGE / "challenge.json", Challenge)
     evidence = {arm: collect_evidence(params, root, arm, challenge) for arm in params.promotion.arms}
     arms = decide_all(evidence, rule, lambda name: numpy_generator(params.seed, "gate", name))
     start_folder(root / GATE)
@@ -60,15 +60,15 @@ def run(params: Params, root: Path) -> None:
         evidence=digest_json(as_values(document)),
         adapters={arm: evidence[arm].adapter for arm in arms},
         arms=arms,
-        chosen=chosen_arm(arms),
+        chosen=choose_arm(arms),
     )
     write_record(root / DECISION, decision)
-    write_json(root / GATE / "metrics.json", {arm: _headline(arms[arm]) for arm in arms})
+    write_json(root / GATE / "metrics.json", {arm: _select_headline(arms[arm]) for arm in arms})
     for arm, found in arms.items():
         print(f"{arm}: {found.decision}" + "".join(f"\n  {reason}" for reason in found.reasons))
 
 
-def rule_of(params: Params) -> Rule:
+def make_rule(params: Params) -> Rule:
     """Return the rule that the parameters fix."""
     promotion = params.promotion
     return Rule(
@@ -99,16 +99,18 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Challenge)
         texture = read_rows(root / CHALLENGE / arm / "texture.jsonl", HeldoutVerdict)
     else:
         untested["texture"] = NO_COLOUR
-    if all(gain_of(row) is None for row in rows):
+    if all(measure_gain(row) is None for row in rows):
         untested["truth"] = "no true mesh is known"
     here, clean = ([row for row in rows if row.regime == name] for name in (regime, "clean"))
     views = params.judges.evaluation.views
     primary, on_clean, colours = (
-        by_object(tally_sets(answered, found.objects, views)) for answered in (here, clean, texture)
+        count_by_object(tally_sets(answered, found.objects, views)) for answered in (here, clean, texture)
     )
-    validity = by_object(tally_rows([which_is_made(row) for row in rows], found.objects))
-    gain, clean_gain = (total_by_object((row.object, gain_of(row)) for row in some) for some in (here, clean))
-    gap = total_by_object(training_gaps(params, root, arm))
+    validity = count_by_object(tally_rows([compare_made(row) for row in rows], found.objects))
+    gain, clean_gain = (
+        total_by_object((row.object, measure_gain(row)) for row in some) for some in (here, clean)
+    )
+    gap = total_by_object(measure_training_gaps(params, root, arm))
     none, nothing = (0, 0, 0), (0.0, 0)
     categories = {row.object: row.category for row in rows}
     return Evidence(
@@ -129,12 +131,12 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Challenge)
             for name in found.objects
         ],
         untested=untested,
-        certificates=certificates(params, root, challenge.judge),
+        certificates=read_certificates(params, root, challenge.judge),
         holdout=use_of(found.adapter, challenge.holdout, read_earlier(root)),
     )
 
 
-def by_object(tally: Tally) -> dict[str, Counts]:
+def count_by_object(tally: Tally) -> dict[str, Counts]:
     """Return wins, losses and ties by object."""
     return {name: (wins, losses, ties) for name, wins, losses, ties in tally}
 
@@ -149,26 +151,26 @@ def total_by_object(differences: Iterable[tuple[str, float | None]]) -> dict[str
     return totals
 
 
-def gain_of(row: HeldoutVerdict) -> float | None:
+def measure_gain(row: HeldoutVerdict) -> float | None:
     """Return the candidate's F-score minus the champion's; None where either is not known."""
     mine, theirs = row.arm.f_score, row.base.f_score
     return None if mine is None or theirs is None else mine - theirs
 
 
-def training_gaps(params: Params, root: Path, arm: str) -> list[tuple[str, float | None]]:
+def measure_training_gaps(params: Params, root: Path, arm: str) -> list[tuple[str, float | None]]:
     """Return (object, training judge's credit minus evaluation judge's) of each pair with the base."""
     credits = []
     for name, judge in (("verdicts", params.judges.evaluation), ("training_judge", params.judges.training)):
         rows = read_rows(root / EVALUATE / arm / f"{name}.jsonl", HeldoutVerdict)
         here = [row for row in rows if row.regime == params.promotion.regime]
-        credits.append([(row.object, credit_of(row, judge.views)) for row in here])
+        credits.append([(row.object, average_credit(row, judge.views)) for row in here])
     return [
         (name, None if mine is None or theirs is None else theirs - mine)
         for (name, mine), (_, theirs) in zip(*credits, strict=True)
     ]
 
 
-def credit_of(row: HeldoutVerdict, views: int) -> float | None:
+def average_credit(row: HeldoutVerdict, views: int) -> float | None:
     """Return the mean credit of a verdict's view sets; None where it is invalid."""
     if row.outcome == "invalid":
         return None
@@ -176,13 +178,13 @@ def credit_of(row: HeldoutVerdict, views: int) -> float | None:
     return (wins + 0.5 * ties) / (wins + losses + ties)
 
 
-def which_is_made(row: HeldoutVerdict) -> Scored:
+def compare_made(row: HeldoutVerdict) -> Scored:
     """Return who has a mesh where the other has none."""
     mine, theirs = row.arm.failure is None, row.base.failure is None
     return Scored(row.object, "same" if mine == theirs else "win" if mine else "loss")
 
 
-def certificates(params: Params, root: Path, evaluation_judge: str) -> dict[str, CertificateState]:
+def read_certificates(params: Params, root: Path, evaluation_judge: str) -> dict[str, CertificateState]:
     """Return what the certificates of both judges say, each for the judge that was really used."""
     used = {
         "training": read_record(root / LABEL / "metrics.json", Labels).judge.digest,
@@ -191,11 +193,11 @@ def certificates(params: Params, root: Path, evaluation_judge: str) -> dict[str,
     if params.audit.allow_uncertified:
         words = "audit.allow_uncertified is on: judges were used whatever their audit said"
         return {role: _without_certificate(words) for role in used}
-    return {role: _certificate(root, role, digest) for role, digest in used.items()}
+    return {role: _read_certificate(root, role, digest) for role, digest in used.items()}
 
 
-def _certificate(root: Path, role: str, judge: str) -> CertificateState:
-    path = root / certificate_path(role)
+def _read_certificate(root: Path, role: str, judge: str) -> CertificateState:
+    path = root / locate_certificate(role)
     if not path.exists():
         return _without_certificate("it has no certificate; the audit stage writes one")
     certificate = read_record(path, Certificate)
@@ -211,13 +213,13 @@ def _without_certificate(why: str) -> CertificateState:
     return CertificateState(state="open", words=why, digest=None)
 
 
-def chosen_arm(arms: Mapping[str, ArmDecision]) -> str | None:
+def choose_arm(arms: Mapping[str, ArmDecision]) -> str | None:
     """Return the arm to promote: of those that may be, the one with the best half-credit."""
     passed = {arm: half_credit(found) for arm, found in arms.items() if found.decision == "PROMOTE"}
     return max(sorted(passed), key=lambda arm: passed[arm]) if passed else None
 
 
-def _headline(decision: ArmDecision) -> dict[str, Any]:
+def _select_headline(decision: ArmDecision) -> dict[str, Any]:
     return {
         "decision": decision.decision,
         "half_credit": bar_of(decision).measured.get("value"),

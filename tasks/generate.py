@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.making.base import load_base
-from tasks.making.generation import GenerationItem, generated
-from tasks.paths import GENERATE, Conditions, condition_of, read_assets, read_conditions
+from tasks.making.generation import GenerationItem, generating
+from tasks.paths import GENERATE, Conditions, find_condition, read_assets, read_conditions
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.randomness import seed_for
@@ -46,7 +46,7 @@ def plan_generations(params: Params, assets: Sequence[Asset], conditions: Condit
                 role=role,
                 number=number,
                 seed=seed_for(params.seed, "generation", asset.id, role, number),
-                picture=(picture := condition_of(conditions, asset.id, regime)),
+                picture=(picture := find_condition(conditions, asset.id, regime)),
                 latents_picture=picture,
                 truth=asset.mesh,
                 structure_steps=steps[0],
@@ -98,7 +98,7 @@ def measure_generations(rows: Sequence[Generation]) -> dict[str, Any]:
 def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
     assets = read_assets(root)
-    with generated(
+    with generating(
         plan_generations(params, assets, read_conditions(root, assets)),
         partial(load_base, params, root),
         params=params,

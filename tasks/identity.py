@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import IDENTITY, identity_path, start_folder
+from tasks.paths import IDENTITY, locate_identity, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.registry import method_names, module_of, modules_of
 from verdict3d.config import Params
@@ -31,7 +31,7 @@ DRAWING = ("generate", "controls")
 """Stages that draw what the judges look at, and depend on nothing else of them."""
 
 
-def stage_identities(params: Params, root: Path) -> dict[str, Row]:
+def find_stage_identities(params: Params, root: Path) -> dict[str, Row]:
     """Return the identity of each stage of ``dvc.yaml`` below ``root``, by ``<stage>`` or ``<stage>@<item>``.
 
     Args:
@@ -44,17 +44,17 @@ def stage_identities(params: Params, root: Path) -> dict[str, Row]:
         if stage == STAGE:
             continue
         each = entry.get("foreach")
-        for item in [None] if each is None else _value(values, each.removeprefix("${").removesuffix("}")):
+        for item in [None] if each is None else _look_up(values, each.removeprefix("${").removesuffix("}")):
             listed = [name.replace("${item}", str(item)) for name in entry.get("do", entry)["params"]]
             drawn = {"montage_modes": montage_modes(params.judges)} if stage in DRAWING else {}
             identities[stage if item is None else f"{stage}@{item}"] = {
-                "code": _code(params, root, stage, item),
-                "params": {name: _value(values, name) for name in listed} | drawn,
+                "code": _find_code(params, root, stage, item),
+                "params": {name: _look_up(values, name) for name in listed} | drawn,
             }
     return identities
 
 
-def _code(params: Params, root: Path, stage: str, item: str | None) -> dict[str, str]:
+def _find_code(params: Params, root: Path, stage: str, item: str | None) -> dict[str, str]:
     """Return the code of a stage, with that of the methods it works with."""
     code = code_of(f"tasks.{stage}", sources=root)
     if DISPATCHER not in code:
@@ -64,29 +64,29 @@ def _code(params: Params, root: Path, stage: str, item: str | None) -> dict[str,
     return dict(sorted((code | code_of(*methods, sources=root)).items()))
 
 
-def _value(values: Row, name: str) -> Any:
+def _look_up(values: Row, name: str) -> Any:
     """Return the value of a dotted name."""
     for key in name.split("."):
         values = values[key]
     return values
 
 
-def changed_identities(params: Params, root: Path) -> dict[str, dict[str, list[str]]]:
+def find_changed_identities(params: Params, root: Path) -> dict[str, dict[str, list[str]]]:
     """Return the stages that are not what their files say, each with the names of what differs, by kind.
 
     Stages without a file are left out: they have not run.
     """
     found: dict[str, dict[str, list[str]]] = {}
-    for stage, now in stage_identities(params, root).items():
-        path = root / identity_path(stage)
+    for stage, now in find_stage_identities(params, root).items():
+        path = root / locate_identity(stage)
         before = read_json(path) if path.is_file() else now
         for kind, entries in now.items():
-            if names := _differing(before[kind], entries):
+            if names := _list_differing(before[kind], entries):
                 found.setdefault(stage, {})[f"changed {kind}"] = names
     return found
 
 
-def _differing(before: Row, now: Row) -> list[str]:
+def _list_differing(before: Row, now: Row) -> list[str]:
     """Return the names of files or parameters that are new, gone or not what they were."""
     missing = object()
     names = sorted(before.keys() | now.keys())
@@ -96,8 +96,8 @@ def _differing(before: Row, now: Row) -> list[str]:
 def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
     start_folder(root / IDENTITY)
-    for stage, identity in stage_identities(params, root).items():
-        write_json(root / identity_path(stage), identity)
+    for stage, identity in find_stage_identities(params, root).items():
+        write_json(root / locate_identity(stage), identity)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tasks.asking.certificates import certified_judge
+from tasks.asking.certificates import require_certified_judge
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.paths import LABEL, PAIRS, start_folder
 from tasks.stage import run_stage
@@ -31,14 +31,14 @@ from verdict3d.stats.winrate import Scored, summary, turned
 
 def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
-    judge = certified_judge(params, root, "training")
+    judge = require_certified_judge(params, root, "training")
     pairs = read_rows(root / PAIRS / "pairs.jsonl", Pair)
     asked = [("label", [Pairing(pair.reference, pair.x, pair.y) for pair in pairs])]
     (answers,) = judge_pairings(asked, judge.settings, Rig(view_px=params.judges.view_px), root)
-    rows = [verdict_row(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
+    rows = [make_verdict_row(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
     out = start_folder(root / LABEL)
     write_rows(out / "verdicts.jsonl", rows)
-    write_rows(out / "preferences.jsonl", preferences(rows))
+    write_rows(out / "preferences.jsonl", select_preferences(rows))
     labels = Labels(
         pairs=len(rows),
         preferences=sum(row.outcome in ("win", "loss") for row in rows),
@@ -50,7 +50,7 @@ def run(params: Params, root: Path) -> None:
     write_record(out / "metrics.json", labels)
 
 
-def verdict_row(pair: Pair, verdict: Verdict) -> PairVerdict:
+def make_verdict_row(pair: Pair, verdict: Verdict) -> PairVerdict:
     """Return one row of ``verdicts.jsonl``: the pair without its pictures, and the verdict about x."""
     return PairVerdict(
         id=pair.id,
@@ -59,17 +59,17 @@ def verdict_row(pair: Pair, verdict: Verdict) -> PairVerdict:
         category=pair.category,
         split=pair.split,
         expected=pair.expected,
-        x=_compared(pair.x),
-        y=_compared(pair.y),
+        x=_describe_compared(pair.x),
+        y=_describe_compared(pair.y),
         **verdict.row(),
     )
 
 
-def _compared(side: Candidate) -> Compared:
+def _describe_compared(side: Candidate) -> Compared:
     return Compared(generation=side.generation, mesh_digest=side.mesh_digest)
 
 
-def preferences(rows: Sequence[PairVerdict]) -> list[Preference]:
+def select_preferences(rows: Sequence[PairVerdict]) -> list[Preference]:
     """Return the decisive verdicts as preferences, in their order."""
     kept = []
     for row in rows:
@@ -101,7 +101,7 @@ def measure_kinds(params: Params, rows: Sequence[PairVerdict]) -> dict[PairKind,
     """
     return {
         kind: summary(
-            list(_from_expected_side(row for row in rows if row.kind == kind)),
+            list(_turn_to_expected_side(row for row in rows if row.kind == kind)),
             numpy_generator(params.seed, "label", kind),
             params.evaluate.bootstrap,
             params.evaluate.confidence,
@@ -110,7 +110,7 @@ def measure_kinds(params: Params, rows: Sequence[PairVerdict]) -> dict[PairKind,
     }
 
 
-def _from_expected_side(rows: Iterable[PairVerdict]) -> Iterable[Scored]:
+def _turn_to_expected_side(rows: Iterable[PairVerdict]) -> Iterable[Scored]:
     """Yield rows for the statistics, turned so that x is the expected winner."""
     for row in rows:
         plain = Scored(row.asset, row.outcome, row.m1, row.m2)

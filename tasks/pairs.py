@@ -30,14 +30,14 @@ def make_pairs(params: Params, assets: Sequence[Asset], generations: Sequence[Ge
     for row in generations:
         by_role.setdefault((row.asset, row.role), []).append(row)
     return [
-        _pair(params.seed, asset, kind, winner, other)
+        _make_pair(params.seed, asset, kind, winner, other)
         for asset in assets
         for winner in by_role.get((asset.id, "winner"), [])
-        for kind, other in _opponents(params, by_role, asset.id)
+        for kind, other in _list_opponents(params, by_role, asset.id)
     ]
 
 
-def _opponents(
+def _list_opponents(
     params: Params, by_role: dict[tuple[str, str], list[Generation]], asset: str
 ) -> Iterator[tuple[PairKind, Generation]]:
     """Yield (kind, generation) for everything the asset's winner is compared with."""
@@ -48,7 +48,7 @@ def _opponents(
                 yield kind, row
 
 
-def _pair(seed: int, asset: Asset, kind: PairKind, winner: Generation, other: Generation) -> Pair:
+def _make_pair(seed: int, asset: Asset, kind: PairKind, winner: Generation, other: Generation) -> Pair:
     """Return one pair; its side is drawn from (seed, pair id)."""
     number = f"{other.regime}-{other.number}"
     pair = f"{asset.id}-{kind}-{number}"
@@ -61,13 +61,13 @@ def _pair(seed: int, asset: Asset, kind: PairKind, winner: Generation, other: Ge
         category=asset.category,
         split=asset.split,
         reference=asset.condition,
-        x=candidate(x),
-        y=candidate(y),
+        x=describe_candidate(x),
+        y=describe_candidate(y),
         expected=None if kind == "same_base" else "x" if winner_is_x else "y",
     )
 
 
-def candidate(generation: Generation) -> Candidate:
+def describe_candidate(generation: Generation) -> Candidate:
     """Return what a pair says about one of its generations."""
     return Candidate(
         generation=generation.id,

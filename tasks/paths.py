@@ -46,7 +46,7 @@ Conditions = dict[tuple[str, str], str]
 """Path of the condition picture of (asset, regime)."""
 
 
-def identity_path(stage: str) -> Path:
+def locate_identity(stage: str) -> Path:
     """Return where what a stage (``<stage>`` or ``<stage>@<item>``) depends on is written down."""
     return IDENTITY / f"{stage.replace('@', '/')}.json"
 
@@ -56,7 +56,7 @@ def audit_path(role: str) -> Path:
     return AUDIT / role / "certificate.json"
 
 
-def certificate_path(role: str) -> Path:
+def locate_certificate(role: str) -> Path:
     """Return where the whole certificate is, which says of generations too what the judge has shown."""
     return CERTIFY / role / "certificate.json"
 
@@ -79,7 +79,7 @@ def read_conditions(root: Path, assets: Sequence[Asset]) -> Conditions:
     return conditions
 
 
-def condition_of(conditions: Conditions, asset: str, regime: str) -> str:
+def find_condition(conditions: Conditions, asset: str, regime: str) -> str:
     """Return the condition picture of an asset.
 
     Raises:

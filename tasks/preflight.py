@@ -33,7 +33,9 @@ def examine(params: Params, root: Path) -> Preflight:
     verdicts = read_rows(root / LABEL / "verdicts.jsonl", PairVerdict)
     wanted, contrastive = params.preflight, kinds.get("contrastive")
     reasons = signal_reasons(kinds, wanted.least_win_rate, wanted.least_coverage)
-    headroom = {regime: headroom_of(verdicts, generations, regime) for regime in params.generate.pair_regimes}
+    headroom = {
+        regime: measure_headroom(verdicts, generations, regime) for regime in params.generate.pair_regimes
+    }
     heldout = len({row.asset for row in generations.values() if row.split == "heldout"})
     coverage = contrastive.coverage if contrastive else None
     needed = objects_needed(params.evaluate.target, coverage, wanted.power, params.evaluate.confidence)
@@ -58,7 +60,9 @@ def examine(params: Params, root: Path) -> Preflight:
     )
 
 
-def headroom_of(verdicts: Sequence[PairVerdict], generations: dict[str, Generation], regime: str) -> Headroom:
+def measure_headroom(
+    verdicts: Sequence[PairVerdict], generations: dict[str, Generation], regime: str
+) -> Headroom:
     """Return how often the clean side wins against this regime, by the judge and by the truth's F-score."""
     judged: list[Outcome] = []
     true: list[Outcome] = []

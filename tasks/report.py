@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar, get_args
 
-from tasks.asking.comparisons import measuring_for
+from tasks.asking.comparisons import make_measuring
 from tasks.paths import (
     ASSETS,
     AUDIT,
@@ -31,7 +31,7 @@ from tasks.paths import (
     REPORT,
     TRAIN,
     Conditions,
-    certificate_path,
+    locate_certificate,
     read_assets,
     read_conditions,
     read_generations,
@@ -88,7 +88,9 @@ def gather(params: Params, root: Path) -> Report:
     evaluations = _read_all(
         lambda path: read_record(path, Results), {arm: root / EVALUATE / arm / "results.json" for arm in arms}
     )
-    verdicts = _read_all(_heldout_verdicts, {arm: root / EVALUATE / arm / "verdicts.jsonl" for arm in arms})
+    verdicts = _read_all(
+        _read_heldout_verdicts, {arm: root / EVALUATE / arm / "verdicts.jsonl" for arm in arms}
+    )
     losses = {arm: root / TRAIN / arm / "losses.csv" for arm in arms}
     quarantine = _read(lambda path: read_rows(path, Quarantined), root / ASSETS / "quarantine.jsonl")
     assets = _read(lambda path: read_rows(path, Asset), root / ASSETS / "assets.jsonl")
@@ -98,7 +100,7 @@ def gather(params: Params, root: Path) -> Report:
     }
     certificates = _read_all(
         lambda path: read_record(path, Certificate),
-        {role: root / certificate_path(role) for role in get_args(JudgeRole)},
+        {role: root / locate_certificate(role) for role in get_args(JudgeRole)},
     )
     answers = {
         role: [
@@ -110,7 +112,7 @@ def gather(params: Params, root: Path) -> Report:
     }
     controls_asked = _read(lambda path: read_rows(path, ControlPair), root / CONTROLS / "pairs.jsonl")
     examples = example_pictures(root, controls_asked or [])
-    exhibits, available = gallery(root, verdicts, _conditions(root), params.report.gallery)
+    exhibits, available = gallery(root, verdicts, _read_conditions(root), params.report.gallery)
     return Report(
         arms=arms,
         target=params.evaluate.target,
@@ -128,18 +130,18 @@ def gather(params: Params, root: Path) -> Report:
             lambda regime: numpy_generator(params.seed, "bradley_terry", regime),
             params.evaluate.confidence,
         ),
-        preflight=_preflight(params, root),
+        preflight=_read_preflight(params, root),
         labels=labels.kinds if labels else {},
-        curves=tuple(_loss_curve(path, arm) for arm, path in losses.items() if path.is_file()),
+        curves=tuple(_read_loss_curve(path, arm) for arm, path in losses.items() if path.is_file()),
         exhibits=exhibits,
         exhibits_of=available,
         quarantine=None if quarantine is None else tuple(quarantine),
         noted=count_notes(assets or ()),
-        failures=_failures(root, evaluations),
-        stages=_stages(root),
+        failures=_count_failures(root, evaluations),
+        stages=_read_stages(root),
         promotion=_read(lambda path: read_record(path, Decision), root / DECISION),
         audits=tuple(
-            Audit(role, certificate, examples, _arms_by_gap(params, root, role))
+            Audit(role, certificate, examples, _group_arms_by_gap(params, root, role))
             for role, certificate in certificates.items()
         ),
         agreements=tuple(
@@ -150,21 +152,21 @@ def gather(params: Params, root: Path) -> Report:
                 params.evaluate.confidence,
             )
         ),
-        warnings=_warnings(certificates, evaluations, labels),
-        provenance=_provenance(params, root, evaluations),
+        warnings=_collect_warnings(certificates, evaluations, labels),
+        provenance=_collect_provenance(params, root, evaluations),
         parameters=yaml_text(params.experiment()),
     )
 
 
-def _arms_by_gap(params: Params, root: Path, role: str) -> list[Stratum]:
+def _group_arms_by_gap(params: Params, root: Path, role: str) -> list[Stratum]:
     """Return how often a judge was right about the arms that were evaluated, by gap of F-score."""
     name = "verdicts.jsonl" if role == "evaluation" else f"{role}_judge.jsonl"
     paths = [root / EVALUATE / arm / name for arm in params.train.arms]
-    rows = [row for path in paths if path.is_file() for row in _heldout_verdicts(path)]
-    return arms_by_gap(measuring_for(params, role), rows) if rows else []
+    rows = [row for path in paths if path.is_file() for row in _read_heldout_verdicts(path)]
+    return arms_by_gap(make_measuring(params, role), rows) if rows else []
 
 
-def _heldout_verdicts(path: Path) -> list[HeldoutVerdict]:
+def _read_heldout_verdicts(path: Path) -> list[HeldoutVerdict]:
     return read_rows(path, HeldoutVerdict)
 
 
@@ -178,13 +180,13 @@ def _read_all(read: Callable[[Path], T], paths: Mapping[str, Path]) -> dict[str,
     return {name: read(path) for name, path in paths.items() if path.is_file()}
 
 
-def _conditions(root: Path) -> Conditions:
+def _read_conditions(root: Path) -> Conditions:
     """Return the input pictures as far as the stages made them."""
     there = all((root / path).is_file() for path in (ASSETS / "assets.jsonl", DEGRADE / "conditions.jsonl"))
     return read_conditions(root, read_assets(root)) if there else {}
 
 
-def _preflight(params: Params, root: Path) -> tuple[str, ...]:
+def _read_preflight(params: Params, root: Path) -> tuple[str, ...]:
     found = _read(lambda path: read_record(path, Preflight), root / PREFLIGHT / "preflight.json")
     limits = params.preflight
     if found is None:
@@ -192,7 +194,7 @@ def _preflight(params: Params, root: Path) -> tuple[str, ...]:
     return tuple(preflight_words(found, params.evaluate.target, limits.power, limits.least_headroom))
 
 
-def _warnings(
+def _collect_warnings(
     certificates: Mapping[str, Certificate], evaluations: Mapping[str, Results], labels: Labels | None
 ) -> tuple[str, ...]:
     """Return what a reader must know before believing a number, each sentence once."""
@@ -207,13 +209,13 @@ def _warnings(
     return tuple(dict.fromkeys(notes))
 
 
-def _loss_curve(path: Path, arm: str) -> LossCurve:
+def _read_loss_curve(path: Path, arm: str) -> LossCurve:
     losses = read_losses(path)
     drawn = {name: values for name, values in losses.columns.items() if "loss" in name}
     return LossCurve(arm, losses.step_name, losses.steps, drawn)
 
 
-def _failures(root: Path, evaluations: Mapping[str, Results]) -> tuple[Failures, ...] | None:
+def _count_failures(root: Path, evaluations: Mapping[str, Results]) -> tuple[Failures, ...] | None:
     """Count failed items by place and reason; None when no stage left a record."""
     counts: dict[str, Mapping[str, int]] = {
         f"evaluate, {arm}": results.failures for arm, results in evaluations.items()
@@ -231,7 +233,7 @@ def _failures(root: Path, evaluations: Mapping[str, Results]) -> tuple[Failures,
     )
 
 
-def _stages(root: Path) -> tuple[Stage, ...]:
+def _read_stages(root: Path) -> tuple[Stage, ...]:
     lock = root / "dvc.lock"
     if not lock.exists():
         return ()
@@ -244,14 +246,14 @@ def _stages(root: Path) -> tuple[Stage, ...]:
     return tuple(found)
 
 
-def _provenance(params: Params, root: Path, evaluations: Mapping[str, Results]) -> dict[str, str]:
+def _collect_provenance(params: Params, root: Path, evaluations: Mapping[str, Results]) -> dict[str, str]:
     values = {
         "Seed": str(params.seed),
         "Parameters, SHA-256": digest_json(params.experiment()),
-        "Generator": _model(root, params.generator.model),
+        "Generator": _describe_model(root, params.generator.model),
     }
     for role, judge in params.judges.by_role.items():
-        values[f"{role.capitalize()} judge"] = _model(root, judge.model, judge.revision)
+        values[f"{role.capitalize()} judge"] = _describe_model(root, judge.model, judge.revision)
     for arm, results in evaluations.items():
         identity = sorted(results.judge.model_dump().items())
         values[f"Judge of {arm}"] = "; ".join(f"{key}: {value}" for key, value in identity)
@@ -262,7 +264,7 @@ def _provenance(params: Params, root: Path, evaluations: Mapping[str, Results]) 
     return values
 
 
-def _model(root: Path, model: str, revision: str | None = None) -> str:
+def _describe_model(root: Path, model: str, revision: str | None = None) -> str:
     """Return a model's place with a digest of its files (very large ones go by their revision only)."""
     folder = root / model
     if not folder.is_dir():

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tasks.making.arms import arm_from_command_line, arm_params
-from tasks.making.base import base_dependencies, generator_directory, load_base
+from tasks.making.arms import read_arm, select_arm_params
+from tasks.making.base import find_base_dependencies, find_generator_directory, load_base
 from tasks.making.batches import RESUME_ROOT, resuming
 from tasks.making.machine import settle_torch
 from tasks.making.training_pictures import make_examples, read_preferences
@@ -53,7 +53,7 @@ VALIDATION_DRAWS = 2
 
 def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> None:
     """Train ``arm`` on the assets below ``root``; of several processes the main one writes the outputs."""
-    settings = arm_params(params, arm)
+    settings = select_arm_params(params, arm)
     for size in list_batch_sizes(settings):
         processes.require_shares(size)
     method = find_method(settings.method)
@@ -76,7 +76,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
     )
     identity = {
         "origin": origin.model_dump(mode="json"),
-        "base": base_dependencies(params, root),
+        "base": find_base_dependencies(params, root),
         "samplers": [params.generator.structure.model_dump(), params.generator.latents.model_dump()],
         "pictures": [params.assets.view.model_dump(), params.assets.condition_size_px],
         "preferences": [_digest_preference(preference) for preference in preferences],
@@ -153,7 +153,7 @@ def load_teacher(params: Params, root: Path) -> TrellisPipeline:
     """Load the configured generator to train on: in float32, with its structure encoder if it has one."""
     import torch
 
-    known = read_pipeline_file(generator_directory(params, root)).models
+    known = read_pipeline_file(find_generator_directory(params, root)).models
     return load_base(params, root, torch.float32, (STRUCTURE_ENCODER,) if STRUCTURE_ENCODER in known else ())
 
 
@@ -167,9 +167,9 @@ def _digest_data(root: Path, rows: Sequence[Asset]) -> str:
 def _main(params: Params, root: Path) -> None:
     import torch
 
-    arm, device = arm_from_command_line(params), pick_device(params.generator.device)
+    arm, device = read_arm(params), pick_device(params.generator.device)
     if device.type == "cuda" and not is_launched():
-        count = process_count(torch.cuda.device_count(), list_batch_sizes(arm_params(params, arm)))
+        count = process_count(torch.cuda.device_count(), list_batch_sizes(select_arm_params(params, arm)))
         if count > 1:
             become_launcher(count, MODULE, sys.argv[1:])
     processes = join_processes(device)

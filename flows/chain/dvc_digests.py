@@ -24,7 +24,7 @@ LOCK = "dvc.lock"
 _FOLDER = ".dir"
 
 
-def dvc_digest(path: Path) -> str | None:
+def compute_dvc_digest(path: Path) -> str | None:
     """Return what DVC writes into ``dvc.lock`` for a file or folder, None when there is none."""
     if path.is_file():
         with path.open("rb") as stream:
@@ -32,7 +32,7 @@ def dvc_digest(path: Path) -> str | None:
     if not path.is_dir():
         return None
     files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-    rows = [{"md5": dvc_digest(files[name]), "relpath": name} for name in sorted(files)]
+    rows = [{"md5": compute_dvc_digest(files[name]), "relpath": name} for name in sorted(files)]
     return hashlib.md5(json.dumps(rows).encode(), usedforsecurity=False).hexdigest() + _FOLDER
 
 
@@ -56,12 +56,12 @@ def read_lock(root: Path) -> dict[str, Any]:
     return stages
 
 
-def damaged_outputs(root: Path, stages: Iterable[str]) -> dict[str, str]:
+def find_damaged_outputs(root: Path, stages: Iterable[str]) -> dict[str, str]:
     """Return the outputs of stages that are not what ``dvc.lock`` says: digests recorded, by path."""
     lock = read_lock(root)
     outputs = [row for stage in stages for row in lock.get(stage, {}).get("outs", [])]
     recorded = {row["path"]: row["md5"] for row in outputs if "md5" in row}
-    return {path: digest for path, digest in recorded.items() if dvc_digest(root / path) != digest}
+    return {path: digest for path, digest in recorded.items() if compute_dvc_digest(root / path) != digest}
 
 
 def drop_damaged_listings(cache: Path) -> None:
@@ -73,7 +73,7 @@ def drop_damaged_listings(cache: Path) -> None:
         cache: Folder of DVC's objects, ``files/md5`` in its cache.
     """
     for listing in cache.glob(f"*/*{_FOLDER}"):
-        if f"{listing.parent.name}{listing.name}" != f"{dvc_digest(listing)}{_FOLDER}":
+        if f"{listing.parent.name}{listing.name}" != f"{compute_dvc_digest(listing)}{_FOLDER}":
             listing.unlink()
 
 
@@ -85,36 +85,36 @@ def forget_damaged(
     Args:
         root: Folder of ``dvc.yaml``.
         environment: For DVC, which knows where its cache is.
-        damaged: From :func:`damaged_outputs`.
+        damaged: From :func:`find_damaged_outputs`.
         lock: Content of ``dvc.lock`` before they were restored, None where there was none.
     """
-    cache = dvc_cache(root, environment)
+    cache = find_dvc_cache(root, environment)
     for path, digest in damaged.items():
-        for wanted in [*_listed(_place(cache, digest)), digest]:
-            place = _place(cache, wanted)
-            if place.is_file() and dvc_digest(place) != wanted.removesuffix(_FOLDER):
+        for wanted in [*_list_digests(_locate(cache, digest)), digest]:
+            place = _locate(cache, wanted)
+            if place.is_file() and compute_dvc_digest(place) != wanted.removesuffix(_FOLDER):
                 place.unlink()
         shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink(missing_ok=True)
     write_bytes(root / LOCK, lock) if lock is not None else (root / LOCK).unlink()
 
 
-def dvc_cache(root: Path, environment: dict[str, str]) -> Path:
+def find_dvc_cache(root: Path, environment: dict[str, str]) -> Path:
     """Ask DVC where its objects are."""
     command = [sys.executable, "-m", "dvc", "cache", "dir"]
     found = subprocess.check_output(command, cwd=root, env=environment, text=True)
     return Path(found.strip(), "files/md5")
 
 
-def lock_content(root: Path) -> bytes | None:
+def read_lock_bytes(root: Path) -> bytes | None:
     """Return the bytes of ``dvc.lock``, None where there is none."""
     return (root / LOCK).read_bytes() if (root / LOCK).exists() else None
 
 
-def _place(cache: Path, digest: str) -> Path:
+def _locate(cache: Path, digest: str) -> Path:
     return cache / digest[:2] / digest[2:]
 
 
-def _listed(folder: Path) -> list[str]:
+def _list_digests(folder: Path) -> list[str]:
     """Return the digests that a folder's object in the cache lists; none for a file, or one damaged."""
     if folder.suffix != _FOLDER or not folder.is_file():
         return []

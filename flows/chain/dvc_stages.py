@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flows.chain.dvc_digests import damaged_outputs, forget_damaged, lock_content, read_lock
+from flows.chain.dvc_digests import find_damaged_outputs, forget_damaged, read_lock, read_lock_bytes
 from flows.processes.commands import run_supervised
 from tasks.paths import EVALUATE, TRAIN
 from verdict3d.errors import Verdict3DError, storage_problem
@@ -73,7 +73,7 @@ class StageRun:
     max_rss_mib: float
 
 
-def changed_stages(root: Path, environment: dict[str, str]) -> Changes:
+def find_changed_stages(root: Path, environment: dict[str, str]) -> Changes:
     """Return the stages that DVC would not skip; empty when nothing changed.
 
     DVC sees code and parameters of a stage in what ``identity`` wrote. Where that is due, what it would write
@@ -93,15 +93,15 @@ def changed_stages(root: Path, environment: dict[str, str]) -> Changes:
                 reasons[str(kind)] = sorted(paths) if isinstance(paths, dict) else [str(paths)]
     if IDENTITY not in changed:
         return changed
-    from tasks.identity import changed_identities
+    from tasks.identity import find_changed_identities
     from verdict3d.config import load_params
 
-    for stage, differing in changed_identities(load_params(root / "params.yaml"), root).items():
+    for stage, differing in find_changed_identities(load_params(root / "params.yaml"), root).items():
         changed.setdefault(stage, {}).update(differing)
     return {} if changed.keys() == {IDENTITY} else changed
 
 
-def stage_graph(root: Path, environment: dict[str, str]) -> dict[str, set[str]]:
+def read_stage_graph(root: Path, environment: dict[str, str]) -> dict[str, set[str]]:
     """Return all stages in an order in which they can run, each with those it needs; DVC refuses cycles."""
     needs: dict[str, set[str]] = {}
     for line in _ask(["dag", "--dot"], root, environment).splitlines():
@@ -139,7 +139,7 @@ def restore_through_dvc(
 
     Args:
         root: Folder of ``dvc.yaml``.
-        environment: From :func:`flows.chain.environment.project_environment`.
+        environment: From :func:`flows.chain.environment.make_project_environment`.
         log_file: Gets every line.
         lock_descriptor: Descriptor of the run lock.
 
@@ -148,7 +148,7 @@ def restore_through_dvc(
         where something restored was damaged: it is removed, and every stage has to be looked at.
     """
     found: dict[str, tuple[StageOutcome, float]] = {}
-    last, lock = time.monotonic(), lock_content(root)
+    last, lock = time.monotonic(), read_lock_bytes(root)
 
     def hear(line: str, redraws: bool) -> None:
         nonlocal last
@@ -168,7 +168,7 @@ def restore_through_dvc(
             lock_descriptor=lock_descriptor,
         )
     restored = [stage for stage, (outcome, _) in found.items() if outcome == "restored"]
-    if damaged := damaged_outputs(root, restored):
+    if damaged := find_damaged_outputs(root, restored):
         forget_damaged(root, environment, damaged, lock)
         return {}
     return {
@@ -195,7 +195,7 @@ def run_stage_through_dvc(
     Args:
         stage: Name as in ``dvc.yaml``.
         root: Folder of ``dvc.yaml``.
-        environment: From :func:`flows.chain.environment.project_environment`.
+        environment: From :func:`flows.chain.environment.make_project_environment`.
         say: Called with each line for people; DVC's own chatter is left out, progress bars are thinned.
         log_file: Gets every line.
         timeout_s: The stage is killed after this time.
@@ -220,7 +220,7 @@ def run_stage_through_dvc(
                 lock_descriptor=lock_descriptor,
             )
         if ended.status != 0:
-            raise _failure(stage, listener, log_file, timeout_s if ended.timed_out else None)
+            raise _explain_failure(stage, listener, log_file, timeout_s if ended.timed_out else None)
         if listener.outcome is None:
             raise StageFailedError(f"{stage}: DVC did not say what it did; its output is in {log_file}")
         if listener.lost:
@@ -229,18 +229,20 @@ def run_stage_through_dvc(
             )
         return StageRun(stage, listener.outcome, time.monotonic() - started, ended.max_rss_mib)
 
-    started, lock = time.monotonic(), lock_content(root)
+    started, lock = time.monotonic(), read_lock_bytes(root)
     done = reproduce()
-    if done.outcome == "restored" and (damaged := damaged_outputs(root, [stage])):
+    if done.outcome == "restored" and (damaged := find_damaged_outputs(root, [stage])):
         forget_damaged(root, environment, damaged, lock)
         say(f"DVC's cache held damaged files of {', '.join(damaged)}: removed, and made again")
         done = reproduce()
-        if done.outcome == "restored" and damaged_outputs(root, [stage]):
+        if done.outcome == "restored" and find_damaged_outputs(root, [stage]):
             raise StageFailedError(f"{stage}: what DVC restores is damaged each time; look at this disk")
     return done
 
 
-def _failure(stage: str, listener: _Listener, log_file: Path, limit_s: float | None) -> Verdict3DError:
+def _explain_failure(
+    stage: str, listener: _Listener, log_file: Path, limit_s: float | None
+) -> Verdict3DError:
     """Return why a stage failed; ``limit_s``: it ran past this limit."""
     tail = "\n".join(listener.tail)
     if any(message in tail for message in _BUSY):

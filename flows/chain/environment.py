@@ -66,7 +66,7 @@ CACHES = {
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def project_environment(project: Path) -> dict[str, str]:
+def make_project_environment(project: Path) -> dict[str, str]:
     """Return a copy of the environment for the processes of a run of ``project``.
 
     The interpreter's own folder comes first on PATH: ``python`` in ``dvc.yaml`` is this environment's.

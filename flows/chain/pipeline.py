@@ -30,15 +30,15 @@ from flows.chain.dvc_stages import (
     StageBusyError,
     StageFailedError,
     StageRun,
+    read_stage_graph,
     remove_left_over,
     restore_through_dvc,
     run_stage_through_dvc,
-    stage_graph,
 )
-from flows.chain.environment import project_environment
+from flows.chain.environment import make_project_environment
 from flows.chain.lost_server import leave_at_once, leaving_lost_server
 from flows.chain.prefect_server import ADDRESS
-from flows.chain.results import HEADINGS, format_markdown, read_win_rates, win_rate_cells
+from flows.chain.results import HEADINGS, format_markdown, format_win_rate, read_win_rates
 from flows.chain.tracking_step import keep_run
 from flows.chain.workspace import Workspace
 from flows.processes.commands import stopping_all_on_error
@@ -147,11 +147,11 @@ def track_task(chain: Chain, stages_file: Path) -> None:
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="artifacts")
 def leave_artifacts_task(workspace: Workspace, arms: list[str]) -> None:
     """Leave the table of win-rates, a few montages and the way to the report in Prefect."""
-    table = format_markdown(HEADINGS, [win_rate_cells(rate) for rate in read_win_rates(workspace.root)])
+    table = format_markdown(HEADINGS, [format_win_rate(rate) for rate in read_win_rates(workspace.root)])
     create_markdown_artifact(table, key="win-rates", description="held-out win-rates against the base")
     for arm in arms:
         folder = workspace.root / EVALUATE / arm
-        for number, montage in enumerate(_montages(workspace.root, folder)[:MONTAGES_SHOWN]):
+        for number, montage in enumerate(_list_montages(workspace.root, folder)[:MONTAGES_SHOWN]):
             picture = base64.b64encode(montage.read_bytes()).decode()
             create_image_artifact(
                 f"data:image/png;base64,{picture}",
@@ -167,7 +167,7 @@ def leave_artifacts_task(workspace: Workspace, arms: list[str]) -> None:
         )
 
 
-def _montages(root: Path, folder: Path) -> list[Path]:
+def _list_montages(root: Path, folder: Path) -> list[Path]:
     """Return the montage pictures of an arm's generations, in the order of its manifest."""
     manifest = folder / "generations.jsonl"
     rows = read_rows(manifest, Generation) if manifest.exists() else []
@@ -196,7 +196,7 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
             for future in futures.values():
                 future.wait()
     finally:
-        write_json(stages_file, [_stage_row(stage, future) for stage, future in futures.items()])
+        write_json(stages_file, [_describe_stage(stage, future) for stage, future in futures.items()])
     unfinished = [stage for stage, future in futures.items() if not future.state.is_completed()]
     if unfinished:
         chain.ended.set_result(False)
@@ -208,7 +208,7 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
     finally:
         chain.ended.set_result(recorded)
     try:
-        leave_artifacts_task(chain.workspace, arms_of(needs))
+        leave_artifacts_task(chain.workspace, list_arms(needs))
     except Exception as error:  # Prefect's server went away: what it would have shown is in the report
         get_run_logger().warning("no artifacts in Prefect: %s", type(error).__name__)
     return Completed()
@@ -219,12 +219,12 @@ def _say_outcomes_only(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("Finished in state Completed(")
 
 
-def arms_of(stages: Iterable[str]) -> list[str]:
+def list_arms(stages: Iterable[str]) -> list[str]:
     """Return the arms that are evaluated."""
     return sorted(stage.partition("@")[2] for stage in stages if stage.startswith("evaluate@"))
 
 
-def _stage_row(stage: str, future: PrefectFuture[StageRun]) -> dict[str, object]:
+def _describe_stage(stage: str, future: PrefectFuture[StageRun]) -> dict[str, object]:
     """Return what became of a stage, as JSON."""
     row: dict[str, object] = {"stage": stage, "outcome": "not run", "seconds": None, "max_rss_mib": None}
     if future.state.is_completed():
@@ -237,11 +237,11 @@ def _stage_row(stage: str, future: PrefectFuture[StageRun]) -> dict[str, object]
 
 def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
     """Run :func:`pipeline` with a thread for every stage, alone or inside another flow; return its end."""
-    needs = stage_graph(chain.workspace.root, chain.environment)
+    needs = read_stage_graph(chain.workspace.root, chain.environment)
     remove_left_over(chain.workspace.root, needs)
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
     logging.getLogger("prefect.task_runs").addFilter(_say_outcomes_only)
-    name = f"{chain.workspace.preset or 'default'}: {', '.join(arms_of(needs))}"
+    name = f"{chain.workspace.preset or 'default'}: {', '.join(list_arms(needs))}"
     chosen = pipeline.with_options(task_runner=runner, flow_run_name=name)  # type: ignore[arg-type]
     try:
         # restoring goes on while Prefect's server starts
@@ -268,7 +268,7 @@ def main(arguments: list[str]) -> int:
         Path(project, ".verdict3d/presets", preset) if preset else Path(project),
         preset or None,
     )
-    environment = project_environment(workspace.project)
+    environment = make_project_environment(workspace.project)
     chain = Chain(workspace, environment, int(jobs), float(timeout_s) or None, int(lock_descriptor))
     with leaving_lost_server(environment[ADDRESS].rstrip("/"), chain.begun, chain.ended):
         state = run_flow(chain, Path(stages_file))

@@ -44,10 +44,10 @@ DATABASE_BYTES = 2 << 20
 
 def answers(url: str) -> bool:
     """Tell whether an HTTP server answers at ``url``, with whatever status."""
-    return status_of(url) is not None
+    return ask_status(url) is not None
 
 
-def status_of(url: str, key: str = "") -> int | None:
+def ask_status(url: str, key: str = "") -> int | None:
     """Return the HTTP status with which ``url`` answers, None when it does not.
 
     Args:
@@ -105,13 +105,13 @@ def find_server(environment: dict[str, str]) -> bool | None:
     protected = f"{url}/admin/version"
     if environment.get("PREFECT_API_KEY"):
         return False  # of Prefect Cloud
-    if status_of(protected, environment.get(KEY, "")) == 401:
+    if ask_status(protected, environment.get(KEY, "")) == 401:
         problem = "does not accept the key" if environment.get(KEY) else "wants a key"
         raise Verdict3DError(
             f"the Prefect server at {url} {problem} in {KEY}; `verdict3d serve` and `verdict3d services` say "
             "which file holds that of theirs"
         )
-    return status_of(protected) != 401
+    return ask_status(protected) != 401
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class PrefectServer:
 
 
 @contextmanager
-def prefect_server(
+def run_prefect_server(
     project: Path,
     environment: dict[str, str],
     log_file: Path,
@@ -173,7 +173,7 @@ def prefect_server(
             folder.mkdir(parents=True, exist_ok=True)
         key = keep_secret(key_file, USER) if key_file else USER + secrets.token_urlsafe(32)
         server, leaving = PrefectServer(url, key, log_file), threading.Event()
-        own = _server_environment(server, environment, temporary=key_file is None)
+        own = _make_server_environment(server, environment, temporary=key_file is None)
         keeping = (project, own, listener, server, leaving, say)
         keeper = threading.Thread(target=_keep_running, args=keeping, name="prefect-server")
         keeper.start()
@@ -184,7 +184,7 @@ def prefect_server(
             keeper.join()
 
 
-def _server_environment(
+def _make_server_environment(
     server: PrefectServer, environment: dict[str, str], *, temporary: bool
 ) -> dict[str, str]:
     """Return the environment of a server of our own."""
@@ -223,12 +223,12 @@ def _keep_running(
         say("Prefect's server has died; it is started again")
     server.gone.set()
     listener.close()
-    why = _storage_problem(Path(environment["PREFECT_HOME"])) or f"its output is in {server.log_file}"
+    why = _find_storage_problem(Path(environment["PREFECT_HOME"])) or f"its output is in {server.log_file}"
     say(f"Prefect's server dies whenever it is started: {why}")
 
 
 @contextmanager
-def server_of_run(
+def provide_server(
     project: Path, environment: dict[str, str], log_file: Path, say: Callable[[str], None]
 ) -> Iterator[dict[str, str]]:
     """Yield the variables that lead a run to a server of its own; none where the configured one answers.
@@ -242,11 +242,11 @@ def server_of_run(
         return
     if configured:
         say(f"the Prefect server at {configured} does not answer; this run uses a temporary one")
-    with prefect_server(project, environment, log_file, say) as server:
+    with run_prefect_server(project, environment, log_file, say) as server:
         yield server.client
 
 
-def _storage_problem(folder: Path) -> str | None:
+def _find_storage_problem(folder: Path) -> str | None:
     """Return why no database can be kept in ``folder``, None if it can; a full disk takes no log either."""
     try:
         with tempfile.TemporaryFile(dir=folder) as stream:

@@ -14,7 +14,7 @@ from flows.chain.tracking_step import LIMIT_S
 from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
 from tasks.registry.promotion_record import PROGRESS
-from tasks.tracking.store import EMBEDDED_STORE, hide_secrets, shown_uri, tracking_uri
+from tasks.tracking.store import EMBEDDED_STORE, hide_secrets, mask_uri, read_tracking_uri
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json
@@ -58,7 +58,7 @@ def call_promotion(
             timeout_s=limit_s,
         )
         if ended.timed_out:
-            raise Verdict3DError(f"MLflow at {shown_uri()} took more than {limit_s:.0f} s")
+            raise Verdict3DError(f"MLflow at {mask_uri()} took more than {limit_s:.0f} s")
         if ended.status == 0:
             done: dict[str, Any] = read_json(result)
             return done
@@ -78,7 +78,7 @@ def refresh_champion(
     Raises:
         Verdict3DError: The registry does not answer, and it is needed.
     """
-    if tracking_uri() == EMBEDDED_STORE and not (workspace.project / "mlflow.db").exists():
+    if read_tracking_uri() == EMBEDDED_STORE and not (workspace.project / "mlflow.db").exists():
         return
     try:
         found = call_promotion(workspace, environment, lock, say, "sync", limit_s=None if needed else LIMIT_S)

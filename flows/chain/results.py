@@ -57,8 +57,8 @@ def read_win_rates(root: Path) -> list[WinRate]:
                 WinRate(
                     arm=results.arm,
                     regime=regime,
-                    decisive=_bounded(summary.decisive),
-                    half_credit=_bounded(summary.half_credit),
+                    decisive=_find_bounded(summary.decisive),
+                    half_credit=_find_bounded(summary.half_credit),
                     coverage=summary.coverage,
                     same=summary.same,
                     flips=summary.flips,
@@ -82,7 +82,7 @@ def describe_decisions(root: Path) -> list[str]:
     ]
 
 
-def _bounded(found: Interval) -> Bounded | None:
+def _find_bounded(found: Interval) -> Bounded | None:
     return None if found.value is None else (found.value, found.low, found.high)
 
 
@@ -100,7 +100,7 @@ HEADINGS = (
 )
 
 
-def win_rate_cells(rate: WinRate) -> tuple[str, ...]:
+def format_win_rate(rate: WinRate) -> tuple[str, ...]:
     """Return the cells of a row under :data:`HEADINGS`."""
 
     def plain(value: float | None, digits: int = 2) -> str:
@@ -123,7 +123,7 @@ def win_rate_cells(rate: WinRate) -> tuple[str, ...]:
 
 def describe_win_rate(rate: WinRate) -> str:
     """Return a win-rate in words, for messages."""
-    value = win_rate_cells(rate)[3]
+    value = format_win_rate(rate)[3]
     return f"{rate.arm} on {rate.regime} inputs {value} with no winner as one half ({rate.pairs} pairs)"
 
 

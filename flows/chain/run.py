@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flows.chain.dvc_stages import Changes, changed_stages
-from flows.chain.environment import project_environment
+from flows.chain.dvc_stages import Changes, find_changed_stages
+from flows.chain.environment import make_project_environment
 from flows.chain.own_meshes import watch_own_meshes
-from flows.chain.prefect_server import server_of_run
+from flows.chain.prefect_server import provide_server
 from flows.chain.promotion_step import refresh_champion
-from flows.chain.results import HEADINGS, describe_decisions, format_text, read_win_rates, win_rate_cells
+from flows.chain.results import HEADINGS, describe_decisions, format_text, format_win_rate, read_win_rates
 from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
 from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
@@ -59,7 +59,7 @@ def run_chain(
     """
     rows: list[dict[str, Any]] = []
     started = time.monotonic()
-    environment = project_environment(workspace.project)
+    environment = make_project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
         changed = look_for_changes(workspace, environment, say)
         if changed:
@@ -86,7 +86,7 @@ def look_for_changes(
     if recover_dvc_locks(workspace.root):
         say("removed DVC's list of busy paths, left by a killed run")
     watch_own_meshes(workspace)
-    return changed_stages(workspace.root, environment)
+    return find_changed_stages(workspace.root, environment)
 
 
 def describe_results(workspace: Workspace) -> str:
@@ -94,7 +94,7 @@ def describe_results(workspace: Workspace) -> str:
     rates = read_win_rates(workspace.root)
     if not rates:
         return f"no results yet; `verdict3d run{workspace.option}` makes them"
-    lines = [format_text(HEADINGS, [win_rate_cells(rate) for rate in rates])]
+    lines = [format_text(HEADINGS, [format_win_rate(rate) for rate in rates])]
     decisions = describe_decisions(workspace.root)
     if decisions:
         why = f"`verdict3d promote --explain{workspace.option}` says why"
@@ -154,12 +154,12 @@ def _run_flow(
     say: Callable[[str], None],
     to_stderr: bool,
 ) -> list[dict[str, Any]]:
-    stages_file = stages_file_of(workspace)
+    stages_file = locate_stages_file(workspace)
     stages_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "flows.chain.pipeline", str(workspace.project), workspace.preset or ""]
     command += [str(jobs), str(stage_timeout_s or 0), str(lock), str(stages_file)]
     log_file = workspace.state / "logs/prefect-server.log"
-    with server_of_run(workspace.project, environment, log_file, say) as client:
+    with provide_server(workspace.project, environment, log_file, say) as client:
         ended = run_supervised(
             command,
             cwd=workspace.project,
@@ -170,7 +170,7 @@ def _run_flow(
     rows: list[dict[str, Any]] = read_json(stages_file) if stages_file.exists() else []
     if rows:
         say("")
-        say(format_text(("stage", "outcome", "seconds", "peak MiB"), [_stage_cells(row) for row in rows]))
+        say(format_text(("stage", "outcome", "seconds", "peak MiB"), [_format_stage(row) for row in rows]))
     if ended.status != 0:
         failed = [row["stage"] for row in rows if row["outcome"] == "failed"]
         where = f" in {', '.join(failed)}" if failed else ""
@@ -181,12 +181,12 @@ def _run_flow(
     return rows
 
 
-def stages_file_of(workspace: Workspace) -> Path:
+def locate_stages_file(workspace: Workspace) -> Path:
     """Return the file that holds what became of every stage in the last run of ``workspace``."""
     return workspace.state / "stages" / f"{workspace.preset or 'default'}.json"
 
 
-def _stage_cells(row: dict[str, Any]) -> tuple[str, str, str, str]:
+def _format_stage(row: dict[str, Any]) -> tuple[str, str, str, str]:
     seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
     peak = "" if row["max_rss_mib"] is None else f"{row['max_rss_mib']:.0f}"
     return row["stage"], row["outcome"], seconds, peak

@@ -10,7 +10,7 @@ from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
 from tasks.tracking.outbox import Outbox
 from tasks.tracking.run_record import collect_run
-from tasks.tracking.store import hide_secrets, shown_uri
+from tasks.tracking.store import hide_secrets, mask_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json
 
@@ -49,7 +49,7 @@ def send_kept(
         limit_s: Seconds after which it is stopped; None: never.
     """
     outbox = Outbox(project)
-    if not outbox.waiting():
+    if not outbox.list_waiting():
         return True
     ended = run_supervised(
         [sys.executable, "-m", "tasks.tracking.mlflow_runs"],
@@ -60,8 +60,8 @@ def send_kept(
     )
     if ended.timed_out:
         say(
-            f"not recorded yet: MLflow at {shown_uri()} took more than {limit_s:.0f} s\n"
-            f"{len(outbox.waiting())} run(s) wait in {outbox.folder}; `verdict3d sync` takes its time."
+            f"not recorded yet: MLflow at {mask_uri()} took more than {limit_s:.0f} s\n"
+            f"{len(outbox.list_waiting())} run(s) wait in {outbox.folder}; `verdict3d sync` takes its time."
         )
     return ended.status == 0
 
@@ -74,7 +74,7 @@ def send_everything(project: Path, environment: dict[str, str], say: Say) -> int
     """
     outbox = Outbox(project)
     outbox.try_refused_again()
-    waiting = len(outbox.waiting())
+    waiting = len(outbox.list_waiting())
     if not send_kept(project, environment, say, limit_s=None):
         raise Verdict3DError("nothing is lost: what could not be sent is kept")
     return waiting
@@ -83,9 +83,9 @@ def send_everything(project: Path, environment: dict[str, str], say: Say) -> int
 def describe_unsent(project: Path) -> list[str]:
     """Return what waits for MLflow and what it has refused, a line each."""
     outbox = Outbox(project)
-    waiting = len(outbox.waiting())
+    waiting = len(outbox.list_waiting())
     lines = [f"{waiting} run(s) wait for MLflow; `verdict3d sync` sends them"] if waiting else []
-    for place, reason in outbox.refused().items():
+    for place, reason in outbox.list_refused().items():
         lines.append(
             f"run {place.name[:8]} is not recorded: {reason.splitlines()[0]}; it is kept in {place}, and "
             "`verdict3d sync` tries it again"

@@ -106,7 +106,7 @@ def open_workspace(project: Path, preset: str | None = None) -> Workspace:
                 f"no preset {path.stem!r}: presets/{path.name} is missing; there are: {known}"
             )
     workspace = Workspace(project, project / STATE_FOLDER / "presets" / preset, preset)
-    _write_if_changed(workspace.root / "params.yaml", _overlaid_params(project, overlays))
+    _write_if_changed(workspace.root / "params.yaml", _overlay_params(project, overlays))
     load_params(workspace.root / "params.yaml")
     for name in LINKED:
         _link(workspace.root / name, project / name)
@@ -130,7 +130,7 @@ def name_uncertified(preset: str | None) -> str:
     return f"{preset}+uncertified" if preset else "uncertified"
 
 
-def _overlaid_params(project: Path, overlays: Sequence[Path]) -> bytes:
+def _overlay_params(project: Path, overlays: Sequence[Path]) -> bytes:
     values: dict[str, Any] = {}
     for path in [project / "params.yaml", *overlays]:
         changes = read_yaml(path)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import JUDGES, AsJson, Preset, print_json, progress_to
+from flows.cli.options import JUDGES, AsJson, Preset, choose_progress, print_json
 from verdict3d.config import JudgeRole, PlantedFault
 
 
@@ -41,7 +41,7 @@ def audit(
 
     workspace = open_workspace(find_project(), preset)
     if planted is None:
-        certificates = audit_judges(workspace, progress_to(as_json), generated)
+        certificates = audit_judges(workspace, choose_progress(as_json), generated)
     else:
         certificates = [drill(workspace, role, planted)]
     if as_json:

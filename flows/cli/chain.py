@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import CHAIN, AsJson, Preset, print_json, progress_to
+from flows.cli.options import CHAIN, AsJson, Preset, choose_progress, print_json
 from verdict3d.errors import Verdict3DError
 
 
@@ -41,22 +41,22 @@ def run(
     from flows.chain.workspace import find_project, name_uncertified, open_workspace
 
     workspace = open_workspace(find_project(), name_uncertified(preset) if allow_uncertified else preset)
-    done = run_chain(workspace, jobs, stage_timeout_s, progress_to(as_json), to_stderr=as_json)
+    done = run_chain(workspace, jobs, stage_timeout_s, choose_progress(as_json), to_stderr=as_json)
     if as_json:
         print_json({**done, **read_results(workspace)})
 
 
 def status(preset: Preset = None, as_json: AsJson = False) -> None:
     """Say which stages would run and why, and show the last results. Runs nothing."""
-    from flows.chain.dvc_stages import changed_stages
-    from flows.chain.environment import project_environment
+    from flows.chain.dvc_stages import find_changed_stages
+    from flows.chain.environment import make_project_environment
     from flows.chain.own_meshes import watch_own_meshes
     from flows.chain.run import describe_changes, describe_results, read_results
     from flows.chain.workspace import find_project, open_workspace
 
     workspace = open_workspace(find_project(), preset)
     watch_own_meshes(workspace)
-    changed = changed_stages(workspace.root, project_environment(workspace.project))
+    changed = find_changed_stages(workspace.root, make_project_environment(workspace.project))
     if as_json:
         print_json({"changed": changed, **read_results(workspace)})
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import JUDGES, AsJson, UpAxis, print_json, progress_to
+from flows.cli.options import JUDGES, AsJson, UpAxis, choose_progress, print_json
 from verdict3d.config import JudgeRole
 from verdict3d.stats.design import Design
 
@@ -71,7 +71,7 @@ def compare(
         changed = params.photos.model_copy(update={"background": background})
         params = params.model_copy(update={"photos": changed})
     options = CompareOptions(judge, design, tags, up, audit)
-    found = compare_folders(folders, photos, output, options, params, project, progress_to(as_json))
+    found = compare_folders(folders, photos, output, options, params, project, choose_progress(as_json))
     if as_json:
         print_json(as_values(found))
     else:

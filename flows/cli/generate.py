@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.options import SINGLE, AsJson, print_json, progress_to
+from flows.cli.options import SINGLE, AsJson, choose_progress, print_json
 from verdict3d.errors import Verdict3DError
 
 
@@ -68,7 +68,7 @@ def generate(
         changed_photos = params.photos.model_copy(update={"background": background})
         params = params.model_copy(update={"photos": changed_photos})
     options = MeshOptions(arm, seed, num_samples, steps, guidance, f".{mesh_format}")
-    rows = make_meshes(photos, output, options, params, project, progress_to(as_json))
+    rows = make_meshes(photos, output, options, params, project, choose_progress(as_json))
     if as_json:
         print_json({"output": str(output), "meshes": rows})
     failed = sum(row["failure"] is not None for row in rows)

@@ -78,12 +78,12 @@ def services(
 
 def sync() -> None:
     """Send the runs that MLflow could not take: it was down, too slow, or refused them."""
-    from flows.chain.environment import project_environment
+    from flows.chain.environment import make_project_environment
     from flows.chain.tracking_step import send_everything
     from flows.chain.workspace import find_project
 
     project = find_project()
-    if not send_everything(project, project_environment(project), typer.echo):
+    if not send_everything(project, make_project_environment(project), typer.echo):
         typer.echo("nothing waits to be sent")
 
 

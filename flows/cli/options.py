@@ -32,7 +32,7 @@ AsJson = Annotated[
 ]
 
 
-def progress_to(as_json: bool) -> Callable[[str], None]:
+def choose_progress(as_json: bool) -> Callable[[str], None]:
     """Return what prints a line for people: to standard error when standard output is for JSON."""
     return partial(typer.echo, err=as_json)
 

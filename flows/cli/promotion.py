@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import VERSIONS, AsJson, Preset, print_json, progress_to
+from flows.cli.options import VERSIONS, AsJson, Preset, choose_progress, print_json
 from verdict3d.errors import Verdict3DError
 
 STATUS = {"PROMOTE": 0, "HOLD": 3, "REJECT": 4}
@@ -53,7 +53,9 @@ def promote(
         else:
             typer.echo(explain_decision(workspace, arm or ""))
         return
-    done = promote_candidate(workspace, arm or "", reason.strip(), progress_to(as_json), to_stderr=as_json)
+    done = promote_candidate(
+        workspace, arm or "", reason.strip(), choose_progress(as_json), to_stderr=as_json
+    )
     if as_json:
         print_json(done)
     if not done["moved"]:
@@ -72,7 +74,7 @@ def rollback(
     from flows.chain.workspace import find_project, open_workspace
     from flows.promotion.promote import roll_back
 
-    done = roll_back(open_workspace(find_project(), preset), to, reason, progress_to(as_json))
+    done = roll_back(open_workspace(find_project(), preset), to, reason, choose_progress(as_json))
     if as_json:
         print_json(done)
 
@@ -94,7 +96,7 @@ def reproduce(
     from flows.promotion.reproduce import reproduce_run
 
     workspace = open_workspace(find_project(), preset)
-    say = progress_to(as_json)
+    say = choose_progress(as_json)
     matches = reproduce_run(workspace, reference, into, again or (), say)
     differing = [match.stage for match in matches if match.differing]
     if as_json:

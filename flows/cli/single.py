@@ -68,14 +68,14 @@ def judge(
     from flows.chain.workspace import find_project
     from flows.products.single import describe_verdict, judge_files
     from tasks.asking.certificates import read_audit, with_chosen_panels
-    from tasks.asking.roles import configured
+    from tasks.asking.roles import select_judge
     from verdict3d.config import load_params
     from verdict3d.render.rig import Rig
 
     project = find_project()
     judges = with_chosen_panels(load_params(project / "params.yaml"), project).judges
     rig = Rig(view_px=judges.view_px)
-    row = judge_files(reference, x, y, configured(judges, by), rig, project, up)
+    row = judge_files(reference, x, y, select_judge(judges, by), rig, project, up)
     if as_json:
         print_json(row)
     else:

@@ -46,7 +46,7 @@ def list_verdicts(
 ) -> None:
     """Show verdicts, the latest last."""
     from flows.chain.results import format_text
-    from flows.products.verdict_book import HEADINGS, row_cells
+    from flows.products.verdict_book import HEADINGS, format_row
 
     book, _ = _open(preset)
     rows = book.select(judge, outcome, asset)
@@ -55,7 +55,7 @@ def list_verdicts(
         for row in shown:
             typer.echo(json.dumps(row, sort_keys=True))
         return
-    typer.echo(format_text(HEADINGS, [row_cells(row) for row in shown]))
+    typer.echo(format_text(HEADINGS, [format_row(row) for row in shown]))
     typer.echo(f"{len(rows)} of {len(book.rows)} verdicts")
 
 

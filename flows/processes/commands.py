@@ -150,7 +150,7 @@ def _follow(
         timer.start()
     try:
         if on_line and process.stdout:
-            for line, redraws in _lines(process.stdout):
+            for line, redraws in _read_lines(process.stdout):
                 on_line(line, redraws)
         process.wait()
     except KeyboardInterrupt:
@@ -209,7 +209,7 @@ def ending_with_parent() -> Iterator[None]:
         done.set()
 
 
-def _lines(stream: IO[bytes]) -> Iterator[tuple[str, bool]]:
+def _read_lines(stream: IO[bytes]) -> Iterator[tuple[str, bool]]:
     """Yield lines as they come, and whether each ended in a carriage return only."""
     with io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="") as lines:
         for raw in lines:

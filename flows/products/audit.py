@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
-from flows.chain.environment import project_environment
+from flows.chain.dvc_stages import read_stage_graph, run_stage_through_dvc
+from flows.chain.environment import make_project_environment
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.workspace import Workspace
 from flows.processes.run_lock import recover_dvc_locks, run_lock
-from tasks.paths import CONTROLS, audit_path, certificate_path
+from tasks.paths import CONTROLS, audit_path, locate_certificate
 from verdict3d.config import JudgeRole, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.certificates import Certificate
@@ -32,11 +32,11 @@ def audit_judges(
     Raises:
         Verdict3DError: A stage failed, or another run holds the checkout.
     """
-    environment = project_environment(workspace.project)
+    environment = make_project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
         recover_dvc_locks(workspace.root)
         watch_own_meshes(workspace)
-        graph = stage_graph(workspace.root, environment)
+        graph = read_stage_graph(workspace.root, environment)
         for stage in select_needed(graph, "certify" if generated else "audit"):
             done = run_stage_through_dvc(
                 stage,
@@ -48,7 +48,7 @@ def audit_judges(
             )
             say(f"{stage}: {done.outcome} ({done.seconds:.1f} s)")
     roles = load_params(workspace.root / "params.yaml").audit.roles
-    path = certificate_path if generated else audit_path
+    path = locate_certificate if generated else audit_path
     return [read_record(workspace.root / path(role), Certificate) for role in roles]
 
 

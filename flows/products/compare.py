@@ -14,7 +14,7 @@ from flows.products.comparison_page import write_page
 from flows.products.drawn_meshes import DrawnMeshes, PreparedPhotos
 from tasks.asking.certificates import read_certificate, with_chosen_panels
 from tasks.asking.pairings import STORE
-from tasks.asking.roles import configured
+from tasks.asking.roles import select_judge
 from tasks.making.machine import settle_torch
 from verdict3d.config import JudgeRole, Params
 from verdict3d.errors import ItemFailure, Verdict3DError
@@ -89,7 +89,7 @@ def compare_folders(
     say(f"{len(sides)} folders, {len(references)} photos, {len(plan)} pairs{left_out}")
 
     settle_torch()
-    settings = configured(with_chosen_panels(params, project, [options.role]).judges, options.role)
+    settings = select_judge(with_chosen_panels(params, project, [options.role]).judges, options.role)
     judge = AskedJudge(load_judge(settings, project))
     rig = Rig(view_px=params.judges.view_px)
     meshes = DrawnMeshes(rig, settings.views, settings.mode, options.up, project)

@@ -128,10 +128,10 @@ class Judging:
         verdicts = self._ask("first pairs", first) if first else []
         rest = plan[len(first) :]
         if rest:
-            say(self._outlook(rest))
+            say(self._describe_outlook(rest))
             verdicts += self._ask("pairs", rest)
         return [
-            pair_row(pair, sides, [self.meshes.look(file) for file in pair.files], verdict)
+            describe_pair(pair, sides, [self.meshes.look(file) for file in pair.files], verdict)
             for pair, verdict in zip(plan, verdicts, strict=True)
         ]
 
@@ -140,11 +140,12 @@ class Judging:
         for file in tqdm(files, desc="draw", unit="mesh", mininterval=1.0):
             self.meshes.look(file)
         pairings = [
-            Pairing(str(pair.reference), *(self._candidate(file) for file in pair.files)) for pair in plan
+            Pairing(str(pair.reference), *(self._describe_candidate(file) for file in pair.files))
+            for pair in plan
         ]
         return judge_list(self.judge, self.store, description, pairings, self.rig, self.project)
 
-    def _candidate(self, file: Path | None) -> Candidate:
+    def _describe_candidate(self, file: Path | None) -> Candidate:
         drawn = self.meshes.look(file)
         return Candidate(
             generation=str(file),
@@ -154,7 +155,7 @@ class Judging:
             failure=drawn.failure,
         )
 
-    def _outlook(self, plan: Sequence[PlannedPair]) -> str:
+    def _describe_outlook(self, plan: Sequence[PlannedPair]) -> str:
         """Return what is left to do at most, and how long it takes as far as is known."""
         files = {file for pair in plan for file in pair.files if not self.meshes.has_seen(file)}
         whole = sum(None not in pair.files for pair in plan)
@@ -165,10 +166,10 @@ class Judging:
         seconds = questions * self.judge.seconds / self.judge.answers
         if self.meshes.drawn:
             seconds += len(files) * self.meshes.seconds / self.meshes.drawn
-        return f"{words}, about {_duration(seconds)}"
+        return f"{words}, about {_format_duration(seconds)}"
 
 
-def pair_row(
+def describe_pair(
     pair: PlannedPair, sides: Sequence[Side], drawn: Sequence[Drawn], verdict: Verdict
 ) -> PairOfMeshes:
     """Return the row of a pair: its verdict, or the loss of the side that has no mesh."""
@@ -247,7 +248,7 @@ def count_duels(rows: Sequence[PairOfMeshes], sides: Sequence[str], params: Para
     return duels
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

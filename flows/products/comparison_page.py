@@ -43,7 +43,7 @@ def write_page(
     shutil.rmtree(output / PICTURES, ignore_errors=True)
     shown = {row.photo for row in rows}
     digests = {mesh.mesh_digest for row in rows for mesh in (row.mine, row.theirs)} - {None}
-    longest_px = picture_size(len(shown) + len(digests))
+    longest_px = choose_picture_size(len(shown) + len(digests))
     linked: dict[str, Picture | None] = {}
 
     def picture(key: str, path: Path, alt: str, montage: bool) -> Picture | None:
@@ -68,7 +68,7 @@ def write_page(
     write_bytes(output / PAGE, render_comparison(comparison, exhibits).encode())
 
 
-def picture_size(pictures: int) -> int:
+def choose_picture_size(pictures: int) -> int:
     """Return the longer side, in pixels, that lets so many pictures fit into the budget."""
     fitting = math.sqrt(PICTURE_BUDGET_BYTES / max(1, pictures) / BYTES_PER_PIXEL)
     return max(LEAST_PX, min(MOST_PX, int(fitting)))

@@ -67,12 +67,12 @@ def examine_meshes(directory: Path, limits: MeshLimits, up_axis: Up, sheet: Path
         except ItemFailure as failure:
             yield MeshFinding(outcome.source, failure.reason, str(failure))
         else:
-            yield _found(outcome)
+            yield _describe(outcome)
     if exhibits:
         draw_contact_sheet(exhibits, sheet, COLUMNS)
 
 
-def _found(outcome: FoundMesh) -> MeshFinding:
+def _describe(outcome: FoundMesh) -> MeshFinding:
     x, y, z = np.ptp(outcome.mesh.vertices.astype(np.float64), axis=0).tolist()
     return MeshFinding(
         outcome.source,

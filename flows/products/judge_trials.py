@@ -90,30 +90,30 @@ def plan_trials(samples: Iterable[Sample], meshes: DrawnMeshes, mode: str, seed:
         shown = _show(meshes, mode, lambda mesh: mesh, mesh)
         if shown.failure is None:
             one = _Tried(f"{len(tried):02d}-{sample.object}", sample, shown)
-            pairs += _spoiled(one, mesh, tuple(KINDS)[len(tried) % len(KINDS)], meshes, mode, seed)
+            pairs += _spoil(one, mesh, tuple(KINDS)[len(tried) % len(KINDS)], meshes, mode, seed)
             tried.append(one)
     for place, one in enumerate(tried):
         others = [other for other in tried[place + 1 :] + tried[:place] if other.sample.object != one.object]
         if others:
-            pairs.append(_pair(OTHERS, one, others[0].shown))
+            pairs.append(_make_pair(OTHERS, one, others[0].shown))
     return pairs
 
 
-def _spoiled(
+def _spoil(
     one: _Tried, mesh: Mesh, defect: str, meshes: DrawnMeshes, mode: str, seed: int
 ) -> Iterator[ControlPair]:
     for control, clothes in CLOTHES.items():
         rng = numpy_generator(seed, "tried_clothes", one.name)
         shown = _show(meshes, mode, EQUIVALENTS[clothes], mesh, rng)
-        yield _pair(control, one, shown, clothes)
+        yield _make_pair(control, one, shown, clothes)
     for grade in TRIED_GRADES:
         # all grades draw the same random numbers, so that a defect grows instead of moving about
         rng = numpy_generator(seed, "tried_damage", one.name)
-        shown = _show(meshes, mode, _damaged, mesh, defect, grade, rng)
-        yield _pair(DAMAGE, one, shown, defect, grade)
+        shown = _show(meshes, mode, _damage, mesh, defect, grade, rng)
+        yield _make_pair(DAMAGE, one, shown, defect, grade)
 
 
-def _damaged(mesh: Mesh, defect: str, grade: int, rng: np.random.Generator) -> Mesh:
+def _damage(mesh: Mesh, defect: str, grade: int, rng: np.random.Generator) -> Mesh:
     return damage(normalize(mesh), defect, grade, rng)
 
 
@@ -125,7 +125,7 @@ def _show(meshes: DrawnMeshes, mode: str, make: Callable[..., Mesh], *given: Any
     return Shown(mesh_digest=digest, montages={mode: str(montage)}, failure=None, truth=None)
 
 
-def _pair(
+def _make_pair(
     control: str, one: _Tried, other: Shown, defect: str | None = None, grade: int | None = None
 ) -> ControlPair:
     return ControlPair(

@@ -73,7 +73,7 @@ def make_meshes(
         say(_describe(plan, row))
 
     for plan, failure in _examine_photos(plans, params.photos, say):
-        keep(plan, _row(plan, failure), "")
+        keep(plan, _write_row(plan, failure), "")
     refused = set(rows)
     way = _digest_way(options, params, project) if len(refused) < len(plans) else ""
     left: list[PlannedMesh] = []
@@ -136,7 +136,7 @@ class _Worker:
     """The generator, loaded once."""
 
     def __init__(self, options: MeshOptions, params: Params, project: Path) -> None:
-        from tasks.asking.preferences import search_tools
+        from tasks.asking.preferences import make_search_tools
         from tasks.making.arms import load_adapted
         from tasks.making.base import load_base
         from verdict3d.trellis.photos import PhotoReader
@@ -145,11 +145,11 @@ class _Worker:
         self._finish = params.photos.finish
         check_finish(self._finish)
         self._pipeline = (
-            load_adapted(params, project, options.arm, search_tools(params, project))
+            load_adapted(params, project, options.arm, make_search_tools(params, project))
             if options.arm
             else load_base(params, project)
         )
-        self._samplers = options.samplers(params)
+        self._samplers = options.choose_samplers(params)
 
     def make(self, batch: Sequence[PlannedMesh]) -> list[Row]:
         """Make the meshes of a batch and write them; return a row each."""
@@ -159,10 +159,10 @@ class _Worker:
         seeds = [plan.seed for plan, photo in pairs if not isinstance(photo, ItemFailure)]
         made = iter(self._pipeline.generate(images, seeds, *self._samplers) if images else [])
         return [
-            _row(plan, photo)
+            _write_row(plan, photo)
             if isinstance(photo, ItemFailure)
             else {
-                **_row(plan, self._finished(next(made))),
+                **_write_row(plan, self._finish_mesh(next(made))),
                 "background": photo.background,
                 "objects": photo.objects,
                 "warning": photo.warning,
@@ -170,11 +170,11 @@ class _Worker:
             for plan, photo in pairs
         ]
 
-    def _finished(self, mesh: Mesh | ItemFailure) -> Mesh | ItemFailure:
+    def _finish_mesh(self, mesh: Mesh | ItemFailure) -> Mesh | ItemFailure:
         return mesh if isinstance(mesh, ItemFailure) else finish_mesh(mesh, self._finish)
 
 
-def _row(plan: PlannedMesh, mesh: Mesh | ItemFailure) -> Row:
+def _write_row(plan: PlannedMesh, mesh: Mesh | ItemFailure) -> Row:
     """Write a mesh and return its row in the manifest, or that of a failure."""
     row: Row = {"photo": str(plan.photo), "seed": plan.seed, "output": plan.target.name}
     row["photo_digest"] = digest_file(plan.photo)
@@ -195,16 +195,16 @@ def _row(plan: PlannedMesh, mesh: Mesh | ItemFailure) -> Row:
 
 def _digest_way(options: MeshOptions, params: Params, project: Path) -> str:
     """Return one digest over everything but the photo and the seed that decides a mesh."""
-    from tasks.asking.preferences import adapter_dependencies
-    from tasks.making.base import base_dependencies
+    from tasks.asking.preferences import find_adapter_dependencies
+    from tasks.making.base import find_base_dependencies
     from verdict3d.trellis.background import background_identity
 
     arm = options.arm
     parts: dict[str, Any] = {
-        "base": base_dependencies(params, project),
-        "adapter": adapter_dependencies(params, project, project / TRAIN / arm) if arm else None,
+        "base": find_base_dependencies(params, project),
+        "adapter": find_adapter_dependencies(params, project, project / TRAIN / arm) if arm else None,
         "seed": params.seed if arm else None,  # of a search
-        "samplers": [sampler.model_dump(mode="json") for sampler in options.samplers(params)],
+        "samplers": [sampler.model_dump(mode="json") for sampler in options.choose_samplers(params)],
         "photos": [*background_identity(params.photos.background), params.photos.objects],
         "finish": finish_identity(params.photos.finish),
         "code": code_of("verdict3d.trellis.photos", "verdict3d.mesh.files", "verdict3d.mesh.finishing"),
@@ -233,7 +233,7 @@ def _read_manifest(output: Path) -> dict[str, Row]:
 
 
 def _write_manifest(output: Path, rows: dict[str, Row], options: MeshOptions, params: Params) -> None:
-    structure, latents = (sampler.model_dump(mode="json") for sampler in options.samplers(params))
+    structure, latents = (sampler.model_dump(mode="json") for sampler in options.choose_samplers(params))
     photos = params.photos.model_dump(mode="json")
     head = {"schema": SCHEMA, "generator": params.generator.model, "arm": options.arm, "photos": photos}
     samplers = {"structure": structure, "latents": latents}

@@ -54,7 +54,7 @@ class MeshOptions:
     guidance: float | None = None
     suffix: str = ".glb"
 
-    def samplers(self, params: Params) -> tuple[SamplerParams, SamplerParams]:
+    def choose_samplers(self, params: Params) -> tuple[SamplerParams, SamplerParams]:
         """Return the structure's and the latents' sampler."""
         given = {"steps": self.steps, "guidance": self.guidance}
         changes = {name: value for name, value in given.items() if value is not None}

@@ -65,7 +65,7 @@ def render_file(
         picture = tiles.swapaxes(1, 2).reshape(-1, RIG_COLUMNS * size_px, 3)
     with replacing(output) as temporary:
         Image.fromarray(picture).save(temporary)
-    return _notes(mesh_path, mesh)
+    return _find_notes(mesh_path, mesh)
 
 
 def judge_files(
@@ -115,12 +115,12 @@ def judge_files(
         "judge": params.model,
         "judge_digest": judge.digest,
         "panel": judge.identity.panel,
-        "notes": [*_notes(first, meshes[0]), *_notes(second, meshes[1])],
+        "notes": [*_find_notes(first, meshes[0]), *_find_notes(second, meshes[1])],
         **verdict.row(),
     }
 
 
-def _notes(path: Path, mesh: Mesh) -> list[str]:
+def _find_notes(path: Path, mesh: Mesh) -> list[str]:
     return [f"{path}: {note.kind}: {note.text}" for note in mesh.notes]
 
 

@@ -80,8 +80,8 @@ class Book:
         Raises:
             Verdict3DError: A picture is no longer among the results.
         """
-        sides = [(f"{side.upper()}  {row[f'{side}_name']}", self._montage(row, side)) for side in "xy"]
-        shown = [("reference", self._reference(row)), *sides]
+        sides = [(f"{side.upper()}  {row[f'{side}_name']}", self._draw_montage(row, side)) for side in "xy"]
+        shown = [("reference", self._read_reference(row)), *sides]
         side_px = max(image.height for _, image in shown)
         page = Image.new("RGB", (side_px * len(shown), side_px + _LABEL_PX), "white")
         for number, (label, image) in enumerate(shown):
@@ -89,7 +89,7 @@ class Book:
             ImageDraw.Draw(page).text((number * side_px + 4, 6), label, fill="black")
         return page
 
-    def _montage(self, row: Row, side: str) -> Image.Image:
+    def _draw_montage(self, row: Row, side: str) -> Image.Image:
         made = self.generations.get(row[side])
         path = self.root / (made.montages or {}).get(row["mode"], "") if made else None
         if path is None or not path.is_file():
@@ -99,7 +99,7 @@ class Book:
             )
         return Image.fromarray(read_montages(path)[0])
 
-    def _reference(self, row: Row) -> Image.Image:
+    def _read_reference(self, row: Row) -> Image.Image:
         """Return the asset's clean condition, if it is still the one that was shown."""
         from verdict3d.judge.panel import picture_digest, read_picture
 
@@ -118,10 +118,10 @@ def open_book(root: Path, judges: JudgesParams) -> Book:
         Verdict3DError: No verdict has been given yet.
     """
     store = VerdictStore(root / STORE)
-    rows = verdict_rows(store.rows(), Rig(view_px=judges.view_px))
+    rows = combine_answers(store.rows(), Rig(view_px=judges.view_px))
     if not rows:
         raise Verdict3DError(f"no verdicts in {store.path}; `verdict3d run` asks for some")
-    generations = {made.mesh_digest: made for made in _generations(root) if made.mesh_digest}
+    generations = {made.mesh_digest: made for made in _read_generations(root) if made.mesh_digest}
     for row in rows:
         sides = [generations.get(row[side]) for side in ("x", "y")]
         row["asset"] = next((made.asset for made in sides if made), None)
@@ -129,7 +129,7 @@ def open_book(root: Path, judges: JudgesParams) -> Book:
     return Book(root, rows, generations)
 
 
-def verdict_rows(answers: Sequence[Row], rig: Rig) -> list[Row]:
+def combine_answers(answers: Sequence[Row], rig: Rig) -> list[Row]:
     """Return verdicts from answers on record: those on one pair from several view sets are one verdict.
 
     Its key is that of its first answer. Sets of another rig than ``rig`` make verdicts of their own.
@@ -156,7 +156,7 @@ def verdict_rows(answers: Sequence[Row], rig: Rig) -> list[Row]:
     return rows
 
 
-def _generations(root: Path) -> Iterator[Generation]:
+def _read_generations(root: Path) -> Iterator[Generation]:
     for path in sorted((root / DATA).glob("*/**/generations.jsonl")):
         yield from read_rows(path, Generation)
 
@@ -182,7 +182,7 @@ def export_rows(rows: Sequence[Row], output: Path) -> None:
 HEADINGS = ("key", "outcome", "preference d", "error", "view sets", "X", "Y", "judge", "shown", "panel")
 
 
-def row_cells(row: Row) -> tuple[str, ...]:
+def format_row(row: Row) -> tuple[str, ...]:
     """Return the cells of a verdict under :data:`HEADINGS`."""
     preference = row["reason"] if row["d"] is None else f"{row['d']:+.3f}"
     error = "" if row["se"] is None else f"{row['se']:.3f}"
@@ -239,13 +239,13 @@ def find_question(row: Row, judges: JudgesParams, root: Path) -> str | None:
     from verdict3d.judge.rubric import prompt_digest
 
     for params in judges.by_role.values():
-        text = _prompt(params, row, root)
+        text = _rebuild_prompt(params, row, root)
         if text is not None and prompt_digest(text) == row["prompt"]:
             return text
     return None
 
 
-def _prompt(params: JudgeParams, row: dict[str, Any], root: Path) -> str | None:
+def _rebuild_prompt(params: JudgeParams, row: dict[str, Any], root: Path) -> str | None:
     from verdict3d.judge.rubric import prompt_for, prompt_of
 
     if params.endpoint is not None:

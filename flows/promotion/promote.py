@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.chain.dvc_stages import changed_stages
-from flows.chain.environment import project_environment
+from flows.chain.dvc_stages import find_changed_stages
+from flows.chain.environment import make_project_environment
 from flows.chain.promotion_step import Say, call_promotion, refresh_champion, tell
 from flows.chain.run import run_chain
 from flows.chain.workspace import Workspace
@@ -33,10 +33,10 @@ def promote_candidate(
     Returns:
         What was done; see :func:`tasks.registry.promotion.promote`.
     """
-    environment = project_environment(workspace.project)
+    environment = make_project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
         refresh_champion(workspace, environment, lock, say, needed=True)
-        stale = changed_stages(workspace.root, environment)
+        stale = find_changed_stages(workspace.root, environment)
     if stale:
         run_chain(workspace, say=say, to_stderr=to_stderr)
     with run_lock(workspace.state / "run.lock", say) as lock:
@@ -91,7 +91,7 @@ def _make_record(workspace: Workspace, arm: str) -> PromotionRecord:
 
 def roll_back(workspace: Workspace, to: str, reason: str, say: Say) -> dict[str, Any]:
     """Restore the previous champion, or the version ``to``."""
-    environment = project_environment(workspace.project)
+    environment = make_project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
         done = call_promotion(workspace, environment, lock, say, "rollback", to, reason)
     before = "the base" if done["from"] is None else f"version {done['from']}"

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.chain.dvc_digests import drop_damaged_listings, dvc_digest, read_lock
-from flows.chain.dvc_stages import run_stage_through_dvc, stage_graph
-from flows.chain.environment import project_environment
+from flows.chain.dvc_digests import compute_dvc_digest, drop_damaged_listings, read_lock
+from flows.chain.dvc_stages import read_stage_graph, run_stage_through_dvc
+from flows.chain.environment import make_project_environment
 from flows.chain.results import format_text
 from flows.chain.workspace import LINKED, Workspace
 from flows.processes.commands import run_supervised
@@ -64,7 +64,7 @@ def reproduce_run(
         Verdict3DError: The reference is unknown, its files are not those of the run, its commit is not here,
         the folder is in use, or a stage fails.
     """
-    environment = project_environment(workspace.project)
+    environment = make_project_environment(workspace.project)
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder, "inputs")
         found = _fetch(workspace, environment, reference, inputs)
@@ -78,7 +78,7 @@ def reproduce_run(
     cache = target / ".dvc/cache" if ALL in again else workspace.project / ".dvc/cache"
     _share_remotes(workspace.project, target, cache)
     drop_damaged_listings(cache / "files/md5")
-    outcomes = _run_stages(target, project_environment(target), again, say)
+    outcomes = _run_stages(target, make_project_environment(target), again, say)
     made = read_lock(target)
     matches = [
         StageMatch(stage, outcomes.get(stage, "gone"), compare_entries(entry, made.get(stage)))
@@ -122,7 +122,7 @@ def verify_inputs(target: Path, recorded: dict[str, Any]) -> None:
     read = {row["path"]: row.get("md5") for entry in recorded.values() for row in entry.get("deps", [])}
     if "params.yaml" not in read:
         raise Verdict3DError("the dvc.lock of this run does not say which params.yaml it read")
-    changed = [path for path in TAKEN if path in read and dvc_digest(target / path) != read[path]]
+    changed = [path for path in TAKEN if path in read and compute_dvc_digest(target / path) != read[path]]
     if changed:
         raise Verdict3DError(f"not what the run read, but changed in MLflow since: {', '.join(changed)}")
     values = read_yaml(target / "params.yaml")
@@ -185,13 +185,13 @@ def _check_out(workspace: Workspace, found: dict[str, Any], target: Path, say: S
         return target
     if found["dirty"]:
         say(f"made with uncommitted changes on {found['commit']}: stages that they touched will differ")
-    top = _git(workspace.project, "rev-parse", "--show-toplevel")
-    _git(workspace.project, "clone", "--quiet", "--no-checkout", top, str(target))
-    _git(target, "checkout", "--quiet", "--detach", found["commit"])
-    return target / _git(workspace.project, "rev-parse", "--show-prefix")
+    top = _run_git(workspace.project, "rev-parse", "--show-toplevel")
+    _run_git(workspace.project, "clone", "--quiet", "--no-checkout", top, str(target))
+    _run_git(target, "checkout", "--quiet", "--detach", found["commit"])
+    return target / _run_git(workspace.project, "rev-parse", "--show-prefix")
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _run_git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Verdict3DError(f"git {arguments[0]} failed in {folder}: {done.stderr.strip()[-300:]}")
@@ -215,7 +215,7 @@ def _share_remotes(project: Path, target: Path, cache: Path) -> None:
 
 def _run_stages(target: Path, environment: dict[str, str], again: Sequence[str], say: Say) -> dict[str, str]:
     outcomes: dict[str, str] = {}
-    graph = stage_graph(target, environment)
+    graph = read_stage_graph(target, environment)
     unknown = sorted(set(again) - set(graph) - {ALL})
     if unknown:
         raise Verdict3DError(f"no stage {', '.join(unknown)}; there are: {', '.join(graph)}")

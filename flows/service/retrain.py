@@ -19,18 +19,18 @@ from prefect.flows import Flow
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.chain.environment import project_environment
+from flows.chain.environment import make_project_environment
 from flows.chain.notify import notify
 from flows.chain.pipeline import Chain, run_flow
 from flows.chain.promotion_step import refresh_champion, tell
 from flows.chain.results import describe_win_rate, read_win_rates
-from flows.chain.run import choose_jobs, describe_changes, look_for_changes, stages_file_of
+from flows.chain.run import choose_jobs, describe_changes, locate_stages_file, look_for_changes
 from flows.chain.tracking_step import send_kept
 from flows.chain.workspace import PRESET, Workspace, find_project, open_workspace
 from flows.processes.commands import ending_with_parent
 from flows.processes.run_lock import run_lock
 from flows.promotion.promote import act_on_decision
-from tasks.registry.promotion_record import decision_waits
+from tasks.registry.promotion_record import has_waiting_decision
 from tasks.tracking.run_record import run_key
 from verdict3d.config import ScheduleParams, load_params
 from verdict3d.errors import Verdict3DError
@@ -72,7 +72,7 @@ def retrain(preset: Preset | None = None) -> State[Any]:
         with ending_with_parent():
             with run_lock(workspace.state / "run.lock", logger.info) as lock:
                 state = _retrain(workspace, lock, logger.info)
-            send_kept(workspace.project, project_environment(workspace.project), logger.info)
+            send_kept(workspace.project, make_project_environment(workspace.project), logger.info)
             return state
     except Verdict3DError as error:
         return Failed(message=str(error))
@@ -80,23 +80,23 @@ def retrain(preset: Preset | None = None) -> State[Any]:
 
 def _retrain(workspace: Workspace, lock: int, say: Callable[[str], None]) -> State[Any]:
     schedule = load_params(workspace.root / "params.yaml").schedule
-    environment = project_environment(workspace.project)
+    environment = make_project_environment(workspace.project)
     if schedule.use_remote:
         exchange_task(workspace, environment, "fetch")
     changed = look_for_changes(workspace, environment, say)
     if not changed:
-        if not decision_waits(workspace.project, workspace.root, workspace.preset or ""):
+        if not has_waiting_decision(workspace.project, workspace.root, workspace.preset or ""):
             return Completed(name=SKIPPED, message="no asset, parameter or code has changed")
         say("nothing has changed, but the last decision has not been acted on")
     say(describe_changes(workspace, changed))
     refresh_champion(workspace, environment, lock, say)
     chain = Chain(workspace, environment, choose_jobs(), None, lock, schedule.stage_retries)
-    state = run_flow(chain, stages_file_of(workspace))
+    state = run_flow(chain, locate_stages_file(workspace))
     if not state.is_completed():
         return Failed(message=state.message)
     if schedule.use_remote:
         exchange_task(workspace, environment, "push")
-    if decision_waits(workspace.project, workspace.root, workspace.preset or ""):
+    if has_waiting_decision(workspace.project, workspace.root, workspace.preset or ""):
         promote_task(workspace, environment, lock)
     return _tell_results(workspace, schedule, say)
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.chain.environment import STATE_FOLDER, project_environment
-from flows.chain.prefect_server import ADDRESS, KEY_FILE, find_server, prefect_server, wait_for_server
+from flows.chain.environment import STATE_FOLDER, make_project_environment
+from flows.chain.prefect_server import ADDRESS, KEY_FILE, find_server, run_prefect_server, wait_for_server
 from flows.processes.commands import supervised
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
@@ -51,7 +51,7 @@ def serve_schedule(
         Verdict3DError: The server cannot be reached or started, or the serving process ended by itself.
     """
     schedule = load_params(project / "params.yaml").schedule
-    environment = project_environment(project)
+    environment = make_project_environment(project)
     gone = threading.Event()
     with ending_at_signals(), contextlib.ExitStack() as stack:
         if environment.get(ADDRESS):
@@ -64,7 +64,7 @@ def serve_schedule(
             say("starting Prefect's server")
             key_file = Path(environment["PREFECT_HOME"]) / KEY_FILE
             log_file = project / STATE_FOLDER / "logs/prefect-server.log"
-            own = prefect_server(project, environment, log_file, say, port=port, key_file=key_file)
+            own = run_prefect_server(project, environment, log_file, say, port=port, key_file=key_file)
             server = stack.enter_context(own)
             wait_for_server(server)
             say(f"its pages ask for the key in {key_file}")

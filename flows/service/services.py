@@ -20,14 +20,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.chain.environment import project_environment
+from flows.chain.environment import make_project_environment
 from flows.chain.prefect_server import (
     ADDRESS,
     KEY,
     KEY_FILE,
     answers,
     keep_secret,
-    prefect_server,
+    run_prefect_server,
     wait_for_answer,
     wait_for_server,
 )
@@ -63,16 +63,16 @@ def run_services(project: Path, folder: Path, ports: Ports, say: Callable[[str],
     Raises:
         Verdict3DError: Something is missing, in use, or ended by itself.
     """
-    environment = project_environment(project)
+    environment = make_project_environment(project)
     with ending_at_signals(), contextlib.ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)
         say("starting PostgreSQL")
-        database = stack.enter_context(postgres(folder, ports.postgres, environment))
+        database = stack.enter_context(run_postgres(folder, ports.postgres, environment))
         password = (folder / "password").read_text(encoding="utf-8")
         where = f"{USER}:{password}@127.0.0.1:{ports.postgres}"
         say("starting MLflow and Prefect")
         mlflow = stack.enter_context(
-            mlflow_server(
+            run_mlflow_server(
                 project,
                 ports.mlflow,
                 environment,
@@ -83,7 +83,7 @@ def run_services(project: Path, folder: Path, ports: Ports, say: Callable[[str],
         )
         environment["PREFECT_API_DATABASE_CONNECTION_URL"] = f"postgresql+asyncpg://{where}/prefect"
         key_file = folder / KEY_FILE
-        served = prefect_server(
+        served = run_prefect_server(
             project, environment, folder / "prefect.log", say, port=ports.prefect, key_file=key_file
         )
         prefect = stack.enter_context(served)
@@ -100,7 +100,7 @@ def run_services(project: Path, folder: Path, ports: Ports, say: Callable[[str],
 
 
 @contextmanager
-def mlflow_server(
+def run_mlflow_server(
     project: Path,
     port: int,
     environment: dict[str, str],
@@ -136,7 +136,7 @@ def mlflow_server(
 
 
 @contextmanager
-def postgres(folder: Path, port: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def run_postgres(folder: Path, port: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run PostgreSQL on loopback until the block ends, with a new cluster where ``folder`` has none."""
     programs, log_file, cluster = find_postgres(), folder / "postgres.log", folder / "postgres"
     if _listens(port):

@@ -11,9 +11,9 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from flows.chain.environment import LOOPBACK, STATE_FOLDER, project_environment
+from flows.chain.environment import LOOPBACK, STATE_FOLDER, make_project_environment
 from flows.service.serve import ending_at_signals
-from flows.service.services import mlflow_server
+from flows.service.services import run_mlflow_server
 from tasks.tracking.outbox import EXPERIMENT
 from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
@@ -42,7 +42,7 @@ def show_runs(
     Raises:
         Verdict3DError: Nothing has been recorded, the port is in use, or the server does not start or ends.
     """
-    environment = project_environment(project)
+    environment = make_project_environment(project)
     store = environment.get("MLFLOW_TRACKING_URI") or EMBEDDED_STORE
 
     def show(server: str) -> None:
@@ -58,12 +58,12 @@ def show_runs(
         raise Verdict3DError(
             f"no run is recorded in {project / 'mlflow.db'} yet; `verdict3d run` records one"
         )
-    port = port or free_port()
+    port = port or find_free_port()
     folder = project / STATE_FOLDER / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     with ending_at_signals(), contextlib.ExitStack() as stack:
         say("starting MLflow's pages")
-        served = mlflow_server(
+        served = run_mlflow_server(
             project, port, environment, store, artifacts=project / "mlruns", log_file=folder / "mlflow-ui.log"
         )
         process = stack.enter_context(served)
@@ -104,7 +104,7 @@ def find_runs_page(server: str, preset: str | None) -> str:
     return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning{only}"
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """Return the usual port, or a free one where something listens there."""
     for port in (USUAL_PORT, 0):
         with socket.socket() as probe:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from tasks.paths import AUDIT, CERTIFY, audit_path, certificate_path
+from tasks.paths import AUDIT, CERTIFY, audit_path, locate_certificate
 from verdict3d.config import JudgeParams, JudgeRole, Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.audit.certificate import objections
@@ -36,7 +36,9 @@ class CertifiedJudge:
     certificate: CertificateUse
 
 
-def certified_judge(params: Params, root: Path, role: Literal["training", "evaluation"]) -> CertifiedJudge:
+def require_certified_judge(
+    params: Params, root: Path, role: Literal["training", "evaluation"]
+) -> CertifiedJudge:
     """Return the training or the evaluation judge, certified and different from the other one.
 
     Raises:
@@ -92,7 +94,7 @@ def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdent
     )
 
 
-def judges_colour(root: Path) -> bool:
+def may_judge_colour(root: Path) -> bool:
     """Return whether the evaluation judge tells right colours from wrong ones, and may judge texture."""
     certificate = read_certificate(root, "evaluation")
     return certificate is not None and certificate.controls["colour"].passed
@@ -123,7 +125,7 @@ def read_audit(root: Path, role: str) -> Certificate | None:
 
 def read_certificate(root: Path, role: str) -> Certificate | None:
     """Return the whole certificate of a role's judge, or None."""
-    return _read(root / certificate_path(role))
+    return _read(root / locate_certificate(role))
 
 
 def _read(path: Path) -> Certificate | None:

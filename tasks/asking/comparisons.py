@@ -73,7 +73,7 @@ def compare_views(
     )
 
 
-def measuring_for(params: Params, role: str) -> Measuring:
+def make_measuring(params: Params, role: str) -> Measuring:
     """Return how the controls of a role are summed up."""
     return Measuring(
         params.audit.thresholds,

@@ -84,7 +84,7 @@ def judge_list(
     whole = [pairing for pairing in pairings if not pairing.failure]
     views = rig.set_digests[: judge.identity.views]
     requests = tqdm(
-        _requests(whole, views, root), total=len(whole), desc=description, unit="pair", mininterval=1.0
+        _read_requests(whole, views, root), total=len(whole), desc=description, unit="pair", mininterval=1.0
     )
     verdicts = iter(store.ask(judge, requests))
     return [
@@ -93,7 +93,7 @@ def judge_list(
     ]
 
 
-def _requests(
+def _read_requests(
     pairings: Sequence[Pairing], views: Sequence[str], root: Path
 ) -> Iterator[tuple[PairRequest, ...]]:
     """Read the pictures of the pairings, some pairs ahead of the judge; yield each pair's requests."""

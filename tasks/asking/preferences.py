@@ -26,12 +26,12 @@ from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Rig
 
 
-def search_tools(params: Params, root: Path) -> Tools:
+def make_search_tools(params: Params, root: Path) -> Tools:
     """Return the tools of a search below ``root``; the judge is loaded when it is first asked."""
-    return Tools(lambda: training_judge(params, root), params.seed)
+    return Tools(lambda: load_training_judge(params, root), params.seed)
 
 
-def adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
+def find_adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
     """Return what meshes with the adapter in ``folder`` on the base depend on besides the base.
 
     Weights and card, the code of the arm's methods, and the training judge where a search asks it.
@@ -46,7 +46,7 @@ def adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
     }
 
 
-def training_judge(params: Params, root: Path) -> Prefers:
+def load_training_judge(params: Params, root: Path) -> Prefers:
     """Load the training judge; the store of verdicts keeps it from being asked twice.
 
     The returned function gives, for each (photo, mesh, mesh), the preference d for the first mesh, and 0

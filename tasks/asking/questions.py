@@ -69,18 +69,18 @@ def ask(
     """
     rows: list[ControlVerdict] = []
     with tqdm(total=len(questions), desc="audit", unit="pair", mininterval=1.0) as progress:
-        for (panel, mode, count), group in _grouped(questions, judge.identity.views):
+        for (panel, mode, count), group in _group(questions, judge.identity.views):
             shown, views = judge.showing(panel, mode), rig.set_digests[:count]
-            askable = [question for question in group if not _failure(question.pair)]
-            verdicts = iter(store.ask(shown, _requests(askable, views, root, progress), equal_too=True))
+            askable = [question for question in group if not _find_failure(question.pair)]
+            verdicts = iter(store.ask(shown, _read_requests(askable, views, root, progress), equal_too=True))
             for question in group:
-                failure = _failure(question.pair)
+                failure = _find_failure(question.pair)
                 verdict = Verdict.invalid(failure, "a mesh failed") if failure else next(verdicts)
-                rows.append(_verdict_row(question, verdict))
+                rows.append(_record_verdict(question, verdict))
     return rows
 
 
-def _grouped(
+def _group(
     questions: Sequence[Question], views: int
 ) -> Iterator[tuple[tuple[str, str, int], list[Question]]]:
     groups: dict[tuple[str, str, int], list[Question]] = {}
@@ -89,11 +89,11 @@ def _grouped(
     yield from groups.items()
 
 
-def _failure(pair: ControlPair) -> str | None:
+def _find_failure(pair: ControlPair) -> str | None:
     return pair.x.failure or pair.y.failure
 
 
-def _requests(
+def _read_requests(
     questions: Sequence[Question], views: Sequence[str], root: Path, progress: tqdm[Any]
 ) -> Iterator[tuple[PairRequest, ...]]:
     """Read the pictures of each question when it is asked; the same picture follows itself often."""
@@ -110,7 +110,7 @@ def _requests(
         progress.update()
 
 
-def _verdict_row(question: Question, verdict: Verdict) -> ControlVerdict:
+def _record_verdict(question: Question, verdict: Verdict) -> ControlVerdict:
     pair = question.pair
     return ControlVerdict(
         id=pair.id,

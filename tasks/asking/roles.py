@@ -10,7 +10,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.records.certificates import Certificate
 
 
-def configured(judges: JudgesParams, role: JudgeRole) -> JudgeParams:
+def select_judge(judges: JudgesParams, role: JudgeRole) -> JudgeParams:
     """Return the judge of a role.
 
     Raises:
@@ -22,7 +22,7 @@ def configured(judges: JudgesParams, role: JudgeRole) -> JudgeParams:
     return judge
 
 
-def headline(certificate: Certificate) -> dict[str, Any]:
+def summarise_certificate(certificate: Certificate) -> dict[str, Any]:
     """Return the numbers that tracking and ``dvc metrics`` show."""
     controls = {
         name: {
@@ -41,7 +41,7 @@ def headline(certificate: Certificate) -> dict[str, Any]:
     }
 
 
-def role_from_command_line() -> JudgeRole:
+def read_role() -> JudgeRole:
     """Return the one argument of ``python -m tasks.<stage> <role>``.
 
     Raises:

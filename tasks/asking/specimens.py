@@ -105,10 +105,10 @@ class SpecimenWorker:
             return mesh
         if item.grade is not None:
             return damage(normalize(mesh), item.change, item.grade, rng)
-        return recoloured(mesh) if item.change == "recoloured" else EQUIVALENTS[item.change](mesh, rng)
+        return recolour(mesh) if item.change == "recoloured" else EQUIVALENTS[item.change](mesh, rng)
 
 
-def recoloured(mesh: Mesh) -> Mesh:
+def recolour(mesh: Mesh) -> Mesh:
     """Return the mesh in wrong colours: channels rotated and inverted.
 
     Raises:
@@ -122,7 +122,7 @@ def recoloured(mesh: Mesh) -> Mesh:
 
 
 @contextmanager
-def drawn(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator[dict[str, Shown]]:
+def draw_specimens(params: Params, specimens: Sequence[Specimen], root: Path) -> Iterator[dict[str, Shown]]:
     """Make and draw ``specimens`` into ``data/controls`` and yield the side of a pair that each can be.
 
     Finished batches survive a kill until the block has succeeded.

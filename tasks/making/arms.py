@@ -16,7 +16,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 
-def arm_from_command_line(params: Params) -> str:
+def read_arm(params: Params) -> str:
     """Return the one argument of ``python -m tasks.<stage> <arm>``.
 
     Raises:
@@ -24,11 +24,11 @@ def arm_from_command_line(params: Params) -> str:
     """
     if len(sys.argv) != 2:
         raise Verdict3DError(f"name one arm, such as {params.train.arms[0]!r}; got {sys.argv[1:]}")
-    arm_params(params, sys.argv[1])
+    select_arm_params(params, sys.argv[1])
     return sys.argv[1]
 
 
-def arm_params(params: Params, arm: str) -> AnyArm:
+def select_arm_params(params: Params, arm: str) -> AnyArm:
     """Return the arm's own section below ``train``.
 
     Raises:

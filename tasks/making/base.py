@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def generator_directory(params: Params, root: Path) -> Path:
+def find_generator_directory(params: Params, root: Path) -> Path:
     """Return the directory of the configured generator, below ``root`` or fetched from the hub.
 
     Raises:
@@ -25,7 +25,7 @@ def generator_directory(params: Params, root: Path) -> Path:
     return local_directory(named.model, named.revision, GENERATOR_PATTERNS, "generator", root)
 
 
-def conditioner_directory(params: Params, root: Path) -> Path | None:
+def find_conditioner_directory(params: Params, root: Path) -> Path | None:
     """Return the directory of the configured conditioner; None: it is part of the generator.
 
     Raises:
@@ -38,12 +38,12 @@ def conditioner_directory(params: Params, root: Path) -> Path | None:
     return local_directory(named.conditioner, revision, TRANSFORMERS_PATTERNS, "conditioner", root)
 
 
-def base_dependencies(params: Params, root: Path) -> Row:
+def find_base_dependencies(params: Params, root: Path) -> Row:
     """Return what the base's meshes depend on besides photo, noise and samplers: code, networks, device."""
-    conditioner = conditioner_directory(params, root)
+    conditioner = find_conditioner_directory(params, root)
     return {
         "code": code_of(__name__),
-        "generator": digest_directory(generator_directory(params, root)),
+        "generator": digest_directory(find_generator_directory(params, root)),
         "conditioner": None if conditioner is None else digest_directory(conditioner),
         "device": params.generator.device,
         "compiled": params.generator.compiled,
@@ -55,10 +55,10 @@ def load_base(
 ) -> TrellisPipeline:
     """Load the configured generator; ``dtype`` and ``extra`` as :meth:`TrellisPipeline.from_pretrained`."""
     return TrellisPipeline.from_pretrained(
-        generator_directory(params, root),
+        find_generator_directory(params, root),
         device=params.generator.device,
         dtype=dtype,
-        conditioner=conditioner_directory(params, root),
+        conditioner=find_conditioner_directory(params, root),
         extra=extra,
         compiled=params.generator.compiled,
     )

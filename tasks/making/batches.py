@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from tasks.making.machine import end_with_parent, visible_gpus, worker_count
+from tasks.making.machine import count_workers, end_with_parent, list_visible_gpus
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import Row, read_json, sync_file, write_json
@@ -126,7 +126,7 @@ def run_batches(
         for batch, home in zip(batches, homes, strict=True)
         if not home.exists()
     ]
-    several = min(worker_count(), len(missing)) > 1
+    several = min(count_workers(), len(missing)) > 1
     results: dict[int, Result] = {}
     with tqdm(total=len(items), initial=finished, desc=description, unit="item", mininterval=1.0) as progress:
         for done in (_finish_together if several else _finish_here)(worker_factory, missing):
@@ -153,7 +153,7 @@ def _finish_together(
 ) -> Iterator[int]:
     """Finish batches in several processes, spread over the GPUs; yield the number of items of each."""
     context = multiprocessing.get_context("spawn")
-    count, gpus, places = min(worker_count(), len(missing)), visible_gpus(), context.SimpleQueue()
+    count, gpus, places = min(count_workers(), len(missing)), list_visible_gpus(), context.SimpleQueue()
     for number in range(count):
         places.put(gpus[number % len(gpus)] if gpus else None)
     with ProcessPoolExecutor(count, context, _enter_process, (worker_factory, places)) as pool:

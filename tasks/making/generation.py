@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.making.base import base_dependencies
+from tasks.making.base import find_base_dependencies
 from tasks.making.batches import RESUME_ROOT, Result, resuming, run_batches
 from tasks.making.machine import settle_torch
 from tasks.paths import start_folder
@@ -83,7 +83,7 @@ class GenerationItem:
     latents_steps: int
 
 
-def drawn_modes(modes: Mapping[str, int], split: str) -> dict[str, int]:
+def list_drawn_modes(modes: Mapping[str, int], split: str) -> dict[str, int]:
     """Return what is drawn of a mesh: modes with the number of view sets.
 
     These are what the judges look at; held-out meshes are also drawn in colour.
@@ -92,8 +92,8 @@ def drawn_modes(modes: Mapping[str, int], split: str) -> dict[str, int]:
     return {**colour, **modes}
 
 
-def texture_judge(judge: JudgeParams) -> JudgeParams:
-    """Return the judge that looks at what :func:`drawn_modes` has in colour."""
+def choose_texture_judge(judge: JudgeParams) -> JudgeParams:
+    """Return the judge that looks at what :func:`list_drawn_modes` has in colour."""
     return judge.model_copy(update={"mode": TEXTURE_MODE, "views": TEXTURE_VIEWS})
 
 
@@ -144,7 +144,7 @@ class GenerationWorker:
         if isinstance(mesh, ItemFailure):
             return mesh
         try:
-            wanted = drawn_modes(self.modes, item.split)
+            wanted = list_drawn_modes(self.modes, item.split)
             return {mode: self.renderer.montages(mesh, mode, views) for mode, views in wanted.items()}
         except ItemFailure as failure:
             return failure
@@ -211,7 +211,7 @@ def _start_worker(
 
 
 @contextmanager
-def generated(
+def generating(
     items: Sequence[GenerationItem],
     make_pipeline: Callable[[], TrellisPipeline],
     *,
@@ -236,7 +236,7 @@ def generated(
         root: The project's top folder.
         stage: Name for the progress bar and the resume folder.
         out: Folder below ``root``, relative to it, emptied first.
-        adapter: What else its meshes depend on, from :func:`~tasks.asking.preferences.adapter_dependencies`.
+        adapter: What else its meshes depend on: :func:`~tasks.asking.preferences.find_adapter_dependencies`.
     """
     modes = montage_modes(params.judges)
     identity = {
@@ -245,7 +245,7 @@ def generated(
             path: digest_file(root / path)
             for path in {path for item in items for path in (item.picture, item.latents_picture, item.truth)}
         },
-        "base": base_dependencies(params, root),
+        "base": find_base_dependencies(params, root),
         "samplers": [params.generator.structure.model_dump(), params.generator.latents.model_dump()],
         "adapter": adapter,
         "modes": modes,

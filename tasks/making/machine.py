@@ -22,7 +22,7 @@ _THREADS = 2
 """For pictures, in one process: more of them wait for Python's lock."""
 
 
-def worker_count() -> int:
+def count_workers() -> int:
     """Return how many processes a stage may use for its batches: one, unless the environment says more.
 
     Raises:
@@ -35,9 +35,9 @@ def worker_count() -> int:
 
 
 @contextmanager
-def helpers() -> Iterator[Executor]:
+def start_helpers() -> Iterator[Executor]:
     """Run functions on pictures: in two threads, or in as many processes as the environment says."""
-    count, context = worker_count(), multiprocessing.get_context("spawn")
+    count, context = count_workers(), multiprocessing.get_context("spawn")
     pool: Executor = (
         ProcessPoolExecutor(count, context, end_with_parent) if count > 1 else ThreadPoolExecutor(_THREADS)
     )
@@ -59,7 +59,7 @@ def end_with_parent() -> None:
     threading.Thread(target=wait_and_end, daemon=True).start()
 
 
-def visible_gpus() -> list[str]:
+def list_visible_gpus() -> list[str]:
     """Return the GPUs that this process may use, each as ``CUDA_VISIBLE_DEVICES`` would name it."""
     import torch
 

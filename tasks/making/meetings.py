@@ -20,7 +20,7 @@ TRUTH_MEASURES = ("f_score", "normal_consistency")
 SIDE_MEASURES = (*TRUTH_MEASURES, "floating_share")
 
 
-def base_generations(params: Params, generations: Sequence[Generation]) -> list[Generation]:
+def select_base_generations(params: Params, generations: Sequence[Generation]) -> list[Generation]:
     """Return the base's held-out generations of the evaluated regimes, in their order.
 
     Raises:
@@ -68,20 +68,20 @@ def plan_arm(
     ]
 
 
-def verdict_row(x: Generation, y: Generation, verdict: Verdict) -> HeldoutVerdict:
+def make_verdict_row(x: Generation, y: Generation, verdict: Verdict) -> HeldoutVerdict:
     """Return one row of ``verdicts.jsonl``; x is the arm (in controls, the second sample)."""
     return HeldoutVerdict(
         object=x.asset,
         category=x.category,
         regime=x.regime,
         seed=x.number,
-        arm=_contender(x),
-        base=_contender(y),
+        arm=_describe_contender(x),
+        base=_describe_contender(y),
         **verdict.row(),
     )
 
 
-def _contender(generation: Generation) -> Contender:
+def _describe_contender(generation: Generation) -> Contender:
     truth = generation.truth
     return Contender(
         generation=generation.id,

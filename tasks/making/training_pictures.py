@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from tasks.making.machine import helpers
+from tasks.making.machine import start_helpers
 from tasks.paths import LABEL, read_generations
 from verdict3d.adapt.method import ConditionPixels, Example, Preference, Sample
 from verdict3d.adapt.parallel import speaks
@@ -58,16 +58,16 @@ def make_examples(
     """
     examples: list[Example] = []
     named = [(name, regime_params(params.degrade, name)) for name in regimes]
-    degraded = partial(_degraded, params.seed, named, draws, size_px)
+    degraded = partial(_degrade, params.seed, named, draws, size_px)
     bar = tqdm(total=len(assets) * (1 + views), desc="pictures", unit="view", disable=not speaks())
-    with helpers() as pool, bar as progress:
-        for made in _in_order(pool, degraded, _views(params, root, assets, views)):
+    with start_helpers() as pool, bar as progress:
+        for made in _degrade_in_order(pool, degraded, _render_views(params, root, assets, views)):
             examples += made
             progress.update()
     return examples
 
 
-def _in_order(
+def _degrade_in_order(
     pool: Executor, degraded: Callable[..., list[Example]], views: Iterator[tuple[str, int, Image.Image]]
 ) -> Iterator[list[Example]]:
     """Yield what becomes of each view while the next ones are rendered."""
@@ -80,7 +80,7 @@ def _in_order(
         yield future.result()
 
 
-def _views(
+def _render_views(
     params: Params, root: Path, assets: Sequence[Asset], views: int
 ) -> Iterator[tuple[str, int, Image.Image]]:
     """Yield (asset, view, RGBA picture)."""
@@ -97,7 +97,7 @@ def _views(
             yield asset.id, view, Image.fromarray(pixels).convert("RGBA")
 
 
-def _degraded(
+def _degrade(
     seed: int,
     regimes: Sequence[tuple[str, RegimeParams | None]],
     draws: int,

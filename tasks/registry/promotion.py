@@ -46,13 +46,13 @@ from verdict3d.records.record import as_values, read_record, write_record
 
 def sync(root: Path, registry: Registry) -> Row:
     """Place the champion and the use of held-out sets below ``root``; return who it is and what changed."""
-    champion = registry.champion()
+    champion = registry.find_champion()
     if champion.version is None:
         changed = place_champion(root, champion, None)
     else:
-        with registry.adapter_of(champion.version) as adapter:
+        with registry.fetch_adapter(champion.version) as adapter:
             changed = place_champion(root, champion, adapter)
-    used = HoldoutSets(sets=earlier_uses(registry.used(), root))
+    used = HoldoutSets(sets=select_earlier_uses(registry.read_used(), root))
     path = root / HOLDOUT
     if (read_record(path, HoldoutSets) if path.exists() else HoldoutSets(sets=[])) != used:
         write_record(path, used)
@@ -60,7 +60,7 @@ def sync(root: Path, registry: Registry) -> Row:
     return {"champion": champion.model_dump(), "changed": changed}
 
 
-def earlier_uses(used: Sequence[HoldoutSet], root: Path) -> list[HoldoutSet]:
+def select_earlier_uses(used: Sequence[HoldoutSet], root: Path) -> list[HoldoutSet]:
     """Return the uses of held-out objects without that by the decision below ``root``.
 
     Acting on a decision counts what it has asked, and must not make it stale. What the same adapter was asked
@@ -124,14 +124,14 @@ def promote(
             "record": as_values(record),
             "digest": digest,
         }
-        current = registry.champion()
+        current = registry.find_champion()
         if current.adapter == adapter:
             _say(f"{current.name} has this very adapter; nothing is moved")
         if (decision.decision == "REJECT" and not forced) or current.adapter == adapter:
             return {**result, "version": None, "moved": False}
-        if decision.decision == "PROMOTE" and (back := registry.rolled_back(adapter)):
+        if decision.decision == "PROMOTE" and (back := registry.find_rolled_back(adapter)):
             if not reason:
-                raise RefusedError(_rolled_back_words(back))
+                raise RefusedError(_describe_rolled_back(back))
             forced = True
         version = _register(params, root, registry, record, digest, runs[arm])
         registry.point(CHALLENGER, version)
@@ -157,13 +157,13 @@ def rollback(registry: Registry, to: str = "", reason: str = "") -> Row:
     """
     registry.open()
     with registry.alone() as lease:
-        found = registry.aliased(CHAMPION)
+        found = registry.find_aliased(CHAMPION)
         if found is None and not to:
             raise Verdict3DError("the base is the champion; there is nothing to go back to")
         before = int(found.version) if found else None
         target = to or (found.tags.get("previous", "base") if found else "base")
-        after = None if target == "base" else _number(target)
-        wanted = None if after is None else registry.version(after)
+        after = None if target == "base" else _parse_number(target)
+        wanted = None if after is None else registry.find_version(after)
         why = reason or "no reason given"
         lease.check()
         if before is not None and before != after:
@@ -173,7 +173,7 @@ def rollback(registry: Registry, to: str = "", reason: str = "") -> Row:
         registry.add_move(before, after, f"rolled back: {why}", None)
         if wanted:
             registry.reinstate(wanted.tags["adapter"])
-    champion = registry.champion()
+    champion = registry.find_champion()
     return {"from": before, "champion": champion.model_dump()}
 
 
@@ -186,11 +186,11 @@ def _register(
         package_model,
     )
 
-    for version in registry.versions():
+    for version in registry.list_versions():
         if version.tags.get("record") == digest:
             return int(version.version)
     arm, bound = record.candidate.arm, record.bound_to
-    same = [found.version for found in registry.versions() if found.tags.get("adapter") == bound.adapter]
+    same = [found.version for found in registry.list_versions() if found.tags.get("adapter") == bound.adapter]
     if same:
         _say(f"version {same[-1]} has this very adapter; the new version has the new decision beside it")
     _say(f"the base and the adapter of {arm} are packaged and sent to the registry")
@@ -222,7 +222,7 @@ def _say(text: str) -> None:
 
 
 def _expect_champion(registry: Registry, version: int | None) -> None:
-    now = registry.champion()
+    now = registry.find_champion()
     if now.version != version:
         against = "the base" if version is None else f"version {version}"
         raise Verdict3DError(
@@ -237,7 +237,7 @@ def _refuse_uncertified(decision: ArmDecision) -> None:
             raise Verdict3DError(f"no force without valid certificates: {condition.words}")
 
 
-def _rolled_back_words(version: ModelVersion) -> str:
+def _describe_rolled_back(version: ModelVersion) -> str:
     when, why = version.tags.get(ROLLED_BACK_AT, "a time that was not kept"), version.tags[ROLLED_BACK]
     return (
         f"version {version.version} ({version.tags['arm']}) has this very adapter and was rolled back at "
@@ -245,7 +245,7 @@ def _rolled_back_words(version: ModelVersion) -> str:
     )
 
 
-def _number(text: str) -> int:
+def _parse_number(text: str) -> int:
     if not text.isdecimal():
         raise Verdict3DError(f"{text!r} is no version: give a number, or base")
     return int(text)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.paths import DECISION, TRAIN, certificate_path
-from tasks.tracking.run_record import run_key, source_tags
+from tasks.paths import DECISION, TRAIN, locate_certificate
+from tasks.tracking.run_record import read_source_tags, run_key
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
@@ -47,7 +47,7 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
         Verdict3DError: The gate has not decided, or on another adapter than the one that is there.
     """
     decision = read_record(root / DECISION, Decision)
-    arm = arm or decision.chosen or leading_arm(decision)
+    arm = arm or decision.chosen or find_leading_arm(decision)
     if arm not in decision.arms:
         raise Verdict3DError(f"{arm!r} is no candidate; promotion.arms names {', '.join(decision.arms)}")
     adapter = adapter_identity(root / TRAIN / arm)
@@ -57,10 +57,10 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
     if key is None:
         raise Verdict3DError(f"{root / 'dvc.lock'} is missing; nothing has been run here")
     lock = read_yaml(root / "dvc.lock")
-    source = source_tags(root)
+    source = read_source_tags(root)
     certificates = {}
     for role in ("training", "evaluation"):
-        path = root / certificate_path(role)
+        path = root / locate_certificate(role)
         certificates[role] = digest_file(path) if path.exists() else None
     return PromotionRecord(
         candidate=Candidate(arm=arm, adapter=adapter),
@@ -79,7 +79,7 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
     )
 
 
-def acted_file(project: Path, preset: str) -> Path:
+def locate_acted_file(project: Path, preset: str) -> Path:
     """Return the file that names the last decision that was acted on, whatever came of it."""
     return project / RECORDS / "acted" / f"{preset or 'default'}.json"
 
@@ -91,20 +91,20 @@ def noting_acted(project: Path, root: Path, preset: str) -> Iterator[None]:
     try:
         yield
     except RefusedError:
-        write_json(acted_file(project, preset), done)
+        write_json(locate_acted_file(project, preset), done)
         raise
-    write_json(acted_file(project, preset), done)
+    write_json(locate_acted_file(project, preset), done)
 
 
-def decision_waits(project: Path, root: Path, preset: str) -> bool:
+def has_waiting_decision(project: Path, root: Path, preset: str) -> bool:
     """Tell whether there is a decision below ``root`` that has not been acted on, as after a killed run."""
     if not (root / DECISION).exists():
         return False
-    acted = acted_file(project, preset)
+    acted = locate_acted_file(project, preset)
     return not acted.exists() or read_json(acted)["decision"] != digest_file(root / DECISION)
 
 
-def leading_arm(decision: Decision) -> str:
+def find_leading_arm(decision: Decision) -> str:
     """Return the candidate with the best half-credit against the champion."""
     return max(sorted(decision.arms), key=lambda arm: half_credit(decision.arms[arm]))
 

@@ -18,7 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
 from tasks.registry.versions import Registry
 from tasks.tracking.run_record import run_key
-from tasks.tracking.store import saying_failures, shown_uri
+from tasks.tracking.store import mask_uri, saying_failures
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import CARD, WEIGHTS
 from verdict3d.records.files import Row, read_json, write_bytes, write_json
@@ -45,14 +45,14 @@ def fetch(reference: str, registry: Registry, folder: Path) -> Row:
     """
     client, arm, adapter, run_id = registry.client, None, None, reference
     if reference.isdecimal():
-        version = registry.version(int(reference))
+        version = registry.find_version(int(reference))
         arm, adapter, run_id = version.tags["arm"], version.tags["adapter"], version.run_id or ""
     try:
         run = client.get_run(run_id)
         parent = run.data.tags.get(MLFLOW_PARENT_RUN_ID)
         run = client.get_run(parent) if parent else run
     except MlflowException as error:
-        raise Verdict3DError(f"no run {run_id!r} at {shown_uri()}; give a version or a run's id") from error
+        raise Verdict3DError(f"no run {run_id!r} at {mask_uri()}; give a version or a run's id") from error
     tags = run.data.tags
     with tempfile.TemporaryDirectory() as temporary:
         kept = Path(client.download_artifacts(run.info.run_id, "", temporary))
@@ -84,7 +84,7 @@ def _fetch_champion(registry: Registry, folder: Path) -> None:
         version = values.get("version") if isinstance(values, dict) else None
         if not isinstance(version, int):
             raise Verdict3DError(f"the run's {CHAMPION_RECORD.name} names no version")
-        with registry.adapter_of(version) as adapter:
+        with registry.fetch_adapter(version) as adapter:
             for name in (WEIGHTS, CARD):
                 write_bytes(folder / CHAMPION / name, (adapter / name).read_bytes())
 

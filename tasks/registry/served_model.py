@@ -82,26 +82,28 @@ class PhotoToMesh(PythonModel):
             if whole
             else []
         )
-        return [self._row(found if isinstance(found, ItemFailure) else next(made), folder) for found in read]
+        return [
+            self._describe(found if isinstance(found, ItemFailure) else next(made), folder) for found in read
+        ]
 
     def _read(self, photo: Any, seed: Any, path: Path) -> tuple[Photo, int] | ItemFailure:
         try:
             number = 0 if pd.isna(seed) else int(seed)
             if not 0 <= number < 2**63:
                 raise ItemFailure("invalid_seed", f"a seed is a number from 0 to 2^63 - 1, not {number}")
-            path.write_bytes(_content(photo))
+            path.write_bytes(_read_content(photo))
             return self.reader.read(path), number
         except ItemFailure as failure:
             return failure
 
-    def _row(self, outcome: Mesh | ItemFailure, folder: Path) -> dict[str, Any]:
+    def _describe(self, outcome: Mesh | ItemFailure, folder: Path) -> dict[str, Any]:
         if isinstance(outcome, ItemFailure):
             return {"mesh": None, "failure": outcome.reason}
         write_mesh(finish_mesh(outcome, self.finish), folder / "mesh.glb")
         return {"mesh": (folder / "mesh.glb").read_bytes(), "failure": None}
 
 
-def _content(photo: Any) -> bytes:
+def _read_content(photo: Any) -> bytes:
     """Return a photo's bytes; no picture file consists of the signs of base64 alone.
 
     Raises:

@@ -29,7 +29,7 @@ def verify(params: Params, root: Path, arm: str, registry: Registry, version: in
         RefusedError: It gave other bytes.
         Verdict3DError: It cannot be loaded, or ran this checkout's code instead of its own.
     """
-    batches = sampled_batches(params, root, arm)
+    batches = sample_batches(params, root, arm)
     with tempfile.TemporaryDirectory() as folder:
         request, answer = Path(folder, "request.json"), Path(folder, "result.json")
         write_json(
@@ -64,7 +64,7 @@ def verify(params: Params, root: Path, arm: str, registry: Registry, version: in
         )
 
 
-def sampled_batches(params: Params, root: Path, arm: str) -> list[list[Row]]:
+def sample_batches(params: Params, root: Path, arm: str) -> list[list[Row]]:
     """Return some of the batches that the evaluation generated, whole and in order, with what came out."""
     rows = read_generations(root, EVALUATE / arm)
     batches = compose_batches(
@@ -78,10 +78,10 @@ def sampled_batches(params: Params, root: Path, arm: str) -> list[list[Row]]:
     ]
     rng = numpy_generator(params.seed, "verified batches", arm)
     chosen = sorted(rng.permutation(len(usable))[:VERIFIED_BATCHES])
-    return [[_expected(root, rows[position]) for position in usable[number]] for number in chosen]
+    return [[_select_expected(root, rows[position]) for position in usable[number]] for number in chosen]
 
 
-def _expected(root: Path, row: Generation) -> Row:
+def _select_expected(root: Path, row: Generation) -> Row:
     return {
         "id": row.id,
         "photo": str((root / row.condition).resolve()),

@@ -18,10 +18,10 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from tasks.scoring.champion import BASE, registered_champion
+from tasks.scoring.champion import BASE, make_champion
 from tasks.scoring.holdout import set_identity
 from tasks.tracking.lease import Lease, turn
-from tasks.tracking.store import open_store, tracking_uri
+from tasks.tracking.store import open_store, read_tracking_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import CARD
 from verdict3d.records.promotion import Champion, HoldoutSet
@@ -47,7 +47,7 @@ class Registry:
 
     def __init__(self, preset: str = "") -> None:
         self.client = open_store()
-        self.uri = tracking_uri()
+        self.uri = read_tracking_uri()
         self.name = f"verdict3d-{preset}" if preset else "verdict3d"
 
     def open(self) -> None:
@@ -58,7 +58,7 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def aliased(self, alias: str) -> ModelVersion | None:
+    def find_aliased(self, alias: str) -> ModelVersion | None:
         """Return the version an alias stands at, None when there is none."""
         try:
             return self.client.get_model_version_by_alias(self.name, alias)
@@ -67,12 +67,12 @@ class Registry:
                 return None
             raise
 
-    def champion(self) -> Champion:
+    def find_champion(self) -> Champion:
         """Return the champion: the base when there is none."""
-        found = self.aliased(CHAMPION)
+        found = self.find_aliased(CHAMPION)
         return champion_of(found) if found else BASE
 
-    def version(self, number: int) -> ModelVersion:
+    def find_version(self, number: int) -> ModelVersion:
         """Return a version.
 
         Raises:
@@ -83,7 +83,7 @@ class Registry:
         except MlflowException as error:
             raise Verdict3DError(f"{self.name} has no version {number}") from error
 
-    def versions(self) -> list[ModelVersion]:
+    def list_versions(self) -> list[ModelVersion]:
         """Return all versions, newest first."""
         found = self.client.search_model_versions(f"name = '{self.name}'")
         return sorted(found, key=lambda version: -int(version.version))
@@ -93,7 +93,7 @@ class Registry:
         return f"models:/{self.name}/{version}"
 
     @contextmanager
-    def adapter_of(self, version: int) -> Iterator[Path]:
+    def fetch_adapter(self, version: int) -> Iterator[Path]:
         """Yield a folder with the files of a version's adapter."""
         with tempfile.TemporaryDirectory() as folder:
             download_artifacts(
@@ -105,7 +105,7 @@ class Registry:
     def point(self, alias: str, version: int | None) -> None:
         """Let an alias stand at a version, or nowhere."""
         if version is None:
-            if self.aliased(alias):
+            if self.find_aliased(alias):
                 self.client.delete_registered_model_alias(self.name, alias)
         else:
             self.client.set_registered_model_alias(self.name, alias, str(version))
@@ -115,19 +115,19 @@ class Registry:
         for key, value in tags.items():
             self.client.set_model_version_tag(self.name, str(version), key, value)
 
-    def rolled_back(self, adapter: str) -> ModelVersion | None:
+    def find_rolled_back(self, adapter: str) -> ModelVersion | None:
         """Return the newest version with this adapter that was rolled back and has not come back since."""
-        mine = (version for version in self.versions() if version.tags.get("adapter") == adapter)
+        mine = (version for version in self.list_versions() if version.tags.get("adapter") == adapter)
         return next((version for version in mine if ROLLED_BACK in version.tags), None)
 
     def reinstate(self, adapter: str) -> None:
         """Take the mark of a rollback off every version with this adapter; the moves still tell of it."""
-        while found := self.rolled_back(adapter):
+        while found := self.find_rolled_back(adapter):
             for tag in (ROLLED_BACK_AT, ROLLED_BACK):
                 if tag in found.tags:
                     self.client.delete_model_version_tag(self.name, found.version, tag)
 
-    def notes(self) -> dict[str, str]:
+    def read_notes(self) -> dict[str, str]:
         """Return the tags of the registered model; none when it is not there yet."""
         try:
             return dict(self.client.get_registered_model(self.name).tags)
@@ -136,21 +136,21 @@ class Registry:
                 return {}
             raise
 
-    def moves(self) -> list[dict[str, Any]]:
+    def read_moves(self) -> list[dict[str, Any]]:
         """Return the champion's moves, oldest first: {"from", "to", "why", "record"}; None: the base."""
-        return list(json.loads(self.notes().get(MOVES, "[]")))
+        return list(json.loads(self.read_notes().get(MOVES, "[]")))
 
     def add_move(self, before: int | None, after: int | None, why: str, record: str | None) -> None:
         """Write down a move."""
-        moves = [*self.moves(), {"from": before, "to": after, "why": why, "record": record}]
+        moves = [*self.read_moves(), {"from": before, "to": after, "why": why, "record": record}]
         self.client.set_registered_model_tag(self.name, MOVES, json.dumps(moves))
         lines = [f"* {move['from'] or 'base'} → {move['to'] or 'base'}: {move['why']}" for move in moves]
         text = "\n".join([f"{WHAT}. Moves of the champion, oldest first:", "", *lines])
         self.client.update_registered_model(self.name, text)
 
-    def used(self) -> list[HoldoutSet]:
+    def read_used(self) -> list[HoldoutSet]:
         """Return what held-out objects have been used for."""
-        notes = self.notes()
+        notes = self.read_notes()
         return [
             HoldoutSet(
                 objects=sorted(
@@ -167,7 +167,7 @@ class Registry:
 
     def add_use(self, use: HoldoutSet) -> None:
         """Count what a run has asked of held-out objects, once."""
-        known = {set_identity(found): found for found in self.used()}.get(set_identity(use))
+        known = {set_identity(found): found for found in self.read_used()}.get(set_identity(use))
         counts = {"arms": use.arms, "audits": use.audits}
         if known:
             counts = {"arms": {**known.arms, **use.arms}, "audits": {**known.audits, **use.audits}}
@@ -188,4 +188,4 @@ class Registry:
 
 def champion_of(version: ModelVersion) -> Champion:
     """Return a version as a champion."""
-    return registered_champion(int(version.version), version.tags["arm"], version.tags["adapter"])
+    return make_champion(int(version.version), version.tags["arm"], version.tags["adapter"])

@@ -20,7 +20,7 @@ BASE = Champion(name="the base", version=None, arm=None, adapter=None)
 """The champion before any other."""
 
 
-def registered_champion(version: int, arm: str, adapter: str) -> Champion:
+def make_champion(version: int, arm: str, adapter: str) -> Champion:
     """Return a version of the registry as the champion."""
     return Champion(name=f"version {version} ({arm})", version=version, arm=arm, adapter=adapter)
 

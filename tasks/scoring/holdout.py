@@ -23,7 +23,7 @@ DIGITS = 12
 """Of an object's digest: enough to tell a million objects apart, and short where a registry keeps them."""
 
 
-def object_digests(root: Path, assets: Sequence[Asset]) -> dict[str, str]:
+def digest_objects(root: Path, assets: Sequence[Asset]) -> dict[str, str]:
     """Return the digest of each held-out object, by its id."""
     return {
         row.id: digest_json([digest_file(root / row.mesh), digest_file(root / row.condition)])[:DIGITS]
@@ -37,7 +37,7 @@ def set_identity(found: HoldoutSet) -> str:
     return digest_json(found.objects)
 
 
-def this_use(
+def describe_this_use(
     params: Params, root: Path, assets: Sequence[Asset], champion: Champion, judge: str
 ) -> HoldoutSet:
     """Return what the run below ``root`` has asked: of every evaluated arm, and in the judge's audit.
@@ -52,21 +52,23 @@ def this_use(
         champion: Who was challenged.
         judge: Digest of the evaluation judge.
     """
-    objects = object_digests(root, assets)
+    objects = digest_objects(root, assets)
     arms: dict[str, int] = {}
     controls: list[HeldoutVerdict] = []
     for arm in params.train.arms:
         folders = [EVALUATE / arm, *([CHALLENGE / arm] if champion.version is not None else [])]
         files = [root / folder / name for folder in folders for name in ("verdicts.jsonl", "texture.jsonl")]
-        arms[adapter_identity(root / TRAIN / arm)] = answers(row for path in files for row in _rows(path))
-        controls = _rows(root / EVALUATE / arm / "controls.jsonl")
+        arms[adapter_identity(root / TRAIN / arm)] = count_answers(
+            row for path in files for row in _read_rows(path)
+        )
+        controls = _read_rows(root / EVALUATE / arm / "controls.jsonl")
     files = [root / folder / "evaluation/verdicts.jsonl" for folder in (AUDIT, CERTIFY)]
     audit = [row for path in files if path.exists() for row in read_rows(path, ControlVerdict)]
-    asked = answers(row for row in audit if row.object in objects) + answers(controls)
+    asked = count_answers(row for row in audit if row.object in objects) + count_answers(controls)
     return HoldoutSet(objects=sorted(objects.values()), arms=arms, audits={judge: asked})
 
 
-def answers(rows: Iterable[Judged]) -> int:
+def count_answers(rows: Iterable[Judged]) -> int:
     """Return how many answers of a judge these verdicts are: two from each view set."""
     return 2 * sum(one is not None for row in rows for one in row.sets)
 
@@ -97,5 +99,5 @@ def use_of(adapter: str, mine: HoldoutSet, earlier: Sequence[HoldoutSet]) -> Hol
     return HoldoutUse(candidates=len(arms), queries=round(sum(rates.values())), looks=len(before) + 1)
 
 
-def _rows(path: Path) -> list[HeldoutVerdict]:
+def _read_rows(path: Path) -> list[HeldoutVerdict]:
     return read_rows(path, HeldoutVerdict) if path.exists() else []

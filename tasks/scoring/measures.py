@@ -18,7 +18,7 @@ from verdict3d.stats.bootstrap import cluster_bootstrap, ratio
 from verdict3d.stats.winrate import SCORES
 
 
-def over_optimisation_gap(
+def measure_over_optimisation(
     params: Params, training: Sequence[HeldoutVerdict], evaluation: Sequence[HeldoutVerdict], *name: str
 ) -> Interval:
     """Return half-credit by the training judge minus half-credit by the evaluation judge, on the same pairs.
@@ -47,23 +47,23 @@ def over_optimisation_gap(
     return Interval(value=value, low=low, high=high)
 
 
-def in_colour(pairs: Sequence[Meeting]) -> list[Meeting]:
+def select_in_colour(pairs: Sequence[Meeting]) -> list[Meeting]:
     """Return the pairs with their montages in colour; none when a mesh has no such montage."""
-    return in_mode(pairs, TEXTURE_MODE)
+    return select_in_mode(pairs, TEXTURE_MODE)
 
 
-def in_mode(pairs: Sequence[Meeting], mode: str) -> list[Meeting]:
+def select_in_mode(pairs: Sequence[Meeting], mode: str) -> list[Meeting]:
     """Return the pairs with their montages in ``mode``; none when a mesh has no such montage."""
-    shown = [(_showing(x, mode), _showing(y, mode)) for x, y in pairs]
+    shown = [(_show_in(x, mode), _show_in(y, mode)) for x, y in pairs]
     lacking = any(made.montage is None and made.failure is None for pair in shown for made in pair)
     return [] if lacking else shown
 
 
-def _showing(made: Generation, mode: str) -> Generation:
+def _show_in(made: Generation, mode: str) -> Generation:
     return made.model_copy(update={"montage": (made.montages or {}).get(mode)})
 
 
-def made_shares(rows: Sequence[HeldoutVerdict]) -> Shares:
+def measure_made_shares(rows: Sequence[HeldoutVerdict]) -> Shares:
     """Return the share of meshes that were made, of the arm and of the base."""
 
     def share(failures: Sequence[str | None]) -> float | None:
@@ -74,7 +74,7 @@ def made_shares(rows: Sequence[HeldoutVerdict]) -> Shares:
     )
 
 
-def side_means(rows: Sequence[HeldoutVerdict], measures: Sequence[str]) -> dict[str, float | None]:
+def average_sides(rows: Sequence[HeldoutVerdict], measures: Sequence[str]) -> dict[str, float | None]:
     """Return the means of truth measures for both sides, over the pairs in which both are defined."""
     means: dict[str, float | None] = {}
     for measure in measures:

@@ -73,7 +73,7 @@ class Lease:
         self._ticket = self._draw()
         self._heart.start()
         seen: dict[str, tuple[str, float]] = {}
-        while ahead := self._ahead():
+        while ahead := self._list_ahead():
             for ticket in ahead:
                 number, beat, now = str(ticket.version), ticket.tags[BEAT], time.monotonic()
                 before, since = seen.setdefault(number, (beat, now))
@@ -81,7 +81,7 @@ class Lease:
                     self._delete(number)
                 elif before != beat:
                     if ticket is ahead[0] and not wait:
-                        raise BusyError(_busy_words(ticket))
+                        raise BusyError(_describe_busy(ticket))
                     seen[number] = (beat, now)
             self._ended.wait(self.beat_s / 2)
 
@@ -128,10 +128,12 @@ class Lease:
         }
         return str(self.client.create_model_version(TICKETS, SOURCE, tags=tags, await_creation_for=0).version)
 
-    def _ahead(self) -> list[ModelVersion]:
+    def _list_ahead(self) -> list[ModelVersion]:
         """Return the tickets of the subject before this one's, oldest first."""
         mine = int(self._ticket)
-        return [ticket for ticket in live_tickets(self.client, self.subject) if int(ticket.version) < mine]
+        return [
+            ticket for ticket in list_live_tickets(self.client, self.subject) if int(ticket.version) < mine
+        ]
 
     def _delete(self, number: str) -> None:
         try:
@@ -166,13 +168,13 @@ def turn(client: MlflowClient, subject: str, *, wait: bool) -> Iterator[Lease]:
         lease.end()
 
 
-def live_tickets(client: MlflowClient, subject: str) -> list[ModelVersion]:
+def list_live_tickets(client: MlflowClient, subject: str) -> list[ModelVersion]:
     """Return the tickets of a subject, in the order in which they were given out."""
     found = client.search_model_versions(f"name = '{TICKETS}'", order_by=["version_number ASC"])
     return [ticket for ticket in found if ticket.tags.get(SUBJECT) == subject]
 
 
-def _busy_words(ticket: ModelVersion) -> str:
+def _describe_busy(ticket: ModelVersion) -> str:
     tags = ticket.tags
     return (
         f"{tags[SUBJECT]}: process {tags[PID]} on {tags[HOST]} is at it since {tags[SINCE]}; "

@@ -30,10 +30,10 @@ from tasks.tracking.store import (
     StoreError,
     hide_secrets,
     make_paths_relative,
+    mask_uri,
     open_store,
+    read_tracking_uri,
     saying_failures,
-    shown_uri,
-    tracking_uri,
 )
 from verdict3d.errors import Verdict3DError
 
@@ -65,7 +65,7 @@ def send_waiting(outbox: Outbox, key: str = "") -> dict[str, str]:
         with outbox.alone(), saying_failures():
             client = open_store()
             experiment = _open_experiment(client)
-            homes = [home for home in outbox.waiting() if key in ("", home.name)]
+            homes = [home for home in outbox.list_waiting() if key in ("", home.name)]
             _end_left_overs(client, experiment, {home.name for home in homes})
             for home in homes:
                 try:
@@ -80,8 +80,8 @@ def send_waiting(outbox: Outbox, key: str = "") -> dict[str, str]:
                     outbox.remove(home, sent[home.name])
     except StoreError as error:
         raise StoreError(
-            f"{error}\n{len(outbox.waiting())} run(s) wait in {outbox.folder}; `verdict3d sync` or the next "
-            "`verdict3d run` sends them."
+            f"{error}\n{len(outbox.list_waiting())} run(s) wait in {outbox.folder}; `verdict3d sync` or the "
+            "next `verdict3d run` sends them."
         ) from error
     return sent
 
@@ -97,9 +97,9 @@ def _open_experiment(client: MlflowClient) -> str:
         return _open_experiment(client)
     if not found.experiment_id:
         raise StoreError(
-            f"MLflow at {shown_uri()} cannot be used: its answers are empty; is it MLflow's server?"
+            f"MLflow at {mask_uri()} cannot be used: its answers are empty; is it MLflow's server?"
         )
-    if tracking_uri() == EMBEDDED_STORE:
+    if read_tracking_uri() == EMBEDDED_STORE:
         make_paths_relative(DATABASE)
     return str(found.experiment_id)
 
@@ -219,11 +219,11 @@ def main() -> int:
     outbox = Outbox(Path.cwd())
     try:
         for run_id in send_waiting(outbox).values():
-            print(f"recorded in MLflow ({shown_uri()}) as run {run_id}")
+            print(f"recorded in MLflow ({mask_uri()}) as run {run_id}")
     except Verdict3DError as error:
         print(f"not recorded yet: {error}", file=sys.stderr)
         return 1
-    return 1 if outbox.refused() else 0
+    return 1 if outbox.list_refused() else 0
 
 
 if __name__ == "__main__":

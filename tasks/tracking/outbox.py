@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.tracking.run_record import RunRecord, run_key
-from tasks.tracking.store import shown_uri
+from tasks.tracking.store import mask_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, write_bytes, write_json
 
@@ -53,7 +53,7 @@ class Outbox:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
 
-    def waiting(self) -> list[Path]:
+    def list_waiting(self) -> list[Path]:
         """Return the folders of unsent runs, oldest first; one that has failed comes last."""
         found = []
         for path in self.folder.glob("*/record.json"):
@@ -118,14 +118,14 @@ class Outbox:
         write_bytes(place / REASON, f"{reason}\n".encode())
         return place
 
-    def refused(self) -> dict[Path, str]:
+    def list_refused(self) -> dict[Path, str]:
         """Return the folders of the records that were set aside, each with the reason."""
         reasons = sorted(self._refused.glob(f"*/{REASON}"))
         return {path.parent: path.read_text(encoding="utf-8", errors="replace") for path in reasons}
 
     def try_refused_again(self) -> None:
         """Let the records that were set aside wait like the others."""
-        for place in self.refused():
+        for place in self.list_refused():
             (place / REASON).unlink()
             if (self.folder / place.name).exists():
                 shutil.rmtree(place)
@@ -135,7 +135,7 @@ class Outbox:
     def remove(self, home: Path, run_id: str) -> None:
         """Forget a record that has arrived as ``run_id``."""
         arrived = self._read_arrived()
-        arrived.setdefault(shown_uri(), {})[home.name] = run_id
+        arrived.setdefault(mask_uri(), {})[home.name] = run_id
         write_json(self._arrived, arrived)
         self._arrived.chmod(0o600)
         leaving = self.folder / f"{UNFINISHED}{home.name}"
@@ -145,7 +145,7 @@ class Outbox:
     def run_id(self, root: Path) -> str | None:
         """Return the MLflow run that holds the results below ``root``, None when they have not arrived."""
         key = run_key(root)
-        return self._read_arrived().get(shown_uri(), {}).get(key) if key else None
+        return self._read_arrived().get(mask_uri(), {}).get(key) if key else None
 
     def _read_arrived(self) -> dict[str, dict[str, Any]]:
         """Return the runs that arrived, by store and key. What cannot be read is forgotten: MLflow knows."""

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import CHAMPION_RECORD, DATA, EVALUATE, GATE, HOLDOUT, PAGE, TRAIN, certificate_path
+from tasks.paths import CHAMPION_RECORD, DATA, EVALUATE, GATE, HOLDOUT, PAGE, TRAIN, locate_certificate
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import ask_git, digest_file, digest_json
 from verdict3d.records.certificates import Certificate
@@ -96,31 +96,31 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
     params = read_yaml(root / "params.yaml")
     arms = [str(arm) for arm in params["train"]["arms"]]
     tags = {
-        **source_tags(root),
+        **read_source_tags(root),
         **{f"package.{name}": version(name) for name in ("verdict3d", "torch", "transformers")},
-        **_lock_tags(root),
+        **_read_lock_tags(root),
         "dvc.lock": key,
         "preset": preset or "none",
     }
     parent = Part(name=f"{preset or 'run'} {key[:8]}", params=dict(flatten(params)), tags=tags)
     seconds = 0.0
     for stage in stages or []:
-        parent.tags[f"stage.{_safe(stage['stage'])}"] = stage["outcome"]
+        parent.tags[f"stage.{_clean_name(stage['stage'])}"] = stage["outcome"]
         if stage["seconds"] is not None:
             seconds += stage["seconds"]
-            parent.metrics[f"seconds.{_safe(stage['stage'])}"] = stage["seconds"]
-            parent.metrics[f"max_rss_mib.{_safe(stage['stage'])}"] = stage["max_rss_mib"]
+            parent.metrics[f"seconds.{_clean_name(stage['stage'])}"] = stage["seconds"]
+            parent.metrics[f"max_rss_mib.{_clean_name(stage['stage'])}"] = stage["max_rss_mib"]
     for path in sorted((root / DATA).glob("*/metrics.json")):
-        parent.metrics |= dict(numbers(read_json(path), path.parent.name))
-    audits = sorted(root.glob(str(certificate_path("*"))))
+        parent.metrics |= dict(flatten_numbers(read_json(path), path.parent.name))
+    audits = sorted(root.glob(str(locate_certificate("*"))))
     for path in audits:
-        parent.tags |= certificate_tags(read_record(path, Certificate))
+        parent.tags |= make_certificate_tags(read_record(path, Certificate))
         found = read_json(path.with_name("metrics.json"))
-        parent.metrics |= dict(numbers(found, f"audit.{path.parent.name}"))
+        parent.metrics |= dict(flatten_numbers(found, f"audit.{path.parent.name}"))
     parent.tags["judges.uncertified_allowed"] = json.dumps(
         bool(params.get("audit", {}).get("allow_uncertified"))
     )
-    parent.artifacts = _existing(
+    parent.artifacts = _keep_existing(
         [
             (root / "params.yaml", ""),
             (root / "dvc.lock", ""),
@@ -143,25 +143,25 @@ def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[
     trained, evaluated = root / TRAIN / arm, root / EVALUATE / arm
     for name, path in (("train", trained / "metrics.json"), ("evaluate", evaluated / "metrics.json")):
         if path.is_file():
-            part.metrics |= dict(numbers(read_json(path), name))
+            part.metrics |= dict(flatten_numbers(read_json(path), name))
     results = evaluated / "results.json"
     if results.is_file():
-        part.metrics |= win_rate_metrics(read_record(results, Results))
+        part.metrics |= collect_win_rates(read_record(results, Results))
     if (trained / "losses.csv").is_file():
         part.series = read_series(trained / "losses.csv")
-    part.artifacts = _existing(
+    part.artifacts = _keep_existing(
         [
             (trained / "adapter.safetensors", "adapter"),
             (trained / "card.json", "adapter"),
             (trained / "losses.csv", "training"),
             (results, "evaluation"),
-            *((path, "montages") for path in _montages(root, evaluated)),
+            *((path, "montages") for path in _find_montages(root, evaluated)),
         ]
     )
     return part
 
 
-def certificate_tags(certificate: Certificate) -> dict[str, str]:
+def make_certificate_tags(certificate: Certificate) -> dict[str, str]:
     """Return what a judge's certificate says, as tags: fate, digests, panel, language model and warnings."""
     role = f"judge.{certificate.role}"
     tags = {
@@ -178,36 +178,36 @@ def certificate_tags(certificate: Certificate) -> dict[str, str]:
     return tags
 
 
-def win_rate_metrics(results: Results) -> dict[str, float]:
+def collect_win_rates(results: Results) -> dict[str, float]:
     """Return win-rates with their bounds and the target from an arm's ``results.json``."""
     metrics = {"target": results.target}
     for regime, found in results.regimes.items():
         values = found.model_dump()
-        metrics |= dict(numbers(values["summary"], regime))
-        metrics |= dict(numbers(values["truth"], f"{regime}.truth"))
+        metrics |= dict(flatten_numbers(values["summary"], regime))
+        metrics |= dict(flatten_numbers(values["truth"], f"{regime}.truth"))
         beside = ("kappa_judge_truth", "over_optimisation_gap", "judge_agreement")
-        metrics |= dict(numbers({name: values[name] for name in beside}, regime))
+        metrics |= dict(flatten_numbers({name: values[name] for name in beside}, regime))
     return metrics
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield nested parameters as (dotted name, text); lists are JSON."""
     for key, value in values.items():
-        name = f"{prefix}{_safe(str(key))}"
+        name = f"{prefix}{_clean_name(str(key))}"
         if isinstance(value, Mapping):
             yield from flatten(value, f"{name}.")
         else:
             yield name, value if isinstance(value, str) else json.dumps(value)
 
 
-def numbers(value: Any, name: str) -> Iterator[tuple[str, float]]:
+def flatten_numbers(value: Any, name: str) -> Iterator[tuple[str, float]]:
     """Yield every finite number in nested mappings as (dotted name, value); undefined values are left out.
 
     An interval ``{"value", "low", "high"}`` becomes ``name``, ``name.low`` and ``name.high``.
     """
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from numbers(inner, name if key == "value" else f"{name}.{_safe(str(key))}")
+            yield from flatten_numbers(inner, name if key == "value" else f"{name}.{_clean_name(str(key))}")
     elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         yield name, float(value)
 
@@ -216,7 +216,7 @@ def read_series(path: Path) -> dict[str, list[tuple[int, float]]]:
     """Read a table of losses as (step, value) by name, without gaps."""
     losses = read_losses(path)
     found = {
-        _safe(name): [
+        _clean_name(name): [
             (int(step), value)
             for step, value in zip(losses.steps, values, strict=True)
             if math.isfinite(value)
@@ -226,17 +226,17 @@ def read_series(path: Path) -> dict[str, list[tuple[int, float]]]:
     return {name: series for name, series in found.items() if series}
 
 
-def _lock_tags(root: Path) -> dict[str, str]:
+def _read_lock_tags(root: Path) -> dict[str, str]:
     """Return the digest of every output that DVC recorded."""
     lock = read_yaml(root / "dvc.lock")
     tags = {}
     for stage, entry in lock.get("stages", {}).items():
         digests = [f"{out['path']}={out.get('md5', '')}" for out in entry.get("outs", [])]
-        tags[f"dvc.out.{_safe(stage)}"] = " ".join(digests)
+        tags[f"dvc.out.{_clean_name(stage)}"] = " ".join(digests)
     return tags
 
 
-def source_tags(root: Path) -> dict[str, str]:
+def read_source_tags(root: Path) -> dict[str, str]:
     """Return the git commit and whether the tree differs from it; nothing outside git.
 
     ``dvc.lock`` does not count: it records results, and every run on another machine changes it.
@@ -252,16 +252,16 @@ def source_tags(root: Path) -> dict[str, str]:
     }
 
 
-def _montages(root: Path, evaluated: Path) -> list[Path]:
+def _find_montages(root: Path, evaluated: Path) -> list[Path]:
     manifest = evaluated / "generations.jsonl"
     rows = read_rows(manifest, Generation) if manifest.is_file() else []
     return [root / row.montage for row in rows if row.montage][:MONTAGES_KEPT]
 
 
-def _existing(artifacts: list[tuple[Path, str]]) -> list[tuple[str, str]]:
+def _keep_existing(artifacts: list[tuple[Path, str]]) -> list[tuple[str, str]]:
     return [(str(path), folder) for path, folder in artifacts if path.is_file()]
 
 
-def _safe(name: str) -> str:
+def _clean_name(name: str) -> str:
     """Return ``name`` with only the characters MLflow allows in names."""
     return "".join(sign if sign.isalnum() or sign in "_-./ " else "." for sign in name)

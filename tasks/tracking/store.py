@@ -47,14 +47,14 @@ class StoreError(Verdict3DError):
     """The store cannot be used; nothing is wrong with what it was given."""
 
 
-def tracking_uri() -> str:
+def read_tracking_uri() -> str:
     """Return the MLflow store in use, secrets included: for MLflow only."""
     return os.environ.get("MLFLOW_TRACKING_URI") or EMBEDDED_STORE
 
 
-def shown_uri() -> str:
+def mask_uri() -> str:
     """Return the address of the store in use as it may be printed and kept: without what is secret."""
-    return hide_secrets(tracking_uri())
+    return hide_secrets(read_tracking_uri())
 
 
 def hide_secrets(text: str) -> str:
@@ -62,7 +62,7 @@ def hide_secrets(text: str) -> str:
 
     A user's name goes with it, because some servers take a token there.
     """
-    uri = tracking_uri()
+    uri = read_tracking_uri()
     secrets = {value for _, value in _SECRET_QUERY.findall(uri)}
     if found := _USER.match(uri):
         text = text.replace(f"{found[1]}@", f"{HIDDEN}@")
@@ -81,7 +81,7 @@ def open_store() -> MlflowClient:
     """
     from mlflow import MlflowClient
 
-    uri = tracking_uri()
+    uri = read_tracking_uri()
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # with the password, for every run
     # what it would print with tracebacks is in the error, which is said once
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -170,5 +170,5 @@ def saying_failures() -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, CommandError, OSError, ImportError, sqlite3.Error) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise StoreError(
-            f"MLflow at {shown_uri()} cannot be used: {hide_secrets(reason)[:LONGEST_REASON]}"
+            f"MLflow at {mask_uri()} cannot be used: {hide_secrets(reason)[:LONGEST_REASON]}"
         ) from error

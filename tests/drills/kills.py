@@ -21,7 +21,7 @@ from pathlib import Path
 from drills.counting import print_counts
 from drills.recording import count_kept
 from drills.stores import open_folder
-from flows.chain.environment import project_environment
+from flows.chain.environment import make_project_environment
 from support.loopback import processes_of, wait_until
 from support.resumable_chain import forget_results, results, write_resumable_chain
 from tasks.tracking.run_record import run_key
@@ -71,7 +71,7 @@ def drill(seconds: float, items: int, pause_s: float, seed: int) -> Counter[str]
     with open_folder() as folder:
         whole = write_resumable_chain(folder / "whole", pause_s, items)
         project = write_resumable_chain(folder / "killed", pause_s, items)
-        environment = project_environment(project)
+        environment = make_project_environment(project)
         environment = {name: text for name, text in environment.items() if name not in OUTSIDE}
         if start(whole, environment, folder / "whole.log").wait(600) != 0:
             raise RuntimeError((folder / "whole.log").read_text(encoding="utf-8"))

@@ -153,7 +153,7 @@ def drill(short: bool, limit_s: float) -> Iterator[tuple[list[str], list[str]]]:
             started = time.monotonic()
             arrived = send_kept(folder, environment, said.append, limit_s=limit_s)
             took = time.monotonic() - started
-            kept = len(outbox.waiting()) + len(outbox.refused())
+            kept = len(outbox.list_waiting()) + len(outbox.list_refused())
             gate.set("open")
             problems = [] if kept + arrived == 1 else ["lost or kept twice"]
             try:

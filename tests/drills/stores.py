@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.chain.environment import project_environment
-from flows.service.services import USER, mlflow_server, postgres
+from flows.chain.environment import make_project_environment
+from flows.service.services import USER, run_mlflow_server, run_postgres
 from support.loopback import free_port
 from support.places import ROOT, TESTS
 
@@ -18,7 +18,7 @@ STORES = ("sqlite", "postgres", "server")
 
 def drill_environment() -> dict[str, str]:
     """Return the environment for the processes of a drill."""
-    found = project_environment(ROOT) | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(ROOT)])}
+    found = make_project_environment(ROOT) | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(ROOT)])}
     return found | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
@@ -30,19 +30,19 @@ def mlflow_store(kind: str, folder: Path) -> Iterator[str]:
         kind: One of :data:`STORES`.
         folder: Empty; gets files and logs.
     """
-    environment = project_environment(ROOT)
+    environment = make_project_environment(ROOT)
     if kind == "sqlite":
         yield _prepared(f"sqlite:///{folder / 'mlflow.db'}")
     elif kind == "postgres":
         folder.chmod(0o711)  # root runs PostgreSQL as another user, who must get through
         port = free_port()
-        with postgres(folder, port, environment):
+        with run_postgres(folder, port, environment):
             password = (folder / "password").read_text(encoding="utf-8")
             yield _prepared(f"postgresql://{USER}:{password}@127.0.0.1:{port}/mlflow")
     else:
         port, log_file = free_port(), folder / "mlflow.log"
         store = _prepared(f"sqlite:///{folder / 'mlflow.db'}")
-        with mlflow_server(
+        with run_mlflow_server(
             folder, port, environment, store, artifacts=folder / "artifacts", log_file=log_file
         ):
             yield f"http://127.0.0.1:{port}"

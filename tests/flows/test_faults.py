@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.chain.environment import project_environment
-from flows.chain.prefect_server import prefect_server, wait_for_server
+from flows.chain.environment import make_project_environment
+from flows.chain.prefect_server import run_prefect_server, wait_for_server
 from support.loopback import processes_of, wait_until
 from support.prefect_api import PrefectApi
 from support.resumable_chain import forget_results, results, write_resumable_chain
@@ -54,11 +54,11 @@ def running(project: Path, role: str) -> list[int]:
 def test_killed_at_many_moments_it_ends_with_the_same_outputs(tmp_path: Path) -> None:
     whole = write_resumable_chain(tmp_path / "whole", pause_s=0.3, items=12)
     killed = write_resumable_chain(tmp_path / "killed", pause_s=0.3, items=12).resolve()
-    environment = project_environment(killed) | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+    environment = make_project_environment(killed) | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
     environment = {name: value for name, value in environment.items() if name != "MLFLOW_TRACKING_URI"}
     choice, kills = random.Random(6), Counter[str]()
     log_file = tmp_path / "server.log"
-    with prefect_server(tmp_path, environment, log_file, print, key_file=tmp_path / "key") as server:
+    with run_prefect_server(tmp_path, environment, log_file, print, key_file=tmp_path / "key") as server:
         environment |= server.client
         api = PrefectApi(server.url, server.key)
         wait_for_server(server)
@@ -185,10 +185,10 @@ def test_a_state_folder_without_room_is_said_in_seconds(tmp_path: Path, size: st
 ASSETS = """
 from pathlib import Path
 from flows.chain.dvc_stages import run_stage_through_dvc
-from flows.chain.environment import project_environment
+from flows.chain.environment import make_project_environment
 here = Path.cwd()
 run_stage_through_dvc(
-    "assets", root=here, environment=project_environment(here), say=print, log_file=here / "log"
+    "assets", root=here, environment=make_project_environment(here), say=print, log_file=here / "log"
 )
 """
 

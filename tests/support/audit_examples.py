@@ -12,9 +12,9 @@ from support.rows import filled
 from tasks.asking.comparisons import (
     compare_panels,
     compare_views,
-    measuring_for,
+    make_measuring,
 )
-from tasks.asking.roles import headline
+from tasks.asking.roles import summarise_certificate
 from verdict3d.config import Params
 from verdict3d.judge.audit.certificate import complete, issue
 from verdict3d.judge.audit.controls import clear_gaps, select, sureness_of
@@ -80,7 +80,7 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Cer
     judge = JudgeIdentity(
         f"judge-{role}", role, "s", "Class", "p", "three_images", "normal", "float32", 1, "sets"
     )
-    rows, measuring = audit_rows(len(role), sees), measuring_for(params, role)
+    rows, measuring = audit_rows(len(role), sees), make_measuring(params, role)
     mine = [row for row in rows if (row.panel, row.mode) == ("three_images", "normal")]
     panels = compare_panels(measuring, rows, "normal")
     lineages = {name: lineage_of(getattr(params.judges, name)) for name in ("training", "evaluation")}
@@ -109,6 +109,6 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Cer
     for folder, found, answers in (("audit", audited, rows), ("certify", certificate, made)):
         place = root / "data" / folder / role
         write_record(place / "certificate.json", found)
-        write_json(place / "metrics.json", headline(found))
+        write_json(place / "metrics.json", summarise_certificate(found))
         write_rows(place / "verdicts.jsonl", answers)
     return certificate

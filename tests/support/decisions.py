@@ -8,7 +8,7 @@ import numpy as np
 
 from support.rows import filled
 from support.toy_chain import ARM
-from tasks.gate import rule_of
+from tasks.gate import make_rule
 from tasks.scoring.champion import read_champion
 from verdict3d.config import load_params
 from verdict3d.provenance import digest_json
@@ -52,7 +52,7 @@ def decided(root: Path, word: str, certified: bool = True) -> None:
         certificates={"training": state, "evaluation": state},
         holdout=HoldoutUse(candidates=1, queries=10, looks=1),
     )
-    rule = rule_of(load_params(root / "params.yaml"))
+    rule = make_rule(load_params(root / "params.yaml"))
     arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(1))
     assert arms[ARM].decision == word, arms[ARM].reasons
     decision = Decision(

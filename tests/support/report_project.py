@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from support.audit_examples import write_audit
 from support.places import ROOT
 from support.rows import filled
-from tasks.gate import by_object, rule_of
+from tasks.gate import count_by_object, make_rule
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
 from verdict3d.records.assets import Asset, Condition, Note, Quarantined
@@ -251,7 +251,7 @@ def decision(root: Path, rows: list[HeldoutVerdict]) -> Decision:
     """What the gate stage would write for ``rows`` without certificates, texture or an older champion."""
     missing = CertificateState(state="open", words="it has no certificate", digest=None)
     counts = {
-        regime: by_object(
+        regime: count_by_object(
             tally_rows([one for one in rows if one.regime == regime], sorted({one.object for one in rows}))
         )
         for regime in ("severe", "clean")
@@ -279,7 +279,7 @@ def decision(root: Path, rows: list[HeldoutVerdict]) -> Decision:
         certificates={"training": missing, "evaluation": missing},
         holdout=HoldoutUse(candidates=1, queries=80, looks=1),
     )
-    rule = rule_of(load_params(root / "params.yaml"))
+    rule = make_rule(load_params(root / "params.yaml"))
     arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(8))
     used = HoldoutSet(objects=[], arms={"weights": 70}, audits={"judge": 8})
     return filled(Decision, champion=BASE, rule=rule, arms=arms, chosen=None, holdout=used)

@@ -13,7 +13,7 @@ from PIL import Image
 from support.places import ROOT
 from support.rows import filled
 from support.tiny_trellis import tiny_photo, write_tiny_generator
-from tasks.paths import certificate_path
+from tasks.paths import locate_certificate
 from verdict3d.config import Params, load_params
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.furniture.catalogue import furniture
@@ -53,8 +53,8 @@ def write_tiny_project(root: Path, **train_values: int) -> Params:
     write_tiny_generator(root / params.generator.model)
     _write_assets(root, params)
     sees_colours = filled(Certificate, controls={"colour": filled(Finding, passed=True)})
-    write_record(root / certificate_path("evaluation"), sees_colours)
-    write_json(root / certificate_path("evaluation").with_name("metrics.json"), {})
+    write_record(root / locate_certificate("evaluation"), sees_colours)
+    write_json(root / locate_certificate("evaluation").with_name("metrics.json"), {})
     return params
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from flows.chain.dvc_stages import run_stage_through_dvc
-from flows.chain.environment import project_environment
+from flows.chain.environment import make_project_environment
 from support.adapters import make_origin
 from support.places import ROOT
 from support.rows import filled
@@ -112,7 +112,7 @@ def run_toy_stage(project: Path, stage: str) -> str:
     return run_stage_through_dvc(
         stage,
         root=project,
-        environment=project_environment(project),
+        environment=make_project_environment(project),
         say=lambda line: None,
         log_file=project / "log",
     ).outcome

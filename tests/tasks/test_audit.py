@@ -20,9 +20,9 @@ from support.audited_project import write_audited_project
 from support.rows import filled
 from tasks.asking.certificates import require_certificate, with_chosen_panels
 from tasks.asking.pairings import STORE
-from tasks.pairs import candidate
+from tasks.pairs import describe_candidate
 from tasks.paths import read_assets, read_generations
-from tasks.tracking.run_record import certificate_tags
+from tasks.tracking.run_record import make_certificate_tags
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.audit.controls import CONTROLS
@@ -180,7 +180,7 @@ def test_an_untrained_judge_is_refused_and_marked_where_it_is_allowed(
     record = require_certificate(allowed, root, "training", judge)
     assert record.certified is False and record.objections
     assert "not certified" in capsys.readouterr().err
-    tags = certificate_tags(read_record(root / "data/certify/training/certificate.json", Certificate))
+    tags = make_certificate_tags(read_record(root / "data/certify/training/certificate.json", Certificate))
     assert tags["judge.training.certified"] == "false" and "clear_gap" in tags["judge.training.failed"]
 
 
@@ -193,7 +193,7 @@ def test_with_uncertified_judges_allowed_the_gate_takes_no_certificate(
     used = filled(Labels, judge=filled(JudgeUsed, digest=digests["training"]))
     write_record(root / "data/label/metrics.json", used)
     allowed = params.model_copy(update={"audit": params.audit.model_copy(update={"allow_uncertified": True})})
-    for found in tasks.gate.certificates(allowed, root, digests["evaluation"]).values():
+    for found in tasks.gate.read_certificates(allowed, root, digests["evaluation"]).values():
         assert found.state == "open" and "allow_uncertified" in found.words
 
 
@@ -228,7 +228,7 @@ def test_a_third_judge_is_audited_and_stands_beside_the_others(project: Project,
     agreed = {(row["one"], row["other"]): row for row in report.agreements}
     assert set(agreed) == {("training", "evaluation"), ("training", "third"), ("evaluation", "third")}
     assert agreed["training", "evaluation"]["value"] > agreed["evaluation", "third"]["value"]
-    tags = certificate_tags(found)
+    tags = make_certificate_tags(found)
     assert tags["judge.third.certified"] == "false"
 
 
@@ -278,7 +278,7 @@ def test_the_panel_that_the_audit_chose_is_the_one_that_labels(
         assert control["half_credit"] == usual["controls"][name]["half_credit"]
     asset = read_assets(root)[0]
     made = read_generations(root)[:3]  # of the first asset
-    sides = {"x": candidate(made[0]), "y": candidate(made[2])}
+    sides = {"x": describe_candidate(made[0]), "y": describe_candidate(made[2])}
     pair = filled(Pair, id="pair", asset=asset.id, reference=asset.condition, expected="x", **sides)
     write_rows(root / "data/pairs/pairs.jsonl", [pair])
     tasks.label.run(params, root)

@@ -15,11 +15,11 @@ from support.rows import filled
 from tasks.paths import read_assets
 from tasks.scoring.champion import (
     BASE,
+    make_champion,
     place_champion,
     read_champion,
-    registered_champion,
 )
-from tasks.scoring.holdout import object_digests
+from tasks.scoring.holdout import digest_objects
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
@@ -57,7 +57,7 @@ def other_adapter(root: Path, folder: Path) -> Champion:
     weights = load_file(root / f"data/train/{ARM}/adapter.safetensors")
     moved = {name: tensor + 0.05 * torch.ones_like(tensor) for name, tensor in weights.items()}
     save_adapter(moved, card, card.measures, folder)
-    return registered_champion(3, ARM, adapter_identity(folder))
+    return make_champion(3, ARM, adapter_identity(folder))
 
 
 def test_against_the_base_the_verdicts_are_those_of_the_evaluation(project: Project) -> None:
@@ -117,7 +117,7 @@ def test_a_champion_with_an_adapter_generates_anew_from_the_same_noise(
 def test_the_champion_cannot_challenge_itself(project: Project, tmp_path: Path) -> None:
     root, params = fork(project, tmp_path / "self")
     adapter = root / f"data/train/{ARM}"
-    place_champion(root, registered_champion(1, ARM, adapter_identity(adapter)), adapter)
+    place_champion(root, make_champion(1, ARM, adapter_identity(adapter)), adapter)
     tasks.challenge.run(params, root)
     rows = read_jsonl(root / f"data/challenge/{ARM}/verdicts.jsonl")
     assert {row["outcome"] for row in rows} <= {"same", "invalid"}  # the same bytes on both sides
@@ -133,13 +133,13 @@ def test_certificates_count_for_the_judge_they_name(project: Project, tmp_path: 
     certificate = filled(Certificate, passed=True, judge=filled(JudgeUsed, digest=judge))
     path = root / "data/certify/evaluation/certificate.json"
     write_record(path, certificate)
-    assert tasks.gate.certificates(params, root, judge)["evaluation"].state == "met"
+    assert tasks.gate.read_certificates(params, root, judge)["evaluation"].state == "met"
     failed = {"passed": False, "reasons": ["clear gap: 0.70 is below 0.83"]}
     write_record(path, certificate.model_copy(update=failed))
-    found = tasks.gate.certificates(params, root, judge)["evaluation"]
+    found = tasks.gate.read_certificates(params, root, judge)["evaluation"]
     assert found.state == "open" and "0.70 is below 0.83" in found.words
     write_record(path, certificate.model_copy(update={"judge": filled(JudgeUsed, digest="another")}))
-    assert "another judge" in tasks.gate.certificates(params, root, judge)["evaluation"].words
+    assert "another judge" in tasks.gate.read_certificates(params, root, judge)["evaluation"].words
 
 
 def test_held_out_objects_remember_what_they_were_used_for(project: Project, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_held_out_objects_remember_what_they_were_used_for(project: Project, tmp
     challenge = read_record(root / "data/challenge/challenge.json", Challenge)
     mine = challenge.holdout
     adapter = adapter_identity(root / f"data/train/{ARM}")
-    assert mine.objects == sorted(object_digests(root, read_assets(root)).values())
+    assert mine.objects == sorted(digest_objects(root, read_assets(root)).values())
     # every evaluated arm is a candidate, in promotion.arms or not
     assert set(mine.arms) == {adapter_identity(root / f"data/train/{arm}") for arm in params.train.arms}
     asked = [
@@ -185,7 +185,7 @@ def test_a_sequential_challenge_stops_when_it_is_decided(
     tasks.challenge.run(params, root)
     whole = read_json(root / "data/challenge/challenge.json")["arms"][ARM]
     assert whole["looks"] == 2 == len(whole["objects"])  # two objects decide nothing
-    monkeypatch.setattr(tasks.challenge, "decided", lambda params, rows, order: True)
+    monkeypatch.setattr(tasks.challenge, "is_decided", lambda params, rows, order: True)
     tasks.challenge.run(params, root)
     short = read_json(root / "data/challenge/challenge.json")["arms"][ARM]
     assert short["looks"] == 1 and short["objects"] == whole["objects"][:1]
@@ -206,8 +206,10 @@ def test_when_a_sequential_test_is_decided(project: Project) -> None:
         ]
 
     def decided(severe: str, clean: str, objects: int) -> bool:
-        return tasks.challenge.decided(params, rows(severe, clean, objects), order)
+        return tasks.challenge.is_decided(params, rows(severe, clean, objects), order)
 
     assert not decided("win", "win", 3) and decided("win", "win", 20)
     assert decided("loss", "win", 20) and not decided("win", "loss", 20) and not decided("flip", "close", 60)
-    assert not tasks.challenge.decided(project[1], rows("win", "win", 20), order)  # a fixed number is fixed
+    assert not tasks.challenge.is_decided(
+        project[1], rows("win", "win", 20), order
+    )  # a fixed number is fixed

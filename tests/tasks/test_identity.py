@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from support.places import ROOT, append
-from tasks.identity import changed_identities, stage_identities
+from tasks.identity import find_changed_identities, find_stage_identities
 from verdict3d.config import load_params
 from verdict3d.records.files import Row, read_json
 
@@ -92,7 +92,7 @@ def test_an_edit_concerns_the_stages_that_import_the_file(project: Path) -> None
     append(project / "verdict3d/adapt/methods/search.py", "# edited\n")
     append(project / "verdict3d/view/templates/page.css", "/* edited */\n")
     append(project / "verdict3d/pretrain/recipe.py", "# edited\n")
-    assert changed_identities(params, project) == {
+    assert find_changed_identities(params, project) == {
         f"train@{STACK}": {"changed code": ["verdict3d/adapt/methods/search.py"]},
         f"evaluate@{STACK}": {"changed code": ["verdict3d/adapt/methods/search.py"]},
         "challenge": {"changed code": ["verdict3d/adapt/methods/search.py"]},
@@ -103,7 +103,7 @@ def test_an_edit_concerns_the_stages_that_import_the_file(project: Path) -> None
 def test_parameters_concern_the_stages_that_list_them(project: Path) -> None:
     def found(old: str, new: str) -> dict[str, dict[str, list[str]]]:
         edit(project, "params.yaml", old, new)
-        return changed_identities(load_params(project / "params.yaml"), project)
+        return find_changed_identities(load_params(project / "params.yaml"), project)
 
     assert found('cron: "0 3 * * *"', 'cron: "0 4 * * *"') == {}
     words = {"changed params": ["generate"]}
@@ -116,7 +116,7 @@ def test_another_judge_concerns_what_is_drawn_only_where_it_looks_at_something_n
     def drawing(mode: str) -> set[str]:
         third = params.judges.evaluation.model_copy(update={"mode": mode})
         judges = params.judges.model_copy(update={"third": third})
-        found = changed_identities(params.model_copy(update={"judges": judges}), project)
+        found = find_changed_identities(params.model_copy(update={"judges": judges}), project)
         return {"generate", "controls"} & set(found)
 
     assert drawing("normal") == set() and drawing("clay") == {"generate", "controls"}
@@ -177,4 +177,4 @@ def test_identities_do_not_depend_on_where_the_project_lies(project: Path, tmp_p
     for name in ("tasks", "verdict3d", "dvc.yaml", "params.yaml"):
         (preset / name).symlink_to(project / name)
     params = load_params(project / "params.yaml")
-    assert written(preset) == identities(project) == stage_identities(params, project)
+    assert written(preset) == identities(project) == find_stage_identities(params, project)

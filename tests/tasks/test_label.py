@@ -9,7 +9,7 @@ from PIL import Image
 
 from support.judge_examples import FAMILIES, noise_picture
 from tasks.asking.pairings import STORE
-from tasks.label import measure_kinds, preferences, run
+from tasks.label import measure_kinds, run, select_preferences
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
@@ -128,7 +128,7 @@ def labelled(
 
 def test_preferences_by_hand() -> None:
     rows = [labelled(0, 3.0, -1.0, "x"), labelled(1, -3.0, 1.0, "x"), labelled(2, 1.0, 1.0, None)]
-    won, lost = preferences(rows)
+    won, lost = select_preferences(rows)
     assert (won.chosen, won.rejected, won.reliability, won.margin) == ("0x", "0y", 1.0, 2.0)
     assert (lost.chosen, lost.rejected, lost.expected) == ("1y", "1x", False)
 

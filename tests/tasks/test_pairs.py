@@ -7,17 +7,17 @@ import pytest
 from support.places import ROOT
 from support.rows import filled
 from tasks.evaluate import (
-    base_generations,
-    headline_metrics,
     judge_regime,
+    make_verdict_row,
     pair_controls,
     plan_arm,
-    verdict_row,
+    select_base_generations,
+    select_headline_metrics,
 )
 from tasks.generate import measure_generations, plan_generations
 from tasks.making.generation import GenerationItem
 from tasks.pairs import make_pairs, measure_pairs
-from tasks.paths import condition_of
+from tasks.paths import find_condition
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.modes import montage_modes
@@ -114,7 +114,7 @@ def test_an_assets_plan_does_not_depend_on_the_others():
 
 def test_missing_condition_names_what_there_is():
     with pytest.raises(Verdict3DError, match=r"no 'foggy' condition.*clean, medium, mild, severe"):
-        condition_of(CONDITIONS, "chair-00000", "foggy")
+        find_condition(CONDITIONS, "chair-00000", "foggy")
 
 
 def test_pairs_compare_the_winner_and_expect_it_on_either_side():
@@ -165,14 +165,14 @@ def test_montages_are_drawn_once_a_mode():
 
 
 def test_the_arm_generates_from_the_bases_pictures_and_noise():
-    base = base_generations(PARAMS, GENERATIONS)
+    base = select_base_generations(PARAMS, GENERATIONS)
     assert len(base) == 12
     items = plan_arm("conditioner_repair", base, {asset.id: asset for asset in ASSETS})
     for item, made in zip(items, base, strict=True):
         assert (item.seed, item.picture, item.regime) == (made.seed, made.condition, made.regime)
         assert item.id != made.id
     with pytest.raises(Verdict3DError, match=r"\['severe'\].*heldout_regimes"):
-        base_generations(PARAMS, [made for made in GENERATIONS if made.regime == "clean"])
+        select_base_generations(PARAMS, [made for made in GENERATIONS if made.regime == "clean"])
 
 
 def test_controls_pair_two_clean_samples_of_the_base():
@@ -186,7 +186,7 @@ def test_controls_pair_two_clean_samples_of_the_base():
 
 def evaluated_rows() -> list[HeldoutVerdict]:
     """Six severe pairs: wins where the asset's number is even, one tie, one failed arm."""
-    base = [one for one in base_generations(PARAMS, GENERATIONS) if one.regime == "severe"]
+    base = [one for one in select_base_generations(PARAMS, GENERATIONS) if one.regime == "severe"]
     items = plan_arm("arm", base, {asset.id: asset for asset in ASSETS})
     margins = [(2.0, -2.0), (-2.0, 2.0), (1.0, 1.5), (3.0, -1.0), (0.5, -2.5)]
     verdicts = [Verdict.of(pair) for pair in margins] + [Verdict.invalid("no_faces", "the mesh has no faces")]
@@ -195,7 +195,7 @@ def evaluated_rows() -> list[HeldoutVerdict]:
         as_row(item, score, verdict.reason or None)
         for item, score, verdict in zip(items, scores, verdicts, strict=True)
     ]
-    return [verdict_row(x, y, verdict) for x, y, verdict in zip(arm, base, verdicts, strict=True)]
+    return [make_verdict_row(x, y, verdict) for x, y, verdict in zip(arm, base, verdicts, strict=True)]
 
 
 def test_truth_ties_within_a_hundredth_and_knows_failures():
@@ -237,7 +237,7 @@ def test_headline_metrics_are_the_results():
         controls=ControlResults(base_vs_base=part.summary),
         failures={"no_faces": 1},
     )
-    metrics = headline_metrics(results)
+    metrics = select_headline_metrics(results)
     assert metrics["regimes"]["severe"]["half_credit"] == part.summary.half_credit.model_dump()
     assert metrics["regimes"]["severe"]["invalid"] == 1
     assert metrics["regimes"]["severe"]["judge_agreement"] == {"evaluation_training": 1.0}

@@ -20,11 +20,11 @@ from support.rows import filled
 from support.tiny_project import SPLITS
 from support.tiny_trellis import tiny_photo, write_tiny_generator
 from tasks.asking.pairings import STORE
-from tasks.asking.preferences import search_tools
-from tasks.making.arms import arm_params, load_adapted
+from tasks.asking.preferences import make_search_tools
+from tasks.making.arms import load_adapted, select_arm_params
 from tasks.making.base import load_base
 from tasks.making.generation import GenerationWorker
-from tasks.tracking.run_record import win_rate_metrics
+from tasks.tracking.run_record import collect_win_rates
 from verdict3d.adapt.method import Tools
 from verdict3d.adapt.methods.conditioner_repair import ConditionerRepair, TokenRepair
 from verdict3d.adapt.registry import find_method, method_names
@@ -147,7 +147,7 @@ def test_a_third_judge_is_asked_about_the_same_pairs_and_decides_nothing(project
     found = read_json(out / "results.json")
     metrics, sent = (
         read_json(out / "metrics.json"),
-        win_rate_metrics(read_record(out / "results.json", Results)),
+        collect_win_rates(read_record(out / "results.json", Results)),
     )
     for regime, part in found["regimes"].items():
         assert part["summary"] == before["regimes"][regime]["summary"]
@@ -242,7 +242,7 @@ def test_every_judge_of_an_evaluation_is_shown_the_panel_that_its_audit_chose(pr
         (evaluation, "seven_images", "rgb"),
     }
     assert read_json(root / f"data/evaluate/{ARM}/results.json")["judge"]["panel"] == "seven_images"
-    prefers = search_tools(params, root).prefers()
+    prefers = make_search_tools(params, root).prefers()
     mesh, other = (read_mesh(path) for path in sorted((root / "data/assets/meshes").iterdir())[:2])
     prefers([(Image.new("RGB", (64, 64), "teal"), mesh, other)])
     last = store.rows()[-1]
@@ -312,7 +312,7 @@ def test_unknown_arms_and_methods_name_the_known_ones(project):
     with pytest.raises(Verdict3DError, match=f"'wishful'.*{', '.join(method_names())}"):
         find_method("wishful")
     with pytest.raises(Verdict3DError, match=f"'wishful'.*{ARM}"):
-        arm_params(project[1], "wishful")
+        select_arm_params(project[1], "wishful")
 
 
 KILLED_AT_THE_THIRD_BATCH = """

@@ -14,7 +14,7 @@ import yaml
 
 from flows.products.doctor_models import ModelFinding, examine_memory, examine_models
 from support.places import ROOT
-from tasks.making.base import generator_directory
+from tasks.making.base import find_generator_directory
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import EXPECTED_BYTES, is_hub_id, local_directory, look_up
@@ -89,7 +89,7 @@ def test_the_doctor_tells_sizes_and_what_is_missing(tmp_path: Path) -> None:
     shipped = examine_models(params, ROOT)
     assert [finding.role for finding in shipped] == ["generator", "training judge", "evaluation judge"]
     assert all(finding.ok and "MiB" in finding.detail and finding.size_bytes > 1e6 for finding in shipped)
-    assert generator_directory(params, ROOT) == ROOT / params.generator.model
+    assert find_generator_directory(params, ROOT) == ROOT / params.generator.model
     absent = examine_models(params, tmp_path)
     assert not any(finding.ok for finding in absent) and "neither a directory" in absent[0].detail
     assert examine_memory(absent) == (

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.chain.dvc_digests import LOCK, damaged_outputs, dvc_digest, read_lock
-from flows.chain.dvc_stages import changed_stages, restore_through_dvc
-from flows.chain.environment import project_environment
+from flows.chain.dvc_digests import LOCK, compute_dvc_digest, find_damaged_outputs, read_lock
+from flows.chain.dvc_stages import find_changed_stages, restore_through_dvc
+from flows.chain.environment import make_project_environment
 from support.toy_chain import ARM, STAGES, run_toy_stage
 from verdict3d.errors import Verdict3DError
 
@@ -55,11 +55,11 @@ def write_as_before(path: Path, whole: bytes, mode: int, time_ns: int) -> None:
 
 def test_digests_are_those_that_dvc_writes(project: Path) -> None:
     for stage, entry in read_lock(project).items():
-        assert [dvc_digest(project / row["path"]) for row in entry["outs"]] == [
+        assert [compute_dvc_digest(project / row["path"]) for row in entry["outs"]] == [
             row["md5"] for row in entry["outs"]
         ]
-        assert damaged_outputs(project, [stage]) == {}
-    assert dvc_digest(project / "absent") is None
+        assert find_damaged_outputs(project, [stage]) == {}
+    assert compute_dvc_digest(project / "absent") is None
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_damaged_object_of_the_cache_is_removed_and_made_again(
 ) -> None:
     before = content(project)
     folder = project / "data/train" / ARM
-    wanted = dvc_digest(folder if what == "listing" else folder / "adapter.safetensors")
+    wanted = compute_dvc_digest(folder if what == "listing" else folder / "adapter.safetensors")
     damage(cached(project, wanted))
     for name in ("assets", "train", "evaluate"):
         shutil.rmtree(project / "data" / name)
@@ -84,12 +84,12 @@ def test_a_damaged_object_of_the_cache_is_removed_and_made_again(
         (project / LOCK).unlink()
     if at_once:
         found = restore_through_dvc(
-            root=project, environment=project_environment(project), log_file=project / "log"
+            root=project, environment=make_project_environment(project), log_file=project / "log"
         )
         assert f"train@{ARM}" not in found
     outcomes = [run_toy_stage(project, stage) for stage in STAGES]
     assert outcomes[1] == "ran" and content(project) == before
-    assert changed_stages(project, project_environment(project)) == {}
+    assert find_changed_stages(project, make_project_environment(project)) == {}
     shutil.rmtree(folder)
     assert run_toy_stage(project, STAGES[1]) == "restored" and content(project) == before
 
@@ -110,7 +110,7 @@ MERGE = b"<<<<<<< HEAD\nschema: '2.0'\n=======\nstages: {}\n>>>>>>> other\n"
 def test_a_damaged_lock_file_is_one_message(project: Path, damage: bytes) -> None:
     (project / LOCK).write_bytes(damage)
     with pytest.raises(Verdict3DError, match=r"dvc\.lock.*take it from git or a copy, or remove it"):
-        changed_stages(project, project_environment(project))
+        find_changed_stages(project, make_project_environment(project))
 
 
 def test_a_lock_file_that_was_removed_comes_back_from_the_cache(project: Path) -> None:

@@ -16,13 +16,13 @@ from flows.chain.dvc_stages import (
     StageBusyError,
     StageFailedError,
     StageRun,
-    changed_stages,
+    find_changed_stages,
+    read_stage_graph,
     remove_left_over,
     restore_through_dvc,
     run_stage_through_dvc,
-    stage_graph,
 )
-from flows.chain.environment import CACHES, TELEMETRY_OFF, project_environment
+from flows.chain.environment import CACHES, TELEMETRY_OFF, make_project_environment
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.workspace import Workspace, find_project, open_workspace, overlay
 from support.places import ROOT, append
@@ -41,7 +41,7 @@ def run(root: Path, stage: str, lines: list[str] | None = None, **options: float
     return run_stage_through_dvc(
         stage,
         root=root,
-        environment=project_environment(root),
+        environment=make_project_environment(root),
         say=(lines if lines is not None else []).append,
         log_file=root / "log",
         **options,
@@ -49,15 +49,15 @@ def run(root: Path, stage: str, lines: list[str] | None = None, **options: float
 
 
 def test_the_life_of_a_stage(project: Path) -> None:
-    environment = project_environment(project)
-    assert list(changed_stages(project, environment)) == ["assets", f"train@{ARM}", f"evaluate@{ARM}"]
+    environment = make_project_environment(project)
+    assert list(find_changed_stages(project, environment)) == ["assets", f"train@{ARM}", f"evaluate@{ARM}"]
     lines: list[str] = []
     assert run(project, "assets", lines).outcome == "ran"
     assert lines == ["assets works"]
     assert run(project, "assets").outcome == "up to date"
     params = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(params.replace("seed: ", "seed: 1"))
-    assert changed_stages(project, environment)["assets"] == {"changed deps": ["params.yaml"]}
+    assert find_changed_stages(project, environment)["assets"] == {"changed deps": ["params.yaml"]}
     assert run(project, "assets").outcome == "ran"
     (project / "params.yaml").write_text(params)
     assert run(project, "assets").outcome == "restored"
@@ -85,7 +85,7 @@ def test_a_stage_whose_files_are_in_use_is_busy(project: Path) -> None:
 
 
 def test_stages_come_in_an_order_in_which_they_can_run(project: Path) -> None:
-    needs = stage_graph(project, project_environment(project))
+    needs = read_stage_graph(project, make_project_environment(project))
     assert list(needs) == ["assets", f"train@{ARM}", f"evaluate@{ARM}"]
     assert needs[f"evaluate@{ARM}"] == {f"train@{ARM}"} and needs["assets"] == set()
 
@@ -114,16 +114,16 @@ def test_dvc_reruns_what_an_edit_or_a_parameter_concerns_and_nothing_else(projec
         shutil.copytree(ROOT / name, project / name, dirs_exist_ok=True)
     (project / "dvc.yaml").write_text(IDENTIFIED)
     (project / "presets/other.yaml").write_text("seed: 7\n")
-    environment = project_environment(project)
-    assert set(changed_stages(project, environment)) == {"identity", "degrade", "gate"}
+    environment = make_project_environment(project)
+    assert set(find_changed_stages(project, environment)) == {"identity", "degrade", "gate"}
     assert [run(project, stage).outcome for stage in ("identity", "degrade", "gate")] == ["ran"] * 3
-    assert changed_stages(project, environment) == {}
+    assert find_changed_stages(project, environment) == {}
     params = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(params.replace('cron: "0 3', 'cron: "0 4'))
-    assert changed_stages(project, environment) == {}, "when it runs concerns no result"
+    assert find_changed_stages(project, environment) == {}, "when it runs concerns no result"
     append(project / "verdict3d/stats/gate.py", "# edited\n")
     append(project / "verdict3d/trellis/sampler.py", "# edited\n")
-    changed = changed_stages(project, environment)
+    changed = find_changed_stages(project, environment)
     assert set(changed) == {"identity", "gate"} and changed["gate"] == {
         "changed code": ["verdict3d/stats/gate.py"]
     }
@@ -147,7 +147,7 @@ def test_the_chain_needs_no_git_and_minds_none(project: Path, with_git: bool) ->
 def test_a_broken_dvc_yaml_is_explained(project: Path) -> None:
     (project / "dvc.yaml").write_text("stages: {assets: {comand: x}}")
     with pytest.raises(Verdict3DError, match="comand"):
-        changed_stages(project, project_environment(project))
+        find_changed_stages(project, make_project_environment(project))
 
 
 def test_a_preset_has_parameters_and_results_of_its_own(project: Path) -> None:
@@ -260,22 +260,22 @@ def test_loopback_never_goes_through_a_proxy_and_caches_stay_inside(
     monkeypatch.setenv("NO_PROXY", "intranet.example, 127.0.0.1")
     for name in CACHES:
         monkeypatch.delenv(name, raising=False)
-    environment = project_environment(project)
+    environment = make_project_environment(project)
     assert environment["NO_PROXY"] == environment["no_proxy"] == "intranet.example,127.0.0.1,localhost,::1"
     assert all(Path(environment[name]).is_relative_to(project / ".verdict3d") for name in CACHES)
     monkeypatch.setenv("U2NET_HOME", "/models")
-    assert project_environment(project)["U2NET_HOME"] == "/models"
+    assert make_project_environment(project)["U2NET_HOME"] == "/models"
 
 
 def test_the_environment_of_a_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
     monkeypatch.setenv("PREFECT_HOME", "/elsewhere")
     monkeypatch.setenv("SHELL", "/usr/sbin/nologin")
-    environment = project_environment(project)
+    environment = make_project_environment(project)
     assert TELEMETRY_OFF.items() <= environment.items()
     assert environment["PREFECT_HOME"] == "/elsewhere" and environment["SHELL"] == "/bin/sh"
     monkeypatch.delenv("PREFECT_HOME")
-    assert Path(project_environment(project)["PREFECT_HOME"]).is_relative_to(project)
+    assert Path(make_project_environment(project)["PREFECT_HOME"]).is_relative_to(project)
     found = subprocess.check_output(["sh", "-c", "command -v python"], env=environment, text=True)
     assert Path(found.strip()).parent.samefile(Path(sys.executable).parent)
 
@@ -284,7 +284,7 @@ def test_outputs_of_arms_that_are_gone_are_removed_and_come_back_from_the_cache(
     toy_chain: Path, tmp_path: Path
 ) -> None:
     project = Path(shutil.copytree(toy_chain, tmp_path / "project"))
-    stages = stage_graph(project, project_environment(project))
+    stages = read_stage_graph(project, make_project_environment(project))
     remove_left_over(project, stages)
     assert (project / f"data/train/{ARM}").is_dir()
     remove_left_over(project, {"assets"})
@@ -293,7 +293,7 @@ def test_outputs_of_arms_that_are_gone_are_removed_and_come_back_from_the_cache(
 
 
 def test_what_the_cache_holds_is_restored_at_once_and_the_rest_left_alone(project: Path) -> None:
-    environment = project_environment(project)
+    environment = make_project_environment(project)
 
     def restore() -> dict[str, str]:
         done = restore_through_dvc(root=project, environment=environment, log_file=project / "log")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.chain.environment import project_environment, protect_state
+from flows.chain.environment import make_project_environment, protect_state
 from support.toy_chain import write_toy_chain
 from verdict3d.errors import Verdict3DError
 
@@ -40,7 +40,7 @@ def test_the_next_command_takes_an_open_folder_back(tmp_path: Path) -> None:
 
 def test_a_checkout_belongs_to_one_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     protect_state(tmp_path)
-    assert project_environment(tmp_path)
+    assert make_project_environment(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: (tmp_path / ".verdict3d").stat().st_uid + 1)
     with pytest.raises(Verdict3DError, match="belongs to another user; use a checkout of your own"):
-        project_environment(tmp_path)
+        make_project_environment(tmp_path)

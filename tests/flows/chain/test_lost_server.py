@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.chain.environment import project_environment
-from flows.chain.prefect_server import ADDRESS, KEY, prefect_server, wait_for_server
+from flows.chain.environment import make_project_environment
+from flows.chain.prefect_server import ADDRESS, KEY, run_prefect_server, wait_for_server
 from support.loopback import processes_of, wait_until
 from support.toy_chain import ARM, write_toy_chain
 
@@ -62,8 +62,8 @@ def test_a_server_of_others_that_goes_away_is_not_waited_for(tmp_path: Path, fai
     if failing:
         (project / "fail-evaluate").touch()
     log = tmp_path / "run.log"
-    server_environment = project_environment(tmp_path)
-    with prefect_server(tmp_path, server_environment, tmp_path / "server.log", print) as server:
+    server_environment = make_project_environment(tmp_path)
+    with run_prefect_server(tmp_path, server_environment, tmp_path / "server.log", print) as server:
         wait_for_server(server)
         environment |= server.client
         with log.open("wb") as stream:

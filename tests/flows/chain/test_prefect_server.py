@@ -9,15 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.chain.environment import project_environment
+from flows.chain.environment import make_project_environment
 from flows.chain.prefect_server import (
     ADDRESS,
     KEY,
     answers,
+    ask_status,
     find_server,
-    prefect_server,
-    server_of_run,
-    status_of,
+    provide_server,
+    run_prefect_server,
     wait_for_server,
 )
 from support.loopback import free_port, processes_of, wait_until, webhook
@@ -45,13 +45,13 @@ def test_a_server_of_our_own_answers_its_key_its_pages_and_loopback_only_and_is_
     tmp_path: Path,
 ) -> None:
     project, said = tmp_path.resolve(), list[str]()
-    environment = project_environment(project)
+    environment = make_project_environment(project)
     environment = {name: value for name, value in environment.items() if name not in (ADDRESS, KEY)}
     log_file, key_file = tmp_path / "server.log", tmp_path / "key"
-    with prefect_server(project, environment, log_file, said.append, key_file=key_file) as server:
+    with run_prefect_server(project, environment, log_file, said.append, key_file=key_file) as server:
         wait_for_server(server)
         protected = f"{server.url}/admin/version"
-        assert [status_of(protected, key) for key in ("", "verdict3d:wrong", server.key)] == [401, 401, 200]
+        assert [ask_status(protected, key) for key in ("", "verdict3d:wrong", server.key)] == [401, 401, 200]
         assert key_file.stat().st_mode & 0o777 == 0o600 and key_file.read_text() == server.key
 
         own, evil = server.url.removesuffix("/api"), "http://evil.example"
@@ -66,11 +66,14 @@ def test_a_server_of_our_own_answers_its_key_its_pages_and_loopback_only_and_is_
         assert find_server(client) is False
         for key, problem in ((None, "wants a key"), ("verdict3d:wrong", "does not accept the key")):
             wrong = {ADDRESS: server.url} | ({KEY: key} if key else {})
-            with pytest.raises(Verdict3DError, match=problem), server_of_run(project, wrong, log_file, print):
+            with (
+                pytest.raises(Verdict3DError, match=problem),
+                provide_server(project, wrong, log_file, print),
+            ):
                 pytest.fail("it was let in")
         with (
             pytest.raises(Verdict3DError, match="in use"),
-            prefect_server(project, environment, log_file, print, port=int(own.rpartition(":")[2])),
+            run_prefect_server(project, environment, log_file, print, port=int(own.rpartition(":")[2])),
         ):
             pytest.fail("it took the port of another server")
 
@@ -79,7 +82,7 @@ def test_a_server_of_our_own_answers_its_key_its_pages_and_loopback_only_and_is_
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: said, "the end to be noticed", 30)
         wait_for_server(server)  # what is asked meanwhile waits
-        assert status_of(protected, server.key) == 200 and first not in running(project)
+        assert ask_status(protected, server.key) == 200 and first not in running(project)
         assert said == ["Prefect's server has died; it is started again"]
     assert processes_of(project) == {} or list(processes_of(project)) == [os.getpid()]
     assert server.key not in log_file.read_text()
@@ -88,10 +91,10 @@ def test_a_server_of_our_own_answers_its_key_its_pages_and_loopback_only_and_is_
 @pytest.mark.services
 def test_a_server_that_cannot_start_is_given_up_in_seconds(tmp_path: Path) -> None:
     said: list[str] = []
-    environment = project_environment(tmp_path) | {"PREFECT_API_DATABASE_CONNECTION_URL": "nonsense://"}
+    environment = make_project_environment(tmp_path) | {"PREFECT_API_DATABASE_CONNECTION_URL": "nonsense://"}
     with (
         pytest.raises(Verdict3DError, match=r"did not start; its output is in .*server\.log"),
-        prefect_server(tmp_path, environment, tmp_path / "server.log", said.append) as server,
+        run_prefect_server(tmp_path, environment, tmp_path / "server.log", said.append) as server,
     ):
         wait_for_server(server)
     assert server.gone.is_set() and len(said) == 3
@@ -100,7 +103,7 @@ def test_a_server_that_cannot_start_is_given_up_in_seconds(tmp_path: Path) -> No
 def test_a_configured_server_that_does_not_answer_is_replaced_and_said(tmp_path: Path) -> None:
     said: list[str] = []
     silent = f"http://127.0.0.1:{free_port()}/api"
-    environment = project_environment(tmp_path) | {ADDRESS: silent}
-    with server_of_run(tmp_path, environment, tmp_path / "server.log", said.append) as client:
+    environment = make_project_environment(tmp_path) | {ADDRESS: silent}
+    with provide_server(tmp_path, environment, tmp_path / "server.log", said.append) as client:
         assert client[ADDRESS] != silent and client[KEY]
     assert len(said) == 1 and "does not answer" in said[0]

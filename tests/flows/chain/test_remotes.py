@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.chain.dvc_stages import changed_stages
-from flows.chain.environment import project_environment
+from flows.chain.dvc_stages import find_changed_stages
+from flows.chain.environment import make_project_environment
 from support.loopback import free_port, server
 from support.toy_chain import ARM, STAGES, run_toy_stage, write_toy_chain
 
@@ -21,7 +21,7 @@ def dvc(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
         cwd=project,
-        env=project_environment(project),
+        env=make_project_environment(project),
         capture_output=True,
         text=True,
         check=False,
@@ -84,7 +84,7 @@ def test_results_arrive_elsewhere_the_same(with_remote: Path, tmp_path: Path) ->
     pulled = dvc(other, "pull", "--run-cache")
     assert pulled.returncode == 0, pulled.stderr
     assert results(other) == results(project)
-    assert changed_stages(other, project_environment(other)) == {}
+    assert find_changed_stages(other, make_project_environment(other)) == {}
 
     # with other parameters and back: what another machine once made is restored without running
     fresh = clone(project, tmp_path / "fresh")
@@ -104,4 +104,7 @@ def test_a_remote_that_is_down_stops_no_run(tmp_path: Path) -> None:
     assert dvc(project, "remote", "add", "-d", "store", str(blocked)).returncode == 0
     assert run_toy_stage(project, "assets") == "ran"
     assert dvc(project, "push").returncode != 0
-    assert changed_stages(project, project_environment(project)).keys() == {f"train@{ARM}", f"evaluate@{ARM}"}
+    assert find_changed_stages(project, make_project_environment(project)).keys() == {
+        f"train@{ARM}",
+        f"evaluate@{ARM}",
+    }

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.chain.environment import TELEMETRY_OFF, project_environment
+from flows.chain.environment import TELEMETRY_OFF, make_project_environment
 from support.toy_chain import ARM, write_toy_chain
 from verdict3d.furniture.catalogue import furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
@@ -168,7 +168,7 @@ def test_no_package_reports_from_the_environment_of_a_run(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DO_NOT_TRACK", "false")
     command = [sys.executable, "-m", "flows.products.telemetry"]
-    asked = subprocess.check_output(command, env=project_environment(tmp_path), cwd=tmp_path, text=True)
+    asked = subprocess.check_output(command, env=make_project_environment(tmp_path), cwd=tmp_path, text=True)
     assert json.loads(asked) == []
 
 

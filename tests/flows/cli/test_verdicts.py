@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from flows.cli.main import app
-from flows.products.verdict_book import open_book, verdict_rows
+from flows.products.verdict_book import combine_answers, open_book
 from support.judge_examples import request
 from support.rows import filled
 from support.tiny_project import write_tiny_project
@@ -99,7 +99,7 @@ def test_view_sets_of_a_pair_are_one_verdict(project: Path, tmp_path: Path) -> N
     answer("a", "b", 0, 3.0, -1.0)
     answer("c", "d", 0, 1.0, 1.0)
     answer("b", "a", 1, -2.0, 4.0)  # asked the other way round
-    first, second = verdict_rows(store.rows(), rig)
+    first, second = combine_answers(store.rows(), rig)
     assert (first["x"], first["sets"], first["d"]) == ("a", [(3.0, -1.0), (4.0, -2.0)], 2.5)
     assert first["views"] == [one.name for one in rig.view_sets[:2]] and second["outcome"] == "flip"
     assert first["key"] == store.rows()[0]["key"]

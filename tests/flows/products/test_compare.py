@@ -16,7 +16,7 @@ from flows.cli.compare import NOTHING_COMPARED
 from flows.cli.main import app
 from flows.products.compare import CompareOptions, compare_folders
 from flows.products.compared_files import match_files, name_sides, read_tags
-from flows.products.comparison_page import LEAST_PX, MOST_PX, PICTURE_BUDGET_BYTES, picture_size
+from flows.products.comparison_page import LEAST_PX, MOST_PX, PICTURE_BUDGET_BYTES, choose_picture_size
 from support.tiny_project import write_tiny_project
 from support.tiny_trellis import tiny_photo
 from verdict3d.config import Params
@@ -280,6 +280,6 @@ def test_sides_are_called_by_the_shortest_names_that_differ(tmp_path: Path) -> N
 
 
 def test_many_pictures_are_smaller() -> None:
-    assert picture_size(10) == MOST_PX and picture_size(10**7) == LEAST_PX
-    many = picture_size(15_000)
+    assert choose_picture_size(10) == MOST_PX and choose_picture_size(10**7) == LEAST_PX
+    many = choose_picture_size(15_000)
     assert LEAST_PX < many < MOST_PX and 15_000 * many**2 * 0.2 <= PICTURE_BUDGET_BYTES

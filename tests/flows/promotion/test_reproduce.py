@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from flows.chain.dvc_digests import dvc_digest
-from flows.chain.dvc_stages import changed_stages
-from flows.chain.environment import project_environment
+from flows.chain.dvc_digests import compute_dvc_digest
+from flows.chain.dvc_stages import find_changed_stages
+from flows.chain.environment import make_project_environment
 from flows.chain.tracking_step import keep_run
 from flows.chain.workspace import Workspace
 from flows.promotion.reproduce import StageMatch, compare_entries, reproduce_run, verify_inputs
@@ -73,7 +73,9 @@ def test_a_run_is_made_again_from_its_own_code_and_parameters(
     assert all(match.differing == () for match in matches)
     assert (into / f"data/train/{ARM}/adapter.safetensors").read_bytes() == b"weights"
     assert "seed: 1" not in (into / "params.yaml").read_text().partition("\n")[0]
-    assert changed_stages(workspace.root, project_environment(workspace.project))  # this checkout moved on
+    assert find_changed_stages(
+        workspace.root, make_project_environment(workspace.project)
+    )  # this checkout moved on
     with pytest.raises(Verdict3DError, match="is not empty"):
         reproduce_run(workspace, run_id, into, (), said.append)
     with pytest.raises(Verdict3DError, match="no run 'absent'"):
@@ -114,7 +116,9 @@ def test_parameters_that_somebody_changed_in_mlflow_are_refused_before_they_are_
 def test_a_name_that_is_a_command_is_refused_whoever_vouches_for_it(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("train: {arms: [a, 'x; touch PWNED #']}\n")
     (tmp_path / "dvc.yaml").write_text("stages: {train: {foreach: '${train.arms}', do: {cmd: x}}}\n")
-    lock = {"identity": {"deps": [{"path": "params.yaml", "md5": dvc_digest(tmp_path / "params.yaml")}]}}
+    lock = {
+        "identity": {"deps": [{"path": "params.yaml", "md5": compute_dvc_digest(tmp_path / "params.yaml")}]}
+    }
     with pytest.raises(Verdict3DError, match=r"names that are none: \['x; touch PWNED #'\]"):
         verify_inputs(tmp_path, lock)
 
@@ -136,7 +140,7 @@ def test_what_differs_is_named() -> None:
 
 def test_experiments_work_beside_the_chain(recorded: tuple[Workspace, str]) -> None:
     project = recorded[0].project
-    environment = project_environment(project)
+    environment = make_project_environment(project)
 
     def dvc(*arguments: str) -> str:
         command = [sys.executable, "-m", "dvc", *arguments]
@@ -155,4 +159,6 @@ def test_experiments_work_beside_the_chain(recorded: tuple[Workspace, str]) -> N
     assert git(project, "status", "--porcelain") == ""
     dvc("exp", "apply", "other")
     assert "seed: 5" in (project / "params.yaml").read_text()
-    assert changed_stages(project, environment) == {}  # the chain takes the experiment's results as its own
+    assert (
+        find_changed_stages(project, environment) == {}
+    )  # the chain takes the experiment's results as its own

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.chain.environment import HEARTBEAT_S, project_environment
-from flows.chain.prefect_server import prefect_server, wait_for_server
+from flows.chain.environment import HEARTBEAT_S, make_project_environment
+from flows.chain.prefect_server import run_prefect_server, wait_for_server
 from support.loopback import processes_of, wait_until, webhook
 from support.places import ROOT
 from support.prefect_api import PrefectApi
@@ -75,11 +75,13 @@ def test_a_schedule_with_a_server_and_a_worker(tmp_path: Path) -> None:
     log = tmp_path / "serve.log"
     with ExitStack() as stack:
         address, heard = stack.enter_context(webhook())
-        environment = project_environment(project) | {"VERDICT3D_WEBHOOK": address}
+        environment = make_project_environment(project) | {"VERDICT3D_WEBHOOK": address}
         environment |= {"PREFECT_WORKER_QUERY_SECONDS": "1"}  # it looks for due runs every 10 s by default
         environment.pop("MLFLOW_TRACKING_URI", None)
         stack.push(with_ends_of(tmp_path / "server.log", log))
-        own = prefect_server(tmp_path, environment, tmp_path / "server.log", print, key_file=tmp_path / "key")
+        own = run_prefect_server(
+            tmp_path, environment, tmp_path / "server.log", print, key_file=tmp_path / "key"
+        )
         server = stack.enter_context(own)
         api = PrefectApi(server.url, server.key)
         environment |= server.client

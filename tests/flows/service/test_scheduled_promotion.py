@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from flows.chain.environment import project_environment
-from flows.chain.prefect_server import prefect_server
+from flows.chain.environment import make_project_environment
+from flows.chain.prefect_server import run_prefect_server
 from support.loopback import processes_of, wait_until, webhook
 from support.toy_chain import ARM, write_deciding_chain
 
@@ -28,7 +28,7 @@ def test_a_decision_left_behind_by_a_killed_run_is_acted_on_once(tmp_path: Path)
     project = write_deciding_chain(tmp_path / "project")
     command = [sys.executable, "-c", RETRAIN]
     with webhook() as (address, heard):
-        environment = project_environment(project) | {"VERDICT3D_WEBHOOK": address}
+        environment = make_project_environment(project) | {"VERDICT3D_WEBHOOK": address}
         environment.pop("MLFLOW_TRACKING_URI", None)
 
         def retrained() -> str:
@@ -38,7 +38,7 @@ def test_a_decision_left_behind_by_a_killed_run_is_acted_on_once(tmp_path: Path)
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout.strip()
 
-        with prefect_server(tmp_path, environment, tmp_path / "server.log", print) as server:
+        with run_prefect_server(tmp_path, environment, tmp_path / "server.log", print) as server:
             environment |= server.client
             with (tmp_path / "killed.log").open("wb") as log:
                 killed = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tasks.making.machine import WORKERS, worker_count
+from tasks.making.machine import WORKERS, count_workers
 from verdict3d.errors import Verdict3DError
 
 
@@ -16,12 +16,12 @@ def test_what_is_no_number_of_processes_is_one_short_message(
 ) -> None:
     monkeypatch.setenv(WORKERS, value)
     with pytest.raises(Verdict3DError, match=f"{WORKERS} is .*; give a whole number from 1 to ") as refused:
-        worker_count()
+        count_workers()
     assert len(str(refused.value)) < 200
 
 
 def test_one_process_unless_the_environment_says_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(WORKERS, raising=False)
-    assert worker_count() == 1
+    assert count_workers() == 1
     monkeypatch.setenv(WORKERS, str(os.cpu_count() or 1))
-    assert worker_count() == (os.cpu_count() or 1)
+    assert count_workers() == (os.cpu_count() or 1)

@@ -16,10 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from flows.chain.environment import project_environment
+from flows.chain.environment import make_project_environment
 from support.decisions import decided
 from support.loopback import free_port, server
-from tasks.registry.promotion import _number
+from tasks.registry.promotion import _parse_number
 from tasks.registry.promotion_record import RefusedError
 from tasks.scoring.champion import read_champion
 from tasks.tracking.store import EMBEDDED_STORE
@@ -103,9 +103,9 @@ def act(project: Project, *arguments: str) -> dict[str, Any]:
 
 def waits(root: Path) -> bool:
     """Tell whether the next scheduled run would act on the decision below ``root``."""
-    from tasks.registry.promotion_record import decision_waits
+    from tasks.registry.promotion_record import has_waiting_decision
 
-    return decision_waits(root, root, "")
+    return has_waiting_decision(root, root, "")
 
 
 def kept_uses(root: Path) -> list[dict[str, int]]:
@@ -121,10 +121,10 @@ def go_round(project: Project) -> None:
     first = act(project, "promote")
     assert not waits(root)
     assert first["moved"] and first["version"] == 1
-    champion = registry().aliased("champion")
+    champion = registry().find_aliased("champion")
     assert champion.tags["verified"].split()[0] == champion.tags["verified"].split()[2]
     assert champion.tags["previous"] == "base" and champion.tags["record"] == first["digest"]
-    assert registry().aliased("challenger") is None
+    assert registry().find_aliased("challenger") is None
 
     # the record is in the run of these results, with the word as a tag, and made again it has the same bytes
     client = registry().client
@@ -156,21 +156,24 @@ def go_round(project: Project) -> None:
 
     decided(root, "REJECT")
     rejected = act(project, "promote")
-    assert rejected["version"] is None and len(registry().versions()) == 1
-    assert registry().champion().version == 1
+    assert rejected["version"] is None and len(registry().list_versions()) == 1
+    assert registry().find_champion().version == 1
 
     decided(root, "HOLD")
     held = act(project, "promote")
     assert (held["version"], held["moved"]) == (2, False)
     assert held["record"]["decision"]["arms"][ARM]["outlook"]["chances"]
-    assert (registry().champion().version, int(registry().aliased("challenger").version)) == (1, 2)
+    assert (
+        registry().find_champion().version,
+        int(registry().find_aliased("challenger").version),
+    ) == (1, 2)
 
     decided(root, "PROMOTE")
     better = act(project, "promote")
-    assert better["moved"] and registry().champion().version == better["version"] == 3
-    assert registry().aliased("champion").tags["previous"] == "1"
+    assert better["moved"] and registry().find_champion().version == better["version"] == 3
+    assert registry().find_aliased("champion").tags["previous"] == "1"
     adapters = [found["record"]["candidate"]["adapter"] for found in (first, better)]
-    (used,) = registry().used()
+    (used,) = registry().read_used()
     assert used.objects == ["o1", "o2"] and used.arms == dict.fromkeys(adapters, 10)
 
     # its own decision counts from the next candidate on; that it was counted makes nothing stale
@@ -178,25 +181,26 @@ def go_round(project: Project) -> None:
     assert kept_uses(root) == [earlier]
 
     assert act(project, "rollback", "", "chairs got worse")["champion"]["version"] == 1
-    assert registry().version(3).tags["rolled_back"] == "chairs got worse"
+    assert registry().find_version(3).tags["rolled_back"] == "chairs got worse"
 
     # the gate would promote it once more, and would be right about its numbers: people know better
     with pytest.raises(RefusedError, match=r"version 3 .* rolled back at 20..-.*: chairs got worse.*--force"):
         act(project, "promote")
-    assert registry().champion().version == 1 and len(registry().versions()) == 3
+    assert registry().find_champion().version == 1 and len(registry().list_versions()) == 3
     assert act(project, "rollback")["champion"]["version"] is None
     with pytest.raises(Verdict3DError, match="nothing to go back to"):
         act(project, "rollback")
     assert act(project, "rollback", "3", "they did not")["champion"]["version"] == 3
-    assert registry().rolled_back(better["record"]["candidate"]["adapter"]) is None
+    assert registry().find_rolled_back(better["record"]["candidate"]["adapter"]) is None
 
 
 def test_one_cycle_leaves_its_trace(project: Project) -> None:
-    assert (registry().champion().version, len(registry().versions())) == (3, 3)
-    moves = [(move["from"], move["to"]) for move in registry().moves()]
+    assert (registry().find_champion().version, len(registry().list_versions())) == (3, 3)
+    moves = [(move["from"], move["to"]) for move in registry().read_moves()]
     assert moves == [(None, 1), (1, 3), (3, 1), (1, None), (None, 3)]
     assert (
-        "the hold" not in json.dumps(registry().moves()) and "they did not" in registry().moves()[-1]["why"]
+        "the hold" not in json.dumps(registry().read_moves())
+        and "they did not" in registry().read_moves()[-1]["why"]
     )
 
 
@@ -206,7 +210,7 @@ def test_a_version_knows_what_it_was_made_of(project: Project, tmp_path: Path) -
     into = tmp_path / "fetched"
     into.mkdir()
     better = fetch("3", registry(), into)
-    tags = registry().version(3).tags
+    tags = registry().find_version(3).tags
     assert (better["arm"], better["adapter"], better["key"]) == (ARM, tags["adapter"], tags["dvc.lock"])
     assert (into / "params.yaml").read_bytes() == (project[0] / "params.yaml").read_bytes()
     assert read_champion(into).version == 1  # whom it was compared with, with its adapter
@@ -236,11 +240,11 @@ def test_force_leaves_a_trace_and_stops_at_certificates(
     forced = act(project, "promote", "", "a demonstration")
     assert "has this very adapter; the new version" in capsys.readouterr().out
     assert forced["moved"] and forced["decision"] == "REJECT"
-    champion = registry().aliased("champion")
+    champion = registry().find_aliased("champion")
     assert champion.tags["forced"] == "a demonstration" and champion.tags["decision"] == "REJECT"
-    assert registry().moves()[-1]["why"] == "forced: a demonstration"
+    assert registry().read_moves()[-1]["why"] == "forced: a demonstration"
     assert forced["record"]["forced"] == "a demonstration"
-    assert registry().rolled_back(champion.tags["adapter"]) is None  # and so it may be promoted again
+    assert registry().find_rolled_back(champion.tags["adapter"]) is None  # and so it may be promoted again
 
 
 def test_bytes_that_differ_keep_the_champion(project: Project) -> None:
@@ -249,13 +253,13 @@ def test_bytes_that_differ_keep_the_champion(project: Project) -> None:
     another_candidate(root, params, 2, evaluated=False)
     act(project, "sync")
     decided(root, "PROMOTE")
-    before = registry().champion()
+    before = registry().find_champion()
     assert waits(root)
     with pytest.raises(RefusedError, match="does not give the evaluated bytes"):
         act(project, "promote")
     assert not waits(root)  # asked again it would be refused again
-    assert registry().champion() == before
-    right, _, items, _ = registry().versions()[0].tags["verified"].split()
+    assert registry().find_champion() == before
+    right, _, items, _ = registry().list_versions()[0].tags["verified"].split()
     assert int(right) < int(items)
 
 
@@ -270,7 +274,7 @@ def test_the_served_model_answers_with_a_mesh(project: Project, tmp_path: Path) 
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/verdict3d/1"]
     command += ["--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1"]
     stores = {"MLFLOW_TRACKING_URI": EMBEDDED_STORE, "MLFLOW_REGISTRY_URI": EMBEDDED_STORE}
-    environment = {**project_environment(root), **stores}
+    environment = {**make_project_environment(root), **stores}
     with server(command, f"http://127.0.0.1:{port}/ping", tmp_path / "log", env=environment):
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/invocations",
@@ -287,4 +291,4 @@ def test_the_served_model_answers_with_a_mesh(project: Project, tmp_path: Path) 
 @pytest.mark.parametrize("text", ["²", "1.0", "-1", "", "latest"])
 def test_what_is_no_number_is_no_version(text: str) -> None:
     with pytest.raises(Verdict3DError, match="is no version: give a number, or base"):
-        _number(text)
+        _parse_number(text)

@@ -7,7 +7,7 @@ import torch
 
 from support.places import ROOT
 from support.rows import filled
-from tasks.scoring.measures import over_optimisation_gap
+from tasks.scoring.measures import measure_over_optimisation
 from tasks.scoring.washout import NO_CHANGE, diagnose, measure_gap_closed, measure_overlap
 from verdict3d.config import Params, load_params
 from verdict3d.records.numbers import Interval, Summary
@@ -30,23 +30,23 @@ def rows(*outcomes: str) -> list[HeldoutVerdict]:
 def test_the_gap_is_the_difference_of_half_credits_on_shared_pairs(params: Params) -> None:
     training = rows("a:win", "a:win", "b:win", "c:flip", "d:win", "e:invalid")
     evaluation = rows("a:loss", "a:win", "b:win", "c:win", "d:invalid", "e:loss")
-    gap = over_optimisation_gap(params, training, evaluation, "arm", "severe")
+    gap = measure_over_optimisation(params, training, evaluation, "arm", "severe")
     assert gap.value == pytest.approx((1 + 0 + 0 - 0.5) / 4)  # d and e have no verdict of one judge
     assert gap.low < gap.value < gap.high
-    turned = over_optimisation_gap(params, evaluation, training, "arm", "severe")
+    turned = measure_over_optimisation(params, evaluation, training, "arm", "severe")
     assert turned.value == -gap.value
 
 
 def test_a_gap_without_pairs_or_with_one_object_has_no_bounds(params: Params) -> None:
-    assert over_optimisation_gap(params, [], [], "arm") == UNDEFINED
-    assert over_optimisation_gap(params, rows("a:win"), rows("a:invalid"), "arm") == UNDEFINED
-    alone = over_optimisation_gap(params, rows("a:win", "a:flip"), rows("a:loss", "a:flip"), "arm")
+    assert measure_over_optimisation(params, [], [], "arm") == UNDEFINED
+    assert measure_over_optimisation(params, rows("a:win"), rows("a:invalid"), "arm") == UNDEFINED
+    alone = measure_over_optimisation(params, rows("a:win", "a:flip"), rows("a:loss", "a:flip"), "arm")
     assert alone == Interval(value=0.5, low=None, high=None)
 
 
 def test_judges_of_different_pairs_are_not_compared(params: Params) -> None:
     with pytest.raises(ValueError, match="shorter"):
-        over_optimisation_gap(params, rows("a:win", "b:win"), rows("a:win"), "arm")
+        measure_over_optimisation(params, rows("a:win", "b:win"), rows("a:win"), "arm")
 
 
 @pytest.mark.parametrize(

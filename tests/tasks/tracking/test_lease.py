@@ -24,7 +24,7 @@ from tasks.tracking.lease import (
     TOKEN,
     BusyError,
     Lease,
-    live_tickets,
+    list_live_tickets,
     turn,
 )
 from verdict3d.errors import Verdict3DError
@@ -84,12 +84,12 @@ def test_one_of_several_gets_the_turn_and_its_death_frees_it(client: MlflowClien
     holder.kill()
     for process in contenders:
         process.communicate()
-    assert len(live_tickets(client, "a race")) == 1  # it left its ticket behind
+    assert len(list_live_tickets(client, "a race")) == 1  # it left its ticket behind
     lease = Lease(client, "a race", lease_s=2.0, beat_s=0.2)
     lease.take(wait=False)
-    assert [ticket.tags[PID] for ticket in live_tickets(client, "a race")] != [str(holder.pid)]
+    assert [ticket.tags[PID] for ticket in list_live_tickets(client, "a race")] != [str(holder.pid)]
     lease.end()
-    assert live_tickets(client, "a race") == []
+    assert list_live_tickets(client, "a race") == []
 
 
 def leave_ticket(client: MlflowClient, **changes: str) -> str:
@@ -106,13 +106,13 @@ def test_a_dead_owner_whose_number_another_process_has_holds_nothing(client: Mlf
     lease.take(wait=False)
     lease.check()
     lease.end()
-    assert live_tickets(client, "s") == []
+    assert list_live_tickets(client, "s") == []
 
 
 def test_who_was_taken_over_changes_nothing_more(client: MlflowClient) -> None:
     with turn(client, "s", wait=False) as lease:
         lease.check()
-        (mine,) = live_tickets(client, "s")
+        (mine,) = list_live_tickets(client, "s")
         client.delete_model_version(TICKETS, mine.version)  # by one who has waited in vain
         with pytest.raises(Verdict3DError, match="another took over; nothing more was changed"):
             lease.check()
@@ -130,7 +130,7 @@ def test_who_waits_gets_the_turn_when_it_is_free_and_subjects_are_apart(client: 
     with turn(client, "s", wait=False), turn(client, "another", wait=False):
         waiting = threading.Thread(target=wait_for_turn)
         waiting.start()
-        wait_until(lambda: len(live_tickets(client, "s")) == 2, "the second ticket")
+        wait_until(lambda: len(list_live_tickets(client, "s")) == 2, "the second ticket")
         with pytest.raises(BusyError, match="try again when it is done"), turn(client, "s", wait=False):
             raise AssertionError
         assert not entered.is_set()

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from support.scripted_server import http, scripted
 from tasks.tracking.mlflow_runs import send_waiting
 from tasks.tracking.outbox import Outbox
-from tasks.tracking.store import StoreError, hide_secrets, open_store, saying_failures, shown_uri
+from tasks.tracking.store import StoreError, hide_secrets, mask_uri, open_store, saying_failures
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_an_address_is_shown_without_its_secrets(
     uri: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    assert shown_uri() == shown
+    assert mask_uri() == shown
 
 
 def test_a_password_is_hidden_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.chain.environment import project_environment
-from flows.chain.results import HEADINGS, format_text, read_win_rates, win_rate_cells
+from flows.chain.environment import make_project_environment
+from flows.chain.results import HEADINGS, format_text, format_win_rate, read_win_rates
 from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
 from flows.chain.workspace import Workspace
 from support.loopback import wait_until
 from support.toy_chain import ARM, run_toy_stage
 from tasks.tracking.outbox import Outbox
-from tasks.tracking.run_record import collect_run, flatten, numbers, read_series, run_key
+from tasks.tracking.run_record import collect_run, flatten, flatten_numbers, read_series, run_key
 from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
 
@@ -130,7 +130,7 @@ def test_a_run_waits_while_the_server_is_down_and_half_sent_ones_are_made_anew(
     run_toy_stage(finished, "assets")
     outbox = Outbox(finished)
     assert track(finished, monkeypatch, uri="http://127.0.0.1:9") == 1
-    assert "wait in" in capsys.readouterr().err and len(outbox.waiting()) == 1
+    assert "wait in" in capsys.readouterr().err and len(outbox.list_waiting()) == 1
 
     import tasks.tracking.mlflow_runs as tracking
 
@@ -139,9 +139,9 @@ def test_a_run_waits_while_the_server_is_down_and_half_sent_ones_are_made_anew(
     with pytest.raises(KeyboardInterrupt):
         track(finished, monkeypatch)
     monkeypatch.setattr(tracking, "_make_run", whole)
-    assert len(outbox.waiting()) == 1
+    assert len(outbox.list_waiting()) == 1
     assert track(finished, monkeypatch) == 0
-    assert outbox.waiting() == []
+    assert outbox.list_waiting() == []
     _, parents, children = runs(finished, monkeypatch)
     new = {run.info.run_id for run in [*parents, *children]} - before
     assert len(new) == 2 and all(run.info.status == "FINISHED" for run in [*parents, *children])
@@ -175,7 +175,7 @@ def test_of_two_who_send_the_same_results_one_waits_and_makes_nothing(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one is another checkout, which has the turn already."""
-    from tasks.tracking.lease import live_tickets, turn
+    from tasks.tracking.lease import list_live_tickets, turn
 
     new_results(finished, 3)
     key = run_key(finished) or ""
@@ -184,12 +184,12 @@ def test_of_two_who_send_the_same_results_one_waits_and_makes_nothing(
     with turn(client, subject, wait=False):
         sender = threading.Thread(target=lambda: track(finished, monkeypatch))
         sender.start()
-        wait_until(lambda: len(live_tickets(client, subject)) == 2, "the sender to wait")
+        wait_until(lambda: len(list_live_tickets(client, subject)) == 2, "the sender to wait")
         assert len(runs(finished, monkeypatch)[1]) == len(before)
         made = client.create_run(before[0].info.experiment_id, tags={"dvc.lock": key}).info.run_id
         client.set_terminated(made)
     sender.join(60)
-    assert Outbox(finished).run_id(Path()) == made and Outbox(finished).waiting() == []
+    assert Outbox(finished).run_id(Path()) == made and Outbox(finished).list_waiting() == []
     assert len(runs(finished, monkeypatch)[1]) == len(before) + 1
 
 
@@ -239,8 +239,8 @@ def test_what_mlflow_refuses_is_set_aside_and_the_rest_goes_on(
     next(path for path in (torn / "files").rglob("*") if path.is_file()).unlink()
 
     assert track(finished, monkeypatch) == 1
-    assert outbox.waiting() == [] and outbox.run_id(Path()) is not None
-    refused = {place.name: reason for place, reason in outbox.refused().items()}
+    assert outbox.list_waiting() == [] and outbox.run_id(Path()) is not None
+    refused = {place.name: reason for place, reason in outbox.list_refused().items()}
     assert set(refused) == {odd.name, junk.name, torn.name}
     assert (
         "a+b" in refused[odd.name] and "is not JSON" in refused[junk.name] and "is gone" in refused[torn.name]
@@ -251,11 +251,11 @@ def test_what_mlflow_refuses_is_set_aside_and_the_rest_goes_on(
     assert all(any(name[:8] in line for line in describe_unsent(finished)) for name in refused)
 
     outbox.try_refused_again()
-    assert len(outbox.waiting()) == 3 and outbox.refused() == {}
+    assert len(outbox.list_waiting()) == 3 and outbox.list_refused() == {}
     del record["parent"]["params"]["a+b"]
     (outbox.folder / odd.name / "record.json").write_text(json.dumps(record))
     assert track(finished, monkeypatch) == 1
-    assert {place.name for place in outbox.refused()} == {junk.name, torn.name}
+    assert {place.name for place in outbox.list_refused()} == {junk.name, torn.name}
 
 
 def test_a_memory_that_cannot_be_read_is_begun_anew(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,8 +276,8 @@ def test_a_store_that_is_broken_or_refuses_is_one_message_without_its_password(
     said = capfd.readouterr().err
     assert said.startswith("not recorded yet: MLflow at ") and "cannot be used: " in said
     assert "1 run(s) wait in" in said and len(said.splitlines()) == 2
-    assert "secretpw" not in said and len(Outbox(finished).waiting()) == 1
-    Outbox(finished).remove(Outbox(finished).waiting()[0], "arrived")
+    assert "secretpw" not in said and len(Outbox(finished).list_waiting()) == 1
+    Outbox(finished).remove(Outbox(finished).list_waiting()[0], "arrived")
     memory = finished / ".verdict3d/recorded.json"
     assert "secretpw" not in memory.read_text() and stat.S_IMODE(memory.stat().st_mode) == 0o600
 
@@ -286,13 +286,13 @@ def test_a_store_that_takes_too_long_is_left_to_sync(finished: Path) -> None:
     new_results(finished, 3)
     keep_run(Workspace(finished, finished, None))
     said: list[str] = []
-    assert not send_kept(finished, project_environment(finished), said.append, limit_s=0.1)
+    assert not send_kept(finished, make_project_environment(finished), said.append, limit_s=0.1)
     assert "took more than 0 s" in said[0] and "`verdict3d sync` takes its time" in said[0]
-    assert len(Outbox(finished).waiting()) == 1
+    assert len(Outbox(finished).list_waiting()) == 1
 
 
 def test_records_take_numbers_and_names_apart() -> None:
-    found = dict(numbers({"a": {"value": 1, "low": None, "high": 2.0}, "b@c": [1], "d": True}, "s"))
+    found = dict(flatten_numbers({"a": {"value": 1, "low": None, "high": 2.0}, "b@c": [1], "d": True}, "s"))
     assert found == {"s.a": 1.0, "s.a.high": 2.0}
     nested = {"a": {"b": 1, "c": [1, "x"]}, "d": "text", "e": None}
     assert dict(flatten(nested)) == {"a.b": "1", "a.c": '[1, "x"]', "d": "text", "e": "null"}
@@ -314,5 +314,5 @@ def test_nothing_to_record_is_said(tmp_path: Path) -> None:
 
 def test_the_last_results_as_text(finished: Path) -> None:
     (rate,) = read_win_rates(finished)
-    lines = format_text(HEADINGS, [win_rate_cells(rate)]).splitlines()
+    lines = format_text(HEADINGS, [format_win_rate(rate)]).splitlines()
     assert "0.700 [0.600, 0.800]" in lines[1] and lines[1].index("0.700") == lines[0].index("decisive")
