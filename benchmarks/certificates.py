@@ -54,7 +54,7 @@ def findings(
     mine = [row for row in rows if (row.panel, row.mode) == (judge.panel, judge.mode)]
     colour = [row for row in select(rows, "colour") if row.panel == judge.panel]
     return {
-        **measuring.on_objects(mine, colour, certificate.taught),
+        **measuring.measure_objects(mine, colour, certificate.taught),
         **find_on_generations(measuring, mine),
     }
 

@@ -28,8 +28,8 @@ from verdict3d.records.promotion import (
     Total,
 )
 from verdict3d.stats.bootstrap import Array
-from verdict3d.stats.outlook import Flags, Words, decide_drawn, draw_categories, own_categories
-from verdict3d.stats.tally import mean_against
+from verdict3d.stats.outlook import Flags, Words, choose_own_categories, decide_drawn, draw_categories
+from verdict3d.stats.tally import average_against
 
 SEED = 20260623
 POPULATION, SAMPLES = 2000, 4000
@@ -278,7 +278,7 @@ def promoted(found: Candidate, rule: Rule, objects: int, name: str) -> Flags:
     rng = np.random.default_rng([SEED, *name.encode(), objects])
     evidence, chances = population(found, rng)
     times = rng.multinomial(objects, chances, size=SAMPLES)
-    own = own_categories(evidence)
+    own = choose_own_categories(evidence)
     rule = rule.model_copy(update={"objects": min(rule.objects, objects)})
     return decide_drawn(evidence, rule, times, {key: times * mine for key, mine in own.items()}).promoted
 
@@ -293,7 +293,7 @@ def coverage(judged: Judged, objects: int, samples: int = 2000) -> tuple[float, 
     above = below = 0
     for one in scores:
         totals = np.stack([one, np.ones(objects)], axis=1)
-        found = mean_against(totals, judged.credit, alpha=0.025, method="fixed", rng=rng, resamples=1000)
+        found = average_against(totals, judged.credit, alpha=0.025, method="fixed", rng=rng, resamples=1000)
         above, below = above + (found.side == "above"), below + (found.side == "below")
     return 1 - (above + below) / samples, above / samples, below / samples
 

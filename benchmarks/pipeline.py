@@ -1,4 +1,4 @@
-"""What the machinery costs: `python -m benchmarks.pipeline`, on an otherwise idle machine.
+"""What DVC and Prefect cost: `python -m benchmarks.pipeline`, on an otherwise idle machine.
 
 Overhead: a copy of the project runs the chain once with ten objects (minutes); then `verdict3d run` and bare
 `dvc repro` take turns with nothing to do, and with every stage restored from DVC's cache. Growth: what every

@@ -27,8 +27,8 @@ from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Interval
-from verdict3d.stats.bootstrap import cluster_bootstrap, ratio
-from verdict3d.stats.winrate import SCORES, Scored, summary, turned
+from verdict3d.stats.bootstrap import cluster_bootstrap, divide
+from verdict3d.stats.winrate import SCORES, Scored, summarise, turn
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = ROOT / "docs/rows/default.csv.gz"
@@ -83,7 +83,7 @@ def _rows_of(data: Path) -> Iterator[Row]:
         seen = Scored(row["asset"], row["outcome"], row["m1"], row["m2"])
         sets = row["sets"]
         if row["expected"] == "y":
-            seen, sets = turned(seen), [one and (one[1], one[0]) for one in sets]
+            seen, sets = turn(seen), [one and (one[1], one[0]) for one in sets]
         yield _row("label", row["kind"], row["asset"], row | vars(seen) | {"sets": sets})
 
 
@@ -132,7 +132,7 @@ def recompute(rows: Sequence[Kept], params: Params) -> dict[str, str]:
         for regime in ("severe", "clean"):
             mine = _of(rows, f"evaluation {arm}", regime)
             trained = _of(rows, f"training {arm}", regime)
-            judged = summary([row.verdict for row in mine], *_drawing(params, "evaluate", arm, regime))
+            judged = summarise([row.verdict for row in mine], *_drawing(params, "evaluate", arm, regime))
             name = f"{arm}, {regime}"
             found[f"{name}: half-credit"] = _words(judged.half_credit)
             found[f"{name}: decisive"] = _words(judged.decisive)
@@ -148,12 +148,12 @@ def recompute(rows: Sequence[Kept], params: Params) -> dict[str, str]:
             found[f"{name}: over-optimisation"] = _words(_mean(gaps, params, arm, regime, "gap"))
     controls = [row.verdict for row in _of(rows, "controls", "clean")]
     found["base against base"] = _words(
-        summary(controls, *_drawing(params, "evaluate", "controls")).half_credit, 2
+        summarise(controls, *_drawing(params, "evaluate", "controls")).half_credit, 2
     )
     kinds = {"contrastive": ("decisive", "half_credit"), "same_base": ("half_credit",)}
     for kind, measures in kinds.items():
         labelled = [row.verdict for row in _of(rows, "label", kind)]
-        counted = summary(labelled, *_drawing(params, "label", kind))
+        counted = summarise(labelled, *_drawing(params, "label", kind))
         for measure in measures:
             found[f"{kind}: {measure}"] = _words(getattr(counted, measure), 2)
     found["right where F-scores differ little"] = _right(rows)
@@ -176,7 +176,7 @@ def _mean(values: Sequence[tuple[str, float]], params: Params, *name: str) -> In
     totals = np.zeros((len(names), 2))
     for one, value in values:
         totals[names.index(one)] += (value, 1.0)
-    low, high = cluster_bootstrap(totals, ratio, *_drawing(params, "evaluate", *name)) or (None, None)
+    low, high = cluster_bootstrap(totals, divide, *_drawing(params, "evaluate", *name)) or (None, None)
     return Interval(value=float(totals[:, 0].sum() / totals[:, 1].sum()), low=low, high=high)
 
 

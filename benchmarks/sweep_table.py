@@ -8,7 +8,7 @@ from typing import Any
 from verdict3d.config import Params
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes, write_json
-from verdict3d.stats.bradley_terry import answers_of, fit
+from verdict3d.stats.bradley_terry import collect_answers, fit
 from verdict3d.stats.multiplicity import holm
 from verdict3d.view.figures import BAD, EVEN, GOAL, GOOD, GRID, INK, MUTED, as_svg, new_figure
 
@@ -85,7 +85,7 @@ def strengths(root: Path, params: Params, arms: list[str], regime: str) -> Row |
     answers = [
         answer
         for arm in arms
-        for answer in answers_of(
+        for answer in collect_answers(
             [
                 row
                 for row in read_jsonl(root / f"data/evaluate/{arm}/verdicts.jsonl")

@@ -33,7 +33,7 @@ from verdict3d.records.generations import Generation
 from verdict3d.records.record import read_rows
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Rig
-from verdict3d.stats.power import objects_for_mean
+from verdict3d.stats.power import count_objects_for_mean
 from verdict3d.view_sets import VIEW_SETS, ViewSet
 
 TURN_DEG = 20.0
@@ -190,7 +190,7 @@ def describe(asked: Asked) -> None:
 
 def objects(scores: Values, bound: float) -> str:
     """Return how many objects tell the mean from a bound with 80% power at one-sided 0.025."""
-    found = objects_for_mean(float(scores.mean()) - bound, float(scores.std(ddof=1)), 0.025)
+    found = count_objects_for_mean(float(scores.mean()) - bound, float(scores.std(ddof=1)), 0.025)
     return "-" if found is None else str(found)
 
 

@@ -27,8 +27,8 @@ from tasks.paths import AUDIT, CONTROLS, audit_path, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, JudgeRole, Params
 from verdict3d.judge.audit.certificate import issue
-from verdict3d.judge.audit.controls import clear_gaps, select, sureness_of
-from verdict3d.judge.audit.panel_choice import choose_panel, panel_warnings
+from verdict3d.judge.audit.controls import measure_sureness, select, select_clear_gaps
+from verdict3d.judge.audit.panel_choice import choose_panel, list_panel_warnings
 from verdict3d.judge.audit.planted import AuditedJudge, plant
 from verdict3d.judge.audit.words import describe
 from verdict3d.judge.identity import identify, require_different
@@ -103,9 +103,9 @@ def audit(
         role,
         own,
         rig.digest,
-        measuring.on_objects(mine, in_colour, taught),
+        measuring.measure_objects(mine, in_colour, taught),
         taught=taught,
-        sureness=sureness_of(clear_gaps(mine)),
+        sureness=measure_sureness(select_clear_gaps(mine)),
         thresholds=settings.thresholds,
         valid_days=settings.valid_days,
         today=datetime.now(UTC).date(),
@@ -117,8 +117,8 @@ def audit(
                 name: list(shared_parts(lineages[role], lineages[name])) for name in lineages if name != role
             },
         ),
-        warnings=[*lineage_warnings(lineages), *panel_warnings(role, panel)],
-        curves=measuring.curves(mine),
+        warnings=[*lineage_warnings(lineages), *list_panel_warnings(role, panel)],
+        curves=measuring.fit_curves(mine),
         comparisons=compare_views(measuring, rows, own, panels),
         questions=len(rows),
         objects=len({row.object for row in rows}),

@@ -46,7 +46,7 @@ from verdict3d.records.promotion import Challenge, Challenger, Champion
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.render.rig import Rig
-from verdict3d.stats.tally import half_credit_against, tally_sets
+from verdict3d.stats.tally import count_half_credit, tally_sets
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 
@@ -187,7 +187,7 @@ def is_decided(params: Params, rows: Sequence[HeldoutVerdict], order: Sequence[s
         )
         rng = numpy_generator(params.seed, "unused")  # betting draws nothing
         promotion = params.promotion
-        return half_credit_against(
+        return count_half_credit(
             tally,
             null,
             alpha=promotion.alpha / len(promotion.arms),

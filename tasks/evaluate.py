@@ -54,9 +54,9 @@ from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.results import ControlResults, RegimeResults, Results, TruthResults, Washout
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.render.rig import Rig
-from verdict3d.stats.agreement import agreement, class_by_truth
+from verdict3d.stats.agreement import class_by_truth, measure_agreement
 from verdict3d.stats.standing import standing
-from verdict3d.stats.winrate import Answered, Scored, by_slice, summary
+from verdict3d.stats.winrate import Answered, Scored, summarise, summarise_slices
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 
@@ -221,7 +221,7 @@ def judge_regime(
     return RegimeResults(
         summary=judged,
         standing=standing(judged, params.evaluate.target),
-        by_category=by_slice(
+        by_category=summarise_slices(
             mine,
             lambda row: row.category,
             lambda category: numpy_generator(params.seed, "evaluate", arm, regime, "category", category),
@@ -249,7 +249,7 @@ def judge_regime(
 def _measure_agreement(
     params: Params, one: Sequence[Answered], other: Sequence[Answered], *name: str
 ) -> Kappa:
-    return agreement(
+    return measure_agreement(
         [row.outcome for row in one],
         [row.outcome for row in other],
         [row.object for row in one],
@@ -290,7 +290,7 @@ def select_headline_metrics(results: Results) -> Row:
 
 def _summarise(params: Params, rows: Sequence[Answered], *name: str) -> Summary:
     rng = numpy_generator(params.seed, "evaluate", *name)
-    return summary(rows, rng, params.evaluate.bootstrap, params.evaluate.confidence)
+    return summarise(rows, rng, params.evaluate.bootstrap, params.evaluate.confidence)
 
 
 def _main(params: Params, root: Path) -> None:

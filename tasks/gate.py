@@ -38,7 +38,7 @@ from verdict3d.records.promotion import (
 from verdict3d.records.record import as_values, read_record, read_rows, write_record
 from verdict3d.records.results import Labels
 from verdict3d.records.verdicts import HeldoutVerdict
-from verdict3d.stats.gate import bar_of, decide_all, half_credit
+from verdict3d.stats.gate import choose_bar, decide_all, summarise_half_credit
 from verdict3d.stats.tally import Tally, count_sets, tally_rows, tally_sets
 from verdict3d.stats.winrate import Scored
 
@@ -215,14 +215,14 @@ def _without_certificate(why: str) -> CertificateState:
 
 def choose_arm(arms: Mapping[str, ArmDecision]) -> str | None:
     """Return the arm to promote: of those that may be, the one with the best half-credit."""
-    passed = {arm: half_credit(found) for arm, found in arms.items() if found.decision == "PROMOTE"}
+    passed = {arm: summarise_half_credit(found) for arm, found in arms.items() if found.decision == "PROMOTE"}
     return max(sorted(passed), key=lambda arm: passed[arm]) if passed else None
 
 
 def _select_headline(decision: ArmDecision) -> dict[str, Any]:
     return {
         "decision": decision.decision,
-        "half_credit": bar_of(decision).measured.get("value"),
+        "half_credit": choose_bar(decision).measured.get("value"),
         "outlook": [chance.model_dump() for chance in decision.outlook.chances] if decision.outlook else None,
         "conditions_met": sum(condition.state == "met" for condition in decision.conditions),
         "conditions": len(decision.conditions),

@@ -17,7 +17,7 @@ from typing import Any
 
 from tasks.paths import IDENTITY, locate_identity, start_folder
 from tasks.stage import run_stage
-from verdict3d.adapt.registry import method_names, module_of, modules_of
+from verdict3d.adapt.registry import list_methods, module_of, modules_of
 from verdict3d.config import Params
 from verdict3d.judge.modes import montage_modes
 from verdict3d.provenance import code_of
@@ -60,7 +60,7 @@ def _find_code(params: Params, root: Path, stage: str, item: str | None) -> dict
     if DISPATCHER not in code:
         return code
     arm = params.train.sections.get(item or "")
-    methods = modules_of(arm) if arm else [module_of(name) for name in method_names()]
+    methods = modules_of(arm) if arm else [module_of(name) for name in list_methods()]
     return dict(sorted((code | code_of(*methods, sources=root)).items()))
 
 

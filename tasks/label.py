@@ -26,7 +26,7 @@ from verdict3d.records.record import read_rows, write_record, write_rows
 from verdict3d.records.results import Labels
 from verdict3d.records.verdicts import Compared, PairVerdict, Preference
 from verdict3d.render.rig import Rig
-from verdict3d.stats.winrate import Scored, summary, turned
+from verdict3d.stats.winrate import Scored, summarise, turn
 
 
 def run(params: Params, root: Path) -> None:
@@ -100,7 +100,7 @@ def measure_kinds(params: Params, rows: Sequence[PairVerdict]) -> dict[PairKind,
     ``position_bias`` do not depend on which side that is.
     """
     return {
-        kind: summary(
+        kind: summarise(
             list(_turn_to_expected_side(row for row in rows if row.kind == kind)),
             numpy_generator(params.seed, "label", kind),
             params.evaluate.bootstrap,
@@ -114,7 +114,7 @@ def _turn_to_expected_side(rows: Iterable[PairVerdict]) -> Iterable[Scored]:
     """Yield rows for the statistics, turned so that x is the expected winner."""
     for row in rows:
         plain = Scored(row.asset, row.outcome, row.m1, row.m2)
-        yield turned(plain) if row.expected == "y" else plain
+        yield turn(plain) if row.expected == "y" else plain
 
 
 if __name__ == "__main__":

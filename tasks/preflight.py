@@ -22,8 +22,13 @@ from verdict3d.records.names import Outcome
 from verdict3d.records.record import read_record, read_rows, write_record
 from verdict3d.records.results import Headroom, Labels, PairSignal, Preflight
 from verdict3d.records.verdicts import PairVerdict
-from verdict3d.stats.preflight import half_credit_of, objects_needed, promising_regime, signal_reasons
-from verdict3d.stats.winrate import Scored, turned
+from verdict3d.stats.preflight import (
+    choose_promising_regime,
+    count_objects_needed,
+    find_signal_reasons,
+    measure_half_credit,
+)
+from verdict3d.stats.winrate import Scored, turn
 
 
 def examine(params: Params, root: Path) -> Preflight:
@@ -32,13 +37,13 @@ def examine(params: Params, root: Path) -> Preflight:
     generations = {row.id: row for row in read_generations(root)}
     verdicts = read_rows(root / LABEL / "verdicts.jsonl", PairVerdict)
     wanted, contrastive = params.preflight, kinds.get("contrastive")
-    reasons = signal_reasons(kinds, wanted.least_win_rate, wanted.least_coverage)
+    reasons = find_signal_reasons(kinds, wanted.least_win_rate, wanted.least_coverage)
     headroom = {
         regime: measure_headroom(verdicts, generations, regime) for regime in params.generate.pair_regimes
     }
     heldout = len({row.asset for row in generations.values() if row.split == "heldout"})
     coverage = contrastive.coverage if contrastive else None
-    needed = objects_needed(params.evaluate.target, coverage, wanted.power, params.evaluate.confidence)
+    needed = count_objects_needed(params.evaluate.target, coverage, wanted.power, params.evaluate.confidence)
     return Preflight(
         signal=not reasons,
         reasons=reasons,
@@ -53,7 +58,9 @@ def examine(params: Params, root: Path) -> Preflight:
             for kind, found in kinds.items()
         },
         headroom=headroom,
-        regime=promising_regime({name: part.judge for name, part in headroom.items()}, wanted.least_headroom),
+        regime=choose_promising_regime(
+            {name: part.judge for name, part in headroom.items()}, wanted.least_headroom
+        ),
         objects_needed=needed,
         objects_heldout=heldout,
         enough_objects=needed is not None and heldout >= needed,
@@ -74,11 +81,11 @@ def measure_headroom(
         if theirs.regime != regime:
             continue
         seen = Scored(row.asset, row.outcome)
-        judged.append((seen if row.expected == "x" else turned(seen)).outcome)
+        judged.append((seen if row.expected == "x" else turn(seen)).outcome)
         if mine.truth and theirs.truth:
             gap = mine.truth.f_score - theirs.truth.f_score
             true.append("win" if gap > 0 else "loss" if gap < 0 else "close")
-    return Headroom(judge=half_credit_of(judged), truth=half_credit_of(true), pairs=len(judged))
+    return Headroom(judge=measure_half_credit(judged), truth=measure_half_credit(true), pairs=len(judged))
 
 
 def run(params: Params, root: Path) -> None:

@@ -38,7 +38,7 @@ from tasks.paths import (
 )
 from tasks.stage import run_stage
 from verdict3d.config import JudgeRole, Params
-from verdict3d.judge.audit.ordering import arms_by_gap
+from verdict3d.judge.audit.ordering import group_arms_by_gap
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset, Quarantined, count_notes
@@ -50,8 +50,8 @@ from verdict3d.records.promotion import Decision
 from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.results import Labels, Preflight, Results
 from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict
-from verdict3d.records.yaml_files import read_yaml, yaml_text
-from verdict3d.stats.preflight import preflight_words
+from verdict3d.records.yaml_files import format_yaml, read_yaml
+from verdict3d.stats.preflight import describe_preflight
 from verdict3d.view.arms import control_of, rank_arms
 from verdict3d.view.audit import example_pictures, judge_agreement
 from verdict3d.view.content import Audit, Failures, LossCurve, Report, Stage
@@ -154,7 +154,7 @@ def gather(params: Params, root: Path) -> Report:
         ),
         warnings=_collect_warnings(certificates, evaluations, labels),
         provenance=_collect_provenance(params, root, evaluations),
-        parameters=yaml_text(params.experiment()),
+        parameters=format_yaml(params.experiment()),
     )
 
 
@@ -163,7 +163,7 @@ def _group_arms_by_gap(params: Params, root: Path, role: str) -> list[Stratum]:
     name = "verdicts.jsonl" if role == "evaluation" else f"{role}_judge.jsonl"
     paths = [root / EVALUATE / arm / name for arm in params.train.arms]
     rows = [row for path in paths if path.is_file() for row in _read_heldout_verdicts(path)]
-    return arms_by_gap(make_measuring(params, role), rows) if rows else []
+    return group_arms_by_gap(make_measuring(params, role), rows) if rows else []
 
 
 def _read_heldout_verdicts(path: Path) -> list[HeldoutVerdict]:
@@ -191,7 +191,7 @@ def _read_preflight(params: Params, root: Path) -> tuple[str, ...]:
     limits = params.preflight
     if found is None:
         return ()
-    return tuple(preflight_words(found, params.evaluate.target, limits.power, limits.least_headroom))
+    return tuple(describe_preflight(found, params.evaluate.target, limits.power, limits.least_headroom))
 
 
 def _collect_warnings(

@@ -28,10 +28,10 @@ from verdict3d.adapt.parallel import (
     ALONE,
     Processes,
     become_launcher,
+    count_processes,
     is_launched,
     join_processes,
     leave_processes,
-    process_count,
 )
 from verdict3d.adapt.registry import find_method, modules_of, parts_of
 from verdict3d.config import Params
@@ -169,7 +169,7 @@ def _main(params: Params, root: Path) -> None:
 
     arm, device = read_arm(params), pick_device(params.generator.device)
     if device.type == "cuda" and not is_launched():
-        count = process_count(torch.cuda.device_count(), list_batch_sizes(select_arm_params(params, arm)))
+        count = count_processes(torch.cuda.device_count(), list_batch_sizes(select_arm_params(params, arm)))
         if count > 1:
             become_launcher(count, MODULE, sys.argv[1:])
     processes = join_processes(device)

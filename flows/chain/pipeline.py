@@ -115,7 +115,7 @@ class Chain:
     persist_result=False,
 )
 def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
-    """Run one stage through DVC; a failed stage is a failed task without a traceback of this machinery."""
+    """Run one stage through DVC; a failed stage is a failed task, without our own stack frames."""
     logger = get_run_logger()
     if done := chain.at_rest.result().get(stage):
         logger.info("%s (%.1f s)", done.outcome, done.seconds)

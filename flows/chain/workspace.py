@@ -19,7 +19,7 @@ from tasks.paths import CHAMPION, CHECKPOINTS, MESHES, PAGE, WATCHED
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_bytes
-from verdict3d.records.yaml_files import read_yaml, yaml_text
+from verdict3d.records.yaml_files import format_yaml, read_yaml
 
 _NAME = r"[a-z0-9][a-z0-9_-]*"
 PRESET = rf"{_NAME}(\+{_NAME})*"
@@ -139,7 +139,7 @@ def _overlay_params(project: Path, overlays: Sequence[Path]) -> bytes:
         values = overlay(values, changes or {})
     names = ", then ".join(f"presets/{path.name}" for path in overlays)
     head = f"# params.yaml with {names} laid over it; rewritten before every run"
-    return f"{head}\n{yaml_text(values)}".encode()
+    return f"{head}\n{format_yaml(values)}".encode()
 
 
 def _write_if_changed(path: Path, content: bytes) -> None:

@@ -62,7 +62,7 @@ def preflight(preset: Preset = None, as_json: AsJson = False) -> None:
     from tasks.preflight import examine
     from verdict3d.config import load_params
     from verdict3d.records.record import as_values
-    from verdict3d.stats.preflight import preflight_words
+    from verdict3d.stats.preflight import describe_preflight
 
     workspace = open_workspace(find_project(), preset)
     params = load_params(workspace.root / "params.yaml")
@@ -71,7 +71,9 @@ def preflight(preset: Preset = None, as_json: AsJson = False) -> None:
         print_json(as_values(found))
     else:
         limits = params.preflight
-        for sentence in preflight_words(found, params.evaluate.target, limits.power, limits.least_headroom):
+        for sentence in describe_preflight(
+            found, params.evaluate.target, limits.power, limits.least_headroom
+        ):
             typer.echo(sentence)
     if not found.signal:
         raise typer.Exit(1)

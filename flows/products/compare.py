@@ -18,8 +18,8 @@ from tasks.asking.roles import select_judge
 from tasks.making.machine import settle_torch
 from verdict3d.config import JudgeRole, Params
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.judge.audit.certificate import objections
-from verdict3d.judge.audit.trials import trial_words
+from verdict3d.judge.audit.certificate import list_objections
+from verdict3d.judge.audit.trials import describe_trials
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.axes import Up
@@ -95,7 +95,7 @@ def compare_folders(
     meshes = DrawnMeshes(rig, settings.views, settings.mode, options.up, project)
     judging = Judging(judge, VerdictStore(project / STORE), meshes, rig, project)
     trials = judging.try_out(plan, params) if options.trials else None
-    for sentence in trial_words(trials) if trials else ():
+    for sentence in describe_trials(trials) if trials else ():
         say(sentence)
     rows = judging.judge_plan(plan, sides, say)
     say(f"answers asked for now: {judge.answers}; all others were on record")
@@ -112,7 +112,7 @@ def compare_folders(
         questions=ORDERS * sum(len(row.sets) for row in rows),
         judge=judge.identity.record(),
         role=options.role,
-        certified=not objections(certificate, judge.identity, rig.digest, today),
+        certified=not list_objections(certificate, judge.identity, rig.digest, today),
         trials=trials,
         duels=count_duels(rows, names, params),
         board=rank_sides(rows, names, rng, resamples, confidence) if len(sides) > 2 else None,

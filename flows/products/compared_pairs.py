@@ -25,8 +25,8 @@ from verdict3d.randomness import numpy_generator
 from verdict3d.records.comparisons import Duel, PairedMesh, PairOfMeshes, SideFiles, Trial
 from verdict3d.records.pairs import Candidate
 from verdict3d.render.rig import Rig
-from verdict3d.stats.design import Design, meetings, rounds
-from verdict3d.stats.winrate import by_slice, summary
+from verdict3d.stats.design import Design, count_rounds, plan_meetings
+from verdict3d.stats.winrate import summarise, summarise_slices
 
 FIRST_PAIRS = 4
 """Pairs that are judged before the time is estimated, where the trials have not shown it."""
@@ -74,10 +74,10 @@ def plan_pairs(
             (sides[x].files.get((photo.stem, mine)), sides[y].files.get((photo.stem, theirs))),
         )
         for (photo, reference), pairs in zip(
-            references, meetings(len(sides), len(references), design), strict=True
+            references, plan_meetings(len(sides), len(references), design), strict=True
         )
         for x, y in pairs
-        for sample, (mine, theirs) in enumerate(rounds(sides[x].samples, sides[y].samples))
+        for sample, (mine, theirs) in enumerate(count_rounds(sides[x].samples, sides[y].samples))
     ]
 
 
@@ -233,8 +233,8 @@ def count_duels(rows: Sequence[PairOfMeshes], sides: Sequence[str], params: Para
             Duel(
                 x=x,
                 y=y,
-                summary=summary(mine, numpy_generator(params.seed, "compare", x, y), resamples, confidence),
-                by_tag=by_slice(
+                summary=summarise(mine, numpy_generator(params.seed, "compare", x, y), resamples, confidence),
+                by_tag=summarise_slices(
                     tagged,
                     lambda row: row.tag,
                     lambda tag: numpy_generator(params.seed, "compare", x, y, tag),  # noqa: B023

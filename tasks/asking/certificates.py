@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from tasks.paths import AUDIT, CERTIFY, audit_path, locate_certificate
 from verdict3d.config import JudgeParams, JudgeRole, Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.audit.certificate import objections
+from verdict3d.judge.audit.certificate import list_objections
 from verdict3d.judge.identity import JudgeIdentity, identify, require_different
 from verdict3d.provenance import digest_json
 from verdict3d.records.certificates import Certificate
@@ -84,7 +84,7 @@ def require_certificate(params: Params, root: Path, role: str, judge: JudgeIdent
     """
     certificate = read_certificate(root, role)
     rig = Rig(view_px=params.judges.view_px).digest
-    found = objections(certificate, judge, rig, datetime.now(UTC).date())
+    found = list_objections(certificate, judge, rig, datetime.now(UTC).date())
     if found:
         refuse(params, [f"the {role} judge ({judge.model}) is not certified: " + "; ".join(found)])
     return CertificateUse(

@@ -37,7 +37,7 @@ def compare_panels(
     wrong = [row for row in same if row.control == "clean_but_wrong"]
 
     def shown(kind: str, part: Sequence[ControlVerdict], name: str) -> Summary:
-        return measuring.summary(f"panel {kind} {name}", [row for row in part if row.panel == kind])
+        return measuring.summarise(f"panel {kind} {name}", [row for row in part if row.panel == kind])
 
     return {
         kind: PanelResults(
@@ -68,8 +68,8 @@ def compare_views(
     return Comparisons(
         panels=dict(panels),
         overload=Overload(own=mine, seven_images=panels["seven_images"].clear_gap),
-        splat=SplatResults(own=mine, splat=measuring.summary("splat", splats)),
-        turned=measuring.summary("turned", backwards),
+        splat=SplatResults(own=mine, splat=measuring.summarise("splat", splats)),
+        turned=measuring.summarise("turned", backwards),
     )
 
 

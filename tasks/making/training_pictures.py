@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tasks.making.machine import start_helpers
 from tasks.paths import LABEL, read_generations
 from verdict3d.adapt.method import ConditionPixels, Example, Preference, Sample
-from verdict3d.adapt.parallel import speaks
+from verdict3d.adapt.parallel import shows_progress
 from verdict3d.config import Params, RegimeParams
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import ItemFailure
@@ -59,7 +59,7 @@ def make_examples(
     examples: list[Example] = []
     named = [(name, regime_params(params.degrade, name)) for name in regimes]
     degraded = partial(_degrade, params.seed, named, draws, size_px)
-    bar = tqdm(total=len(assets) * (1 + views), desc="pictures", unit="view", disable=not speaks())
+    bar = tqdm(total=len(assets) * (1 + views), desc="pictures", unit="view", disable=not shows_progress())
     with start_helpers() as pool, bar as progress:
         for made in _degrade_in_order(pool, degraded, _render_views(params, root, assets, views)):
             examples += made

@@ -14,7 +14,7 @@ from verdict3d.records.generations import Generation
 from verdict3d.records.numbers import Interval
 from verdict3d.records.results import Shares
 from verdict3d.records.verdicts import HeldoutVerdict
-from verdict3d.stats.bootstrap import cluster_bootstrap, ratio
+from verdict3d.stats.bootstrap import cluster_bootstrap, divide
 from verdict3d.stats.winrate import SCORES
 
 
@@ -42,7 +42,7 @@ def measure_over_optimisation(
     totals = np.array([sums[key] for key in sorted(sums)])
     rng = numpy_generator(params.seed, "evaluate", *name, "gap")
     value = float(totals[:, 0].sum() / totals[:, 1].sum())
-    bounds = cluster_bootstrap(totals, ratio, rng, params.evaluate.bootstrap, params.evaluate.confidence)
+    bounds = cluster_bootstrap(totals, divide, rng, params.evaluate.bootstrap, params.evaluate.confidence)
     low, high = bounds or (None, None)
     return Interval(value=value, low=low, high=high)
 

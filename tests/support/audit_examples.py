@@ -17,7 +17,7 @@ from tasks.asking.comparisons import (
 from tasks.asking.roles import summarise_certificate
 from verdict3d.config import Params
 from verdict3d.judge.audit.certificate import complete, issue
-from verdict3d.judge.audit.controls import clear_gaps, select, sureness_of
+from verdict3d.judge.audit.controls import measure_sureness, select, select_clear_gaps
 from verdict3d.judge.audit.ordering import find_on_generations, order_generations
 from verdict3d.judge.audit.panel_choice import choose_panel
 from verdict3d.judge.identity import JudgeIdentity
@@ -88,9 +88,9 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Cer
         role,
         judge,
         "rig",
-        measuring.on_objects(mine, select(rows, "colour"), ["floaters"]),
+        measuring.measure_objects(mine, select(rows, "colour"), ["floaters"]),
         taught=["floaters"],
-        sureness=sureness_of(clear_gaps(mine)),
+        sureness=measure_sureness(select_clear_gaps(mine)),
         thresholds=params.audit.thresholds,
         valid_days=30,
         today=date(2026, 6, 23),
@@ -98,7 +98,7 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Cer
         stack={},
         lineage=Lineage(**lineages[role].model_dump(), shared={}),
         warnings=lineage_warnings(lineages),
-        curves=measuring.curves(mine),
+        curves=measuring.fit_curves(mine),
         comparisons=compare_views(measuring, rows, judge, panels),
         questions=len(rows),
         objects=OBJECTS,

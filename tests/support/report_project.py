@@ -45,10 +45,10 @@ from verdict3d.records.results import (
     Weights,
 )
 from verdict3d.records.verdicts import Contender, HeldoutVerdict
-from verdict3d.stats.agreement import agreement
+from verdict3d.stats.agreement import measure_agreement
 from verdict3d.stats.gate import decide_all
 from verdict3d.stats.tally import tally_rows
-from verdict3d.stats.winrate import Scored, by_slice, summary
+from verdict3d.stats.winrate import Scored, summarise, summarise_slices
 
 ARM = "conditioner_repair"
 CATEGORIES = ("bed", "bench", "cabinet", "chair", "desk", "lamp", "shelf", "sofa", "stool", "table")
@@ -169,21 +169,21 @@ def results(rows: list[HeldoutVerdict]) -> Results:
         mine = [one for one in rows if one.regime == regime]
         true = [truth(one) for one in mine]
         pairs = [one for one in mine if one.arm.f_score is not None]
-        kappa = agreement(
+        kappa = measure_agreement(
             [one.outcome for one in mine],
             [one.outcome for one in true],
             [one.object for one in mine],
             np.random.default_rng(2),
         )
         regimes[regime] = RegimeResults(
-            summary=summary(mine, np.random.default_rng(1)),
+            summary=summarise(mine, np.random.default_rng(1)),
             standing="undefined",
-            by_category=by_slice(
+            by_category=summarise_slices(
                 mine, lambda one: one.category, lambda name: np.random.default_rng(len(name))
             ),
             truth=TruthResults(
-                f_score=summary(true, np.random.default_rng(3)),
-                normal_consistency=summary(true, np.random.default_rng(4)),
+                f_score=summarise(true, np.random.default_rng(3)),
+                normal_consistency=summarise(true, np.random.default_rng(4)),
                 arm_floating_share_mean=0.0271,
                 base_floating_share_mean=0.0433,
                 arm_normal_consistency_mean=0.618,
@@ -192,9 +192,9 @@ def results(rows: list[HeldoutVerdict]) -> Results:
                 base_f_score_mean=float(np.mean([one.base.f_score for one in pairs])),
             ),
             kappa_judge_truth=kappa.record(),
-            training_judge=summary(mine[::2], np.random.default_rng(5)),
+            training_judge=summarise(mine[::2], np.random.default_rng(5)),
             over_optimisation_gap=Interval(value=0.135, low=-0.031, high=0.297),
-            third_judge=summary(mine[1::2], np.random.default_rng(8)),
+            third_judge=summarise(mine[1::2], np.random.default_rng(8)),
             judge_agreement={
                 "evaluation_training": filled(Kappa, value=0.415, low=0.21, high=0.62),
                 "evaluation_third": filled(Kappa, value=0.335, low=0.11, high=0.55),
@@ -209,8 +209,8 @@ def results(rows: list[HeldoutVerdict]) -> Results:
         regimes=regimes,
         failures={"empty_structure": 1},
         washout={name: washout(name) for name in PREFERENCE},
-        texture={"severe": summary(rows[::2], np.random.default_rng(7))},
-        controls=ControlResults(base_vs_base=summary(rows, np.random.default_rng(6))),
+        texture={"severe": summarise(rows[::2], np.random.default_rng(7))},
+        controls=ControlResults(base_vs_base=summarise(rows, np.random.default_rng(6))),
     )
 
 
@@ -300,5 +300,5 @@ def labels(rng: np.random.Generator) -> dict[str, Summary]:
             filled(HeldoutVerdict, **verdict(rng, preference + spread * float(rng.normal())), object=f"o{i}")
             for i in range(96)
         ]
-        kinds[kind] = summary(rows, np.random.default_rng(6))
+        kinds[kind] = summarise(rows, np.random.default_rng(6))
     return kinds

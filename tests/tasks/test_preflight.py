@@ -19,8 +19,8 @@ from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.results import Labels
 from verdict3d.records.verdicts import Compared, PairVerdict
-from verdict3d.stats.power import pairs_to_beat
-from verdict3d.stats.preflight import objects_needed, preflight_words, promising_regime
+from verdict3d.stats.power import count_pairs_to_beat
+from verdict3d.stats.preflight import choose_promising_regime, count_objects_needed, describe_preflight
 
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_text())
 
@@ -75,7 +75,7 @@ def test_a_judge_that_orders_known_pairs_is_a_signal(tmp_path):
     assert found["headroom"]["severe"] == {"judge": 0.85, "truth": 1.0, "pairs": 10}
     assert found["regime"] == "severe"
     assert found["objects_heldout"] == 1
-    assert found["objects_needed"] == objects_needed(0.65, 0.9, 0.8, 0.95) == 108
+    assert found["objects_needed"] == count_objects_needed(0.65, 0.9, 0.8, 0.95) == 108
     assert not found["enough_objects"]
 
 
@@ -99,10 +99,13 @@ def test_an_override_is_recorded(tmp_path):
 
 
 def test_objects_for_a_coin_are_none_and_regimes_tie_by_name():
-    assert objects_needed(0.5, 1.0, 0.8, 0.95) is None
-    assert objects_needed(0.65, 1.0, 0.8, 0.95) == 97
-    assert objects_needed(0.65, None, 0.8, 0.95) is None and objects_needed(0.65, 0.0, 0.8, 0.95) is None
-    assert promising_regime({"mild": 0.8, "severe": 0.8, "clean": None}, 0.7) == "severe"
+    assert count_objects_needed(0.5, 1.0, 0.8, 0.95) is None
+    assert count_objects_needed(0.65, 1.0, 0.8, 0.95) == 97
+    assert (
+        count_objects_needed(0.65, None, 0.8, 0.95) is None
+        and count_objects_needed(0.65, 0.0, 0.8, 0.95) is None
+    )
+    assert choose_promising_regime({"mild": 0.8, "severe": 0.8, "clean": None}, 0.7) == "severe"
 
 
 def test_the_plan_is_for_the_interval_that_the_evaluation_reports(tmp_path):
@@ -112,7 +115,7 @@ def test_the_plan_is_for_the_interval_that_the_evaluation_reports(tmp_path):
     for confidence in (0.9, 0.95, 0.99):
         values = {**VALUES, "evaluate": {**VALUES["evaluate"], "confidence": confidence}}
         needed[confidence] = examine(Params.model_validate(values), tmp_path).objects_needed
-    pairs = {confidence: pairs_to_beat(0.65, (1 - confidence) / 2, 0.8) for confidence in needed}
+    pairs = {confidence: count_pairs_to_beat(0.65, (1 - confidence) / 2, 0.8) for confidence in needed}
     assert needed == {confidence: math.ceil(number / 0.9) for confidence, number in pairs.items()}
     assert needed[0.9] < needed[0.95] < needed[0.99]
 
@@ -124,17 +127,17 @@ def test_why_no_number_of_objects_is_known(tmp_path):
         write_record(metrics, filled(Labels, kinds=kinds))
         found = examine(params(override=True), tmp_path)
         assert found.objects_needed is None
-        assert "no contrastive pair was judged" in preflight_words(found, 0.65, 0.8, 0.7)[-1]
+        assert "no contrastive pair was judged" in describe_preflight(found, 0.65, 0.8, 0.7)[-1]
 
 
 def test_it_is_said_in_words(tmp_path):
     write_labels(tmp_path, ["loss"] * 8 + ["win", "flip"])
-    signal, pairs, headroom, objects = preflight_words(examine(params(), tmp_path), 0.65, 0.8, 0.7)
+    signal, pairs, headroom, objects = describe_preflight(examine(params(), tmp_path), 0.65, 0.8, 0.7)
     assert signal == "There is a signal to learn from."
     assert "On 10 pairs" in pairs and "right in 0.85 of" in pairs and "90% were decided" in pairs
     assert "wins 0.85 of the pairs according to the judge, 1.00 by F-score. This is enough" in headroom
     assert objects.startswith("Held-out objects: 1, of 108") and "Raise assets.heldout by 107" in objects
     write_labels(tmp_path, ["flip"] * 4)
-    nothing, *_, objects = preflight_words(examine(params(override=True), tmp_path), 0.65, 0.8, 0.7)
+    nothing, *_, objects = describe_preflight(examine(params(override=True), tmp_path), 0.65, 0.8, 0.7)
     assert "nothing to learn from" in nothing and "preflight.override" in nothing
     assert "the judge decides no pair" in objects

@@ -27,7 +27,7 @@ from tasks.making.generation import GenerationWorker
 from tasks.tracking.run_record import collect_win_rates
 from verdict3d.adapt.method import Tools
 from verdict3d.adapt.methods.conditioner_repair import ConditionerRepair, TokenRepair
-from verdict3d.adapt.registry import find_method, method_names
+from verdict3d.adapt.registry import find_method, list_methods
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
@@ -309,7 +309,7 @@ def test_untrained_adapter_is_the_base_and_a_trained_one_is_not(project):
 
 
 def test_unknown_arms_and_methods_name_the_known_ones(project):
-    with pytest.raises(Verdict3DError, match=f"'wishful'.*{', '.join(method_names())}"):
+    with pytest.raises(Verdict3DError, match=f"'wishful'.*{', '.join(list_methods())}"):
         find_method("wishful")
     with pytest.raises(Verdict3DError, match=f"'wishful'.*{ARM}"):
         select_arm_params(project[1], "wishful")

@@ -13,7 +13,7 @@ from support.places import ROOT
 from verdict3d.config import OperatorName, Params, load_params
 from verdict3d.degrade.operators import OPERATORS
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.yaml_files import read_yaml, yaml_text
+from verdict3d.records.yaml_files import format_yaml, read_yaml
 from verdict3d.view_sets import VIEW_SETS
 
 REPAIR = {**ARMS["encoder_whole"], "leave_clean": 0.9}
@@ -128,7 +128,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("place", "value"), WRONG, ids=[f"{place}={value}" for place, value in WRONG])
 def test_values_out_of_range_are_refused_with_place_and_value(place: str, value: Any, tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text(yaml_text(changed(place, value)))
+    (tmp_path / "params.yaml").write_text(format_yaml(changed(place, value)))
     with pytest.raises(Verdict3DError) as caught:
         load_params(tmp_path / "params.yaml")
     head, *problems = str(caught.value).splitlines()
@@ -171,7 +171,7 @@ def test_every_operator_has_a_name_in_the_parameters() -> None:
 
 
 def test_a_message_does_not_grow_with_the_value(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text(yaml_text(changed("seed", ["x" * 1000] * 50)))
+    (tmp_path / "params.yaml").write_text(format_yaml(changed("seed", ["x" * 1000] * 50)))
     with pytest.raises(Verdict3DError, match="seed: Input should be a valid integer") as caught:
         load_params(tmp_path / "params.yaml")
     assert len(str(caught.value)) < 500

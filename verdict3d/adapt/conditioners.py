@@ -71,10 +71,10 @@ class UnlessClean(RepairedConditioner):
     def forward(self, images: Tensor) -> Tensor:
         """Encode pictures (B, 3, H, W) in [0, 1] to tokens (B, L, C) float32."""
         before, after = self.conditioner(images), self.repair(images)
-        return torch.where(token_change(before, after)[:, None, None] > self.limit, after, before)
+        return torch.where(measure_token_change(before, after)[:, None, None] > self.limit, after, before)
 
 
-def token_change(before: Tensor, after: Tensor) -> Tensor:
+def measure_token_change(before: Tensor, after: Tensor) -> Tensor:
     """Return the mean squared change (B,) of tokens (B, L, C)."""
     return (after - before).square().mean(dim=(1, 2))
 
@@ -86,7 +86,7 @@ def picture_seeds(images: Tensor) -> list[int]:
     return [int.from_bytes(digest[:8], "big") >> 1 for digest in digests]
 
 
-def adapted_encoder(
+def adapt_encoder(
     conditioner: Any, params: EncoderLayers, generator: torch.Generator | None = None
 ) -> tuple[Any, Parameters]:
     """Copy a conditioner, repaired or not, so that layers of its encoder can be trained.
@@ -95,7 +95,7 @@ def adapted_encoder(
         The copy and its trainable parameters, by the published names whatever the version of transformers.
     """
     if isinstance(conditioner, RepairedConditioner):
-        inner, parameters = adapted_encoder(conditioner.conditioner, params, generator)
+        inner, parameters = adapt_encoder(conditioner.conditioner, params, generator)
         copied = copy.copy(conditioner)
         copied._modules = {**conditioner._modules, "conditioner": inner}
         return copied, parameters

@@ -105,7 +105,7 @@ def is_launched() -> bool:
     return "WORLD_SIZE" in os.environ or "ACCELERATE_MIXED_PRECISION" in os.environ
 
 
-def speaks() -> bool:
+def shows_progress() -> bool:
     """Return whether this process shows progress: of several only the main one does."""
     return int(os.environ.get("RANK", "0")) == 0
 
@@ -161,7 +161,7 @@ def become_launcher(count: int, module: str, arguments: Sequence[str]) -> None:
     os.execve(command[0], command, {**os.environ, LAUNCHER: str(os.getpid())})
 
 
-def process_count(devices: int, batch_sizes: Sequence[int]) -> int:
+def count_processes(devices: int, batch_sizes: Sequence[int]) -> int:
     """Return how many processes to start: at most one a device, and every batch shared out equally."""
     fitting = (
         count

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PACKAGE = "verdict3d.adapt.methods"
 
 
-def method_names() -> list[str]:
+def list_methods() -> list[str]:
     """Return the names of all methods, sorted."""
     return sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).with_name("methods"))]))
 
@@ -32,8 +32,8 @@ def find_method(name: str) -> Method:
     Raises:
         Verdict3DError: There is no such method; the known ones are named.
     """
-    if name not in method_names():
-        raise Verdict3DError(f"unknown method {name!r}; known: {', '.join(method_names())}")
+    if name not in list_methods():
+        raise Verdict3DError(f"unknown method {name!r}; known: {', '.join(list_methods())}")
     method: Method = import_module(module_of(name)).METHOD
     return method
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from verdict3d.adapt.conditioners import RepairedConditioner, TokenTransformer, adapted_encoder
+from verdict3d.adapt.conditioners import RepairedConditioner, TokenTransformer, adapt_encoder
 from verdict3d.adapt.layers import (
     FLOW_LAYERS,
     Parameters,
@@ -75,10 +75,10 @@ def make_student(
     conditioner: Any = pipeline.conditioner
     parameters: Parameters = {}
     if encoder is not None:
-        conditioner, found = adapted_encoder(
+        conditioner, found = adapt_encoder(
             conditioner, encoder, torch_generator(seed, "initial_weights", "encoder")
         )
-        parameters |= _named("encoder", found)
+        parameters |= _name_parameters("encoder", found)
     if tokens is not None:
         repair = TokenTransformer(
             conditioner.channels,
@@ -88,7 +88,7 @@ def make_student(
             torch_generator(seed, "initial_weights", "tokens"),
         ).to(pipeline.device)
         conditioner = RepairedConditioner(conditioner, repair.eval())
-        parameters |= _named("tokens", dict(repair.named_parameters()))
+        parameters |= _name_parameters("tokens", dict(repair.named_parameters()))
     flows: dict[str, nn.Module] = {}
     for stage, wanted in (("structure", structure), ("latents", latents)):
         flows[stage] = pipeline.networks.flow(stage)
@@ -99,7 +99,7 @@ def make_student(
             )
             if wanted.checkpointing and training:
                 checkpoint_blocks(flows[stage])
-            parameters |= _named(stage, found)
+            parameters |= _name_parameters(stage, found)
     return Student(conditioner, flows, parameters)
 
 
@@ -130,6 +130,6 @@ def token_count(pipeline: TrellisPipeline) -> int:
     return int(inner.prefix_tokens + side * side)
 
 
-def _named(part: str, parameters: Mapping[str, nn.Parameter]) -> Parameters:
+def _name_parameters(part: str, parameters: Mapping[str, nn.Parameter]) -> Parameters:
     named: Any = with_prefix(part, parameters)
     return dict(named)

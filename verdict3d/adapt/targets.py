@@ -73,7 +73,7 @@ def solid_voxels(mesh: Mesh, resolution: int) -> NDArray[np.bool_]:
 
 
 @torch.no_grad()
-def encoded_structures(pipeline: TrellisPipeline, meshes: Sequence[Path]) -> Targets:
+def encode_structures(pipeline: TrellisPipeline, meshes: Sequence[Path]) -> Targets:
     """Encode the solid voxels of meshes.
 
     Raises:
@@ -99,7 +99,7 @@ def encoded_structures(pipeline: TrellisPipeline, meshes: Sequence[Path]) -> Tar
 
 
 @torch.no_grad()
-def sampled_targets(
+def sample_targets(
     pipeline: TrellisPipeline, tokens: Tensor, assets: Sequence[str], stages: Sequence[str], seed: int
 ) -> dict[str, Targets]:
     """Sample the latents of clean tokens (B, L, C), one an asset, with the pipeline's samplers.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from verdict3d.adapt.method import Fit, FitInputs
 from verdict3d.adapt.tokens import TokenPairs, encode_examples
-from verdict3d.adapt.training import Schedule, train, validated_measures
+from verdict3d.adapt.training import Schedule, collect_validated, train
 from verdict3d.config_arms import ConditionerRepairParams, TokenFlowParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.randomness import numpy_generator, torch_generator
@@ -63,5 +63,5 @@ def fit_on_tokens(
         f"train {method}",
         inputs.processes,
     )
-    measures = validated_measures(state, dict(network.named_parameters()))
+    measures = collect_validated(state, dict(network.named_parameters()))
     return Fit(network.state_dict(), state.losses, state.best_step, measures)

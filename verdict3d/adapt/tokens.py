@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from verdict3d.adapt.method import Example
-from verdict3d.adapt.parallel import speaks
+from verdict3d.adapt.parallel import shows_progress
 
 if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
@@ -81,7 +81,7 @@ def as_input(pictures: Tensor) -> Tensor:
 def encode_pictures(pipeline: TrellisPipeline, pictures: Tensor, description: str) -> Tensor:
     """Return tokens (B, L, C) of (B, S, S, 3) uint8 pictures, a few at a time."""
     parts = pictures.split(_ENCODE_AT_ONCE)
-    progress = tqdm(parts, desc=description, unit="batch", mininterval=1.0, disable=not speaks())
+    progress = tqdm(parts, desc=description, unit="batch", mininterval=1.0, disable=not shows_progress())
     return torch.cat([pipeline.encode_tensor(as_input(part)) for part in progress])
 
 

@@ -135,7 +135,7 @@ def train(
             progress.update()
             if state.step % schedule.checkpoint_every == 0 or state.step == schedule.steps:
                 _validate(state, weights, validate, processes)
-                progress.set_postfix(_headline(state.losses[-1]))
+                progress.set_postfix(_select_headline(state.losses[-1]))
                 if processes.main:
                     _save(path, state, weights, optimizer)
     with torch.no_grad():
@@ -144,7 +144,7 @@ def train(
     return state
 
 
-def validated_measures(state: TrainingState, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+def collect_validated(state: TrainingState, weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return the size of what was trained, and the validation losses of the kept weights and of the base."""
     kept = next(row for row in state.losses if row["step"] == state.best_step)
     names = [name for name in kept if name.startswith("validation_loss")]
@@ -208,7 +208,7 @@ def _validate(
         state.best = {name: weight.detach().clone() for name, weight in weights.items()}
 
 
-def _headline(row: LossRow) -> dict[str, str]:
+def _select_headline(row: LossRow) -> dict[str, str]:
     """Return what the progress bar shows of a validated row."""
     shown = {name: row.get(name) for name in ("train_loss", "validation_loss", "base_validation_loss")}
     return {name: f"{value:.4f}" for name, value in shown.items() if value is not None}

@@ -53,7 +53,7 @@ class Judge(Protocol):
         """Answer in the order of the requests."""
 
 
-def key_parts(identity: JudgeIdentity, request: PairRequest) -> dict[str, str]:
+def list_key_parts(identity: JudgeIdentity, request: PairRequest) -> dict[str, str]:
     """Return what margins depend on, by name."""
     return {
         "x": request.x,
@@ -115,11 +115,11 @@ class VerdictStore:
         missing: dict[str, PairRequest] = {}
         for request, answer in zip(batch, found, strict=True):
             if answer is None:
-                missing.setdefault(_pair_key(judge.identity, request), request)
+                missing.setdefault(_make_pair_key(judge.identity, request), request)
         fresh = dict(zip(missing, self._ask_missing(judge, list(missing.values())), strict=True))
 
         def settled(request: PairRequest) -> Margins:
-            key = _pair_key(judge.identity, request)
+            key = _make_pair_key(judge.identity, request)
             return fresh[key] if missing[key].x == request.x else fresh[key].flipped()
 
         return [answer or settled(request) for request, answer in zip(batch, found, strict=True)]
@@ -134,7 +134,7 @@ class VerdictStore:
             for request, answer in zip(requests, answers, strict=True):
                 earlier = _find(database, judge, request)
                 if earlier is None:
-                    database.execute(_RECORD, _row(judge.identity, request, answer))
+                    database.execute(_RECORD, _make_row(judge.identity, request, answer))
                 settled.append(earlier or answer)
             database.execute("COMMIT")
         return settled
@@ -158,7 +158,7 @@ class VerdictStore:
 
 def _find(database: sqlite3.Connection, judge: Judge, request: PairRequest) -> Margins | None:
     """Return the recorded answer about (X, Y), or the flipped one about (Y, X), or None."""
-    parts = key_parts(judge.identity, request)
+    parts = list_key_parts(judge.identity, request)
     turned = {**parts, "x": parts["y"], "y": parts["x"]}
     for key, flip in ((digest_json(parts), False), (digest_json(turned), True)):
         row = database.execute("SELECT m1, m2 FROM answers WHERE key = ? AND reason = ''", (key,)).fetchone()
@@ -168,14 +168,14 @@ def _find(database: sqlite3.Connection, judge: Judge, request: PairRequest) -> M
     return None
 
 
-def _pair_key(identity: JudgeIdentity, request: PairRequest) -> str:
+def _make_pair_key(identity: JudgeIdentity, request: PairRequest) -> str:
     """Return one key for (X, Y) and (Y, X)."""
-    parts = key_parts(identity, request)
+    parts = list_key_parts(identity, request)
     parts["x"], parts["y"] = sorted((parts["x"], parts["y"]))
     return digest_json(parts)
 
 
-def _row(identity: JudgeIdentity, request: PairRequest, answer: Margins) -> Row:
-    parts = key_parts(identity, request)
+def _make_row(identity: JudgeIdentity, request: PairRequest, answer: Margins) -> Row:
+    parts = list_key_parts(identity, request)
     values = {name: getattr(answer, name) for name in _MARGINS}
     return {"key": digest_json(parts), **parts, "model": identity.model, **values}

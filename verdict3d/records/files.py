@@ -90,14 +90,14 @@ def read_json(path: str | Path) -> Any:
         raise Verdict3DError(f"{path} is not JSON: {error}") from error
 
 
-def row_line(row: Mapping[str, Any]) -> str:
+def format_row_line(row: Mapping[str, Any]) -> str:
     """Return ``row`` as one line of JSON with sorted keys, without the line end."""
     return json.dumps(row, sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object a line, keys sorted."""
-    write_bytes(path, "".join(row_line(row) + "\n" for row in rows).encode())
+    write_bytes(path, "".join(format_row_line(row) + "\n" for row in rows).encode())
 
 
 def read_jsonl(path: str | Path) -> list[Row]:

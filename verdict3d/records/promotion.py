@@ -274,7 +274,7 @@ class ArmDecision(Part):
 
     Attributes:
         decision: The word.
-        standing: What its win-rate entitles one to say.
+        standing: Which claim its win rate supports.
         reasons: Why it is not promoted.
         outlook: What would decide; None unless it is held.
         conditions: What it has to show.

@@ -57,7 +57,7 @@ class RegimeResults(Part):
 
     Attributes:
         summary: The evaluation judge's word.
-        standing: What that entitles one to say.
+        standing: Which claim the win rate supports.
         by_category: The same by category.
         truth: The truth's word.
         kappa_judge_truth: Agreement of both.

@@ -25,7 +25,7 @@ def read_yaml(path: str | Path) -> Any:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        return _parser().load(Path(path).read_text(encoding="utf-8"))
+        return _make_parser().load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise Verdict3DError(f"{path} is missing") from error
     except MarkedYAMLError as error:
@@ -39,10 +39,10 @@ def read_yaml(path: str | Path) -> Any:
         raise Verdict3DError(f"{path} {error}") from error
 
 
-def yaml_text(values: Any) -> str:
+def format_yaml(values: Any) -> str:
     """Return values as YAML that :func:`read_yaml` and DVC read as the same values; keys keep their order."""
     text = io.StringIO()
-    _parser().dump(values, text)
+    _make_parser().dump(values, text)
     return text.getvalue()
 
 
@@ -50,7 +50,7 @@ class _TooLargeError(Exception):
     """A document that is larger than it looks."""
 
 
-def _parser() -> YAML:
+def _make_parser() -> YAML:
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import SafeConstructor
 

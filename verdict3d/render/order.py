@@ -22,7 +22,7 @@ RULE = {"cells": _CELLS, "bits": [_CELL_BITS, _PLACE_BITS, _TONE_BITS], "version
 Words = NDArray[np.uint64]
 
 
-def ordered(mesh: Mesh) -> Mesh:
+def order_faces(mesh: Mesh) -> Mesh:
     """Return ``mesh`` with its faces, and the corners of each face, in an order of their own.
 
     Faces near each other stay together, as drawing in software wants it. Of faces with the same three corners
@@ -33,25 +33,25 @@ def ordered(mesh: Mesh) -> Mesh:
     """
     check_drawable(mesh)
     points = mesh.vertices + np.float32(0)  # -0 becomes 0
-    places = _mixed_words(points.view(np.uint32))[mesh.faces]
+    places = _mix_rows(points.view(np.uint32))[mesh.faces]
     turn = (places.argmin(axis=1)[:, None] + np.arange(3)) % 3
     faces, places = np.take_along_axis(mesh.faces, turn, axis=1), np.take_along_axis(places, turn, axis=1)
-    cell = _cells(points)[faces[:, 0]]
-    keys = (cell << np.uint64(_PLACE_BITS)) | (_combined(places) >> np.uint64(64 - _PLACE_BITS))
-    keys = (keys << np.uint64(_TONE_BITS)) | _tones(mesh, faces)
+    cell = _number_cells(points)[faces[:, 0]]
+    keys = (cell << np.uint64(_PLACE_BITS)) | (_combine(places) >> np.uint64(64 - _PLACE_BITS))
+    keys = (keys << np.uint64(_TONE_BITS)) | _rank_tones(mesh, faces)
     return replace(mesh, faces=np.ascontiguousarray(faces[np.argsort(keys, kind="stable")]))
 
 
-def _tones(mesh: Mesh, faces: NDArray[np.int32]) -> Words:
+def _rank_tones(mesh: Mesh, faces: NDArray[np.int32]) -> Words:
     """Return a key (F,) of ``_TONE_BITS`` that is smaller for a brighter face, then follows its colour."""
     if mesh.texture is None and mesh.colors is None:
         return np.zeros(len(faces), dtype=np.uint64)
     colors = np.rint(face_colors(replace(mesh, faces=faces)) * 255).astype(np.uint64)
     darkness = np.uint64(255) - colors.sum(axis=1) // np.uint64(3)
-    return (darkness << np.uint64(8)) | (_mixed_words(colors) >> np.uint64(56))
+    return (darkness << np.uint64(8)) | (_mix_rows(colors) >> np.uint64(56))
 
 
-def _cells(points: NDArray[np.float32]) -> Words:
+def _number_cells(points: NDArray[np.float32]) -> Words:
     """Return the number (V,) of the cell that holds each point, along a Z-order curve (Morton 1966)."""
     low = points.min(axis=0).astype(np.float64)
     extent = float((points.max(axis=0) - low).max())
@@ -63,19 +63,19 @@ def _cells(points: NDArray[np.float32]) -> Words:
     return result
 
 
-def _mixed_words(rows: NDArray[np.unsignedinteger]) -> Words:
+def _mix_rows(rows: NDArray[np.unsignedinteger]) -> Words:
     """Return one number (N,) that follows from every bit of each of (N, K) rows, their order included."""
-    return _combined(_mixed(rows.astype(np.uint64)))
+    return _combine(_mix(rows.astype(np.uint64)))
 
 
-def _combined(words: Words) -> Words:
+def _combine(words: Words) -> Words:
     total = np.zeros(len(words), dtype=np.uint64)
     for column in words.T:
-        total = _mixed(total + column)
+        total = _mix(total + column)
     return total
 
 
-def _mixed(words: Words) -> Words:
+def _mix(words: Words) -> Words:
     """Return the words with their bits mixed (the finaliser of SplitMix64, Steele et al. 2014)."""
     words = words + np.uint64(0x9E3779B97F4A7C15)
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

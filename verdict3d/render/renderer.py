@@ -22,7 +22,7 @@ from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.render import shaders
 from verdict3d.render.context import shared_context
 from verdict3d.render.framing import frame_mesh
-from verdict3d.render.order import ordered
+from verdict3d.render.order import order_faces
 from verdict3d.render.rig import BACK_FACE_OFFSET, MODES, Camera, Rig, camera_from_world, projection
 from verdict3d.render.splats import SplatUpload
 from verdict3d.render.uploads import MeshUpload, program_for
@@ -171,7 +171,7 @@ class Renderer:
 
     def _order(self, mesh: Mesh) -> Mesh:
         if self._ordered is None or self._ordered[0]() is not mesh:
-            self._ordered = (weakref.ref(mesh), ordered(mesh))
+            self._ordered = (weakref.ref(mesh), order_faces(mesh))
         return self._ordered[1]
 
     def _frame(self, mesh: Mesh) -> Mesh:

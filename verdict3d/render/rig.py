@@ -141,7 +141,7 @@ class Rig:
                 "framing": framing.RULE,
                 "order": [order.RULE, BACK_FACE_OFFSET],
                 "splats": [SPLAT_COUNT, SPLAT_SPREAD],
-                "shaders": shaders.text(),
+                "shaders": shaders.read_programs(),
             }
         )
 

@@ -158,6 +158,6 @@ PROGRAMS: dict[str, tuple[str, str]] = {
 """Vertex and fragment text of each program."""
 
 
-def text() -> list[list[str]]:
+def read_programs() -> list[list[str]]:
     """Return every program's name and text in a fixed order, for the rig's digest."""
     return [[name, *PROGRAMS[name]] for name in sorted(PROGRAMS)]

@@ -54,7 +54,7 @@ def class_by_truth(x: float | None, y: float | None) -> Outcome:
     return "close" if abs(gap) < TRUTH_CLOSE else "win" if gap > 0 else "loss"
 
 
-def agreement(
+def measure_agreement(
     first: Sequence[str],
     second: Sequence[str],
     objects: Sequence[str],

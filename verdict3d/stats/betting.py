@@ -22,7 +22,7 @@ GRID = np.linspace(0.0, 1.0, 1001)[1:-1]
 """Means that a confidence sequence is asked about; its bounds are accurate to 0.001."""
 
 
-def fortunes(scores: Sequence[float] | Array, nulls: Array) -> Array:
+def compute_fortunes(scores: Sequence[float] | Array, nulls: Array) -> Array:
     """Return the fortune of the player against each null after each score.
 
     E_n(m) = prod_{i <= n} (1 + lam_i (x_i - m)) with the bet
@@ -59,13 +59,13 @@ def fortunes(scores: Sequence[float] | Array, nulls: Array) -> Array:
     return table
 
 
-def anytime_p_values(scores: Sequence[float] | Array, null: float) -> Array:
+def compute_anytime_p_values(scores: Sequence[float] | Array, null: float) -> Array:
     """Return (N,) p-values of "mean <= null", each valid however the moment to look was chosen."""
-    best = np.maximum.accumulate(fortunes(scores, np.array([null]))[:, 0])
+    best = np.maximum.accumulate(compute_fortunes(scores, np.array([null]))[:, 0])
     return np.minimum(1.0, 1.0 / best)
 
 
-def confidence_sequence(scores: Sequence[float] | Array, alpha: float) -> tuple[Array, Array]:
+def find_confidence_sequence(scores: Sequence[float] | Array, alpha: float) -> tuple[Array, Array]:
     """Return lower and upper bounds after each score, valid for all moments at once.
 
     Args:
@@ -77,8 +77,8 @@ def confidence_sequence(scores: Sequence[float] | Array, alpha: float) -> tuple[
         player has reached 1 / alpha against.
     """
     values = np.asarray(scores, dtype=np.float64)
-    above = np.maximum.accumulate(fortunes(values, GRID), axis=0) < 1 / alpha
-    below = np.maximum.accumulate(fortunes(1 - values, 1 - GRID), axis=0) < 1 / alpha
+    above = np.maximum.accumulate(compute_fortunes(values, GRID), axis=0) < 1 / alpha
+    below = np.maximum.accumulate(compute_fortunes(1 - values, 1 - GRID), axis=0) < 1 / alpha
     low, high = np.zeros(len(values)), np.ones(len(values))
     for row, kept in enumerate(above & below):
         held = GRID[kept]

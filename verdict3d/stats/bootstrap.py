@@ -15,7 +15,7 @@ Statistic = Callable[[Array], Array]
 _ELEMENTS_AT_ONCE = 4_000_000
 
 
-def ratio(totals: Array) -> Array:
+def divide(totals: Array) -> Array:
     """Return numerator / denominator of totals (R, 2); NaN where the denominator is zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(totals[:, 1] > 0, totals[:, 0] / totals[:, 1], np.nan)
@@ -57,10 +57,12 @@ def cluster_bootstrap(
     draws = draws[np.isfinite(draws)]
     if 2 * draws.size < resamples:
         return None
-    return bca_bounds(estimate, draws, statistic(whole - totals), confidence)
+    return find_bca_bounds(estimate, draws, statistic(whole - totals), confidence)
 
 
-def bca_bounds(estimate: float, draws: Array, jackknife: Array, confidence: float) -> tuple[float, float]:
+def find_bca_bounds(
+    estimate: float, draws: Array, jackknife: Array, confidence: float
+) -> tuple[float, float]:
     """Return bias-corrected and accelerated bounds (Efron 1987, "Better bootstrap confidence intervals").
 
     Args:

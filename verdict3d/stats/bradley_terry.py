@@ -25,7 +25,7 @@ Answer = tuple[str, str, str, float]
 """(object, first, second, result): 1 where the first shown is named, 0 the second, 1/2 neither."""
 
 
-def answers_of(rows: Sequence[Answered], arm: str, base: str) -> list[Answer]:
+def collect_answers(rows: Sequence[Answered], arm: str, base: str) -> list[Answer]:
     """Return the two answers of each valid pair: arm first, then base first.
 
     Where nothing was asked both follow from the class: two sides that are the same tie, and a side without a

@@ -59,41 +59,41 @@ class Claim:
         return (0.0, 1.0) if self.kind == "credit" else (-1.0, 1.0)
 
 
-def credits_of(objects: Sequence[ObjectEvidence], quantity: Credit) -> Array:
+def collect_credits(objects: Sequence[ObjectEvidence], quantity: Credit) -> Array:
     """Return (N, 2) half-credit and number of pairs by object."""
-    counts = counts_of(objects, quantity)
+    counts = collect_counts(objects, quantity)
     return np.stack([counts[:, 0] + 0.5 * counts[:, 2], counts.sum(axis=1)], axis=1)
 
 
-def counts_of(objects: Sequence[ObjectEvidence], quantity: Credit) -> Array:
+def collect_counts(objects: Sequence[ObjectEvidence], quantity: Credit) -> Array:
     """Return (N, 3) wins, losses and ties by object."""
     return np.array([getattr(row, quantity) for row in objects], dtype=np.float64).reshape(-1, 3)
 
 
-def differences_of(objects: Sequence[ObjectEvidence], quantity: Difference) -> Array:
+def collect_differences(objects: Sequence[ObjectEvidence], quantity: Difference) -> Array:
     """Return (N, 2) sum of a difference and number of pairs by object."""
     return np.array([getattr(row, quantity) for row in objects], dtype=np.float64).reshape(-1, 2)
 
 
-def claims_of(evidence: Evidence, rule: Rule) -> list[Claim]:
-    """Return every claim but the first (:func:`verdict3d.stats.conditions.primary`) and the categories'."""
+def state_claims(evidence: Evidence, rule: Rule) -> list[Claim]:
+    """Return all claims but those about categories and that of ``conditions.check_primary``."""
     objects, margins = evidence.objects, rule.margins
-    claims = [not_worse("clean inputs", credits_of(objects, "clean"), margins.clean)]
+    claims = [not_worse("clean inputs", collect_credits(objects, "clean"), margins.clean)]
     if "texture" not in evidence.untested:
-        claims.append(not_worse("texture", credits_of(objects, "texture"), margins.texture))
-    claims.append(not_worse("valid meshes", credits_of(objects, "validity"), margins.validity))
+        claims.append(not_worse("texture", collect_credits(objects, "texture"), margins.texture))
+    claims.append(not_worse("valid meshes", collect_credits(objects, "validity"), margins.validity))
     if "truth" not in evidence.untested:
-        gain, clean = (differences_of(objects, name) for name in ("f_score", "clean_f_score"))
+        gain, clean = (collect_differences(objects, name) for name in ("f_score", "clean_f_score"))
         where = f"F-score on {rule.regime} inputs"
         claims += [
             Claim("truth: gain", where, "f_score", gain, rule.f_score_gain, "estimate"),
             Claim("truth: clean inputs", "F-score on clean inputs", "f_score", clean, -margins.f_score),
         ]
-    gap = differences_of(objects, "gap") * (-1.0, 1.0)
+    gap = collect_differences(objects, "gap") * (-1.0, 1.0)
     return [*claims, Claim("over-optimisation", "over-optimisation gap", "gap", gap, -rule.gap_limit)]
 
 
-def category_claims(evidence: Evidence, rule: Rule) -> tuple[list[Claim], dict[str, int]]:
+def state_category_claims(evidence: Evidence, rule: Rule) -> tuple[list[Claim], dict[str, int]]:
     """Return the claims about categories, and the objects of those too small to be tested alone.
 
     The small ones are tested together if they have as many objects between them. If ten categories had to be
@@ -101,7 +101,7 @@ def category_claims(evidence: Evidence, rule: Rule) -> tuple[list[Claim], dict[s
     category until it is tested. So a category is in the way only where it is shown to be worse than the
     champion, which for categories that are not has a chance of at most alpha over all of them.
     """
-    credit = credits_of(evidence.objects, "primary")
+    credit = collect_credits(evidence.objects, "primary")
     category = np.array([row.category for row in evidence.objects])
     measured = credit[:, 1] > 0
     sizes = {name: int((measured & (category == name)).sum()) for name in sorted(set(category.tolist()))}

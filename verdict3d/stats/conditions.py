@@ -12,10 +12,10 @@ import numpy as np
 from verdict3d.records.numbers import Interval, Standing
 from verdict3d.records.promotion import CertificateState, ConditionState, Evidence, HoldoutUse, Rule
 from verdict3d.stats.claims import Claim
-from verdict3d.stats.power import pairs_to_beat
+from verdict3d.stats.power import count_pairs_to_beat
 from verdict3d.stats.standing import standing
-from verdict3d.stats.tally import Bounded, BoundSide, half_credit_against, mean_against, rows_of
-from verdict3d.stats.winrate import summary
+from verdict3d.stats.tally import Bounded, BoundSide, average_against, count_half_credit, rows_of
+from verdict3d.stats.winrate import summarise
 
 Generators = Callable[[str], np.random.Generator]
 
@@ -48,7 +48,7 @@ def is_new(evidence: Evidence) -> Condition:
     return Condition("new", "open" if same else "met", words, {"adapter": evidence.adapter})
 
 
-def primary(evidence: Evidence, rule: Rule, generators: Generators) -> tuple[Condition, Standing]:
+def check_primary(evidence: Evidence, rule: Rule, generators: Generators) -> tuple[Condition, Standing]:
     """Ask whether the candidate reaches the bar against the champion; return its standing too."""
     champion = evidence.champion.name
     tally = [(row.object, *row.primary) for row in evidence.objects if any(row.primary)]
@@ -59,10 +59,10 @@ def primary(evidence: Evidence, rule: Rule, generators: Generators) -> tuple[Con
     }[rule.bar] + f" on {rule.regime} inputs"
     if not tally:
         return Condition("bar", "open", f"not measured: whether it {name}", {}), "undefined"
-    test = half_credit_against(
+    test = count_half_credit(
         tally, 0.5, alpha=rule.alpha, method=rule.test, rng=generators("primary"), resamples=rule.resamples
     )
-    counted = summary(rows_of(tally), generators("primary"), rule.resamples, 1 - 2 * rule.alpha)
+    counted = summarise(rows_of(tally), generators("primary"), rule.resamples, 1 - 2 * rule.alpha)
     half = Interval(value=test.value, low=test.low, high=test.high)
     word = standing(counted.model_copy(update={"half_credit": half}), rule.target)
     beaten = test.p_value is not None and test.p_value <= rule.alpha
@@ -72,7 +72,7 @@ def primary(evidence: Evidence, rule: Rule, generators: Generators) -> tuple[Con
         state = "failed"
     elif enough and beaten and _RANK.index(word) >= _RANK.index(rule.bar):
         state = "met"
-    at_target, coverage = pairs_to_beat(rule.target, rule.alpha), counted.coverage
+    at_target, coverage = count_pairs_to_beat(rule.target, rule.alpha), counted.coverage
     measured = {
         **test.as_dict(),
         "alpha": rule.alpha,
@@ -82,13 +82,13 @@ def primary(evidence: Evidence, rule: Rule, generators: Generators) -> tuple[Con
         "objects_at_target": math.ceil(at_target / coverage) if at_target and coverage else None,
     }
     verb = {"met": "shown", "failed": "refuted", "open": "not shown"}[state]
-    words = f"{verb}: it {name} ({_numbers(test)})"
+    words = f"{verb}: it {name} ({_format_numbers(test)})"
     if not enough:
         words += f"; {rule.objects} objects were fixed beforehand"
     return Condition("bar", state, words, measured, by_objects=True), word
 
 
-def claimed(claim: Claim, rule: Rule, tests: int, generators: Generators) -> Condition:
+def check_claim(claim: Claim, rule: Rule, tests: int, generators: Generators) -> Condition:
     """Ask whether a claim holds.
 
     Args:
@@ -99,7 +99,7 @@ def claimed(claim: Claim, rule: Rule, tests: int, generators: Generators) -> Con
     """
 
     def test(alpha: float, null: float) -> Bounded:
-        return mean_against(
+        return average_against(
             claim.totals,
             null,
             alpha=alpha,
@@ -117,19 +117,19 @@ def claimed(claim: Claim, rule: Rule, tests: int, generators: Generators) -> Con
     if claim.asks == "doubt":
         met = met or strict.high is None or strict.high >= 0.5
     state: ConditionState = "failed" if strict.side == "below" else "met" if met else "open"
-    shown = _turned(found) if claim.kind == "gap" else found
+    shown = _describe_turned(found) if claim.kind == "gap" else found
     measured = {**shown.as_dict(), "bound": abs(claim.bound) if claim.kind == "gap" else claim.bound}
-    return Condition(claim.name, state, _claim_words(claim, shown, state), measured, by_objects=True)
+    return Condition(claim.name, state, _describe_claim(claim, shown, state), measured, by_objects=True)
 
 
-def _turned(found: Bounded) -> Bounded:
+def _describe_turned(found: Bounded) -> Bounded:
     value, low, high = (None if end is None else -end for end in (found.value, found.high, found.low))
     turned: dict[BoundSide, BoundSide] = {"above": "below", "below": "above"}
     side = turned.get(found.side, found.side)
     return replace(found, null=-found.null, value=value, low=low, high=high, side=side)
 
 
-def _claim_words(claim: Claim, found: Bounded, state: ConditionState) -> str:
+def _describe_claim(claim: Claim, found: Bounded, state: ConditionState) -> str:
     if claim.kind == "credit":
         margin = f"{0.5 - claim.bound:g} worse than the champion"
         said = {
@@ -142,7 +142,7 @@ def _claim_words(claim: Claim, found: Bounded, state: ConditionState) -> str:
                 "met": f"not shown to be {margin}",
                 "open": f"worse, as far as seen {margin}",
             }
-        return f"{claim.about}: {said[state]} ({_numbers(found)})"
+        return f"{claim.about}: {said[state]} ({_format_numbers(found)})"
     limit = f"{abs(claim.bound):g}"
     if claim.kind == "gap":
         said = {"met": f"below {limit}", "failed": f"above {limit}", "open": f"not shown to be below {limit}"}
@@ -159,12 +159,12 @@ def _claim_words(claim: Claim, found: Bounded, state: ConditionState) -> str:
     return f"{claim.about}: {said[state]} ({found.value:+.3f} {bounds}, {found.objects} objects)"
 
 
-def certificate(role: str, found: CertificateState) -> Condition:
+def check_certificate(role: str, found: CertificateState) -> Condition:
     """Pass on what is known of a judge's certificate; without one nothing is promoted."""
     return Condition(f"certificate: {role}", found.state, f"{role} judge: {found.words}", {})
 
 
-def holdout(used: HoldoutUse, rule: Rule) -> Condition:
+def check_holdout(used: HoldoutUse, rule: Rule) -> Condition:
     """Ask whether the held-out objects have not been asked too often to be held out still."""
     words = (
         f"candidate {used.candidates} of at most {rule.candidates_limit} on these held-out objects, "
@@ -186,7 +186,7 @@ def holdout(used: HoldoutUse, rule: Rule) -> Condition:
     return Condition("hold-out", "met", words, used.model_dump())
 
 
-def _numbers(test: Bounded) -> str:
+def _format_numbers(test: Bounded) -> str:
     if test.value is None:
         return "no valid pair"
     bounds = "no interval" if test.low is None else f"[{test.low:.3f}, {test.high:.3f}]"

@@ -13,7 +13,7 @@ back); the number of places changes from object to object, so that every two sid
 """
 
 
-def meetings(sides: int, objects: int, design: Design) -> list[list[tuple[int, int]]]:
+def plan_meetings(sides: int, objects: int, design: Design) -> list[list[tuple[int, int]]]:
     """Return for each object the places (i, j), i < j, of the sides that meet about it.
 
     Over all objects everybody is connected with everybody, also with a single object.
@@ -28,16 +28,16 @@ def meetings(sides: int, objects: int, design: Design) -> list[list[tuple[int, i
     if design == "against-first":
         return [[(0, other) for other in range(1, sides)]] * objects
     steps = range(1, sides // 2 + 1)
-    return [_circle(sides, steps[number % len(steps)]) for number in range(objects)]
+    return [_pair_in_circle(sides, steps[number % len(steps)]) for number in range(objects)]
 
 
-def _circle(sides: int, step: int) -> list[tuple[int, int]]:
+def _pair_in_circle(sides: int, step: int) -> list[tuple[int, int]]:
     """Return the pairs of places that lie ``step`` apart on a circle, each once."""
     pairs = {(min(pair), max(pair)) for place in range(sides) for pair in [(place, (place + step) % sides)]}
     return sorted(pairs)
 
 
-def rounds(x: Sequence[str], y: Sequence[str]) -> list[tuple[str, str]]:
+def count_rounds(x: Sequence[str], y: Sequence[str]) -> list[tuple[str, str]]:
     """Return which samples of two sides meet: one after the other, and who has fewer begins again.
 
     Args:

@@ -23,14 +23,14 @@ from verdict3d.records.promotion import (
     Rule,
     Word,
 )
-from verdict3d.stats.claims import SMALL, category_claims, claims_of
+from verdict3d.stats.claims import SMALL, state_category_claims, state_claims
 from verdict3d.stats.conditions import (
     Generators,
-    certificate,
-    claimed,
-    holdout,
+    check_certificate,
+    check_claim,
+    check_holdout,
+    check_primary,
     is_new,
-    primary,
 )
 from verdict3d.stats.outlook import foresee
 
@@ -65,15 +65,15 @@ def decide_all(
 
 def decide(evidence: Evidence, rule: Rule, generators: Generators) -> ArmDecision:
     """Decide on one candidate at the level ``rule.alpha``, without an outlook."""
-    categories, small = category_claims(evidence, rule)
-    claims = [*claims_of(evidence, rule), *categories]
-    reached, word = primary(evidence, rule, generators)
+    categories, small = state_category_claims(evidence, rule)
+    claims = [*state_claims(evidence, rule), *categories]
+    reached, word = check_primary(evidence, rule, generators)
     conditions = [
         is_new(evidence),
         reached,
-        *(claimed(claim, rule, len(claims), generators) for claim in claims),
-        *(certificate(role, found) for role, found in sorted(evidence.certificates.items())),
-        holdout(evidence.holdout, rule),
+        *(check_claim(claim, rule, len(claims), generators) for claim in claims),
+        *(check_certificate(role, found) for role, found in sorted(evidence.certificates.items())),
+        check_holdout(evidence.holdout, rule),
     ]
     states = [condition.state for condition in conditions]
     decision: Word = "REJECT" if "failed" in states else "HOLD" if "open" in states else "PROMOTE"
@@ -93,12 +93,12 @@ def decide(evidence: Evidence, rule: Rule, generators: Generators) -> ArmDecisio
     )
 
 
-def bar_of(decision: ArmDecision) -> Requirement:
+def choose_bar(decision: ArmDecision) -> Requirement:
     """Return the first condition: what the candidate has to reach against the champion."""
     return next(condition for condition in decision.conditions if condition.name == "bar")
 
 
-def half_credit(decision: ArmDecision) -> float:
+def summarise_half_credit(decision: ArmDecision) -> float:
     """Return the half-credit against the champion; -1 where it was not measured."""
-    value = bar_of(decision).measured.get("value")
+    value = choose_bar(decision).measured.get("value")
     return float(value) if isinstance(value, float) else -1.0

@@ -57,7 +57,7 @@ def unanimous_interval(score: float, objects: int, confidence: float = 0.95) -> 
     return score * (1 - others), score * (1 - others) + others
 
 
-def sign_flip_p_value(
+def compute_sign_flip_p_value(
     balances: Sequence[int], alternative: Literal["two-sided", "greater"] = "two-sided"
 ) -> float | None:
     """Return the exact sign-flip randomisation p-value of "no preference".

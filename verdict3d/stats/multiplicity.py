@@ -13,11 +13,11 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """
     adjusted: dict[str, float] = {}
     running = 0.0
-    for place, name in enumerate(_ascending(p_values)):
+    for place, name in enumerate(_order_ascending(p_values)):
         running = max(running, min(1.0, (len(p_values) - place) * p_values[name]))
         adjusted[name] = running
     return adjusted
 
 
-def _ascending(p_values: Mapping[str, float]) -> list[str]:
+def _order_ascending(p_values: Mapping[str, float]) -> list[str]:
     return sorted(p_values, key=lambda name: (p_values[name], name))

@@ -22,9 +22,9 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import beta
 
 from verdict3d.records.promotion import ArmDecision, Chance, Evidence, Outlook, Rule
-from verdict3d.stats.betting import fortunes
+from verdict3d.stats.betting import compute_fortunes
 from verdict3d.stats.bootstrap import Array
-from verdict3d.stats.claims import SMALL, Claim, claims_of, counts_of, credits_of, unspoiled
+from verdict3d.stats.claims import SMALL, Claim, collect_counts, collect_credits, state_claims, unspoiled
 from verdict3d.stats.standing import LEAST_COVERAGE
 
 Times = NDArray[np.int64]
@@ -76,7 +76,9 @@ def foresee(evidence: Evidence, rule: Rule, decision: ArmDecision, rng: np.rando
         categories = draw_categories(evidence, new, rng)
         if kept:
             new = new + 1
-            categories = {name: categories[name] + own for name, own in own_categories(evidence).items()}
+            categories = {
+                name: categories[name] + own for name, own in choose_own_categories(evidence).items()
+            }
         words = decide_drawn(evidence, rule, new, categories)
         promoted, rejected = float(words.promoted.mean()), float(words.rejected.mean())
         if not chances:
@@ -88,7 +90,7 @@ def foresee(evidence: Evidence, rule: Rule, decision: ArmDecision, rng: np.rando
     return Outlook(chances=chances, kept=kept, blocks=blocking[0], blocked=blocking[1])
 
 
-def own_categories(evidence: Evidence) -> dict[str, Times]:
+def choose_own_categories(evidence: Evidence) -> dict[str, Times]:
     """Return (N,) whether each object seen is of the category, by category."""
     names = [row.category for row in evidence.objects]
     return {name: np.array([one == name for one in names], dtype=np.int64) for name in sorted(set(names))}
@@ -101,14 +103,14 @@ def draw_categories(evidence: Evidence, times: Times, rng: np.random.Generator) 
     is that of a one-way analysis of variance of the scores: so the mean of each category is drawn towards
     that of all by the share of its deviation that is chance (James and Stein 1961).
     """
-    own = own_categories(evidence)
+    own = choose_own_categories(evidence)
     members = np.stack(list(own.values()), axis=1)  # (N, K)
-    kept = rng.binomial(times, _reliability(credits_of(evidence.objects, "primary"), members))
+    kept = rng.binomial(times, _estimate_reliability(collect_credits(evidence.objects, "primary"), members))
     moved = rng.multinomial(times - kept, members.mean(axis=0))  # (D, N, K)
     return {name: kept * mine + moved[..., place] for place, (name, mine) in enumerate(own.items())}
 
 
-def _reliability(totals: Array, members: Times) -> float:
+def _estimate_reliability(totals: Array, members: Times) -> float:
     """Return the share of the variance between categories that is not chance, in [0, 1)."""
     asked = totals[:, 1] > 0
     scores, members = totals[asked, 0] / totals[asked, 1], members[asked]
@@ -133,25 +135,28 @@ def decide_drawn(evidence: Evidence, rule: Rule, times: Times, categories: Mappi
     """
     sets = times.astype(np.float64)  # products of whole numbers take much longer
     members = {name: mine.astype(np.float64) for name, mine in sorted(categories.items())}
-    claims, credit = claims_of(evidence, rule), credits_of(evidence.objects, "primary")
+    claims, credit = state_claims(evidence, rule), collect_credits(evidence.objects, "primary")
     asked = {name: mine @ (credit[:, 1] > 0) >= rule.category_objects for name, mine in members.items()}
     rest = sets - np.sum([members[name] * alone[:, None] for name, alone in asked.items()], axis=0)
     groups = {f"category {name}": (members[name], alone) for name, alone in asked.items()}
     groups[SMALL] = rest, rest @ (credit[:, 1] > 0) >= rule.category_objects
     tests = len(claims) + np.sum([alone for _, alone in groups.values()], axis=0)
-    conditions = [_bar(evidence, rule, sets), *(_claimed(claim, rule, sets, tests) for claim in claims)]
+    conditions = [
+        _simulate_bar(evidence, rule, sets),
+        *(_simulate_claim(claim, rule, sets, tests) for claim in claims),
+    ]
     for about, (drawn, alone) in groups.items():
         if alone.any():
-            found = _claimed(unspoiled(about, credit, rule), rule, drawn, tests)
+            found = _simulate_claim(unspoiled(about, credit, rule), rule, drawn, tests)
             conditions.append(States(found.name, found.met | ~alone, found.failed & alone))
     rejected = np.any([found.failed for found in conditions], axis=0)
     met = np.all([found.met for found in conditions], axis=0)
     return Words(met & ~rejected, rejected, conditions)
 
 
-def _claimed(claim: Claim, rule: Rule, times: Array, tests: Array) -> States:
+def _simulate_claim(claim: Claim, rule: Rule, times: Array, tests: Array) -> States:
     def side(alpha: float | Array, null: float) -> _Bounds:
-        return _bounds(claim.totals, null, rule, alpha, times, claim.span, claim.counted)
+        return _find_bounds(claim.totals, null, rule, alpha, times, claim.span, claim.counted)
 
     found, failed = side(rule.alpha, claim.bound), side(rule.alpha / tests, claim.refuted).below
     met = found.above if claim.asks == "bound" else found.value >= claim.bound
@@ -160,10 +165,10 @@ def _claimed(claim: Claim, rule: Rule, times: Array, tests: Array) -> States:
     return States(claim.name, met & ~failed, failed)
 
 
-def _bar(evidence: Evidence, rule: Rule, times: Array) -> States:
-    counts = counts_of(evidence.objects, "primary")
-    totals = credits_of(evidence.objects, "primary")
-    found = _bounds(totals, 0.5, rule, rule.alpha, times)
+def _simulate_bar(evidence: Evidence, rule: Rule, times: Array) -> States:
+    counts = collect_counts(evidence.objects, "primary")
+    totals = collect_credits(evidence.objects, "primary")
+    found = _find_bounds(totals, 0.5, rule, rule.alpha, times)
     objects = times @ (totals[:, 1] > 0)
     met = found.above
     if rule.test == "fixed":
@@ -180,7 +185,7 @@ def _bar(evidence: Evidence, rule: Rule, times: Array) -> States:
         if (counts.sum(axis=1) > 1).any():
             level = np.full(len(times), rule.alpha)
             low = np.minimum(
-                low, _interval(counts[:, 0], counts[:, :2].sum(axis=1), decisive, level, times)[0]
+                low, _find_interval(counts[:, 0], counts[:, :2].sum(axis=1), decisive, level, times)[0]
             )
         clears = (low > rule.target) & (found.value >= rule.target)
         reaches = clears | ((decisive >= rule.target) & (coverage >= LEAST_COVERAGE))
@@ -195,7 +200,7 @@ class _Bounds:
     below: Flags
 
 
-def _bounds(
+def _find_bounds(
     totals: Array,
     null: float,
     rule: Rule,
@@ -206,7 +211,7 @@ def _bounds(
 ) -> _Bounds:
     """Return the mean of every drawn set and on which side of ``null`` its interval lies.
 
-    See :func:`verdict3d.stats.tally.mean_against` for ``totals``, ``span`` and ``counted``.
+    See :func:`verdict3d.stats.tally.average_against` for ``totals``, ``span`` and ``counted``.
     """
     least, width = span[0], span[1] - span[0]
     sums, pairs = (totals[:, 0] - least * totals[:, 1]) / width, totals[:, 1]
@@ -214,15 +219,15 @@ def _bounds(
     with np.errstate(divide="ignore", invalid="ignore"):
         if rule.test == "sequential":
             mean = (times @ np.where(pairs > 0, sums / pairs, 0.0)) / (times @ (pairs > 0))
-            above, below = _bets(sums, pairs, bound, alpha, times)
+            above, below = _place_bets(sums, pairs, bound, alpha, times)
         else:
             mean = (times @ sums) / (times @ pairs)
-            low, high = _interval(sums, pairs, mean, np.broadcast_to(alpha, mean.shape), times, counted)
+            low, high = _find_interval(sums, pairs, mean, np.broadcast_to(alpha, mean.shape), times, counted)
             above, below = low > bound, high < bound
     return _Bounds(least + width * mean, above, below)
 
 
-def _interval(
+def _find_interval(
     sums: Array, pairs: Array, mean: Array, alpha: Array, times: Array, counted: bool = True
 ) -> tuple[Array, Array]:
     """Return BCa bounds of a mean in [0, 1] to second order, NaN where there are none."""
@@ -246,7 +251,9 @@ def _interval(
     return ends[0], ends[1]
 
 
-def _bets(sums: Array, pairs: Array, bound: float, alpha: float | Array, times: Array) -> tuple[Flags, Flags]:
+def _place_bets(
+    sums: Array, pairs: Array, bound: float, alpha: float | Array, times: Array
+) -> tuple[Flags, Flags]:
     """Return whether a player has ever won 1 / alpha against "mean <= bound", and against ">= bound"."""
     scores = np.where(pairs > 0, sums / np.where(pairs > 0, pairs, 1.0), bound)
     rng = np.random.default_rng(0)  # independent draws may come in any order; all claims see the same one
@@ -255,7 +262,7 @@ def _bets(sums: Array, pairs: Array, bound: float, alpha: float | Array, times: 
         drawn = np.repeat(scores, row.astype(np.int64))
         values[: drawn.size, place] = rng.permutation(drawn)
     ends = [
-        np.fmax.reduce(fortunes(one, np.full(len(times), null)), axis=0, initial=1.0) >= 1 / alpha
+        np.fmax.reduce(compute_fortunes(one, np.full(len(times), null)), axis=0, initial=1.0) >= 1 / alpha
         for one, null in ((values, bound), (1 - values, 1 - bound))
     ]
     return ends[0], ends[1]

@@ -11,12 +11,12 @@ MOST_OBJECTS = 20_000
 """Beyond this many objects the answer is "no number worth naming"."""
 
 
-def one_sided(confidence: float) -> float:
+def halve_alpha(confidence: float) -> float:
     """Return the level of each bound of a two-sided interval: 0.025 for 0.95."""
     return round((1 - confidence) / 2, 12)
 
 
-def pairs_to_beat(win_share: float, alpha: float, power: float = 0.8) -> int | None:
+def count_pairs_to_beat(win_share: float, alpha: float, power: float = 0.8) -> int | None:
     """Return how many decisive pairs show a win share to be above 1/2 with the given power.
 
     The test is the exact one-sided sign test, which rejects exactly when the lower Clopper-Pearson bound at
@@ -33,7 +33,9 @@ def pairs_to_beat(win_share: float, alpha: float, power: float = 0.8) -> int | N
     """
     if win_share <= 0.5:
         return None
-    rough = objects_for_mean(win_share - 0.5, math.sqrt(win_share * (1 - win_share)) + 0.05, alpha, power)
+    rough = count_objects_for_mean(
+        win_share - 0.5, math.sqrt(win_share * (1 - win_share)) + 0.05, alpha, power
+    )
     if rough is None:
         return None
     sizes = np.arange(1, 2 * rough + 60)
@@ -43,7 +45,7 @@ def pairs_to_beat(win_share: float, alpha: float, power: float = 0.8) -> int | N
     return int(sizes[short[-1]] + 1) if short.size else 1
 
 
-def objects_for_mean(distance: float, deviation: float, alpha: float, power: float = 0.8) -> int | None:
+def count_objects_for_mean(distance: float, deviation: float, alpha: float, power: float = 0.8) -> int | None:
     """Return how many objects tell a mean apart from a bound, by the normal approximation.
 
     n = ((z_alpha + z_power) * deviation / distance)^2

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from verdict3d.records.names import Outcome, PairKind, Regime
 from verdict3d.records.numbers import Summary
 from verdict3d.records.results import Preflight
-from verdict3d.stats.power import one_sided, pairs_to_beat
+from verdict3d.stats.power import count_pairs_to_beat, halve_alpha
 from verdict3d.stats.winrate import SCORES
 
 
-def signal_reasons(
+def find_signal_reasons(
     kinds: Mapping[PairKind, Summary], least_win_rate: float, least_coverage: float
 ) -> list[str]:
     """Return why there is no learnable signal; an empty list when there is one.
@@ -39,7 +39,9 @@ def signal_reasons(
     return reasons
 
 
-def objects_needed(target: float, coverage: float | None, power: float, confidence: float) -> int | None:
+def count_objects_needed(
+    target: float, coverage: float | None, power: float, confidence: float
+) -> int | None:
     """Return how many held-out objects show a decisive win-rate at ``target`` to be above 1/2.
 
     Args:
@@ -51,23 +53,23 @@ def objects_needed(target: float, coverage: float | None, power: float, confiden
     Returns:
         The number; None when it is unknown or there is none.
     """
-    pairs = pairs_to_beat(target, one_sided(confidence), power)
+    pairs = count_pairs_to_beat(target, halve_alpha(confidence), power)
     return math.ceil(pairs / coverage) if pairs and coverage else None
 
 
-def promising_regime(headroom: Mapping[Regime, float | None], least: float) -> Regime | None:
+def choose_promising_regime(headroom: Mapping[Regime, float | None], least: float) -> Regime | None:
     """Return the regime with most headroom, None when none has enough."""
     known = {name: value for name, value in headroom.items() if value is not None and value >= least}
     return max(known.items(), key=lambda pair: (pair[1], pair[0]))[0] if known else None
 
 
-def half_credit_of(outcomes: Sequence[Outcome]) -> float | None:
+def measure_half_credit(outcomes: Sequence[Outcome]) -> float | None:
     """Return the mean of win 1, loss 0 and 1/2 for ties; invalid ones are left out."""
     scores = [SCORES[name] for name in outcomes if name != "invalid"]
     return sum(scores) / len(scores) if scores else None
 
 
-def preflight_words(found: Preflight, target: float, power: float, least_headroom: float) -> list[str]:
+def describe_preflight(found: Preflight, target: float, power: float, least_headroom: float) -> list[str]:
     """Return what preflight found, one sentence for each question it answers.
 
     Args:

@@ -91,8 +91,8 @@ def fit_curve(
         tables[names.index(name), int(np.searchsorted(levels, severity))] += (score, 1.0)
     whole = tables.sum(axis=0)
     fitted = _fit(levels, whole)
-    threshold = _threshold(levels, fitted)
-    low, high = _threshold_bounds(levels, tables, rng, resamples, confidence)
+    threshold = _find_threshold(levels, fitted)
+    low, high = _find_threshold_bounds(levels, tables, rng, resamples, confidence)
     if threshold is not None:  # resamples are fitted on a grid, the estimate is not
         low = None if low is None else min(low, threshold)
         high = None if high is None else max(high, threshold)
@@ -113,42 +113,44 @@ def _fit(levels: Array, table: Array) -> Array:
     right, wrong = table[:, 0], table[:, 1] - table[:, 0]
 
     def cost(values: Array) -> float:
-        chance = _clipped(weibull(levels, *values))
+        chance = _clip(weibull(levels, *values))
         return -float(right @ np.log(chance) + wrong @ np.log1p(-chance))
 
-    (start,) = _best_on_grid(levels, table[None])
-    fit = minimize(cost, start, method="L-BFGS-B", bounds=[(axis[0], axis[-1]) for axis in _axes(levels)])
+    (start,) = _search_grid(levels, table[None])
+    fit = minimize(
+        cost, start, method="L-BFGS-B", bounds=[(axis[0], axis[-1]) for axis in _make_axes(levels)]
+    )
     return np.asarray(fit.x if fit.fun <= cost(start) else start)
 
 
-def _axes(levels: Array) -> tuple[Array, Array, Array]:
+def _make_axes(levels: Array) -> tuple[Array, Array, Array]:
     """Return the values of scale, slope and lapse on the grid."""
     scales = np.geomspace(levels[0] / 4, levels[-1] * 4, 60)
     return scales, np.geomspace(0.5, 8.0, 12), np.linspace(0.0, MOST_LAPSES, 6)
 
 
-def _best_on_grid(levels: Array, tables: Array) -> Array:
+def _search_grid(levels: Array, tables: Array) -> Array:
     """Return the likeliest scale, slope and lapse (R, 3) on the grid for each table (R, L, 2)."""
-    grid = np.stack(np.meshgrid(*_axes(levels), indexing="ij"), axis=-1).reshape(-1, 3)
-    chance = _clipped(weibull(levels[:, None], *grid.T))
+    grid = np.stack(np.meshgrid(*_make_axes(levels), indexing="ij"), axis=-1).reshape(-1, 3)
+    chance = _clip(weibull(levels[:, None], *grid.T))
     right, wrong = tables[..., 0], tables[..., 1] - tables[..., 0]
     likeliest = np.argmax(right @ np.log(chance) + wrong @ np.log1p(-chance), axis=1)
     found: Array = grid[likeliest]
     return found
 
 
-def _clipped(chance: Array) -> Array:
+def _clip(chance: Array) -> Array:
     return np.clip(chance, 1e-9, 1 - 1e-9)
 
 
-def _threshold(levels: Array, fitted: Array) -> float | None:
+def _find_threshold(levels: Array, fitted: Array) -> float | None:
     """Invert the curve at 75%; the smallest level where it lies below, None beyond the largest."""
     scale, slope, lapse = (float(value) for value in fitted)
     at = scale * (-np.log1p(-(DETECTED - 0.5) / (0.5 - lapse))) ** (1.0 / slope)
     return max(float(at), float(levels[0])) if at <= levels[-1] else None
 
 
-def _threshold_bounds(
+def _find_threshold_bounds(
     levels: Array, tables: Array, rng: np.random.Generator, resamples: int, confidence: float
 ) -> tuple[float | None, float | None]:
     """Return percentile bounds of the threshold over resampled objects; never reached counts as infinite."""
@@ -156,8 +158,8 @@ def _threshold_bounds(
     if clusters < 2:
         return None, None
     times = rng.multinomial(clusters, np.full(clusters, 1.0 / clusters), size=resamples).astype(np.float64)
-    fitted = _best_on_grid(levels, np.einsum("rc,clk->rlk", times, tables))
-    drawn = (_threshold(levels, row) for row in fitted)
+    fitted = _search_grid(levels, np.einsum("rc,clk->rlk", times, tables))
+    drawn = (_find_threshold(levels, row) for row in fitted)
     values = np.array([np.inf if value is None else value for value in drawn])
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail], method="nearest")

@@ -21,8 +21,8 @@ from scipy.special import expit
 from verdict3d.records.comparisons import Apart, Board, Ranked
 from verdict3d.records.numbers import Interval
 from verdict3d.stats.bootstrap import Array
-from verdict3d.stats.bradley_terry import Answer, answers_of, fit_model
-from verdict3d.stats.intervals import sign_flip_p_value
+from verdict3d.stats.bradley_terry import Answer, collect_answers, fit_model
+from verdict3d.stats.intervals import compute_sign_flip_p_value
 from verdict3d.stats.multiplicity import holm
 from verdict3d.stats.winrate import SCORES, Answered
 
@@ -53,17 +53,19 @@ def rank_sides(
     """
     answers: list[Answer] = []
     for row in sorted(rows, key=lambda row: (row.object, row.x, row.y, row.outcome, row.m1 or 0.0)):
-        answers += answers_of([row], row.x, row.y)
+        answers += collect_answers([row], row.x, row.y)
     if not answers:
         nothing = Interval(value=None, low=None, high=None)
-        return Board(first_slot=nothing, ranked=[_unknown(name, len(sides)) for name in sides], apart=[])
+        return Board(
+            first_slot=nothing, ranked=[_count_unknown(name, len(sides)) for name in sides], apart=[]
+        )
     found = fit_model(answers, sides[0], rng, resamples)
     seen = [name for name in sides if any(name in answer[1:3] for answer in answers)]
     columns = {name: place for place, name in enumerate(found.names)}
     apart = tell_apart(rows, seen, confidence)
-    strengths = _strengths(found.values[None], seen, columns)[0]
-    draws = _strengths(found.draws, seen, columns)
-    places = _ranks(strengths[None])[0]
+    strengths = _fit_strengths(found.values[None], seen, columns)[0]
+    draws = _fit_strengths(found.draws, seen, columns)
+    places = _bound_ranks(strengths[None])[0]
     tail = (1 - confidence) / 2
     ranked = []
     for number, name in enumerate(seen):
@@ -71,7 +73,7 @@ def rank_sides(
         worse = sum(pair.told and pair.better == name for pair in apart)
         low, high = 1 + better, len(sides) - worse
         if len(draws):
-            drawn = _ranks(draws)[:, number]
+            drawn = _bound_ranks(draws)[:, number]
             low = min(low, int(np.quantile(drawn, tail, method="inverted_cdf")))
             high = max(high, int(np.quantile(drawn, 1 - tail, method="inverted_cdf")))
         ranked.append(
@@ -87,21 +89,23 @@ def rank_sides(
             )
         )
     ranked.sort(key=lambda one: (one.rank or 0, one.side))
-    ranked += [_unknown(name, len(sides)) for name in sides if name not in seen]
+    ranked += [_count_unknown(name, len(sides)) for name in sides if name not in seen]
     return Board(first_slot=found.first_slot(confidence), ranked=ranked, apart=apart)
 
 
 def tell_apart(rows: Sequence[Met], sides: Sequence[str], confidence: float) -> list[Apart]:
     """Return for every two sides whether one is told to be better, by exact tests adjusted by Holm."""
     objects = sorted({row.object for row in rows})
-    scores = {name: _scores([row for row in rows if row.object == name]) for name in objects}
+    scores = {name: _sum_scores([row for row in rows if row.object == name]) for name in objects}
     balances: dict[tuple[str, str], list[int]] = {}
     for one, other in combinations(sides, 2):
-        gaps = [gap for name in objects if (gap := _gap(scores[name], one, other, sides)) is not None]
+        gaps = [gap for name in objects if (gap := _measure_gap(scores[name], one, other, sides)) is not None]
         scale = math.lcm(*(gap.denominator for gap in gaps)) if gaps else 1
         balances[one, other] = [int(gap * scale) for gap in gaps]
     known = {
-        "\0".join(pair): p for pair, steps in balances.items() if (p := sign_flip_p_value(steps)) is not None
+        "\0".join(pair): p
+        for pair, steps in balances.items()
+        if (p := compute_sign_flip_p_value(steps)) is not None
     }
     adjusted = holm(known)
     found = []
@@ -113,7 +117,7 @@ def tell_apart(rows: Sequence[Met], sides: Sequence[str], confidence: float) -> 
     return found
 
 
-def _scores(rows: Sequence[Met]) -> dict[tuple[str, str], Fraction]:
+def _sum_scores(rows: Sequence[Met]) -> dict[tuple[str, str], Fraction]:
     """Return by (side, opponent) the mean of win 1, loss -1, no winner 0, of an object's valid verdicts."""
     points: dict[tuple[str, str], list[int]] = {}
     for row in rows:
@@ -124,7 +128,7 @@ def _scores(rows: Sequence[Met]) -> dict[tuple[str, str], Fraction]:
     return {pair: Fraction(sum(some), len(some)) for pair, some in points.items()}
 
 
-def _gap(
+def _measure_gap(
     scores: dict[tuple[str, str], Fraction], one: str, other: str, sides: Sequence[str]
 ) -> Fraction | None:
     """Return how much more ``one`` scored than ``other`` where both could; None where they share nothing."""
@@ -137,18 +141,18 @@ def _gap(
     )
 
 
-def _strengths(values: Array, sides: Sequence[str], columns: dict[str, int]) -> Array:
+def _fit_strengths(values: Array, sides: Sequence[str], columns: dict[str, int]) -> Array:
     """Return (R, sides) strengths of (R, N + 2) values of the model; the reference has 0."""
     padded: Array = np.concatenate([values, np.zeros((len(values), 1))], axis=1)
     return padded[:, [columns.get(name, -1) for name in sides]]
 
 
-def _ranks(strengths: Array) -> Array:
+def _bound_ranks(strengths: Array) -> Array:
     """Return ranks (R, N), 1 for the strongest, of strengths (R, N); equal ones share the better rank."""
     stronger: Array = (strengths[:, None, :] > strengths[:, :, None]).sum(axis=2)
     return 1 + stronger
 
 
-def _unknown(name: str, sides: int) -> Ranked:
+def _count_unknown(name: str, sides: int) -> Ranked:
     nothing = Interval(value=None, low=None, high=None)
     return Ranked(side=name, rank=None, rank_low=1, rank_high=sides, strength=nothing, win_rate=None)

@@ -1,4 +1,4 @@
-"""What a win-rate entitles one to say, by rules that are fixed beforehand."""
+"""Which claim a win rate supports, by rules that are fixed in advance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LEAST_COVERAGE = 0.4
 
 
 def standing(summary: Summary, target: float) -> Standing:
-    """Class a :func:`verdict3d.stats.winrate.summary` against the base (win-rate 1/2) and the target.
+    """Class a :func:`verdict3d.stats.winrate.summarise` against the base (win-rate 1/2) and the target.
 
     At the summary's confidence c each bound is a one-sided one at (1 + c) / 2.
 

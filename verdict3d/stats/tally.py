@@ -16,9 +16,9 @@ import numpy as np
 from verdict3d.records.names import Outcome
 from verdict3d.records.promotion import Counts, TallyRow
 from verdict3d.records.verdicts import HeldoutVerdict
-from verdict3d.stats.betting import anytime_p_values, confidence_sequence
-from verdict3d.stats.bootstrap import Array, cluster_bootstrap, ratio
-from verdict3d.stats.intervals import sign_flip_p_value, unanimous_interval
+from verdict3d.stats.betting import compute_anytime_p_values, find_confidence_sequence
+from verdict3d.stats.bootstrap import Array, cluster_bootstrap, divide
+from verdict3d.stats.intervals import compute_sign_flip_p_value, unanimous_interval
 from verdict3d.stats.winrate import COLUMNS, Answered, Scored
 
 Tally = Sequence[TallyRow]
@@ -103,7 +103,7 @@ def rows_of(tally: Tally) -> list[Scored]:
     ]
 
 
-def half_credit_against(
+def count_half_credit(
     tally: Tally, null: float, *, alpha: float, method: Method, rng: np.random.Generator, resamples: int
 ) -> Bounded:
     """Test half-credit against ``null``.
@@ -112,24 +112,24 @@ def half_credit_against(
         tally: Counts by object; for ``sequential`` in the order the objects were looked at.
         null: Bound in (0, 1).
         alpha: One-sided level of each bound.
-        method: As in :func:`mean_against`.
+        method: As in :func:`average_against`.
         rng: For the bootstrap.
         resamples: Number of bootstrap resamples.
     """
     counts = np.array([row[1:] for row in tally], dtype=np.float64).reshape(-1, 3)
     totals = np.stack([counts[:, 0] + 0.5 * counts[:, 2], counts.sum(axis=1)], axis=1)
-    found = mean_against(totals, null, alpha=alpha, method=method, rng=rng, resamples=resamples)
+    found = average_against(totals, null, alpha=alpha, method=method, rng=rng, resamples=resamples)
     if null != 0.5:
         return found
     if method == "fixed":
-        p_value = sign_flip_p_value([wins - losses for _, wins, losses, _ in tally], "greater")
+        p_value = compute_sign_flip_p_value([wins - losses for _, wins, losses, _ in tally], "greater")
     else:
-        scores = object_scores(totals)
-        p_value = float(anytime_p_values(scores, 0.5)[-1]) if scores.size else None
+        scores = score_objects(totals)
+        p_value = float(compute_anytime_p_values(scores, 0.5)[-1]) if scores.size else None
     return replace(found, p_value=p_value)
 
 
-def mean_against(
+def average_against(
     totals: Array,
     null: float,
     *,
@@ -156,28 +156,28 @@ def mean_against(
     """
     totals = totals[totals[:, 1] > 0]
     least, width = span[0], span[1] - span[0]
-    scores = (object_scores(totals) - least) / width
+    scores = (score_objects(totals) - least) / width
     bounds: tuple[float, float] | None = None
     value = float(totals[:, 0].sum() / totals[:, 1].sum()) if scores.size else None
     if method == "sequential" and scores.size:
         value = least + width * float(scores.mean())
-        lower, upper = (float(ends[-1]) for ends in confidence_sequence(scores, alpha))
+        lower, upper = (float(ends[-1]) for ends in find_confidence_sequence(scores, alpha))
         bounds = least + width * lower, least + width * upper
     elif scores.size > 1 and counted and np.ptp(scores) == 0:
         lower, upper = unanimous_interval(float(scores[0]), scores.size, 1 - 2 * alpha)
         bounds = least + width * lower, least + width * upper
     elif scores.size > 1:
-        bounds = cluster_bootstrap(totals, ratio, rng, resamples, 1 - 2 * alpha)
+        bounds = cluster_bootstrap(totals, divide, rng, resamples, 1 - 2 * alpha)
     low, high = bounds or (None, None)
-    return Bounded(scores.size, null, value, low, high, None, _side(null, low, high))
+    return Bounded(scores.size, null, value, low, high, None, _find_side(null, low, high))
 
 
-def object_scores(totals: Array) -> Array:
-    """Return (N,) each object's mean over its pairs, in order; ``totals`` as in :func:`mean_against`."""
+def score_objects(totals: Array) -> Array:
+    """Return (N,) each object's mean over its pairs, in order; ``totals`` as in :func:`average_against`."""
     return totals[:, 0] / totals[:, 1]
 
 
-def _side(null: float, low: float | None, high: float | None) -> BoundSide:
+def _find_side(null: float, low: float | None, high: float | None) -> BoundSide:
     if low is None or high is None:
         return "undefined"
     return "above" if low > null else "below" if high < null else "undecided"

@@ -14,8 +14,8 @@ import numpy as np
 
 from verdict3d.records.names import TIES, Outcome
 from verdict3d.records.numbers import Decisive, Summary
-from verdict3d.stats.bootstrap import Array, cluster_bootstrap, ratio
-from verdict3d.stats.intervals import Estimate, clopper_pearson, sign_flip_p_value, unanimous_interval
+from verdict3d.stats.bootstrap import Array, cluster_bootstrap, divide
+from verdict3d.stats.intervals import Estimate, clopper_pearson, compute_sign_flip_p_value, unanimous_interval
 
 SCORES: dict[Outcome, float] = {"win": 1.0, **dict.fromkeys(TIES, 0.5), "loss": 0.0}
 """Half-credit of each valid class."""
@@ -59,7 +59,7 @@ A = TypeVar("A", bound=Answered)
 _TURNED: dict[Outcome, Outcome] = {"win": "loss", "loss": "win"}
 
 
-def turned(row: Answered) -> Scored:
+def turn(row: Answered) -> Scored:
     """Return the pair seen from Y."""
     return Scored(row.object, _TURNED.get(row.outcome, row.outcome), row.m2, row.m1)
 
@@ -126,7 +126,7 @@ class WinRate:
         )
 
 
-def win_rate(
+def measure_win_rate(
     rows: Sequence[Answered], rng: np.random.Generator, resamples: int = 2000, confidence: float = 0.95
 ) -> WinRate:
     """Estimate the win-rate of X over Y.
@@ -151,7 +151,7 @@ def win_rate(
     )
     counts = {outcome: sum(row.outcome == outcome for row in valid) for outcome in SCORES}
     wins, losses = counts["win"], counts["loss"]
-    clusters = _totals_by_object(valid)
+    clusters = _sum_by_object(valid)
     asked = [row for row in valid if row.m1 is not None and row.m2 is not None]
     margins = np.array([(row.m1, row.m2) for row in asked], dtype=np.float64).reshape(-1, 2)
     return WinRate(
@@ -163,27 +163,27 @@ def win_rate(
         same=counts["same"],
         flips=counts["flip"],
         close=counts["close"],
-        half_credit=_half_credit(clusters, rng, resamples, confidence),
-        decisive=_decisive(clusters, rng, resamples, confidence),
+        half_credit=_measure_half_credit(clusters, rng, resamples, confidence),
+        decisive=_measure_decisive(clusters, rng, resamples, confidence),
         coverage=(wins + losses) / len(valid) if valid else None,
         flip_rate=counts["flip"] / len(asked) if asked else None,
-        position_bias=_position_bias(asked, margins, rng, resamples, confidence),
+        position_bias=_measure_position_bias(asked, margins, rng, resamples, confidence),
         first_slot_share=float((0.5 + 0.5 * np.sign(margins)).mean()) if asked else None,
-        p_value=sign_flip_p_value([round(won - lost) for won, lost, _ in clusters]),
+        p_value=compute_sign_flip_p_value([round(won - lost) for won, lost, _ in clusters]),
     )
 
 
-def summary(
+def summarise(
     rows: Sequence[Answered], rng: np.random.Generator, resamples: int = 2000, confidence: float = 0.95
 ) -> Summary:
     """Return the win-rate of X over Y as stages write it.
 
     See :func:`win_rate` for the arguments and errors.
     """
-    return win_rate(rows, rng, resamples, confidence).record()
+    return measure_win_rate(rows, rng, resamples, confidence).record()
 
 
-def by_slice(
+def summarise_slices(
     rows: Sequence[A],
     slice_of: Callable[[A], str],
     generator_for: Callable[[str], np.random.Generator],
@@ -201,14 +201,14 @@ def by_slice(
     """
     names = sorted({slice_of(row) for row in rows})
     return {
-        name: summary(
+        name: summarise(
             [row for row in rows if slice_of(row) == name], generator_for(name), resamples, confidence
         )
         for name in names
     }
 
 
-def _totals_by_object(valid: Sequence[Answered]) -> Array:
+def _sum_by_object(valid: Sequence[Answered]) -> Array:
     """Return (N, 3) wins, losses and all other verdicts of each object, objects sorted by name."""
     names = sorted({row.object for row in valid})
     index = {name: number for number, name in enumerate(names)}
@@ -218,7 +218,9 @@ def _totals_by_object(valid: Sequence[Answered]) -> Array:
     return totals
 
 
-def _half_credit(clusters: Array, rng: np.random.Generator, resamples: int, confidence: float) -> Estimate:
+def _measure_half_credit(
+    clusters: Array, rng: np.random.Generator, resamples: int, confidence: float
+) -> Estimate:
     if not len(clusters):
         return Estimate()
     totals = np.stack([clusters[:, 0] + 0.5 * clusters[:, 2], clusters.sum(axis=1)], axis=1)
@@ -228,11 +230,13 @@ def _half_credit(clusters: Array, rng: np.random.Generator, resamples: int, conf
     if len(clusters) > 1 and np.ptp(means) == 0:
         bounds = unanimous_interval(value, len(clusters), confidence)
     else:
-        bounds = cluster_bootstrap(totals, ratio, rng, resamples, confidence)
+        bounds = cluster_bootstrap(totals, divide, rng, resamples, confidence)
     return Estimate(value, *(bounds or (None, None)))
 
 
-def _decisive(clusters: Array, rng: np.random.Generator, resamples: int, confidence: float) -> Estimate:
+def _measure_decisive(
+    clusters: Array, rng: np.random.Generator, resamples: int, confidence: float
+) -> Estimate:
     wins, losses = (int(total) for total in clusters[:, :2].sum(axis=0))
     exact = clopper_pearson(wins, wins + losses, confidence)
     if exact is None:
@@ -241,13 +245,13 @@ def _decisive(clusters: Array, rng: np.random.Generator, resamples: int, confide
     if (clusters.sum(axis=1) <= 1).all():
         return Estimate(value, *exact)
     totals = np.stack([clusters[:, 0], clusters[:, 0] + clusters[:, 1]], axis=1)
-    clustered = cluster_bootstrap(totals, ratio, rng, resamples, confidence)
+    clustered = cluster_bootstrap(totals, divide, rng, resamples, confidence)
     if clustered is None:
         return Estimate(value)
     return Estimate(value, min(exact[0], clustered[0]), max(exact[1], clustered[1]))
 
 
-def _position_bias(
+def _measure_position_bias(
     asked: Sequence[Answered], margins: Array, rng: np.random.Generator, resamples: int, confidence: float
 ) -> Estimate:
     if not asked:
@@ -258,5 +262,5 @@ def _position_bias(
     totals = np.zeros((len(names), 2))
     for name, bias in zip(objects, margins.mean(axis=1), strict=True):
         totals[index[name]] += (bias, 1.0)
-    bounds = cluster_bootstrap(totals, ratio, rng, resamples, confidence)
+    bounds = cluster_bootstrap(totals, divide, rng, resamples, confidence)
     return Estimate(float(margins.mean()), *(bounds or (None, None)))

@@ -12,7 +12,7 @@ from verdict3d.records.names import Regime
 from verdict3d.records.numbers import Interval
 from verdict3d.records.results import Washout
 from verdict3d.records.verdicts import HeldoutVerdict
-from verdict3d.stats.bradley_terry import answers_of, fit
+from verdict3d.stats.bradley_terry import collect_answers, fit
 from verdict3d.stats.multiplicity import holm
 from verdict3d.view.content import REGIMES, Control, Report
 from verdict3d.view.words import title
@@ -106,7 +106,7 @@ def rank_arms(
         answers = [
             answer
             for arm, rows in verdicts.items()
-            for answer in answers_of([row for row in rows if row.regime == regime], arm, "base")
+            for answer in collect_answers([row for row in rows if row.regime == regime], arm, "base")
         ]
         if answers:
             known = {arm: p for arm in family if (p := p_values[arm].get(regime)) is not None}

@@ -15,7 +15,7 @@ from verdict3d.records.numbers import Summary
 from verdict3d.records.pairs import ControlPair, Shown
 from verdict3d.records.results import JudgeUsed
 from verdict3d.records.verdicts import ControlVerdict
-from verdict3d.stats.agreement import agreement
+from verdict3d.stats.agreement import measure_agreement
 from verdict3d.stats.psychometric import weibull
 from verdict3d.view.content import Picture
 from verdict3d.view.pictures import embed_picture
@@ -151,7 +151,7 @@ def judge_agreement(
     found = []
     for one, other in combinations(answers, 2):
         common = sorted(answers[one].keys() & answers[other].keys())
-        kappa = agreement(
+        kappa = measure_agreement(
             [answers[one][name].outcome for name in common],
             [answers[other][name].outcome for name in common],
             [answers[one][name].object for name in common],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from verdict3d.judge.audit.trials import trial_words
+from verdict3d.judge.audit.trials import describe_trials
 from verdict3d.records.comparisons import Comparison, Duel, PairOfMeshes
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Summary
@@ -154,7 +154,7 @@ def believing_words(comparison: Comparison) -> list[str]:
             *words,
             "It was not tried on these meshes (--no-audit): nothing says what it sees in them.",
         ]
-    return words + trial_words(comparison.trials)
+    return words + describe_trials(comparison.trials)
 
 
 def pair_outcome(row: PairOfMeshes) -> str:

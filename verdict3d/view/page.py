@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from verdict3d.judge.audit.words import sureness_words
+from verdict3d.judge.audit.words import describe_sureness
 from verdict3d.view import views, words
 from verdict3d.view.arms import control_rows, ways
 from verdict3d.view.audit import NAMES, PANELS, failures_of
@@ -44,7 +44,7 @@ def render_page(report: Report) -> str:
             audits=[(audit, *_audit_figures(audit)) for audit in report.audits],
             control_names=NAMES,
             panel_names=PANELS,
-            sureness_words=sureness_words,
+            sureness_words=describe_sureness,
             missing=views.missing(report),
             paper_repair=words.PAPER_REPAIR,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from verdict3d.records.numbers import Standing, Summary
 from verdict3d.records.results import RegimeResults
-from verdict3d.stats.gate import half_credit
+from verdict3d.stats.gate import summarise_half_credit
 from verdict3d.stats.standing import standing
 from verdict3d.view.content import REGIMES, Report
 from verdict3d.view.words import (
@@ -115,7 +115,7 @@ def headline_words(report: Report, lead: Result | None) -> str:
     if report.promotion and report.promotion.arms:
         decision = report.promotion
         arms = decision.arms
-        arm = decision.chosen or max(sorted(arms), key=lambda name: half_credit(arms[name]))
+        arm = decision.chosen or max(sorted(arms), key=lambda name: summarise_half_credit(arms[name]))
         return decision_words(arm, decision)
     if lead is None:
         return "No arm has been evaluated yet"

@@ -18,13 +18,13 @@ from support.arm_examples import (
 )
 from support.tiny_trellis import tiny_photo, tiny_pipeline
 from verdict3d.adapt.adapter import load_adapter, save_adapter
-from verdict3d.adapt.conditioners import TokenTransformer, adapted_encoder, picture_seeds, token_change
+from verdict3d.adapt.conditioners import TokenTransformer, adapt_encoder, measure_token_change, picture_seeds
 from verdict3d.adapt.layers import FLOW_LAYERS, checkpoint_blocks, trainable_copy
 from verdict3d.adapt.method import FitInputs, Tools
 from verdict3d.adapt.methods.degraded_inputs import LIMIT, TrainingLosses, gather_material
-from verdict3d.adapt.methods.search import most_agreed_upon, tournament
+from verdict3d.adapt.methods.search import choose_most_agreed, play_tournament
 from verdict3d.adapt.methods.token_flow import TokenFlow
-from verdict3d.adapt.registry import find_method, method_names
+from verdict3d.adapt.registry import find_method, list_methods
 from verdict3d.adapt.student import make_student
 from verdict3d.adapt.tokens import as_input, gather_pictures
 from verdict3d.adapt.training import CHECKPOINT
@@ -69,7 +69,7 @@ def test_arm_trains_saves_loads_changes_the_output_and_comes_off(arm, inputs, tm
 
 
 def test_every_method_has_an_arm_here_or_trains_nothing():
-    assert set(method_names()) == {values["method"] for values in ARMS.values()} | {"search", "control"}
+    assert set(list_methods()) == {values["method"] for values in ARMS.values()} | {"search", "control"}
 
 
 def flow_and_noise(stage):
@@ -107,7 +107,7 @@ def test_all_layers_of_the_encoder_are_trained_under_the_published_names(rank, s
     """Versions of transformers name attention differently; an adapter of one fits every other."""
     encoder = EncoderLayers(rank=rank, layers=["attention", "feed_forward"])
     conditioner = tiny_pipeline().conditioner
-    adapted, parameters = adapted_encoder(conditioner, encoder, torch.Generator().manual_seed(1))
+    adapted, parameters = adapt_encoder(conditioner, encoder, torch.Generator().manual_seed(1))
     attention = [f"attention.attention.{name}" for name in ("query", "key", "value")]
     layers = [*attention, "attention.output.dense", "mlp.fc1", "mlp.fc2"]
     found = {name.removesuffix(suffix) for name in parameters if name.endswith(suffix)}
@@ -249,9 +249,9 @@ def test_tournament_by_hand():
         asked.append(matches)
         return [x - y if (x, y) != (3, 5) else 0.0 for x, y in matches]
 
-    assert tournament([1, 3, 5, 2, 4], margins) == 4
+    assert play_tournament([1, 3, 5, 2, 4], margins) == 4
     assert asked == [[(1, 3), (5, 2)], [(3, 5)], [(3, 4)]]
-    assert tournament([7], margins) == 7
+    assert play_tournament([7], margins) == 7
 
 
 def test_search_keeps_what_the_judge_prefers_and_sees_the_given_photo(inputs):
@@ -284,7 +284,7 @@ def test_a_repair_leaves_pictures_alone_that_it_hardly_changes(inputs, tmp_path)
     def change_by(tensors, images):
         weights = {name: tensor for name, tensor in tensors.items() if name != LIMIT}
         repaired = method.wrap(inputs.pipeline, arm, weights, Tools()).conditioner(images)
-        return repaired, token_change(base(images), repaired)
+        return repaired, measure_token_change(base(images), repaired)
 
     unseen = as_input(gather_pictures(inputs.validation).clean)
     assert fit.tensors[LIMIT].item() == change_by(fit.tensors, unseen)[1].max()
@@ -306,13 +306,13 @@ def test_most_agreed_upon_by_hand():
     a, b, c = ([[0, 0, 0], [0, 0, 1]], [[0, 0, 0], [0, 0, 1], [1, 1, 1]], [[1, 1, 1], [0, 0, 1], [1, 0, 0]])
     a, b, c = (torch.tensor(voxels, dtype=torch.int32) for voxels in (a, b, c))
     failed = ItemFailure("empty_structure", "no voxel")
-    assert most_agreed_upon([a, failed, b, c], 2) is b
-    assert most_agreed_upon([a, a.clone(), c], 2) is a
-    assert most_agreed_upon([failed, c], 2) is c
-    assert most_agreed_upon([failed], 2) is failed
+    assert choose_most_agreed([a, failed, b, c], 2) is b
+    assert choose_most_agreed([a, a.clone(), c], 2) is a
+    assert choose_most_agreed([failed, c], 2) is c
+    assert choose_most_agreed([failed], 2) is failed
     mean = (2 / 3 + 1 / 2 + 1 / 4) / 3
-    assert most_agreed_upon([a, b, c], 2, mean - 1e-6) is a
-    assert most_agreed_upon([a, b, c], 2, mean + 1e-6) is b
+    assert choose_most_agreed([a, b, c], 2, mean - 1e-6) is a
+    assert choose_most_agreed([a, b, c], 2, mean + 1e-6) is b
 
 
 def test_consensus_draws_the_first_structure_as_the_base_does_and_keeps_one_that_was_drawn(inputs):
@@ -330,7 +330,7 @@ def test_consensus_draws_the_first_structure_as_the_base_does_and_keeps_one_that
     kept = wrapped.sample_structure(tokens, [torch.Generator().manual_seed(seed) for seed in seeds])
     for place, voxels in enumerate(kept):
         of_this = [made[place] for made in rounds]
-        wanted = most_agreed_upon(of_this, inputs.pipeline.networks.latent_flow.config["resolution"])
+        wanted = choose_most_agreed(of_this, inputs.pipeline.networks.latent_flow.config["resolution"])
         assert torch.equal(voxels, wanted)
     assert len(wrapped.generate(photos, seeds)) == 2
 

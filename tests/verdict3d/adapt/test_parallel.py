@@ -22,7 +22,7 @@ from support.parallel_arms import fit_arm
 from support.places import TESTS
 from support.tiny_project import write_tiny_project
 from verdict3d.adapt.methods.degraded_inputs import TrainingLosses, gather_material
-from verdict3d.adapt.parallel import Processes, process_count
+from verdict3d.adapt.parallel import Processes, count_processes
 from verdict3d.adapt.student import make_student
 from verdict3d.adapt.training import CHECKPOINT
 from verdict3d.errors import Verdict3DError
@@ -160,4 +160,4 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
     [(0, [4], 1), (1, [4], 1), (4, [], 1), (4, [32], 4), (3, [32], 2), (8, [12, 16], 4), (2, [3], 1)],
 )
 def test_as_many_processes_start_as_devices_that_divide_the_batches(devices, batches, count):
-    assert process_count(devices, batches) == count
+    assert count_processes(devices, batches) == count

@@ -11,7 +11,7 @@ from dvc.utils.serialize import load_yaml
 
 from support.places import ROOT
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.yaml_files import read_yaml, yaml_text
+from verdict3d.records.yaml_files import format_yaml, read_yaml
 
 AMBIGUOUS = {
     "octal of 1.1": ("017", 17),
@@ -40,7 +40,7 @@ def test_a_scalar_is_the_value_that_dvc_sees(name: str, tmp_path: Path) -> None:
 def test_our_own_files_are_read_as_dvc_reads_them_and_survive_writing(path: Path, tmp_path: Path) -> None:
     values = read_yaml(path)
     assert values == load_yaml(str(path))
-    (tmp_path / "again.yaml").write_text(yaml_text(values))
+    (tmp_path / "again.yaml").write_text(format_yaml(values))
     assert read_yaml(tmp_path / "again.yaml") == values == load_yaml(str(tmp_path / "again.yaml"))
 
 
@@ -48,7 +48,7 @@ def test_text_that_looks_like_something_else_stays_text(tmp_path: Path) -> None:
     """A short commit such as 12e4567 is a float to YAML 1.2 unless it is quoted."""
     values: dict[str, Any] = {"b": "12e4567", "a": ["017", "yes", "1:30", "~", "2020-01-01", "", "1_000"]}
     path = tmp_path / "params.yaml"
-    path.write_text(yaml_text(values))
+    path.write_text(format_yaml(values))
     assert read_yaml(path) == values == load_yaml(str(path))
     assert list(read_yaml(path)) == ["b", "a"]
 

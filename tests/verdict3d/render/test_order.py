@@ -9,7 +9,7 @@ import pytest
 
 from support.solids import box, join, sphere
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.render.order import ordered
+from verdict3d.render.order import order_faces
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera
 
@@ -123,5 +123,5 @@ def test_ordering_keeps_every_face_and_its_winding():
         first = [min(range(3), key=lambda at, rows=rows: rows[at].tobytes()) for rows in corners]
         return sorted(np.roll(rows, -at, axis=0).tobytes() for rows, at in zip(corners, first, strict=True))
 
-    assert triangles(ordered(mesh)) == triangles(mesh)
-    np.testing.assert_array_equal(ordered(mesh).vertices, mesh.vertices)
+    assert triangles(order_faces(mesh)) == triangles(mesh)
+    np.testing.assert_array_equal(order_faces(mesh).vertices, mesh.vertices)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verdict3d.stats.bradley_terry import _loss, answers_of, fit
+from verdict3d.stats.bradley_terry import _loss, collect_answers, fit
 from verdict3d.stats.multiplicity import holm
 from verdict3d.stats.winrate import Scored
 
@@ -22,7 +22,7 @@ def test_answers_of_a_row():
         Scored("o", "invalid"),
         Scored("p", "win", 0.0, -1.0),
     ]
-    assert answers_of(rows, "arm", "base") == [
+    assert collect_answers(rows, "arm", "base") == [
         ("o", "arm", "base", 1.0),
         ("o", "base", "arm", 1.0),
         ("p", "arm", "base", 0.5),

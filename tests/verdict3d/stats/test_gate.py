@@ -20,8 +20,8 @@ from verdict3d.records.promotion import (
 )
 from verdict3d.records.record import Part
 from verdict3d.stats.claims import SMALL
-from verdict3d.stats.gate import bar_of, decide_all
-from verdict3d.stats.power import objects_for_mean, pairs_to_beat
+from verdict3d.stats.gate import choose_bar, decide_all
+from verdict3d.stats.power import count_objects_for_mean, count_pairs_to_beat
 
 P = TypeVar("P", bound=Part)
 
@@ -72,9 +72,9 @@ def test_an_undecided_candidate_is_held() -> None:
 
 def test_the_objects_that_the_target_takes() -> None:
     """0.65 of the decisive pairs take the same number of decisive pairs, of which ties are none."""
-    bar = bar_of(decide(evidence((20, 20, 24))))
-    assert bar.measured["objects_at_target"] == int(np.ceil(pairs_to_beat(0.65, 0.025) * 64 / 40))
-    assert bar_of(decide(evidence((0, 0, 64)))).measured["objects_at_target"] is None
+    bar = choose_bar(decide(evidence((20, 20, 24))))
+    assert bar.measured["objects_at_target"] == int(np.ceil(count_pairs_to_beat(0.65, 0.025) * 64 / 40))
+    assert choose_bar(decide(evidence((0, 0, 64)))).measured["objects_at_target"] is None
 
 
 def test_a_worse_candidate_is_rejected_with_the_reason() -> None:
@@ -209,7 +209,7 @@ def test_a_category_is_in_the_way_where_it_is_worse(wins: int, losses: int, expe
 def test_category_objects_are_enough_to_see_a_bad_one() -> None:
     """A category at 0.15 is at most a chance of alpha to be above its bound of 0.3."""
     deviation = float(np.sqrt(0.15 * 0.85))  # the largest for this mean
-    needed = objects_for_mean(0.15, deviation, RULE.alpha, power=0.5)
+    needed = count_objects_for_mean(0.15, deviation, RULE.alpha, power=0.5)
     assert needed is not None and 20 <= needed <= RULE.category_objects
 
 
@@ -256,7 +256,7 @@ def test_candidates_of_one_run_share_the_level_by_holm_over_all_conditions() -> 
     assert [both[arm].decision for arm in "ab"] == ["PROMOTE", "PROMOTE"]  # the first frees its share
     three = decide_all({"a": evidence((30, 30, 4)), "b": weak, "c": evidence((31, 29, 4))}, RULE, generators)
     assert three["b"].decision == "HOLD"
-    assert bar_of(three["b"]).measured["alpha"] == RULE.alpha / 3
+    assert choose_bar(three["b"]).measured["alpha"] == RULE.alpha / 3
     # so do the other conditions: here clean inputs, shown alone, and not as one of three
     narrow = evidence((55, 5, 4), clean=(21, 19, 24))
     assert decide(narrow).decision == "PROMOTE"

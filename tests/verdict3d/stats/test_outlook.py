@@ -11,7 +11,7 @@ import pytest
 from support.gate_evidence import RULE, evidence
 from verdict3d.records.promotion import Evidence, Rule
 from verdict3d.stats.gate import decide, decide_all
-from verdict3d.stats.outlook import Times, Words, decide_drawn, draw_categories, own_categories
+from verdict3d.stats.outlook import Times, Words, choose_own_categories, decide_drawn, draw_categories
 
 CATEGORIES = [f"category {place}" for place in range(10)]
 
@@ -46,7 +46,7 @@ def repeated(found: Evidence, times: np.ndarray) -> Evidence:
 
 def decide_with_own(found: Evidence, fixed: Rule, times: Times) -> Words:
     """The words on drawn objects, each of its own category."""
-    own = own_categories(found)
+    own = choose_own_categories(found)
     return decide_drawn(found, fixed, times, {name: times * mine for name, mine in own.items()})
 
 
@@ -105,7 +105,7 @@ def test_what_was_seen_is_not_taken_for_the_truth() -> None:
 def test_categories_differ_as_much_as_is_no_chance() -> None:
     found = evidence((46, 12, 6), CATEGORIES)
     times = drawn(found, 400, 200)
-    seen = [half_credit(found, mine) for mine in own_categories(found).values()]
+    seen = [half_credit(found, mine) for mine in choose_own_categories(found).values()]
     alike = draw_categories(found, times, np.random.default_rng(0))
     assert np.ptp(seen) > 0.25 > 2 * np.ptp([half_credit(found, mine) for mine in alike.values()])
     objects = [

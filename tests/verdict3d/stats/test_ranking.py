@@ -11,8 +11,8 @@ import pytest
 
 from verdict3d.records.comparisons import Board
 from verdict3d.records.names import Outcome
-from verdict3d.stats.bradley_terry import answers_of
-from verdict3d.stats.design import meetings, rounds
+from verdict3d.stats.bradley_terry import collect_answers
+from verdict3d.stats.design import count_rounds, plan_meetings
 from verdict3d.stats.ranking import rank_sides, tell_apart
 from verdict3d.stats.winrate import Scored
 
@@ -48,7 +48,7 @@ def one_best(objects: int) -> list[Row]:
 
 @pytest.mark.parametrize("sides", [2, 3, 4, 5, 6, 9])
 def test_a_balanced_design_connects_everybody_and_asks_all_about_equally(sides: int) -> None:
-    objects = meetings(sides, 12 * sides, "balanced")
+    objects = plan_meetings(sides, 12 * sides, "balanced")
     for pairs in objects:
         met = Counter(chain.from_iterable(pairs))
         assert len(met) == sides and len(set(met.values())) == 1  # every side as often as every other
@@ -62,14 +62,14 @@ def test_a_balanced_design_connects_everybody_and_asks_all_about_equally(sides: 
 
 
 def test_designs_ask_what_they_say() -> None:
-    assert meetings(3, 2, "all") == [[(0, 1), (0, 2), (1, 2)]] * 2
-    assert meetings(4, 1, "against-first") == [[(0, 1), (0, 2), (0, 3)]]
-    assert sum(map(len, meetings(8, 30, "balanced"))) < 30 * 28 / 3
+    assert plan_meetings(3, 2, "all") == [[(0, 1), (0, 2), (1, 2)]] * 2
+    assert plan_meetings(4, 1, "against-first") == [[(0, 1), (0, 2), (0, 3)]]
+    assert sum(map(len, plan_meetings(8, 30, "balanced"))) < 30 * 28 / 3
 
 
 def test_samples_meet_in_turn() -> None:
-    assert rounds(["1", "2"], ["1", "2"]) == [("1", "1"), ("2", "2")]
-    assert rounds([""], ["1", "2", "3"]) == [("", "1"), ("", "2"), ("", "3")]
+    assert count_rounds(["1", "2"], ["1", "2"]) == [("1", "1"), ("2", "2")]
+    assert count_rounds([""], ["1", "2", "3"]) == [("", "1"), ("", "2"), ("", "3")]
 
 
 def test_sides_are_told_apart_by_exact_tests_and_the_ranks_say_no_more() -> None:
@@ -107,7 +107,7 @@ def test_uneven_samples_weigh_like_their_mean() -> None:
 
 def test_a_side_without_a_mesh_loses_and_the_same_mesh_ties() -> None:
     rows = [Scored("o", "loss"), Scored("o", "same"), Scored("o", "invalid")]
-    assert answers_of(rows, "x", "y") == [
+    assert collect_answers(rows, "x", "y") == [
         ("o", "x", "y", 0.0),
         ("o", "y", "x", 1.0),
         ("o", "x", "y", 0.5),

@@ -13,7 +13,7 @@ from support.rows import filled
 from verdict3d.records.numbers import Decisive, Interval
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.standing import standing
-from verdict3d.stats.winrate import Answered, Scored, by_slice, summary, turned, win_rate
+from verdict3d.stats.winrate import Answered, Scored, measure_win_rate, summarise, summarise_slices, turn
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -45,7 +45,7 @@ def test_hand_derived_numbers() -> None:
         pair(1.0, -0.8, "e", se=1.0),  # agrees, d = 0.9 is within its error: close, no flip; b = 0.1
         invalid("f"),
     ]
-    got = summary(rows, generator())
+    got = summarise(rows, generator())
     assert (got.pairs, got.invalid, got.objects, got.same, got.flips, got.close) == (6, 1, 5, 0, 1, 1)
     assert got.half_credit.value == pytest.approx((2 + 0.5 * 2) / 5)
     assert got.decisive.value == pytest.approx(2 / 3)
@@ -59,7 +59,7 @@ def test_hand_derived_numbers() -> None:
 
 def test_pairs_that_were_not_asked_are_ties_and_no_flips() -> None:
     rows = [pair(1.0, 0.5, "a"), plain("same", "b"), plain("same", "c"), pair(2.0, -1.0, "d")]
-    got = summary(rows, generator())
+    got = summarise(rows, generator())
     assert (got.same, got.flips, got.coverage) == (2, 1, 1 / 4)
     assert got.half_credit.value == (1 + 3 * 0.5) / 4
     assert got.flip_rate == 1 / 2  # of the two that were asked
@@ -67,7 +67,7 @@ def test_pairs_that_were_not_asked_are_ties_and_no_flips() -> None:
 
 
 def test_equal_answers_in_both_orders_score_exactly_one_half() -> None:
-    got = summary([pair(0.3 + i / 50, 0.3 + i / 50, f"o{i}") for i in range(40)], generator())
+    got = summarise([pair(0.3 + i / 50, 0.3 + i / 50, f"o{i}") for i in range(40)], generator())
     assert got.half_credit.value == 0.5
     assert got.decisive == Decisive(value=None, low=None, high=None, wins=0, losses=0)
     assert (got.coverage, got.flip_rate, got.first_slot_share, got.p_value) == (0, 1, 1, 1)
@@ -76,25 +76,25 @@ def test_equal_answers_in_both_orders_score_exactly_one_half() -> None:
 
 def test_undefined_is_none() -> None:
     for rows in ([], [invalid("a"), invalid("b")]):
-        got = summary(rows, generator())
+        got = summarise(rows, generator())
         assert (got.pairs, got.invalid) == (len(rows), len(rows))
         assert got.half_credit == got.position_bias == Interval(value=None, low=None, high=None)
         assert got.decisive.value is None
         assert got.coverage is got.flip_rate is got.first_slot_share is got.p_value is None
-    alone = summary([pair(1.0, -1.0, "a"), pair(1.0, -1.0, "a")], generator())
+    alone = summarise([pair(1.0, -1.0, "a"), pair(1.0, -1.0, "a")], generator())
     assert alone.half_credit == Interval(value=1.0, low=None, high=None)
     assert alone.decisive.low is None  # two pairs of one object say nothing about other objects
 
 
 def test_outcomes_without_a_judge_have_no_flips() -> None:
-    got = summary([plain("win", "a"), plain("loss", "b"), plain("same", "c")], generator())
+    got = summarise([plain("win", "a"), plain("loss", "b"), plain("same", "c")], generator())
     assert got.half_credit.value == 0.5
     assert got.flip_rate is got.first_slot_share is got.position_bias.value is None
 
 
 def test_unknown_outcome_is_named() -> None:
     with pytest.raises(ValueError, match="'draw' is unknown; allowed: win, same, flip, close, loss, invalid"):
-        summary([plain("draw", "a")], generator())
+        summarise([plain("draw", "a")], generator())
 
 
 rows_strategy = st.lists(
@@ -139,7 +139,7 @@ def slow_numbers(rows: list[Answered]) -> dict[str, Fraction | None]:
 @settings(max_examples=60, deadline=None)
 @given(rows_strategy, st.randoms(use_true_random=False))
 def test_against_the_slow_definition(rows: list[Answered], random) -> None:
-    got = summary(rows, generator(3), resamples=60)
+    got = summarise(rows, generator(3), resamples=60)
     for name, expected in slow_numbers(rows).items():
         value = getattr(got, name)
         value = value.value if isinstance(value, Interval) else value
@@ -149,15 +149,18 @@ def test_against_the_slow_definition(rows: list[Answered], random) -> None:
         if low is not None:
             assert 0 <= low <= value + 1e-9 and value - 1e-9 <= high <= 1
     shuffled = random.sample(rows, len(rows))
-    assert summary(shuffled, generator(3), resamples=60) == got
+    assert summarise(shuffled, generator(3), resamples=60) == got
 
 
 @settings(max_examples=40, deadline=None)
 @given(rows_strategy)
 def test_swapping_the_candidates_mirrors_everything(rows: list[Answered]) -> None:
     """X against Y is Y against X with the two orders exchanged."""
-    swapped = [turned(row) for row in rows]
-    one, other = win_rate(rows, generator(), resamples=2), win_rate(swapped, generator(), resamples=2)
+    swapped = [turn(row) for row in rows]
+    one, other = (
+        measure_win_rate(rows, generator(), resamples=2),
+        measure_win_rate(swapped, generator(), resamples=2),
+    )
     assert (one.wins, one.losses) == (other.losses, other.wins)
     assert (one.same, one.flips, one.close) == (other.same, other.flips, other.close)
     assert (one.coverage, one.flip_rate, one.p_value) == (other.coverage, other.flip_rate, other.p_value)
@@ -170,7 +173,7 @@ def test_bootstrap_agrees_with_scipy() -> None:
     scores = np.array([1.0] * 30 + [0.5] * 12 + [0.0] * 18)
     outcome = {1.0: "win", 0.5: "flip", 0.0: "loss"}
     rows = [plain(outcome[score], f"o{i}") for i, score in enumerate(scores)]
-    ours = win_rate(rows, generator(1), resamples=20_000).half_credit
+    ours = measure_win_rate(rows, generator(1), resamples=20_000).half_credit
     theirs = bootstrap((scores,), np.mean, n_resamples=20_000, method="BCa", rng=generator(2))
     assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.012)
     assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.012)
@@ -181,7 +184,9 @@ def test_interval_covers_as_often_as_it_says() -> None:
     hits = 0
     for _ in range(200):
         drawn = rng.choice(["win", "close", "loss"], p=[0.5, 0.3, 0.2], size=64)
-        interval = win_rate([plain(o, f"{i}") for i, o in enumerate(drawn)], rng, resamples=300).half_credit
+        interval = measure_win_rate(
+            [plain(o, f"{i}") for i, o in enumerate(drawn)], rng, resamples=300
+        ).half_credit
         hits += interval.low <= 0.65 <= interval.high
     assert 0.90 <= hits / 200 <= 0.99
 
@@ -189,7 +194,10 @@ def test_interval_covers_as_often_as_it_says() -> None:
 def test_repeats_of_an_object_do_not_narrow_the_interval() -> None:
     """Asking each object four times adds pairs, not objects."""
     once = [plain("win" if i % 3 else "loss", f"o{i}") for i in range(30)]
-    single, fourfold = win_rate(once, generator(), 2000), win_rate(once * 4, generator(), 2000)
+    single, fourfold = (
+        measure_win_rate(once, generator(), 2000),
+        measure_win_rate(once * 4, generator(), 2000),
+    )
     assert fourfold.half_credit.low == pytest.approx(single.half_credit.low, abs=0.03)
     assert fourfold.half_credit.high == pytest.approx(single.half_credit.high, abs=0.03)
     width = fourfold.decisive.high - fourfold.decisive.low
@@ -197,7 +205,7 @@ def test_repeats_of_an_object_do_not_narrow_the_interval() -> None:
 
 
 def test_unanimous_objects_keep_an_honest_interval() -> None:
-    got = win_rate([plain("win", f"o{i}") for i in range(8)], generator())
+    got = measure_win_rate([plain("win", f"o{i}") for i in range(8)], generator())
     assert got.half_credit.low == pytest.approx(0.025 ** (1 / 8))  # Clopper-Pearson of 8 in 8
     assert got.half_credit.low == pytest.approx(got.decisive.low)
     assert got.half_credit.high == 1
@@ -209,10 +217,10 @@ def test_slices_do_not_depend_on_each_other() -> None:
         pair(*rng.normal(size=2), f"o{i}", category="chair" if i % 2 else "bed", regime="severe")
         for i in range(60)
     ]
-    slices = by_slice(rows, lambda row: row.category, lambda name: generator(len(name)))
+    slices = summarise_slices(rows, lambda row: row.category, lambda name: generator(len(name)))
     assert list(slices) == ["bed", "chair"]
     beds = [row for row in rows if row.category == "bed"]
-    alone = by_slice(beds, lambda row: row.category, lambda name: generator(len(name)))
+    alone = summarise_slices(beds, lambda row: row.category, lambda name: generator(len(name)))
     assert alone["bed"] == slices["bed"]
     assert slices["bed"].pairs + slices["chair"].pairs == 60
 
@@ -231,7 +239,7 @@ def test_slices_do_not_depend_on_each_other() -> None:
 )
 def test_standing(wins: int, losses: int, ties: int, expected: str) -> None:
     outcomes = ["win"] * wins + ["loss"] * losses + ["flip"] * ties
-    got = summary([plain(outcome, f"o{i}") for i, outcome in enumerate(outcomes)], generator())
+    got = summarise([plain(outcome, f"o{i}") for i, outcome in enumerate(outcomes)], generator())
     assert standing(got, 0.65) == expected
 
 
@@ -243,7 +251,7 @@ def test_dropping_flips_inflates_the_decisive_rate(bias: float, decisive: float,
     """Preferences d ~ N(mu, 1), 60% of them positive, one position bias for all."""
     d = NormalDist(NormalDist().inv_cdf(0.6), 1.0)
     rows = [pair(d.inv_cdf(q) + bias, -d.inv_cdf(q) + bias, f"{q}") for q in (np.arange(4000) + 0.5) / 4000]
-    got = win_rate(rows, generator(), resamples=1)
+    got = measure_win_rate(rows, generator(), resamples=1)
     assert got.decisive.value == pytest.approx(decisive, abs=0.005)
     assert got.coverage == pytest.approx(coverage, abs=0.005)
     assert 0.5 < got.half_credit.value < 0.605

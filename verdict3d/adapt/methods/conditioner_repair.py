@@ -78,7 +78,7 @@ class ConditionerRepair:
             own = inputs.processes.own
             return F.mse_loss(repair(own(given)), own(clean))
 
-        return fit_on_tokens(self.name, inputs, params, make, loss, validation_losses)
+        return fit_on_tokens(self.name, inputs, params, make, loss, measure_validation_losses)
 
     def wrap(
         self,
@@ -95,17 +95,17 @@ class ConditionerRepair:
         return pipeline.with_networks(RepairedConditioner(pipeline.conditioner, repair))
 
 
-def validation_losses(repair: nn.Module, pairs: TokenPairs) -> dict[str, float]:
+def measure_validation_losses(repair: nn.Module, pairs: TokenPairs) -> dict[str, float]:
     """Return the mean squared error to the clean tokens by regime, ``clean`` itself included."""
-    losses = {"clean": _mean_squared_error(repair, pairs.clean, pairs.clean)}
+    losses = {"clean": _measure_error(repair, pairs.clean, pairs.clean)}
     for regime in sorted(set(pairs.pictures.regimes) - {"clean"}):
         rows = pairs.pictures.rows_of(regime)
         target = pairs.clean[pairs.pictures.clean_row[rows]]
-        losses[regime] = _mean_squared_error(repair, pairs.degraded[rows], target)
+        losses[regime] = _measure_error(repair, pairs.degraded[rows], target)
     return losses
 
 
-def _mean_squared_error(repair: nn.Module, given: Tensor, target: Tensor) -> float:
+def _measure_error(repair: nn.Module, given: Tensor, target: Tensor) -> float:
     parts = zip(given.split(_REPAIR_AT_ONCE), target.split(_REPAIR_AT_ONCE), strict=True)
     total = sum(F.mse_loss(repair(tokens), wanted, reduction="sum").item() for tokens, wanted in parts)
     return total / target.numel()

@@ -30,14 +30,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from verdict3d.adapt.conditioners import UnlessClean, token_change
+from verdict3d.adapt.conditioners import UnlessClean, measure_token_change
 from verdict3d.adapt.flow_losses import guidance_weights, velocity_error
 from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.adapt.student import Student, load_student, make_student
-from verdict3d.adapt.targets import STAGES, Targets, encoded_structures, sampled_targets
+from verdict3d.adapt.targets import STAGES, Targets, encode_structures, sample_targets
 from verdict3d.adapt.tokens import PictureSet, as_input, encode_pictures, gather_pictures
-from verdict3d.adapt.training import Schedule, train, validated_measures
+from verdict3d.adapt.training import Schedule, collect_validated, train
 from verdict3d.config_arms import DegradedInputsParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.randomness import numpy_generator, torch_generator
@@ -79,7 +79,7 @@ class DegradedInputs:
 
     def fit(self, inputs: FitInputs, params: DegradedInputsParams) -> Fit:
         """Train on pictures and on clean latents of the training assets."""
-        student = make_student(inputs.pipeline, inputs.seed, **_parts(params))
+        student = make_student(inputs.pipeline, inputs.seed, **_read_parts(params))
         material = gather_material(inputs, params, student, inputs.train, "training")
         if material is None:
             raise Verdict3DError(f"{self.name} needs training pictures, but no asset is in the train split")
@@ -94,10 +94,10 @@ class DegradedInputs:
             f"train {self.name}",
             inputs.processes,
         )
-        measures = validated_measures(state, student.parameters)
+        measures = collect_validated(state, student.parameters)
         tensors: dict[str, Tensor] = dict(student.parameters)
         if params.leave_clean is not None:
-            tensors[LIMIT] = _clean_limit(student, held_back or material, params.leave_clean)
+            tensors[LIMIT] = _measure_clean_limit(student, held_back or material, params.leave_clean)
             measures["leave_clean_limit"] = tensors[LIMIT].item()
         return Fit(tensors, state.losses, state.best_step, measures)
 
@@ -110,7 +110,7 @@ class DegradedInputs:
     ) -> TrellisPipeline:
         """Return a copy of ``pipeline`` with the trained copies in it."""
         trained = {name: tensor for name, tensor in tensors.items() if name != LIMIT}
-        wrapped = load_student(pipeline, trained, **_parts(params))
+        wrapped = load_student(pipeline, trained, **_read_parts(params))
         if LIMIT in tensors:
             limit = float(tensors[LIMIT])
             wrapped.conditioner = UnlessClean(pipeline.conditioner, wrapped.conditioner, limit).eval()
@@ -118,7 +118,7 @@ class DegradedInputs:
 
 
 @torch.no_grad()
-def _clean_limit(student: Student, material: Material, share: float) -> Tensor:
+def _measure_clean_limit(student: Student, material: Material, share: float) -> Tensor:
     """Return the change (1,) of tokens that a share of the clean pictures stays below.
 
     Pictures that were trained on change less than others: with a limit from 0.95 of them, 0.83 of unseen ones
@@ -126,17 +126,17 @@ def _clean_limit(student: Student, material: Material, share: float) -> Tensor:
     """
     parts = zip(material.pictures.clean.split(_AT_ONCE), material.clean.split(_AT_ONCE), strict=True)
     changes = [
-        token_change(clean, student.conditioner(as_input(part).to(clean.device)).float())
+        measure_token_change(clean, student.conditioner(as_input(part).to(clean.device)).float())
         for part, clean in parts
     ]
     return torch.quantile(torch.cat(changes), share).reshape(1).cpu()
 
 
-def _parts(params: DegradedInputsParams) -> dict[str, Any]:
+def _read_parts(params: DegradedInputsParams) -> dict[str, Any]:
     return {part: getattr(params, part) for part in ("encoder", "tokens", "structure", "latents")}
 
 
-def stages_of(student: Student, params: DegradedInputsParams) -> tuple[str, ...]:
+def list_stages(student: Student, params: DegradedInputsParams) -> tuple[str, ...]:
     """Return the flows whose velocities are compared: the trained ones, else the structure flow."""
     if not (params.loss.velocity or params.loss.flow_matching):
         return ()
@@ -154,14 +154,14 @@ def gather_material(
     clean = encode_pictures(pipeline, pictures.clean, f"encode {what} pictures")
     assets = tuple(dict.fromkeys(pictures.assets))
     row_of = {asset: row for row, asset in enumerate(assets)}
-    stages = list(stages_of(student, params))
+    stages = list(list_stages(student, params))
     targets: dict[str, Targets] = {}
     if "structure" in stages and params.targets == "assets":
-        targets["structure"] = encoded_structures(pipeline, [inputs.meshes[asset] for asset in assets])
+        targets["structure"] = encode_structures(pipeline, [inputs.meshes[asset] for asset in assets])
         stages.remove("structure")
     if stages:
         first = [pictures.assets.index(asset) for asset in assets]
-        targets |= sampled_targets(pipeline, clean[first], assets, stages, inputs.seed)
+        targets |= sample_targets(pipeline, clean[first], assets, stages, inputs.seed)
     return Material(pictures, clean, targets, tuple(row_of[asset] for asset in pictures.assets))
 
 
@@ -186,7 +186,7 @@ class TrainingLosses:
     ) -> None:
         self.pipeline, self.params, self.student, self.seed = pipeline, params, student, seed
         self.processes = processes
-        self.stages = stages_of(student, params)
+        self.stages = list_stages(student, params)
         self.trains_flow = any(student.trains(stage) for stage in STAGES)
 
     def loss(self, material: Material, step: int) -> Tensor:
@@ -202,7 +202,7 @@ class TrainingLosses:
             material.pictures.clean[view],
             material.pictures.degraded[chosen],
         )
-        tokens, clean = self._tokens(pictures), material.clean[view.to(material.clean.device)]
+        tokens, clean = self._encode_tokens(pictures), material.clean[view.to(material.clean.device)]
         total = params.loss.tokens * F.mse_loss(tokens, clean)
         if self.trains_flow:
             kept = torch.from_numpy(rng.random(params.batch_size) >= params.unconditional_share)
@@ -212,7 +212,9 @@ class TrainingLosses:
         generator = torch_generator(self.seed, "train_noise", "degraded_inputs", step)
         rows = [material.target_row[row] for row in whole.tolist()]
         for stage in self.stages:
-            errors = self._errors(stage, material.targets[stage], rows, tokens, clean, generator, on_policy)
+            errors = self._measure_errors(
+                stage, material.targets[stage], rows, tokens, clean, generator, on_policy
+            )
             total = total + errors.mean()
         return total
 
@@ -221,17 +223,21 @@ class TrainingLosses:
         if material is None:
             return {}
         pictures = material.pictures
-        losses = {"clean": self._distance(material, pictures.clean, torch.arange(len(pictures.clean)))}
+        losses = {
+            "clean": self._measure_distance(material, pictures.clean, torch.arange(len(pictures.clean)))
+        }
         for regime in sorted(set(pictures.regimes) - {"clean"}):
             rows = pictures.rows_of(regime)
-            losses[regime] = self._distance(material, pictures.degraded[rows], pictures.clean_row[rows])
+            losses[regime] = self._measure_distance(
+                material, pictures.degraded[rows], pictures.clean_row[rows]
+            )
         return losses
 
-    def _tokens(self, pictures: Tensor) -> Tensor:
+    def _encode_tokens(self, pictures: Tensor) -> Tensor:
         tokens: Tensor = self.student.conditioner(as_input(pictures).to(self.pipeline.device))
         return tokens.float()
 
-    def _errors(
+    def _measure_errors(
         self,
         stage: str,
         targets: Targets,
@@ -256,10 +262,10 @@ class TrainingLosses:
         target = targets.batch(own(rows))
         values = values_of(target)
         noise = targets.noise(rows, generator, self.processes).to(values)
-        times = self._times(len(rows), generator).to(values)
+        times = self._draw_times(len(rows), generator).to(values)
         state = diffuse(target, noise, own(times))
         if on_policy:
-            state, reached = self._own_state(stage, target, noise, tokens, generator)
+            state, reached = self._walk_own_sampler(stage, target, noise, tokens, generator)
             times = torch.full_like(times, reached)
         t = own(times)
         predicted = values_of(flow(state, 1000 * t, tokens))
@@ -277,14 +283,14 @@ class TrainingLosses:
             total = total + weights.flow_matching * velocity_error(state, predicted, wanted)
         return total
 
-    def _times(self, count: int, generator: torch.Generator) -> Tensor:
+    def _draw_times(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw times (B,)."""
         if self.params.times == "trained":
             return sample_times(count, generator)
         return 1 - EARLY * torch.rand(count, generator=generator) ** 1.5
 
     @torch.no_grad()
-    def _own_state(
+    def _walk_own_sampler(
         self, stage: str, target: Any, noise: Tensor, tokens: Tensor, generator: torch.Generator
     ) -> tuple[Any, float]:
         """Walk the student's own sampler from noise to a drawn step; return the state and its time."""
@@ -300,12 +306,12 @@ class TrainingLosses:
         return state, t
 
     @torch.no_grad()
-    def _distance(self, material: Material, pictures: Tensor, views: Tensor) -> float:
+    def _measure_distance(self, material: Material, pictures: Tensor, views: Tensor) -> float:
         """Return the mean distance of some pictures: of velocities, or of tokens where none are compared."""
         total = 0.0
         generator = torch_generator(self.seed, "validation_noise", "degraded_inputs")
         for part, rows in zip(pictures.split(_AT_ONCE), views.split(_AT_ONCE), strict=True):
-            tokens, clean = self._tokens(part), material.clean[rows.to(material.clean.device)]
+            tokens, clean = self._encode_tokens(part), material.clean[rows.to(material.clean.device)]
             if not self.stages:
                 total += F.mse_loss(tokens, clean).item() * len(part)
             for stage in self.stages:

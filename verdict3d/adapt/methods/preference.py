@@ -180,10 +180,10 @@ class PairCourse:
         generator = torch_generator(self.seed, "train_noise", self.params.objective, step)
         total = torch.zeros((), device=self.tokens.device)
         for stage in self.stages:
-            total = total + self._stage_loss(stage, rows, generator)
+            total = total + self._compute_stage_loss(stage, rows, generator)
         return total
 
-    def _stage_loss(self, stage: str, rows: list[int], generator: torch.Generator) -> Tensor:
+    def _compute_stage_loss(self, stage: str, rows: list[int], generator: torch.Generator) -> Tensor:
         params, together = self.params, self.processes
         t = sample_times(len(rows), generator)
         tokens = self.tokens[rows]

@@ -112,7 +112,9 @@ class SearchingPipeline(TrellisPipeline):
             rounds.append(super().sample_structure(tokens, own, params))
         resolution = self.networks.latent_flow.config["resolution"]
         agreed = self.search.agreed
-        return [most_agreed_upon(structures, resolution, agreed) for structures in zip(*rounds, strict=True)]
+        return [
+            choose_most_agreed(structures, resolution, agreed) for structures in zip(*rounds, strict=True)
+        ]
 
     def _pick(self, image: Image.Image, seed: int, outcomes: list[MeshOrFailure]) -> MeshOrFailure:
         meshes = [outcome for outcome in outcomes if isinstance(outcome, Mesh)]
@@ -124,10 +126,10 @@ class SearchingPipeline(TrellisPipeline):
             assert self.tools.prefers is not None
             self.judge = self.tools.prefers()
         prefers = self.judge
-        return tournament(meshes, lambda matches: prefers([(image, x, y) for x, y in matches]))
+        return play_tournament(meshes, lambda matches: prefers([(image, x, y) for x, y in matches]))
 
 
-def most_agreed_upon(
+def choose_most_agreed(
     structures: Sequence[Tensor | ItemFailure], resolution: int, agreed: float = 1.0
 ) -> Tensor | ItemFailure:
     """Return the structure with the highest mean IoU with the others, the earliest of equals.
@@ -152,7 +154,7 @@ def most_agreed_upon(
     return whole[int(agreement.sum(1).argmax())]
 
 
-def tournament(
+def play_tournament(
     entrants: Sequence[Entrant], margins: Callable[[list[tuple[Entrant, Entrant]]], list[float]]
 ) -> Entrant:
     """Return the winner of single elimination; a margin of 0 (no decision) goes to the earlier entrant.

@@ -115,7 +115,7 @@ class GenerativeRepair:
             return flow.loss(given, clean, noise, inputs.processes)
 
         def validate(flow: TokenFlow, pairs: TokenPairs) -> dict[str, float]:
-            return validation_losses(flow, pairs, inputs.seed)
+            return measure_validation_losses(flow, pairs, inputs.seed)
 
         return fit_on_tokens(self.name, inputs, params, make, loss, validate)
 
@@ -130,7 +130,7 @@ class GenerativeRepair:
         return pipeline.with_networks(RepairedConditioner(pipeline.conditioner, repair))
 
 
-def validation_losses(flow: TokenFlow, pairs: TokenPairs, seed: int) -> dict[str, float]:
+def measure_validation_losses(flow: TokenFlow, pairs: TokenPairs, seed: int) -> dict[str, float]:
     """Return the flow-matching loss by regime at fixed noise."""
     losses = {}
     for regime in sorted(set(pairs.pictures.regimes)):

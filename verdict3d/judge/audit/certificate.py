@@ -69,7 +69,7 @@ def issue(
         objects: Objects.
     """
     ages = judge.model_class == ENDPOINT
-    reasons = reasons_against(findings)
+    reasons = find_reasons_against(findings)
     return Certificate(
         role=role,
         passed=not reasons,
@@ -78,7 +78,7 @@ def issue(
         rig=rig,
         controls=dict(findings),
         taught=list(taught),
-        limitations=limitations(taught, findings, None),
+        limitations=list_limitations(taught, findings, None),
         sureness=sureness,
         ordering=None,
         thresholds=Thresholds(**thresholds.model_dump()),
@@ -115,13 +115,13 @@ def complete(
         objects: Objects of the certificate and of these pairs.
     """
     controls = {**certificate.controls, **findings}
-    reasons = reasons_against(controls)
+    reasons = find_reasons_against(controls)
     return certificate.model_copy(
         update={
             "passed": not reasons,
             "reasons": reasons,
             "controls": controls,
-            "limitations": limitations(certificate.taught, controls, ordering),
+            "limitations": list_limitations(certificate.taught, controls, ordering),
             "ordering": ordering,
             "questions": certificate.questions + questions,
             "objects": objects,
@@ -129,7 +129,7 @@ def complete(
     )
 
 
-def reasons_against(findings: Mapping[str, Finding]) -> list[str]:
+def find_reasons_against(findings: Mapping[str, Finding]) -> list[str]:
     """Return which required controls failed and by how much."""
     return [
         f"{name}: {finding.shortfall}"
@@ -138,7 +138,7 @@ def reasons_against(findings: Mapping[str, Finding]) -> list[str]:
     ]
 
 
-def limitations(
+def list_limitations(
     taught: Sequence[str], controls: Mapping[str, Finding], ordering: Ordering | None
 ) -> list[str]:
     """Return what a certificate does not show, a sentence each."""
@@ -151,7 +151,7 @@ def limitations(
             "taught so. The control untaught_gap is about the other kinds alone."
         )
     if ordering is not None:
-        found.append(_ordered_words(ordering))
+        found.append(_describe_ordered(ordering))
     if "camera" not in controls:
         found.append("It looks from one view set: whether its word follows the camera has not been tried.")
     if not (colour := controls["colour"]).passed:
@@ -159,7 +159,7 @@ def limitations(
     return found
 
 
-def _ordered_words(ordering: Ordering) -> str:
+def _describe_ordered(ordering: Ordering) -> str:
     seen = ordering.curve.threshold if ordering.curve else None
     if seen is None or seen.value is None:
         return (
@@ -173,7 +173,9 @@ def _ordered_words(ordering: Ordering) -> str:
     )
 
 
-def objections(certificate: Certificate | None, judge: JudgeIdentity, rig: str, today: date) -> list[str]:
+def list_objections(
+    certificate: Certificate | None, judge: JudgeIdentity, rig: str, today: date
+) -> list[str]:
     """Return why a judge may not be used; empty when the certificate is valid for it.
 
     Args:

@@ -18,9 +18,9 @@ from verdict3d.records.certificates import Curve, Finding, Sureness
 from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.pairs import CLEAR_GRADES
 from verdict3d.records.verdicts import ControlVerdict
-from verdict3d.stats.bootstrap import Array, cluster_bootstrap, ratio
+from verdict3d.stats.bootstrap import Array, cluster_bootstrap, divide
 from verdict3d.stats.psychometric import fit_curve
-from verdict3d.stats.winrate import SCORES, Answered, Scored, summary, win_rate
+from verdict3d.stats.winrate import SCORES, Answered, Scored, measure_win_rate, summarise
 
 Generators = Callable[[str], np.random.Generator]
 """Gives each control a random generator of its own."""
@@ -55,11 +55,11 @@ class Measuring:
     resamples: int
     confidence: float
 
-    def summary(self, name: str, rows: Sequence[Answered]) -> Summary:
+    def summarise(self, name: str, rows: Sequence[Answered]) -> Summary:
         """Return the win-rate summary of rows, with the bounds of this control's own generator."""
-        return summary(rows, self.generators(name), self.resamples, self.confidence)
+        return summarise(rows, self.generators(name), self.resamples, self.confidence)
 
-    def on_objects(
+    def measure_objects(
         self,
         rows: Sequence[ControlVerdict],
         in_colour: Sequence[ControlVerdict],
@@ -73,27 +73,31 @@ class Measuring:
             taught: Kinds of damage that the judge was taught.
         """
         asked, null = self.thresholds, select(rows, "null")
-        clear = clear_gaps(rows)
+        clear = select_clear_gaps(rows)
         untaught = [row for row in clear if row.defect not in taught]
         wrong = select(rows, "clean_but_wrong")
         found = {
-            "null": self._finding("null", null, self._decided(null), Bar(DECIDED, most=asked.equal)),
-            "clear_gap": self._half("clear_gap", clear, Bar(HALF, asked.right)),
-            "untaught_gap": self._half("untaught_gap", untaught, Bar(HALF, asked.right)),
-            "clean_but_wrong": self._half("clean_but_wrong", wrong, Bar(HALF, asked.right)),
+            "null": self._check_share(
+                "null", null, self._measure_decided(null), Bar(DECIDED, most=asked.equal)
+            ),
+            "clear_gap": self._check_half("clear_gap", clear, Bar(HALF, asked.right)),
+            "untaught_gap": self._check_half("untaught_gap", untaught, Bar(HALF, asked.right)),
+            "clean_but_wrong": self._check_half("clean_but_wrong", wrong, Bar(HALF, asked.right)),
         }
         for name in ("reference_shuffled", "reference_removed"):
             without = select(rows, name)
-            fall = self.fall(name, wrong, without)
-            found[name] = self._finding(name, without, fall, Bar(FALL, asked.reference_drop))
+            fall = self.measure_fall(name, wrong, without)
+            found[name] = self._check_share(name, without, fall, Bar(FALL, asked.reference_drop))
         if any(len(row.sets) > 1 for row in clear):
             # two that err independently, each as often as it is allowed to
             agreed = asked.right**2 + (1 - asked.right) ** 2
-            found["camera"] = self._finding("camera", clear, self._camera(clear), Bar(SAME_WORD, agreed))
-        colour = self._half("colour", in_colour, Bar(HALF, asked.right))
+            found["camera"] = self._check_share(
+                "camera", clear, self._measure_camera(clear), Bar(SAME_WORD, agreed)
+            )
+        colour = self._check_half("colour", in_colour, Bar(HALF, asked.right))
         return {**found, "colour": colour.model_copy(update={"required": False})}
 
-    def on_generations(
+    def measure_generations(
         self, rows: Sequence[ControlVerdict], far_apart: Sequence[Answered]
     ) -> dict[str, Finding]:
         """Return what each control of :data:`ON_GENERATIONS` says.
@@ -104,21 +108,24 @@ class Measuring:
         """
         asked, even = self.thresholds, select(rows, "base_vs_base")
         return {
-            "base_vs_base": self._half("base_vs_base", even, band(HALF, asked.equal)),
-            "position": self._finding("position", even, self._first(even), band(FIRST, asked.equal)),
-            "generated": self._half("generated", far_apart, Bar(HALF, CHANCE)),
+            "base_vs_base": self._check_half("base_vs_base", even, make_band(HALF, asked.equal)),
+            "position": self._check_share(
+                "position", even, self._measure_first_slot(even), make_band(FIRST, asked.equal)
+            ),
+            "generated": self._check_half("generated", far_apart, Bar(HALF, CHANCE)),
         }
 
-    def curves(self, rows: Sequence[ControlVerdict]) -> dict[str, Curve | None]:
+    def fit_curves(self, rows: Sequence[ControlVerdict]) -> dict[str, Curve | None]:
         """Return the psychometric curve of each defect, and of all together, from the ladder's rows."""
         ladder = [row for row in select(rows, "ladder") if row.outcome in SCORES]
         names = sorted({row.defect for row in ladder if row.defect is not None})
         groups = {"all": ladder, **{name: [row for row in ladder if row.defect == name] for name in names}}
         return {
-            name: self.curve(name, group, [row.grade or 0 for row in group]) for name, group in groups.items()
+            name: self.fit_curve(name, group, [row.grade or 0 for row in group])
+            for name, group in groups.items()
         }
 
-    def curve(self, name: str, rows: Sequence[Answered], severities: Sequence[float]) -> Curve | None:
+    def fit_curve(self, name: str, rows: Sequence[Answered], severities: Sequence[float]) -> Curve | None:
         """Return the psychometric curve of valid rows over severities; None with fewer than two of these."""
         fitted = fit_curve(
             [float(severity) for severity in severities],
@@ -130,7 +137,9 @@ class Measuring:
         )
         return None if fitted is None else fitted.record()
 
-    def fall(self, name: str, before: Sequence[ControlVerdict], after: Sequence[ControlVerdict]) -> Interval:
+    def measure_fall(
+        self, name: str, before: Sequence[ControlVerdict], after: Sequence[ControlVerdict]
+    ) -> Interval:
         """Return by how much half-credit falls from ``before`` to ``after`` on the same pairs, over objects.
 
         Pairs invalid on either side are left out.
@@ -141,16 +150,16 @@ class Measuring:
             for row in before
             if row.outcome in SCORES and row.pair in scores
         ]
-        return self._mean(f"drop {name}", falls)
+        return self._average(f"drop {name}", falls)
 
-    def _half(self, name: str, rows: Sequence[Answered], bar: Bar) -> Finding:
-        found = self.summary(name, rows)
-        return finding(found, found.half_credit, bar)
+    def _check_half(self, name: str, rows: Sequence[Answered], bar: Bar) -> Finding:
+        found = self.summarise(name, rows)
+        return make_finding(found, found.half_credit, bar)
 
-    def _finding(self, name: str, rows: Sequence[Answered], quantity: Interval, bar: Bar) -> Finding:
-        return finding(self.summary(name, rows), quantity, bar)
+    def _check_share(self, name: str, rows: Sequence[Answered], quantity: Interval, bar: Bar) -> Finding:
+        return make_finding(self.summarise(name, rows), quantity, bar)
 
-    def _decided(self, rows: Sequence[Answered]) -> Interval:
+    def _measure_decided(self, rows: Sequence[Answered]) -> Interval:
         """Return the share of decided pairs, over objects."""
         decided = [
             Scored(row.object, "win" if row.outcome in ("win", "loss") else "loss")
@@ -158,9 +167,9 @@ class Measuring:
             if row.outcome in SCORES
         ]
         rng = self.generators("decided")
-        return win_rate(decided, rng, self.resamples, self.confidence).half_credit.record()
+        return measure_win_rate(decided, rng, self.resamples, self.confidence).half_credit.record()
 
-    def _first(self, rows: Sequence[Answered]) -> Interval:
+    def _measure_first_slot(self, rows: Sequence[Answered]) -> Interval:
         """Return the share of single answers, two a pair, that picked the first slot, over objects."""
         asked = [(row.object, row.m1, row.m2) for row in rows]
         picks = [
@@ -168,12 +177,12 @@ class Measuring:
             for name, m1, m2 in asked
             if m1 is not None and m2 is not None
         ]
-        return self._mean("first slot", picks)
+        return self._average("first slot", picks)
 
-    def _camera(self, rows: Sequence[ControlVerdict]) -> Interval:
+    def _measure_camera(self, rows: Sequence[ControlVerdict]) -> Interval:
         """Return how often two halves of the view sets say the same of a pair; undecided ones count half."""
-        words = [(row.object, _word(row.sets[::2]), _word(row.sets[1::2])) for row in rows]
-        return self._mean(
+        words = [(row.object, _combine(row.sets[::2]), _combine(row.sets[1::2])) for row in rows]
+        return self._average(
             "camera",
             [
                 (name, 0.5 + 0.5 * one * other)
@@ -182,7 +191,7 @@ class Measuring:
             ],
         )
 
-    def _mean(self, name: str, values: Iterable[tuple[str, float]]) -> Interval:
+    def _average(self, name: str, values: Iterable[tuple[str, float]]) -> Interval:
         """Return the mean of (object, value) with its bounds over objects."""
         totals: dict[str, Array] = {}
         for key, value in values:
@@ -191,17 +200,17 @@ class Measuring:
         if not totals:
             return Interval(value=None, low=None, high=None)
         table = np.stack([totals[key] for key in sorted(totals)])
-        bounds = cluster_bootstrap(table, ratio, self.generators(name), self.resamples, self.confidence)
+        bounds = cluster_bootstrap(table, divide, self.generators(name), self.resamples, self.confidence)
         low, high = bounds or (None, None)
         return Interval(value=float(table[:, 0].sum() / table[:, 1].sum()), low=low, high=high)
 
 
-def band(of: str, half_width: float) -> Bar:
+def make_band(of: str, half_width: float) -> Bar:
     """Return the bar of a quantity that should be 1/2: equivalent to it within ``half_width``."""
     return Bar(of, 0.5 - half_width, 0.5 + half_width)
 
 
-def finding(found: Summary, quantity: Interval, bar: Bar) -> Finding:
+def make_finding(found: Summary, quantity: Interval, bar: Bar) -> Finding:
     """Return what a control says: the summary of its rows, and its quantity against its bar."""
     shortfall = bar.shortfall(quantity)
     return Finding(
@@ -215,7 +224,7 @@ def finding(found: Summary, quantity: Interval, bar: Bar) -> Finding:
     )
 
 
-def _word(sets: Sequence[tuple[float, float] | None]) -> int | None:
+def _combine(sets: Sequence[tuple[float, float] | None]) -> int | None:
     """Return what some view sets together prefer: 1 for X, -1 for Y, 0 where the orders disagree."""
     margins = np.array([both for both in sets if both is not None])
     if not len(margins):
@@ -229,12 +238,12 @@ def select(rows: Sequence[ControlVerdict], control: str) -> list[ControlVerdict]
     return [row for row in rows if row.control == control]
 
 
-def clear_gaps(rows: Sequence[ControlVerdict]) -> list[ControlVerdict]:
+def select_clear_gaps(rows: Sequence[ControlVerdict]) -> list[ControlVerdict]:
     """Return the rows of the defect ladder whose damage nobody overlooks."""
     return [row for row in select(rows, "ladder") if row.grade in CLEAR_GRADES]
 
 
-def sureness_of(rows: Sequence[ControlVerdict]) -> Sureness:
+def measure_sureness(rows: Sequence[ControlVerdict]) -> Sureness:
     """Return how large preferences are where a judge is right and where not, and what large ones are worth.
 
     Args:

@@ -15,43 +15,45 @@ def choose_panel(asked: str, panels: Mapping[str, PanelResults]) -> PanelChoice:
         asked: ``audited``, or the kind that is fixed.
         panels: What the judge answers with each kind of :data:`SLOTS`.
     """
-    credit = {kind: _credit(panels[kind]) for kind in SLOTS}
-    return PanelChoice(asked=asked, chosen=_best(credit) if asked == "audited" else asked, credit=credit)
+    credit = {kind: _measure_credit(panels[kind]) for kind in SLOTS}
+    return PanelChoice(
+        asked=asked, chosen=_choose_best(credit) if asked == "audited" else asked, credit=credit
+    )
 
 
-def better_panel(panel: PanelChoice) -> str | None:
+def find_better_panel(panel: PanelChoice) -> str | None:
     """Return the kind with a higher credit than the fixed one; None where there is none."""
-    best = _best(panel.credit)
+    best = _choose_best(panel.credit)
     return best if _rank(panel.credit[best]) > _rank(panel.credit[panel.chosen]) else None
 
 
 def describe_panel(panel: PanelChoice) -> str:
     """Return which panel it is and the credit of all, in a line for people."""
     how = "chosen by this audit" if panel.asked == "audited" else "fixed in params.yaml"
-    better = better_panel(panel)
+    better = find_better_panel(panel)
     beside = f", though {better} does better" if better else ""
-    credit = ", ".join(f"{kind} {_shown(panel.credit[kind])}" for kind in SLOTS)
+    credit = ", ".join(f"{kind} {_format_credit(panel.credit[kind])}" for kind in SLOTS)
     return f"panel {panel.chosen}, {how}{beside}; credit of 2: {credit}"
 
 
-def panel_warnings(role: str, panel: PanelChoice) -> list[str]:
+def list_panel_warnings(role: str, panel: PanelChoice) -> list[str]:
     """Say that the fixed panel is not the best one, where it is not."""
-    better, chosen = better_panel(panel), panel.chosen
+    better, chosen = find_better_panel(panel), panel.chosen
     if better is None:
         return []
     return [
-        f"judges.{role}.panel fixes {chosen} (credit {_shown(panel.credit[chosen])} of 2), and this judge "
-        f"does better with {better} ({_shown(panel.credit[better])}); `audited` leaves the choice to the "
-        "audit."
+        f"judges.{role}.panel fixes {chosen} (credit {_format_credit(panel.credit[chosen])} of 2), and this "
+        f"judge does better with {better} ({_format_credit(panel.credit[better])}); `audited` leaves the "
+        "choice to the audit."
     ]
 
 
-def _credit(found: PanelResults) -> float | None:
+def _measure_credit(found: PanelResults) -> float | None:
     clear, wrong = found.clear_gap.half_credit.value, found.clean_but_wrong.half_credit.value
     return None if clear is None or wrong is None else round(float(clear + wrong), 9)  # equal ones are equal
 
 
-def _best(credit: Mapping[str, float | None]) -> str:
+def _choose_best(credit: Mapping[str, float | None]) -> str:
     return max(SLOTS, key=lambda kind: _rank(credit[kind]))
 
 
@@ -59,5 +61,5 @@ def _rank(credit: float | None) -> float:
     return -1.0 if credit is None else credit
 
 
-def _shown(credit: float | None) -> str:
+def _format_credit(credit: float | None) -> str:
     return "none" if credit is None else f"{credit:.2f}"

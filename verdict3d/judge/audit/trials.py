@@ -8,7 +8,7 @@ import numpy as np
 
 from verdict3d.records.comparisons import Trial
 from verdict3d.records.verdicts import ControlVerdict
-from verdict3d.stats.winrate import SCORES, Answered, Scored, win_rate
+from verdict3d.stats.winrate import SCORES, Answered, Scored, measure_win_rate
 
 COPIES, TURNED, DAMAGE, OTHERS = "copy", "turned", "damage", "other_object"
 EQUAL = {
@@ -48,7 +48,7 @@ def sum_up(
         ]
     found = []
     for name, group in groups.items():
-        rate = win_rate(group, generators(name), resamples, confidence)
+        rate = measure_win_rate(group, generators(name), resamples, confidence)
         value, low = rate.half_credit.value, rate.half_credit.low
         if value is not None:
             right = value <= MOST_DECIDED if name in EQUAL else low is not None and low > 0.5
@@ -58,10 +58,10 @@ def sum_up(
     return found
 
 
-def trial_words(trials: Sequence[Trial]) -> list[str]:
+def describe_trials(trials: Sequence[Trial]) -> list[str]:
     """Return what the judge can do on these meshes and what it cannot, a sentence each."""
-    told = [_ability(trial) for trial in trials if trial.tells and trial.name not in EQUAL]
-    not_told = [_ability(trial) for trial in trials if not trial.tells and trial.name not in EQUAL]
+    told = [_describe_ability(trial) for trial in trials if trial.tells and trial.name not in EQUAL]
+    not_told = [_describe_ability(trial) for trial in trials if not trial.tells and trial.name not in EQUAL]
     sentences = []
     if told:
         sentences.append(f"On your meshes this judge tells {'; '.join(told)}.")
@@ -78,7 +78,7 @@ def trial_words(trials: Sequence[Trial]) -> list[str]:
     return sentences
 
 
-def _ability(trial: Trial) -> str:
+def _describe_ability(trial: Trial) -> str:
     kind, _, grade = trial.name.partition("_")
     what = (
         f"damage of grade {grade} (of 5) from the original"

@@ -21,31 +21,31 @@ def describe(certificate: Certificate) -> list[str]:
         found = certificate.controls[name]
         fate = "ok" if found.passed else "FAIL" if found.required else "off"
         lines.append(
-            f"  {fate:4} {name:18} {measured_words(found)}   ({found.shortfall or found.requirement})"
+            f"  {fate:4} {name:18} {describe_measured(found)}   ({found.shortfall or found.requirement})"
         )
     if certificate.ordering is not None:
-        lines.append(f"  {ordering_words(certificate.ordering)}")
-    if words := sureness_words(certificate.sureness):
+        lines.append(f"  {describe_ordering(certificate.ordering)}")
+    if words := describe_sureness(certificate.sureness):
         lines.append(f"  {words}")
     return lines + [f"  {sentence}" for sentence in certificate.limitations]
 
 
-def measured_words(found: Finding) -> str:
+def describe_measured(found: Finding) -> str:
     """Return what a control measured: the quantity that its requirement is about."""
-    return f"{found.of} {_interval(found.quantity)}, {found.pairs} pairs"
+    return f"{found.of} {_format_interval(found.quantity)}, {found.pairs} pairs"
 
 
-def ordering_words(ordering: Ordering) -> str:
+def describe_ordering(ordering: Ordering) -> str:
     """Return how often the judge is right by gap of F-score."""
     parts = [
-        f"{stratum.gap[0]:g} to {stratum.gap[1]:g}: {_interval(stratum.half_credit)} ({stratum.pairs})"
+        f"{stratum.gap[0]:g} to {stratum.gap[1]:g}: {_format_interval(stratum.half_credit)} ({stratum.pairs})"
         for stratum in ordering.by_f_score_gap
         if stratum.pairs
     ]
     return "right by gap of F-score (pairs): " + ("; ".join(parts) or "no true meshes")
 
 
-def sureness_words(sureness: Sureness) -> str:
+def describe_sureness(sureness: Sureness) -> str:
     """Return how sure the judge is where it is wrong; empty where it never is."""
     if sureness.right is None or sureness.wrong is None or sureness.right_when_large is None:
         return ""
@@ -55,7 +55,7 @@ def sureness_words(sureness: Sureness) -> str:
     )
 
 
-def _interval(found: Interval) -> str:
+def _format_interval(found: Interval) -> str:
     if found.value is None:
         return "undefined"
     if found.low is None or found.high is None:

@@ -11,10 +11,10 @@ import pytest
 
 from support.rows import filled
 from verdict3d.config import load_params
-from verdict3d.judge.audit.certificate import complete, issue, limitations, objections
-from verdict3d.judge.audit.controls import ON_GENERATIONS, ON_OBJECTS, Measuring, sureness_of
-from verdict3d.judge.audit.panel_choice import choose_panel, describe_panel, panel_warnings
-from verdict3d.judge.audit.words import describe, measured_words, sureness_words
+from verdict3d.judge.audit.certificate import complete, issue, list_limitations, list_objections
+from verdict3d.judge.audit.controls import ON_GENERATIONS, ON_OBJECTS, Measuring, measure_sureness
+from verdict3d.judge.audit.panel_choice import choose_panel, describe_panel, list_panel_warnings
+from verdict3d.judge.audit.words import describe, describe_measured, describe_sureness
 from verdict3d.judge.identity import ENDPOINT, JudgeIdentity
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
@@ -69,7 +69,7 @@ def answers(**preferences: Any) -> list[ControlVerdict]:
 
 
 def on_objects(rows: list[ControlVerdict]) -> dict[str, Finding]:
-    found = MEASURING.on_objects(rows, [one for one in rows if one.control == "colour"], ["floaters"])
+    found = MEASURING.measure_objects(rows, [one for one in rows if one.control == "colour"], ["floaters"])
     assert tuple(found) == ON_OBJECTS
     return found
 
@@ -84,7 +84,7 @@ def test_a_good_judge_passes() -> None:
 
 def test_each_control_shows_the_quantity_that_its_bar_is_about() -> None:
     found = on_objects(answers(ladder=lambda n: -2.0 if n % 4 == 0 else 2.0))
-    shown = {name: measured_words(one) for name, one in found.items()}
+    shown = {name: describe_measured(one) for name, one in found.items()}
     # every fourth object is wrong: 30 of 40 right; all of these have floaters, and no bent one is wrong
     assert shown["clear_gap"].startswith("half-credit 0.750 [")
     assert shown["untaught_gap"].startswith("half-credit 1.000 [")
@@ -147,9 +147,11 @@ def test_a_word_that_changes_with_the_camera_fails() -> None:
 
 def test_one_view_set_tries_no_camera_and_says_so() -> None:
     one_set = [one.model_copy(update={"sets": one.sets[:1]}) for one in answers()]
-    found = MEASURING.on_objects(one_set, [one for one in one_set if one.control == "colour"], ["floaters"])
+    found = MEASURING.measure_objects(
+        one_set, [one for one in one_set if one.control == "colour"], ["floaters"]
+    )
     assert "camera" not in found
-    assert any("looks from one view set" in words for words in limitations([], found, None))
+    assert any("looks from one view set" in words for words in list_limitations([], found, None))
 
 
 def test_kinds_that_were_not_taught_have_a_bar_of_their_own() -> None:
@@ -167,7 +169,7 @@ def test_without_colours_a_judge_is_certified_and_judges_none() -> None:
 
 
 def test_without_answers_nothing_passes() -> None:
-    found = MEASURING.on_objects([], [], [])
+    found = MEASURING.measure_objects([], [], [])
     assert failed(found).keys() == found.keys() == set(ON_OBJECTS) - {"camera"}
 
 
@@ -175,7 +177,7 @@ def generated(d: Callable[[int], float], b: float = 0.1) -> dict[str, Finding]:
     """What is said of 80 pairs of two equal samples with the preference ``d``, and 80 of unlike ones."""
     even = [row("base_vs_base", n, d(n), b) for n in range(80)]
     far_apart = [row("generated", n, 1.0 if n % 4 else -1.0, b) for n in range(80)]
-    found = MEASURING.on_generations(even, far_apart)
+    found = MEASURING.measure_generations(even, far_apart)
     assert tuple(found) == ON_GENERATIONS
     return found
 
@@ -183,7 +185,7 @@ def generated(d: Callable[[int], float], b: float = 0.1) -> dict[str, Finding]:
 def test_equal_samples_must_be_shown_to_be_equal() -> None:
     assert failed(generated(lambda n: 1.0 if n % 2 else -1.0)) == {}
     assert set(failed(generated(lambda n: 1.0 if n < 56 else -1.0))) == {"base_vs_base"}  # 0.70
-    few = MEASURING.on_generations([row("base_vs_base", n, (-1.0) ** n) for n in range(8)], [])
+    few = MEASURING.measure_generations([row("base_vs_base", n, (-1.0) ** n) for n in range(8)], [])
     assert not few["base_vs_base"].passed and few["base_vs_base"].quantity.value == 0.5
 
 
@@ -195,22 +197,24 @@ def test_a_judge_of_the_first_slot_fails_where_there_is_nothing_else_to_go_by() 
 
 def test_a_judge_that_cannot_tell_unlike_generations_fails() -> None:
     rows = [row("generated", n, 1.0 if n % 2 else -1.0) for n in range(80)]
-    assert not MEASURING.on_generations([], rows)["generated"].passed
+    assert not MEASURING.measure_generations([], rows)["generated"].passed
 
 
 def test_the_fall_is_paired_by_hand() -> None:
     before = [row("clean_but_wrong", number, 1.0) for number in range(4)]
     after = [row("reference_removed", number, -1.0 if number < 2 else 1.0) for number in range(3)]
-    assert MEASURING.fall("any", before, after).value == pytest.approx(2 / 3)  # pair 3 has no counterpart
+    assert MEASURING.measure_fall("any", before, after).value == pytest.approx(
+        2 / 3
+    )  # pair 3 has no counterpart
 
 
 def test_margins_say_what_a_large_preference_is_worth() -> None:
     sizes = [5.0, 4.0, -4.5, 3.0, 1.0, -1.0]
-    found = sureness_of([row("ladder", n, d, grade=5) for n, d in enumerate(sizes)])
+    found = measure_sureness([row("ladder", n, d, grade=5) for n, d in enumerate(sizes)])
     # of the six the upper half (median 3.5) are 5, 4 and the wrong 4.5
     assert (found.right, found.wrong) == (3.5, 2.75) and found.right_when_large == pytest.approx(2 / 3)
-    assert "median |d| is 3.5 where it is right and 2.8 where it is wrong" in sureness_words(found)
-    assert sureness_words(sureness_of([row("ladder", 0, 2.0)])) == ""
+    assert "median |d| is 3.5 where it is right and 2.8 where it is wrong" in describe_sureness(found)
+    assert describe_sureness(measure_sureness([row("ladder", 0, 2.0)])) == ""
 
 
 def certificate(rows: list[ControlVerdict], judge: JudgeIdentity = JUDGE) -> Certificate:
@@ -220,7 +224,7 @@ def certificate(rows: list[ControlVerdict], judge: JudgeIdentity = JUDGE) -> Cer
         "rig",
         on_objects(rows),
         taught=["floaters"],
-        sureness=sureness_of(rows),
+        sureness=measure_sureness(rows),
         thresholds=THRESHOLDS,
         valid_days=30,
         today=TODAY,
@@ -228,7 +232,7 @@ def certificate(rows: list[ControlVerdict], judge: JudgeIdentity = JUDGE) -> Cer
         stack={},
         lineage=filled(Lineage),
         warnings=[],
-        curves=MEASURING.curves(rows),
+        curves=MEASURING.fit_curves(rows),
         comparisons=filled(Comparisons),
         questions=len(rows),
         objects=1,
@@ -239,20 +243,20 @@ def certificate(rows: list[ControlVerdict], judge: JudgeIdentity = JUDGE) -> Cer
 def test_a_certificate_counts_for_its_judge_and_rig_only() -> None:
     good = certificate(answers())
     assert good.passed and good.reasons == [] and good.validity.until is None
-    assert objections(good, JUDGE, "rig", date(2036, 1, 1)) == []
+    assert list_objections(good, JUDGE, "rig", date(2036, 1, 1)) == []
     other = JudgeIdentity(
         "elsewhere", "w", "s", "Class", "another", "seven_images", "normal", "float32", 1, "sets"
     )
-    assert objections(good, other, "other rig", TODAY) == [
+    assert list_objections(good, other, "other rig", TODAY) == [
         "its certificate is for another judge: prompt, panel differ",
         "its certificate is for another rig",
     ]
-    assert objections(None, JUDGE, "rig", TODAY) == ["it has no certificate"]
+    assert list_objections(None, JUDGE, "rig", TODAY) == ["it has no certificate"]
 
 
 def test_a_certificate_on_the_objects_alone_is_not_enough() -> None:
     audited = certificate(answers()).model_copy(update={"ordering": None})
-    (objection,) = objections(audited, JUDGE, "rig", TODAY)
+    (objection,) = list_objections(audited, JUDGE, "rig", TODAY)
     assert objection.startswith("it has been tried on the objects alone")
     assert "its word on generations is asked when there are some" in describe(audited)[0]
 
@@ -260,7 +264,7 @@ def test_a_certificate_on_the_objects_alone_is_not_enough() -> None:
 def test_a_failed_certificate_says_which_control_and_by_how_much() -> None:
     bad = certificate(answers(ladder=lambda n: -2.0 if n % 4 == 0 else 2.0))
     assert not bad.passed
-    (objection,) = objections(bad, JUDGE, "rig", TODAY)
+    (objection,) = list_objections(bad, JUDGE, "rig", TODAY)
     assert objection.startswith("it failed the control clear_gap: lower bound of half-credit 0.")
     assert any(line.startswith("  FAIL clear_gap") for line in describe(bad))
 
@@ -279,8 +283,8 @@ def test_a_judge_behind_an_endpoint_is_trusted_for_a_while() -> None:
     served = JudgeIdentity("model", "w", "s", ENDPOINT, "p", "three_images", "normal", "as served", 1, "sets")
     good = certificate(answers(), served)
     assert good.validity == Validity(days=30, issued="2026-06-23", until="2026-07-23")
-    assert objections(good, served, "rig", date(2026, 7, 23)) == []
-    assert objections(good, served, "rig", date(2026, 7, 24)) == ["its certificate ended on 2026-07-23"]
+    assert list_objections(good, served, "rig", date(2026, 7, 23)) == []
+    assert list_objections(good, served, "rig", date(2026, 7, 24)) == ["its certificate ended on 2026-07-23"]
 
 
 def half_credit(value: float | None) -> Summary:
@@ -307,7 +311,7 @@ def panels(*credits: tuple[float | None, float | None]) -> dict[str, Any]:
 )
 def test_the_audit_chooses_the_panel_of_the_highest_credit(credits: Any, chosen: str) -> None:
     panel = choose_panel("audited", panels(*credits))
-    assert panel.chosen == chosen and panel_warnings("training", panel) == []
+    assert panel.chosen == chosen and list_panel_warnings("training", panel) == []
     assert f"panel {chosen}, chosen by this audit; credit of 2: three_images" in describe_panel(panel)
 
 
@@ -316,9 +320,9 @@ def test_a_fixed_panel_stays_and_a_better_one_is_named() -> None:
     panel = choose_panel("three_images", found)
     assert panel.chosen == "three_images" and panel.credit["two_sheets"] == 1.5
     assert panel.credit["seven_images"] is None
-    (warning,) = panel_warnings("evaluation", panel)
+    (warning,) = list_panel_warnings("evaluation", panel)
     assert "judges.evaluation.panel fixes three_images (credit 1.25 of 2)" in warning
     assert "two_sheets (1.50)" in warning
     assert "fixed in params.yaml, though two_sheets does better" in describe_panel(panel)
     best = choose_panel("two_sheets", found)
-    assert panel_warnings("evaluation", best) == [] and "though" not in describe_panel(best)
+    assert list_panel_warnings("evaluation", best) == [] and "though" not in describe_panel(best)

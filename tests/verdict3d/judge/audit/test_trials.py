@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from support.rows import filled
-from verdict3d.judge.audit.trials import COPIES, DAMAGE, OTHERS, TURNED, sum_up, trial_words
+from verdict3d.judge.audit.trials import COPIES, DAMAGE, OTHERS, TURNED, describe_trials, sum_up
 from verdict3d.records.comparisons import Trial
 from verdict3d.records.verdicts import ControlVerdict
 
@@ -44,7 +44,7 @@ def test_trials_count_right_answers_and_decided_copies() -> None:
     assert (
         found[0].share.low is not None and 0.5 < found[0].share.low < 1
     )  # ten right answers prove no certainty
-    text = " ".join(trial_words(found))
+    text = " ".join(describe_trials(found))
     assert "tells damage of grade 5 (of 5) from the original in 1.00 [" in text and "of 10." in text
     assert "not shown to tell damage of grade 1" in text and "that of another photo in 0.00" in text
     assert "copies of themselves it decides 0, as it should" in text
@@ -53,5 +53,5 @@ def test_trials_count_right_answers_and_decided_copies() -> None:
 
 
 def test_a_judge_that_tells_nothing_is_not_to_be_believed() -> None:
-    assert "Do not believe the numbers" in trial_words(tried(rows(DAMAGE, "wlwlwlwl", 5)))[-1]
-    assert trial_words(tried()) == [] and tried(rows(DAMAGE, "iii", 5)) == []
+    assert "Do not believe the numbers" in describe_trials(tried(rows(DAMAGE, "wlwlwlwl", 5)))[-1]
+    assert describe_trials(tried()) == [] and tried(rows(DAMAGE, "iii", 5)) == []
