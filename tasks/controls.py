@@ -108,7 +108,13 @@ def _draw_others(assets: Sequence[Asset], asset: Asset, rng: np.random.Generator
 
 
 def plan_specimens(params: Params, assets: Sequence[Asset], cells: Sequence[Cell]) -> list[Specimen]:
-    """Return every mesh to draw, each once."""
+    """Return every mesh to draw, each once.
+
+    Args:
+        params: Modes and view sets of the judges, and section ``audit``.
+        assets: Rows of the assets stage.
+        cells: From :func:`plan_cells`.
+    """
     modes = tuple(montage_modes(params.judges).items())
     specimens: dict[str, Specimen] = {}
 

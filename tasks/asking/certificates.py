@@ -41,6 +41,11 @@ def require_certified_judge(
 ) -> CertifiedJudge:
     """Return the training or the evaluation judge, certified and different from the other one.
 
+    Args:
+        params: Both judges, and whether uncertified ones are allowed.
+        root: The project's folder, which judges and certificates are below.
+        role: Which of the two.
+
     Raises:
         Verdict3DError: Both are one model, or :func:`require_certificate` refuses the judge.
     """
@@ -119,12 +124,20 @@ def refuse(params: Params, words: Sequence[str]) -> None:
 
 
 def read_audit(root: Path, role: str) -> Certificate | None:
-    """Return what a role's judge has shown on the objects, or None."""
+    """Return what a role's judge has shown on the objects; None before its audit.
+
+    Raises:
+        Verdict3DError: The file is no certificate of this version.
+    """
     return _read(root / audit_path(role))
 
 
 def read_certificate(root: Path, role: str) -> Certificate | None:
-    """Return the whole certificate of a role's judge, or None."""
+    """Return the whole certificate of a role's judge; None before the stage ``certify``.
+
+    Raises:
+        Verdict3DError: The file is no certificate of this version.
+    """
     return _read(root / locate_certificate(role))
 
 

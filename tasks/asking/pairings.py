@@ -31,9 +31,9 @@ class Pairing:
     """One question: which of two generations is the better mesh of the reference's object?
 
     Attributes:
-        reference: Path of the clean condition.
-        x: The one.
-        y: The other.
+        reference: Path of the clean condition, relative to the project's folder.
+        x: The first candidate; a preference d above 0 is for it.
+        y: The second candidate.
     """
 
     reference: str
@@ -65,6 +65,9 @@ def judge_pairings(
         rig: What drew the montages.
         root: The project's folder, which paths of pairings and of the judge are relative to.
         enough: Asked with all verdicts so far after each list; True leaves the remaining lists unasked.
+
+    Raises:
+        Verdict3DError: The judge cannot be loaded, its server cannot be used, or a picture is broken.
     """
     settle_torch()
     judge = load_judge(params, root)

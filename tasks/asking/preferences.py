@@ -35,6 +35,14 @@ def find_adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
     """Return what meshes with the adapter in ``folder`` on the base depend on besides the base.
 
     Weights and card, the code of the arm's methods, and the training judge where a search asks it.
+
+    Args:
+        params: The judges.
+        root: The project's folder, which the judge and its audit are below.
+        folder: Folder of the adapter's ``card.json`` and weights.
+
+    Raises:
+        Verdict3DError: The card is missing or wrong, or there is no such judge.
     """
     settings = read_card(folder).params
     asks = any(isinstance(part, SearchParams) and part.pick == "judge" for part in parts_of(settings))
@@ -49,8 +57,12 @@ def find_adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
 def load_training_judge(params: Params, root: Path) -> Prefers:
     """Load the training judge; the store of verdicts keeps it from being asked twice.
 
-    The returned function gives, for each (photo, mesh, mesh), the preference d for the first mesh, and 0
-    where the two orders disagree, the verdict is invalid or a mesh cannot be drawn.
+    The returned function gives, for each (photo, mesh, mesh), the preference d for the first mesh in nats
+    (log-odds, above 0 where it is the better one), and 0 where the two orders disagree, the verdict is
+    invalid or a mesh cannot be drawn.
+
+    Raises:
+        Verdict3DError: The judge cannot be loaded.
     """
     settings = with_chosen_panels(params, root, ["training"]).judges.training
     judge, store = load_judge(settings, root), VerdictStore(root / STORE)

@@ -29,19 +29,33 @@ ANOTHER_MODE = {"splat": "splat", "colour": TEXTURE_MODE}
 
 @dataclass(frozen=True)
 class Question:
-    """One control pair, and how it is shown."""
+    """One control pair, and how it is shown.
+
+    Attributes:
+        pair: The pair, with paths of its pictures below the project's folder.
+        panel: Kind of panel, one of ``SLOTS``.
+        mode: Mode of the montages, such as ``normal``.
+    """
 
     pair: ControlPair
     panel: str
     mode: str
 
     def views(self, most: int) -> int:
-        """Return how many view sets are shown: one of another mode than the judge's, as of textures."""
+        """Return how many view sets are shown, 1 to ``most``: one where the mode is not the judge's own."""
         return 1 if self.pair.control in ANOTHER_MODE else most
 
 
 def plan_questions(pairs: Sequence[ControlPair], panel: str, mode: str) -> list[Question]:
-    """Return every question to a judge with this panel and mode, those shown alike next to each other."""
+    """Return every question to a judge with this panel and mode, those shown alike next to each other.
+
+    Pairs that are compared between panels are asked with the other kinds of panel, too.
+
+    Args:
+        pairs: All control pairs.
+        panel: The judge's kind of panel, one of ``SLOTS``.
+        mode: Mode of the judge's montages.
+    """
     compared = {pair.pair for pair in pairs if pair.control == "splat"}
     grade = next((pair.grade for pair in pairs if pair.control == "splat"), None)
     own = [pair for pair in pairs if pair.control not in ANOTHER_MODE]
@@ -66,6 +80,16 @@ def ask(
     """Return the verdict row of each question, in order; what is on record is not asked again.
 
     Equal montages are asked about too: that a judge says nothing of them is one of the controls.
+
+    Args:
+        judge: The judge; each question sets its panel and mode.
+        store: Answers on record.
+        questions: From :func:`plan_questions`.
+        rig: What drew the montages; its first view sets are shown.
+        root: The project's folder, which paths of pictures are relative to.
+
+    Raises:
+        Verdict3DError: A picture is missing or broken, or the judge's server cannot be used.
     """
     rows: list[ControlVerdict] = []
     with tqdm(total=len(questions), desc="audit", unit="pair", mininterval=1.0) as progress:

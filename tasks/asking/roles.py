@@ -23,7 +23,11 @@ def select_judge(judges: JudgesParams, role: JudgeRole) -> JudgeParams:
 
 
 def summarise_certificate(certificate: Certificate) -> dict[str, Any]:
-    """Return the numbers that tracking and ``dvc metrics`` show."""
+    """Return the numbers that tracking and ``dvc metrics`` show.
+
+    ``passed`` is 0 or 1; ``controls`` has shares in [0, 1], a fall of half-credit in [-1, 1];
+    ``grade_detected`` is the grade of damage, 1 to 5, from which the judge is right in three of four pairs.
+    """
     controls = {
         name: {
             "half_credit": found.half_credit.model_dump(),

@@ -58,7 +58,13 @@ class Specimen:
 
 
 class SpecimenWorker:
-    """Makes and draws specimens with one render context."""
+    """Makes and draws specimens with one render context.
+
+    Args:
+        seed: The seed of the run.
+        view_px: Side of one of a montage's four views, in pixels.
+        root: The project's folder, which sources are relative to.
+    """
 
     def __init__(self, seed: int, view_px: int, root: Path) -> None:
         self.seed = seed
@@ -66,7 +72,11 @@ class SpecimenWorker:
         self.renderer = Renderer(Rig(view_px=view_px))
 
     def __call__(self, items: Sequence[Specimen], folder: Path) -> list[Row]:
-        """Draw one batch into ``folder``: this thread draws while others make meshes and write files."""
+        """Draw one batch into ``folder``: this thread draws while others make meshes and write files.
+
+        Returns:
+            A ``Shown`` as JSON values for each item, in order; montages are names of files in ``folder``.
+        """
         with ThreadPoolExecutor(2) as threads:
             made = [threads.submit(self._make, item) for item in items]
             records = [
@@ -109,7 +119,7 @@ class SpecimenWorker:
 
 
 def recolour(mesh: Mesh) -> Mesh:
-    """Return the mesh in wrong colours: channels rotated and inverted.
+    """Return the mesh in wrong colours: channels rotated (green, blue, red) and inverted, uint8.
 
     Raises:
         ItemFailure: ``no_colors``: it has neither vertex colours nor a texture.
@@ -126,6 +136,11 @@ def draw_specimens(params: Params, specimens: Sequence[Specimen], root: Path) ->
     """Make and draw ``specimens`` into ``data/controls`` and yield the side of a pair that each can be.
 
     Finished batches survive a kill until the block has succeeded.
+
+    Args:
+        params: Seed and ``judges.view_px``.
+        specimens: What to make; ids are unique.
+        root: The project's folder.
 
     Yields:
         The sides, by specimen id.

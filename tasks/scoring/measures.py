@@ -23,13 +23,18 @@ def measure_over_optimisation(
 ) -> Interval:
     """Return half-credit by the training judge minus half-credit by the evaluation judge, on the same pairs.
 
-    Pairs that either judge has no verdict on are left out. BCa interval over objects.
+    Pairs that either judge has no verdict on are left out. The value is in [-1, 1], above 0 where the
+    training judge likes the arm better; the bounds are a BCa interval over objects. All are None without a
+    common pair, and the bounds with a single object.
 
     Args:
         params: Seed, resamples and level.
         training: Verdict rows of the training judge.
         evaluation: Those of the evaluation judge, in the same order.
         *name: What the bootstrap's generator is keyed by.
+
+    Raises:
+        ValueError: The rows are not of equally many pairs.
     """
     sums: dict[str, list[float]] = {}
     for mine, theirs in zip(training, evaluation, strict=True):
@@ -64,7 +69,7 @@ def _show_in(made: Generation, mode: str) -> Generation:
 
 
 def measure_made_shares(rows: Sequence[HeldoutVerdict]) -> Shares:
-    """Return the share of meshes that were made, of the arm and of the base."""
+    """Return the share in [0, 1] of meshes that were made, of the arm and of the base; None without rows."""
 
     def share(failures: Sequence[str | None]) -> float | None:
         return failures.count(None) / len(failures) if failures else None
@@ -75,7 +80,15 @@ def measure_made_shares(rows: Sequence[HeldoutVerdict]) -> Shares:
 
 
 def average_sides(rows: Sequence[HeldoutVerdict], measures: Sequence[str]) -> dict[str, float | None]:
-    """Return the means of truth measures for both sides, over the pairs in which both are defined."""
+    """Return the means of truth measures for both sides, over the pairs in which both are defined.
+
+    Args:
+        rows: Verdicts with the measures of both sides.
+        measures: Names of fields of a side, such as ``f_score`` (in [0, 1]).
+
+    Returns:
+        ``arm_<measure>_mean`` and ``base_<measure>_mean`` in the measure's unit; None without such a pair.
+    """
     means: dict[str, float | None] = {}
     for measure in measures:
         sides = [(getattr(row.arm, measure), getattr(row.base, measure)) for row in rows]

@@ -43,7 +43,7 @@ class Lease:
     """A turn that is held; :func:`turn` takes and ends it.
 
     Args:
-        client: Of the store.
+        client: Client of the store.
         subject: What one process may do at a time.
         lease_s: Seconds without a sign of life after which an owner is taken for dead.
         beat_s: Seconds between signs of life.
@@ -153,9 +153,9 @@ def turn(client: MlflowClient, subject: str, *, wait: bool) -> Iterator[Lease]:
     """Do something that one process may do at a time, on this machine or another.
 
     Args:
-        client: Of the store that all of them use.
+        client: Client of the store that all of them use.
         subject: What it is, such as "promotion of verdict3d".
-        wait: Wait for an owner that lives, too; otherwise it is named in an error.
+        wait: Wait for a living owner too, without a limit; otherwise the error names it.
 
     Raises:
         BusyError: Somebody else has the turn.

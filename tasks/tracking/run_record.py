@@ -37,8 +37,8 @@ class Part:
         params: Flattened parameters.
         tags: Where it came from.
         metrics: Numbers, by name.
-        series: Numbers over steps, by name: lists of (step, value).
-        artifacts: Files to keep: (path, folder among the artifacts).
+        series: Numbers over training steps, by name: lists of (step, value).
+        artifacts: Files to keep: (path, folder among the artifacts, "" for their top).
     """
 
     name: str
@@ -51,7 +51,14 @@ class Part:
 
 @dataclass
 class RunRecord:
-    """A whole run: the parent, one child for each arm, and the digest of ``dvc.lock`` that identifies it."""
+    """A whole run.
+
+    Attributes:
+        key: SHA-256 of ``dvc.lock``, which identifies it.
+        seconds: How long its stages took, together.
+        parent: The run itself.
+        arms: One child for each arm.
+    """
 
     key: str
     seconds: float
@@ -64,7 +71,12 @@ class RunRecord:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunRecord:
-        """Read :meth:`as_dict` back."""
+        """Read :meth:`as_dict` back.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: A part has a field that this version does not know.
+        """
         return cls(
             key=values["key"],
             seconds=values["seconds"],
@@ -213,7 +225,11 @@ def flatten_numbers(value: Any, name: str) -> Iterator[tuple[str, float]]:
 
 
 def read_series(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Read a table of losses as (step, value) by name, without gaps."""
+    """Read a table of losses as (step, value) by name; gaps are left out.
+
+    Raises:
+        Verdict3DError: A line is no row of numbers; it is named.
+    """
     losses = read_losses(path)
     found = {
         _clean_name(name): [

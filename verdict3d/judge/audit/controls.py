@@ -48,7 +48,14 @@ DECIDED, FIRST = "share of decided pairs", "share of first-slot answers"
 
 @dataclass(frozen=True)
 class Measuring:
-    """How controls are summed up: thresholds, bootstrap and random generators."""
+    """How controls are summed up.
+
+    Attributes:
+        thresholds: What a judge has to reach, shares in [0, 1].
+        generators: Gives the bootstrap of each control its random generator.
+        resamples: Number of bootstrap resamples.
+        confidence: Two-sided level of every interval, in (0, 1).
+    """
 
     thresholds: AuditThresholds
     generators: Generators
@@ -126,7 +133,13 @@ class Measuring:
         }
 
     def fit_curve(self, name: str, rows: Sequence[Answered], severities: Sequence[float]) -> Curve | None:
-        """Return the psychometric curve of valid rows over severities; None with fewer than two of these."""
+        """Return the psychometric curve of valid rows over severities; None with fewer than two of these.
+
+        Args:
+            name: What the bootstrap's generator is keyed by.
+            rows: Valid rows whose X is the better mesh.
+            severities: Severity of each row's damage, at least 0; grades are 1 to 5.
+        """
         fitted = fit_curve(
             [float(severity) for severity in severities],
             [SCORES[row.outcome] for row in rows],
@@ -142,7 +155,7 @@ class Measuring:
     ) -> Interval:
         """Return by how much half-credit falls from ``before`` to ``after`` on the same pairs, over objects.
 
-        Pairs invalid on either side are left out.
+        The value is in [-1, 1], above 0 for a fall. Pairs invalid on either side are left out.
         """
         scores = {row.pair: SCORES[row.outcome] for row in after if row.outcome in SCORES}
         falls = [
@@ -206,7 +219,7 @@ class Measuring:
 
 
 def make_band(of: str, half_width: float) -> Bar:
-    """Return the bar of a quantity that should be 1/2: equivalent to it within ``half_width``."""
+    """Return the bar of a share that should be 1/2: within ``half_width``, in (0, 1/2), of it."""
     return Bar(of, 0.5 - half_width, 0.5 + half_width)
 
 
@@ -245,6 +258,9 @@ def select_clear_gaps(rows: Sequence[ControlVerdict]) -> list[ControlVerdict]:
 
 def measure_sureness(rows: Sequence[ControlVerdict]) -> Sureness:
     """Return how large preferences are where a judge is right and where not, and what large ones are worth.
+
+    Preferences are |d| in nats; *large* is at least their median over all decided pairs. A number is None
+    where no pair tells it.
 
     Args:
         rows: Pairs whose X is the better mesh.
