@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 
 from tasks.asking.certificates import may_judge_colour, require_certified_judge, with_chosen_panels
@@ -25,8 +24,6 @@ from tasks.asking.preferences import find_adapter_dependencies, make_search_tool
 from tasks.making.arms import load_adapted, read_arm, select_arm_params
 from tasks.making.generation import choose_texture_judge, generating
 from tasks.making.meetings import (
-    SIDE_MEASURES,
-    TRUTH_MEASURES,
     Meeting,
     make_verdict_row,
     plan_arm,
@@ -34,29 +31,23 @@ from tasks.making.meetings import (
 )
 from tasks.paths import EVALUATE, GENERATE, TRAIN, read_assets, read_generations
 from tasks.scoring.measures import (
-    average_sides,
     measure_made_shares,
-    measure_over_optimisation,
     select_in_colour,
     select_in_mode,
 )
+from tasks.scoring.regimes import judge_regime, select_headline_metrics, summarise_rows
 from tasks.scoring.washout import measure_washout
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
-from verdict3d.records.files import Row, write_json
+from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
 from verdict3d.records.names import Regime
-from verdict3d.records.numbers import Kappa, Summary
 from verdict3d.records.record import write_record, write_rows
-from verdict3d.records.results import ControlResults, RegimeResults, Results, TruthResults, Washout
+from verdict3d.records.results import ControlResults, Results, Washout
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.render.rig import Rig
-from verdict3d.stats.agreement import class_by_truth, measure_agreement
-from verdict3d.stats.standing import standing
-from verdict3d.stats.winrate import Answered, Scored, summarise, summarise_slices
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 
@@ -103,7 +94,7 @@ def run(params: Params, root: Path, arm: str) -> None:
             failures=dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
             regimes={name: judge_regime(params, arm, said, name) for name in params.evaluate.regimes},
             texture={
-                name: _summarise(
+                name: summarise_rows(
                     params, [row for row in textures if row.regime == name], arm, name, "texture"
                 )
                 for name in params.evaluate.regimes
@@ -111,7 +102,7 @@ def run(params: Params, root: Path, arm: str) -> None:
             },
             washout=follow_change(params, root, arm, assets, pairs[arm], rows),
             validity=measure_made_shares(rows),
-            controls=ControlResults(base_vs_base=_summarise(params, controls, "controls")),
+            controls=ControlResults(base_vs_base=summarise_rows(params, controls, "controls")),
         )
         write_rows(root / out / "verdicts.jsonl", rows)
         write_rows(root / out / "controls.jsonl", controls)
@@ -175,7 +166,7 @@ def follow_change(
     found = {}
     for regime in params.evaluate.regimes:
         mine = [pair for pair in pairs if pair[0].regime == regime]
-        judged = _summarise(params, [row for row in rows if row.regime == regime], arm, regime)
+        judged = summarise_rows(params, [row for row in rows if row.regime == regime], arm, regime)
         found[regime] = measure_washout(
             params, root, arm, assets, mine, judged, make_search_tools(params, root)
         )
@@ -190,107 +181,6 @@ def pair_controls(generations: Sequence[Generation]) -> list[Meeting]:
         for row in generations
         if row.role == "heldout" and row.regime == "clean" and row.number == 0
     ]
-
-
-def judge_regime(
-    params: Params, arm: str, said: Mapping[str, Sequence[HeldoutVerdict]], regime: str
-) -> RegimeResults:
-    """Summarise one regime: the judges' word, the evaluation judge's beside the truth's, and all agreement.
-
-    Args:
-        params: Seed, resamples, level and target.
-        arm: The arm.
-        said: Verdicts of the judges by role, on the same pairs.
-        regime: Which pairs are looked at.
-    """
-    here = {role: [row for row in rows if row.regime == regime] for role, rows in said.items()}
-    mine = here["evaluation"]
-    judged = _summarise(params, mine, arm, regime)
-    by_f_score, by_normals = (
-        [
-            Scored(row.object, class_by_truth(getattr(row.arm, measure), getattr(row.base, measure)))
-            for row in mine
-        ]
-        for measure in TRUTH_MEASURES
-    )
-    words = {
-        role: _summarise(params, rows, arm, regime, f"{role}_judge")
-        for role, rows in here.items()
-        if role != "evaluation"
-    }
-    return RegimeResults(
-        summary=judged,
-        standing=standing(judged, params.evaluate.target),
-        by_category=summarise_slices(
-            mine,
-            lambda row: row.category,
-            lambda category: numpy_generator(params.seed, "evaluate", arm, regime, "category", category),
-            params.evaluate.bootstrap,
-            params.evaluate.confidence,
-        ),
-        truth=TruthResults(
-            f_score=_summarise(params, by_f_score, arm, regime, "f_score"),
-            normal_consistency=_summarise(params, by_normals, arm, regime, "normal_consistency"),
-            **average_sides(mine, SIDE_MEASURES),
-        ),
-        kappa_judge_truth=_measure_agreement(params, mine, by_f_score, arm, regime, "kappa"),
-        training_judge=words["training"],
-        third_judge=words.get("third"),
-        over_optimisation_gap=measure_over_optimisation(params, here["training"], mine, arm, regime),
-        judge_agreement={
-            f"{one}_{other}": _measure_agreement(
-                params, here[one], here[other], arm, regime, "agreement", one, other
-            )
-            for one, other in combinations(here, 2)
-        },
-    )
-
-
-def _measure_agreement(
-    params: Params, one: Sequence[Answered], other: Sequence[Answered], *name: str
-) -> Kappa:
-    return measure_agreement(
-        [row.outcome for row in one],
-        [row.outcome for row in other],
-        [row.object for row in one],
-        numpy_generator(params.seed, "evaluate", *name),
-        params.evaluate.bootstrap,
-        params.evaluate.confidence,
-    ).record()
-
-
-def select_headline_metrics(results: Results) -> Row:
-    """Return the numbers that runs are compared by."""
-    regimes = {}
-    for regime, part in results.regimes.items():
-        judged = part.summary
-        regimes[regime] = {
-            "half_credit": judged.half_credit.model_dump(),
-            "decisive": judged.decisive.value,
-            "coverage": judged.coverage,
-            "flip_rate": judged.flip_rate,
-            **{name: getattr(judged, name) for name in ("same", "flips", "close", "invalid")},
-            "f_score_half_credit": part.truth.f_score.half_credit.value,
-            "arm_f_score_mean": part.truth.arm_f_score_mean,
-            "base_f_score_mean": part.truth.base_f_score_mean,
-            "kappa_judge_truth": part.kappa_judge_truth.value,
-            "judge_agreement": {name: found.value for name, found in part.judge_agreement.items()},
-        }
-    control = results.controls.base_vs_base
-    return {
-        "regimes": regimes,
-        "base_vs_base": {
-            "half_credit": control.half_credit.model_dump(),
-            "flip_rate": control.flip_rate,
-            "coverage": control.coverage,
-        },
-        "failures": results.failures,
-    }
-
-
-def _summarise(params: Params, rows: Sequence[Answered], *name: str) -> Summary:
-    rng = numpy_generator(params.seed, "evaluate", *name)
-    return summarise(rows, rng, params.evaluate.bootstrap, params.evaluate.confidence)
 
 
 def _main(params: Params, root: Path) -> None:

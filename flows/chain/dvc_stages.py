@@ -1,8 +1,8 @@
 """DVC as seen by a run: what changed, in which order stages go, and one stage at a time as a subprocess.
 
 Stages run through DVC's command line, in processes of their own: two threads of one process look like the
-same holder to DVC's locks, and a consumer then reads what its producer is still writing. What DVC did is read
-from its words, and ``restore.py`` replaces a function inside DVC; both hold for the pinned DVC only.
+same holder to DVC's locks, and a consumer then reads what its producer is still writing. ``dvc_words.py``
+reads what DVC did, and ``restore.py`` replaces a function inside DVC; both hold for the pinned DVC only.
 """
 
 from __future__ import annotations
@@ -13,39 +13,23 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from flows.chain.dvc_digests import find_damaged_outputs, forget_damaged, read_lock, read_lock_bytes
+from flows.chain.dvc_words import BUSY, OUTCOMES, Listener, StageOutcome
 from flows.processes.commands import run_supervised
 from tasks.paths import EVALUATE, TRAIN
 from verdict3d.errors import Verdict3DError, storage_problem
 
-StageOutcome = Literal["ran", "restored", "up to date"]
 Changes = dict[str, dict[str, list[str]]]
 """Stages that would run, with their reasons in DVC's words and the paths each reason names."""
 
 IDENTITY = "identity"
 """The stage that tells DVC what the others depend on."""
 _DVC = [sys.executable, "-m", "dvc"]
-_OUTCOMES: tuple[tuple[re.Pattern[str], StageOutcome], ...] = (
-    (re.compile(r"^Running stage '"), "ran"),
-    (re.compile(r"^Stage '.*' is cached - skipping run, checking out outputs"), "restored"),
-    (re.compile(r"^Stage '.*' didn't change, skipping"), "up to date"),
-)
-_BUSY = ("is busy, it is being blocked by", "Unable to acquire lock")
-_CHATTER = re.compile(
-    r"^(Running stage '|(Updating|Generating) lock file|Use `dvc push`|> |Stage '.*' (is cached|didn't)"
-    r"|Data and pipelines are up to date|To track the changes with git|\s*git add)"
-)
-_LOST = "failed to transfer"
-"""What DVC says of a file that its cache did not take; it ends with status 0 all the same."""
 _EDGE = re.compile(r'^"([^"]+)"(?: -> "([^"]+)")?;?$')
-_REDRAW_EVERY_S = 15.0
-_TAIL_LINES = 15
 
 
 class StageBusyError(Verdict3DError):
@@ -153,13 +137,13 @@ def restore_through_dvc(
     def hear(line: str, redraws: bool) -> None:
         nonlocal last
         listener.hear(line, redraws)
-        for pattern, outcome in _OUTCOMES:
+        for pattern, outcome in OUTCOMES:
             if outcome != "ran" and pattern.match(line):
                 now = time.monotonic()
                 found[line.split("'")[1]] = outcome, now - last
                 last = now
 
-    with _Listener(lambda line: None, log_file) as listener:
+    with Listener(lambda line: None, log_file) as listener:
         ended = run_supervised(
             [sys.executable, "-P", str(Path(__file__).with_name("restore.py"))],
             cwd=root,
@@ -209,7 +193,7 @@ def run_stage_through_dvc(
 
     def reproduce() -> StageRun:
         command = [*_DVC, "repro", "--single-item", *(["--force"] if force else []), stage]
-        listener = _Listener(say, log_file)
+        listener = Listener(say, log_file)
         with listener:
             ended = run_supervised(
                 command,
@@ -240,55 +224,14 @@ def run_stage_through_dvc(
     return done
 
 
-def _explain_failure(
-    stage: str, listener: _Listener, log_file: Path, limit_s: float | None
-) -> Verdict3DError:
+def _explain_failure(stage: str, listener: Listener, log_file: Path, limit_s: float | None) -> Verdict3DError:
     """Return why a stage failed; ``limit_s``: it ran past this limit."""
     tail = "\n".join(listener.tail)
-    if any(message in tail for message in _BUSY):
+    if any(message in tail for message in BUSY):
         return StageBusyError(f"{stage}: its files are in use by another DVC command\n{tail}")
     if limit_s is not None:
         return StageFailedError(f"{stage} ran past its limit of {limit_s:.0f} s and was stopped\n{tail}")
     return StageFailedError(f"{stage} failed; all of its output is in {log_file}\n{tail}")
-
-
-class _Listener:
-    """Reads a stage's lines: keeps them, passes on those for people, notes what DVC says it did."""
-
-    def __init__(self, say: Callable[[str], None], log_file: Path) -> None:
-        self.outcome: StageOutcome | None = None
-        self.lost = ""
-        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._say = say
-        self._log_file = log_file
-        self._last_redraw = 0.0
-
-    def __enter__(self) -> _Listener:
-        self._log_file.parent.mkdir(parents=True, exist_ok=True)
-        self._log = self._log_file.open("w", encoding="utf-8")
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._log.close()
-
-    def hear(self, line: str, redraws: bool) -> None:
-        """Take one line."""
-        self._log.write(line + "\n")
-        self._log.flush()
-        for pattern, outcome in _OUTCOMES:
-            if pattern.match(line):
-                self.outcome = outcome
-        if _LOST in line:
-            self.lost = line
-        if redraws:
-            now = time.monotonic()
-            if now - self._last_redraw < _REDRAW_EVERY_S:
-                return
-            self._last_redraw = now
-        else:
-            self.tail.append(line)
-        if not _CHATTER.match(line):
-            self._say(line)
 
 
 def _ask(arguments: list[str], root: Path, environment: dict[str, str]) -> str:
@@ -305,7 +248,7 @@ def _ask(arguments: list[str], root: Path, environment: dict[str, str]) -> str:
     if answer.returncode == 0:
         return answer.stdout
     message = answer.stderr.strip() or answer.stdout.strip()
-    if any(busy in message for busy in _BUSY):
+    if any(busy in message for busy in BUSY):
         raise StageBusyError(f"a DVC command runs in {root}; try again when it has ended\n{message}")
     problem = storage_problem(OSError(message)) or message
     raise Verdict3DError(f"dvc {' '.join(arguments)} failed in {root}:\n{problem}")

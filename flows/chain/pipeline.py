@@ -7,7 +7,6 @@ own (:func:`flows.chain.run.run_chain`), under a supervisor, so that nothing of 
 
 from __future__ import annotations
 
-import base64
 import logging
 import sys
 import threading
@@ -18,7 +17,6 @@ from typing import Any
 
 import httpx
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
@@ -37,18 +35,14 @@ from flows.chain.dvc_stages import (
 )
 from flows.chain.environment import make_project_environment
 from flows.chain.lost_server import leave_at_once, leaving_lost_server
+from flows.chain.prefect_artifacts import leave_artifacts_task
 from flows.chain.prefect_server import ADDRESS
-from flows.chain.results import HEADINGS, format_markdown, format_win_rate, read_win_rates
 from flows.chain.tracking_step import keep_run
 from flows.chain.workspace import Workspace
 from flows.processes.commands import stopping_all_on_error
-from tasks.paths import EVALUATE
 from verdict3d.records.files import write_json
-from verdict3d.records.generations import Generation
-from verdict3d.records.record import read_rows
 
 BUSY_DELAYS_S: list[float] = [1, 2, 4, 8, 16]
-MONTAGES_SHOWN = 4
 SERVER_LOST = "FinishedWithoutServer"
 
 
@@ -142,37 +136,6 @@ def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
 def track_task(chain: Chain, stages_file: Path) -> None:
     """Keep what is to be recorded in MLflow; it is sent when the run is done and its lock is free."""
     keep_run(chain.workspace, stages_file)
-
-
-@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="artifacts")
-def leave_artifacts_task(workspace: Workspace, arms: list[str]) -> None:
-    """Leave the table of win-rates, a few montages and the way to the report in Prefect."""
-    table = format_markdown(HEADINGS, [format_win_rate(rate) for rate in read_win_rates(workspace.root)])
-    create_markdown_artifact(table, key="win-rates", description="held-out win-rates against the base")
-    for arm in arms:
-        folder = workspace.root / EVALUATE / arm
-        for number, montage in enumerate(_list_montages(workspace.root, folder)[:MONTAGES_SHOWN]):
-            picture = base64.b64encode(montage.read_bytes()).decode()
-            create_image_artifact(
-                f"data:image/png;base64,{picture}",
-                key=f"montage-{arm.replace('_', '-')}-{number}",
-                description=montage.name,
-            )
-    if workspace.report.exists():
-        place = workspace.report.relative_to(workspace.project)
-        create_markdown_artifact(
-            f"`{place}` in the checkout; `report/index.html` among the artifacts of the run in MLflow",
-            key="report",
-            description="where the report page is",
-        )
-
-
-def _list_montages(root: Path, folder: Path) -> list[Path]:
-    """Return the montage pictures of an arm's generations, in the order of its manifest."""
-    manifest = folder / "generations.jsonl"
-    rows = read_rows(manifest, Generation) if manifest.exists() else []
-    paths = [root / row.montage for row in rows if row.montage]
-    return [path for path in paths if path.is_file()]
 
 
 @flow(name="verdict3d", validate_parameters=False, persist_result=False)

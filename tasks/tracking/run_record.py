@@ -7,21 +7,27 @@ run can be recorded after the fact, and twice without harm.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tasks.paths import CHAMPION_RECORD, DATA, EVALUATE, GATE, HOLDOUT, PAGE, TRAIN, locate_certificate
+from tasks.tracking.run_values import (
+    clean_name,
+    collect_win_rates,
+    flatten,
+    flatten_numbers,
+    make_certificate_tags,
+    read_series,
+)
 from verdict3d.errors import Verdict3DError
-from verdict3d.provenance import ask_git, digest_file, digest_json
+from verdict3d.provenance import ask_git, digest_file
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json
 from verdict3d.records.generations import Generation
-from verdict3d.records.losses import read_losses
-from verdict3d.records.record import as_values, read_record, read_rows
+from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.results import Results
 from verdict3d.records.yaml_files import read_yaml
 
@@ -117,11 +123,11 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
     parent = Part(name=f"{preset or 'run'} {key[:8]}", params=dict(flatten(params)), tags=tags)
     seconds = 0.0
     for stage in stages or []:
-        parent.tags[f"stage.{_clean_name(stage['stage'])}"] = stage["outcome"]
+        parent.tags[f"stage.{clean_name(stage['stage'])}"] = stage["outcome"]
         if stage["seconds"] is not None:
             seconds += stage["seconds"]
-            parent.metrics[f"seconds.{_clean_name(stage['stage'])}"] = stage["seconds"]
-            parent.metrics[f"max_rss_mib.{_clean_name(stage['stage'])}"] = stage["max_rss_mib"]
+            parent.metrics[f"seconds.{clean_name(stage['stage'])}"] = stage["seconds"]
+            parent.metrics[f"max_rss_mib.{clean_name(stage['stage'])}"] = stage["max_rss_mib"]
     for path in sorted((root / DATA).glob("*/metrics.json")):
         parent.metrics |= dict(flatten_numbers(read_json(path), path.parent.name))
     audits = sorted(root.glob(str(locate_certificate("*"))))
@@ -173,82 +179,13 @@ def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[
     return part
 
 
-def make_certificate_tags(certificate: Certificate) -> dict[str, str]:
-    """Return what a judge's certificate says, as tags: fate, digests, panel, language model and warnings."""
-    role = f"judge.{certificate.role}"
-    tags = {
-        f"{role}.certified": json.dumps(certificate.passed),
-        f"{role}.certificate": digest_json(as_values(certificate)),
-        f"{role}.digest": certificate.judge.digest,
-        f"{role}.panel": certificate.judge.panel,
-        f"{role}.language_model": certificate.lineage.language_model,
-    }
-    if certificate.reasons:
-        tags[f"{role}.failed"] = "; ".join(certificate.reasons)
-    if certificate.warnings:
-        tags[f"{role}.warnings"] = " ".join(certificate.warnings)
-    return tags
-
-
-def collect_win_rates(results: Results) -> dict[str, float]:
-    """Return win-rates with their bounds and the target from an arm's ``results.json``."""
-    metrics = {"target": results.target}
-    for regime, found in results.regimes.items():
-        values = found.model_dump()
-        metrics |= dict(flatten_numbers(values["summary"], regime))
-        metrics |= dict(flatten_numbers(values["truth"], f"{regime}.truth"))
-        beside = ("kappa_judge_truth", "over_optimisation_gap", "judge_agreement")
-        metrics |= dict(flatten_numbers({name: values[name] for name in beside}, regime))
-    return metrics
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested parameters as (dotted name, text); lists are JSON."""
-    for key, value in values.items():
-        name = f"{prefix}{_clean_name(str(key))}"
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{name}.")
-        else:
-            yield name, value if isinstance(value, str) else json.dumps(value)
-
-
-def flatten_numbers(value: Any, name: str) -> Iterator[tuple[str, float]]:
-    """Yield every finite number in nested mappings as (dotted name, value); undefined values are left out.
-
-    An interval ``{"value", "low", "high"}`` becomes ``name``, ``name.low`` and ``name.high``.
-    """
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from flatten_numbers(inner, name if key == "value" else f"{name}.{_clean_name(str(key))}")
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        yield name, float(value)
-
-
-def read_series(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Read a table of losses as (step, value) by name; gaps are left out.
-
-    Raises:
-        Verdict3DError: A line is no row of numbers; it is named.
-    """
-    losses = read_losses(path)
-    found = {
-        _clean_name(name): [
-            (int(step), value)
-            for step, value in zip(losses.steps, values, strict=True)
-            if math.isfinite(value)
-        ]
-        for name, values in losses.columns.items()
-    }
-    return {name: series for name, series in found.items() if series}
-
-
 def _read_lock_tags(root: Path) -> dict[str, str]:
     """Return the digest of every output that DVC recorded."""
     lock = read_yaml(root / "dvc.lock")
     tags = {}
     for stage, entry in lock.get("stages", {}).items():
         digests = [f"{out['path']}={out.get('md5', '')}" for out in entry.get("outs", [])]
-        tags[f"dvc.out.{_clean_name(stage)}"] = " ".join(digests)
+        tags[f"dvc.out.{clean_name(stage)}"] = " ".join(digests)
     return tags
 
 
@@ -276,8 +213,3 @@ def _find_montages(root: Path, evaluated: Path) -> list[Path]:
 
 def _keep_existing(artifacts: list[tuple[Path, str]]) -> list[tuple[str, str]]:
     return [(str(path), folder) for path, folder in artifacts if path.is_file()]
-
-
-def _clean_name(name: str) -> str:
-    """Return ``name`` with only the characters MLflow allows in names."""
-    return "".join(sign if sign.isalnum() or sign in "_-./ " else "." for sign in name)

@@ -6,18 +6,13 @@ import pytest
 
 from support.places import ROOT
 from support.rows import filled
-from tasks.evaluate import (
-    judge_regime,
-    make_verdict_row,
-    pair_controls,
-    plan_arm,
-    select_base_generations,
-    select_headline_metrics,
-)
+from tasks.evaluate import pair_controls
 from tasks.generate import measure_generations, plan_generations
 from tasks.making.generation import GenerationItem
+from tasks.making.meetings import make_verdict_row, plan_arm, select_base_generations
 from tasks.pairs import make_pairs, measure_pairs
 from tasks.paths import find_condition
+from tasks.scoring.regimes import judge_regime, select_headline_metrics
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.modes import montage_modes

@@ -24,7 +24,7 @@ from tasks.asking.preferences import make_search_tools
 from tasks.making.arms import load_adapted, select_arm_params
 from tasks.making.base import load_base
 from tasks.making.generation import GenerationWorker
-from tasks.tracking.run_record import collect_win_rates
+from tasks.tracking.run_values import collect_win_rates
 from verdict3d.adapt.method import Tools
 from verdict3d.adapt.methods.conditioner_repair import ConditionerRepair, TokenRepair
 from verdict3d.adapt.registry import find_method, list_methods

@@ -23,7 +23,8 @@ from flows.chain.workspace import Workspace
 from support.loopback import wait_until
 from support.toy_chain import ARM, run_toy_stage
 from tasks.tracking.outbox import Outbox
-from tasks.tracking.run_record import collect_run, flatten, flatten_numbers, read_series, run_key
+from tasks.tracking.run_record import collect_run, run_key
+from tasks.tracking.run_values import flatten, flatten_numbers, read_series
 from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
 

@@ -1,0 +1,49 @@
+"""What a run leaves in Prefect for people to look at: win-rates, montages, and where the report is."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.chain.results import HEADINGS, format_markdown, format_win_rate, read_win_rates
+from flows.chain.workspace import Workspace
+from tasks.paths import EVALUATE
+from verdict3d.records.generations import Generation
+from verdict3d.records.record import read_rows
+
+MONTAGES_SHOWN = 4
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="artifacts")
+def leave_artifacts_task(workspace: Workspace, arms: list[str]) -> None:
+    """Leave the table of win-rates, a few montages and the way to the report in Prefect."""
+    table = format_markdown(HEADINGS, [format_win_rate(rate) for rate in read_win_rates(workspace.root)])
+    create_markdown_artifact(table, key="win-rates", description="held-out win-rates against the base")
+    for arm in arms:
+        folder = workspace.root / EVALUATE / arm
+        for number, montage in enumerate(_list_montages(workspace.root, folder)[:MONTAGES_SHOWN]):
+            picture = base64.b64encode(montage.read_bytes()).decode()
+            create_image_artifact(
+                f"data:image/png;base64,{picture}",
+                key=f"montage-{arm.replace('_', '-')}-{number}",
+                description=montage.name,
+            )
+    if workspace.report.exists():
+        place = workspace.report.relative_to(workspace.project)
+        create_markdown_artifact(
+            f"`{place}` in the checkout; `report/index.html` among the artifacts of the run in MLflow",
+            key="report",
+            description="where the report page is",
+        )
+
+
+def _list_montages(root: Path, folder: Path) -> list[Path]:
+    """Return the montage pictures of an arm's generations, in the order of its manifest."""
+    manifest = folder / "generations.jsonl"
+    rows = read_rows(manifest, Generation) if manifest.exists() else []
+    paths = [root / row.montage for row in rows if row.montage]
+    return [path for path in paths if path.is_file()]
