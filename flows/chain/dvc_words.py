@@ -1,4 +1,4 @@
-"""What DVC prints, and what it means: it says what it did nowhere else. This holds for the pinned DVC only."""
+"""What DVC prints, and what it means: it says what it did nowhere else. Holds for the pinned DVC only."""
 
 from __future__ import annotations
 
