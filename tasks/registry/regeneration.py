@@ -1,6 +1,6 @@
 """Does a registered model give the evaluated bytes? Run as a script in a fresh process, never imported.
 
-    python regenerate.py REQUEST RESULT
+    python regeneration.py REQUEST RESULT
 
 REQUEST is JSON: {"tracking_uri", "model", "progress": what lines for people begin with, "batches": [[{"id",
 "photo": path, "seed", "mesh": SHA-256 or None, "failure": reason or None}]]}; RESULT gets {"loaded_from":

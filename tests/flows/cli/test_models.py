@@ -71,7 +71,7 @@ def test_a_folder_of_photos_becomes_meshes_and_failures_are_told(
 
 
 def test_samples_are_made_once_and_again_when_anything_changes(
-    project: tuple[Path, Params], tmp_path: Path
+    project: tuple[Path, Params], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(2):
         tiny_photo(number).save(tmp_path / f"{number}.png")
@@ -82,7 +82,8 @@ def test_samples_are_made_once_and_again_when_anything_changes(
         return sorted(Path(line.split(":")[0]).name for line in said if "faces" in line)
 
     everything = ["0-0.ply", "0-1.ply", "1-0.ply", "1-1.ply"]
-    assert made() == everything and made() == []
+    assert made() == everything and "4/4" in capsys.readouterr().err  # fewer than one batch, and yet
+    assert made() == []
     seeds = [row["seed"] for row in read_json(out / "manifest.json")["meshes"]]
     assert seeds == [0, 1, 0, 1]
     assert (out / "0-0.ply").read_bytes() != (out / "0-1.ply").read_bytes()

@@ -219,7 +219,7 @@ def test_a_version_knows_what_it_was_made_of(project: Project, tmp_path: Path) -
 
 
 def test_force_leaves_a_trace_and_stops_at_certificates(
-    project: Project, capsys: pytest.CaptureFixture[str]
+    project: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     root, _ = project
     act(project, "rollback", "1", "for now")
@@ -238,7 +238,8 @@ def test_force_leaves_a_trace_and_stops_at_certificates(
         act(project, "promote")
     decided(root, "REJECT")
     forced = act(project, "promote", "", "a demonstration")
-    assert "has this very adapter; the new version" in capsys.readouterr().out
+    said = capfd.readouterr().out
+    assert "has this very adapter; the new version" in said and "batch 1 of " in said
     assert forced["moved"] and forced["decision"] == "REJECT"
     champion = registry().find_aliased("champion")
     assert champion.tags["forced"] == "a demonstration" and champion.tags["decision"] == "REJECT"
