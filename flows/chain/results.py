@@ -18,7 +18,7 @@ Bounded = tuple[float, float | None, float | None]
 
 
 @dataclass(frozen=True)
-class WinRate:
+class ShownWinRate:
     """Held-out win-rate of one arm against the base generator in one regime.
 
     Attributes:
@@ -46,7 +46,7 @@ class WinRate:
     target: float
 
 
-def read_win_rates(root: Path) -> list[WinRate]:
+def read_win_rates(root: Path) -> list[ShownWinRate]:
     """Return the win-rates below ``root``, by arm and regime; empty before the first evaluation."""
     rows = []
     for path in sorted((root / EVALUATE).glob("*/results.json")):
@@ -54,7 +54,7 @@ def read_win_rates(root: Path) -> list[WinRate]:
         for regime, found in sorted(results.regimes.items()):
             summary = found.summary
             rows.append(
-                WinRate(
+                ShownWinRate(
                     arm=results.arm,
                     regime=regime,
                     decisive=_find_bounded(summary.decisive),
@@ -100,7 +100,7 @@ HEADINGS = (
 )
 
 
-def format_win_rate(rate: WinRate) -> tuple[str, ...]:
+def format_win_rate(rate: ShownWinRate) -> tuple[str, ...]:
     """Return the cells of a row under :data:`HEADINGS`."""
 
     def plain(value: float | None, digits: int = 2) -> str:
@@ -121,7 +121,7 @@ def format_win_rate(rate: WinRate) -> tuple[str, ...]:
     )
 
 
-def describe_win_rate(rate: WinRate) -> str:
+def describe_win_rate(rate: ShownWinRate) -> str:
     """Return a win-rate in words, for messages."""
     value = format_win_rate(rate)[3]
     return f"{rate.arm} on {rate.regime} inputs {value} with no winner as one half ({rate.pairs} pairs)"

@@ -23,7 +23,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 
 from tasks.tracking.lease import BusyError, turn
 from tasks.tracking.outbox import EXPERIMENT, Outbox, RecordError
-from tasks.tracking.run_record import Part, RunRecord, collect_run
+from tasks.tracking.run_record import RunPart, RunRecord, collect_run
 from tasks.tracking.store import (
     DATABASE,
     EMBEDDED_STORE,
@@ -161,7 +161,7 @@ def _end_left_overs(client: MlflowClient, experiment: str, except_for: set[str])
             _clear(client, experiment, key)
 
 
-def _make_run(client: MlflowClient, experiment: str, part: Part, key: str, start_ms: int) -> str:
+def _make_run(client: MlflowClient, experiment: str, part: RunPart, key: str, start_ms: int) -> str:
     """Make a run, which has its key from its first moment: it is found whatever happens next."""
     tags = {MLFLOW_RUN_NAME: part.name, MLFLOW_SOURCE_NAME: "dvc.yaml", **part.tags, KEY_TAG: key}
     tags = {name: text[:LONGEST_TAG] for name, text in tags.items()}

@@ -35,7 +35,7 @@ MONTAGES_KEPT = 8
 
 
 @dataclass
-class Part:
+class RunPart:
     """One MLflow run to be: the run itself, or one arm of it.
 
     Attributes:
@@ -68,8 +68,8 @@ class RunRecord:
 
     key: str
     seconds: float
-    parent: Part
-    arms: list[Part]
+    parent: RunPart
+    arms: list[RunPart]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON values."""
@@ -86,8 +86,8 @@ class RunRecord:
         return cls(
             key=values["key"],
             seconds=values["seconds"],
-            parent=Part(**values["parent"]),
-            arms=[Part(**arm) for arm in values["arms"]],
+            parent=RunPart(**values["parent"]),
+            arms=[RunPart(**arm) for arm in values["arms"]],
         )
 
 
@@ -120,7 +120,7 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
         "dvc.lock": key,
         "preset": preset or "none",
     }
-    parent = Part(name=f"{preset or 'run'} {key[:8]}", params=dict(flatten(params)), tags=tags)
+    parent = RunPart(name=f"{preset or 'run'} {key[:8]}", params=dict(flatten(params)), tags=tags)
     seconds = 0.0
     for stage in stages or []:
         parent.tags[f"stage.{clean_name(stage['stage'])}"] = stage["outcome"]
@@ -155,8 +155,8 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
     return RunRecord(key, seconds, parent, children)
 
 
-def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Part:
-    part = Part(name=arm, params=dict(flatten(params["train"].get(arm, {}))))
+def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> RunPart:
+    part = RunPart(name=arm, params=dict(flatten(params["train"].get(arm, {}))))
     part.tags = {**{name: tags[name] for name in ("dvc.lock", "preset")}, "arm": arm}
     trained, evaluated = root / TRAIN / arm, root / EVALUATE / arm
     for name, path in (("train", trained / "metrics.json"), ("evaluate", evaluated / "metrics.json")):

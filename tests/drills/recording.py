@@ -21,7 +21,7 @@ from drills.counting import print_counts, read_options
 from drills.stores import drill_environment, mlflow_store, open_folder
 from tasks.tracking.mlflow_runs import KEY_TAG, MLFLOW_PARENT_RUN_ID, send_waiting
 from tasks.tracking.outbox import EXPERIMENT, Outbox
-from tasks.tracking.run_record import Part, RunRecord
+from tasks.tracking.run_record import RunPart, RunRecord
 from verdict3d.errors import Verdict3DError
 
 KILLED = 0.08
@@ -122,8 +122,8 @@ def put_record(outbox: Outbox, number: int) -> None:
     note = outbox.folder.parent / "note.txt"
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text("an artifact")
-    run = Part("run", {"number": str(number)}, {}, {"number": float(number)}, {}, [(str(note), "notes")])
-    arm = Part("arm", {}, {"arm": "arm"}, {"number": float(number)}, {"loss": [(0, 1.0)]}, [])
+    run = RunPart("run", {"number": str(number)}, {}, {"number": float(number)}, {}, [(str(note), "notes")])
+    arm = RunPart("arm", {}, {"arm": "arm"}, {"number": float(number)}, {"loss": [(0, 1.0)]}, [])
     outbox.put(RunRecord(key_of(number), 1.0, run, [arm]))
 
 
