@@ -22,7 +22,7 @@ def run(
     preset: Preset = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Most stages at a time. Default: by cores, memory and GPUs."),
+        typer.Option(min=1, help="Largest number of stages at a time. Default: by cores, memory and GPUs."),
     ] = None,
     stage_timeout_s: Annotated[
         float | None, typer.Option(min=1, help="Seconds after which a stage is stopped.")

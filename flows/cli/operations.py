@@ -42,12 +42,14 @@ def ui(
 
 def serve(
     pool: Annotated[
-        str | None, typer.Option(help="Work pool that gets prefect.yaml and whose runs are made here.")
+        str | None, typer.Option(help="Work pool to deploy prefect.yaml to, and to work for.")
     ] = None,
     preset: Preset = None,
     port: Annotated[
         int,
-        typer.Option(min=1, max=65535, help="Port of Prefect's server, where PREFECT_API_URL names none."),
+        typer.Option(
+            min=1, max=65535, help="Port of the Prefect server to start if PREFECT_API_URL is not set."
+        ),
     ] = 4200,
 ) -> None:
     """Retrain on the schedule of params.yaml until Ctrl-C, with a Prefect server of its own if need be."""
@@ -77,7 +79,7 @@ def services(
 
 
 def sync() -> None:
-    """Send the runs that MLflow could not take: it was down, too slow, or refused them."""
+    """Send the runs that MLflow did not take because it was down, too slow, or refused them."""
     from flows.chain.environment import make_project_environment
     from flows.chain.tracking_step import send_everything
     from flows.chain.workspace import find_project
@@ -92,7 +94,7 @@ def doctor(
     preset: Preset = None,
     meshes: Annotated[
         Path | None,
-        typer.Option(help="Folder of meshes to examine instead: what can be used, and a contact sheet."),
+        typer.Option(help="Examine the meshes in this folder instead, and draw a contact sheet of them."),
     ] = None,
     up: UpAxis = "auto",
     as_json: AsJson = False,

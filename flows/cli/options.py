@@ -20,7 +20,7 @@ Up = Literal["auto", "x", "y", "z"]
 UpAxis = Annotated[
     Up,
     typer.Option(
-        "--up", help="Axis of the files that points up. auto: y in glTF, elsewhere guessed and said."
+        "--up", help="Axis of the files that points up. auto: y in glTF, guessed elsewhere with a note."
     ),
 ]
 Preset = Annotated[

@@ -64,7 +64,7 @@ def judge(
     up: UpAxis = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Say which of two meshes is better, asked in both orders, with the margins."""
+    """Ask in both orders which of two meshes is better, and print the margins."""
     from flows.chain.workspace import find_project
     from flows.products.single import describe_verdict, judge_files
     from tasks.asking.certificates import read_audit, with_chosen_panels

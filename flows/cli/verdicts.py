@@ -40,7 +40,7 @@ def list_verdicts(
     judge: JudgeFilter = None,
     outcome: OutcomeFilter = None,
     asset: AssetFilter = None,
-    limit: Annotated[int, typer.Option(min=0, help="Most verdicts to show, latest ones; 0: all.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Number of latest verdicts to show; 0 shows all.")] = 20,
     as_json: Json = False,
     preset: Preset = None,
 ) -> None:
