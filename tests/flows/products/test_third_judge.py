@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from flows.products.doctor_models import examine_models
 from flows.products.verdict_book import find_question
 from support.places import ROOT
+from support.toy_chain import write_toy_chain
 from verdict3d.config import Params, load_params
 from verdict3d.judge.rubric import prompt_digest, prompt_for
 
@@ -34,3 +37,15 @@ def test_a_question_of_the_third_judge_is_known() -> None:
     judges = shipped.model_copy(update={"training": known, "evaluation": known})
     both = judges.model_copy(update={"third": evaluation.model_copy(update={"model": third})})
     assert find_question(row, both, ROOT) == text and find_question(row, judges, ROOT) is None
+
+
+def test_the_third_judge_can_be_asked_about_two_meshes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flows.cli.main", "judge", "--by", "third", "--reference", "photo.png"]
+    project = write_toy_chain(tmp_path / "project")  # its parameters name no third judge
+    done = subprocess.run(
+        [*command, "a.glb", "b.glb"], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: there is no third judge; set judges.third in params.yaml\n",
+    )
