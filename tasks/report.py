@@ -31,6 +31,7 @@ from tasks.paths import (
     REPORT,
     TRAIN,
     Conditions,
+    audit_path,
     locate_certificate,
     read_assets,
     read_conditions,
@@ -82,8 +83,14 @@ def run(params: Params, root: Path) -> None:
     print(f"report: {root / PAGE} ({len(page) / 1e6:.1f} MB)")
 
 
-def gather(params: Params, root: Path) -> Report:
-    """Collect the report's content from what the stages wrote below ``root``."""
+def gather(params: Params, root: Path, stopped: str = "") -> Report:
+    """Collect the report's content from what the stages wrote below ``root``.
+
+    Args:
+        params: Parameters of the run.
+        root: Folder of ``data``.
+        stopped: Why the run has stopped before its end; the page says it first.
+    """
     arms = params.train.arms
     evaluations = _read_all(
         lambda path: read_record(path, Results), {arm: root / EVALUATE / arm / "results.json" for arm in arms}
@@ -100,13 +107,14 @@ def gather(params: Params, root: Path) -> Report:
     }
     certificates = _read_all(
         lambda path: read_record(path, Certificate),
-        {role: root / locate_certificate(role) for role in get_args(JudgeRole)},
+        {role: root / _find_certificate(root, role) for role in get_args(JudgeRole)},
     )
     answers = {
         role: [
             row
             for folder in (AUDIT, CERTIFY)
-            for row in read_rows(root / folder / role / "verdicts.jsonl", ControlVerdict)
+            if (path := root / folder / role / "verdicts.jsonl").is_file()
+            for row in read_rows(path, ControlVerdict)
         ]
         for role in certificates
     }
@@ -152,10 +160,16 @@ def gather(params: Params, root: Path) -> Report:
                 params.evaluate.confidence,
             )
         ),
-        warnings=_collect_warnings(certificates, evaluations, labels),
+        warnings=(*filter(None, [stopped]), *_collect_warnings(certificates, evaluations, labels)),
         provenance=_collect_provenance(params, root, evaluations),
         parameters=format_yaml(params.experiment()),
     )
+
+
+def _find_certificate(root: Path, role: JudgeRole) -> Path:
+    """Return where a judge's whole certificate is, or that on the objects alone where there is no other."""
+    whole = locate_certificate(role)
+    return whole if (root / whole).is_file() else audit_path(role)
 
 
 def _group_arms_by_gap(params: Params, root: Path, role: str) -> list[Stratum]:

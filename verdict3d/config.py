@@ -41,6 +41,8 @@ Margin = Annotated[float, Field(gt=0.0, lt=0.5)]
 PlantedFault = Literal["always-first", "reference-blind", "coin-flip", "follows-the-camera"]
 """Bad judges on purpose, for a drill of the audit."""
 
+LONGEST_MESSAGE = 500
+"""Characters that are shown of what is wrong with one value."""
 _CRON = "minute, hour, day of month, month and day of week that come due, such as 0 3 * * *"
 
 
@@ -344,7 +346,7 @@ class PromotionParams(Section):
     alpha: float = Field(gt=0.0, le=0.1)
     looks: Count
     objects: Count
-    category_objects: Annotated[int, Field(ge=2)]
+    category_objects: Annotated[int, Field(ge=2, le=1_000_000_000)]
     margins: MarginParams
     f_score_gain: Share
     limits: PromotionLimits
@@ -458,7 +460,15 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     """
     if not Path(path).is_file():
         raise Verdict3DError(f"{path} is missing; run from the project's top folder")
-    values = read_yaml(path)
+    return check_params(read_yaml(path), path)
+
+
+def check_params(values: Any, path: str | Path) -> Params:
+    """Return values that were read from ``path`` as parameters.
+
+    Raises:
+        Verdict3DError: A value or key is not allowed; every problem is named with its place.
+    """
     try:
         return Params.model_validate(values)
     except ValidationError as error:
@@ -474,6 +484,8 @@ def _problems(error: ValidationError, values: Any) -> str:
             continue  # only for its wrong items, which are named
         shown = "" if isinstance(given, dict) else f" (given: {reprlib.repr(given)})"
         message = problem["msg"].removeprefix("Value error, ")
+        if len(message) > LONGEST_MESSAGE:  # it quotes the value
+            message = f"{message[:LONGEST_MESSAGE]}..."
         lines.append(f"  {_place(problem['loc'], values)}: {message}{shown}")
     return "\n".join(lines)
 
@@ -482,7 +494,8 @@ def _place(steps: tuple[int | str, ...], values: Any) -> str:
     """Return a dotted place in ``values``; the methods of arms, which pydantic puts between, are left out."""
     kept = []
     for number, step in enumerate(steps):
-        inside = step in (values if isinstance(values, dict) else range(len(values or ())))
+        known = values if isinstance(values, dict) else range(len(values) if isinstance(values, list) else 0)
+        inside = step in known
         if inside or number == len(steps) - 1:
             kept.append(str(step))
             values = values[step] if inside else None

@@ -51,11 +51,16 @@ def fitting(pattern: str, allowed: str) -> AfterValidator:
 
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
+Positive = Annotated[float, Field(gt=0.0, le=1e9)]
+NotNegative = Annotated[float, Field(ge=0.0, le=1e9)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 CountFromZero = Annotated[int, Field(ge=0, le=1_000_000_000)]
-Text = Annotated[str, fitting(r"\S(.*\S)?", "one line of text")]
+LONGEST_TEXT = 1000
+Text = Annotated[
+    str,
+    Field(max_length=LONGEST_TEXT),
+    fitting(r"(?!\s)[^\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]+(?<!\s)", "one line of text"),
+]
 NAME = r"[a-z0-9][a-z0-9_]{0,63}"
 Name = Annotated[str, fitting(NAME, "a name of lower-case letters, digits and _")]
 """Part of paths, commands and metrics."""

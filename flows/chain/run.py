@@ -16,6 +16,7 @@ from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.prefect_server import provide_server
 from flows.chain.promotion_step import refresh_champion
 from flows.chain.results import HEADINGS, describe_decisions, format_text, format_win_rate, read_win_rates
+from flows.chain.stopped import describe_failures, locate_page, write_page
 from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
 from flows.chain.workspace import Workspace
 from flows.processes.commands import run_supervised
@@ -174,10 +175,14 @@ def _run_flow(
     if ended.status != 0:
         failed = [row["stage"] for row in rows if row["outcome"] == "failed"]
         where = f" in {', '.join(failed)}" if failed else ""
+        logs = workspace.state / "logs" / (workspace.preset or "default")
+        words = describe_failures(logs, failed)
+        write_page(workspace, f"The run stopped{where}. {words}", say)
         raise Verdict3DError(
-            f"the run stopped{where}; what each stage printed is in {workspace.state / 'logs'}. "
-            "Finished work is kept: the next run goes on from here."
+            f"the run stopped{where}; what each stage printed is in {logs}. "
+            "Finished work is kept: the next run goes on from here." + (f"\n{words}" if words else "")
         )
+    locate_page(workspace).unlink(missing_ok=True)
     return rows
 
 

@@ -69,14 +69,17 @@ def report(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print where the report page of the last run is."""
+    """Print where the report page of the last run is; of one that stopped, the page of what there is."""
+    from flows.chain.stopped import locate_page
     from flows.chain.workspace import find_project, open_workspace
 
-    page = open_workspace(find_project(), preset).report
+    workspace = open_workspace(find_project(), preset)
+    stopped = locate_page(workspace).is_file()
+    page = locate_page(workspace) if stopped else workspace.report
     if not page.is_file():
         raise Verdict3DError(f"{page} is not there yet; `verdict3d run` makes it")
     if as_json:
-        print_json({"report": str(page)})
+        print_json({"report": str(page), "stopped": stopped})
     else:
         typer.echo(page)
     if open_page:

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.chain.environment import make_project_environment
+from flows.chain.lost_server import leave_if_lost, leaving_lost_server
 from flows.chain.notify import notify
 from flows.chain.pipeline import Chain, run_flow
-from flows.chain.promotion_step import refresh_champion, tell
+from flows.chain.promotion_step import Say, refresh_champion, tell
 from flows.chain.results import describe_win_rate, read_win_rates
 from flows.chain.run import choose_jobs, describe_changes, locate_stages_file, look_for_changes
 from flows.chain.tracking_step import send_kept
@@ -67,18 +68,21 @@ def retrain(preset: Preset | None = None) -> State[Any]:
         preset: Name of the preset, None for the project's own parameters.
     """
     logger = get_run_logger()
+    state: State[Any]
     try:
         workspace = open_workspace(find_project(), preset)
         with ending_with_parent():
             with run_lock(workspace.state / "run.lock", logger.info) as lock:
                 state = _retrain(workspace, lock, logger.info)
             send_kept(workspace.project, make_project_environment(workspace.project), logger.info)
-            return state
     except Verdict3DError as error:
-        return Failed(message=str(error))
+        state = Failed(message=str(error))
+    failed = not state.is_completed()
+    leave_if_lost(_address(), int(failed), lambda: _tell_lost(state.message) if failed else None)
+    return state
 
 
-def _retrain(workspace: Workspace, lock: int, say: Callable[[str], None]) -> State[Any]:
+def _retrain(workspace: Workspace, lock: int, say: Say) -> State[Any]:
     schedule = load_params(workspace.root / "params.yaml").schedule
     environment = make_project_environment(workspace.project)
     if schedule.use_remote:
@@ -91,7 +95,18 @@ def _retrain(workspace: Workspace, lock: int, say: Callable[[str], None]) -> Sta
     say(describe_changes(workspace, changed))
     refresh_champion(workspace, environment, lock, say)
     chain = Chain(workspace, environment, choose_jobs(), None, lock, schedule.stage_retries)
-    state = run_flow(chain, locate_stages_file(workspace))
+
+    def finish_alone(succeeded: bool) -> None:
+        """Do without Prefect's server what is left; the next run pushes, and sends what is kept."""
+        if not succeeded:
+            _tell_lost("a stage failed")
+            return
+        if has_waiting_decision(workspace.project, workspace.root, workspace.preset or ""):
+            _act(workspace, environment, lock, _print, _print)
+        _tell_results(workspace, schedule, _print)
+
+    with leaving_lost_server(_address(), chain.begun, chain.ended, finish_alone):
+        state = run_flow(chain, locate_stages_file(workspace))
     if not state.is_completed():
         return Failed(message=state.message)
     if schedule.use_remote:
@@ -105,11 +120,30 @@ def _retrain(workspace: Workspace, lock: int, say: Callable[[str], None]) -> Sta
 def promote_task(workspace: Workspace, environment: dict[str, str], lock: int) -> None:
     """Act on the gate's decision; a registry that is down stops no run, the next one acts on it."""
     logger = get_run_logger()
+    _act(workspace, environment, lock, logger.info, logger.warning)
+
+
+def _act(workspace: Workspace, environment: dict[str, str], lock: int, say: Say, warn: Say) -> None:
     try:
-        act_on_decision(workspace, environment, lock, logger.info)
+        act_on_decision(workspace, environment, lock, say)
     except Verdict3DError as error:
         text = f"the decision was not acted on: {error}"
-        tell(workspace, text, {"moved": False, "reason": str(error)}, logger.warning)
+        tell(workspace, text, {"moved": False, "reason": str(error)}, warn)
+
+
+def _tell_lost(reason: str | None) -> None:
+    """Tell the webhook of a failure that Prefect cannot tell any more."""
+    schedule = load_params(find_project() / "params.yaml").schedule
+    text = f"Verdict3D: a scheduled run failed, and Prefect's server is gone: {reason}"
+    notify("failure", text, {"reason": reason}, variable=schedule.webhook_env, say=_print)
+
+
+def _address() -> str:
+    return str(PREFECT_API_URL.value()).rstrip("/")
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="{direction}")
@@ -129,7 +163,7 @@ def exchange_task(workspace: Workspace, environment: dict[str, str], direction: 
         get_run_logger().warning("dvc %s did not work, the run goes on: %s", direction, " ".join(reason))
 
 
-def _tell_results(workspace: Workspace, schedule: ScheduleParams, say: Callable[[str], None]) -> State[Any]:
+def _tell_results(workspace: Workspace, schedule: ScheduleParams, say: Say) -> State[Any]:
     sentences = [describe_win_rate(rate) for rate in read_win_rates(workspace.root)]
     text = f"retrained: {'; '.join(sentences) or 'no win-rates'}"
     facts = {"dvc.lock": run_key(workspace.root), "preset": workspace.preset or "none"}

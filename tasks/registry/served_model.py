@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import tempfile
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,11 @@ class PhotoToMesh(PythonModel):
         with tempfile.TemporaryDirectory() as folder:
             for start in range(0, len(photos), self.batch_size):
                 chosen = slice(start, start + self.batch_size)
-                rows += self._generate(photos[chosen], seeds[chosen], Path(folder))
+                try:
+                    rows += self._generate(photos[chosen], seeds[chosen], Path(folder))
+                except Exception:  # MLflow would answer the whole request with a stack trace
+                    traceback.print_exc()
+                    rows += [{"mesh": None, "failure": "unexpected_error"} for _ in photos[chosen]]
         return pd.DataFrame(rows, columns=["mesh", "failure"], dtype=object)
 
     def _generate(self, photos: list[Any], seeds: list[Any], folder: Path) -> list[dict[str, Any]]:

@@ -28,7 +28,12 @@ from verdict3d.records.promotion import Champion, HoldoutSet
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 WHAT = "Single photos to meshes"
-MOVES, HOLDOUT = "moves", "heldout."
+MOVE, HOLDOUT = "move.", "heldout."
+MOVES = "moves"
+"""Tag that held all moves together before each had a tag of its own; what it holds is older."""
+SHOWN_MOVES, SHOWN_WHY = 20, 150
+"""Moves in the model's description, which holds 5,000 characters, and the characters of each reason."""
+FOUND = "found there: moved by hand, or by a promotion that was killed before it wrote this down"
 OBJECTS_A_TAG = 300
 """Digests of held-out objects in one tag, which holds 5,000 characters."""
 ROLLED_BACK, ROLLED_BACK_AT = "rolled_back", "rolled_back_at"
@@ -138,15 +143,29 @@ class Registry:
 
     def read_moves(self) -> list[dict[str, Any]]:
         """Return the champion's moves, oldest first: {"from", "to", "why", "record"}; None: the base."""
-        return list(json.loads(self.read_notes().get(MOVES, "[]")))
+        notes = self.read_notes()
+        own = [json.loads(notes[key]) for key in sorted(notes) if key.startswith(MOVE)]
+        return [*json.loads(notes.get(MOVES, "[]")), *own]
 
     def add_move(self, before: int | None, after: int | None, why: str, record: str | None) -> None:
-        """Write down a move."""
-        moves = [*self.read_moves(), {"from": before, "to": after, "why": why, "record": record}]
-        self.client.set_registered_model_tag(self.name, MOVES, json.dumps(moves))
-        lines = [f"* {move['from'] or 'base'} → {move['to'] or 'base'}: {move['why']}" for move in moves]
-        text = "\n".join([f"{WHAT}. Moves of the champion, oldest first:", "", *lines])
+        """Write down a move, and before it one that nobody wrote down, if it begins where none ended."""
+        moves = self.read_moves()
+        last = moves[-1]["to"] if moves else None
+        if last != before:
+            self._write_move(moves, {"from": last, "to": before, "why": FOUND, "record": None})
+        self._write_move(moves, {"from": before, "to": after, "why": why, "record": record})
+        lines = [
+            f"* {move['from'] or 'base'} → {move['to'] or 'base'}: {move['why'][:SHOWN_WHY]}"
+            for move in moves[-SHOWN_MOVES:]
+        ]
+        left = len(moves) - len(lines)
+        told = f", without the first {left}" if left else ""
+        text = "\n".join([f"{WHAT}. Moves of the champion, oldest first{told}:", "", *lines])
         self.client.update_registered_model(self.name, text)
+
+    def _write_move(self, moves: list[dict[str, Any]], move: dict[str, Any]) -> None:
+        self.client.set_registered_model_tag(self.name, f"{MOVE}{len(moves):06d}", json.dumps(move))
+        moves.append(move)
 
     def read_used(self) -> list[HoldoutSet]:
         """Return what held-out objects have been used for."""

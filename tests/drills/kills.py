@@ -2,7 +2,8 @@
 
 The chain is three stages of the real batch map. Every completed run is compared, byte by byte, with one that
 nobody disturbed, and then forgotten, so that the next starts from nothing. No process may be left, no file
-half written, and MLflow holds these results once, with nothing unfinished.
+half written, and MLflow holds these results once, with nothing unfinished. With ``--folder`` a drill that was
+stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,10 +27,12 @@ from flows.chain.environment import make_project_environment
 from support.loopback import processes_of, wait_until
 from support.resumable_chain import forget_results, results, write_resumable_chain
 from tasks.tracking.run_record import run_key
+from verdict3d.records.files import read_json, write_json
 
 RUN = [sys.executable, "-m", "flows.cli.main", "run"]
 ROLES = {
     "stage": "stage.py",
+    "worker of a stage": "multiprocessing.spawn",
     "flow": "-m flows.chain.pipeline",
     "DVC": "-m dvc repro",
     "restore": "flows/chain/restore.py",
@@ -41,20 +45,22 @@ ROLES = {
 OUTSIDE = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "VERDICT3D_PROJECT")
 """What the environment of the drill must not hand down."""
 ALL = "all at once"
-GONE_S = 60.0
+GONE_S = 120.0
 
 
 def main() -> int:
     """Run the drill, print what came of it, return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0, help="duration")
+    parser.add_argument("--kills", type=int, default=20, help="kills that end the drill")
+    parser.add_argument("--minutes", type=float, default=60.0, help="minutes that end it earlier")
     parser.add_argument("--items", type=int, default=12, help="items of each stage")
     parser.add_argument("--pause-s", type=float, default=0.3, help="time that a batch of two items takes")
-    parser.add_argument("--workers", type=int, default=1, help="processes that share the batches of a stage")
     parser.add_argument("--seed", type=int, default=0, help="seed of the kills")
+    parser.add_argument("--folder", type=Path, help="where it keeps its count, to go on when it was stopped")
     chosen = parser.parse_args()
-    os.environ["VERDICT3D_WORKERS"] = str(chosen.workers)
-    found = drill(chosen.minutes * 60, chosen.items, chosen.pause_s, chosen.seed)
+    os.environ["VERDICT3D_WORKERS"] = "2"
+    with contextlib.nullcontext(chosen.folder.resolve()) if chosen.folder else open_folder() as folder:
+        found = drill(folder, chosen.kills, chosen.minutes * 60, chosen.items, chosen.pause_s, chosen.seed)
     print_counts(found)
     return 1 if broken(found) else 0
 
@@ -65,32 +71,56 @@ def broken(found: Counter[str]) -> bool:
     return any(found[what] for what in (*wrong, "lost"))
 
 
-def drill(seconds: float, items: int, pause_s: float, seed: int) -> Counter[str]:
-    """Kill for ``seconds``; return what happened, by name."""
-    choice, found = random.Random(seed), Counter[str]()
-    with open_folder() as folder:
-        whole = write_resumable_chain(folder / "whole", pause_s, items)
-        project = write_resumable_chain(folder / "killed", pause_s, items)
-        environment = make_project_environment(project)
-        environment = {name: text for name, text in environment.items() if name not in OUTSIDE}
-        if start(whole, environment, folder / "whole.log").wait(600) != 0:
-            raise RuntimeError((folder / "whole.log").read_text(encoding="utf-8"))
-        expected = results(whole)
-        end, roles = time.monotonic() + seconds, [*ROLES, ALL]
-        number = 0
-        while time.monotonic() < end:
-            role = roles[number % len(roles)]
-            number += 1
-            if kill_once(project, environment, choice, role, folder / "run.log"):
-                found[f"killed: {role}"] += 1
-                found["kills"] += 1
-            finish(project, expected, found)
-        last = start(project, environment, folder / "run.log")
-        if last.wait(600) != 0:
-            raise RuntimeError((folder / "run.log").read_text(encoding="utf-8"))
-        finish(project, expected, found, forget=False)
-        found.update(count_kept(f"sqlite:///{project / 'mlflow.db'}", [run_key(project) or ""]))
-        return found
+def drill(folder: Path, kills: int, seconds: float, items: int, pause_s: float, seed: int) -> Counter[str]:
+    """Kill until ``kills`` or ``seconds`` are reached; return what happened, by name.
+
+    Args:
+        folder: Of the projects and the count; a drill that was stopped here goes on.
+        kills: In all.
+        seconds: From now on.
+        items: Of each stage.
+        pause_s: What a batch takes.
+        seed: Of roles and moments.
+    """
+    count_file, whole, project = folder / "found.json", folder / "whole", folder / "killed"
+    if not count_file.exists():
+        for place in (whole, project):
+            shutil.rmtree(place, ignore_errors=True)
+            write_resumable_chain(place, pause_s, items)
+    environment = make_project_environment(project)
+    environment = {name: text for name, text in environment.items() if name not in OUTSIDE}
+    if not count_file.exists():
+        complete(whole, environment, folder / "whole.log")
+        write_json(count_file, {})
+    expected, found = results(whole), Counter[str](read_json(count_file))
+    began, end = time.monotonic(), time.monotonic() + seconds
+    roles = [*ROLES, ALL]
+    while found["kills"] < kills and time.monotonic() < end:
+        choice = random.Random(f"{seed} {found['tries']}")
+        role = roles[found["tries"] % len(roles)]
+        found["tries"] += 1
+        if kill_once(project, environment, choice, role, folder / "run.log"):
+            found[f"killed: {role}"] += 1
+            found["kills"] += 1
+        finish(project, expected, found)
+        write_json(count_file, found)
+        said = f"{found['kills']} of {kills} kills, last {role}, {time.monotonic() - began:.0f} s"
+        print(said, file=sys.stderr, flush=True)
+    complete(project, environment, folder / "run.log")
+    finish(project, expected, found, forget=False)
+    found.update(count_kept(f"sqlite:///{project / 'mlflow.db'}", [run_key(project) or ""]))
+    forget_results(project)  # so that a drill that goes on starts a run
+    return found
+
+
+def complete(project: Path, environment: dict[str, str], log_file: Path) -> None:
+    """Run ``project`` to its end.
+
+    Raises:
+        RuntimeError: It ended with an error; the text is its log.
+    """
+    if start(project, environment, log_file).wait(900) != 0:
+        raise RuntimeError(log_file.read_text(encoding="utf-8"))
 
 
 def start(project: Path, environment: dict[str, str], log_file: Path) -> subprocess.Popen[bytes]:
@@ -106,14 +136,14 @@ def kill_once(
     run = start(project, environment, log_file)
     hit = False
     try:
-        wait_until(lambda: run.poll() is not None or bool(running(project, role)), f"a {role} to run", 300)
+        wait_until(lambda: run.poll() is not None or bool(running(project, role)), f"a {role} to run", 900)
         time.sleep(choice.uniform(0.0, 1.5))
         victims = running(project, role)
         for pid in victims if role == ALL else choice.sample(victims, min(1, len(victims))):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 hit = True
-        run.wait(300)
+        run.wait(900)
     finally:
         run.kill()
         run.wait()

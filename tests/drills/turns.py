@@ -27,6 +27,7 @@ from tasks.tracking.lease import BusyError, Lease
 from verdict3d.errors import Verdict3DError
 
 LEASE_S, BEAT_S = 3.0, 0.3
+PATIENCE_S = 1800.0
 KILLED, STOPPED = 0.04, 0.04
 """Shares of turns in which the owner is killed, and stopped for longer than the lease."""
 ADDED = "turns that added"
@@ -69,7 +70,7 @@ def drill(store: str, seconds: float, processes: int, seed: int, least: int = 1)
             time.sleep(0.2)
         (folder / "stop").touch()
         for process in contenders.values():
-            process.wait(120)
+            process.wait(PATIENCE_S)
         lines = events.read_text(encoding="utf-8").splitlines()
         found = Counter({"processes started": started})
         found.update(lines)

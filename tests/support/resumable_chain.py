@@ -17,9 +17,6 @@ from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import read_jsonl, write_bytes, write_json, write_jsonl
 
 name, out, needed, pause_s, count = sys.argv[1:]
-before = [row["value"] for row in read_jsonl(Path(needed, "rows.jsonl"))] if needed else [0] * int(count)
-items = [{"item": number, "before": value} for number, value in enumerate(before)]
-folder = Path(out)
 
 def make_worker():
     def work(batch, home):
@@ -34,13 +31,18 @@ def make_worker():
         return rows
     return work
 
-with resuming(name, {"items": items}) as home:
-    results = run_batches(items, make_worker, folder=home, batch_size=2, description=name)
-    for result in results:
-        name = result.record["file"]
-        write_bytes(folder / "files" / name, (result.folder / name).read_bytes())
-    write_jsonl(folder / "rows.jsonl", [result.record for result in results])
-    write_json(folder / "metrics.json", {"sum": sum(result.record["value"] for result in results)})
+if __name__ == "__main__":
+    rows = read_jsonl(Path(needed, "rows.jsonl")) if needed else []
+    before = [row["value"] for row in rows] if needed else [0] * int(count)
+    items = [{"item": number, "before": value} for number, value in enumerate(before)]
+    folder = Path(out)
+    with resuming(name, {"items": items}) as home:
+        results = run_batches(items, make_worker, folder=home, batch_size=2, description=name)
+        for result in results:
+            file = result.record["file"]
+            write_bytes(folder / "files" / file, (result.folder / file).read_bytes())
+        write_jsonl(folder / "rows.jsonl", [result.record for result in results])
+        write_json(folder / "metrics.json", {"sum": sum(result.record["value"] for result in results)})
 """
 
 OUTS = ("data/assets", f"data/train/{ARM}", f"data/evaluate/{ARM}")

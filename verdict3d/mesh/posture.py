@@ -50,9 +50,13 @@ def guess_up_axis(mesh: Mesh, suffix: str) -> tuple[Axis, str]:
     """
     custom = CUSTOM[suffix]
     other: Axis = "z" if custom == "y" else "y"
-    if _odds(mesh, other, custom) > (_CLEAR if suffix == ".obj" else _LIKELY):
+    odds = _odds(mesh, other, custom)
+    if odds > (_CLEAR if suffix == ".obj" else _LIKELY):
         return other, f"{other} is taken as up: so it stands, though {suffix} files usually have {custom} up"
-    return custom, f"{custom} is taken as up, as {suffix} files usually have it"
+    why = f"{custom} is taken as up, as {suffix} files usually have it"
+    if odds > -_LIKELY:
+        why += f"; its shape does not tell: if it lies, say --up {other}, or assets.up_axis"
+    return custom, why
 
 
 def lies(mesh: Mesh) -> bool:

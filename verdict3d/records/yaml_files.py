@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ruamel.yaml import YAML
     from ruamel.yaml.nodes import Node
 
+MOST_BYTES = 2**20
 MOST_VALUES = 100_000
 """Values that a file may hold when its aliases are written out."""
 
@@ -25,7 +26,11 @@ def read_yaml(path: str | Path) -> Any:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        return _make_parser().load(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise Verdict3DError(f"{path} is larger than {MOST_BYTES // 2**20} MiB")
+        return _make_parser().load(content.decode("utf-8"))
     except FileNotFoundError as error:
         raise Verdict3DError(f"{path} is missing") from error
     except MarkedYAMLError as error:

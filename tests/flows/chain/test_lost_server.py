@@ -12,12 +12,15 @@ import pytest
 
 from flows.chain.environment import make_project_environment
 from flows.chain.prefect_server import ADDRESS, KEY, run_prefect_server, wait_for_server
-from support.loopback import processes_of, wait_until
-from support.toy_chain import ARM, write_toy_chain
+from support.loopback import processes_of, wait_until, webhook
+from support.prefect_api import PrefectApi
+from support.toy_chain import ARM, write_deciding_chain, write_toy_chain
+from tasks.registry.promotion_record import has_waiting_decision
 
 pytestmark = pytest.mark.services
 
 RUN = [sys.executable, "-m", "flows.cli.main", "run"]
+POOL = "pool-of-the-test"
 LEFT_OUT = ("MLFLOW_TRACKING_URI", ADDRESS, KEY)
 
 
@@ -81,3 +84,38 @@ def test_a_server_of_others_that_goes_away_is_not_waited_for(tmp_path: Path, fai
     said = log.read_text()
     assert "Prefect's server went away" in said and "Traceback" not in said, said
     assert ("recorded in MLflow" in said) is not failing
+
+
+def test_a_scheduled_run_acts_on_its_decision_and_ends_without_its_server(tmp_path: Path) -> None:
+    project = write_deciding_chain(tmp_path / "project")
+    (project / "hold-train").touch()
+    log, command = tmp_path / "run.log", [sys.executable, "-m", "prefect.engine"]
+    with webhook() as (address, heard):
+        environment = make_project_environment(project) | {"VERDICT3D_WEBHOOK": address}
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        with run_prefect_server(tmp_path, environment, tmp_path / "server.log", print) as server:
+            wait_for_server(server)
+            environment |= server.client
+            prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+            make = [*prefect, "work-pool", "create", POOL, "--type", "process"]
+            for step in (make, [*prefect, "deploy", "--name", "retrain", "--pool", POOL]):
+                subprocess.run(step, cwd=project, env=environment, check=True, capture_output=True)
+            api = PrefectApi(server.url, server.key)
+            api.pause()
+            environment["PREFECT__FLOW_RUN_ID"] = api.start_run()
+            with log.open("wb") as stream:
+                run = subprocess.Popen(command, cwd=project, env=environment, stdout=stream, stderr=stream)
+            try:
+                wait_until(lambda: run.poll() is not None or is_held(project), "a stage")
+            except BaseException:
+                run.kill()
+                raise
+        try:
+            (project / "hold-train").unlink()
+            assert run.wait(150) == 0, log.read_text()
+        finally:
+            run.kill()
+        said = log.read_text()
+        assert said.count("Prefect's server went away") == 1, said
+        assert [message["event"] for message in heard] == ["decision", "retrained"]
+    assert not has_waiting_decision(project, project, "")

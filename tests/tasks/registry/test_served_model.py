@@ -69,3 +69,15 @@ def test_seeds_that_are_none_spoil_their_own_rows_only(model: PhotoToMesh) -> No
     answers = asked(model, [png()] * len(seeds), seeds)
     assert [failure for _, failure in answers] == [None, None, "invalid_seed", "invalid_seed", None, None]
     assert answers[0] == answers[1] != answers[5]
+
+
+def test_what_nobody_foresaw_is_a_failure_of_its_batch_without_a_trace(
+    model: PhotoToMesh, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real pipeline breaks without an interval of guidance; a batch of refused photos does not ask it."""
+    photos = [png(), png(1), b"", png(2), b"", b""]
+    broken = model.generator.structure.model_copy(update={"guidance_interval": None})
+    monkeypatch.setattr(model, "generator", model.generator.model_copy(update={"structure": broken}))
+    answers = asked(model, photos)
+    assert [failure for _, failure in answers] == ["unexpected_error"] * 4 + ["not_an_image"] * 2
+    assert "Traceback" in capsys.readouterr().err

@@ -43,7 +43,8 @@ def read_ply(content: bytes, folder: OwnFolder, reading: Reading) -> Piece:
         raise ItemFailure("no_faces", "the file holds no triangles")
     if indices.min() < 0 or indices.max() >= len(vertices):
         raise ItemFailure("index_out_of_range", f"a face names none of the {len(vertices)} vertices")
-    rows, polygons = triangulate(vertices[indices], sizes[kept], reading.check_time)
+    corners_at = vertices[indices] if sizes.max() > 3 else vertices[:0]  # triangles stay as they are
+    rows, polygons = triangulate(corners_at, sizes[kept], reading.check_time)
     uv = _texture_coordinates(vertex, face, indices, corner_kept)
     if picture is not None and uv is not None:
         try:

@@ -9,13 +9,20 @@ from array import array
 import numpy as np
 
 from verdict3d.errors import ItemFailure
-from verdict3d.mesh.readers.numerals import number_of
+from verdict3d.mesh.readers.numerals import number_of, numbers_of
 from verdict3d.mesh.readers.pieces import Piece
 from verdict3d.mesh.readers.reading import Reading
 
 _HEADER_BYTES = 84
 _ROW = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
-_VERTEX = re.compile(rb"\bvertex\s+(\S+)\s+(\S+)\s+(\S+)", re.IGNORECASE)
+_VERTEX = re.compile(rb"\bvertex\s+(\S+)\s+(\S+)\s+(\S+)")
+_WORDS = {b"normal": 1, b"vertex": 3}
+"""Words before the numbers of a triangle, and how often each has them."""
+_NO_WORDS = bytes(
+    32 if chr(code).isspace() or code in b"abcdfghijklmnopqrstuvwxyz" else code for code in range(256)
+)
+"""Blanks for letters, but for the e of exponents; that of a word follows a blank then."""
+_MIX = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
 _FACE_BYTES = 400  # with what becomes of it
 _AT_ONCE = 1 << 14  # corners between two looks at the budget
 
@@ -28,8 +35,29 @@ def read_stl(content: bytes, reading: Reading) -> Piece:
         ValueError: A number is malformed.
     """
     corners = _ascii_corners(content, reading) if _is_ascii(content) else _binary_corners(content, reading)
-    vertices, places = np.unique(corners, axis=0, return_inverse=True)
+    vertices, places = _unique_rows(corners + 0.0)  # without -0
     return Piece(vertices, places.reshape(-1, 3).astype(np.int64))
+
+
+def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different rows of (N, 3) float64 in order, and which of them each row is, (N,).
+
+    As ``np.unique(rows, axis=0, return_inverse=True)``, in a fifth of its time: equal rows are found by a
+    number that is mixed of their bits, and only different ones are put in order.
+    """
+    mixed = np.zeros(len(rows), dtype=np.uint64)
+    for column, odd in zip(rows.view(np.uint64).T, _MIX, strict=True):
+        mixed = (mixed ^ column) * odd
+        mixed ^= mixed >> np.uint64(29)
+    _, first, places = np.unique(mixed, return_index=True, return_inverse=True)
+    unique = rows[first]
+    if not (unique[places] == rows).all():  # two rows have one number, or a coordinate is not one
+        unique, places = np.unique(rows, axis=0, return_inverse=True)
+        return unique, places
+    order = np.lexsort(unique.T[::-1])
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order))
+    return unique[order], ranks[places]
 
 
 def _is_ascii(content: bytes) -> bool:
@@ -56,7 +84,11 @@ def _binary_corners(content: bytes, reading: Reading) -> np.ndarray:
 
 def _ascii_corners(content: bytes, reading: Reading) -> np.ndarray:
     """Return the corners (3 F, 3) float64."""
-    _check_count(max(1, content.count(b"endfacet"), content.count(b"ENDFACET")), reading)
+    content = content.lower()
+    count = max(1, content.count(b"endfacet"))
+    _check_count(count, reading)
+    if (corners := _regular_corners(content, count, reading)) is not None:
+        return corners
     numbers = array("d")
     for count, match in enumerate(_VERTEX.finditer(content)):
         if count % _AT_ONCE == 0:
@@ -68,6 +100,25 @@ def _ascii_corners(content: bytes, reading: Reading) -> np.ndarray:
         raise ItemFailure("broken_file", f"{len(corners)} corners are no whole number of triangles")
     _check_count(len(corners) // 3, reading)
     return corners
+
+
+def _regular_corners(content: bytes, count: int, reading: Reading) -> np.ndarray | None:
+    """Return the corners (3 F, 3) of text with one solid of ``count`` triangles, each with its normal.
+
+    Nearly every file is like this, and is read ten times as fast as word by word; None where this one is not.
+    """
+    first, last = content.find(b"\n"), content.rfind(b"endsolid")
+    if not 0 <= first < last or content.count(b"solid") != content.count(b"solid", 0, first) + 1:
+        return None
+    body = content[first:last]
+    if any(body.count(word) != number * count for word, number in _WORDS.items()):
+        return None
+    reading.spend(_FACE_BYTES * count, "its faces")
+    try:
+        numbers = numbers_of(body.translate(_NO_WORDS).replace(b" e", b"  "))
+    except ValueError:
+        return None
+    return numbers.reshape(count, 4, 3)[:, 1:].reshape(-1, 3) if len(numbers) == 12 * count else None
 
 
 def _check_count(count: int, reading: Reading) -> None:

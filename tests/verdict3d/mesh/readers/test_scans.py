@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,11 @@ from verdict3d.furniture.catalogue import CATEGORIES, furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh
+from verdict3d.mesh.readers import stl
+from verdict3d.mesh.readers.reading import Reading
+from verdict3d.mesh.readers.stl import read_stl
 from verdict3d.mesh.sampling import areas_and_normals
+from verdict3d.randomness import numpy_generator
 
 
 def piece(category: str = "chair") -> Mesh:
@@ -219,3 +225,41 @@ def test_mutated_files_are_read_or_refused(tmp_path: Path, suffix: str) -> None:
             except ItemFailure as failure:
                 reasons.add(failure.reason)
     assert {"read", "broken_file"} <= reasons
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text,
+        lambda text: text.upper(),
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: text.replace(b"solid", b"solid ear 3 1e5", 1),
+        lambda text: text + text,
+        lambda text: text.replace(b"endfacet", b"endfacet e", 1),
+        lambda text: re.sub(rb"facet normal .*", b"facet normal nan nan nan", text),
+        lambda text: re.sub(rb"facet normal .*", b"facet", text),
+        lambda text: text + b"comment 3 4 vertex",
+    ],
+)
+def test_text_of_an_stl_is_read_the_same_word_by_word(
+    change: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = piece()
+    text = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).export(file_type="stl_ascii").encode()
+    content = change(text)
+    quick = read_stl(content, Reading(MeshLimits()))
+    monkeypatch.setattr(stl, "_regular_corners", lambda *arguments: None)
+    slow = read_stl(content, Reading(MeshLimits()))
+    assert np.array_equal(quick.vertices, slow.vertices) and np.array_equal(quick.faces, slow.faces)
+    assert len(quick.faces) == len(mesh.faces) * (1 + (change(b"ab") == b"abab"))
+
+
+@pytest.mark.parametrize("odd", [None, np.nan, np.inf, -0.0])
+def test_equal_corners_are_found_as_numpy_finds_them(odd: float | None) -> None:
+    rows = numpy_generator(0, "corners").integers(-2, 3, (5000, 3)) / 3
+    if odd is not None:
+        rows[7] = odd
+    rows = rows + 0.0
+    unique, places = stl._unique_rows(rows)
+    expected, where = np.unique(rows, axis=0, return_inverse=True)
+    assert np.array_equal(unique, expected, equal_nan=True) and np.array_equal(places, where.ravel())
