@@ -66,12 +66,12 @@ system:
 	    echo "    sudo apt-get update && sudo apt-get install -y libegl1 libgl1-mesa-dri"; exit 1; } >&2; \
 	fi
 
-# one test opens the report in Chromium; it says why it was skipped where there is none
+# some tests open pages in Chromium; they say why they were skipped where there is none
 browser:
 	@if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null \
 	    && ! command -v google-chrome >/dev/null; then \
 	  { $(call apt,chromium); } >/dev/null 2>&1 \
-	    || echo "no Chromium, and it cannot be installed from here: the test that opens the report is skipped"; \
+	    || echo "no Chromium, and it cannot be installed from here: the tests that open pages are skipped"; \
 	fi
 
 # one test runs MLflow and Prefect on PostgreSQL; it says why it was skipped where there is none

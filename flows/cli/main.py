@@ -19,6 +19,7 @@ from flows.cli.operations import register_operations
 from flows.cli.promotion import register_promotion
 from flows.cli.single import register_single
 from flows.cli.verdicts import register_verdicts
+from flows.cli.view import register_view
 from verdict3d.errors import Verdict3DError, one_message
 
 app = typer.Typer(
@@ -55,6 +56,7 @@ for register in (
     register_compare,
     register_audit,
     register_verdicts,
+    register_view,
     register_promotion,
     register_operations,
 ):

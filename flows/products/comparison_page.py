@@ -41,31 +41,49 @@ def write_page(
         output: The folder.
     """
     shutil.rmtree(output / PICTURES, ignore_errors=True)
-    shown = {row.photo for row in rows}
-    digests = {mesh.mesh_digest for row in rows for mesh in (row.mine, row.theirs)} - {None}
-    longest_px = choose_picture_size(len(shown) + len(digests))
+    names = picture_names(rows)
+    longest_px = choose_picture_size(len(names))
     linked: dict[str, Picture | None] = {}
 
     def picture(key: str, path: Path, alt: str, montage: bool) -> Picture | None:
         if key not in linked:
-            name = f"{PICTURES}/{len(linked):06d}.webp"
-            linked[key] = link_picture(path, longest_px, alt, output, name, montage)
+            linked[key] = link_picture(path, longest_px, alt, output, names[key], montage)
         return linked[key]
 
     def photo(row: PairOfMeshes) -> Picture | None:
-        return picture(f"photo {row.photo}", references[row.photo], f"The object of {row.photo}", False)
+        return picture(photo_key(row), references[row.photo], f"The object of {row.photo}", False)
 
     def montage(row: PairOfMeshes, mesh: PairedMesh) -> Picture | None:
         if mesh.mesh_digest is None:
             return None
         alt = f"Four views of a mesh of {row.object}"
-        return picture(f"mesh {mesh.mesh_digest}", meshes.montage(mesh.mesh_digest), alt, True)
+        return picture(mesh_key(mesh), meshes.montage(mesh.mesh_digest), alt, True)
 
     exhibits = [
         PairExhibit(row, photo(row), montage(row, row.mine), montage(row, row.theirs))
         for row in tqdm(rows, desc="page", unit="pair", mininterval=1.0)
     ]
     write_bytes(output / PAGE, render_comparison(comparison, exhibits).encode())
+
+
+def picture_names(rows: Sequence[PairOfMeshes]) -> dict[str, str]:
+    """Return the path beside the page of every picture of a comparison, by what it shows."""
+    keys = [
+        key
+        for row in rows
+        for key in (photo_key(row), *(mesh_key(mesh) for mesh in (row.mine, row.theirs) if mesh.mesh_digest))
+    ]
+    return {key: f"{PICTURES}/{number:06d}.webp" for number, key in enumerate(dict.fromkeys(keys))}
+
+
+def photo_key(row: PairOfMeshes) -> str:
+    """Return what names the picture of a pair's photo."""
+    return f"photo {row.photo}"
+
+
+def mesh_key(mesh: PairedMesh) -> str:
+    """Return what names the montage of a mesh."""
+    return f"mesh {mesh.mesh_digest}"
 
 
 def choose_picture_size(pictures: int) -> int:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from tasks.asking.pairings import STORE
 from tasks.paths import DATA, read_assets
-from verdict3d.config import JudgeParams, JudgesParams
+from verdict3d.config import JudgesParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
 from verdict3d.judge.verdict import Margins, Verdict
@@ -236,18 +235,11 @@ def _explain_outcome(row: Row) -> list[str]:
 
 def find_question(row: Row, judges: JudgesParams, root: Path) -> str | None:
     """Return the text that was asked, if one of the configured judges still asks it."""
+    from flows.products.pair_records import question_text
     from verdict3d.judge.rubric import prompt_digest
 
     for params in judges.by_role.values():
-        text = _rebuild_prompt(params, row, root)
-        if text is not None and prompt_digest(text) == row["prompt"]:
+        text = question_text(params, row["panel"], row["mode"], root)
+        if prompt_digest(text) == row["prompt"]:
             return text
     return None
-
-
-def _rebuild_prompt(params: JudgeParams, row: dict[str, Any], root: Path) -> str | None:
-    from verdict3d.judge.rubric import prompt_for, prompt_of
-
-    if params.endpoint is not None:
-        return prompt_of(params.endpoint.prompt, row["panel"], row["mode"])
-    return prompt_for(root / params.model, row["panel"], row["mode"])

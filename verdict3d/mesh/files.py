@@ -126,7 +126,7 @@ def _parsed(path: Path, suffix: str, reading: Reading) -> list[Piece]:
         raise ItemFailure("broken_file", f"cannot be parsed: {type(error).__name__}: {error}") from error
 
 
-def _vertex_colors(mesh: Mesh) -> np.ndarray | None:
+def vertex_colors(mesh: Mesh) -> np.ndarray | None:
     """Return (V, 3) uint8 what a format without textures keeps of the colours: those at the vertices."""
     if mesh.uv is None or mesh.texture is None:
         return mesh.colors
@@ -139,7 +139,7 @@ def _vertex_colors(mesh: Mesh) -> np.ndarray | None:
 
 
 def _ply_bytes(mesh: Mesh) -> bytes:
-    colors = _vertex_colors(mesh)
+    colors = vertex_colors(mesh)
     fields = [(axis, "<f4") for axis in "xyz"]
     names = ["float x", "float y", "float z"]
     if colors is not None:
@@ -162,7 +162,7 @@ def _ply_bytes(mesh: Mesh) -> bytes:
 
 
 def _obj_bytes(mesh: Mesh) -> bytes:
-    colors = _vertex_colors(mesh)
+    colors = vertex_colors(mesh)
     vertices = into_file_frame(mesh.vertices, CUSTOM[".obj"])
     positions = [" ".join(f"{value:.9g}" for value in row) for row in vertices.tolist()]
     if colors is not None:

@@ -14,10 +14,15 @@ from verdict3d.view.audit_figures import curves_figure, failures_figure
 from verdict3d.view.content import Audit, Report
 from verdict3d.view.environment import page_environment
 from verdict3d.view.figures import ForestRow, forest_figure, loss_figure
+from verdict3d.view.links import PairLinks, control_pairs
 
 
-def render_page(report: Report) -> str:
+def render_page(report: Report, pairs_page: str | None = None) -> str:
     """Return the report as one HTML document.
+
+    Args:
+        report: What it shows.
+        pairs_page: Address of the page of pairs that numbers lead to; None: they lead nowhere.
 
     Everything that comes from outside (names, reasons, parameters) is escaped; the page's own content policy
     forbids scripts and all loading except embedded pictures. The same report gives the same text.
@@ -47,6 +52,8 @@ def render_page(report: Report) -> str:
             sureness_words=describe_sureness,
             missing=views.missing(report),
             paper_repair=words.PAPER_REPAIR,
+            pairs=PairLinks(pairs_page),
+            control_pairs=control_pairs,
         )
     )
 

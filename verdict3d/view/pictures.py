@@ -27,7 +27,7 @@ def embed_picture(path: str | Path, longest_px: int, alt: str, montage: bool = F
     image = _read_small(path, longest_px, montage)
     if image is None:
         return None
-    uri = "data:image/webp;base64," + base64.b64encode(_encode(image)).decode("ascii")
+    uri = "data:image/webp;base64," + base64.b64encode(encode_picture(image, longest_px)).decode("ascii")
     return Picture(uri=uri, width_px=image.width, height_px=image.height, alt=alt)
 
 
@@ -47,27 +47,39 @@ def link_picture(
     image = _read_small(path, longest_px, montage)
     if image is None:
         return None
-    write_bytes(page / name, _encode(image))
+    write_bytes(page / name, encode_picture(image, longest_px))
     return Picture(uri=name, width_px=image.width, height_px=image.height, alt=alt)
 
 
-def _read_small(path: str | Path, longest_px: int, montage: bool) -> Image.Image | None:
+def read_picture_file(path: str | Path) -> Image.Image | None:
+    """Return a picture, RGBA where it is transparent; None where the file does not exist.
+
+    Raises:
+        Verdict3DError: The file is there but cannot be read as a picture.
+    """
     try:
         with Image.open(path) as opened:
-            image = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+            return opened.convert("RGBA" if opened.has_transparency_data else "RGB")
     except FileNotFoundError:
         return None
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise Verdict3DError(
             f"{path} cannot be read as a picture: {error}; delete it and run what made it again"
         ) from error
-    if montage:
-        image = image.crop((0, 0, image.width, image.width))
+
+
+def encode_picture(image: Image.Image, longest_px: int) -> bytes:
+    """Return a picture as WebP whose longer side is at most ``longest_px``; the picture itself shrinks."""
     image.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
-    return image
-
-
-def _encode(image: Image.Image) -> bytes:
     stream = io.BytesIO()
     image.save(stream, format="WEBP", quality=80, method=4)
     return stream.getvalue()
+
+
+def _read_small(path: str | Path, longest_px: int, montage: bool) -> Image.Image | None:
+    image = read_picture_file(path)
+    if image is not None:
+        if montage:
+            image = image.crop((0, 0, image.width, image.width))
+        image.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
+    return image

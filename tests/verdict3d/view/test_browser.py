@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from support.browser import CHROMIUM, PHONE, needs_chromium
 from support.report_project import ARM, write_project
 from tasks.report import run
 from verdict3d.config import load_params
 from verdict3d.records.files import read_json
 from verdict3d.view.words import number
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is not installed; on Debian or Ubuntu: apt-get install -y chromium"
-)
-
-PHONE = (390, 844)
+pytestmark = needs_chromium
 
 # The page runs no script, so a second page holds it in a frame of a phone's width and measures it.
 HARNESS = """<!doctype html><meta charset="utf-8">

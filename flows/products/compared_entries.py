@@ -1,0 +1,62 @@
+"""Every pair of a folder that ``verdict3d compare`` wrote, as entries of the page of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from flows.products.compare import DOCUMENT, ROWS
+from flows.products.comparison_page import mesh_key, photo_key, picture_names
+from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes
+from verdict3d.records.record import read_record, read_rows
+from verdict3d.view.pairs.entry import Entry, Shape, word_of
+
+
+def compared_entries(folder: Path) -> Iterator[Entry]:
+    """Yield the pairs of a comparison, with the pictures of its page.
+
+    Args:
+        folder: Where its page is.
+
+    Raises:
+        Verdict3DError: The folder holds no comparison.
+    """
+    comparison = read_record(folder / DOCUMENT, Comparison)
+    rows = read_rows(folder / ROWS, PairOfMeshes)
+    names = picture_names(rows)
+    places = {side.name: Path(side.folder) for side in comparison.sides}
+    judge = comparison.judge
+
+    def shape(mesh: PairedMesh) -> Shape:
+        there = mesh.mesh_digest is not None
+        return Shape(
+            name=mesh.side,
+            generation=mesh.file or "",
+            mesh=str((places[mesh.side] / mesh.file).absolute()) if mesh.file and there else None,
+            mesh_digest=mesh.mesh_digest,
+            montages={judge.mode: str(folder / names[mesh_key(mesh)])} if there else {},
+            failure=mesh.failure,
+            truth={},
+        )
+
+    for row in rows:
+        yield Entry(
+            place="compare",
+            group=folder.name,
+            name=f"{row.object}-{row.sample}",
+            arm=row.x,
+            against=row.y,
+            object=row.object,
+            category=row.tag,
+            regime="",
+            control="",
+            defect="",
+            grade=None,
+            known=None,
+            reference=str(folder / names[photo_key(row)]),
+            condition=None,
+            x=shape(row.mine),
+            y=shape(row.theirs),
+            word=word_of(row, comparison.role, judge.model, judge.panel, judge.mode, judge.prompt),
+            others=[],
+        )

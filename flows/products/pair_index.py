@@ -1,0 +1,127 @@
+"""The index of a workspace's pairs and the report that leads to them, made anew where a stage has written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from flows.chain.workspace import Workspace
+from tasks.paths import DATA
+from verdict3d.config import load_params
+from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import code_of, digest_file, digest_json
+from verdict3d.records.files import write_bytes
+from verdict3d.view.pairs.index import PairIndex
+from verdict3d.view_sets import VIEW_SETS
+
+KEPT = Path("view")
+"""Below the state folder: indexes, reports, and reduced copies of meshes. All of it can be made again."""
+REPORT_PAGE, PAIRS_PAGE = "report.html", "index.html"
+COMPARISON = "comparison.json"
+READ = ("*.jsonl", "*/*.jsonl", "*/*/*.jsonl", "*/*.json", "*/*/*.json")
+"""What the index depends on, below ``data``."""
+SHOWN = ("verdict3d.view.pairs.index", "verdict3d.view.pairs.controls")
+READERS = ("pair_entries.py", "pair_records.py", "compared_entries.py")
+"""Modules of the library, and files beside this one, that decide what the index holds of a record."""
+
+
+def open_index(workspace: Workspace, comparisons: Sequence[Path], say: Callable[[str], None]) -> PairIndex:
+    """Return the index of a workspace's pairs, made anew where a stage has written since.
+
+    Args:
+        workspace: Whose pairs.
+        comparisons: Folders that ``verdict3d compare`` wrote; those right below the project are found.
+        say: Prints a line for people.
+
+    Raises:
+        Verdict3DError: A record cannot be read, or the index not be written.
+    """
+    root = workspace.root
+    folders = find_comparisons(workspace.project, comparisons)
+    read = sorted({path for pattern in READ for path in (root / DATA).glob(pattern)} | {root / "params.yaml"})
+    read += [folder / COMPARISON for folder in folders]
+    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in read]
+    readers = [digest_file(Path(__file__).with_name(name)) for name in READERS]
+    state = digest_json([states, code_of(*SHOWN), readers])
+    path = workspace.state / KEPT / (workspace.preset or "project") / "pairs.sqlite"
+    if path.is_file() and PairIndex(path).fact("state") == state:
+        return PairIndex(path)
+    say("reading what the stages left")
+    facts = {"state": state, "title": f"preset {workspace.preset}" if workspace.preset else root.name}
+    _in_a_process(write_index, path, root, folders, facts)
+    path.with_name(REPORT_PAGE).unlink(missing_ok=True)
+    return PairIndex(path)
+
+
+def find_comparisons(project: Path, named: Sequence[Path]) -> list[Path]:
+    """Return the folders of comparisons: those that are named and those right below a project.
+
+    Raises:
+        Verdict3DError: A named folder holds no comparison.
+    """
+    for folder in named:
+        if not (folder / COMPARISON).is_file():
+            raise Verdict3DError(
+                f"{folder} holds no {COMPARISON}; name a folder that `verdict3d compare` wrote"
+            )
+    found = [path.parent for path in sorted(project.glob(f"*/{COMPARISON}"))]
+    return list(dict.fromkeys(folder.resolve() for folder in [*named, *found]))
+
+
+def write_index(path: Path, root: Path, comparisons: Sequence[Path], facts: Mapping[str, str]) -> None:
+    """Read the pairs of a workspace into an index.
+
+    Args:
+        path: The index.
+        root: Where ``params.yaml`` and ``data`` are.
+        comparisons: Folders of comparisons.
+        facts: What the page must know beside pairs, questions and view sets.
+
+    Raises:
+        Verdict3DError: As :func:`open_index`.
+    """
+    from flows.products.compared_entries import compared_entries
+    from flows.products.pair_entries import PairReader
+    from flows.products.pair_records import RunRecords
+
+    records = RunRecords(load_params(root / "params.yaml"), root)
+    entries = [
+        *PairReader(records).entries(),
+        *(entry for folder in comparisons for entry in compared_entries(folder)),
+    ]
+    views = [one.name for one in VIEW_SETS]
+    PairIndex.write(path, entries, {**facts, "questions": records.questions, "views": views})
+
+
+def open_report(workspace: Workspace, index: PairIndex) -> str | None:
+    """Return the report with links from its numbers to their pairs, made where it is not there.
+
+    Returns:
+        The page; None where the stage ``report`` has not run.
+
+    Raises:
+        Verdict3DError: A record cannot be read.
+    """
+    if not workspace.report.is_file():
+        return None
+    path = index.path.with_name(REPORT_PAGE)
+    if not path.is_file():
+        _in_a_process(write_report, path, workspace.root)
+    return path.read_text(encoding="utf-8")
+
+
+def write_report(path: Path, root: Path) -> None:
+    """Write the report of what the stages left, with links to the page of pairs beside it."""
+    from tasks.report import gather
+    from verdict3d.view.page import render_page
+
+    report = gather(load_params(root / "params.yaml"), root)
+    write_bytes(path, render_page(report, PAIRS_PAGE).encode())
+
+
+def _in_a_process(work: Callable[..., None], *arguments: object) -> None:
+    """Do what imports the networks in a process that ends, so that a server stays small."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        process.submit(work, *arguments).result()

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from support.rows import filled
+from verdict3d.records.results import JudgeUsed
+from verdict3d.view.links import PairLinks, control_pairs
+from verdict3d.view.pairs.query import parse_query
+
+
+def test_a_number_leads_to_the_pairs_that_its_filters_leave() -> None:
+    link = PairLinks("index.html")("0.66", place="evaluate", arm="a & b", outcome=["win", "loss"], regime=[])
+    address = Markup(link.split('"')[3]).unescape()
+    assert link.endswith(">0.66</a>")
+    query = parse_query(address.partition("#/?")[2])
+    assert query.choices == {"place": ("evaluate",), "arm": ("a & b",), "outcome": ("win", "loss")}
+
+
+def test_without_a_page_of_pairs_numbers_stay_and_text_is_escaped() -> None:
+    assert PairLinks()("<b>", place="evaluate") == "&lt;b&gt;"
+    assert "<b>" not in PairLinks("index.html")("<b>")
+
+
+def test_lines_of_an_audit_lead_to_what_they_are_of() -> None:
+    judge = filled(JudgeUsed, panel="two_sheets")
+    assert control_pairs("training", "clear_gap", judge) == {
+        **{"place": "audit", "judge": "training", "control": "ladder"},
+        **{"panel": "two_sheets", "grade": "4.."},
+    }
+    assert control_pairs("training", "position", judge)["place"] == "certify"
+    assert control_pairs("training", "position", judge)["control"] == "base_vs_base"
+    assert "panel" not in control_pairs("training", "reference_removed", judge)

@@ -1,0 +1,54 @@
+"""Links from numbers of a page to the pairs that they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from markupsafe import Markup, escape
+
+from verdict3d.judge.audit.controls import ON_GENERATIONS
+from verdict3d.records.pairs import CLEAR_GRADES
+from verdict3d.records.results import JudgeUsed
+
+LINES = {"clear_gap": "ladder", "untaught_gap": "ladder", "camera": "ladder", "position": "base_vs_base"}
+"""Control that lines of an audit's table are about, where it is called otherwise."""
+
+
+@dataclass(frozen=True)
+class PairLinks:
+    """Makes links to lists of pairs; without a page of pairs, numbers stay as they are.
+
+    Args:
+        page: Address of the page of pairs, from where the links stand; None where there is none.
+    """
+
+    page: str | None = None
+
+    def __call__(self, text: object, /, **filters: str | Sequence[str]) -> Markup:
+        """Return a text as a link to the pairs that filters leave.
+
+        Args:
+            text: What is shown; it is escaped unless it is markup.
+            **filters: As in :mod:`verdict3d.view.pairs.query`; several values of one are allowed.
+        """
+        if self.page is None:
+            return escape(text)
+        address = f"{self.page}#/?{urlencode(filters, doseq=True)}"
+        return Markup('<a class="pairs" href="{}">{}</a>').format(address, text)
+
+
+def control_pairs(role: str, control: str, judge: JudgeUsed) -> dict[str, str]:
+    """Return the filters that leave the pairs of a line of an audit's table.
+
+    Args:
+        role: Role of the audited judge.
+        control: Name of the line.
+        judge: The audited judge.
+    """
+    place = "certify" if control in ON_GENERATIONS else "audit"
+    asked = LINES.get(control, control)
+    grade = {"grade": f"{min(CLEAR_GRADES)}.."} if asked == "ladder" else {}
+    panel = {} if asked.startswith("reference_") else {"panel": judge.panel}
+    return {"place": place, "judge": role, "control": asked, **panel, **grade}

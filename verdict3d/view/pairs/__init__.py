@@ -1,0 +1,1 @@
+"""Every pair of a run: an index of them, a list with filters, and a page for each, served or as files."""

@@ -1,0 +1,168 @@
+"""The pages of pairs as files: for any web server, and for a browser that opens them from disk.
+
+Data lies in scripts, because a page that was opened from disk may fetch nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.records.files import read_json, write_bytes, write_json
+from verdict3d.view.pairs.index import PairIndex
+from verdict3d.view.pairs.meshes import faces_within, mesh_document
+from verdict3d.view.pairs.pictures import montage_bytes, picture_bytes, view_sets
+from verdict3d.view.pairs.query import Query
+from verdict3d.view.pairs.server import STATIC, page_facts, shell, static_file
+
+SHARD_ROWS = 1000
+MARK = "pairs.json"
+"""File that says which index a bundle is of, and whether it is whole."""
+FOLDERS = ("data", "pictures", "static")
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """What a bundle holds.
+
+    Attributes:
+        pairs: Pairs.
+        pictures: Pictures.
+        meshes: Meshes.
+        missing: Pictures and meshes whose files are gone or cannot be read.
+        faces: Most faces of a mesh.
+        mesh_bytes: Bytes of all meshes.
+        all_bytes: Bytes of everything.
+    """
+
+    pairs: int
+    pictures: int
+    meshes: int
+    missing: int
+    faces: int
+    mesh_bytes: int
+    all_bytes: int
+
+
+def write_bundle(
+    index: PairIndex, output: Path, budget_bytes: int, report: str | None, say: Callable[[str], None]
+) -> Bundled:
+    """Write the pages of all pairs into a folder; what an earlier try finished is not made again.
+
+    Args:
+        index: The pairs.
+        output: The folder: new, empty, or of an earlier bundle.
+        budget_bytes: What all meshes together may take, though each keeps some faces.
+        report: The report page whose numbers lead to their pairs; None where there is none.
+        say: Called with a line for people.
+
+    Raises:
+        Verdict3DError: The folder holds something else.
+    """
+    state = index.fact("state")
+    _start(output, state)
+    meshes = index.files("mesh")
+    faces = faces_within(budget_bytes, len(meshes))
+    say(f"{len(meshes)} meshes within {budget_bytes / 1e6:.0f} MB: at most {faces} faces each")
+    for name in STATIC:
+        write_bytes(output / "static" / name, static_file(name))
+    write_bytes(output / "static/LICENSE.model-viewer.txt", static_file("LICENSE.model-viewer.txt"))
+    _write_data(index, output)
+    pictures = list(_pictures(index))
+    missing = sum(
+        not _made(output / f"pictures/{name}.webp", make)
+        for name, make in tqdm(pictures, desc="pictures", unit="picture", mininterval=1.0)
+    )
+    for key, source in tqdm(meshes, desc="meshes", unit="mesh", mininterval=1.0):
+        path = output / f"data/mesh-{key}.js"
+        if not path.is_file():
+            value = _mesh(source, faces)
+            missing += "error" in value
+            write_bytes(path, _script(f"mesh-{key}", value))
+    if report is not None:
+        write_bytes(output / "report.html", report.encode())
+    write_bytes(output / "index.html", shell(bundle=True, report=report is not None).encode())
+    write_json(output / MARK, {"state": state, "whole": True})
+    return Bundled(
+        pairs=len(index),
+        pictures=len(pictures),
+        meshes=len(meshes),
+        missing=missing,
+        faces=faces,
+        mesh_bytes=_size(output.glob("data/mesh-*.js")),
+        all_bytes=_size(output.rglob("*")),
+    )
+
+
+def _start(output: Path, state: str) -> None:
+    """Make the folder ready: empty, unless an earlier try of the same pairs is there."""
+    if output.exists() and not output.is_dir():
+        raise Verdict3DError(f"{output} is a file; name a folder for the bundle")
+    if output.is_dir() and any(output.iterdir()) and not (output / MARK).is_file():
+        raise Verdict3DError(f"{output} does not hold a bundle of pairs; name a new folder")
+    if (output / MARK).is_file() and read_json(output / MARK).get("state") != state:
+        for name in FOLDERS:
+            shutil.rmtree(output / name, ignore_errors=True)
+    write_json(output / MARK, {"state": state, "whole": False})
+
+
+def _write_data(index: PairIndex, output: Path) -> None:
+    """Write what the list filters, and what the page of each pair shows."""
+    shard: list[dict[str, Any]] = []
+    shards = 0
+    for columns, row in index.rows():
+        shard.append({"columns": columns, "row": row})
+        if len(shard) == SHARD_ROWS:
+            write_bytes(output / f"data/rows-{shards}.js", _script(f"rows-{shards}", shard))
+            shard, shards = [], shards + 1
+    if shard:
+        write_bytes(output / f"data/rows-{shards}.js", _script(f"rows-{shards}", shard))
+        shards += 1
+    for prefix, names in groupby(sorted(index.ids(Query())), key=lambda name: name[:2]):
+        documents = {name: index.document(name) for name in names}
+        write_bytes(output / f"data/documents-{prefix}.js", _script(f"documents-{prefix}", documents))
+    write_bytes(output / "data/facts.js", _script("facts", {**page_facts(index), "shards": shards}))
+
+
+def _pictures(index: PairIndex) -> Iterable[tuple[str, Callable[[], bytes]]]:
+    """Yield the name of every picture with what makes it."""
+    for key, _ in index.files("photo"):
+        yield key, lambda key=key: picture_bytes(index, key)  # type: ignore[misc]
+    for key, path in index.files("montage"):
+        for number in range(view_sets(path)):
+            yield f"{key}-{number}", lambda path=path, number=number: montage_bytes(path, number)  # type: ignore[misc]
+
+
+def _made(path: Path, make: Callable[[], bytes]) -> bool:
+    """Write a picture that is not there; return whether it is there now."""
+    if not path.is_file():
+        try:
+            content = make()
+        except ItemFailure:
+            return False
+        write_bytes(path, content)
+    return True
+
+
+def _mesh(path: Path, faces: int) -> dict[str, Any]:
+    try:
+        return mesh_document(path, faces)
+    except ItemFailure as failure:
+        return {"error": str(failure)}
+
+
+def _script(name: str, value: Any) -> bytes:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f"V3D.receive({json.dumps(name)},{text});\n".encode()
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths if path.is_file())

@@ -1,0 +1,172 @@
+"""The pages of pairs on loopback: data from the index, pictures and meshes as they are asked for."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.records.files import read_json, write_json
+from verdict3d.view.environment import page_environment
+from verdict3d.view.pairs.fields import described
+from verdict3d.view.pairs.index import PairIndex
+from verdict3d.view.pairs.meshes import MOST_FACES, mesh_document
+from verdict3d.view.pairs.pictures import picture_bytes
+from verdict3d.view.pairs.query import query_of
+
+STATIC = (
+    "page.css",
+    "pairs.css",
+    "data.js",
+    "model-viewer-umd.min.js",
+    "words.js",
+    "glb.js",
+    "viewer.js",
+    "list.js",
+    "pair.js",
+    "app.js",
+)
+"""Files that a page loads, in this order."""
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Nothing from elsewhere; model-viewer styles its own elements, and gets meshes as blobs."""
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+def make_app(index: PairIndex, kept: Path, hosts: Sequence[str], report: Callable[[], str | None]) -> FastAPI:
+    """Return the web application of an index.
+
+    Args:
+        index: The pairs.
+        kept: Folder for reduced copies of meshes.
+        hosts: Names under which the pages may be asked for; others get status 400.
+        report: Returns the report page whose numbers lead to their pairs; None where there is none.
+    """
+    app = FastAPI(title="Verdict3D pairs", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+
+    @app.middleware("http")
+    async def guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await answer(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    @app.exception_handler(ItemFailure)
+    async def missing(request: Request, failure: ItemFailure) -> Response:
+        return JSONResponse({"error": str(failure), "reason": failure.reason}, status_code=404)
+
+    @app.exception_handler(Verdict3DError)
+    async def refused(request: Request, error: Verdict3DError) -> Response:
+        return JSONResponse({"error": str(error)}, status_code=400)
+
+    @app.get("/")
+    @app.get("/index.html")
+    def page() -> Response:
+        return Response(shell(bundle=False, report=True), media_type="text/html")
+
+    @app.get("/report.html")
+    def report_page() -> Response:
+        text = report()
+        if text is None:
+            raise HTTPException(404, "there is no report here; `verdict3d run` makes one")
+        headers = {"Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'"}
+        return Response(text, media_type="text/html", headers=headers)
+
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in STATIC:
+            raise HTTPException(404)
+        kind = mimetypes.guess_type(name)[0]
+        return Response(static_file(name), media_type=kind, headers={"Cache-Control": "max-age=600"})
+
+    @app.get("/data/facts.json")
+    def facts() -> Any:
+        return page_facts(index)
+
+    @app.get("/data/pairs.json")
+    def pairs(request: Request) -> Any:
+        found = index.find(query_of(request.query_params.multi_items()))
+        return {"total": found.total, "rows": found.rows, "counts": found.counts}
+
+    @app.get("/data/ids.json")
+    def ids(request: Request) -> Any:
+        return index.ids(query_of(request.query_params.multi_items()))
+
+    @app.get("/data/pair-{name}.json")
+    def pair(name: str) -> Any:
+        document = index.document(name)
+        if document is None:
+            raise ItemFailure("no_pair", f"there is no pair {name} in these results; they were made anew")
+        return document
+
+    @app.get("/data/mesh-{key}.json")
+    def mesh(key: str) -> Any:
+        return kept_mesh(index, kept, key)
+
+    @app.get("/pictures/{name}.webp")
+    def picture(name: str) -> Response:
+        content = picture_bytes(index, name)
+        return Response(content, media_type="image/webp", headers={"Cache-Control": "max-age=600"})
+
+    return app
+
+
+def kept_mesh(index: PairIndex, kept: Path, key: str) -> Any:
+    """Return what the page loads of a mesh, from its folder or made now.
+
+    Raises:
+        ItemFailure: No pair shows such a mesh, or its file is gone or cannot be read.
+    """
+    path = index.file(key, "mesh")
+    if path is None:
+        raise ItemFailure("no_mesh", f"no pair shows a mesh {key}")
+    copy = kept / f"{key}-{MOST_FACES}.json"
+    if not copy.is_file():
+        write_json(copy, mesh_document(path, MOST_FACES))
+    return read_json(copy)
+
+
+def page_facts(index: PairIndex) -> dict[str, Any]:
+    """Return what the page must know before it shows anything."""
+    return {
+        **described(),
+        "pairs": len(index),
+        **{name: index.fact(name) for name in ("title", "questions", "views")},
+    }
+
+
+def shell(bundle: bool, report: bool) -> str:
+    """Return the HTML document into which scripts draw the list and the pairs.
+
+    Args:
+        bundle: Whether data lies in files beside it.
+        report: Whether there is a report page beside it.
+    """
+    scripts = [name for name in STATIC if name.endswith(".js")]
+    template = page_environment().get_template("pairs.html.j2")
+    return template.render(
+        bundle=bundle, report=report, scripts=scripts, policy=POLICY.replace("'self'", "'self' file:")
+    )
+
+
+def static_file(name: str) -> bytes:
+    """Return a file that pages load."""
+    folder = files("verdict3d.view")
+    place = folder / "templates" if name == "page.css" else folder / "pairs" / "static"
+    return (place / name).read_bytes()
