@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.chain.workspace import Workspace
 from flows.products.pair_index import KEPT, open_index, open_report
+from flows.service.serve import ending_at_signals
 from verdict3d.errors import Verdict3DError
 from verdict3d.view.pairs.bundle import Bundled, write_bundle
 from verdict3d.view.pairs.index import PairIndex
@@ -52,7 +53,7 @@ def serve_pairs(
     if open_page:
         open_page(address)
     config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False)
-    with listening:
+    with listening, ending_at_signals():
         uvicorn.Server(config).run(sockets=[listening])
 
 

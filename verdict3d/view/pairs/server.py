@@ -36,11 +36,11 @@ STATIC = (
 """Files that a page loads, in this order."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "connect-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
 )
 """Nothing from elsewhere; model-viewer styles its own elements, and gets meshes as blobs."""
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -93,7 +93,7 @@ def make_app(index: PairIndex, kept: Path, hosts: Sequence[str], report: Callabl
         if name not in STATIC:
             raise HTTPException(404)
         kind = mimetypes.guess_type(name)[0]
-        return Response(static_file(name), media_type=kind, headers={"Cache-Control": "max-age=600"})
+        return Response(static_file(name), media_type=kind)
 
     @app.get("/data/facts.json")
     def facts() -> Any:
