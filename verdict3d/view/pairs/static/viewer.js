@@ -17,9 +17,9 @@ V3D.viewers = (sides, mode = "normals") => {
   const frames = sides.map((side, place) => side.mesh
     ? V3D.make("model-viewer", {
       "camera-controls": true, "camera-orbit": V3D.FRONT, "camera-target": "0m 0m 0m", "field-of-view": "30deg",
-      "min-camera-orbit": "auto auto 1.2m", "max-camera-orbit": "Infinity 180deg 8m", "min-field-of-view": "8deg",
+      "min-camera-orbit": "auto auto 1.2m", "max-camera-orbit": "auto 180deg 8m", "min-field-of-view": "8deg",
       "max-field-of-view": "30deg", "interaction-prompt": "none", "disable-tap": true, "tone-mapping": "none", "shadow-intensity": "0",
-      "interpolation-decay": "60", "touch-action": "pan-y", alt: `Mesh of ${side.label}; drag or use the arrows to turn both`,
+      "interpolation-decay": "60", "touch-action": "pan-y", alt: `Mesh of ${side.label}`,
     })
     : V3D.make("div", { class: "none" }, side.failure ? `no mesh: ${side.failure}` : "this mesh is not kept; its pictures are below"));
   const meshes = [], addresses = [];
