@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 from markupsafe import Markup, escape
 
 from verdict3d.judge.audit.controls import ON_GENERATIONS
+from verdict3d.judge.audit.ordering import LARGE_GAP
+from verdict3d.records.certificates import Certificate
 from verdict3d.records.pairs import CLEAR_GRADES
-from verdict3d.records.results import JudgeUsed
 
 LINES = {"clear_gap": "ladder", "untaught_gap": "ladder", "camera": "ladder", "position": "base_vs_base"}
 """Control that lines of an audit's table are about, where it is called otherwise."""
@@ -39,16 +40,23 @@ class PairLinks:
         return Markup('<a class="pairs" href="{}">{}</a>').format(address, text)
 
 
-def control_pairs(role: str, control: str, judge: JudgeUsed) -> dict[str, str]:
+def control_pairs(role: str, control: str, certificate: Certificate) -> dict[str, str | list[str]]:
     """Return the filters that leave the pairs of a line of an audit's table.
 
     Args:
         role: Role of the audited judge.
         control: Name of the line.
-        judge: The audited judge.
+        certificate: Its certificate.
     """
-    place = "certify" if control in ON_GENERATIONS else "audit"
-    asked = LINES.get(control, control)
-    grade = {"grade": f"{min(CLEAR_GRADES)}.."} if asked == "ladder" else {}
-    panel = {} if asked.startswith("reference_") else {"panel": judge.panel}
-    return {"place": place, "judge": role, "control": asked, **panel, **grade}
+    asked, panel = LINES.get(control, control), certificate.judge.panel
+    found: dict[str, str | list[str]] = {"judge": role}
+    if control == "generated":
+        return {"place": "certify", **found, "panel": panel, "gap": f"{LARGE_GAP}.."}
+    found |= {"place": "certify" if control in ON_GENERATIONS else "audit", "control": asked}
+    if not asked.startswith("reference_"):
+        found["panel"] = panel
+    if asked == "ladder":
+        found["grade"] = f"{min(CLEAR_GRADES)}.."
+    if control == "untaught_gap":
+        found["defect"] = sorted(set(certificate.curves) - {"all", *certificate.taught})
+    return found

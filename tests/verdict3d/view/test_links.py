@@ -3,6 +3,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from support.rows import filled
+from verdict3d.records.certificates import Certificate
 from verdict3d.records.results import JudgeUsed
 from verdict3d.view.links import PairLinks, control_pairs
 from verdict3d.view.pairs.query import parse_query
@@ -22,11 +23,17 @@ def test_without_a_page_of_pairs_numbers_stay_and_text_is_escaped() -> None:
 
 
 def test_lines_of_an_audit_lead_to_what_they_are_of() -> None:
-    judge = filled(JudgeUsed, panel="two_sheets")
-    assert control_pairs("training", "clear_gap", judge) == {
+    curves = dict.fromkeys(("all", "bent", "dented", "floaters"))
+    judge = filled(
+        Certificate, judge=filled(JudgeUsed, panel="two_sheets"), taught=["bent", "fog"], curves=curves
+    )
+    clear = {
         **{"place": "audit", "judge": "training", "control": "ladder"},
         **{"panel": "two_sheets", "grade": "4.."},
     }
+    assert control_pairs("training", "clear_gap", judge) == clear
+    assert control_pairs("training", "untaught_gap", judge) == {**clear, "defect": ["dented", "floaters"]}
+    assert "control" not in control_pairs("training", "generated", judge)
     assert control_pairs("training", "position", judge)["place"] == "certify"
     assert control_pairs("training", "position", judge)["control"] == "base_vs_base"
     assert "panel" not in control_pairs("training", "reference_removed", judge)
