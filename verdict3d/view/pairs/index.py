@@ -19,9 +19,9 @@ from verdict3d.view.pairs.query import Query
 
 _COLUMNS = ", ".join(f'"{name}" {"REAL" if name in NUMBERS else "TEXT"}' for name in COLUMNS)
 _TABLES = f"""
-CREATE TABLE pairs (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, meshes TEXT, text TEXT, {_COLUMNS},
-    row TEXT NOT NULL, document TEXT NOT NULL);
+CREATE TABLE pairs (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, meshes TEXT, {_COLUMNS}, text TEXT);
 CREATE INDEX of_meshes ON pairs (meshes);
+CREATE TABLE shown (number INTEGER PRIMARY KEY, row TEXT NOT NULL, document TEXT NOT NULL);
 CREATE TABLE files (key TEXT PRIMARY KEY, kind TEXT NOT NULL, path TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -98,10 +98,12 @@ class PairIndex:
         where, values = _where(query)
         with self._opened() as database:
             total = database.execute(f"SELECT count(*) FROM pairs{where}", values).fetchone()[0]
-            rows = database.execute(
-                f"SELECT row FROM pairs{where}{_order(query)} LIMIT ? OFFSET ?",
-                (*values, query.rows, (query.page - 1) * query.rows),
-            ).fetchall()
+            part = f"SELECT number FROM pairs{where}{_order(query)} LIMIT ? OFFSET ?"
+            numbers = database.execute(part, (*values, query.rows, (query.page - 1) * query.rows)).fetchall()
+            rows = [
+                database.execute("SELECT row FROM shown WHERE number = ?", number).fetchone()
+                for number in numbers
+            ]
             counts = {one.name: _counted(database, one.name, query) for one in FIELDS if one.kind == "choice"}
         return Found(int(total), [json.loads(row[0]) for row in rows], counts)
 
@@ -117,17 +119,22 @@ class PairIndex:
         names = ("id", "text", *COLUMNS)
         chosen = ", ".join(f'"{name}"' for name in names)
         with self._opened() as database:
-            for *columns, row in database.execute(f"SELECT {chosen}, row FROM pairs ORDER BY number"):
+            for *columns, row in database.execute(
+                f"SELECT {chosen}, row FROM pairs JOIN shown USING (number) ORDER BY number"
+            ):
                 yield dict(zip(names, columns, strict=True)), json.loads(row)
 
     def document(self, name: str) -> Row | None:
         """Return what a pair's page shows, with rows of other pairs of its meshes; None: no such pair."""
         with self._opened() as database:
-            row = database.execute("SELECT document, meshes FROM pairs WHERE id = ?", (name,)).fetchone()
+            row = database.execute(
+                "SELECT document, meshes FROM pairs JOIN shown USING (number) WHERE id = ?", (name,)
+            ).fetchone()
             if row is None:
                 return None
             elsewhere = database.execute(
-                "SELECT row FROM pairs WHERE meshes = ? AND meshes != '' AND id != ? ORDER BY number LIMIT ?",
+                "SELECT row FROM pairs JOIN shown USING (number) "
+                "WHERE meshes = ? AND meshes != '' AND id != ? ORDER BY number LIMIT ?",
                 (row[1], name, MOST_ELSEWHERE),
             ).fetchall()
         return {**json.loads(row[0]), "elsewhere": [json.loads(one[0]) for one in elsewhere]}
@@ -161,13 +168,14 @@ def _insert(database: sqlite3.Connection, number: int, entry: Entry) -> None:
         number,
         entry.id,
         entry.meshes,
-        search_text(entry),
         *(columns[name] for name in COLUMNS),
-        json.dumps(list_row(entry)),
-        json.dumps(pair_document(entry)),
+        search_text(entry),
     )
     marks = ", ".join("?" * len(values))
-    database.execute(f"INSERT OR IGNORE INTO pairs VALUES ({marks})", values)
+    if not database.execute(f"INSERT OR IGNORE INTO pairs VALUES ({marks})", values).rowcount:
+        return
+    texts = (json.dumps(list_row(entry)), json.dumps(pair_document(entry)))
+    database.execute("INSERT INTO shown VALUES (?, ?, ?)", (number, *texts))
     database.executemany(
         "INSERT OR IGNORE INTO files VALUES (?, ?, ?)",
         [(file.key, file.kind, file.path) for file in files_of(entry)],
