@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import SERVERS, Preset, print_json, progress_to
+from flows.cli.options import SERVERS, Preset, choose_progress, print_json
 
 
 def register_view(app: typer.Typer) -> None:
@@ -63,7 +63,7 @@ def view(
     from verdict3d.view.pairs.query import parse_query
 
     workspace = open_workspace(find_project(), preset)
-    say, folders = progress_to(as_json), comparisons or []
+    say, folders = choose_progress(as_json), comparisons or []
     if bundle is not None:
         made = bundle_pairs(workspace, folders, bundle, mesh_megabytes, say)
         if as_json:
