@@ -2,9 +2,10 @@
 
 Writes ``data/identity/<stage>.json``, or ``<stage>/<item>.json`` for each arm and role: ``code`` (a digest of
 each file that the stage imports, directly or not; :func:`verdict3d.provenance.code_of`) and ``params`` (the
-values of the parameters that ``dvc.yaml`` lists for it, defaults filled in). Every other stage depends on its
-own file, so an edit reruns the stages that import the file, and a changed default those that read it. DVC
-lets no stage depend on ``dvc.yaml``; a stage whose list of parameters changes is rerun by DVC itself.
+values of the parameters that ``dvc.yaml`` lists for it, defaults filled in), and ``files`` (digests of the
+LoRA sets of others that it takes over). Every other stage depends on its own file, so an edit reruns the
+stages that import the file, and a changed default those that read it. DVC lets no stage depend on
+``dvc.yaml``; a stage whose list of parameters changes is rerun by DVC itself.
 
 The stages of an arm depend on the methods of that arm alone; what works with adapters of any arm depends on
 all methods.
@@ -15,6 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tasks.making.outside_sets import digest_outside_sets
 from tasks.paths import IDENTITY, locate_identity, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.registry import list_methods, module_of, modules_of
@@ -50,6 +52,9 @@ def find_stage_identities(params: Params, root: Path) -> dict[str, Row]:
             identities[stage if item is None else f"{stage}@{item}"] = {
                 "code": _find_code(params, root, stage, item),
                 "params": {name: _look_up(values, name) for name in listed} | drawn,
+                "files": digest_outside_sets(params.train.sections[str(item)], root)
+                if stage == "train"
+                else {},
             }
     return identities
 
@@ -81,7 +86,7 @@ def find_changed_identities(params: Params, root: Path) -> dict[str, dict[str, l
         path = root / locate_identity(stage)
         before = read_json(path) if path.is_file() else now
         for kind, entries in now.items():
-            if names := _list_differing(before[kind], entries):
+            if names := _list_differing(before.get(kind, {}), entries):
                 found.setdefault(stage, {})[f"changed {kind}"] = names
     return found
 

@@ -17,6 +17,7 @@ from verdict3d.records.record import read_rows
 DATA = Path("data")
 CHECKPOINTS = DATA / "checkpoints"
 MESHES = DATA / "meshes"
+LORAS = DATA / "loras"
 WATCHED = DATA / "watched"
 WATCHED_LISTING = WATCHED / "listing.json"
 IDENTITY = DATA / "identity"

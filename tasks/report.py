@@ -42,6 +42,7 @@ from verdict3d.config import JudgeRole, Params
 from verdict3d.judge.audit.ordering import group_arms_by_gap
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
+from verdict3d.records.adapters import WEIGHTS
 from verdict3d.records.assets import Asset, Quarantined, count_notes
 from verdict3d.records.certificates import Certificate, Stratum
 from verdict3d.records.files import write_bytes, write_json
@@ -272,7 +273,7 @@ def _collect_provenance(params: Params, root: Path, evaluations: Mapping[str, Re
         identity = sorted(results.judge.model_dump().items())
         values[f"Judge of {arm}"] = "; ".join(f"{key}: {value}" for key, value in identity)
     for arm in params.train.arms:
-        adapter = root / TRAIN / arm / "adapter.safetensors"
+        adapter = root / TRAIN / arm / WEIGHTS
         if adapter.exists():
             values[f"Adapter of {arm}, SHA-256"] = digest_file(adapter)
     return values

@@ -1,7 +1,8 @@
 """Stage ``train@<arm>``: fit one arm's adapter on the frozen generator (``python -m tasks.train <arm>``).
 
-Writes ``data/train/<arm>/``: ``adapter.safetensors``, ``card.json`` (base, parameters, data digests, losses,
-seed), ``losses.csv`` (a row a step; what was not measured at a step is empty) and ``metrics.json``.
+Writes ``data/train/<arm>/``: ``adapter_model.safetensors``, where it is LoRA PEFT's ``adapter_config.json``,
+``card.json`` (base, parameters, data digests, losses, seed), ``losses.csv`` (a row a step; what was not
+measured at a step is empty) and ``metrics.json``.
 
 Where several GPUs are visible it starts itself again through accelerate: a process for each GPU, as many as
 divide the batches, which share the items of every step. ``CUDA_VISIBLE_DEVICES`` limits them. Two on a CPU:
@@ -19,8 +20,9 @@ from tasks.making.arms import read_arm, select_arm_params
 from tasks.making.base import find_base_dependencies, find_generator_directory, load_base
 from tasks.making.batches import RESUME_ROOT, resuming
 from tasks.making.machine import settle_torch
+from tasks.making.outside_sets import digest_outside_sets
 from tasks.making.training_pictures import make_examples, read_preferences
-from tasks.paths import TRAIN, read_assets, start_folder
+from tasks.paths import LORAS, TRAIN, read_assets, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.adapt.method import Example, FitInputs, Preference
@@ -82,6 +84,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
         "preferences": [_digest_preference(preference) for preference in preferences],
         "machine": settle_torch(),
         "processes": processes.count,
+        "sets": digest_outside_sets(settings, root),
         "code": code_of(MODULE, *modules_of(settings)),
     }
     with ExitStack() as unfinished:
@@ -99,6 +102,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
             {row.id: root / row.mesh for rows in splits.values() for row in rows},
             preferences,
             processes,
+            root / LORAS,
         )
         fit = method.fit(inputs, settings)
         if not processes.main:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from verdict3d.config_values import (
+    NAME,
     Choices,
     Count,
     CountFromZero,
@@ -189,6 +190,16 @@ class SearchParams(Section):
     """A consensus keeps the first structure where all have at least this mean IoU with each other."""
 
 
+class LoraParams(Section):
+    """A LoRA set by others, in PEFT's form; trains nothing."""
+
+    method: Literal["lora"]
+    folder: str = Field(pattern=NAME)
+    """Name of a folder in ``data/loras`` with ``adapter_config.json`` and ``adapter_model.safetensors``."""
+    network: Literal["encoder", "structure", "latents"] | None = None
+    """Network that the names of its layers are of, where they could be of several."""
+
+
 class ControlParams(Section):
     """A control, which trains nothing: what each stage sees, and whether the noise is the base's."""
 
@@ -209,6 +220,7 @@ Single = (
     | PreferenceParams
     | TokenFlowParams
     | SearchParams
+    | LoraParams
     | ControlParams
 )
 """The settings of every method but ``stack``; that of a new one is named here."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.chain.environment import STATE_FOLDER
-from tasks.paths import CHAMPION, CHECKPOINTS, MESHES, PAGE, WATCHED
+from tasks.paths import CHAMPION, CHECKPOINTS, LORAS, MESHES, PAGE, WATCHED
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_bytes
@@ -31,6 +31,7 @@ LINKED = (
     "verdict3d",
     str(CHECKPOINTS),
     str(MESHES),
+    str(LORAS),
     str(WATCHED / "README.md"),  # each preset has a source and a champion of its own
     str(CHAMPION / "README.md"),
 )

@@ -1,4 +1,4 @@
-"""Commands about versions: ``promote``, ``rollback`` and ``reproduce``."""
+"""Commands about versions: ``promote``, ``rollback``, ``reproduce`` and ``export``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def register_promotion(app: typer.Typer) -> None:
     )
     examples = "Examples:  verdict3d reproduce 3   |   verdict3d reproduce 3 --again gate --again report"
     app.command(rich_help_panel=VERSIONS, epilog=examples)(reproduce)
+    examples = (
+        "Examples:  verdict3d export encoder_repair hub/   |   "
+        "verdict3d export encoder_repair hub/ --licence mit --base microsoft/TRELLIS-image-large --json"
+    )
+    app.command(rich_help_panel=VERSIONS, epilog=examples)(export)
 
 
 def promote(
@@ -104,3 +109,35 @@ def reproduce(
     if differing:
         raise Verdict3DError(f"not reproduced: {', '.join(differing)}")
     say("reproduced: all digests are the same")
+
+
+def export(
+    arm: Annotated[str, typer.Argument(help="Trained arm that is LoRA.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to make.")],
+    preset: Preset = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="Licence of the weights, as the hub calls it, such as mit. Default: apache-2.0 for an arm "
+            "that was trained here; the set of somebody else needs its own."
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Id of the base on the hub. Default: what params.yaml names, if it is such an id."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write an arm as a LoRA set for the hub: PEFT's two files, and a card with what was measured of it."""
+    from flows.chain.workspace import find_project, open_workspace
+    from flows.products.hub import export_arm
+
+    workspace = open_workspace(find_project(), preset)
+    done = export_arm(workspace.root, arm, folder, licence, base, workspace.option)
+    if as_json:
+        print_json(done)
+        return
+    for name in done["files"]:
+        typer.echo(folder / name)
+    for note in done["notes"]:
+        typer.echo(f"note: {note}", err=True)

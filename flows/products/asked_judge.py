@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from time import monotonic
 
 from verdict3d.judge.audit.planted import AuditedJudge
@@ -13,14 +14,26 @@ ORDERS = 2
 """Answers to one request: either mesh is shown first."""
 
 
+@dataclass
+class Tally:
+    """What was asked.
+
+    Attributes:
+        answers: Single answers, in either order.
+        seconds: Time that they took.
+    """
+
+    answers: int = 0
+    seconds: float = 0.0
+
+
 class AskedJudge:
     """The judge itself, asked the same; what is on record never comes here and is not counted."""
 
-    def __init__(self, judge: AuditedJudge) -> None:
+    def __init__(self, judge: AuditedJudge, tally: Tally | None = None) -> None:
         self._judge = judge
         self.batch_size = judge.batch_size
-        self.answers = 0
-        self.seconds = 0.0
+        self.tally = tally or Tally()
 
     @property
     def identity(self) -> JudgeIdentity:
@@ -28,14 +41,15 @@ class AskedJudge:
         return self._judge.identity
 
     def showing(self, panel: str, mode: str) -> AskedJudge:
-        """Return this judge, which is only ever asked with its own panel and mode."""
-        assert (panel, mode) == (self.identity.panel, self.identity.mode)
-        return self
+        """Return the same judge asked so, counted together."""
+        if (panel, mode) == (self.identity.panel, self.identity.mode):
+            return self
+        return AskedJudge(self._judge.showing(panel, mode), self.tally)
 
     def compare(self, requests: list[PairRequest]) -> list[Margins]:
         """Answer in the order of the requests."""
         started = monotonic()
         margins = self._judge.compare(requests)
-        self.seconds += monotonic() - started
-        self.answers += ORDERS * len(requests)
+        self.tally.seconds += monotonic() - started
+        self.tally.answers += ORDERS * len(requests)
         return margins

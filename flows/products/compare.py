@@ -9,7 +9,8 @@ from pathlib import Path
 
 from flows.products.asked_judge import ORDERS, AskedJudge
 from flows.products.compared_files import Side, find_compared_photos, match_files, read_tags
-from flows.products.compared_pairs import Judging, count_duels, describe_side, plan_pairs
+from flows.products.compared_numbers import count_duels, describe_side
+from flows.products.compared_pairs import Judging, plan_pairs
 from flows.products.comparison_page import write_page
 from flows.products.drawn_meshes import DrawnMeshes, PreparedPhotos
 from tasks.asking.certificates import read_certificate, with_chosen_panels
@@ -19,18 +20,18 @@ from tasks.making.machine import settle_torch
 from verdict3d.config import JudgeRole, Params
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.audit.certificate import list_objections
-from verdict3d.judge.audit.trials import describe_trials
+from verdict3d.judge.audit.trials import COLOUR, describe_trials
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.axes import Up
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.comparisons import Comparison, RefusedPhoto
+from verdict3d.records.comparisons import Colours, Comparison, RefusedPhoto, Trial
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.render.rig import Rig
 from verdict3d.stats.design import Design
 from verdict3d.stats.ranking import rank_sides
 
-DOCUMENT, ROWS = "comparison.json", "pairs.jsonl"
+DOCUMENT, ROWS, COLOUR_ROWS = "comparison.json", "pairs.jsonl", "colours.jsonl"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def compare_folders(
     Args:
         folders: Folders of meshes, at least two.
         photos: Folder of the photos, or a pattern.
-        output: Folder for ``index.html``, ``pictures``, ``comparison.json`` and ``pairs.jsonl``.
+        output: Folder for ``index.html``, ``pictures``, ``comparison.json``, ``pairs.jsonl`` and
+            ``colours.jsonl``.
         options: How they are compared.
         params: Judges, photos, seed, and how intervals are made.
         project: Where the judge and what is kept are below.
@@ -97,10 +99,15 @@ def compare_folders(
     trials = judging.try_out(plan, params) if options.trials else None
     for sentence in describe_trials(trials) if trials else ():
         say(sentence)
+    unasked = colours_unasked(trials)
+    meshes.in_colour = not unasked
     rows = judging.judge_plan(plan, sides, say)
-    say(f"answers asked for now: {judge.answers}; all others were on record")
-
     names = [side.name for side in sides]
+    colours = [] if unasked else judging.judge_colours(plan, sides)
+    if not unasked and not colours:
+        unasked = "in no pair have both meshes a surface"
+    say(f"answers asked for now: {judge.tally.answers}; all others were on record")
+
     rng = numpy_generator(params.seed, "compare_board")
     resamples, confidence = params.evaluate.bootstrap, params.evaluate.confidence
     certificate, today = read_certificate(project, options.role), datetime.now(UTC).date()
@@ -109,18 +116,22 @@ def compare_folders(
         photos=len(references),
         refused=refused,
         design=options.design,
-        questions=ORDERS * sum(len(row.sets) for row in rows),
+        questions=ORDERS * sum(len(row.sets) for row in [*rows, *colours]),
         judge=judge.identity.record(),
         role=options.role,
         certified=not list_objections(certificate, judge.identity, rig.digest, today),
         trials=trials,
         duels=count_duels(rows, names, params),
+        colours=Colours(
+            reason=unasked, surfaces=len(colours), duels=count_duels(colours, names, params, "colour")
+        ),
         board=rank_sides(rows, names, rng, resamples, confidence) if len(sides) > 2 else None,
         seed=params.seed,
         confidence=confidence,
     )
     write_page(comparison, rows, {photo.name: reference for photo, reference in references}, meshes, output)
     write_rows(output / ROWS, rows)
+    write_rows(output / COLOUR_ROWS, colours)
     write_record(output / DOCUMENT, comparison)
     return comparison
 
@@ -135,6 +146,16 @@ def require_own_folder(output: Path) -> None:
         raise Verdict3DError(f"{output} is a file; name a folder for the page")
     if output.is_dir() and any(output.iterdir()) and not (output / DOCUMENT).is_file():
         raise Verdict3DError(f"{output} does not hold a comparison; name a new folder for the page")
+
+
+def colours_unasked(trials: Sequence[Trial] | None) -> str:
+    """Return why the judge is not asked about colours; empty where it is."""
+    if trials is None:
+        return "the judge was not tried on these meshes"
+    tried = [trial for trial in trials if trial.name == COLOUR]
+    if not tried:
+        return "no mesh that the judge was tried on has a surface"
+    return "" if tried[0].tells else "the judge is not shown to tell right colours from wrong ones here"
 
 
 def is_compared(comparison: Comparison) -> bool:

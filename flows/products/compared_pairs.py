@@ -1,11 +1,9 @@
-"""The pairs of a comparison: which are to be judged, their verdicts, and what these amount to."""
+"""The pairs of a comparison: which are to be judged, and their verdicts."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +14,17 @@ from flows.products.compared_files import Side
 from flows.products.drawn_meshes import Drawn, DrawnMeshes
 from flows.products.judge_trials import Sample, choose_samples, plan_trials
 from tasks.asking.pairings import Pairing, judge_list
-from tasks.asking.questions import Question, ask
+from tasks.asking.questions import ANOTHER_MODE, Question, ask
 from verdict3d.config import Params
 from verdict3d.judge.audit.trials import sum_up
+from verdict3d.judge.modes import TEXTURE_MODE, TEXTURE_VIEWS
 from verdict3d.judge.store import VerdictStore
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.comparisons import Duel, PairedMesh, PairOfMeshes, SideFiles, Trial
+from verdict3d.records.comparisons import PairedMesh, PairOfMeshes, Trial
 from verdict3d.records.pairs import Candidate
 from verdict3d.render.rig import Rig
 from verdict3d.stats.design import Design, count_rounds, plan_meetings
-from verdict3d.stats.winrate import summarise, summarise_slices
 
 FIRST_PAIRS = 4
 """Pairs that are judged before the time is estimated, where the trials have not shown it."""
@@ -111,20 +109,25 @@ class Judging:
         choice = choose_samples([list(of_side.values()) for of_side in samples.values()], params.seed)
         pairs = plan_trials(choice, self.meshes, mode, params.seed)
         rows = ask(
-            self.judge, self.store, [Question(pair, panel, mode) for pair in pairs], self.rig, self.project
+            self.judge,
+            self.store,
+            [Question(pair, panel, ANOTHER_MODE.get(pair.control, mode)) for pair in pairs],
+            self.rig,
+            self.project,
         )
         return sum_up(
             rows,
             lambda name: numpy_generator(params.seed, "compare_trial", name),
             params.evaluate.bootstrap,
             params.evaluate.confidence,
+            params.audit.thresholds.right,
         )
 
     def judge_plan(
         self, plan: Sequence[PlannedPair], sides: Sequence[Side], say: Callable[[str], None]
     ) -> list[PairOfMeshes]:
         """Draw what is not drawn, ask what is not on record, and return the row of each pair."""
-        first = plan[: 0 if self.judge.answers else FIRST_PAIRS]
+        first = plan[: 0 if self.judge.tally.answers else FIRST_PAIRS]
         verdicts = self._ask("first pairs", first) if first else []
         rest = plan[len(first) :]
         if rest:
@@ -133,6 +136,24 @@ class Judging:
         return [
             describe_pair(pair, sides, [self.meshes.look(file) for file in pair.files], verdict)
             for pair, verdict in zip(plan, verdicts, strict=True)
+        ]
+
+    def judge_colours(self, plan: Sequence[PlannedPair], sides: Sequence[Side]) -> list[PairOfMeshes]:
+        """Return the row of each pair with a surface on both sides, shown in colour; all were looked at."""
+        whole = [pair for pair in plan if all(self.meshes.look(file).coloured for file in pair.files)]
+        judge = self.judge.showing(self.judge.identity.panel, TEXTURE_MODE)
+        pairings = [
+            Pairing(
+                str(pair.reference), *(self._describe_candidate(file, TEXTURE_MODE) for file in pair.files)
+            )
+            for pair in whole
+        ]
+        verdicts = judge_list(
+            judge, self.store, "colours", pairings, self.rig, self.project, sets=TEXTURE_VIEWS
+        )
+        return [
+            describe_pair(pair, sides, [self.meshes.look(file) for file in pair.files], verdict)
+            for pair, verdict in zip(whole, verdicts, strict=True)
         ]
 
     def _ask(self, description: str, plan: Sequence[PlannedPair]) -> list[Verdict]:
@@ -145,13 +166,14 @@ class Judging:
         ]
         return judge_list(self.judge, self.store, description, pairings, self.rig, self.project)
 
-    def _describe_candidate(self, file: Path | None) -> Candidate:
+    def _describe_candidate(self, file: Path | None, mode: str | None = None) -> Candidate:
         drawn = self.meshes.look(file)
+        montage = None if drawn.mesh_digest is None else self.meshes.montage(drawn.mesh_digest, mode)
         return Candidate(
             generation=str(file),
             mesh=str(file),
             mesh_digest=drawn.mesh_digest,
-            montage=None if drawn.montage is None else str(drawn.montage),
+            montage=None if montage is None else str(montage),
             failure=drawn.failure,
         )
 
@@ -161,12 +183,13 @@ class Judging:
         whole = sum(None not in pair.files for pair in plan)
         questions = ORDERS * self.judge.identity.views * whole
         words = f"{len(plan)} pairs: {len(files)} meshes to read and draw, at most {questions} questions"
-        if not self.judge.answers:
+        tally = self.judge.tally
+        if not tally.answers:
             return f"{words}; none was needed so far"
-        seconds = questions * self.judge.seconds / self.judge.answers
+        seconds = questions * tally.seconds / tally.answers
         if self.meshes.drawn:
             seconds += len(files) * self.meshes.seconds / self.meshes.drawn
-        return f"{words}, about {_format_duration(seconds)}"
+        return f"{words}, about {_duration(seconds)}"
 
 
 def describe_pair(
@@ -199,56 +222,7 @@ def describe_pair(
     )
 
 
-def describe_side(side: Side, photos: Iterable[str], meshes: DrawnMeshes) -> SideFiles:
-    """Return what a folder holds of the compared photos.
-
-    Args:
-        side: The folder.
-        photos: Stems of the photos.
-        meshes: Has read its files.
-    """
-    files = [side.files.get((photo, sample)) for photo in photos for sample in side.samples]
-    drawn = [meshes.look(file) for file in files]
-    notes = Counter(kind for one in drawn for kind in {note.kind for note in one.notes})
-    return SideFiles(
-        name=side.name,
-        folder=str(side.folder),
-        meshes=sum(one.failure is None for one in drawn),
-        failures=dict(sorted(Counter(one.failure for one in drawn if one.failure).items())),
-        unmatched=side.unmatched,
-        notes=dict(sorted(notes.items())),
-    )
-
-
-def count_duels(rows: Sequence[PairOfMeshes], sides: Sequence[str], params: Params) -> list[Duel]:
-    """Return every two sides that met, with their win-rates over all pairs and by tag."""
-    resamples, confidence = params.evaluate.bootstrap, params.evaluate.confidence
-    duels = []
-    for x, y in combinations(sides, 2):
-        mine = [row for row in rows if (row.x, row.y) == (x, y)]
-        if not mine:
-            continue
-        tagged = [row for row in mine if row.tag]
-        duels.append(
-            Duel(
-                x=x,
-                y=y,
-                summary=summarise(mine, numpy_generator(params.seed, "compare", x, y), resamples, confidence),
-                by_tag=summarise_slices(
-                    tagged,
-                    lambda row: row.tag,
-                    lambda tag: numpy_generator(params.seed, "compare", x, y, tag),  # noqa: B023
-                    resamples,
-                    confidence,
-                ),
-                failed_x=sum(row.mine.failure is not None and row.outcome == "loss" for row in mine),
-                failed_y=sum(row.theirs.failure is not None and row.outcome == "win" for row in mine),
-            )
-        )
-    return duels
-
-
-def _format_duration(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

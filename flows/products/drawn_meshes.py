@@ -8,6 +8,7 @@ from time import monotonic
 
 from verdict3d.config import PhotosParams
 from verdict3d.errors import ItemFailure
+from verdict3d.judge.modes import TEXTURE_MODE, TEXTURE_VIEWS
 from verdict3d.mesh.axes import Up
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest
@@ -32,6 +33,7 @@ class Drawn:
         failure: Why it cannot be judged, as a short code; None where it can.
         message: The same for people.
         notes: What was changed or guessed while it was read.
+        coloured: Whether it has vertex colours or a texture.
     """
 
     mesh_digest: str | None
@@ -39,6 +41,7 @@ class Drawn:
     failure: str | None = None
     message: str = ""
     notes: tuple[Note, ...] = ()
+    coloured: bool = False
 
 
 MISSING = Drawn(None, None, "missing_mesh", "the folder has no mesh of this photo")
@@ -53,14 +56,20 @@ class DrawnMeshes:
         mode: What the montages show.
         up: Axis of the files that points up.
         project: Where the pictures are kept below.
+
+    Attributes:
+        in_colour: Whether meshes that have a surface are drawn in colour, too, when they are looked at.
     """
 
     def __init__(self, rig: Rig, views: int, mode: str, up: Up, project: Path) -> None:
         self._renderer = Renderer(rig)
-        self._views, self._mode = views, mode
+        self._mode, self._sets = mode, {TEXTURE_MODE: TEXTURE_VIEWS, mode: views}
         self._up: Up = up
-        self._folder = project / KEPT / "montages" / digest_json(rig.set_digests[:views])[:16] / mode
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._kept = project / KEPT / "montages"
+        self._names = {one: digest_json(rig.set_digests[:sets])[:16] for one, sets in self._sets.items()}
+        for one in self._sets:
+            (self._kept / self._names[one] / one).mkdir(parents=True, exist_ok=True)
+        self.in_colour = False
         self._found: dict[Path, Drawn] = {}
         self.drawn, self.seconds = 0, 0.0
 
@@ -71,7 +80,10 @@ class DrawnMeshes:
         if path not in self._found:
             try:
                 mesh = self.read(path)
-                self._found[path] = Drawn(*self.draw(mesh), notes=mesh.notes)
+                coloured = mesh.colors is not None or mesh.texture is not None
+                self._found[path] = Drawn(*self.draw(mesh), notes=mesh.notes, coloured=coloured)
+                if coloured and self.in_colour:
+                    self.draw(mesh, TEXTURE_MODE)
             except ItemFailure as failure:
                 self._found[path] = Drawn(None, None, failure.reason, str(failure))
         return self._found[path]
@@ -92,21 +104,23 @@ class DrawnMeshes:
         finally:
             self.seconds += monotonic() - started
 
-    def montage(self, digest: str) -> Path:
-        """Return the file of the montages of a drawn mesh."""
-        return self._folder / f"{digest}.png"
+    def montage(self, digest: str, mode: str | None = None) -> Path:
+        """Return the file of the montages of a drawn mesh, in the judge's mode or another one."""
+        mode = mode or self._mode
+        return self._kept / self._names[mode] / mode / f"{digest}.png"
 
-    def draw(self, mesh: Mesh) -> tuple[str, Path]:
-        """Return a mesh's digest and the file of its montages.
+    def draw(self, mesh: Mesh, mode: str | None = None) -> tuple[str, Path]:
+        """Return a mesh's digest and the file of its montages, in the judge's mode or in colour.
 
         Raises:
             ItemFailure: It cannot be drawn.
         """
         digest = mesh_digest(mesh)
-        path = self.montage(digest)
+        mode = mode or self._mode
+        path = self.montage(digest, mode)
         if not path.is_file():
             started = monotonic()
-            montages = self._renderer.montages(mesh, self._mode, self._views)
+            montages = self._renderer.montages(mesh, mode, self._sets[mode])
             with replacing(path) as temporary:
                 write_montages(temporary, montages)
             self.seconds += monotonic() - started

@@ -1,9 +1,9 @@
-"""Questions with known answers from a user's own meshes: copies, damaged copies, meshes of other objects."""
+"""Questions with known answers from a user's own meshes: copies, damage, wrong colours, other objects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 from tqdm import tqdm
 
 from flows.products.drawn_meshes import DrawnMeshes
+from tasks.asking.specimens import recolour
 from verdict3d.errors import ItemFailure
-from verdict3d.judge.audit.trials import COPIES, DAMAGE, OTHERS, TURNED
+from verdict3d.judge.audit.trials import COLOUR, COPIES, DAMAGE, OTHERS, TURNED
+from verdict3d.judge.modes import TEXTURE_MODE
 from verdict3d.mesh.damage import KINDS, damage
 from verdict3d.mesh.equivalents import EQUIVALENTS
 from verdict3d.mesh.mesh import Mesh, normalize
@@ -91,6 +93,7 @@ def plan_trials(samples: Iterable[Sample], meshes: DrawnMeshes, mode: str, seed:
         if shown.failure is None:
             one = _Tried(f"{len(tried):02d}-{sample.object}", sample, shown)
             pairs += _spoil(one, mesh, tuple(KINDS)[len(tried) % len(KINDS)], meshes, mode, seed)
+            pairs += _recoloured(one, mesh, meshes)
             tried.append(one)
     for place, one in enumerate(tried):
         others = [other for other in tried[place + 1 :] + tried[:place] if other.sample.object != one.object]
@@ -109,17 +112,25 @@ def _spoil(
     for grade in TRIED_GRADES:
         # all grades draw the same random numbers, so that a defect grows instead of moving about
         rng = numpy_generator(seed, "tried_damage", one.name)
-        shown = _show(meshes, mode, _damage, mesh, defect, grade, rng)
+        shown = _show(meshes, mode, _damaged, mesh, defect, grade, rng)
         yield _make_pair(DAMAGE, one, shown, defect, grade)
 
 
-def _damage(mesh: Mesh, defect: str, grade: int, rng: np.random.Generator) -> Mesh:
+def _recoloured(one: _Tried, mesh: Mesh, meshes: DrawnMeshes) -> Iterator[ControlPair]:
+    """Yield the question about its colours, of a mesh that has a surface."""
+    if mesh.colors is not None or mesh.texture is not None:
+        right = _show(meshes, TEXTURE_MODE, lambda mesh: mesh, mesh)
+        wrong = _show(meshes, TEXTURE_MODE, recolour, mesh)
+        yield _make_pair(COLOUR, replace(one, shown=right), wrong)
+
+
+def _damaged(mesh: Mesh, defect: str, grade: int, rng: np.random.Generator) -> Mesh:
     return damage(normalize(mesh), defect, grade, rng)
 
 
 def _show(meshes: DrawnMeshes, mode: str, make: Callable[..., Mesh], *given: Any) -> Shown:
     try:
-        digest, montage = meshes.draw(make(*given))
+        digest, montage = meshes.draw(make(*given), mode)
     except ItemFailure as failure:
         return Shown(mesh_digest=None, montages={}, failure=failure.reason, truth=None)
     return Shown(mesh_digest=digest, montages={mode: str(montage)}, failure=None, truth=None)

@@ -26,7 +26,7 @@ from flows.chain.environment import make_project_environment
 from flows.chain.results import format_text
 from flows.chain.workspace import LINKED, Workspace
 from flows.processes.commands import run_supervised
-from tasks.paths import CHAMPION, MESHES, TRAIN, WATCHED
+from tasks.paths import CHAMPION, LORAS, MESHES, TRAIN, WATCHED
 from verdict3d.config_values import NAME
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import adapter_identity
@@ -199,8 +199,8 @@ def _run_git(folder: Path, *arguments: str) -> str:
 
 
 def _copy_own_meshes(root: Path, target: Path) -> None:
-    """Bring one's own meshes along, or their listing, which neither git nor DVC's cache holds."""
-    for place in (MESHES, WATCHED):
+    """Bring what neither git nor DVC's cache holds: own meshes or their listing, LoRA sets of others."""
+    for place in (MESHES, WATCHED, LORAS):
         if (root / place).is_dir():
             shutil.copytree(root / place, target / place, dirs_exist_ok=True)
 

@@ -81,11 +81,20 @@ def judge_pairings(
 
 
 def judge_list(
-    judge: Judge, store: VerdictStore, description: str, pairings: Sequence[Pairing], rig: Rig, root: Path
+    judge: Judge,
+    store: VerdictStore,
+    description: str,
+    pairings: Sequence[Pairing],
+    rig: Rig,
+    root: Path,
+    sets: int | None = None,
 ) -> list[Verdict]:
-    """Return the verdicts of a loaded judge on one list of pairings; see :func:`judge_pairings`."""
+    """Return the verdicts of a loaded judge on one list of pairings; see :func:`judge_pairings`.
+
+    ``sets`` view sets are shown, by default as many as the judge's verdicts rest on.
+    """
     whole = [pairing for pairing in pairings if not pairing.failure]
-    views = rig.set_digests[: judge.identity.views]
+    views = rig.set_digests[: sets or judge.identity.views]
     requests = tqdm(
         _read_requests(whole, views, root), total=len(whole), desc=description, unit="pair", mininterval=1.0
     )

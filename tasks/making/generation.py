@@ -24,7 +24,7 @@ from tasks.making.machine import settle_torch
 from tasks.paths import start_folder
 from verdict3d.config import JudgeParams, JudgesParams, Params
 from verdict3d.errors import ItemFailure
-from verdict3d.judge.modes import TEXTURE_MODE, montage_modes
+from verdict3d.judge.modes import TEXTURE_MODE, TEXTURE_VIEWS, montage_modes
 from verdict3d.mesh.accuracy import Surface, compare_meshes, true_surface
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import mesh_digest, normalize
@@ -42,8 +42,6 @@ from verdict3d.trellis.mesh_decoding import MeshOrFailure
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 Montages = dict[str, NDArray[np.uint8]]
-TEXTURE_VIEWS = 1
-"""View sets drawn in a mode that no judge looks at: texture is judged from these."""
 TRUTH_POINTS = 4000
 """Surface points for the measures: F-score to about 0.01, at a fraction of the time of generating."""
 

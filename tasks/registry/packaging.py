@@ -20,7 +20,7 @@ from verdict3d.adapt.registry import modules_of
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm
 from verdict3d.provenance import PACKAGES, SOURCES, imported_files
-from verdict3d.records.adapters import CARD, WEIGHTS, AdapterCard, read_card
+from verdict3d.records.adapters import AdapterCard, copy_adapter, read_card
 from verdict3d.records.files import write_bytes
 from verdict3d.records.promotion import PromotionRecord
 
@@ -74,9 +74,7 @@ def package_model(params: Params, root: Path, arm: str, record: PromotionRecord,
     """
     parts = folder.with_name(f"{folder.name}-parts")
     adapter = parts / "adapter"
-    adapter.mkdir(parents=True)
-    for name in (WEIGHTS, CARD):
-        shutil.copyfile(root / TRAIN / arm / name, adapter / name)
+    copy_adapter(root / TRAIN / arm, adapter)
     card = read_card(adapter)
     shutil.copyfile(root / "params.yaml", parts / "params.yaml")
     text = describe_model(arm, card, record)

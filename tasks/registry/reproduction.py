@@ -20,7 +20,6 @@ from tasks.registry.versions import Registry
 from tasks.tracking.run_record import run_key
 from tasks.tracking.store import mask_uri, saying_failures
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.adapters import CARD, WEIGHTS
 from verdict3d.records.files import Row, read_json, write_bytes, write_json
 
 FILES = {
@@ -85,8 +84,9 @@ def _fetch_champion(registry: Registry, folder: Path) -> None:
         if not isinstance(version, int):
             raise Verdict3DError(f"the run's {CHAMPION_RECORD.name} names no version")
         with registry.fetch_adapter(version) as adapter:
-            for name in (WEIGHTS, CARD):
-                write_bytes(folder / CHAMPION / name, (adapter / name).read_bytes())
+            # whatever files it has: that code may write adapters otherwise than this
+            for path in adapter.iterdir():
+                write_bytes(folder / CHAMPION / path.name, path.read_bytes())
 
 
 def main(reference: str, preset: str, folder: str, result: str) -> int:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from tasks.paths import CHAMPION, CHAMPION_RECORD
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.adapters import CARD, WEIGHTS, adapter_identity
-from verdict3d.records.files import write_bytes
+from verdict3d.records.adapters import adapter_files, adapter_identity, copy_adapter, remove_adapter
 from verdict3d.records.promotion import Champion
 from verdict3d.records.record import read_record, write_record
 
@@ -36,7 +35,7 @@ def read_champion(root: Path) -> Champion:
         return BASE
     champion = read_record(record, Champion)
     folder = root / CHAMPION
-    whole = all((folder / name).is_file() for name in (WEIGHTS, CARD))
+    whole = all((folder / name).is_file() for name in adapter_files(folder))
     if not whole or adapter_identity(folder) != champion.adapter:
         raise Verdict3DError(
             f"{folder} does not hold the adapter of {champion.name}; `verdict3d promote` fetches it again"
@@ -59,10 +58,8 @@ def place_champion(root: Path, champion: Champion, adapter: Path | None) -> bool
     except Verdict3DError:
         pass  # damaged: placed anew
     record.unlink(missing_ok=True)
-    for name in (WEIGHTS, CARD):
-        (folder / name).unlink(missing_ok=True)
-        if adapter is not None:
-            write_bytes(folder / name, (adapter / name).read_bytes())
+    remove_adapter(folder)
     if adapter is not None:
+        copy_adapter(adapter, folder)
         write_record(record, champion)
     return True

@@ -24,6 +24,7 @@ from tasks.tracking.run_values import (
 )
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import ask_git, digest_file
+from verdict3d.records.adapters import adapter_files
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json
 from verdict3d.records.generations import Generation
@@ -169,8 +170,7 @@ def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[
         part.series = read_series(trained / "losses.csv")
     part.artifacts = _keep_existing(
         [
-            (trained / "adapter.safetensors", "adapter"),
-            (trained / "card.json", "adapter"),
+            *((trained / name, "adapter") for name in adapter_files(trained)),
             (trained / "losses.csv", "training"),
             (results, "evaluation"),
             *((path, "montages") for path in _find_montages(root, evaluated)),

@@ -152,7 +152,7 @@ def write_project(
         loss = 0.9 * math.exp(-step / 90) + 0.12 + 0.02 * rng.random()
         lines.append(f"{step},0.0003,{loss:.5f},{f'{loss * 1.15:.5f}' if step % 50 == 0 else ''}")
     write_bytes(data / f"train/{ARM}/losses.csv", "\n".join(lines).encode())
-    write_bytes(data / f"train/{ARM}/adapter.safetensors", b"weights")
+    write_bytes(data / f"train/{ARM}/adapter_model.safetensors", b"weights")
     outs = {"assets": "data/assets", f"evaluate@{ARM}": f"data/evaluate/{ARM}", "report": "data/report"}
     lock = "".join(
         f"  {name}:\n    outs:\n    - path: {path}\n      md5: {'%032x' % (77 * i + 9)}.dir\n"

@@ -48,7 +48,7 @@ if name == "evaluate":
     (folder / "results.json").write_text(RESULTS)
 if name == "train":
     (folder / "losses.csv").write_text("step,loss,validation_loss\\n0,1.0,\\n1,0.5,0.6\\n")
-    (folder / "adapter.safetensors").write_bytes(b"weights")
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
 """
 
 BOUNDED = {"value": 0.7, "low": 0.6, "high": 0.8}

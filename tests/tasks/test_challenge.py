@@ -54,7 +54,7 @@ def fork(project: Project, target: Path, **promotion: object) -> Project:
 def other_adapter(root: Path, folder: Path) -> Champion:
     """Write an adapter that differs from the candidate's and return it as a champion."""
     card = read_card(root / f"data/train/{ARM}")
-    weights = load_file(root / f"data/train/{ARM}/adapter.safetensors")
+    weights = load_file(root / f"data/train/{ARM}/adapter_model.safetensors")
     moved = {name: tensor + 0.05 * torch.ones_like(tensor) for name, tensor in weights.items()}
     save_adapter(moved, card, card.measures, folder)
     return make_champion(3, ARM, adapter_identity(folder))
@@ -108,7 +108,7 @@ def test_a_champion_with_an_adapter_generates_anew_from_the_same_noise(
     bar = next(found for found in decision["arms"][ARM]["conditions"] if found["name"] == "bar")
     assert f"version 3 ({ARM})" in bar["words"]
 
-    (root / "data/registry/champion/adapter.safetensors").write_bytes(b"other weights")
+    (root / "data/registry/champion/adapter_model.safetensors").write_bytes(b"other weights")
     with pytest.raises(Verdict3DError, match="fetches it again"):
         read_champion(root)
     assert place_champion(root, BASE, None) and read_champion(root) == BASE

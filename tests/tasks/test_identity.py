@@ -178,3 +178,21 @@ def test_identities_do_not_depend_on_where_the_project_lies(project: Path, tmp_p
         (preset / name).symlink_to(project / name)
     params = load_params(project / "params.yaml")
     assert written(preset) == identities(project) == find_stage_identities(params, project)
+
+
+def test_a_set_of_somebody_else_concerns_the_arm_that_takes_it_over(project: Path) -> None:
+    values: dict[str, Any] = yaml.safe_load((project / "params.yaml").read_text())
+    for name in ("chairs", "sofas"):
+        values["train"][name] = {"method": "lora", "folder": name}
+    values["train"]["arms"], values["promotion"]["arms"] = ["chairs", "sofas"], ["chairs"]
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
+    before = written(project)
+    assert set(before["train@chairs"]["files"].values()) == {None}
+    (project / "data/loras/chairs").mkdir(parents=True)
+    (project / "data/loras/chairs/adapter_model.safetensors").write_bytes(b"weights")
+    assert differing(before, written(project)) == {"train@chairs"}
+    params = load_params(project / "params.yaml")
+    (project / "data/loras/chairs/adapter_model.safetensors").write_bytes(b"other weights")
+    assert find_changed_identities(params, project) == {
+        "train@chairs": {"changed files": ["chairs/adapter_model.safetensors"]}
+    }

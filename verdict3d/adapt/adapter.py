@@ -1,4 +1,7 @@
-"""Adapters on disk: ``adapter.safetensors`` beside a card that says what base they belong to."""
+"""Adapters on disk: ``adapter_model.safetensors`` beside a card that says what base they belong to.
+
+Where all weights are LoRA, file and names are PEFT's, with its configuration beside them.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,19 @@ from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as format_safetensors
 from torch import Tensor
 
+from verdict3d.adapt.lora import from_peft_names, is_filed, is_lora, peft_config, to_peft_names
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_bytes
-from verdict3d.records.adapters import CARD, WEIGHTS, AdapterCard, AdapterOrigin, read_card
-from verdict3d.records.files import write_bytes
+from verdict3d.records.adapters import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    AdapterCard,
+    AdapterOrigin,
+    read_card,
+    remove_adapter,
+)
+from verdict3d.records.files import read_json, write_bytes, write_json
 from verdict3d.records.record import write_record
 
 
@@ -35,7 +47,7 @@ class Adapter:
 def save_adapter(
     tensors: Mapping[str, Tensor], origin: AdapterOrigin, measures: Mapping[str, Any], directory: Path
 ) -> Adapter:
-    """Write the adapter's two files into ``directory`` and return it. Same weights, same bytes.
+    """Write the adapter's files into ``directory`` and return it. Same weights, same bytes.
 
     Args:
         tensors: Weights by name.
@@ -44,9 +56,13 @@ def save_adapter(
         directory: Made when missing.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = format_safetensors(weights)
+    lora = is_lora(weights)
+    content = format_safetensors(to_peft_names(weights) if lora else weights)
     made = {"weights_digest": digest_bytes(content), "measures": dict(measures)}
     card = AdapterCard.model_validate({**dict(origin), **made})
+    remove_adapter(directory)
+    if lora:
+        write_json(directory / CONFIG, peft_config(weights, origin.base))
     write_bytes(directory / WEIGHTS, content)
     write_record(directory / CARD, card)
     return Adapter(weights, card)
@@ -75,6 +91,20 @@ def load_adapter(directory: str | Path, *, arm: str, base_digest: str) -> Adapte
     if digest_bytes(content) != card.weights_digest:
         raise Verdict3DError(f"{root / WEIGHTS} is not the file its card describes; train {arm} again")
     try:
-        return Adapter(parse_safetensors(content), card)
+        tensors = parse_safetensors(content)
     except SafetensorError as error:
         raise Verdict3DError(f"{root / WEIGHTS} is not a safetensors file: {error}") from error
+    if is_filed(tensors):
+        tensors = from_peft_names(tensors)
+        _require_own_config(root, tensors, card)
+    return Adapter(tensors, card)
+
+
+def _require_own_config(root: Path, tensors: Mapping[str, Tensor], card: AdapterCard) -> None:
+    """Refuse a configuration that says something else than the tensors, under any version of PEFT."""
+    wanted, found = peft_config(tensors, card.base), read_json(root / CONFIG)
+    same = isinstance(found, dict) and all(
+        found.get(name) == value for name, value in wanted.items() if name in found and name != "peft_version"
+    )
+    if not same or not {"r", "lora_alpha", "target_modules"} <= set(found):
+        raise Verdict3DError(f"{root / CONFIG} is not the one that was written with the weights; train again")

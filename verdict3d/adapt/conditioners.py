@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verdict3d.adapt.layers import ENCODER_LAYERS, Parameters, trainable_copy
-from verdict3d.config_arms import EncoderLayers
+from verdict3d.adapt.layers import Parameters
 from verdict3d.trellis.conditioner_weights import published_name
 
 EPSILON = 1e-5
@@ -87,23 +87,24 @@ def picture_seeds(images: Tensor) -> list[int]:
 
 
 def adapt_encoder(
-    conditioner: Any, params: EncoderLayers, generator: torch.Generator | None = None
+    conditioner: Any, adapt: Callable[[nn.Module], tuple[nn.Module, Parameters]]
 ) -> tuple[Any, Parameters]:
-    """Copy a conditioner, repaired or not, so that layers of its encoder can be trained.
+    """Copy a conditioner, repaired or not, with another encoder in it.
+
+    Args:
+        conditioner: Stays as it is.
+        adapt: Makes an adapted copy of the encoder with its trainable parameters by name.
 
     Returns:
         The copy and its trainable parameters, by the published names whatever the version of transformers.
     """
+    copied = copy.copy(conditioner)
     if isinstance(conditioner, RepairedConditioner):
-        inner, parameters = adapt_encoder(conditioner.conditioner, params, generator)
-        copied = copy.copy(conditioner)
+        inner, parameters = adapt_encoder(conditioner.conditioner, adapt)
         copied._modules = {**conditioner._modules, "conditioner": inner}
         return copied, parameters
-    copied = copy.copy(conditioner)
     copied._modules = dict(conditioner._modules)
-    copied.model, parameters = trainable_copy(
-        conditioner.model, ENCODER_LAYERS, params.layers, params.rank, generator
-    )
+    copied.model, parameters = adapt(conditioner.model)
     return copied, {published_name(name): value for name, value in parameters.items()}
 
 

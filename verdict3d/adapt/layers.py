@@ -12,13 +12,16 @@ import copy
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from verdict3d.errors import Verdict3DError
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
 
 FLOW_LAYERS = {
     "self_attention": r"blocks\.\d+\.self_attn\.(to_qkv|to_out)",
@@ -66,33 +69,66 @@ def trainable_copy(
         if not names:
             raise Verdict3DError(f"{type(network).__name__} has no linear layers in {group}")
         chosen |= names
+    if rank:
+        return lora_copy(network, dict.fromkeys(chosen, rank), generator)
     copied = copy.deepcopy(network).requires_grad_(False)
-    if rank == 0:
-        trained = {f"{layer}.{part}" for layer in chosen for part in ("weight", "bias")}
-    else:
-        _inject(copied, sorted(chosen), rank, generator)
-        trained = {name for name, _ in copied.named_parameters() if "lora_" in name}
+    trained = {f"{layer}.{part}" for layer in chosen for part in ("weight", "bias")}
     parameters = {name: value for name, value in copied.named_parameters() if name in trained}
     for value in parameters.values():
         value.requires_grad_(True)
     return copied, parameters
 
 
-def _inject(network: nn.Module, layers: list[str], rank: int, generator: torch.Generator | None) -> None:
-    """Put LoRA on the named layers, in float32, A drawn from ``generator`` as peft draws it."""
-    from peft import LoraConfig, inject_adapter_in_model
+def lora_copy(
+    network: Net, ranks: Mapping[str, int], generator: torch.Generator | None = None
+) -> tuple[Net, Parameters]:
+    """Copy a network with LoRA on the named layers, in float32, A drawn as peft draws it.
 
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=layers, bias="none")
-    inject_adapter_in_model(config, network)
+    Args:
+        network: Stays as it is.
+        ranks: Rank by the name of the linear layer.
+        generator: Source of A, on the CPU; left out when weights are loaded afterwards.
+
+    Returns:
+        The copy and the parameters of its LoRA by name.
+    """
+    from peft import inject_adapter_in_model
+
+    copied = copy.deepcopy(network).requires_grad_(False)
+    inject_adapter_in_model(lora_config(ranks), copied)
+    parameters = {name: value for name, value in copied.named_parameters() if "lora_" in name}
     with torch.no_grad():
-        for name, value in network.named_parameters():
-            if "lora_" not in name:
-                continue
+        for name, value in parameters.items():
             value.data = value.data.float()
             if "lora_A" in name:
                 bound = value.shape[1] ** -0.5
                 drawn = torch.rand(value.shape, generator=generator) * (2 * bound) - bound
                 value.copy_(drawn)
+    for value in parameters.values():
+        value.requires_grad_(True)
+    return copied, parameters
+
+
+def lora_config(ranks: Mapping[str, int], base: str | None = None) -> LoraConfig:
+    """Return PEFT's configuration of LoRA with alpha = 2 r on layers of these ranks.
+
+    Args:
+        ranks: Rank by the full name of the layer, at least one.
+        base: What the configuration calls the base model.
+    """
+    from peft import LoraConfig
+
+    rank = max(ranks.values())
+    others = {re.escape(layer): r for layer, r in sorted(ranks.items()) if r != rank}
+    return LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        target_modules=sorted(ranks),
+        rank_pattern=others,
+        alpha_pattern={layer: 2 * r for layer, r in others.items()},
+        bias="none",
+        base_model_name_or_path=base,
+    )
 
 
 def checkpoint_blocks(network: nn.Module) -> None:

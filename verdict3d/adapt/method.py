@@ -82,6 +82,7 @@ class FitInputs:
         meshes: Mesh files of the training and validation assets, by id.
         preferences: The training judge's decisive verdicts on training assets.
         processes: Those that train together; all are given the same.
+        sets: Folder with the LoRA sets of others.
     """
 
     pipeline: TrellisPipeline
@@ -92,6 +93,7 @@ class FitInputs:
     meshes: Mapping[str, Path] = field(default_factory=dict)
     preferences: Sequence[Preference] = ()
     processes: Processes = ALONE
+    sets: Path = Path()
 
 
 @dataclass(frozen=True)

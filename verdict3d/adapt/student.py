@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from verdict3d.adapt.conditioners import RepairedConditioner, TokenTransformer, adapt_encoder
 from verdict3d.adapt.layers import (
+    ENCODER_LAYERS,
     FLOW_LAYERS,
     Parameters,
     checkpoint_blocks,
@@ -76,7 +78,14 @@ def make_student(
     parameters: Parameters = {}
     if encoder is not None:
         conditioner, found = adapt_encoder(
-            conditioner, encoder, torch_generator(seed, "initial_weights", "encoder")
+            conditioner,
+            partial(
+                trainable_copy,
+                patterns=ENCODER_LAYERS,
+                layers=encoder.layers,
+                rank=encoder.rank,
+                generator=torch_generator(seed, "initial_weights", "encoder"),
+            ),
         )
         parameters |= _name_parameters("encoder", found)
     if tokens is not None:

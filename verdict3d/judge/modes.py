@@ -6,6 +6,8 @@ from verdict3d.config import JudgesParams
 
 TEXTURE_MODE = "rgb"
 """Held-out meshes are also drawn in colour: texture is judged beside shape, never for it."""
+TEXTURE_VIEWS = 1
+"""View sets drawn in a mode that no judge looks at: texture is judged from these."""
 
 
 def montage_modes(judges: JudgesParams) -> dict[str, int]:

@@ -1,4 +1,8 @@
-"""The card beside an adapter's weights: which weights these are, and what made them."""
+"""The files of an adapter's folder, and the card among them: which weights these are, and what made them.
+
+Weights have PEFT's file name, and where all of them are LoRA, PEFT's names and its configuration too
+(:mod:`verdict3d.adapt.lora`): then ``peft.PeftModel.from_pretrained`` reads the folder.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from verdict3d.config_arms import ArmParams
-from verdict3d.provenance import digest_bytes, digest_file, digest_json
-from verdict3d.records.files import format_json, read_json
-from verdict3d.records.record import Part, Record, parse_record
+from verdict3d.errors import Verdict3DError
+from verdict3d.provenance import digest_file, digest_json
+from verdict3d.records.files import write_bytes
+from verdict3d.records.record import Part, Record, read_record
 
-WEIGHTS, CARD = "adapter.safetensors", "card.json"
-"""The two files of an adapter's folder."""
+WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "card.json"
+"""The files of an adapter's folder; the configuration is there where the adapter is LoRA."""
+EARLIER_WEIGHTS = "adapter.safetensors"
+"""What the weights were called before."""
 
 
 class AssetCounts(Part):
@@ -59,33 +66,57 @@ class AdapterCard(AdapterOrigin, Record):
         measures: What the method measured while it trained: told, read by nothing.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/adapter/1"
+    SCHEMA: ClassVar[str] = "verdict3d/adapter/2"
 
     weights_digest: str
     measures: dict[str, Any]
 
 
 def read_card(folder: Path) -> AdapterCard:
-    """Read the card in an adapter's folder; one without ``schema`` is of version 1, which had none at first.
+    """Read the card in an adapter's folder.
 
     Raises:
-        Verdict3DError: It is missing, or no such card: file and field are named.
+        Verdict3DError: It is missing, of an earlier release, or no such card: file and field are named.
     """
-    values = read_json(folder / CARD)
-    if isinstance(values, dict):
-        values = {"schema": "verdict3d/adapter/1", **values}
-    return parse_record(values, AdapterCard, str(folder / CARD))
+    if (folder / EARLIER_WEIGHTS).is_file():
+        raise Verdict3DError(
+            f"{folder} holds {EARLIER_WEIGHTS}, as earlier releases wrote it; this one reads {WEIGHTS}. "
+            "Train the arm again; a registered champion of that form steps back with `verdict3d rollback "
+            "--to base`, and `verdict3d reproduce` makes its run again with the code of its time"
+        )
+    return read_record(folder / CARD, AdapterCard)
+
+
+def adapter_files(folder: Path) -> list[str]:
+    """Return the names of an adapter's files, the configuration where there is one."""
+    return [name for name in (WEIGHTS, CONFIG, CARD) if name != CONFIG or (folder / CONFIG).is_file()]
+
+
+def copy_adapter(source: Path, target: Path) -> None:
+    """Copy an adapter's files into ``target``, which is made where it is missing, in place of its own.
+
+    Raises:
+        Verdict3DError: There is no adapter of this release in ``source``.
+    """
+    read_card(source)
+    remove_adapter(target)
+    for name in adapter_files(source):
+        write_bytes(target / name, (source / name).read_bytes())
+
+
+def remove_adapter(folder: Path) -> None:
+    """Remove the adapter's files from a folder, those of earlier releases too."""
+    for name in (WEIGHTS, CONFIG, CARD, EARLIER_WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def adapter_identity(folder: Path) -> str:
-    """Return one SHA-256 over an adapter's weights and card: two arms without weights are not the same.
-
-    Of the card counts what it says, not the name of its form (``schema``): a champion keeps its identity.
+    """Return one SHA-256 over an adapter's files: two arms without weights are not the same.
 
     Raises:
-        Verdict3DError: The card is missing or not JSON.
+        Verdict3DError: A file is missing.
     """
-    said = read_json(folder / CARD)
-    if isinstance(said, dict):
-        said.pop("schema", None)
-    return digest_json([digest_file(folder / WEIGHTS), digest_bytes(format_json(said))])
+    try:
+        return digest_json([digest_file(folder / name) for name in adapter_files(folder)])
+    except FileNotFoundError as error:
+        raise Verdict3DError(f"{error.filename} is missing; run the train stage of the arm again") from error

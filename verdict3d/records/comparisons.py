@@ -171,12 +171,13 @@ class Trial(Part):
     """One thing that a judge was tried on with the meshes at hand.
 
     Attributes:
-        name: ``damage_<grade>``, ``other_object``, ``copy`` or ``turned``.
+        name: ``damage_<grade>``, ``other_object``, ``colour``, ``camera``, ``copy`` or ``turned``.
         pairs: Pairs asked about, invalid ones left out.
         objects: Photos that they are about.
-        share: Of the right answers, half for an undecided one; of the last two, of the decided pairs.
-        tells: Whether the judge does what it should: the interval lies above one half; of equal meshes,
-            at most a tenth is decided.
+        share: Of the right answers, half for an undecided one; of ``camera``, of the pairs of which two
+            halves of the view sets say the same; of the last two, of the decided pairs.
+        tells: Whether the judge does what it should: the interval lies above one half, of ``colour`` above
+            what a certificate asks; of equal meshes, at most a tenth is decided.
     """
 
     name: str
@@ -184,6 +185,20 @@ class Trial(Part):
     objects: int
     share: Interval
     tells: bool
+
+
+class Colours(Part):
+    """Colours, an axis of their own: what the judge says of montages in colour.
+
+    Attributes:
+        reason: Why nothing was asked; empty where something was.
+        surfaces: Pairs whose meshes both have vertex colours or a texture.
+        duels: Every two sides that met, over these pairs.
+    """
+
+    reason: str
+    surfaces: int
+    duels: list[Duel]
 
 
 class Comparison(Record):
@@ -200,12 +215,13 @@ class Comparison(Record):
         certified: Whether it holds a certificate of this project.
         trials: What the judge could do on these meshes; None where it was not tried.
         duels: Every two sides that met.
+        colours: What was found of colours.
         board: All sides in one model; None for two.
         seed: Of the intervals and the trials.
         confidence: Level of the intervals.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/comparison/1"
+    SCHEMA: ClassVar[str] = "verdict3d/comparison/2"
 
     sides: list[SideFiles]
     photos: int
@@ -217,6 +233,7 @@ class Comparison(Record):
     certified: bool
     trials: list[Trial] | None
     duels: list[Duel]
+    colours: Colours
     board: Board | None
     seed: int
     confidence: float

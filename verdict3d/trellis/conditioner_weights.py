@@ -51,6 +51,11 @@ def published_name(name: str) -> str:
     return _replaced(name, PUBLISHED_OF_RECENT)
 
 
+def recent_name(name: str) -> str:
+    """Return the name that recent versions of transformers (5 and later) have for a published one."""
+    return _replaced(name, {new: old for old, new in PUBLISHED_OF_RECENT.items()})
+
+
 def published_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename weights under any of the three sets of names to the published ones."""
     if "cls_token" in state:
@@ -62,8 +67,7 @@ def names_for(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
     """Rename weights under any of the three sets of names to those of ``model``."""
     published = published_names(state)
     if any(".attention.q_proj." in key for key, _ in model.named_parameters()):
-        recent = {new: old for old, new in PUBLISHED_OF_RECENT.items()}
-        return {_replaced(key, recent): value for key, value in published.items()}
+        return {recent_name(key): value for key, value in published.items()}
     return published
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from verdict3d.judge.audit.trials import describe_trials
+from verdict3d.judge.audit.trials import describe_trials, trial_name
 from verdict3d.records.comparisons import Comparison, Duel, PairOfMeshes
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Summary
@@ -44,6 +44,9 @@ def render_comparison(comparison: Comparison, exhibits: Sequence[PairExhibit]) -
             believing=believing_words(comparison),
             not_apart=not_apart_words(comparison),
             left_out=left_out_words(comparison),
+            colour_words=colour_words(comparison),
+            trial_name=trial_name,
+            p_words=p_words,
             pair_outcome=pair_outcome,
             tone=tone,
         )
@@ -65,6 +68,8 @@ def describe_comparison(comparison: Comparison) -> list[str]:
                 f"{number(strength.value)} [{interval(strength.low, strength.high)}]"
             )
         lines += [f"  {sentence}" for sentence in not_apart_words(comparison)]
+    lines.append(f"  {colour_words(comparison)}")
+    lines += [f"    {duel_words(duel)}" for duel in comparison.colours.duels]
     lines += [f"  {sentence}" for sentence in left_out_words(comparison)]
     return lines + [f"  {sentence}" for sentence in believing_words(comparison)]
 
@@ -107,7 +112,7 @@ def duel_words(duel: Duel) -> str:
         f"decisive {number(decisive.value)} ({decisive.wins} won, {decisive.losses} lost)",
         f"coverage {number(found.coverage)}",
         ties(found),
-        f"exact sign test p {number(found.p_value, 4)}",
+        f"exact sign test p {p_words(found.p_value)}",
     ]
     if failed:
         parts.append(f"lost for want of a mesh: {duel.failed_x} by {duel.x}, {duel.failed_y} by {duel.y}")
@@ -157,6 +162,14 @@ def believing_words(comparison: Comparison) -> list[str]:
     return words + describe_trials(comparison.trials)
 
 
+def colour_words(comparison: Comparison) -> str:
+    """Return what was asked about colours, or why nothing was."""
+    colours = comparison.colours
+    if colours.reason:
+        return f"Colours were not asked about: {colours.reason}."
+    return f"Colours, an axis of their own: {colours.surfaces} pairs have a surface on both sides."
+
+
 def pair_outcome(row: PairOfMeshes) -> str:
     """Return a pair's verdict in words."""
     plain: dict[Outcome, str] = {
@@ -168,6 +181,11 @@ def pair_outcome(row: PairOfMeshes) -> str:
         "invalid": "No verdict",
     }
     return plain[row.outcome]
+
+
+def p_words(p_value: float | None) -> str:
+    """Return a p-value of four digits; smaller ones are less than the last of them."""
+    return "< 0.0001" if p_value is not None and p_value < 0.0001 else number(p_value, 4)
 
 
 def _rate(found: Summary) -> str:

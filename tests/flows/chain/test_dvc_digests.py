@@ -76,7 +76,7 @@ def test_a_damaged_object_of_the_cache_is_removed_and_made_again(
 ) -> None:
     before = content(project)
     folder = project / "data/train" / ARM
-    wanted = compute_dvc_digest(folder if what == "listing" else folder / "adapter.safetensors")
+    wanted = compute_dvc_digest(folder if what == "listing" else folder / "adapter_model.safetensors")
     damage(cached(project, wanted))
     for name in ("assets", "train", "evaluate"):
         shutil.rmtree(project / "data" / name)

@@ -51,6 +51,8 @@ COMMANDS = (
     "promote",
     "rollback",
     "reproduce",
+    "export",
+    "compare",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.furniture.catalogue import furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.damage import damage
-from verdict3d.mesh.files import write_mesh
+from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import normalize
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.comparisons import Comparison, PairOfMeshes
@@ -215,13 +216,39 @@ def test_the_judge_is_tried_on_these_meshes(project: tuple[Path, Params], folder
     found, said = compare(project, folders, "whole", "worse", trials=True)
     assert found.trials is not None and not found.certified
     pairs = {trial.name: trial.pairs for trial in found.trials}
-    assert set(pairs) == {"damage_5", "damage_3", "damage_1", "other_object", "copy", "turned"}
+    names = {"damage_5", "damage_3", "damage_1", "other_object", "colour", "copy", "turned"}
+    assert set(pairs) - {"camera"} == names
     assert set(pairs.values()) == {4}  # a mesh of each folder for each photo
+    assert "not shown to tell right colours" in found.colours.reason and found.colours.duels == []
     text = (folders / "page/index.html").read_text()
     assert "against copies of themselves" in text and any("damage of grade 5" in line for line in said)
     without, _ = compare(project, folders, "whole", "worse")
+    assert without.colours.reason == "the judge was not tried on these meshes"
     assert without.trials is None and "--no-audit" in (folders / "page/index.html").read_text()
     assert without.duels == found.duels
+
+
+@pytest.mark.slow
+def test_colours_are_asked_about_where_both_meshes_have_a_surface(
+    project: tuple[Path, Params], folders: Path
+) -> None:
+    root, params = project
+    thresholds = params.audit.thresholds.model_copy(update={"right": 0.0})  # any judge is sure enough
+    audit = params.audit.model_copy(update={"thresholds": thresholds})
+    easy = root, params.model_copy(update={"audit": audit})
+    bare = read_mesh(folders / "worse/chair.glb")
+    write_mesh(replace(bare, colors=None, uv=None, texture=None), folders / "worse/chair.ply")
+    (folders / "worse/chair.glb").unlink()
+    found, _ = compare(easy, folders, "whole", "worse", trials=True)
+    assert found.colours.reason == "" and found.colours.surfaces == 3
+    (duel,) = found.colours.duels
+    assert (duel.x, duel.y, duel.summary.pairs) == ("whole", "worse", 3)
+    rows = read_rows(folders / "page/colours.jsonl", PairOfMeshes)
+    assert [row.object for row in rows] == [name for name in sorted(NAMES) if name != "chair"]
+    assert all(len(row.sets) == 1 for row in rows if row.outcome != "same")
+    assert "an axis of their own: 3 pairs" in (folders / "page/index.html").read_text()
+    plain, _ = compare(project, folders, "whole", "worse", trials=True)
+    assert plain.duels == found.duels, "shape is judged as without them"
 
 
 @pytest.mark.slow

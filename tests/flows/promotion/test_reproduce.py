@@ -71,7 +71,7 @@ def test_a_run_is_made_again_from_its_own_code_and_parameters(
         (f"evaluate@{ARM}", "restored"),
     ]
     assert all(match.differing == () for match in matches)
-    assert (into / f"data/train/{ARM}/adapter.safetensors").read_bytes() == b"weights"
+    assert (into / f"data/train/{ARM}/adapter_model.safetensors").read_bytes() == b"weights"
     assert "seed: 1" not in (into / "params.yaml").read_text().partition("\n")[0]
     assert find_changed_stages(
         workspace.root, make_project_environment(workspace.project)

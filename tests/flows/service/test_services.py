@@ -137,7 +137,7 @@ def test_a_team_s_servers_are_used_lost_and_made_up_for(services: Services) -> N
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"recorded in MLflow ({services.mlflow})" in done.stdout + done.stderr
         assert len(services.mlflow_runs()) == 1
-        assert list((services.folder / "artifacts").rglob("adapter.safetensors"))
+        assert list((services.folder / "artifacts").rglob("adapter_model.safetensors"))
         api = PrefectApi(services.prefect, services.environment[KEY])
         (flow_run,) = api.ask("/flow_runs/filter", {})
         assert flow_run["state"]["type"] == "COMPLETED" and api.task_runs()[f"train@{ARM}"] == 1

@@ -82,7 +82,7 @@ def another_candidate(root: Path, params: Params, number: int, evaluated: bool =
 
     folder = root / f"data/train/{ARM}"
     card = read_card(folder)
-    weights = load_file(folder / "adapter.safetensors")
+    weights = load_file(folder / "adapter_model.safetensors")
     moved = {name: tensor + 0.01 * number * torch.ones_like(tensor) for name, tensor in weights.items()}
     save_adapter(moved, card, card.measures, folder)
     if evaluated:

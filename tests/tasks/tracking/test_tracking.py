@@ -113,11 +113,11 @@ def test_artifacts_survive_moving_the_folder(
     moved = finished.rename(tmp_path / "moved")
     client, _, (child,) = runs(moved, monkeypatch)
     assert child.info.artifact_uri.startswith("mlruns/")
-    (kept,) = (moved / "mlruns").rglob("adapter.safetensors")
+    (kept,) = (moved / "mlruns").rglob("adapter_model.safetensors")
     kept.write_bytes(b"weights of this folder")
     (tmp_path / "loaded").mkdir()
     path = client.download_artifacts(
-        child.info.run_id, "adapter/adapter.safetensors", str(tmp_path / "loaded")
+        child.info.run_id, "adapter/adapter_model.safetensors", str(tmp_path / "loaded")
     )
     assert Path(path).read_bytes() == b"weights of this folder"
 

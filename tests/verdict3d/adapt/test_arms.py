@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,13 @@ from support.arm_examples import (
 )
 from support.tiny_trellis import tiny_photo, tiny_pipeline
 from verdict3d.adapt.adapter import load_adapter, save_adapter
-from verdict3d.adapt.conditioners import TokenTransformer, adapt_encoder, measure_token_change, picture_seeds
-from verdict3d.adapt.layers import FLOW_LAYERS, checkpoint_blocks, trainable_copy
+from verdict3d.adapt.conditioners import (
+    TokenTransformer,
+    adapt_encoder,
+    measure_token_change,
+    picture_seeds,
+)
+from verdict3d.adapt.layers import ENCODER_LAYERS, FLOW_LAYERS, checkpoint_blocks, trainable_copy
 from verdict3d.adapt.method import FitInputs, Tools
 from verdict3d.adapt.methods.degraded_inputs import LIMIT, TrainingLosses, gather_material
 from verdict3d.adapt.methods.search import choose_most_agreed, play_tournament
@@ -69,7 +75,11 @@ def test_arm_trains_saves_loads_changes_the_output_and_comes_off(arm, inputs, tm
 
 
 def test_every_method_has_an_arm_here_or_trains_nothing():
-    assert set(list_methods()) == {values["method"] for values in ARMS.values()} | {"search", "control"}
+    assert set(list_methods()) == {values["method"] for values in ARMS.values()} | {
+        "search",
+        "control",
+        "lora",
+    }
 
 
 def flow_and_noise(stage):
@@ -107,7 +117,10 @@ def test_all_layers_of_the_encoder_are_trained_under_the_published_names(rank, s
     """Versions of transformers name attention differently; an adapter of one fits every other."""
     encoder = EncoderLayers(rank=rank, layers=["attention", "feed_forward"])
     conditioner = tiny_pipeline().conditioner
-    adapted, parameters = adapt_encoder(conditioner, encoder, torch.Generator().manual_seed(1))
+    adapted, parameters = adapt_encoder(
+        conditioner,
+        partial(trainable_copy, patterns=ENCODER_LAYERS, layers=encoder.layers, rank=encoder.rank),
+    )
     attention = [f"attention.attention.{name}" for name in ("query", "key", "value")]
     layers = [*attention, "attention.output.dense", "mlp.fc1", "mlp.fc2"]
     found = {name.removesuffix(suffix) for name in parameters if name.endswith(suffix)}

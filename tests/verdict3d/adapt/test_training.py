@@ -153,7 +153,7 @@ def test_killed_training_ends_with_the_same_adapter(tmp_path):
     assert ended.returncode == -signal.SIGKILL
     assert (killed / CHECKPOINT).exists() and not (killed / "out").exists()
     train_to_an_adapter(killed)
-    for name in ("adapter.safetensors", "card.json"):
+    for name in ("adapter_model.safetensors", "card.json"):
         assert (killed / "out" / name).read_bytes() == (tmp_path / "whole" / "out" / name).read_bytes()
 
 
@@ -220,9 +220,9 @@ def test_adapter_file_round_trip_and_refusals(tmp_path):
         load_adapter(tmp_path, arm="conditioner_repair", base_digest="bb22")
     with pytest.raises(Verdict3DError, match="'conditioner_repair', not of 'other'"):
         load_adapter(tmp_path, arm="other", base_digest="aa11")
-    broken = bytearray((tmp_path / "adapter.safetensors").read_bytes())
+    broken = bytearray((tmp_path / "adapter_model.safetensors").read_bytes())
     broken[-1] ^= 1
-    (tmp_path / "adapter.safetensors").write_bytes(bytes(broken))
+    (tmp_path / "adapter_model.safetensors").write_bytes(bytes(broken))
     with pytest.raises(Verdict3DError, match="not the file its card describes"):
         load_adapter(tmp_path, arm="conditioner_repair", base_digest="aa11")
     with pytest.raises(Verdict3DError, match="missing"):

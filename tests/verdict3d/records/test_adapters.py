@@ -1,4 +1,4 @@
-"""The card of an adapter: with and without ``schema``, wrong ones named, one identity for one content."""
+"""The files of an adapter: wrong cards named, one identity for one content, earlier releases refused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import torch
 from support.adapters import make_origin
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.errors import Verdict3DError
-from verdict3d.provenance import digest_file, digest_json
-from verdict3d.records.adapters import CARD, WEIGHTS, adapter_identity, read_card
+from verdict3d.records.adapters import CARD, CONFIG, WEIGHTS, adapter_identity, copy_adapter, read_card
 from verdict3d.records.files import read_json, write_json
 
 
@@ -28,15 +27,27 @@ def rewrite(folder: Path, **changes: Any) -> None:
     write_json(folder / CARD, {name: value for name, value in values.items() if value is not None})
 
 
-def test_a_card_from_before_it_had_a_schema_is_the_same_adapter(folder: Path) -> None:
-    card, identity = read_card(folder), adapter_identity(folder)
-    assert read_json(folder / CARD)["schema"] == "verdict3d/adapter/1"
-    rewrite(folder, schema=None)
-    assert "schema" not in read_json(folder / CARD)
-    assert read_card(folder) == card
-    assert adapter_identity(folder) == identity
-    # as champions were tagged and recorded then
-    assert identity == digest_json([digest_file(folder / name) for name in (WEIGHTS, CARD)])
+def test_an_adapter_of_an_earlier_release_is_refused_with_what_to_do(folder: Path) -> None:
+    (folder / WEIGHTS).rename(folder / "adapter.safetensors")
+    with pytest.raises(Verdict3DError, match=r"holds adapter\.safetensors.*Train the arm again; .*rollback"):
+        read_card(folder)
+    with pytest.raises(Verdict3DError, match="as earlier releases wrote it"):
+        copy_adapter(folder, folder / "copy")
+    with pytest.raises(Verdict3DError, match="is missing; run the train stage"):
+        adapter_identity(folder)
+
+
+def test_a_copy_has_the_same_files_and_takes_the_place_of_what_was_there(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("champion")
+    (place / CONFIG).write_text("{}")
+    (place / "adapter.safetensors").write_bytes(b"old")
+    copy_adapter(folder, place)
+    assert sorted(path.name for path in place.iterdir()) == sorted([WEIGHTS, CARD])
+    assert adapter_identity(place) == adapter_identity(folder)
+    write_json(place / CONFIG, {"r": 2})
+    assert adapter_identity(place) != adapter_identity(folder)
 
 
 def test_content_decides_the_identity(folder: Path) -> None:
@@ -56,6 +67,7 @@ def test_content_decides_the_identity(folder: Path) -> None:
         ({"assets": {"train": 2}}, r"field assets\.validation is missing"),
         ({"params": {"method": "search", "samples": 1, "pick": "random"}}, r"field params\.search\.samples"),
         ({"params": {"method": "wishful"}}, "field params"),
+        ({"schema": None}, "field schema: None instead of"),
         ({"schema": "verdict3d/adapter/7"}, "field schema: 'verdict3d/adapter/7' instead of"),
         ({"colour": "red"}, "field colour is unknown"),
     ],
@@ -72,7 +84,7 @@ def test_what_is_no_card_is_one_message(tmp_path: Path, text: str) -> None:
     with pytest.raises(Verdict3DError, match=r"card\.json") as found:
         read_card(tmp_path)
     assert "\n" not in str(found.value)
-    assert (text != "{}") or "field arm is missing" in str(found.value)
+    assert (text != "{}") or "field schema" in str(found.value)
     with pytest.raises(Verdict3DError):
         read_card(tmp_path / "nowhere")
 
