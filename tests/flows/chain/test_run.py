@@ -21,7 +21,7 @@ def test_every_hint_leads_to_the_results_of_this_preset(tmp_path: Path, preset: 
     root = write_toy_chain(tmp_path / "place")
     card = AdapterCard(**dict(make_origin(ARM, base_digest="none")), weights_digest="none", measures={})
     write_record(root / TRAIN / ARM / "card.json", card)
-    (root / TRAIN / ARM / "adapter.safetensors").write_bytes(b"weights")
+    (root / TRAIN / ARM / "adapter_model.safetensors").write_bytes(b"weights")
     write_record(root / EVALUATE / ARM / "results.json", RESULTS)
     decided(root, "HOLD")
     said = describe_results(Workspace(tmp_path, root, preset))
