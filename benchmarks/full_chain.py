@@ -30,7 +30,7 @@ import torch
 import yaml
 
 from benchmarks import full_size_judges, full_size_trellis
-from verdict3d.config import SamplerParams
+from verdict3d.config_generators import SamplerParams
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -202,7 +202,8 @@ def write_project(folder: Path, models: Path, objects: Sequence[int], tiny: bool
     values["preflight"]["override"] = True
     values["train"]["arms"] = values["promotion"]["arms"] = [ARM]
     values["train"][ARM].update(steps=20, checkpoint_every=10)
-    (folder / "data/meshes").mkdir(parents=True, exist_ok=True)
+    for name in ("meshes", "generators", "watched"):
+        (folder / "data" / name).mkdir(parents=True, exist_ok=True)
     (folder / "data/registry/champion").mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
@@ -238,13 +239,13 @@ def networks_alone(project: Path, rows_file: str) -> float:
     """Return the seconds that the networks need for the batches behind ``rows_file``, warmed up."""
     from PIL import Image
 
-    from tasks.making.base import load_base
+    from tasks.making.networks import load_networks
     from verdict3d.config import load_params
     from verdict3d.records.generations import Generation
     from verdict3d.records.record import read_rows
 
     params = load_params(project / "params.yaml")
-    pipeline = load_base(params, project)
+    pipeline = load_networks(params, project)
     rows = read_rows(project / rows_file, Generation)
     seconds, seen = 0.0, set()
     kinds: dict[tuple[int, int], list[Generation]] = {}

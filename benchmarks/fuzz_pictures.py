@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.readers.reading import Reading
 from verdict3d.mesh.readers.textures import Textures

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.library import mesh_paths
 from verdict3d.mesh.files import read_mesh

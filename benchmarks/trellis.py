@@ -41,7 +41,7 @@ from benchmarks.full_size_trellis import (
 )
 from benchmarks.official_trellis import Official
 from benchmarks.timing import Row, measured, once, seconds
-from verdict3d.config import SamplerParams
+from verdict3d.config_generators import SamplerParams
 from verdict3d.library import procedural_asset
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera

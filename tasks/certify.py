@@ -23,6 +23,7 @@ from tasks.making.machine import settle_torch
 from tasks.paths import (
     AUDIT,
     CERTIFY,
+    GENERATE,
     audit_path,
     locate_certificate,
     read_assets,
@@ -41,6 +42,7 @@ from verdict3d.records.assets import Asset
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
+from verdict3d.records.generators import GENERATOR, GeneratorRecord
 from verdict3d.records.pairs import ControlPair, Shown
 from verdict3d.records.record import read_record, read_rows, write_record, write_rows
 from verdict3d.records.verdicts import ControlVerdict
@@ -73,7 +75,10 @@ def certify(
     objects = {row.object for row in rows}
     objects |= {row.object for row in read_rows(root / AUDIT / role / "verdicts.jsonl", ControlVerdict)}
     findings, ordering = find_on_generations(measuring, rows), order_generations(measuring, rows)
-    return complete(audited, findings, ordering, len(rows), len(objects)), rows
+    whole = complete(audited, findings, ordering, len(rows), len(objects))
+    path = root / GENERATE / GENERATOR
+    made_by = read_record(path, GeneratorRecord) if path.exists() else None
+    return whole.model_copy(update={"generator": made_by}), rows
 
 
 def plan_pairs(assets: Sequence[Asset], generations: Sequence[Generation]) -> Iterator[ControlPair]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from tasks.asking.certificates import may_judge_colour, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import find_adapter_dependencies, make_search_tools
-from tasks.making.arms import with_adapter
+from tasks.making.arms import find_outside_generator, load_adapted
 from tasks.making.base import load_base
 from tasks.making.generation import choose_texture_judge, generating
 from tasks.making.meetings import Meeting, make_verdict_row, plan_arm, select_base_generations
@@ -32,12 +32,12 @@ from tasks.scoring.champion import read_champion
 from tasks.scoring.holdout import describe_this_use
 from tasks.scoring.measures import select_in_colour
 from tasks.stage import run_stage
-from verdict3d.adapt.adapter import load_adapter
 from verdict3d.config import Params
+from verdict3d.generators.generator import Generator
 from verdict3d.judge.identity import identify
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.adapters import adapter_identity
+from verdict3d.records.adapters import adapter_identity, read_card
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
@@ -47,7 +47,6 @@ from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.render.rig import Rig
 from verdict3d.stats.tally import count_half_credit, tally_sets
-from verdict3d.trellis.pipeline import TrellisPipeline
 
 
 def run(params: Params, root: Path) -> None:
@@ -98,17 +97,16 @@ def make_champion_generations(
         stage="challenge",
         out=CHALLENGE / "champion",
         adapter=find_adapter_dependencies(params, root, root / CHAMPION),
+        outside=find_outside_generator(read_card(root / CHAMPION).params),
     ) as rows:
         yield rows
 
 
-def load_champion(params: Params, root: Path, champion: Champion) -> TrellisPipeline:
-    """Load the generator with the champion's adapter on."""
-    base = load_base(params, root)
+def load_champion(params: Params, root: Path, champion: Champion) -> Generator:
+    """Load the generator that the champion is, with what a search needs."""
     if champion.arm is None:
-        return base
-    adapter = load_adapter(root / CHAMPION, arm=champion.arm, base_digest=base.digest)
-    return with_adapter(base, adapter, make_search_tools(params, root))
+        return load_base(params, root)
+    return load_adapted(params, root, root / CHAMPION, champion.arm, make_search_tools(params, root))
 
 
 def challenge(

@@ -1,9 +1,9 @@
 """Stage ``evaluate@<arm>``: the arm against the base on held-out assets (``python -m tasks.evaluate <arm>``).
 
 The arm generates from the same pictures and the same noise as the base did in ``data/generate``. The
-evaluation judge sees the clean picture and both montages, in both orders; x is the arm and y the base. A pair
-with a failed generation is invalid and counted, never a tie. Beside it the same pairs are compared by F-score
-and normal consistency against the true mesh.
+evaluation judge sees the clean picture and both montages, in both orders; x is the arm and y the base. A mesh
+that is missing is a loss of its side; where both are missing, the pair is invalid and counted, never a tie.
+Beside it the same pairs are compared by F-score and normal consistency against the true mesh.
 
 Writes ``data/evaluate/<arm>/``: what :func:`tasks.making.generation.generating` writes, ``verdicts.jsonl``,
 ``controls.jsonl`` (two samples of the base from the clean picture), ``training_judge.jsonl`` and, where there
@@ -21,7 +21,7 @@ from pathlib import Path
 from tasks.asking.certificates import may_judge_colour, require_certified_judge, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import find_adapter_dependencies, make_search_tools
-from tasks.making.arms import load_adapted, read_arm, select_arm_params
+from tasks.making.arms import find_outside_generator, load_arm, read_arm, select_arm_params
 from tasks.making.generation import choose_texture_judge, generating
 from tasks.making.meetings import (
     Meeting,
@@ -40,6 +40,7 @@ from tasks.scoring.washout import measure_washout
 from tasks.stage import run_stage
 from verdict3d.config import JudgeParams, Params
 from verdict3d.errors import Verdict3DError
+from verdict3d.generators.generator import Generator
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
@@ -48,7 +49,6 @@ from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.results import ControlResults, Results, Washout
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.render.rig import Rig
-from verdict3d.trellis.pipeline import TrellisPipeline
 
 
 def run(params: Params, root: Path, arm: str) -> None:
@@ -61,12 +61,13 @@ def run(params: Params, root: Path, arm: str) -> None:
     out, rig = EVALUATE / arm, Rig(view_px=params.judges.view_px)
     with generating(
         plan_arm(arm, base, assets, select_arm_params(params, arm)),
-        partial(load_arm, params, root, arm),
+        partial(load_contender, params, root, arm),
         params=params,
         root=root,
         stage=f"evaluate/{arm}",
         out=out,
         adapter=find_adapter_dependencies(params, root, root / TRAIN / arm),
+        outside=find_outside_generator(select_arm_params(params, arm)),
     ) as adapted:
         pairs = {"controls": pair_controls(generations), arm: list(zip(adapted, base, strict=True))}
         asked = [
@@ -113,9 +114,9 @@ def run(params: Params, root: Path, arm: str) -> None:
         write_json(root / out / "metrics.json", select_headline_metrics(results))
 
 
-def load_arm(params: Params, root: Path, arm: str) -> TrellisPipeline:
-    """Load the generator with the arm's adapter, and what a search needs."""
-    return load_adapted(params, root, arm, make_search_tools(params, root))
+def load_contender(params: Params, root: Path, arm: str) -> Generator:
+    """Load the generator that the arm is, with what a search needs."""
+    return load_arm(params, root, arm, make_search_tools(params, root))
 
 
 def judge_texture(

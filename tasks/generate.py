@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks.making.base import load_base
+from tasks.making.base import choose_full_steps, load_base
 from tasks.making.generation import GenerationItem, generating
 from tasks.paths import GENERATE, Conditions, find_condition, read_assets, read_conditions
 from tasks.stage import run_stage
@@ -24,18 +24,20 @@ from verdict3d.config import Params
 from verdict3d.randomness import seed_for
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import write_json
-from verdict3d.records.generations import Generation
+from verdict3d.records.generations import Generation, Steps
 from verdict3d.records.names import Regime
 from verdict3d.stats.averages import average
 
 
 def plan_generations(params: Params, assets: Sequence[Asset], conditions: Conditions) -> list[GenerationItem]:
     """Return everything the stage generates, in the order of the asset manifest."""
-    full = (params.generator.structure.steps, params.generator.latents.steps)
-    low = tuple(min(params.generate.low_budget_steps, steps) for steps in full)
+    full, least = choose_full_steps(params), params.generate.low_budget_steps
+    low = full and Steps(structure=min(least, full.structure), latents=min(least, full.latents))
     items = []
 
-    def add(asset: Asset, role: str, regime: Regime, number: int, steps: tuple[int, ...]) -> None:
+    def add(
+        asset: Asset, role: str, regime: Regime, number: int, steps: Steps | None, sample: int = 0
+    ) -> None:
         items.append(
             GenerationItem(
                 id=f"{asset.id}-{role}-{regime}-{number}",
@@ -49,8 +51,8 @@ def plan_generations(params: Params, assets: Sequence[Asset], conditions: Condit
                 picture=(picture := find_condition(conditions, asset.id, regime)),
                 latents_picture=picture,
                 truth=asset.mesh,
-                structure_steps=steps[0],
-                latents_steps=steps[1],
+                steps=steps,
+                sample=sample,
             )
         )
 
@@ -60,15 +62,15 @@ def plan_generations(params: Params, assets: Sequence[Asset], conditions: Condit
         if asset.id in paired:
             add(asset, "winner", "clean", 0, full)
             if "same_base" in params.pairs.kinds:
-                add(asset, "sibling", "clean", 0, full)
+                add(asset, "sibling", "clean", 0, full, sample=1)
             if "contrastive" in params.pairs.kinds:
                 for regime in params.generate.pair_regimes:
                     add(asset, "loser", regime, 0, low)
         elif asset.split == "heldout":
             for number in range(params.evaluate.seeds):
                 for regime in params.generate.heldout_regimes:
-                    add(asset, "heldout", regime, number, full)
-            add(asset, "heldout_control", "clean", 0, full)
+                    add(asset, "heldout", regime, number, full, sample=number)
+            add(asset, "heldout_control", "clean", 0, full, sample=params.evaluate.seeds)
     return items
 
 

@@ -1,18 +1,21 @@
 """Stage ``identity``: what every other stage depends on besides the data that it reads.
 
 Writes ``data/identity/<stage>.json``, or ``<stage>/<item>.json`` for each arm and role: ``code`` (a digest of
-each file that the stage imports, directly or not; :func:`verdict3d.provenance.code_of`) and ``params`` (the
-values of the parameters that ``dvc.yaml`` lists for it, defaults filled in), and ``files`` (digests of the
-LoRA sets of others that it takes over). Every other stage depends on its own file, so an edit reruns the
-stages that import the file, and a changed default those that read it. DVC lets no stage depend on
-``dvc.yaml``; a stage whose list of parameters changes is rerun by DVC itself.
+each file that the stage imports, directly or not; :func:`verdict3d.provenance.code_of`), ``params`` (the
+values of the parameters that ``dvc.yaml`` lists for it, defaults filled in), ``files`` (digests of the LoRA
+sets of others that it takes over) and ``generators`` (the records of those that are not ours, where it uses
+their meshes). Every other stage depends on its own file, so an edit reruns the stages that import the file, a
+changed default those that read it, and another file of a generator those that ask it. DVC lets no stage depend
+on ``dvc.yaml``; a stage whose list of parameters changes is rerun by DVC itself.
 
 The stages of an arm depend on the methods of that arm alone; what works with adapters of any arm depends on
-all methods.
+all methods. So do stages on the kinds of the generators that they use.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,10 @@ from tasks.paths import IDENTITY, locate_identity, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.registry import list_methods, module_of, modules_of
 from verdict3d.config import Params
+from verdict3d.config_arms import OutsideArmParams
+from verdict3d.config_generators import KINDS, AnyGenerator, TrellisParams
+from verdict3d.generators.identity import describe_generator
+from verdict3d.generators.registry import name_kind_module
 from verdict3d.judge.modes import montage_modes
 from verdict3d.provenance import code_of
 from verdict3d.records.files import Row, read_json, write_json
@@ -29,6 +36,8 @@ from verdict3d.records.yaml_files import read_yaml
 STAGE = "identity"
 DISPATCHER = "verdict3d/adapt/registry.py"
 """Whoever imports it works with methods that it finds by name."""
+GENERATORS = "verdict3d/generators/registry.py"
+"""Whoever imports it works with a generator whose kind it finds by name."""
 DRAWING = ("generate", "controls")
 """Stages that draw what the judges look at, and depend on nothing else of them."""
 
@@ -42,6 +51,7 @@ def find_stage_identities(params: Params, root: Path) -> dict[str, Row]:
     """
     values = params.model_dump(mode="json")
     identities: dict[str, Row] = {}
+    describe = lru_cache(maxsize=None)(lambda generator: describe_generator(generator, root).model_dump())
     for stage, entry in read_yaml(root / "dvc.yaml")["stages"].items():
         if stage == STAGE:
             continue
@@ -55,18 +65,36 @@ def find_stage_identities(params: Params, root: Path) -> dict[str, Row]:
                 "files": digest_outside_sets(params.train.sections[str(item)], root)
                 if stage == "train"
                 else {},
+                "generators": {
+                    name: describe(generator)
+                    for name, generator in _outside_generators(params, item, listed).items()
+                },
             }
     return identities
+
+
+def _outside_generators(params: Params, item: str | None, listed: Sequence[str]) -> dict[str, AnyGenerator]:
+    """Return the generators that are not ours of a stage that lists ``generator``: the base, an arm's own."""
+    if "generator" not in listed:
+        return {}
+    named: dict[str, AnyGenerator] = {"base": params.generator}
+    arm = params.train.sections.get(item or "")
+    if isinstance(arm, OutsideArmParams):
+        named[str(item)] = arm.generator
+    return {name: found for name, found in named.items() if not isinstance(found, TrellisParams)}
 
 
 def _find_code(params: Params, root: Path, stage: str, item: str | None) -> dict[str, str]:
     """Return the code of a stage, with that of the methods it works with."""
     code = code_of(f"tasks.{stage}", sources=root)
-    if DISPATCHER not in code:
-        return code
+    named = []
     arm = params.train.sections.get(item or "")
-    methods = modules_of(arm) if arm else [module_of(name) for name in list_methods()]
-    return dict(sorted((code | code_of(*methods, sources=root)).items()))
+    if DISPATCHER in code:
+        named += modules_of(arm) if arm else [module_of(name) for name in list_methods()]
+    if GENERATORS in code:
+        kinds = KINDS if stage == "challenge" else (params.generator.kind,)
+        named += [name_kind_module(kind) for kind in kinds]
+    return dict(sorted((code | code_of(*named, sources=root)).items())) if named else code
 
 
 def _look_up(values: Row, name: str) -> Any:

@@ -39,6 +39,7 @@ from tasks.paths import (
 )
 from tasks.stage import run_stage
 from verdict3d.config import JudgeRole, Params
+from verdict3d.config_generators import TrellisParams
 from verdict3d.judge.audit.ordering import group_arms_by_gap
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
@@ -46,6 +47,7 @@ from verdict3d.records.adapters import WEIGHTS
 from verdict3d.records.assets import Asset, Quarantined, count_notes
 from verdict3d.records.certificates import Certificate, Stratum
 from verdict3d.records.files import write_bytes, write_json
+from verdict3d.records.generators import GENERATOR, GeneratorRecord
 from verdict3d.records.losses import read_losses
 from verdict3d.records.pairs import ControlPair
 from verdict3d.records.promotion import Decision
@@ -265,7 +267,7 @@ def _collect_provenance(params: Params, root: Path, evaluations: Mapping[str, Re
     values = {
         "Seed": str(params.seed),
         "Parameters, SHA-256": digest_json(params.experiment()),
-        "Generator": _describe_model(root, params.generator.model),
+        "Generator": _generator(params, root),
     }
     for role, judge in params.judges.by_role.items():
         values[f"{role.capitalize()} judge"] = _describe_model(root, judge.model, judge.revision)
@@ -277,6 +279,17 @@ def _collect_provenance(params: Params, root: Path, evaluations: Mapping[str, Re
         if adapter.exists():
             values[f"Adapter of {arm}, SHA-256"] = digest_file(adapter)
     return values
+
+
+def _generator(params: Params, root: Path) -> str:
+    """Return the configured generator; of one that is not ours the record that its meshes came with."""
+    generator = params.generator
+    if isinstance(generator, TrellisParams):
+        return _describe_model(root, generator.model, generator.revision)
+    record = _read(lambda path: read_record(path, GeneratorRecord), root / GENERATE / GENERATOR)
+    made = "" if record is None else f", SHA-256 of its record {record.digest}"
+    about = f"{generator.kind}, {generator.determinism}, surface {generator.surface}, {generator.licence}"
+    return f"{generator.name} {generator.version} ({about}){made}"
 
 
 def _describe_model(root: Path, model: str, revision: str | None = None) -> str:

@@ -10,7 +10,15 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from verdict3d.config_arms import AnyArm, ArmParams, Regime
+from verdict3d.config_arms import (
+    AnyArm,
+    ArmParams,
+    ControlParams,
+    OutsideArmParams,
+    Regime,
+    SearchParams,
+)
+from verdict3d.config_generators import ADDRESS, AnyGenerator, MeshLimits, TrellisParams
 from verdict3d.config_values import (
     Choices,
     Count,
@@ -55,21 +63,6 @@ class ViewParams(Section):
     distance: float = Field(gt=0.9, le=100.0)
 
 
-class MeshLimits(Section):
-    """Bounds on a mesh file from outside, with the files that it refers to.
-
-    ``decoded_mib`` bounds what all its parts decode to, ``seconds`` the processor's time for each 32 MiB.
-    ``refuse_untextured`` refuses a mesh of which a texture cannot be read; otherwise it loses that texture.
-    """
-
-    file_mib: Positive = 256
-    faces: Count = 2_000_000
-    texture_px: Count = 8192
-    decoded_mib: Positive = 768
-    seconds: Positive = 4
-    refuse_untextured: bool = False
-
-
 class AssetsParams(Section):
     """Stage ``assets``."""
 
@@ -103,30 +96,6 @@ class DegradeParams(Section):
     """Stage ``degrade``."""
 
     regimes: dict[Literal["mild", "medium", "severe"], RegimeParams]
-
-
-class SamplerParams(Section):
-    """Flow Euler sampler with guidance inside an interval of t (t = 1 is noise), as in TRELLIS."""
-
-    steps: Count
-    guidance: NotNegative
-    guidance_interval: Annotated[Range, within(0, 1)]
-    rescale_t: Positive
-
-
-class GeneratorParams(Section):
-    """The generator every stage uses."""
-
-    model: Text
-    revision: Text | None = None
-    conditioner: Text | None = None
-    """Directory or hub id of the DINOv2 weights, where they are not in the model's folder."""
-    conditioner_revision: Text | None = None
-    device: Literal["auto", "cpu", "cuda"]
-    compiled: bool = False
-    """Compile the flows' transformer blocks: for large ones on a GPU; other last bits."""
-    structure: SamplerParams
-    latents: SamplerParams
 
 
 class FinishParams(Section):
@@ -170,9 +139,7 @@ class PairsParams(Section):
 class EndpointParams(Section):
     """An OpenAI-compatible server that answers for a judge; docs/judges.md says how to use one."""
 
-    url: Annotated[
-        str, fitting(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", "http(s)://host/path, without name and query")
-    ]
+    url: Annotated[str, fitting(ADDRESS, "http(s)://host/path, without name and query")]
     """Address up to the version, such as ``http://127.0.0.1:8000/v1``; without name, password or query."""
     key_variable: Variable | None = None
     """Environment variable that holds the key."""
@@ -394,7 +361,7 @@ class Params(Section):
     seed: int = Field(ge=0, lt=2**63)
     assets: AssetsParams
     degrade: DegradeParams
-    generator: GeneratorParams
+    generator: AnyGenerator
     photos: PhotosParams = PhotosParams()
     generate: GenerateParams
     pairs: PairsParams
@@ -426,6 +393,19 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _methods_suit_the_generator(self) -> Params:
+        if isinstance(self.generator, TrellisParams):
+            return self
+        unfit = [arm for arm in self.train.arms if _changes_networks(self.train.sections[arm])]
+        if unfit:
+            raise ValueError(
+                f"train.arms names {', '.join(unfit)}, made of networks that generator.kind "
+                f"{self.generator.kind!r} does not show; name arms of the methods search (pick: judge or "
+                "random), control (both inputs alike) or outside, or set generator.kind to trellis"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _regimes_exist(self) -> Params:
         generated = set(self.generate.heldout_regimes)
         missing = sorted(set(self.evaluate.regimes) - generated)
@@ -449,6 +429,15 @@ class Params(Section):
         if ("third" in self.audit.roles) != (self.judges.third is not None):
             raise ValueError("audit.roles names `third` exactly when judges.third is a judge")
         return self
+
+
+def _changes_networks(arm: AnyArm) -> bool:
+    """Say whether an arm is made of networks, so that there is none of it on a generator without them."""
+    if isinstance(arm, ControlParams):
+        return arm.structure_input != arm.latents_input
+    if isinstance(arm, SearchParams):
+        return arm.pick == "consensus"
+    return not isinstance(arm, OutsideArmParams)
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

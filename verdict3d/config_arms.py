@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from verdict3d.config_generators import AnyOutside
 from verdict3d.config_values import (
     NAME,
     Choices,
@@ -255,5 +256,12 @@ def _changes_tokens(part: Single) -> bool:
     return part.method in ("conditioner_repair", "token_flow")
 
 
-AnyArm = Single | StackParams
+class OutsideArmParams(Section):
+    """A generator that is not ours, as a candidate; trains nothing here."""
+
+    method: Literal["outside"]
+    generator: AnyOutside
+
+
+AnyArm = Single | StackParams | OutsideArmParams
 ArmParams = Annotated[AnyArm, Field(discriminator="method")]

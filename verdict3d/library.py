@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from verdict3d.config import AssetsParams, MeshLimits
+from verdict3d.config import AssetsParams
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.furniture.catalogue import CATEGORIES, furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts

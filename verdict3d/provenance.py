@@ -16,7 +16,12 @@ SOURCES = Path(__file__).parents[1]
 """The folder that holds the packages of this project."""
 PACKAGES = ("tasks", "verdict3d")
 """Packages whose code decides results; ``flows`` only starts them."""
-VALUES = ("verdict3d/config.py", "verdict3d/config_arms.py", "verdict3d/config_values.py")
+VALUES = (
+    "verdict3d/config.py",
+    "verdict3d/config_arms.py",
+    "verdict3d/config_generators.py",
+    "verdict3d/config_values.py",
+)
 """Files that hold values and refuse wrong ones: their values, defaults among them, stand beside the code."""
 
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from flows.chain.dvc_digests import find_damaged_outputs, forget_damaged, read_lock, read_lock_bytes
 from flows.chain.dvc_words import BUSY, OUTCOMES, Listener, StageOutcome
-from flows.processes.commands import run_supervised
 from tasks.paths import EVALUATE, TRAIN
 from verdict3d.errors import Verdict3DError, storage_problem
+from verdict3d.processes.commands import run_supervised
 
 Changes = dict[str, dict[str, list[str]]]
 """Stages that would run, with their reasons in DVC's words and the paths each reason names."""

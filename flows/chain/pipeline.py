@@ -39,7 +39,7 @@ from flows.chain.prefect_artifacts import leave_artifacts_task
 from flows.chain.prefect_server import ADDRESS
 from flows.chain.tracking_step import keep_run
 from flows.chain.workspace import Workspace
-from flows.processes.commands import stopping_all_on_error
+from verdict3d.processes.commands import stopping_all_on_error
 from verdict3d.records.files import write_json
 
 BUSY_DELAYS_S: list[float] = [1, 2, 4, 8, 16]

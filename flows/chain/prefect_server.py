@@ -27,8 +27,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from flows.chain.environment import LOOPBACK
-from flows.processes.commands import supervised
 from verdict3d.errors import Verdict3DError, storage_problem
+from verdict3d.processes.commands import supervised
 
 ADDRESS = "PREFECT_API_URL"
 KEY = "PREFECT_API_AUTH_STRING"

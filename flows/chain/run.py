@@ -12,6 +12,7 @@ from typing import Any
 
 from flows.chain.dvc_stages import Changes, find_changed_stages
 from flows.chain.environment import make_project_environment
+from flows.chain.outside_files import watch_generators
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.prefect_server import provide_server
 from flows.chain.promotion_step import refresh_champion
@@ -19,11 +20,11 @@ from flows.chain.results import HEADINGS, describe_decisions, format_text, forma
 from flows.chain.stopped import describe_failures, locate_page, write_page
 from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
 from flows.chain.workspace import Workspace
-from flows.processes.commands import run_supervised
 from flows.processes.run_lock import recover_dvc_locks, run_lock
 from tasks.paths import DECISION
 from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
+from verdict3d.processes.commands import run_supervised
 from verdict3d.records.files import read_json
 
 GIB_PER_STAGE = 8
@@ -87,6 +88,7 @@ def look_for_changes(
     if recover_dvc_locks(workspace.root):
         say("removed DVC's list of busy paths, left by a killed run")
     watch_own_meshes(workspace)
+    watch_generators(workspace)
     return find_changed_stages(workspace.root, environment)
 
 

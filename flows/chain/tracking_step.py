@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flows.chain.workspace import Workspace
-from flows.processes.commands import run_supervised
 from tasks.tracking.outbox import Outbox
 from tasks.tracking.run_record import collect_run
 from tasks.tracking.store import hide_secrets, mask_uri
 from verdict3d.errors import Verdict3DError
+from verdict3d.processes.commands import run_supervised
 from verdict3d.records.files import read_json
 
 Say = Callable[[str], None]

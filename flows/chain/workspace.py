@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.chain.environment import STATE_FOLDER
-from tasks.paths import CHAMPION, CHECKPOINTS, LORAS, MESHES, PAGE, WATCHED
+from tasks.paths import CHAMPION, CHECKPOINTS, GENERATORS, LORAS, MESHES, PAGE, WATCHED
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_bytes
@@ -29,12 +29,18 @@ LINKED = (
     ".dvcignore",
     "tasks",
     "verdict3d",
+    "examples",
     str(CHECKPOINTS),
     str(MESHES),
     str(LORAS),
+    str(GENERATORS),
     str(WATCHED / "README.md"),  # each preset has a source and a champion of its own
     str(CHAMPION / "README.md"),
 )
+
+
+CHOOSING = ("kind", "method")
+"""Names that say which fields a mapping has."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,12 @@ def open_workspace(project: Path, preset: str | None = None) -> Workspace:
 
 
 def overlay(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return ``values`` with ``changes`` laid over them: mappings merge, everything else replaces."""
+    """Return ``values`` with ``changes`` laid over them: mappings merge, everything else replaces.
+
+    A mapping of another ``kind`` or ``method`` has other fields, and replaces too.
+    """
+    if any(name in changes and changes[name] != values.get(name) for name in CHOOSING):
+        return changes
     merged = dict(values)
     for key, change in changes.items():
         old = merged.get(key)

@@ -50,12 +50,14 @@ def status(preset: Preset = None, as_json: AsJson = False) -> None:
     """Say which stages would run and why, and show the last results. Runs nothing."""
     from flows.chain.dvc_stages import find_changed_stages
     from flows.chain.environment import make_project_environment
+    from flows.chain.outside_files import watch_generators
     from flows.chain.own_meshes import watch_own_meshes
     from flows.chain.run import describe_changes, describe_results, read_results
     from flows.chain.workspace import find_project, open_workspace
 
     workspace = open_workspace(find_project(), preset)
     watch_own_meshes(workspace)
+    watch_generators(workspace)
     changed = find_changed_stages(workspace.root, make_project_environment(workspace.project))
     if as_json:
         print_json({"changed": changed, **read_results(workspace)})

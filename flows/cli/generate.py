@@ -35,10 +35,10 @@ def generate(
         int, typer.Option(min=0, help="Noise seed; the same seed and photo give the same mesh.")
     ] = 0,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps of both samplers. Default: params.yaml.")
+        int | None, typer.Option(min=1, help="Steps of our samplers. Default: params.yaml.")
     ] = None,
     guidance: Annotated[
-        float | None, typer.Option(min=0.0, help="Guidance of both samplers. Default: params.yaml.")
+        float | None, typer.Option(min=0.0, help="Guidance of our samplers. Default: params.yaml.")
     ] = None,
     background: Annotated[
         str | None, typer.Option(help="Model that removes the background of opaque photos, such as u2net.")
@@ -49,7 +49,7 @@ def generate(
     ] = "glb",
     device: Annotated[
         Literal["auto", "cpu", "cuda"] | None,
-        typer.Option(help="Device that the generator runs on. Default: params.yaml."),
+        typer.Option(help="Device that our generator runs on. Default: params.yaml."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -58,11 +58,12 @@ def generate(
     from flows.products.photo_meshes import make_meshes
     from flows.products.photo_plan import MeshOptions
     from verdict3d.config import load_params
+    from verdict3d.config_generators import require_trellis
 
     project = find_project()
     params = load_params(project / "params.yaml")
     if device:
-        changed = params.generator.model_copy(update={"device": device})
+        changed = require_trellis(params.generator).model_copy(update={"device": device})
         params = params.model_copy(update={"generator": changed})
     if background:
         changed_photos = params.photos.model_copy(update={"background": background})

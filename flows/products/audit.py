@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from flows.chain.dvc_stages import read_stage_graph, run_stage_through_dvc
 from flows.chain.environment import make_project_environment
+from flows.chain.outside_files import watch_generators
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.workspace import Workspace
 from flows.processes.run_lock import recover_dvc_locks, run_lock
@@ -36,6 +37,7 @@ def audit_judges(
     with run_lock(workspace.state / "run.lock", say) as lock:
         recover_dvc_locks(workspace.root)
         watch_own_meshes(workspace)
+        watch_generators(workspace)
         graph = read_stage_graph(workspace.root, environment)
         for stage in select_needed(graph, "certify" if generated else "audit"):
             done = run_stage_through_dvc(

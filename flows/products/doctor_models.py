@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verdict3d.config import JudgeParams, Params
+from verdict3d.config_generators import AnyGenerator, TrellisParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import (
     EXPECTED_BYTES,
@@ -42,13 +43,30 @@ class ModelFinding:
 
 def examine_models(params: Params, root: Path) -> list[ModelFinding]:
     """Look for every configured model; nothing is fetched."""
-    generator = params.generator
+    judges = params.judges.by_role.items()
+    findings = _find_generator(params.generator, root)
+    return findings + [_find_judge(f"{role} judge", judge, root) for role, judge in judges]
+
+
+def _find_generator(generator: AnyGenerator, root: Path) -> list[ModelFinding]:
+    if not isinstance(generator, TrellisParams):
+        return [_find_outside(generator, root)]
     findings = [_find("generator", generator.model, generator.revision, GENERATOR_PATTERNS, root)]
     if generator.conditioner:
         revision = generator.conditioner_revision
         findings.append(_find("conditioner", generator.conditioner, revision, TRANSFORMERS_PATTERNS, root))
-    judges = params.judges.by_role.items()
-    return findings + [_find_judge(f"{role} judge", judge, root) for role, judge in judges]
+    return findings
+
+
+def _find_outside(generator: AnyGenerator, root: Path) -> ModelFinding:
+    """Look for what is needed to ask a generator that is not ours; it is asked nothing."""
+    from verdict3d.generators.registry import load_generator
+
+    try:
+        record = load_generator(generator, root).record
+    except Verdict3DError as error:
+        return ModelFinding("generator", False, str(error), 0)
+    return ModelFinding("generator", True, f"{record.title}, {record.kind}, {record.determinism}", 0)
 
 
 def _find_judge(role: str, judge: JudgeParams, root: Path) -> ModelFinding:

@@ -29,7 +29,7 @@ from verdict3d.records.files import Row, read_json, write_json
 
 MANIFEST = "manifest.json"
 CONTACT_SHEET = "contact-sheet.png"
-SCHEMA = "verdict3d/photo-meshes/2"
+SCHEMA = "verdict3d/photo-meshes/3"
 
 
 def make_meshes(
@@ -85,7 +85,7 @@ def make_meshes(
         else:
             left.append(plan)  # refused ones keep their places, on which the batches depend
     if len(rows) < len(plans):
-        say(f"meshes to make: {len(plans) - len(rows)}; loading the networks")
+        say(f"meshes to make: {len(plans) - len(rows)}; loading the generator")
         worker, size = _Worker(options, params, project), params.generate.batch_size
         with tqdm(total=len(plans) - len(rows), desc="generate", unit="mesh") as bar:
             for start in range(0, len(left), size):
@@ -137,27 +137,32 @@ class _Worker:
 
     def __init__(self, options: MeshOptions, params: Params, project: Path) -> None:
         from tasks.asking.preferences import make_search_tools
-        from tasks.making.arms import load_adapted
+        from tasks.making.arms import load_arm
         from tasks.making.base import load_base
         from verdict3d.trellis.photos import PhotoReader
 
         self._reader = PhotoReader(params.photos)
         self._finish = params.photos.finish
         check_finish(self._finish)
-        self._pipeline = (
-            load_adapted(params, project, options.arm, make_search_tools(params, project))
+        params = params.model_copy(update={"generator": options.generator(params)})
+        self._generator = (
+            load_arm(params, project, options.arm, make_search_tools(params, project))
             if options.arm
             else load_base(params, project)
         )
-        self._samplers = options.choose_samplers(params)
 
     def make(self, batch: Sequence[PlannedMesh]) -> list[Row]:
         """Make the meshes of a batch and write them; return a row each."""
+        from verdict3d.generators.generator import Request
+
         read = [self._reader.attempt(plan.photo) for plan in batch]
         pairs = list(zip(batch, read, strict=True))
-        images = [photo.image for _, photo in pairs if not isinstance(photo, ItemFailure)]
-        seeds = [plan.seed for plan, photo in pairs if not isinstance(photo, ItemFailure)]
-        made = iter(self._pipeline.generate(images, seeds, *self._samplers) if images else [])
+        requests = [
+            Request(photo.image, plan.seed, plan.photo.stem, sample=plan.sample)
+            for plan, photo in pairs
+            if not isinstance(photo, ItemFailure)
+        ]
+        made = iter(self._generator.generate(requests))
         return [
             _write_row(plan, photo)
             if isinstance(photo, ItemFailure)
@@ -196,15 +201,14 @@ def _write_row(plan: PlannedMesh, mesh: Mesh | ItemFailure) -> Row:
 def _digest_way(options: MeshOptions, params: Params, project: Path) -> str:
     """Return one digest over everything but the photo and the seed that decides a mesh."""
     from tasks.asking.preferences import find_adapter_dependencies
-    from tasks.making.base import find_base_dependencies
+    from tasks.making.base import find_generator_dependencies
     from verdict3d.trellis.background import background_identity
 
     arm = options.arm
     parts: dict[str, Any] = {
-        "base": find_base_dependencies(params, project),
+        "base": find_generator_dependencies(options.generator(params), project),
         "adapter": find_adapter_dependencies(params, project, project / TRAIN / arm) if arm else None,
         "seed": params.seed if arm else None,  # of a search
-        "samplers": [sampler.model_dump(mode="json") for sampler in options.choose_samplers(params)],
         "photos": [*background_identity(params.photos.background), params.photos.objects],
         "finish": finish_identity(params.photos.finish),
         "code": code_of("verdict3d.trellis.photos", "verdict3d.mesh.files", "verdict3d.mesh.finishing"),
@@ -233,11 +237,10 @@ def _read_manifest(output: Path) -> dict[str, Row]:
 
 
 def _write_manifest(output: Path, rows: dict[str, Row], options: MeshOptions, params: Params) -> None:
-    structure, latents = (sampler.model_dump(mode="json") for sampler in options.choose_samplers(params))
     photos = params.photos.model_dump(mode="json")
-    head = {"schema": SCHEMA, "generator": params.generator.model, "arm": options.arm, "photos": photos}
-    samplers = {"structure": structure, "latents": latents}
-    write_json(output / MANIFEST, {**head, **samplers, "meshes": [rows[name] for name in sorted(rows)]})
+    generator = options.generator(params).model_dump(mode="json")
+    head = {"schema": SCHEMA, "generator": generator, "arm": options.arm, "photos": photos}
+    write_json(output / MANIFEST, {**head, "meshes": [rows[name] for name in sorted(rows)]})
 
 
 def _describe(plan: PlannedMesh, row: Row) -> str:

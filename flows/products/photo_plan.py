@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from verdict3d.config import Params, SamplerParams
+from verdict3d.config import Params
+from verdict3d.config_generators import AnyGenerator, require_trellis
 from verdict3d.errors import Verdict3DError
 
 TRANSPARENT_PHOTOS = (".png", ".webp", ".tif", ".tiff", ".gif", ".avif")
@@ -27,11 +28,13 @@ class PlannedMesh:
         photo: Where it is made from.
         seed: Noise seed.
         target: Mesh file.
+        sample: Which of the meshes of the photo it is, from 0.
     """
 
     photo: Path
     seed: int
     target: Path
+    sample: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,19 @@ class MeshOptions:
     guidance: float | None = None
     suffix: str = ".glb"
 
-    def choose_samplers(self, params: Params) -> tuple[SamplerParams, SamplerParams]:
-        """Return the structure's and the latents' sampler."""
+    def generator(self, params: Params) -> AnyGenerator:
+        """Return the configured generator with these steps and this guidance.
+
+        Raises:
+            Verdict3DError: Some were given, and the generator is not ours.
+        """
         given = {"steps": self.steps, "guidance": self.guidance}
         changes = {name: value for name, value in given.items() if value is not None}
-        generator = params.generator
-        return generator.structure.model_copy(update=changes), generator.latents.model_copy(update=changes)
+        if not changes:
+            return params.generator
+        ours = require_trellis(params.generator)
+        samplers = {name: getattr(ours, name).model_copy(update=changes) for name in ("structure", "latents")}
+        return ours.model_copy(update=samplers)
 
 
 def find_photos(named: Sequence[str], suffixes: Sequence[str] = PHOTOS) -> list[Path]:
@@ -120,7 +130,7 @@ def plan_meshes(photos: Sequence[Path], output: Path, options: MeshOptions) -> l
         raise Verdict3DError(f"several photos are named {names}; their meshes would be too")
     numbers = [f"-{number}" for number in range(options.samples)] if options.samples > 1 else [""]
     return [
-        PlannedMesh(photo, options.seed + count, output / f"{photo.stem}{number}{options.suffix}")
+        PlannedMesh(photo, options.seed + count, output / f"{photo.stem}{number}{options.suffix}", count)
         for photo in photos
         for count, number in enumerate(numbers)
     ]

@@ -9,11 +9,12 @@ from PIL import Image
 
 from tasks.asking.certificates import with_chosen_panels
 from tasks.asking.pairings import STORE
-from verdict3d.adapt.method import Prefers, Tools
+from verdict3d.adapt.method import Tools
 from verdict3d.adapt.registry import modules_of, parts_of
 from verdict3d.config import Params
 from verdict3d.config_arms import SearchParams
 from verdict3d.errors import ItemFailure
+from verdict3d.generators.search import Prefers
 from verdict3d.judge.identity import identify
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, pair_requests, picture

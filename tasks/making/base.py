@@ -1,64 +1,40 @@
-"""The base generator that every stage works on."""
+"""The base generator that every stage works on, whatever its kind."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from verdict3d.config import Params
-from verdict3d.hub import GENERATOR_PATTERNS, TRANSFORMERS_PATTERNS, local_directory
-from verdict3d.provenance import code_of, digest_directory
+from verdict3d.config_generators import AnyGenerator, TrellisParams
+from verdict3d.generators.generator import Generator
+from verdict3d.generators.identity import describe_generator
+from verdict3d.generators.registry import load_generator, name_kind_module
+from verdict3d.provenance import code_of
 from verdict3d.records.files import Row
-from verdict3d.trellis.pipeline import TrellisPipeline
-
-if TYPE_CHECKING:
-    import torch
+from verdict3d.records.generations import Steps
 
 
-def find_generator_directory(params: Params, root: Path) -> Path:
-    """Return the directory of the configured generator, below ``root`` or fetched from the hub.
-
-    Raises:
-        Verdict3DError: It is in neither.
-    """
-    named = params.generator
-    return local_directory(named.model, named.revision, GENERATOR_PATTERNS, "generator", root)
-
-
-def find_conditioner_directory(params: Params, root: Path) -> Path | None:
-    """Return the directory of the configured conditioner; None: it is part of the generator.
-
-    Raises:
-        Verdict3DError: It is neither below ``root`` nor on the hub.
-    """
-    named = params.generator
-    if named.conditioner is None:
-        return None
-    revision = named.conditioner_revision
-    return local_directory(named.conditioner, revision, TRANSFORMERS_PATTERNS, "conditioner", root)
-
-
-def find_base_dependencies(params: Params, root: Path) -> Row:
-    """Return what the base's meshes depend on besides photo, noise and samplers: code, networks, device."""
-    conditioner = find_conditioner_directory(params, root)
+def find_generator_dependencies(generator: AnyGenerator, root: Path) -> Row:
+    """Return what a generator's meshes depend on besides photo, seed and steps: code, files, settings."""
     return {
-        "code": code_of(__name__),
-        "generator": digest_directory(find_generator_directory(params, root)),
-        "conditioner": None if conditioner is None else digest_directory(conditioner),
-        "device": params.generator.device,
-        "compiled": params.generator.compiled,
+        "code": code_of(__name__, name_kind_module(generator.kind)),
+        "record": describe_generator(generator, root).model_dump(),
     }
 
 
-def load_base(
-    params: Params, root: Path, dtype: torch.dtype | None = None, extra: tuple[str, ...] = ()
-) -> TrellisPipeline:
-    """Load the configured generator; ``dtype`` and ``extra`` as :meth:`TrellisPipeline.from_pretrained`."""
-    return TrellisPipeline.from_pretrained(
-        find_generator_directory(params, root),
-        device=params.generator.device,
-        dtype=dtype,
-        conditioner=find_conditioner_directory(params, root),
-        extra=extra,
-        compiled=params.generator.compiled,
-    )
+def find_base_dependencies(params: Params, root: Path) -> Row:
+    """Return what the base's meshes depend on besides photo, seed and steps."""
+    return find_generator_dependencies(params.generator, root)
+
+
+def choose_full_steps(params: Params) -> Steps | None:
+    """Return the steps of both samplers with the large budget; None where the generator is not ours."""
+    generator = params.generator
+    if not isinstance(generator, TrellisParams):
+        return None
+    return Steps(structure=generator.structure.steps, latents=generator.latents.steps)
+
+
+def load_base(params: Params, root: Path) -> Generator:
+    """Load the configured generator."""
+    return load_generator(params.generator, root)

@@ -1,7 +1,7 @@
-"""Generate a list of items with one pipeline: mesh, montage and measures against the true mesh for each.
+"""Generate a list of items with one generator: mesh, montage and measures against the true mesh for each.
 
-The base (``tasks.generate``) and every adapted generator (``tasks.evaluate``) go through here, with the same
-seeds, samplers and measures.
+Base (``tasks.generate``), arms (``tasks.evaluate``) and champion (``tasks.challenge``) all go through
+here, ours or not, with the same photos, seeds and measures.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.making.base import find_base_dependencies
+from tasks.making.base import find_generator_dependencies
 from tasks.making.batches import RESUME_ROOT, Result, resuming, run_batches
 from tasks.making.machine import settle_torch
 from tasks.paths import start_folder
 from verdict3d.config import JudgeParams, JudgesParams, Params
+from verdict3d.config_generators import AnyGenerator, SurfaceKind
 from verdict3d.errors import ItemFailure
+from verdict3d.generators.generator import Generator, Request
 from verdict3d.judge.modes import TEXTURE_MODE, TEXTURE_VIEWS, montage_modes
 from verdict3d.mesh.accuracy import Surface, compare_meshes, true_surface
 from verdict3d.mesh.files import read_mesh
-from verdict3d.mesh.mesh import mesh_digest, normalize
+from verdict3d.mesh.mesh import MeshOrFailure, mesh_digest, normalize
 from verdict3d.mesh.writers.glb import glb_bytes
 from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import seed_for
 from verdict3d.records.files import Row, link_file
 from verdict3d.records.generations import Generation, Steps
+from verdict3d.records.generators import GENERATOR, GeneratorRecord
 from verdict3d.records.names import Regime, Split
-from verdict3d.records.record import write_rows
+from verdict3d.records.record import write_record, write_rows
 from verdict3d.render.montage_files import write_montages
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Rig
-from verdict3d.trellis.mesh_decoding import MeshOrFailure
-from verdict3d.trellis.pipeline import TrellisPipeline
 
 Montages = dict[str, NDArray[np.uint8]]
 TRUTH_POINTS = 4000
@@ -62,8 +63,8 @@ class GenerationItem:
         picture: Path of the condition picture (RGBA).
         latents_picture: Path of the picture that the latent flow is conditioned on.
         truth: Path of the asset's mesh.
-        structure_steps: Sampler steps of the structure flow.
-        latents_steps: Sampler steps of the latent flow.
+        steps: Sampler steps; None where the generator is not ours.
+        sample: Which of the base's meshes of this picture it is, from 0.
     """
 
     id: str
@@ -77,16 +78,16 @@ class GenerationItem:
     picture: str
     latents_picture: str
     truth: str
-    structure_steps: int
-    latents_steps: int
+    steps: Steps | None
+    sample: int
 
 
-def list_drawn_modes(modes: Mapping[str, int], split: str) -> dict[str, int]:
+def list_drawn_modes(modes: Mapping[str, int], split: str, surface: SurfaceKind) -> dict[str, int]:
     """Return what is drawn of a mesh: modes with the number of view sets.
 
-    These are what the judges look at; held-out meshes are also drawn in colour.
+    These are what the judges look at; held-out meshes that have something on them are also drawn in colour.
     """
-    colour = {TEXTURE_MODE: TEXTURE_VIEWS} if split == "heldout" else {}
+    colour = {TEXTURE_MODE: TEXTURE_VIEWS} if split == "heldout" and surface != "none" else {}
     return {**colour, **modes}
 
 
@@ -96,19 +97,17 @@ def choose_texture_judge(judge: JudgeParams) -> JudgeParams:
 
 
 class GenerationWorker:
-    """Generates batches with one pipeline and one render context.
+    """Generates batches with one generator and one render context.
 
     Args:
-        pipeline: The generator, adapted or not.
-        params: Samplers (their numbers of steps are replaced by each item's own) and the base seed.
+        generator: What makes the meshes.
+        params: The base seed and the size of the montages.
         modes: Montages to draw, with the number of view sets.
         root: What the items' paths are relative to.
     """
 
-    def __init__(
-        self, pipeline: TrellisPipeline, params: Params, modes: Mapping[str, int], root: Path
-    ) -> None:
-        self.pipeline = pipeline
+    def __init__(self, generator: Generator, params: Params, modes: Mapping[str, int], root: Path) -> None:
+        self.generator = generator
         self.params = params
         self.modes = modes
         self.root = root
@@ -118,15 +117,7 @@ class GenerationWorker:
 
     def __call__(self, items: Sequence[GenerationItem], folder: Path) -> list[Row]:
         """Generate one batch; all its items have the same numbers of steps."""
-        first, generator = items[0], self.params.generator
-        own = any(item.latents_picture != item.picture for item in items)
-        made = self.pipeline.generate(
-            self._read([item.picture for item in items]),
-            [item.seed for item in items],
-            generator.structure.model_copy(update={"steps": first.structure_steps}),
-            generator.latents.model_copy(update={"steps": first.latents_steps}),
-            latents_images=self._read([item.latents_picture for item in items]) if own else None,
-        )
+        made = self.generator.generate([self._request(item) for item in items])
         with ThreadPoolExecutor(2) as threads:  # this thread draws on while they measure and write
             records = [
                 threads.submit(self._record, item, mesh, self._draw(item, mesh), folder)
@@ -134,15 +125,27 @@ class GenerationWorker:
             ]
         return [record.result() for record in records]
 
-    def _read(self, paths: Sequence[str]) -> list[Image.Image]:
-        return [Image.open(self.root / path).convert("RGBA") for path in paths]
+    def _request(self, item: GenerationItem) -> Request:
+        other = None if item.latents_picture == item.picture else self._read(item.latents_picture)
+        return Request(
+            self._read(item.picture),
+            item.seed,
+            Path(item.picture).stem,
+            item.regime,
+            item.sample,
+            other,
+            item.steps,
+        )
+
+    def _read(self, path: str) -> Image.Image:
+        return Image.open(self.root / path).convert("RGBA")
 
     def _draw(self, item: GenerationItem, mesh: MeshOrFailure) -> Montages | ItemFailure:
         """Draw the montages of one generation, or say why not."""
         if isinstance(mesh, ItemFailure):
             return mesh
         try:
-            wanted = list_drawn_modes(self.modes, item.split)
+            wanted = list_drawn_modes(self.modes, item.split, self.generator.record.surface)
             return {mode: self.renderer.montages(mesh, mode, views) for mode, views in wanted.items()}
         except ItemFailure as failure:
             return failure
@@ -167,7 +170,8 @@ class GenerationWorker:
             number=item.number,
             seed=item.seed,
             condition=item.picture,
-            steps=Steps(structure=item.structure_steps, latents=item.latents_steps),
+            generator=self.generator.record.digest,
+            steps=item.steps,
             failure=None,
             failure_message=None,
             mesh=None,
@@ -202,49 +206,51 @@ class GenerationWorker:
 
 
 def _start_worker(
-    make_pipeline: Callable[[], TrellisPipeline], params: Params, modes: Mapping[str, int], root: Path
+    make_generator: Callable[[], Generator], params: Params, modes: Mapping[str, int], root: Path
 ) -> GenerationWorker:
     settle_torch()
-    return GenerationWorker(make_pipeline(), params, modes, root)
+    return GenerationWorker(make_generator(), params, modes, root)
 
 
 @contextmanager
 def generating(
     items: Sequence[GenerationItem],
-    make_pipeline: Callable[[], TrellisPipeline],
+    make_generator: Callable[[], Generator],
     *,
     params: Params,
     root: Path,
     stage: str,
     out: Path,
     adapter: Row | None = None,
+    outside: AnyGenerator | None = None,
 ) -> Iterator[list[Generation]]:
     """Generate ``items`` into the folder ``out`` and yield their rows.
 
     Finished batches survive ``kill -9`` until the block has succeeded, so the block is the rest of the stage.
 
-    Writes ``meshes/<id>.glb``, ``montages/<mode>/<id>.png`` and ``generations.jsonl``, with a row an item in
-    order.
+    Writes ``meshes/<id>.glb``, ``montages/<mode>/<id>.png``, ``generations.jsonl``, with a row an item in
+    order, and ``generator.json``, the record of the generator.
 
     Args:
         items: The manifest, in order.
-        make_pipeline: Loads the generator; called once in each process, and only when something is left to
+        make_generator: Loads the generator; called once in each process, and only when something is left to
             generate. Picklable.
         params: All parameters; the sections ``generator``, ``generate`` and ``judges`` are read.
         root: The project's top folder.
         stage: Name for the progress bar and the resume folder.
         out: Folder below ``root``, relative to it, emptied first.
-        adapter: What else its meshes depend on: :func:`~tasks.asking.preferences.find_adapter_dependencies`.
+        adapter: What else its meshes depend on, from :func:`~tasks.asking.preferences.adapter_dependencies`.
+        outside: The generator where it is not the configured one, with or without an adapter on it.
     """
     modes = montage_modes(params.judges)
+    made_by = find_generator_dependencies(outside or params.generator, root)
     identity = {
-        "items": [asdict(item) for item in items],
+        "items": [asdict(item) | {"steps": item.steps and item.steps.model_dump()} for item in items],
         "files": {
             path: digest_file(root / path)
             for path in {path for item in items for path in (item.picture, item.latents_picture, item.truth)}
         },
-        "base": find_base_dependencies(params, root),
-        "samplers": [params.generator.structure.model_dump(), params.generator.latents.model_dump()],
+        "base": made_by,
         "adapter": adapter,
         "modes": modes,
         "view_px": params.judges.view_px,
@@ -256,15 +262,16 @@ def generating(
     with resuming(stage, identity, root / RESUME_ROOT) as folder:
         results = run_batches(
             items,
-            partial(_start_worker, make_pipeline, params, modes, root),
+            partial(_start_worker, make_generator, params, modes, root),
             folder=folder,
             batch_size=params.generate.batch_size,
             description=stage,
-            group_by=lambda item: (item.structure_steps, item.latents_steps),
+            group_by=lambda item: item.steps and (item.steps.structure, item.steps.latents),
         )
         start_folder(root / out)
         rows = [_place(result, root, out, params.judges) for result in results]
         write_rows(root / out / "generations.jsonl", rows)
+        write_record(root / out / GENERATOR, GeneratorRecord.model_validate(made_by["record"]))
         yield rows
 
 

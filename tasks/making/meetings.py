@@ -61,16 +61,20 @@ def plan_arm(
             picture=picture(row, control.structure_input if control else "given"),
             latents_picture=picture(row, control.latents_input if control else "given"),
             truth=assets[row.asset].mesh,
-            structure_steps=row.steps.structure,
-            latents_steps=row.steps.latents,
+            steps=row.steps,
+            sample=row.number,
         )
         for row in base
     ]
 
 
 def make_verdict_row(x: Generation, y: Generation, verdict: Verdict) -> HeldoutVerdict:
-    """Return one row of ``verdicts.jsonl``; x is the arm (in controls, the second sample)."""
-    return HeldoutVerdict(
+    """Return one row of ``verdicts.jsonl``; x is the arm (in controls, the second sample).
+
+    A mesh that is missing is a loss of its side: a generator that fails on hard photos must not gain by it.
+    Where both are missing there is nothing to compare.
+    """
+    row = HeldoutVerdict(
         object=x.asset,
         category=x.category,
         regime=x.regime,
@@ -79,6 +83,9 @@ def make_verdict_row(x: Generation, y: Generation, verdict: Verdict) -> HeldoutV
         base=_describe_contender(y),
         **verdict.row(),
     )
+    if (x.failure is None) == (y.failure is None):
+        return row
+    return row.model_copy(update={"outcome": "win" if x.failure is None else "loss"})
 
 
 def _describe_contender(generation: Generation) -> Contender:

@@ -144,6 +144,7 @@ def read_preferences(root: Path, kinds: Sequence[str]) -> list[Preference]:
 
 
 def _sample(generation: Generation, root: Path) -> Sample:
+    assert generation.steps is not None  # only our own generator is trained
     return Sample(
         Image.open(root / generation.condition).convert("RGBA"),
         generation.seed,

@@ -19,6 +19,7 @@ from tasks.paths import TRAIN, read_assets
 from verdict3d.adapt.registry import modules_of
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm
+from verdict3d.config_generators import require_trellis
 from verdict3d.provenance import PACKAGES, SOURCES, imported_files
 from verdict3d.records.adapters import AdapterCard, copy_adapter, read_card
 from verdict3d.records.files import write_bytes
@@ -84,7 +85,7 @@ def package_model(params: Params, root: Path, arm: str, record: PromotionRecord,
         python_model=str(SOURCES / "tasks/registry/served_model.py"),
         code_paths=copy_code(card.params, parts / "code"),
         artifacts={
-            "generator": str(root / params.generator.model),
+            "generator": str(root / require_trellis(params.generator).model),
             "adapter": str(adapter),
             "parameters": str(parts / "params.yaml"),
             "card": str(parts / "README.md"),

@@ -8,8 +8,9 @@ Started in the project's folder. Commands, each writing what it did as JSON to R
 * ``rollback [VERSION|base|"" [REASON]]``: let ``champion`` stand where it stood before, or at a version.
 
 The alias moves here and nowhere else: after the registered model has been loaded in a fresh process and has
-given the evaluated bytes, while nobody else promotes, and from the champion that was decided against. An
-adapter that was rolled back comes back by force only, or by a rollback to its version.
+given the evaluated bytes, or an outside generator has made such meshes again (``outside_version`` beside),
+while nobody else promotes, and from the champion that was decided against. An adapter that was rolled back
+comes back by force only, or by a rollback to its version.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from pathlib import Path
 
 from mlflow.entities.model_registry import ModelVersion
 
-from tasks.paths import DECISION, HOLDOUT
+from tasks.paths import DECISION, HOLDOUT, TRAIN
+from tasks.registry.outside_version import is_outside, make_generator_tags, verify_outside, write_version
 from tasks.registry.promotion_record import (
     PROGRESS,
     RECORDS,
@@ -137,8 +139,9 @@ def promote(
         registry.point(CHALLENGER, version)
         if decision.decision == "HOLD" and not forced:
             return {**result, "version": version, "moved": False}
-        _say(f"version {version} makes some of the evaluated meshes again, to compare their bytes; slow")
-        verify(params, root, arm, registry, version)
+        _say(f"version {version} makes some of the evaluated meshes again, to compare them; slow")
+        check = verify_outside if is_outside(root / TRAIN / arm) else verify
+        check(params, root, arm, registry, version)
         registry.tag(version, previous="base" if against is None else str(against))
         lease.check()
         _expect_champion(registry, against)
@@ -193,10 +196,17 @@ def _register(
     same = [found.version for found in registry.list_versions() if found.tags.get("adapter") == bound.adapter]
     if same:
         _say(f"version {same[-1]} has this very adapter; the new version has the new decision beside it")
-    _say(f"the base and the adapter of {arm} are packaged and sent to the registry")
+    outside = is_outside(root / TRAIN / arm)
+    what = "the record of the generator" if outside else "the base and the adapter"
+    _say(f"{what} of {arm}: packaged and sent to the registry")
     with tempfile.TemporaryDirectory() as folder:
-        card = package_model(params, root, arm, record, Path(folder, MODEL))
-        registry.client.log_artifacts(run_id, str(Path(folder, MODEL)), MODEL)
+        place = Path(folder, MODEL)
+        card = (
+            write_version(root, arm, record, place)
+            if outside
+            else package_model(params, root, arm, record, place)
+        )
+        registry.client.log_artifacts(run_id, str(place), MODEL)
     source = f"{registry.client.get_run(run_id).info.artifact_uri}/{MODEL}"
     decision = record.decision.arms[arm]
     tags = {
@@ -210,6 +220,7 @@ def _register(
         "dvc.lock": bound.dvc_lock,
         "git.commit": bound.git_commit or "none",
         **({"forced": record.forced} if record.forced else {}),
+        **(make_generator_tags(root, arm) if outside else {}),
     }
     made = registry.client.create_model_version(registry.name, source, run_id, tags=tags, description=card)
     if registry.uri == EMBEDDED_STORE:

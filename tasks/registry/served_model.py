@@ -23,6 +23,7 @@ from tasks.making.machine import settle_torch
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.method import Tools
 from verdict3d.config import load_params
+from verdict3d.config_generators import require_trellis
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.finishing import finish_mesh
@@ -39,7 +40,7 @@ class PhotoToMesh(PythonModel):
         """Load the generator with the adapter on; refuse an adapter of another base."""
         settle_torch()
         params = load_params(context.artifacts["parameters"])
-        self.generator, self.batch_size = params.generator, params.generate.batch_size
+        self.generator, self.batch_size = require_trellis(params.generator), params.generate.batch_size
         self.reader, self.finish = PhotoReader(params.photos), params.photos.finish
         base = TrellisPipeline.from_pretrained(
             context.artifacts["generator"], device=self.generator.device, compiled=self.generator.compiled

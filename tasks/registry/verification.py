@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tasks.making.base import choose_full_steps
 from tasks.making.batches import compose_batches
 from tasks.paths import EVALUATE, read_generations
 from tasks.registry.promotion_record import PROGRESS, RefusedError
@@ -70,12 +71,9 @@ def sample_batches(params: Params, root: Path, arm: str) -> list[list[Row]]:
     batches = compose_batches(
         rows,
         params.generate.batch_size,
-        lambda row: (row.steps.structure, row.steps.latents),
+        lambda row: row.steps and (row.steps.structure, row.steps.latents),
     )
-    full = (params.generator.structure.steps, params.generator.latents.steps)
-    usable = [
-        batch for batch in batches if (rows[batch[0]].steps.structure, rows[batch[0]].steps.latents) == full
-    ]
+    usable = [batch for batch in batches if rows[batch[0]].steps == choose_full_steps(params)]
     rng = numpy_generator(params.seed, "verified batches", arm)
     chosen = sorted(rng.permutation(len(usable))[:VERIFIED_BATCHES])
     return [[_select_expected(root, rows[position]) for position in usable[number]] for number in chosen]

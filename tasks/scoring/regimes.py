@@ -10,6 +10,7 @@ from tasks.scoring.measures import average_sides, measure_over_optimisation
 from verdict3d.config import Params
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row
+from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Kappa, Summary
 from verdict3d.records.results import RegimeResults, Results, TruthResults
 from verdict3d.records.verdicts import HeldoutVerdict
@@ -76,13 +77,19 @@ def _measure_agreement(
     params: Params, one: Sequence[Answered], other: Sequence[Answered], *name: str
 ) -> Kappa:
     return measure_agreement(
-        [row.outcome for row in one],
-        [row.outcome for row in other],
+        [_find_asked_outcome(row) for row in one],
+        [_find_asked_outcome(row) for row in other],
         [row.object for row in one],
         numpy_generator(params.seed, "evaluate", *name),
         params.evaluate.bootstrap,
         params.evaluate.confidence,
     ).record()
+
+
+def _find_asked_outcome(row: Answered) -> Outcome:
+    """Return the outcome of a pair; none where a mesh is missing, about which no two can disagree."""
+    missing = isinstance(row, HeldoutVerdict) and bool(row.arm.failure or row.base.failure)
+    return "invalid" if missing else row.outcome
 
 
 def select_headline_metrics(results: Results) -> Row:

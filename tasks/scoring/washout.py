@@ -17,12 +17,14 @@ from PIL import Image, ImageChops
 from torch import Tensor
 
 from tasks.making.arms import with_adapter
-from tasks.making.base import load_base
 from tasks.making.meetings import Meeting
+from tasks.making.networks import load_networks
 from tasks.paths import TRAIN
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.method import Tools
 from verdict3d.config import Params
+from verdict3d.config_arms import OutsideArmParams
+from verdict3d.config_generators import TrellisParams, require_trellis
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.accuracy import chamfer_distance
 from verdict3d.mesh.files import read_mesh
@@ -43,6 +45,8 @@ TIMES = (0.95, 0.75, 0.5, 0.25)
 NO_CHANGE = 0.005
 """Mean distance of montages, in shares of the range, below which nothing visible changed."""
 POINTS = 2000
+NOT_SEEN = dict.fromkeys(("tokens", "velocities", "structure_iou"))
+"""Where there are no networks to look into."""
 
 
 def measure_washout(
@@ -55,20 +59,37 @@ def measure_washout(
     tools: Tools,
 ) -> Washout:
     """Follow an arm's change through the generator, for the pairs of one regime."""
-    base = load_base(params, root)
-    base.structure, base.latents = params.generator.structure, params.generator.latents
-    adapter = load_adapter(root / TRAIN / arm, arm=arm, base_digest=base.digest)
-    adapted = with_adapter(base, adapter, tools)
     chosen = [pair for pair in pairs if pair[0].number == 0][:OBJECTS]
-    squares = [float(value.float().square().sum()) for value in adapter.tensors.values()]
+    ours = isinstance(params.generator, TrellisParams)
+    if ours and not isinstance(params.train.sections[arm], OutsideArmParams):
+        inside = look_inside(params, root, arm, assets, [theirs for _, theirs in chosen], tools)
+    else:
+        inside = {"weights": Weights(count=0, norm=0.0), **NOT_SEEN}
     seen = average([measure_montage_distance(root, x, y) for x, y in pairs])
     return Washout(
-        weights=Weights(count=len(squares), norm=sum(squares) ** 0.5),
-        **compare_networks(root, base, adapted, assets, [theirs for _, theirs in chosen]),
+        **inside,
         mesh_distance=average([measure_mesh_distance(params, root, x, y) for x, y in chosen]),
         montage_distance=seen,
         diagnosis=diagnose(seen, judged),
     )
+
+
+def look_inside(
+    params: Params,
+    root: Path,
+    arm: str,
+    assets: Mapping[str, Asset],
+    rows: Sequence[Generation],
+    tools: Tools,
+) -> dict[str, Any]:
+    """Return what an arm's weights are, and what they change in our networks."""
+    base, settings = load_networks(params, root), require_trellis(params.generator)
+    base.structure, base.latents = settings.structure, settings.latents
+    adapter = load_adapter(root / TRAIN / arm, arm=arm, base_digest=base.digest)
+    adapted = with_adapter(base, adapter, tools)
+    squares = [float(value.float().square().sum()) for value in adapter.tensors.values()]
+    weights = Weights(count=len(squares), norm=sum(squares) ** 0.5)
+    return {"weights": weights, **compare_networks(root, base, adapted, assets, rows)}
 
 
 @torch.no_grad()
@@ -97,7 +118,7 @@ def compare_networks(
         clean.append(pictures[1])
         kept.append(row)
     if not kept:
-        return {"tokens": None, "velocities": None, "structure_iou": None}
+        return dict(NOT_SEEN)
     tokens = {"base": base.encode(given), "arm": adapted.encode(given), "clean": base.encode(clean)}
     noise = base.structure_noise([torch.Generator().manual_seed(row.seed) for row in kept])
     data = base.sample_structure_latents(tokens["clean"], noise)

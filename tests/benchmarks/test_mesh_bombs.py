@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import mesh_bombs
 from benchmarks.fuzz_meshes import KINDS, fuzz
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import read_mesh
 

@@ -22,7 +22,7 @@ from benchmarks.full_size_trellis import (
 )
 from benchmarks.trellis import Bench, embedded_rows, plain_sample
 from support.tiny_trellis import write_tiny_generator
-from verdict3d.config import SamplerParams
+from verdict3d.config_generators import SamplerParams
 from verdict3d.trellis.sampler import sample_flow, values_of
 
 GUIDED = SamplerParams(steps=4, guidance=2.0, guidance_interval=(0.5, 1.0), rescale_t=1.0)

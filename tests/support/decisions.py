@@ -25,7 +25,7 @@ from verdict3d.records.record import write_record
 from verdict3d.stats.gate import decide_all
 
 
-def decided(root: Path, word: str, certified: bool = True) -> None:
+def decided(root: Path, word: str, certified: bool = True, arm: str = ARM) -> None:
     """Let the gate decide on evidence that leads to ``word``, against the champion below ``root``."""
     wins = {"PROMOTE": 56, "HOLD": 36, "REJECT": 6}[word]
     order = [f"o{number:03d}" for number in range(64)]
@@ -34,7 +34,7 @@ def decided(root: Path, word: str, certified: bool = True) -> None:
     )
     evidence = Evidence(
         champion=read_champion(root),
-        adapter=adapter_identity(root / f"data/train/{ARM}"),
+        adapter=adapter_identity(root / f"data/train/{arm}"),
         objects=[
             filled(
                 ObjectEvidence,
@@ -53,15 +53,15 @@ def decided(root: Path, word: str, certified: bool = True) -> None:
         holdout=HoldoutUse(candidates=1, queries=10, looks=1),
     )
     rule = make_rule(load_params(root / "params.yaml"))
-    arms = decide_all({ARM: evidence}, rule, lambda name: np.random.default_rng(1))
-    assert arms[ARM].decision == word, arms[ARM].reasons
+    arms = decide_all({arm: evidence}, rule, lambda name: np.random.default_rng(1))
+    assert arms[arm].decision == word, arms[arm].reasons
     decision = Decision(
         champion=evidence.champion,
         holdout=HoldoutSet(objects=["o1", "o2"], arms={evidence.adapter: 10}, audits={"judge": 4}),
         rule=rule,
         evidence=digest_json(evidence.model_dump()),
-        adapters={ARM: evidence.adapter},
+        adapters={arm: evidence.adapter},
         arms=arms,
-        chosen=ARM if word == "PROMOTE" else None,
+        chosen=arm if word == "PROMOTE" else None,
     )
     write_record(root / "data/gate/decision.json", decision)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from verdict3d.config import SamplerParams
+from verdict3d.config_generators import SamplerParams
 from verdict3d.trellis.checkpoint import build_model
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
 from verdict3d.trellis.networks import Networks

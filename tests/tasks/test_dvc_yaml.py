@@ -116,7 +116,8 @@ def test_a_stage_depends_on_its_identity_and_else_on_data(stage: str) -> None:
 
 
 def test_the_identities_depend_on_all_code_and_values() -> None:
-    assert stages()["identity"]["deps"] == [*PACKAGES, "params.yaml", "data/loras"]
+    files = ["data/loras", "data/generators", "data/watched"]
+    assert stages()["identity"]["deps"] == [*PACKAGES, "params.yaml", *files]
 
 
 def test_files_of_values_compute_nothing() -> None:

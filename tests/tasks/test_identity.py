@@ -72,10 +72,10 @@ def test_every_stage_has_an_identity_and_nothing_else_has(project: Path) -> None
 
 def test_a_changed_default_concerns_exactly_the_stages_that_read_it(project: Path) -> None:
     before = identities(project)
-    edit(project, "verdict3d/config.py", "faces: Count = 2_000_000", "faces: Count = 1_000_000")
+    edit(project, "verdict3d/config_generators.py", "faces: Count = 2_000_000", "faces: Count = 1_000_000")
     assert differing(before, written(project)) == set(), "params.yaml says it"
     default = 'compiled: bool = {}\n    """Compile the flows'
-    edit(project, "verdict3d/config.py", default.format(False), default.format(True))
+    edit(project, "verdict3d/config_generators.py", default.format(False), default.format(True))
     arms = {f"{stage}@{arm}" for stage in ("train", "evaluate") for arm in (REPAIR, STACK)}
     assert differing(before, written(project)) == {"generate", "challenge", "report", *arms}
 

@@ -18,7 +18,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.modes import montage_modes
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records.assets import Asset
-from verdict3d.records.generations import Generation, Steps, Truth
+from verdict3d.records.generations import Generation, Truth
 from verdict3d.records.results import ControlResults, Results
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.agreement import class_by_truth
@@ -62,7 +62,8 @@ def as_row(item: GenerationItem, f_score: float = 0.9, failure: str | None = Non
         number=item.number,
         seed=item.seed,
         condition=item.picture,
-        steps=Steps(structure=item.structure_steps, latents=item.latents_steps),
+        generator="g",
+        steps=item.steps,
         mesh=f"{item.id}.glb" if made else None,
         mesh_digest=item.id if made else None,
         montage=f"{item.id}.png" if made else None,
@@ -81,8 +82,10 @@ def test_plan_holds_every_role_once_with_its_budget_and_picture():
     low = PARAMS.generate.low_budget_steps
     for item in ITEMS:
         assert item.picture == CONDITIONS[item.asset, item.regime]
-        steps = (item.structure_steps, item.latents_steps)
+        assert item.steps is not None
+        steps = (item.steps.structure, item.steps.latents)
         assert steps == ((low, low) if item.role == "loser" else full)
+        assert item.sample == (item.role in ("sibling", "heldout_control"))
     roles = {(item.split, item.role, item.regime) for item in ITEMS}
     assert roles == {
         ("train", "winner", "clean"),
@@ -206,10 +209,10 @@ def test_regime_results_by_hand():
     rows = evaluated_rows()
     results = judge_regime(PARAMS, "arm", said(rows), "severe")
     judged = results.summary
-    assert (judged.pairs, judged.invalid, judged.flips) == (6, 1, 1)
-    assert judged.half_credit.value == pytest.approx((3 + 0.5) / 5)
-    assert judged.decisive.value == pytest.approx(3 / 4)
-    assert judged.coverage == pytest.approx(4 / 5)
+    assert (judged.pairs, judged.invalid, judged.flips) == (6, 0, 1)
+    assert judged.half_credit.value == pytest.approx((3 + 0.5) / 6)  # the missing mesh is a loss
+    assert judged.decisive.value == pytest.approx(3 / 5)
+    assert judged.coverage == pytest.approx(5 / 6)
     assert judged.flip_rate == pytest.approx(1 / 5)
     truth = results.truth
     assert truth.f_score.half_credit.value == pytest.approx((2 + 0.5) / 5)
@@ -219,7 +222,7 @@ def test_regime_results_by_hand():
     observed, chance = 4 / 5, (3 * 2 + 1 * 2 + 1 * 1) / 25
     assert results.kappa_judge_truth.value == pytest.approx((observed - chance) / (1 - chance))
     assert set(results.by_category) == {"table", "sofa"}
-    assert results.by_category["sofa"].invalid == 1
+    assert results.by_category["sofa"].invalid == 0
     assert judge_regime(PARAMS, "arm", said(rows[::-1]), "severe").summary == judged
 
 
@@ -234,6 +237,6 @@ def test_headline_metrics_are_the_results():
     )
     metrics = select_headline_metrics(results)
     assert metrics["regimes"]["severe"]["half_credit"] == part.summary.half_credit.model_dump()
-    assert metrics["regimes"]["severe"]["invalid"] == 1
+    assert metrics["regimes"]["severe"]["invalid"] == 0
     assert metrics["regimes"]["severe"]["judge_agreement"] == {"evaluation_training": 1.0}
     assert metrics["failures"] == {"no_faces": 1}

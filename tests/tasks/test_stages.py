@@ -21,9 +21,9 @@ from support.tiny_project import SPLITS
 from support.tiny_trellis import tiny_photo, write_tiny_generator
 from tasks.asking.pairings import STORE
 from tasks.asking.preferences import make_search_tools
-from tasks.making.arms import load_adapted, select_arm_params
-from tasks.making.base import load_base
+from tasks.making.arms import load_arm, select_arm_params
 from tasks.making.generation import GenerationWorker
+from tasks.making.networks import load_networks
 from tasks.tracking.run_values import collect_win_rates
 from verdict3d.adapt.method import Tools
 from verdict3d.adapt.methods.conditioner_repair import ConditionerRepair, TokenRepair
@@ -251,12 +251,12 @@ def test_every_judge_of_an_evaluation_is_shown_the_panel_that_its_audit_chose(pr
 
 def test_adapter_of_another_base_is_refused_with_both_digests(project, tmp_path):
     root, params = fork(project, tmp_path / "other")
-    ours = load_base(params, root).digest
+    ours = load_networks(params, root).digest
     shutil.rmtree(root / params.generator.model)
     write_tiny_generator(root / params.generator.model, seed=9)
-    other = load_base(params, root).digest
+    other = load_networks(params, root).digest
     with pytest.raises(Verdict3DError, match=f"{ours}.*{other}"):
-        load_adapted(params, root, ARM, Tools())
+        load_arm(params, root, ARM, Tools())
 
 
 def test_training_again_writes_the_same_bytes(project, tmp_path):
@@ -274,7 +274,7 @@ def test_train_records_losses_and_where_the_adapter_comes_from(project):
     assert len(lines) == 1 + 1 + params.train.sections[ARM].steps
     card = read_json(out / "card.json")
     assert card["arm"] == ARM
-    assert card["base_digest"] == load_base(params, root).digest
+    assert card["base_digest"] == load_networks(params, root).digest
     assert card["assets"] == {"train": 2, "validation": 1}
     metrics = read_json(out / "metrics.json")
     assert metrics["adapter"]["validation_loss"] <= metrics["base"]["validation_loss"]
@@ -287,7 +287,7 @@ def untrained_weights(pipeline: TrellisPipeline) -> dict[str, torch.Tensor]:
 
 def test_untrained_adapter_is_the_base_and_a_trained_one_is_not(project):
     root, params = project
-    base = load_base(params, root)
+    base = load_networks(params, root)
     pictures = [base.preprocess(tiny_photo(number)) for number in range(3)]
     tokens = base.encode(pictures)
     method, section = ConditionerRepair(), params.train.sections[ARM]

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from support.arm_examples import ARMS, section
+from support.outside import SAID
 from support.places import ROOT
 from verdict3d.config import OperatorName, Params, load_params
 from verdict3d.degrade.operators import OPERATORS
@@ -175,3 +176,53 @@ def test_a_message_does_not_grow_with_the_value(tmp_path: Path) -> None:
     with pytest.raises(Verdict3DError, match="seed: Input should be a valid integer") as caught:
         load_params(tmp_path / "params.yaml")
     assert len(str(caught.value)) < 500
+
+
+COMMAND = {**SAID, "kind": "command", "run": ["tool", "{photo}", "{output}"]}
+
+
+def with_generator(generator: dict[str, Any], arms: dict[str, Any]) -> Params:
+    values = read_yaml(ROOT / "params.yaml")
+    values["generator"] = generator
+    values["train"] |= {**arms, "arms": list(arms)}
+    values["promotion"]["arms"] = list(arms)[:1]
+    return Params.model_validate(values)
+
+
+def test_methods_of_our_networks_are_refused_for_other_generators() -> None:
+    repair = read_yaml(ROOT / "params.yaml")["train"]["conditioner_repair"]
+    search = {"method": "search", "samples": 2, "pick": "judge"}
+    again = {"method": "control", "structure_input": "given", "latents_input": "given", "fresh_noise": True}
+    other = {"method": "outside", "generator": {**SAID, "kind": "folder", "meshes": "there"}}
+    fine = {"best": search, "again": again, "other": other}
+    assert set(with_generator(COMMAND, fine).train.arms) == set(fine)
+    wrong = [
+        repair,
+        {**search, "pick": "consensus"},
+        {**again, "latents_input": "clean"},
+        {"method": "stack", "parts": [repair, search]},
+    ]
+    for settings in wrong:
+        said = r"train.arms names mine, .* generator.kind 'command' .* search \(pick: judge or random\)"
+        with pytest.raises(ValidationError, match=said):
+            with_generator(COMMAND, {"best": search, "mine": settings})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"kind": "gradio"}, "kind is one of trellis, folder, command, callable, http"),
+        ({"run": ["tool", "{photo}"]}, "{photo} and {output}"),
+        ({"run": ["tool", "{photo}", "{output}", "{prompt}"]}, "no other name in braces"),
+        ({"run": ["tool", "{photo", "{output}"]}, "written twice"),
+        ({"frame": {"up": "y", "front": "-y"}}, "faces neither up nor down"),
+        ({"frame": {"front": "y"}}, "faces neither up nor down"),
+        ({"determinism": "mostly"}, "'bitwise', 'seeded' or 'none'"),
+        ({"kind": "callable", "run": None, "function": "tools.py"}, "module:function"),
+        ({"kind": "http", "run": None, "url": "server:80"}, "http\\(s\\)://host/path"),
+    ],
+)
+def test_what_is_said_of_a_generator_is_checked(change: dict[str, Any], said: str) -> None:
+    values = {name: value for name, value in {**COMMAND, **change}.items() if value is not None}
+    with pytest.raises(ValidationError, match=said):
+        with_generator(values, {"best": {"method": "search", "samples": 2, "pick": "judge"}})

@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from verdict3d.adapt.parallel import ALONE, Processes
+from verdict3d.generators.search import Prefers
 from verdict3d.records.losses import LossRow
 
 if TYPE_CHECKING:
-    from verdict3d.mesh.mesh import Mesh
     from verdict3d.trellis.pipeline import TrellisPipeline
 
 ConditionPixels = NDArray[np.uint8]
@@ -111,10 +111,6 @@ class Fit:
     losses: Sequence[LossRow]
     best_step: int
     measures: Mapping[str, Any]
-
-
-Prefers = Callable[[Sequence[tuple[Image.Image, "Mesh", "Mesh"]]], list[float]]
-"""Margins of the training judge, over both orders, for the first mesh of each (photo, mesh, mesh)."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verdict3d.config_arms import AnyArm, StackParams
+from verdict3d.config_arms import AnyArm, OutsideArmParams, StackParams
 from verdict3d.errors import Verdict3DError
+from verdict3d.generators.registry import name_kind_module
 
 if TYPE_CHECKING:
     from verdict3d.adapt.method import Method
@@ -49,5 +50,7 @@ def parts_of(settings: AnyArm) -> Sequence[AnyArm]:
 
 
 def modules_of(settings: AnyArm) -> list[str]:
-    """Return the modules of the methods that an arm uses, each once."""
+    """Return the modules of the methods that an arm uses, each once; of an outside arm that of its kind."""
+    if isinstance(settings, OutsideArmParams):
+        return [name_kind_module(settings.generator.kind)]
     return [module_of(name) for name in sorted({part.method for part in (settings, *parts_of(settings))})]

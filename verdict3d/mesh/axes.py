@@ -38,3 +38,26 @@ def into_file_frame(vertices: NDArray[np.float32], up_axis: Axis) -> NDArray[np.
     turned = np.empty_like(vertices)
     turned[:, axes] = vertices * np.array(signs, dtype=np.float32)
     return turned
+
+
+_FRONT = (0.0, -1.0)
+"""Where an object of ours faces, seen from above."""
+
+
+def turn_front(vertices: NDArray[np.float32], up_axis: Up, front: str) -> NDArray[np.float32]:
+    """Return (V, 3) float32 of the object frame turned about z, so that the object faces -y.
+
+    Args:
+        vertices: Of a file, in the object frame.
+        up_axis: Axis of the file that points up; ``auto``: y, as in glTF.
+        front: Axis of the file that the object faces, such as ``z`` or ``-x``; not the upward one.
+    """
+    pointer = np.zeros((1, 3), dtype=np.float32)
+    pointer[0, "xyz".index(front[-1])] = -1.0 if front.startswith("-") else 1.0
+    x, y, _ = into_object_frame(pointer, GLTF_UP if up_axis == "auto" else up_axis)[0].tolist()
+    # the rotation that takes (x, y) to the front: cosine and sine from dot and cross product
+    cosine, sine = x * _FRONT[0] + y * _FRONT[1], x * _FRONT[1] - y * _FRONT[0]
+    turned = vertices.copy()
+    turned[:, 0] = cosine * vertices[:, 0] - sine * vertices[:, 1]
+    turned[:, 1] = sine * vertices[:, 0] + cosine * vertices[:, 1]
+    return turned + np.float32(0)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.axes import GLTF_UP, Axis, Up, into_file_frame, into_object_frame
 from verdict3d.mesh.mesh import GLTF_SUFFIXES, SUFFIXES, Mesh, checked

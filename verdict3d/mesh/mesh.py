@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.records.assets import Note
 
@@ -53,6 +53,10 @@ class Mesh:
         if self.uv is not None and self.texture is not None:
             _expect("uv", self.uv, np.float32, (count, 2))
             _expect("texture", self.texture, np.uint8, (None, None, 3))
+
+
+MeshOrFailure = Mesh | ItemFailure
+"""What becomes of one item."""
 
 
 def _expect(name: str, array: np.ndarray, dtype: type, shape: tuple[int | None, ...]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from verdict3d.config_generators import require_trellis
 from verdict3d.pretrain import generator
 from verdict3d.pretrain.architectures import NETWORKS, PICTURE_PX
 from verdict3d.pretrain.judge_measures import measure_judge
@@ -86,11 +87,12 @@ def train_latents(shop: Workshop) -> None:
 def assemble(shop: Workshop) -> None:
     """Write the trained networks as a generator in the released layout."""
     statistics, cpu = read_json(shop.work / "latent_statistics.json"), torch.device("cpu")
+    settings = require_trellis(shop.params.generator)
     TrellisPipeline(
         shop.load("conditioner", cpu),
         Networks.from_released({name: shop.load(name, cpu) for name in NETWORKS}),
-        shop.params.generator.structure,
-        shop.params.generator.latents,
+        settings.structure,
+        settings.latents,
         (torch.tensor(statistics["mean"]), torch.tensor(statistics["std"])),
         device="cpu",
     ).save_pretrained(shop.generator)

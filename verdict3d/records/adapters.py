@@ -13,6 +13,7 @@ from verdict3d.config_arms import ArmParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.files import write_bytes
+from verdict3d.records.generators import GENERATOR
 from verdict3d.records.record import Part, Record, read_record
 
 WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "card.json"
@@ -95,18 +96,21 @@ def adapter_files(folder: Path) -> list[str]:
 def copy_adapter(source: Path, target: Path) -> None:
     """Copy an adapter's files into ``target``, which is made where it is missing, in place of its own.
 
+    The record of its generator goes along where there is one.
+
     Raises:
         Verdict3DError: There is no adapter of this release in ``source``.
     """
     read_card(source)
     remove_adapter(target)
-    for name in adapter_files(source):
+    record = [GENERATOR] if (source / GENERATOR).is_file() else []
+    for name in adapter_files(source) + record:
         write_bytes(target / name, (source / name).read_bytes())
 
 
 def remove_adapter(folder: Path) -> None:
     """Remove the adapter's files from a folder, those of earlier releases too."""
-    for name in (WEIGHTS, CONFIG, CARD, EARLIER_WEIGHTS):
+    for name in (WEIGHTS, CONFIG, CARD, GENERATOR, EARLIER_WEIGHTS):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Strict
 
+from verdict3d.records.generators import GeneratorRecord
 from verdict3d.records.numbers import Interval, Kappa, Summary
 from verdict3d.records.record import Part, Record
 from verdict3d.records.results import JudgeUsed
@@ -191,6 +192,7 @@ class Certificate(Record):
         limitations: What the certificate does not show, a sentence each.
         sureness: How sure the judge is about clear gaps.
         ordering: What it orders among generations; None before there are any, or without true meshes.
+        generator: Whose generations these were; None before there are any.
         thresholds: What was asked for.
         validity: How long it is valid.
         panel: How the panel was chosen.
@@ -203,7 +205,7 @@ class Certificate(Record):
         objects: Number of objects that these are about.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/certificate/3"
+    SCHEMA: ClassVar[str] = "verdict3d/certificate/4"
 
     role: str
     passed: bool
@@ -215,6 +217,7 @@ class Certificate(Record):
     limitations: list[str]
     sureness: Sureness
     ordering: Ordering | None
+    generator: GeneratorRecord | None
     thresholds: Thresholds
     validity: Validity
     panel: PanelChoice

@@ -58,7 +58,8 @@ class Generation(Record):
         number: Which of several equal generations this is, from 0.
         seed: Of the noise.
         condition: Path of the condition picture.
-        steps: Sampler steps.
+        generator: Digest of the record of the generator (:mod:`verdict3d.records.generators`).
+        steps: Sampler steps; None where the generator is not ours.
         failure: Why there is no mesh, as a short code. What it does not have is None.
         failure_message: The same for people.
         mesh: Path of the mesh.
@@ -68,7 +69,7 @@ class Generation(Record):
         truth: How near it is to the asset's own mesh.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/generation/1"
+    SCHEMA: ClassVar[str] = "verdict3d/generation/2"
 
     id: str
     asset: str
@@ -79,7 +80,8 @@ class Generation(Record):
     number: int
     seed: int
     condition: str
-    steps: Steps
+    generator: str
+    steps: Steps | None
     failure: str | None
     failure_message: str | None
     mesh: str | None

@@ -48,7 +48,7 @@ def read_losses(path: Path) -> Losses:
     """
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.reader(stream)
-        headings = next(reader, ["step"])
+        headings = next(reader, []) or ["step"]  # nothing was trained
         rows: list[list[float]] = []
         try:
             for row in reader:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Strict
 
+from verdict3d.records.generators import GeneratorRecord
 from verdict3d.records.names import Regime
 from verdict3d.records.numbers import Standing
 from verdict3d.records.record import Part, Record
@@ -311,6 +312,20 @@ class Decision(Record):
     adapters: dict[str, str]
     arms: dict[str, ArmDecision]
     chosen: str | None
+
+
+class EvaluatedMeshes(Record):
+    """What the evaluation got from a generator that is not ours: ``meshes.json`` of its version.
+
+    Attributes:
+        generator: What made them.
+        meshes: Digest of each mesh, by the id of its generation; None where there is none.
+    """
+
+    SCHEMA: ClassVar[str] = "verdict3d/evaluated-meshes/1"
+
+    generator: GeneratorRecord
+    meshes: dict[str, str | None]
 
 
 class Candidate(Part):

@@ -73,7 +73,7 @@ def tally_sets(rows: Iterable[HeldoutVerdict], order: Sequence[str], views: int)
     Args:
         rows: Verdicts; invalid ones, and sets without an answer, are left out.
         order: Objects.
-        views: View sets a verdict; a pair that looks the same from all was not asked and is so many ties.
+        views: View sets a verdict; a pair that was not asked about (:func:`count_sets`) has so many.
     """
     counts = {name: [0, 0, 0] for name in order}
     for row in rows:
@@ -84,9 +84,18 @@ def tally_sets(rows: Iterable[HeldoutVerdict], order: Sequence[str], views: int)
 
 
 def count_sets(row: HeldoutVerdict, views: int) -> Counts:
-    """Return from how many view sets both orders name X, name Y, and disagree."""
-    if row.outcome == "same":
-        return 0, 0, views
+    """Return from how many view sets both orders name X, name Y, and disagree.
+
+    A pair that nobody was asked about is the same from all of them: two equal meshes, or a missing one.
+    """
+    if not row.sets:
+        return (
+            (views, 0, 0)
+            if row.outcome == "win"
+            else (0, views, 0)
+            if row.outcome == "loss"
+            else (0, 0, views)
+        )
     sets = [one for one in row.sets if one is not None]
     wins = sum(m1 > 0 > m2 for m1, m2 in sets)
     losses = sum(m1 < 0 < m2 for m1, m2 in sets)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from verdict3d.config import SamplerParams
+from verdict3d.config_generators import SamplerParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json
 

@@ -8,11 +8,10 @@ from typing import Any
 import torch
 
 from verdict3d.errors import ItemFailure
-from verdict3d.mesh.mesh import Mesh
+from verdict3d.mesh.mesh import Mesh, MeshOrFailure
 from verdict3d.trellis.mesh_extraction import ExtractedMesh, extract_meshes
 from verdict3d.trellis.sparse import SparseTensor
 
-MeshOrFailure = Mesh | ItemFailure
 DECODED_AT_ONCE = 2**16
 """Voxels the mesh decoder takes at once; it makes 64 rows of each."""
 

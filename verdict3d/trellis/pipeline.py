@@ -20,10 +20,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from verdict3d.config import SamplerParams
+from verdict3d.config_generators import SamplerParams
 from verdict3d.device import pick_device
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.hub import GENERATOR_PATTERNS, TRANSFORMERS_PATTERNS, local_directory
+from verdict3d.mesh.mesh import MeshOrFailure
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import write_json
 from verdict3d.trellis import layout
@@ -31,7 +32,7 @@ from verdict3d.trellis.attention import prefer_flash_attention_3
 from verdict3d.trellis.checkpoint import load_model, save_model
 from verdict3d.trellis.conditioner import Conditioner
 from verdict3d.trellis.layout import check_parts
-from verdict3d.trellis.mesh_decoding import MeshOrFailure, decode_meshes, non_finite
+from verdict3d.trellis.mesh_decoding import decode_meshes, non_finite
 from verdict3d.trellis.network import Network
 from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.preprocess import preprocess_image

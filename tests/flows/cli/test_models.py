@@ -95,7 +95,7 @@ def test_samples_are_made_once_and_again_when_anything_changes(
     tiny_photo(5).save(tmp_path / "0.png")
     assert made() == ["0-0.ply", "0-1.ply"]
     assert made(steps=2) == everything and made(steps=2, guidance=1.5) == everything
-    assert read_json(out / "manifest.json")["structure"]["guidance"] == 1.5
+    assert read_json(out / "manifest.json")["generator"]["structure"]["guidance"] == 1.5
 
 
 def test_photos_and_arms_are_looked_at_before_any_network_is_loaded(

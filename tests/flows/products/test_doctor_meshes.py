@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from flows.products.doctor_meshes import describe_finding, examine_meshes, summarise_findings
 from support.places import ROOT
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.furniture.catalogue import furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh

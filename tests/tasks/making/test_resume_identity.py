@@ -87,7 +87,7 @@ def project(tmp_path: Path) -> Path:
             id=f"{asset.id}-{regime}",
             **{"asset": asset.id, "category": asset.category, "split": "heldout", "regime": regime},
             **{"role": "heldout", "number": 0, "seed": 1, "condition": asset.condition},
-            steps=Steps(structure=1, latents=1),
+            **{"generator": "g", "steps": Steps(structure=1, latents=1)},
             **{"failure": "empty", "failure_message": "", "mesh": None, "mesh_digest": None},
             **{"montage": None, "montages": None, "truth": None},
         )
@@ -175,6 +175,7 @@ def test_the_code_behind_unfinished_meshes_is_that_of_the_arm(
     assert mine <= set(found["adapter"]["code"])
     assert "verdict3d/adapt/methods/preference.py" not in found["adapter"]["code"]
     assert "verdict3d/trellis/sampler.py" in found["base"]["code"]
+    assert "verdict3d/generators/command.py" not in found["base"]["code"]
     assert "verdict3d/render/renderer.py" in found["code"] and "tasks/evaluate.py" not in found["code"]
 
 

@@ -28,7 +28,7 @@ from verdict3d.adapt.conditioners import (
 from verdict3d.adapt.layers import ENCODER_LAYERS, FLOW_LAYERS, checkpoint_blocks, trainable_copy
 from verdict3d.adapt.method import FitInputs, Tools
 from verdict3d.adapt.methods.degraded_inputs import LIMIT, TrainingLosses, gather_material
-from verdict3d.adapt.methods.search import choose_most_agreed, play_tournament
+from verdict3d.adapt.methods.search import choose_most_agreed
 from verdict3d.adapt.methods.token_flow import TokenFlow
 from verdict3d.adapt.registry import find_method, list_methods
 from verdict3d.adapt.student import make_student
@@ -36,6 +36,7 @@ from verdict3d.adapt.tokens import as_input, gather_pictures
 from verdict3d.adapt.training import CHECKPOINT
 from verdict3d.config_arms import EncoderLayers, TokenFlowParams
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.generators.search import play_tournament
 from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.randomness import seed_for, torch_generator
 from verdict3d.trellis.pipeline import TrellisPipeline

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.furniture.catalogue import furniture, mesh_from_parts
 from verdict3d.mesh.files import read_mesh, write_mesh

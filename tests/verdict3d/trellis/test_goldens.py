@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from support.places import GOLDENS
-from verdict3d.config import SamplerParams
+from verdict3d.config_generators import SamplerParams
 from verdict3d.trellis.checkpoint import MODEL_CLASSES
 from verdict3d.trellis.conditioner import Conditioner, dinov2_config
 from verdict3d.trellis.latent_flow import SLatFlowModel

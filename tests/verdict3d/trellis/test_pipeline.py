@@ -22,8 +22,8 @@ from support.tiny_trellis import (
 )
 from verdict3d.adapt.method import Tools
 from verdict3d.adapt.methods.search import SearchingPipeline
-from verdict3d.config import SamplerParams
 from verdict3d.config_arms import SearchParams
+from verdict3d.config_generators import SamplerParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest

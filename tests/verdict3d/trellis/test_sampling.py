@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from verdict3d.config import SamplerParams
+from verdict3d.config_generators import SamplerParams
 from verdict3d.trellis import sampler
 from verdict3d.trellis.losses import (
     dice_loss,

@@ -16,26 +16,19 @@ own. What is kept is decided
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from verdict3d.adapt.method import Fit, FitInputs, Method, Prefers, Tools
-from verdict3d.config import SamplerParams
+from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.config_arms import SearchParams
+from verdict3d.config_generators import SamplerParams
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.mesh.mesh import Mesh
-from verdict3d.randomness import numpy_generator, seed_for
-from verdict3d.trellis.mesh_decoding import MeshOrFailure
+from verdict3d.generators.search import Picker
+from verdict3d.mesh.mesh import MeshOrFailure
+from verdict3d.randomness import seed_for
 from verdict3d.trellis.pipeline import TrellisPipeline
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Entrant = TypeVar("Entrant")
 
 
 class Search:
@@ -72,8 +65,7 @@ class SearchingPipeline(TrellisPipeline):
 
     def __init__(self, pipeline: TrellisPipeline, search: SearchParams, tools: Tools) -> None:
         super().__init__(**pipeline.parts())
-        self.search, self.tools = search, tools
-        self.judge: Prefers | None = None
+        self.search, self.picker = search, Picker(search, tools.prefers)
 
     def generate(
         self,
@@ -92,7 +84,7 @@ class SearchingPipeline(TrellisPipeline):
             own = [seed if number == 0 else seed_for(seed, "search", number) for seed in seeds]
             rounds.append(super().generate(images, own, structure, latents, latents_images=latents_images))
         return [
-            self._pick(image, seed, [made[place] for made in rounds])
+            self.picker.pick(image, seed, [made[place] for made in rounds])
             for place, (image, seed) in enumerate(zip(images, seeds, strict=True))
         ]
 
@@ -115,18 +107,6 @@ class SearchingPipeline(TrellisPipeline):
         return [
             choose_most_agreed(structures, resolution, agreed) for structures in zip(*rounds, strict=True)
         ]
-
-    def _pick(self, image: Image.Image, seed: int, outcomes: list[MeshOrFailure]) -> MeshOrFailure:
-        meshes = [outcome for outcome in outcomes if isinstance(outcome, Mesh)]
-        if not meshes:
-            return outcomes[0]
-        if self.search.pick == "random":
-            return meshes[int(numpy_generator(seed, "random_pick").integers(len(meshes)))]
-        if self.judge is None:
-            assert self.tools.prefers is not None
-            self.judge = self.tools.prefers()
-        prefers = self.judge
-        return play_tournament(meshes, lambda matches: prefers([(image, x, y) for x, y in matches]))
 
 
 def choose_most_agreed(
@@ -152,24 +132,6 @@ def choose_most_agreed(
     if not others or (agreement.sum() - len(whole)) / others >= agreed:
         return whole[0]
     return whole[int(agreement.sum(1).argmax())]
-
-
-def play_tournament(
-    entrants: Sequence[Entrant], margins: Callable[[list[tuple[Entrant, Entrant]]], list[float]]
-) -> Entrant:
-    """Return the winner of single elimination; a margin of 0 (no decision) goes to the earlier entrant.
-
-    Args:
-        entrants: At least one, in order; an odd one out waits for the next round.
-        margins: For each match (x, y) a number above 0 where x wins, below 0 where y does.
-    """
-    left = list(entrants)
-    while len(left) > 1:
-        matches = list(zip(left[0::2], left[1::2], strict=False))
-        decided = np.asarray(margins(matches))
-        winners = [x if margin >= 0 else y for (x, y), margin in zip(matches, decided, strict=True)]
-        left = winners + left[2 * len(matches) :]
-    return left[0]
 
 
 METHOD: Method = Search()

@@ -81,6 +81,7 @@ def issue(
         limitations=list_limitations(taught, findings, None),
         sureness=sureness,
         ordering=None,
+        generator=None,
         thresholds=Thresholds(**thresholds.model_dump()),
         validity=Validity(
             days=valid_days if ages else None,

@@ -25,6 +25,8 @@ def describe(certificate: Certificate) -> list[str]:
         )
     if certificate.ordering is not None:
         lines.append(f"  {describe_ordering(certificate.ordering)}")
+    if certificate.generator is not None:
+        lines.append(f"  asked about generations of {certificate.generator.title}")
     if words := describe_sureness(certificate.sureness):
         lines.append(f"  {words}")
     return lines + [f"  {sentence}" for sentence in certificate.limitations]

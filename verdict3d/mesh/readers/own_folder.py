@@ -7,7 +7,7 @@ import posixpath
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.readers.reading import Reading
 from verdict3d.mesh.readers.textures import Texture, Textures

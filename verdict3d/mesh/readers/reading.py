@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.records.assets import Note, NoteKind
 

@@ -16,9 +16,9 @@ import pytest
 
 from support.judge_examples import params, request
 from support.scripted_server import answer, http, scripted
+from verdict3d import exchange
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.remote import endpoint
 from verdict3d.judge.remote.remote import RemoteJudge
 from verdict3d.judge.verdict import Verdict
 
@@ -279,7 +279,7 @@ def test_messages_are_one_line_without_the_key() -> None:
 )
 def test_servers_say_how_long_to_wait(asked: str, wait_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 1445412475.0)  # 07:27:55
-    assert endpoint._retry_after_s(httpx.Headers({"Retry-After": asked})) == wait_s
+    assert exchange._retry_after_s(httpx.Headers({"Retry-After": asked})) == wait_s
 
 
 def test_an_event_loop_of_the_caller_is_no_obstacle() -> None:

@@ -16,7 +16,7 @@ import trimesh
 from PIL import Image
 
 from support.gltf_files import SQUARE, SQUARE_FACES, SQUARE_UV, GltfFile, glb_of, png
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh, face_colors, mesh_digest

@@ -10,7 +10,8 @@ from PIL import Image
 
 import tasks.assets
 from support.places import ROOT
-from verdict3d.config import MeshLimits, load_params
+from verdict3d.config import load_params
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh

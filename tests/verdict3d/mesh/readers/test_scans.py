@@ -12,7 +12,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from verdict3d.config import MeshLimits
+from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.furniture.catalogue import CATEGORIES, furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.processes.commands import run_supervised, stopping_all_on_error
+from verdict3d.processes.commands import run_supervised, stopping_all_on_error
 
 WRITE_AND_STAY = (
     "import os, pathlib, subprocess, sys, time;"
@@ -76,7 +76,8 @@ def test_kill_9_leaves_nothing_running(tmp_path: Path, victim: str) -> None:
         [
             sys.executable,
             "-c",
-            "import os, sys; from pathlib import Path; from flows.processes.commands import run_supervised;"
+            "import os, sys; from pathlib import Path;"
+            "from verdict3d.processes.commands import run_supervised;"
             f"run_supervised([sys.executable, '-c', {WRITE_AND_STAY!r}], cwd=Path('.'),"
             " environment=dict(os.environ))",
         ],

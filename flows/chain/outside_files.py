@@ -1,0 +1,47 @@
+"""Lets DVC notice changes in files of generators that are not ours, and lie outside ``data/generators``.
+
+The stage ``identity`` depends on ``data/generators``, which presets share, and on ``data/watched``, where
+every workspace has a listing (names, sizes, times) of such files elsewhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flows.chain.workspace import Workspace
+from tasks.paths import GENERATORS, WATCHED_GENERATORS
+from verdict3d.config import load_params
+from verdict3d.config_arms import OutsideArmParams
+from verdict3d.config_generators import TrellisParams
+from verdict3d.generators.identity import list_visible_files
+from verdict3d.library import files_below, readable
+from verdict3d.records.files import read_json, write_json
+
+
+def watch_generators(workspace: Workspace) -> None:
+    """Refresh the listing of the files that generators name; remove it when none is needed.
+
+    Raises:
+        Verdict3DError: A generator names a file that is not there.
+    """
+    params, root = load_params(workspace.root / "params.yaml"), workspace.root
+    arms = [params.train.sections[arm] for arm in params.train.arms]
+    generators = [params.generator, *(arm.generator for arm in arms if isinstance(arm, OutsideArmParams))]
+    listing: dict[str, list[int]] = {}
+    for generator in generators:
+        if not isinstance(generator, TrellisParams):
+            for name, place in list_visible_files(generator, root):
+                listing |= _list_elsewhere(name, place, (root / GENERATORS).resolve())
+    target = root / WATCHED_GENERATORS
+    if not listing:
+        target.unlink(missing_ok=True)
+    elif not target.is_file() or read_json(target) != listing:
+        write_json(target, dict(sorted(listing.items())))
+
+
+def _list_elsewhere(name: str, place: Path, watched: Path) -> dict[str, list[int]]:
+    """Return size and time of each file at a place, without those that DVC looks at itself."""
+    files = list(files_below(place)) if place.is_dir() else [place]
+    elsewhere = [path for path in files if not path.resolve().is_relative_to(watched)]
+    stats = {readable(f"{name}: {path.relative_to(place)}"): path.stat() for path in elsewhere}
+    return {key: [found.st_size, found.st_mtime_ns] for key, found in stats.items()}

@@ -1,0 +1,1 @@
+"""Generators of meshes behind one interface: ours, and those that are not."""

@@ -1,0 +1,1 @@
+"""Commands that never outlive who started them."""
