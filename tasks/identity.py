@@ -5,8 +5,8 @@ each file that the stage imports, directly or not; :func:`verdict3d.provenance.c
 values of the parameters that ``dvc.yaml`` lists for it, defaults filled in), ``files`` (digests of the LoRA
 sets of others that it takes over) and ``generators`` (the records of those that are not ours, where it uses
 their meshes). Every other stage depends on its own file, so an edit reruns the stages that import the file, a
-changed default those that read it, and another file of a generator those that ask it. DVC lets no stage depend
-on ``dvc.yaml``; a stage whose list of parameters changes is rerun by DVC itself.
+changed default those that read it, another file of a generator those that ask it. DVC lets no stage depend on
+``dvc.yaml``; a stage whose list of parameters changes is rerun by DVC itself.
 
 The stages of an arm depend on the methods of that arm alone; what works with adapters of any arm depends on
 all methods. So do stages on the kinds of the generators that they use.

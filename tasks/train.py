@@ -1,8 +1,8 @@
 """Stage ``train@<arm>``: fit one arm's adapter on the frozen generator (``python -m tasks.train <arm>``).
 
 Writes ``data/train/<arm>/``: ``adapter_model.safetensors``, where it is LoRA PEFT's ``adapter_config.json``,
-``card.json`` (base, parameters, data digests, losses, seed), ``generator.json`` (the record of the base, of an
-outside arm its own), ``losses.csv`` (a row a step; what was not measured at a step is empty) and
+``card.json`` (base, parameters, data digests, losses, seed), ``generator.json`` (the record of the base, of
+an outside arm its own), ``losses.csv`` (a row a step; what was not measured at a step is empty) and
 ``metrics.json``. An arm without networks of ours trains nothing and has no weights.
 
 Where several GPUs are visible it starts itself again through accelerate: a process for each GPU, as many as
