@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from verdict3d.config import AssetsParams
 from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.furniture.catalogue import CATEGORIES, furniture
+from verdict3d.furniture.catalogue import CATEGORIES, World, furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.axes import Up
 from verdict3d.mesh.files import read_mesh
@@ -72,10 +72,10 @@ def procedural_assets(params: AssetsParams, seed: int) -> Iterator[LoadedAsset]:
             yield procedural_asset(split, index, seed)
 
 
-def procedural_asset(split: Split, index: int, seed: int) -> LoadedAsset:
-    """Return procedural object number ``index`` of a split."""
+def procedural_asset(split: Split, index: int, seed: int, world: World = "usual") -> LoadedAsset:
+    """Return procedural object number ``index`` of a split, from one of the worlds of furniture."""
     category = CATEGORIES[index % len(CATEGORIES)]
-    mesh = mesh_from_parts(furniture(category, numpy_generator(seed, "furniture", split, index)))
+    mesh = mesh_from_parts(furniture(category, numpy_generator(seed, "furniture", split, index), world))
     name = f"{category}-{_FIRST_NUMBER[split] + index:05d}"
     return LoadedAsset(name, category, split, "procedural", mesh, mesh_digest(mesh))
 

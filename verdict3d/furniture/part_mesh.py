@@ -150,8 +150,49 @@ def _octant_steps(radius: float) -> int:
     return 8
 
 
+def _prism(part: Part, outline: _Rows) -> tuple[_Rows, _Faces]:
+    """Return the local vertices and faces of a prism: both ends in quads, and the sides."""
+    count = len(outline)
+    flat = outline * part.half_size[:2]
+    local = np.concatenate(
+        [np.concatenate([flat, np.full((count, 1), end * part.half_size[2])], axis=1) for end in (-1, 1)]
+    )
+    faces: list[tuple[int, int, int]] = []
+    for i in range(count // 2 - 1):
+        for a, b, c in _quad(i, i + 1, count - 2 - i, count - 1 - i):
+            faces += [(c, b, a), (a + count, b + count, c + count)]
+    for i in range(count):
+        j = (i + 1) % count
+        faces += _quad(i, j, j + count, i + count)
+    return local, np.array(faces, dtype=np.int32)
+
+
+def _lathe(part: Part, outline: _Rows) -> tuple[_Rows, _Faces]:
+    """Return the local vertices and faces of a turned profile; points on the axis are one vertex each."""
+    profile = outline[: len(outline) // 2] * part.half_size[[0, 2]]
+    around = _segments(float(part.half_size[0]))
+    angles = 2 * np.pi * np.arange(around) / around
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rows = [
+        np.concatenate([radius * ring, np.full((around, 1), height)], axis=1) for radius, height in profile
+    ]
+    ends = np.array([[0.0, 0.0, profile[0, 1]], [0.0, 0.0, profile[-1, 1]]])
+    low, high = len(profile) * around, len(profile) * around + 1
+    faces: list[tuple[int, int, int]] = []
+    last = (len(profile) - 1) * around
+    for i in range(around):
+        j = (i + 1) % around
+        faces += [(low, j, i), (high, last + i, last + j)]
+        for row in range(0, last, around):
+            faces += _quad(row + i, row + j, row + around + j, row + around + i)
+    return np.concatenate([*rows, ends]), np.array(faces, dtype=np.int32)
+
+
 def _triangulate(part: Part) -> tuple[_Rows, _Faces]:
     """Return the part's vertices (V, 3) in the object frame and faces (F, 3), closed and outward."""
+    if part.outline is not None:
+        local, faces = (_prism if part.kind == "prism" else _lathe)(part, part.outline)
+        return local @ part.rotation.T + part.center, faces
     if part.kind == "rounded_box":
         template = _rounded_template(_octant_steps(part.rounding))
     elif part.kind == "cylinder":

@@ -1,4 +1,4 @@
-"""Solid parts that furniture is made of: boxes, rounded boxes, cylinders and tapered bars."""
+"""Solid parts that furniture is made of: boxes, bars, cylinders, prisms, turned profiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["box", "rounded_box", "cylinder", "tapered"]
+Kind = Literal["box", "rounded_box", "cylinder", "tapered", "prism", "lathe"]
 Vector = NDArray[np.float64]
 Point = Sequence[float] | Vector
 Color = NDArray[np.uint8]
@@ -25,19 +25,23 @@ _IDENTITY: Vector = np.eye(3)
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One convex, watertight solid in the object frame (z up, front -y).
+    """One watertight solid in the object frame (z up, front -y).
 
     Attributes:
         kind: ``box``; ``rounded_box`` (edges and corners rounded by ``rounding``, inside ``half_size``);
             ``cylinder`` (round, along its own z; a cone frustum when ``taper`` < 1); ``tapered`` (a square
-            bar or frustum along its own z).
+            bar or frustum along its own z); ``prism`` (``outline`` in its own x and y, extruded along its own
+            z); ``lathe`` (``outline`` in radius and z, turned about its own z).
         center: (3,) float64.
-        half_size: (3,) float64, half extents along the part's own axes. For ``cylinder`` the first two are
-            equal: the radius of the wide end.
+        half_size: (3,) float64, half extents along the part's own axes. For ``cylinder`` and ``lathe``
+            the first two are equal: the largest radius.
         rotation: (3, 3) float64, object_from_part: its columns are the part's axes.
         rounding: Radius of rounded edges, below the smallest half size; 0 for the other kinds.
         taper: Size of the +z end divided by the -z end, in (0, 1]; 1 for boxes.
         color: (3,) uint8, sRGB.
+        outline: (n, 2) float64, a simple polygon, counter-clockwise, in units of ``half_size``; n is even and
+            vertex i lies across from vertex n - 1 - i, so that the quads between them fill it. A ``lathe``
+            has radius in [0, 1] and z in [-1, 1]. None for the other kinds.
     """
 
     kind: Kind
@@ -47,6 +51,7 @@ class Part:
     rounding: float
     taper: float
     color: Color
+    outline: Vector | None = None
 
 
 def box(center: Point, size: Point, color: Color, rounding: float = 0.0) -> Part:
@@ -94,6 +99,32 @@ def bar(start: Point, end: Point, width: float, color: Color, end_width: float |
     return _between("tapered", start, end, width / 2, (width if end_width is None else end_width) / 2, color)
 
 
+def prism(outline: Vector, low: float, high: float, color: Color) -> Part:
+    """Return a solid between the heights ``low`` and ``high`` over an outline (n, 2) as ``Part`` wants it."""
+    least, most = outline.min(axis=0), outline.max(axis=0)
+    center, half = (least + most) / 2, (most - least) / 2
+    place = np.array([center[0], center[1], (low + high) / 2])
+    size = np.array([half[0], half[1], (high - low) / 2])
+    return Part("prism", place, size, _IDENTITY, 0.0, 1.0, color, (outline - center) / half)
+
+
+def lathe(profile: Sequence[tuple[float, float]], color: Color, *, axis: Point = (0.0, 0.0)) -> Part:
+    """Return a solid turned about a vertical axis through ``axis`` (x, y).
+
+    Args:
+        profile: (radius, z) from below upwards; the first and the last are joined to the axis.
+        color: (3,) uint8.
+        axis: Where it stands.
+    """
+    points = np.asarray(profile, dtype=np.float64)
+    low, high = points[:, 1].min(), points[:, 1].max()
+    wide, half = float(points[:, 0].max()), float(high - low) / 2
+    inner = points[::-1] * [0.0, 1.0]
+    ring = np.concatenate([points, inner]) - [0.0, (low + high) / 2]
+    place = np.array([axis[0], axis[1], (low + high) / 2])
+    return Part("lathe", place, np.array([wide, wide, half]), _IDENTITY, 0.0, 1.0, color, ring / [wide, half])
+
+
 def moved(parts: Iterable[Part], offset: Point) -> list[Part]:
     """Return ``parts`` shifted by ``offset`` (3,)."""
     shift = np.asarray(offset, dtype=np.float64)
@@ -117,6 +148,15 @@ def part_reach(part: Part) -> Vector:
     if part.kind in ("box", "rounded_box"):
         reach = axes @ (half - part.rounding) + part.rounding
         return np.stack([part.center - reach, part.center + reach])
+    if part.outline is not None:
+        flat, upright = part.outline * half[:2], part.outline * half[[0, 2]]
+        if part.kind == "prism":
+            places = flat @ part.rotation[:, :2].T
+            spread = axes[:, 2] * half[2]
+        else:
+            places = upright[:, 1:] * part.rotation[:, 2]
+            spread = upright[:, :1] * np.sqrt(np.maximum(0.0, 1.0 - axes[:, 2] ** 2))
+        return part.center + np.stack([(places - spread).min(axis=0), (places + spread).max(axis=0)])
     if part.kind == "cylinder":
         wide = half[0] * np.sqrt(np.maximum(0.0, 1.0 - axes[:, 2] ** 2))
     else:
@@ -139,7 +179,27 @@ def _scaled(part: Part, center: Vector, scale: float, min_half: float) -> Part:
     if part.kind in ("cylinder", "tapered"):
         taper = min(1.0, max(taper, min_half / float(half[:2].min())))
     rounding = min(part.rounding * scale, 0.9 * float(half.min()), MAX_ROUNDING)
-    return Part(part.kind, (part.center - center) * scale, half, part.rotation, rounding, taper, part.color)
+    outline = part.outline
+    if part.kind == "lathe" and outline is not None:
+        radius = outline[:, 0]
+        least = min(1.0, min_half / float(half[0]))
+        outline = np.stack([np.where(radius > 0, np.maximum(radius, least), 0.0), outline[:, 1]], axis=1)
+    if part.kind == "prism" and outline is not None:
+        outline = _thickened(outline * half[:2], 2 * min_half) / half[:2]
+    center = (part.center - center) * scale
+    return Part(part.kind, center, half, part.rotation, rounding, taper, part.color, outline)
+
+
+def _thickened(outline: Vector, least: float) -> Vector:
+    """Return an outline whose ends are blunt with its halves at least ``least`` apart."""
+    count = len(outline) // 2
+    first, second = outline[:count], outline[count:][::-1]
+    apart = np.linalg.norm(first - second, axis=1)
+    if min(apart[0], apart[-1]) < 0.5 * np.median(apart) or apart.min() >= least:
+        return outline
+    middle, grown = (first + second) / 2, np.maximum(1.0, least / np.maximum(apart, 1e-9))[:, None]
+    first, second = middle + (first - middle) * grown, middle + (second - middle) * grown
+    return np.concatenate([first, second[::-1]])
 
 
 def normalize_parts(parts: Sequence[Part]) -> tuple[Part, ...]:

@@ -11,12 +11,15 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.furniture.catalogue import World
 from verdict3d.pretrain.recipe import Recipe
 from verdict3d.pretrain.sequence import ORDER, make_checkpoints
 from verdict3d.pretrain.workshop import Workshop
@@ -42,13 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--phases",
         nargs="+",
         default=whole,
-        help=f"phases to run, in order; a+b run side by side (default: {' '.join(whole)})",
+        help="phases to run, in order; a+b run side by side, a,b one after the other "
+        f"(default: {' '.join(whole)})",
     )
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the numbers of steps and rows")
+    parser.add_argument(
+        "--world",
+        choices=get_args(World),
+        default=Recipe().world,
+        help="world of furniture that all objects come from (default: %(default)s)",
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="processes that make rows")
     options = parser.parse_args(arguments)
     shop = Workshop(
-        Recipe().scaled(options.scale),
+        replace(Recipe(), world=options.world).scaled(options.scale),
         load_params(),
         options.work,
         options.pools or options.work / "pools",

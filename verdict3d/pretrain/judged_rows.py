@@ -4,7 +4,7 @@ A row is one object: its picture and :data:`CANDIDATES` candidates, each seen fr
 arrays are ``references`` (sets, S, S, 3) and ``montages`` (sets, candidates, S, S, 3) uint8, ``quality``
 (candidates,) float32 in [0, 1], 0 where a candidate could not be made, and ``f_score`` (candidates,) float32,
 which no judge learns from: it is measured in the held-out rows and NaN in the others. The first candidate is
-the true mesh.
+the true mesh, measured like the others, so that all gaps are on one scale.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image
 from verdict3d.config import RegimeParams
 from verdict3d.degrade.regimes import degrade_by_regime
 from verdict3d.errors import ItemFailure
-from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.furniture.catalogue import CATEGORIES, World, furniture, mesh_from_parts
 from verdict3d.mesh.accuracy import compare_meshes, true_surface
 from verdict3d.mesh.damage import damage
 from verdict3d.mesh.mesh import Mesh
@@ -57,6 +57,7 @@ class Shown:
         defects: Damage to meshes that it learns.
         edits: Edits of parts that it learns.
         held_out_from: First held-out row.
+        world: World of furniture that the objects come from.
     """
 
     seed: int
@@ -66,6 +67,7 @@ class Shown:
     defects: tuple[str, ...]
     edits: tuple[str, ...]
     held_out_from: int
+    world: World = "usual"
 
 
 class Booth:
@@ -90,7 +92,7 @@ class Booth:
         self.measured = MEASURES[shown.measure](truth, renderer, rng)
         self.surface = true_surface(truth, index, POINTS) if index >= shown.held_out_from else None
         self.index = index
-        self.add(truth, 1.0)
+        self.add(truth)
 
     def add(self, mesh: Mesh | None, quality: float | None = None) -> float:
         """Add a candidate and return its quality; None, or a mesh that cannot be drawn, is of quality 0."""
@@ -152,7 +154,7 @@ def damaged_rows(shown: Shown) -> MakeRow:
 
     def make(index: int) -> Row:
         rng = numpy_generator(shown.seed, "judged", index)
-        parts, warp = training_object(index, rng)
+        parts, warp = training_object(index, rng, shown.world)
         truth = warp.mesh(parts)
         booth = Booth(shown, renderer, truth, "normal", index, rng)
         while len(booth.montages) < CANDIDATES:
@@ -204,7 +206,7 @@ def generated_rows(
 
     def make(index: int) -> Row:
         rng = numpy_generator(shown.seed, "generated", index)
-        truth = mesh_from_parts(furniture(CATEGORIES[index % len(CATEGORIES)], rng))
+        truth = mesh_from_parts(furniture(CATEGORIES[index % len(CATEGORIES)], rng, shown.world))
         clean = Image.fromarray(renderer.condition(truth, condition_camera(rng), CONDITION_PX))
         booth = Booth(shown, renderer, truth, "normal", index, rng)
         made = generate(clean, index, rng)
@@ -226,13 +228,13 @@ def coloured_rows(shown: Shown) -> MakeRow:
 
     def make(index: int) -> Row:
         rng = numpy_generator(shown.seed, "coloured", index)
-        parts, warp = training_object(index, rng)
+        parts, warp = training_object(index, rng, shown.world)
         truth = warp.mesh(parts)
         booth = Booth(shown, renderer, truth, "rgb", index, rng)
         while len(booth.montages) < CANDIDATES:
             if len(booth.montages) < CANDIDATES - 2:
                 painted = repaint(truth, rng)
-                booth.add(painted, colour_quality(truth, painted, rng))
+                booth.add(painted, booth.quality[0] * colour_quality(truth, painted, rng))
             else:
                 booth.add(hurt(truth, shown.defects, (2, 6), rng))
         references = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.furniture.catalogue import CATEGORIES, World, furniture, mesh_from_parts
 from verdict3d.furniture.parts import Part, normalize_parts
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.framing import frame_mesh
@@ -39,17 +39,18 @@ class Warp:
         return frame_mesh(replace(mesh, vertices=(points * self.scale).astype(np.float32)))
 
 
-def training_object(category: int, rng: np.random.Generator) -> tuple[Parts, Warp]:
+def training_object(category: int, rng: np.random.Generator, world: World = "usual") -> tuple[Parts, Warp]:
     """Draw an object: a piece of furniture as it is, or a mixture of two, warped.
 
     Args:
         category: Number of the category; categories take turns.
         rng: Decides everything else.
+        world: World of furniture that the pieces come from.
     """
-    parts = furniture(CATEGORIES[category % len(CATEGORIES)], rng)
+    parts = furniture(CATEGORIES[category % len(CATEGORIES)], rng, world)
     if rng.random() >= ODD_SHARE:
         return parts, Warp()
-    other = furniture(CATEGORIES[int(rng.integers(len(CATEGORIES)))], rng)
+    other = furniture(CATEGORIES[int(rng.integers(len(CATEGORIES)))], rng, world)
     share = rng.uniform(0.3, 1.0)
     mixed = [part for part in parts if rng.random() < share] or [parts[0]]
     low = rng.uniform(-0.3, 0.3, size=3)
@@ -83,7 +84,7 @@ def _turned(part: Part, size: float, rng: np.random.Generator) -> Part:
 
 def _resized(part: Part, size: float, rng: np.random.Generator) -> Part:
     factor = np.exp(rng.choice([-1.0, 1.0], size=3) * rng.uniform(0.2, 1.0, size=3) * size)
-    if part.kind == "cylinder":
+    if part.kind in ("cylinder", "lathe"):
         factor[1] = factor[0]
     half = np.maximum(part.half_size * factor, 0.01)
     return replace(part, half_size=half, rounding=min(part.rounding, 0.9 * float(half.min())))

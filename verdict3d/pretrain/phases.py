@@ -153,13 +153,21 @@ def furniture_pool(shop: Workshop) -> list[PoolRecipe]:
         "size_px": PICTURE_PX,
         "conditions": CONDITIONS,
         "feature_rows": recipe.feature_rows,
+        "world": recipe.world,
     }
     return [PoolRecipe(shop.pools / "furniture", recipe.furniture, furniture_rows, settings)]
 
 
 def grid_pool(shop: Workshop) -> list[PoolRecipe]:
     """Return how the pool of the mesh decoder is made."""
-    return [PoolRecipe(shop.pools / "grids", shop.recipe.grids, grid_rows, {"seed": shop.recipe.seed})]
+    return [
+        PoolRecipe(
+            shop.pools / "grids",
+            shop.recipe.grids,
+            grid_rows,
+            {"seed": shop.recipe.seed, "world": shop.recipe.world},
+        )
+    ]
 
 
 def judge_pools(shop: Workshop, family: str) -> list[PoolRecipe]:
@@ -186,6 +194,7 @@ def judge_pools(shop: Workshop, family: str) -> list[PoolRecipe]:
             defects=judge.defects,
             edits=judge.edits,
             held_out_from=first_held_out(counts[kind]),
+            world=shop.recipe.world,
         )
         pools.append(
             PoolRecipe(shop.pools / f"{family}-{kind}", counts[kind], factory, {"shown": shown, **more})

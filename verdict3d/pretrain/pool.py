@@ -62,7 +62,8 @@ class Pool:
     def put(self, index: int, row: Row) -> None:
         """Write one row and mark it ready."""
         for name, value in row.items():
-            self.arrays[name][index] = value
+            if value.any():  # a new file holds zeros and takes no space for them
+                self.arrays[name][index] = value
         self._ready[index] = 1
 
     def missing(self) -> list[int]:

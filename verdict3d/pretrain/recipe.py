@@ -1,8 +1,8 @@
 """The numbers of the recipe: rows, steps, batches, learning rates and seeds.
 
-The shipped judges were made by this recipe. The shipped generator was made by one that counted seconds
-(``data/checkpoints/generator/card.json``); its numbers below repeat what that run came to on two H100 and 32
-cores:
+The shipped judges were made by these numbers (commit bdf35e5). The shipped generator was made by a recipe
+that counted seconds (``data/checkpoints/generator/card.json``); its numbers below repeat what that run came
+to on two H100 and 32 cores:
 
 * Steps: a card holds the last logged step, so the number of steps is known to one logging interval. Its upper
   end is taken here: at least as many steps as then.
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from verdict3d.furniture.catalogue import World
 from verdict3d.pretrain.training import CHECKPOINT_EVERY, Schedule
 
 FEWEST_ROWS = 4
@@ -94,6 +95,7 @@ class Recipe:
         furniture: Objects that the structure and latent networks learn from.
         feature_rows: How many of these, the first ones, have pictures for the latent encoder.
         grids: Objects that the mesh decoder learns from.
+        world: World of furniture that all objects come from.
         checkpoint_every: Steps between two checkpoints of a training; it decides no weights.
     """
 
@@ -103,6 +105,7 @@ class Recipe:
     furniture: int = 16_000
     feature_rows: int = 1_000
     grids: int = 3_000
+    world: World = "usual"
     checkpoint_every: int = CHECKPOINT_EVERY
 
     def scaled(self, factor: float) -> Recipe:

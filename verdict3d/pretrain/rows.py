@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.furniture.catalogue import CATEGORIES, World, furniture, mesh_from_parts
 from verdict3d.furniture.parts import Part
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.pretrain.pool import MakeRow, Row
@@ -33,12 +33,14 @@ def condition_picture(renderer: Renderer, mesh: Mesh, camera: Camera, size_px: i
     return np.asarray(preprocess_image(picture, size_px))
 
 
-def object_parts(seed: int, index: int) -> tuple[Part, ...]:
+def object_parts(seed: int, index: int, world: World = "usual") -> tuple[Part, ...]:
     """Return the parts of one training object; categories take turns."""
-    return furniture(CATEGORIES[index % len(CATEGORIES)], numpy_generator(seed, "pretrain", index))
+    return furniture(CATEGORIES[index % len(CATEGORIES)], numpy_generator(seed, "pretrain", index), world)
 
 
-def furniture_rows(seed: int, size_px: int, conditions: int, feature_rows: int) -> MakeRow:
+def furniture_rows(
+    seed: int, size_px: int, conditions: int, feature_rows: int, world: World = "usual"
+) -> MakeRow:
     """Rows for the generator: conditions, feature pictures, structure, latent codes.
 
     Args:
@@ -46,11 +48,12 @@ def furniture_rows(seed: int, size_px: int, conditions: int, feature_rows: int) 
         size_px: Side of the pictures.
         conditions: Number of pictures of each object, from the front half.
         feature_rows: Rows with feature pictures; later rows leave them black.
+        world: World of furniture that the objects come from.
     """
     renderer = Renderer()
 
     def make(index: int) -> Row:
-        parts, rng = object_parts(seed, index), numpy_generator(seed, "views", index)
+        parts, rng = object_parts(seed, index, world), numpy_generator(seed, "views", index)
         mesh = mesh_from_parts(parts)
         pictures = [
             condition_picture(renderer, mesh, condition_camera(rng), size_px) for _ in range(conditions)
@@ -70,15 +73,16 @@ def furniture_rows(seed: int, size_px: int, conditions: int, feature_rows: int) 
     return make
 
 
-def grid_rows(seed: int) -> MakeRow:
+def grid_rows(seed: int, world: World = "usual") -> MakeRow:
     """Rows for the mesh decoder: the codes it is given and the grids it has to reach.
 
     Args:
         seed: Data seed; the objects are those of ``furniture_rows``.
+        world: World of furniture that the objects come from.
     """
 
     def make(index: int) -> Row:
-        distance, color = distance_grid(object_parts(seed, index))
+        distance, color = distance_grid(object_parts(seed, index, world))
         return {
             "structure": solid_voxels(distance).astype(np.uint8),
             "codes": latent_codes(distance, color).astype(np.float16),

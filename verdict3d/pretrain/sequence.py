@@ -1,6 +1,6 @@
 """The phases in the order in which they depend on each other, and how they are run.
 
-structure and decoder -> latents -> assemble -> judges -> publish
+structure -> latents, and beside them decoder -> assemble -> judges -> publish
 """
 
 from __future__ import annotations
@@ -45,13 +45,12 @@ PHASES: dict[str, tuple[Phase, PoolRecipes]] = {
 """Each phase and the pools it learns from."""
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("structure", "decoder"),
-    ("latents",),
+    ("structure,latents", "decoder"),
     ("assemble",),
     tuple(f"judge-{family}" for family in JUDGES),
     ("publish",),
 )
-"""The whole recipe; phases in brackets do not need each other."""
+"""The whole recipe; chains in brackets do not need each other, and a,b is first a and then b."""
 
 
 def make_checkpoints(shop: Workshop, order: Sequence[Sequence[str]] = ORDER, workers: int = 1) -> None:
@@ -59,30 +58,37 @@ def make_checkpoints(shop: Workshop, order: Sequence[Sequence[str]] = ORDER, wor
 
     Args:
         shop: The run.
-        order: Groups of phases, one after the other; those of a group do not need each other.
+        order: Groups of chains, one after the other; those of a group do not need each other. A chain names
+            a phase, or several with commas between, which follow each other.
         workers: Processes that make training rows.
 
     Raises:
         Verdict3DError: A phase is unknown or failed, or the work folder belongs to another recipe.
     """
-    unknown = sorted({name for names in order for name in names} - set(PHASES))
+    unknown = sorted({name for chains in order for name in phases_of(chains)} - set(PHASES))
     if unknown:
         raise Verdict3DError(f"no phase {', '.join(unknown)}; known: {', '.join(PHASES)}")
     shop.open()
-    for names in order:
-        fill_pools([pool for name in names for pool in PHASES[name][1](shop)], workers)
-        if len(names) > 1 and torch.cuda.device_count() > 1:
-            _run_side_by_side(names, shop)
+    for chains in order:
+        names = phases_of(chains)
+        fill_pools(list({p.directory: p for name in names for p in PHASES[name][1](shop)}.values()), workers)
+        if len(chains) > 1 and torch.cuda.device_count() > 1:
+            _run_side_by_side(chains, shop)
         else:
-            for name in names:
-                _run(name, shop)
+            for chain in chains:
+                _run(chain, shop)
 
 
-def _run_side_by_side(names: Sequence[str], shop: Workshop) -> None:
-    """Run phases as processes, each with a GPU; where one fails the others still end."""
+def phases_of(chains: Sequence[str]) -> list[str]:
+    """Return the phases of some chains."""
+    return [name for chain in chains for name in chain.split(",")]
+
+
+def _run_side_by_side(chains: Sequence[str], shop: Workshop) -> None:
+    """Run chains as processes, each with a GPU; where one fails the others still end."""
     context = multiprocessing.get_context("spawn")
     processes = []
-    for number, name in enumerate(names):
+    for number, name in enumerate(chains):
         own = replace(shop, device=torch.device("cuda", number % torch.cuda.device_count()))
         processes.append(context.Process(target=_run, args=(name, own), name=name))
         processes[-1].start()
@@ -93,11 +99,12 @@ def _run_side_by_side(names: Sequence[str], shop: Workshop) -> None:
         raise Verdict3DError(f"failed, as told above: {', '.join(failed)}; what is done is kept")
 
 
-def _run(name: str, shop: Workshop) -> None:
-    """Run one phase in this process."""
+def _run(chain: str, shop: Workshop) -> None:
+    """Run the phases of one chain in this process."""
     if shop.device.type == "cuda":
         torch.cuda.set_device(shop.device)
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
-    print(f"phase {name}", flush=True)
-    PHASES[name][0](shop)
+    for name in phases_of([chain]):
+        print(f"phase {name}", flush=True)
+        PHASES[name][0](shop)

@@ -68,7 +68,9 @@ def test_rows_have_a_true_first_candidate_and_come_out_again(make_rows) -> None:
     row, again = make_rows(SHOWN)(1), make_rows(SHOWN)(1)
     assert row["montages"].shape == (SETS, CANDIDATES, 48, 48, 3)
     assert row["references"].shape == (SETS, 48, 48, 3)
-    assert row["quality"][0] == 1.0 and (row["quality"][1:] <= 1.0).all() and row["quality"].min() < 0.9
+    truth, others = row["quality"][0], row["quality"][1:]
+    assert 0.6 < truth < 1.0  # another sample of its surface: no more than what a perfect copy comes to
+    assert (others <= truth + 0.03).all() and others.min() < truth - 0.1
     assert np.isfinite(row["f_score"]).all() and row["f_score"][0] > 0.95
     for name, value in row.items():
         np.testing.assert_array_equal(value, again[name])
@@ -80,7 +82,7 @@ def test_generations_are_worse_than_the_truth_and_are_counted(tmp_path: Path) ->
     regimes = {name: {"operators": ["blur"], "count": 1, "severities": [5]} for name in ("medium", "severe")}
     make = generated_rows(SHOWN, str(tmp_path / "generator"), regimes, 1)
     row: Row = make(1)
-    assert row["quality"][0] == 1.0 and (row["quality"][1:] < 1.0).all() and row["quality"].max() == 1.0
+    assert (row["quality"][1:] < row["quality"][0]).all() and row["quality"][0] < 1.0
     pool = Pool.create(tmp_path / "pool", 1, row)
     pool.put(0, row)
     found = generator_measures(pool)
