@@ -83,14 +83,20 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def wait(self, condition: str) -> None:
-        """Wait until an expression is true."""
-        end = time.monotonic() + PATIENCE_S
+    def becomes(self, condition: str, patience_s: float) -> bool:
+        """Wait until an expression is true; say whether it came to that."""
+        end = time.monotonic() + patience_s
         while time.monotonic() < end:
             value = f"try {{ return Boolean({condition}); }} catch {{ return false; }}"
             if self.run(f"(() => {{ {value} }})()"):
-                return
+                return True
             time.sleep(0.1)
+        return False
+
+    def wait(self, condition: str) -> None:
+        """Wait until an expression is true."""
+        if self.becomes(condition, PATIENCE_S):
+            return
         shown = self.text()[:500]
         raise AssertionError(f"never true: {condition}; console: {self.problems}; shown: {shown}")
 

@@ -14,7 +14,7 @@ import yaml
 
 from flows.products.doctor_models import ModelFinding, examine_memory, examine_models
 from support.places import ROOT
-from tasks.making.base import find_generator_directory
+from tasks.making.networks import find_generator_directory
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import EXPECTED_BYTES, is_hub_id, local_directory, look_up

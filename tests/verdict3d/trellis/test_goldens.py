@@ -39,7 +39,7 @@ class Recording:
         torch.testing.assert_close(value, self.outputs[key], atol=tolerance, rtol=0)
 
     def network(self) -> Network:
-        model = MODEL_CLASSES[self.read_notes["cls"]](**self.read_notes["args"])
+        model = MODEL_CLASSES[self.notes["cls"]](**self.notes["args"])
         model.load_state_dict(self.weights)
         return model.eval()
 
