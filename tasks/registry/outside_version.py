@@ -21,7 +21,7 @@ from tasks.making.arms import load_adapted
 from tasks.making.base import choose_full_steps
 from tasks.making.generation import TRUTH_POINTS
 from tasks.paths import EVALUATE, TRAIN, read_assets, read_generations
-from tasks.registry.promotion_record import PROGRESS, RefusedError
+from tasks.registry.promotion_record import PROGRESS, RefusedError, describe_decision
 from tasks.registry.versions import Registry
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
@@ -95,7 +95,7 @@ def write_version(root: Path, arm: str, record: PromotionRecord, folder: Path) -
 
 def describe_version(arm: str, meshes: EvaluatedMeshes, record: PromotionRecord) -> str:
     """Return what people should know about a version."""
-    generator, decision = meshes.generator, record.decision.arms[arm]
+    generator = meshes.generator
     made = sum(digest is not None for digest in meshes.meshes.values())
     again = (
         "gave the same bytes again"
@@ -105,10 +105,7 @@ def describe_version(arm: str, meshes: EvaluatedMeshes, record: PromotionRecord)
     lines = [
         f"# {generator.title}, the arm {arm}",
         "",
-        f"Decision: **{decision.decision}** against {record.decision.champion.name}"
-        + (f", moved by hand: {record.forced}" if record.forced else ""),
-        "",
-        *(f"* {condition.state}: {condition.words}" for condition in decision.conditions),
+        *describe_decision(record, arm),
         "",
         f"A generator of kind `{generator.kind}`, which this project did not train and does not serve: ask "
         f"it where it runs. Before it became champion it {again}.",

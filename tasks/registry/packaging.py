@@ -16,6 +16,7 @@ from mlflow.pyfunc import save_model
 from mlflow.types import ColSpec, DataType, Schema
 
 from tasks.paths import TRAIN, read_assets
+from tasks.registry.promotion_record import describe_decision
 from verdict3d.adapt.registry import modules_of
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm
@@ -115,15 +116,11 @@ def _choose_example(root: Path) -> pd.DataFrame:
 
 def describe_model(arm: str, card: AdapterCard, record: PromotionRecord) -> str:
     """Return what people should know about a registered model."""
-    decision = record.decision.arms[arm]
     bound = record.bound_to
     lines = [
         f"# Single photo to mesh, adapted by {arm}",
         "",
-        f"Decision: **{decision.decision}** against {record.decision.champion.name}"
-        + (f", moved by hand: {record.forced}" if record.forced else ""),
-        "",
-        *(f"* {condition.state}: {condition.words}" for condition in decision.conditions),
+        *describe_decision(record, arm),
         "",
         "Input: `photo`, bytes of a picture whose background has been removed (PNG or WebP with "
         "transparency); `seed`, optional. Output: `mesh`, bytes of a GLB (y up), or `failure`, the reason "

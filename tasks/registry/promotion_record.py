@@ -109,6 +109,17 @@ def find_leading_arm(decision: Decision) -> str:
     return max(sorted(decision.arms), key=lambda arm: summarise_half_credit(decision.arms[arm]))
 
 
+def describe_decision(record: PromotionRecord, arm: str) -> list[str]:
+    """Return the lines of a version's card (Markdown) that say what was decided about an arm, and why."""
+    decision = record.decision.arms[arm]
+    return [
+        f"Decision: **{decision.decision}** against {record.decision.champion.name}"
+        + (f", moved by hand: {record.forced}" if record.forced else ""),
+        "",
+        *(f"* {condition.state}: {condition.words}" for condition in decision.conditions),
+    ]
+
+
 def explain(record: PromotionRecord) -> str:
     """Return the record for people: the decision, every condition, and what it is bound to."""
     arm, decision, bound = record.candidate.arm, record.decision, record.bound_to

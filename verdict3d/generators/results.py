@@ -82,7 +82,7 @@ def _extract(opened: zipfile.ZipFile, name: str, folder: Path, limits: MeshLimit
     try:
         with opened.open(name) as source, target.open("wb") as sink:
             _copy(source, sink, most)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         target.unlink(missing_ok=True)
         raise ItemFailure("broken_file", f"{name} in the ZIP is broken: {error}") from error
     except ItemFailure:
@@ -104,7 +104,7 @@ def _read_failed(opened: zipfile.ZipFile) -> dict[str, str]:
     try:
         with opened.open(FAILED) as stream:
             values = json.loads(stream.read(_MOST_FAILED_BYTES))
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, NotImplementedError):
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError):
         return {}
     if not isinstance(values, dict):
         return {}
