@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
-from functools import partial
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ from verdict3d.render.views import sample_camera
 from verdict3d.trellis.preprocess import preprocess_image
 
 _AHEAD = 64
-"""Views that are rendered before the degradations of the first of them are waited for."""
+"""Assets that are worked on before the first of them is waited for."""
 
 
 def make_examples(
@@ -56,45 +56,77 @@ def make_examples(
         draws: Degraded pictures of each view.
         size_px: Side of the pictures.
     """
-    examples: list[Example] = []
     named = [(name, regime_params(params.degrade, name)) for name in regimes]
-    degraded = partial(_degrade, params.seed, named, draws, size_px)
-    bar = tqdm(total=len(assets) * (1 + views), desc="pictures", unit="view", disable=not shows_progress())
+    degraded = partial(_degrade_views, params.seed, named, draws, size_px)
+    views_of = partial(_collect_views, params, root, views)
+    bar = tqdm(total=len(assets), desc="pictures", unit="asset", disable=not shows_progress())
+    examples: list[Example] = []
     with start_helpers() as pool, bar as progress:
-        for made in _degrade_in_order(pool, degraded, _render_views(params, root, assets, views)):
+        for made in _make_in_order(pool, assets, views_of, degraded):
             examples += made
             progress.update()
     return examples
 
 
-def _degrade_in_order(
-    pool: Executor, degraded: Callable[..., list[Example]], views: Iterator[tuple[str, int, Image.Image]]
+ViewsOf = Callable[[Asset], list[tuple[str, int, Image.Image]]]
+"""Gives an asset's views: (asset, view, RGBA picture)."""
+Degraded = Callable[[list[tuple[str, int, Image.Image]]], list[Example]]
+
+
+def _make_in_order(
+    pool: Executor, assets: Sequence[Asset], views_of: ViewsOf, degraded: Degraded
 ) -> Iterator[list[Example]]:
-    """Yield what becomes of each view while the next ones are rendered."""
+    """Yield what becomes of each asset while the next ones are worked on.
+
+    A process draws what it degrades; threads leave drawing to this one, which OpenGL's context belongs to.
+    """
+    draws_alone = isinstance(pool, ProcessPoolExecutor)
     waiting: deque[Future[list[Example]]] = deque()
-    for view in views:
-        waiting.append(pool.submit(degraded, *view))
+    for asset in assets:
+        if draws_alone:
+            waiting.append(pool.submit(_draw_and_degrade, views_of, degraded, asset))
+        else:
+            waiting.append(pool.submit(degraded, views_of(asset)))
         if len(waiting) > _AHEAD:
             yield waiting.popleft().result()
     for future in waiting:
         yield future.result()
 
 
-def _render_views(
-    params: Params, root: Path, assets: Sequence[Asset], views: int
-) -> Iterator[tuple[str, int, Image.Image]]:
-    """Yield (asset, view, RGBA picture)."""
-    renderer = Renderer() if views else None
-    for asset in assets:
-        yield asset.id, 0, Image.open(root / asset.condition).convert("RGBA")
-        if renderer is None:
-            continue
-        mesh = read_mesh(root / asset.mesh)
-        for view in range(1, views + 1):
-            rng = numpy_generator(params.seed, "training_view", asset.id, view)
-            camera = sample_camera(mesh, params.assets.view, rng)
-            pixels = renderer.condition(mesh, camera, params.assets.condition_size_px)
-            yield asset.id, view, Image.fromarray(pixels).convert("RGBA")
+def _draw_and_degrade(views_of: ViewsOf, degraded: Degraded, asset: Asset) -> list[Example]:
+    return degraded(views_of(asset))
+
+
+def _collect_views(
+    params: Params, root: Path, views: int, asset: Asset
+) -> list[tuple[str, int, Image.Image]]:
+    """Return an asset's condition picture and ``views`` rendered ones."""
+    found = [(asset.id, 0, Image.open(root / asset.condition).convert("RGBA"))]
+    if not views:
+        return found
+    mesh, renderer = read_mesh(root / asset.mesh), _open_renderer()
+    for view in range(1, views + 1):
+        rng = numpy_generator(params.seed, "training_view", asset.id, view)
+        camera = sample_camera(mesh, params.assets.view, rng)
+        pixels = renderer.condition(mesh, camera, params.assets.condition_size_px)
+        found.append((asset.id, view, Image.fromarray(pixels).convert("RGBA")))
+    return found
+
+
+@cache
+def _open_renderer() -> Renderer:
+    """Return this process's renderer."""
+    return Renderer()
+
+
+def _degrade_views(
+    seed: int,
+    regimes: Sequence[tuple[str, RegimeParams | None]],
+    draws: int,
+    size_px: int,
+    views: Sequence[tuple[str, int, Image.Image]],
+) -> list[Example]:
+    return [made for view in views for made in _degrade(seed, regimes, draws, size_px, *view)]
 
 
 def _degrade(

@@ -73,16 +73,20 @@ def gather_pictures(examples: Sequence[Example]) -> PictureSet | None:
     )
 
 
-def as_input(pictures: Tensor) -> Tensor:
-    """Turn (B, S, S, 3) uint8 pictures into the conditioner's (B, 3, S, S) float32 in [0, 1]."""
-    return pictures.permute(0, 3, 1, 2).float() / 255
+def as_input(pictures: Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """Turn (B, S, S, 3) uint8 pictures into the conditioner's (B, 3, S, S) float32 in [0, 1] on a device.
+
+    Values are looked up: a GPU divides by multiplying with the inverse, which differs in the last bit.
+    """
+    levels = (torch.arange(256, dtype=torch.float32) / 255).to(device)
+    return levels[pictures.to(device).permute(0, 3, 1, 2).int()]
 
 
 def encode_pictures(pipeline: TrellisPipeline, pictures: Tensor, description: str) -> Tensor:
     """Return tokens (B, L, C) of (B, S, S, 3) uint8 pictures, a few at a time."""
     parts = pictures.split(_ENCODE_AT_ONCE)
     progress = tqdm(parts, desc=description, unit="batch", mininterval=1.0, disable=not shows_progress())
-    return torch.cat([pipeline.encode_tensor(as_input(part)) for part in progress])
+    return torch.cat([pipeline.encode_tensor(as_input(part, pipeline.device)) for part in progress])
 
 
 def encode_examples(

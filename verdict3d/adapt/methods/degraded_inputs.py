@@ -126,7 +126,7 @@ def _measure_clean_limit(student: Student, material: Material, share: float) -> 
     """
     parts = zip(material.pictures.clean.split(_AT_ONCE), material.clean.split(_AT_ONCE), strict=True)
     changes = [
-        measure_token_change(clean, student.conditioner(as_input(part).to(clean.device)).float())
+        measure_token_change(clean, student.conditioner(as_input(part, clean.device)).float())
         for part, clean in parts
     ]
     return torch.quantile(torch.cat(changes), share).reshape(1).cpu()
@@ -234,7 +234,7 @@ class TrainingLosses:
         return losses
 
     def _encode_tokens(self, pictures: Tensor) -> Tensor:
-        tokens: Tensor = self.student.conditioner(as_input(pictures).to(self.pipeline.device))
+        tokens: Tensor = self.student.conditioner(as_input(pictures, self.pipeline.device))
         return tokens.float()
 
     def _measure_errors(
