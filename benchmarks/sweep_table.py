@@ -10,7 +10,7 @@ from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes, write_json
 from verdict3d.stats.bradley_terry import collect_answers, fit
 from verdict3d.stats.multiplicity import holm
-from verdict3d.view.figures import BAD, EVEN, GOAL, GOOD, GRID, INK, MUTED, as_svg, new_figure
+from verdict3d.view.figures import BAD, EVEN, GOAL, GOOD, GRID, INK, MUTED, as_svg, make_figure
 
 PAPER = {  # held-out win-rates at severe that the paper reports (8 objects)
     "sft_on_best": 0.0, "dpo_01_mean": 0.0, "dpo_01_sum": 0.0, "dpo_05_mean": 0.0, "dpo_05_sum": 0.0,
@@ -130,7 +130,7 @@ def figure(document: Row, target: float) -> str:
     cells = document["cells"]
     regimes = list(next(iter(cells.values())))
     arms = sorted(cells, key=lambda arm: cells[arm][regimes[-1]]["half_credit"]["value"] or 0.0)
-    drawn, panels = new_figure(0.9 + 0.24 * len(arms), columns=len(regimes))
+    drawn, panels = make_figure(0.9 + 0.24 * len(arms), columns=len(regimes))
     drawn.set_size_inches(2.4 + 2.0 * len(regimes), drawn.get_figheight())
     for regime, axes in zip(regimes, panels, strict=True):
         axes.set_title(f"{regime}, no headroom" if regime in document["no_headroom"] else regime, color=INK)

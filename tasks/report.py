@@ -56,12 +56,12 @@ from verdict3d.records.results import Labels, Preflight, Results
 from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict
 from verdict3d.records.yaml_files import format_yaml, read_yaml
 from verdict3d.stats.preflight import describe_preflight
-from verdict3d.view.arms import control_of, rank_arms
-from verdict3d.view.audit import example_pictures, judge_agreement
+from verdict3d.view.arms import find_control, rank_arms
+from verdict3d.view.audit import compare_judges, pick_examples
 from verdict3d.view.content import Audit, Failures, LossCurve, Report, Stage
-from verdict3d.view.gallery import gallery
-from verdict3d.view.page import headline_metrics, render_page
-from verdict3d.view.views import missing
+from verdict3d.view.gallery import pick_gallery
+from verdict3d.view.page import collect_metrics, render_page
+from verdict3d.view.views import name_missing
 
 T = TypeVar("T")
 MOST_DIGESTED_BYTES = 512 * 2**20
@@ -75,10 +75,10 @@ def run(params: Params, root: Path) -> None:
     write_json(
         root / REPORT / "metrics.json",
         {
-            "arms": headline_metrics(report),
+            "arms": collect_metrics(report),
             "exhibits": len(report.exhibits),
             "failed": sum(item.count for item in report.failures or ()),
-            "missing": missing(report),
+            "missing": name_missing(report),
             "page_bytes": len(page),
             "quarantined": len(report.quarantine or ()),
         },
@@ -106,7 +106,7 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
     assets = _read(lambda path: read_rows(path, Asset), root / ASSETS / "assets.jsonl")
     labels = _read(lambda path: read_record(path, Labels), root / LABEL / "metrics.json")
     controls = {
-        arm: kind for arm in evaluations if (kind := control_of(params.train.sections[arm].model_dump()))
+        arm: kind for arm in evaluations if (kind := find_control(params.train.sections[arm].model_dump()))
     }
     certificates = _read_all(
         lambda path: read_record(path, Certificate),
@@ -122,8 +122,8 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
         for role in certificates
     }
     controls_asked = _read(lambda path: read_rows(path, ControlPair), root / CONTROLS / "pairs.jsonl")
-    examples = example_pictures(root, controls_asked or [])
-    exhibits, available = gallery(root, verdicts, _read_conditions(root), params.report.gallery)
+    examples = pick_examples(root, controls_asked or [])
+    exhibits, available = pick_gallery(root, verdicts, _read_conditions(root), params.report.gallery)
     return Report(
         arms=arms,
         target=params.evaluate.target,
@@ -156,7 +156,7 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
             for role, certificate in certificates.items()
         ),
         agreements=tuple(
-            judge_agreement(
+            compare_judges(
                 certificates,
                 answers,
                 lambda name: numpy_generator(params.seed, "report agreement", name),

@@ -11,7 +11,7 @@ from verdict3d.records.numbers import Interval
 from verdict3d.records.promotion import Decision
 from verdict3d.records.record import read_record
 from verdict3d.records.results import Results
-from verdict3d.view.words import outlook_words
+from verdict3d.view.words import say_outlook
 
 Bounded = tuple[float, float | None, float | None]
 """A value with the low and high end of its interval; None where the interval is not defined."""
@@ -77,7 +77,7 @@ def describe_decisions(root: Path) -> list[str]:
         return []
     decision = read_record(path, Decision)
     return [
-        " ".join([f"{arm} against {decision.champion.name}: {found.decision}.", *outlook_words(found)])
+        " ".join([f"{arm} against {decision.champion.name}: {found.decision}.", *say_outlook(found)])
         for arm, found in decision.arms.items()
     ]
 

@@ -9,7 +9,7 @@ from flows.products.compare import DOCUMENT, ROWS
 from flows.products.comparison_page import mesh_key, photo_key, picture_names
 from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes
 from verdict3d.records.record import read_record, read_rows
-from verdict3d.view.pairs.entry import Entry, Shape, word_of
+from verdict3d.view.pairs.entry import Entry, Shape, make_word
 
 
 def compared_entries(folder: Path) -> Iterator[Entry]:
@@ -57,6 +57,6 @@ def compared_entries(folder: Path) -> Iterator[Entry]:
             condition=None,
             x=shape(row.mine),
             y=shape(row.theirs),
-            word=word_of(row, comparison.role, judge.model, judge.panel, judge.mode, judge.prompt),
+            word=make_word(row, comparison.role, judge.model, judge.panel, judge.mode, judge.prompt),
             others=[],
         )

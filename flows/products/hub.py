@@ -14,7 +14,7 @@ from verdict3d.records.adapters import CARD, CONFIG, AdapterCard, adapter_files,
 from verdict3d.records.files import write_bytes
 from verdict3d.records.record import read_record
 from verdict3d.records.results import Results
-from verdict3d.view.hub_card import hub_card
+from verdict3d.view.hub_card import write_hub_card
 
 README = "README.md"
 HUB_ID = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
@@ -73,7 +73,7 @@ def export_arm(
         if (found := read_certificate(root, role)) is not None
     }
     copy_adapter(trained, folder)
-    text = hub_card(card, results, certificates, licence, base)
+    text = write_hub_card(card, results, certificates, licence, base)
     write_bytes(folder / README, text.encode())
     notes = []
     if base is None:

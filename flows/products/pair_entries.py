@@ -26,7 +26,7 @@ from verdict3d.records.pairs import ControlPair, Pair
 from verdict3d.records.promotion import Challenge
 from verdict3d.records.record import read_record
 from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict, PairVerdict
-from verdict3d.view.pairs.controls import known_side, side_name
+from verdict3d.view.pairs.controls import find_known, name_side
 from verdict3d.view.pairs.entry import Entry, Place, Word
 
 BASE = "base"
@@ -142,8 +142,8 @@ class PairReader:
                     against="",
                     **self.records.about(row.object, row.category, "")
                     | {"reference": self.records.absolute(pair.reference), "condition": None},
-                    x=self.records.shown(pair.x, side_name(pair, "x")),
-                    y=self.records.shown(pair.y, side_name(pair, "y")),
+                    x=self.records.shown(pair.x, name_side(pair, "x")),
+                    y=self.records.shown(pair.y, name_side(pair, "y")),
                     word=self.records.said(row, role, row.mode, row.panel),
                     others=[
                         self.records.said(answers[key], other, row.mode, row.panel)
@@ -154,7 +154,7 @@ class PairReader:
                     control=row.control,
                     defect=row.defect or "",
                     grade=row.grade,
-                    known=known_side(pair),
+                    known=find_known(pair),
                 )
 
     def _by_meeting(self, path: Path) -> dict[tuple[str, str, int], HeldoutVerdict]:

@@ -16,7 +16,7 @@ from verdict3d.records.generations import Generation
 from verdict3d.records.pairs import Shown
 from verdict3d.records.record import R, read_rows
 from verdict3d.records.verdicts import Contender
-from verdict3d.view.pairs.entry import Shape, Word, truth_values, word_of
+from verdict3d.view.pairs.entry import Shape, Word, list_measures, make_word
 
 
 @dataclass
@@ -73,7 +73,7 @@ class RunRecords:
             mesh_digest=side.mesh_digest,
             montages=self._montages(made.montages if made else None),
             failure=side.failure,
-            truth=truth_values(made.truth) if made and made.mesh_digest == side.mesh_digest else known,
+            truth=list_measures(made.truth) if made and made.mesh_digest == side.mesh_digest else known,
         )
 
     def generated(self, name: str, digest: str | None) -> Shape:
@@ -87,7 +87,7 @@ class RunRecords:
             mesh_digest=digest,
             montages=self._montages(made.montages if made and there else None),
             failure=made.failure if made else None,
-            truth=truth_values(made.truth) if made and there else {},
+            truth=list_measures(made.truth) if made and there else {},
         )
 
     def shown(self, side: Shown, name: str) -> Shape:
@@ -101,20 +101,20 @@ class RunRecords:
             mesh_digest=side.mesh_digest,
             montages=self._montages(side.montages),
             failure=side.failure,
-            truth=truth_values(side.truth),
+            truth=list_measures(side.truth),
         )
 
     def said(self, row: Any, role: str, mode: str | None = None, panel: str | None = None) -> Word:
         """Return a verdict as a judge's word; mode and panel are the configured ones unless given."""
         judge = self._judges.get(role)  # type: ignore[call-overload]
         if judge is None:
-            return word_of(row, role, "", panel or "", mode or "", "")
+            return make_word(row, role, "", panel or "", mode or "", "")
         panel, mode = panel or judge.panel, mode or judge.mode
         if (role, panel, mode) not in self._asked:
             text = question_text(judge, panel, mode, self.root)
             self._asked[role, panel, mode] = prompt_digest(text)
             self.questions[prompt_digest(text)] = text
-        return word_of(row, role, judge.model, panel, mode, self._asked[role, panel, mode])
+        return make_word(row, role, judge.model, panel, mode, self._asked[role, panel, mode])
 
     def _montages(self, montages: Mapping[str, str] | None) -> dict[str, str]:
         return {mode: str(self.root / path) for mode, path in (montages or {}).items()}

@@ -15,7 +15,7 @@ from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.promotion import PromotionRecord
 from verdict3d.records.record import as_values, parse_record
-from verdict3d.view.words import outlook_words
+from verdict3d.view.words import say_outlook
 
 
 def promote_candidate(
@@ -57,7 +57,7 @@ def act_on_decision(
     mine = decision.arms[done["arm"]]
     lines = [f"{done['decision']}: {done['arm']} against {decision.champion.name}"]
     lines += [f"  {why}" for why in mine.reasons]
-    lines += [f"  {words}" for words in outlook_words(mine)]
+    lines += [f"  {words}" for words in say_outlook(mine)]
     if done["moved"]:
         lines.append(f"champion: version {done['version']}")
     elif done["version"]:

@@ -20,7 +20,7 @@ from verdict3d.records.promotion import BoundTo, Candidate, Decision, PromotionR
 from verdict3d.records.record import read_record
 from verdict3d.records.yaml_files import read_yaml
 from verdict3d.stats.gate import summarise_half_credit
-from verdict3d.view.words import outlook_words
+from verdict3d.view.words import say_outlook
 
 PROGRESS = "promotion: "
 """Begins the lines that :mod:`tasks.registry.promotion` prints for people while it works."""
@@ -130,7 +130,7 @@ def explain(record: PromotionRecord) -> str:
         lines.append(f"the champion was moved by hand: {record.forced}")
     lines += [f"  {marks[found.state]}  {found.words}" for found in mine.conditions]
     lines += [f"  not tested  {words}" for words in mine.untested]
-    lines += outlook_words(mine)
+    lines += say_outlook(mine)
     names = ("git_commit", "git_dirty", "dvc_lock", "adapter", "base", "parameters")
     lines += [f"  {name}: {getattr(bound, name)}" for name in names]
     lines += [f"  certificate of the {role} judge: {found}" for role, found in bound.certificates.items()]

@@ -21,13 +21,13 @@ from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.record import read_rows, write_rows
 from verdict3d.records.results import RegimeResults, Results
 from verdict3d.records.verdicts import HeldoutVerdict
-from verdict3d.view.arms import control_of, control_rows
+from verdict3d.view.arms import find_control, make_control_rows
 from verdict3d.view.content import LossCurve, Report
-from verdict3d.view.figures import ForestRow, forest_figure, loss_figure
-from verdict3d.view.gallery import gallery_order
+from verdict3d.view.figures import ForestRow, draw_forest, draw_losses
+from verdict3d.view.gallery import order_gallery
 from verdict3d.view.page import render_page
 from verdict3d.view.pictures import embed_picture
-from verdict3d.view.words import headline, number, percent, signed
+from verdict3d.view.words import say_headline, say_number, say_percent, say_signed
 
 
 class Outline(HTMLParser):
@@ -88,12 +88,12 @@ def test_the_page_shows_the_numbers(page: str, project: Path) -> None:
     results = read_json(project / f"data/evaluate/{ARM}/results.json")
     for part in results["regimes"].values():
         for estimate in (part["summary"]["half_credit"], part["summary"]["decisive"]):
-            assert number(estimate["value"]) in text
-            assert f"{number(estimate['low'])} to {number(estimate['high'])}" in text
-        assert percent(part["summary"]["coverage"]) in text
-        assert number(part["kappa_judge_truth"]["value"]) in text
+            assert say_number(estimate["value"]) in text
+            assert f"{say_number(estimate['low'])} to {say_number(estimate['high'])}" in text
+        assert say_percent(part["summary"]["coverage"]) in text
+        assert say_number(part["kappa_judge_truth"]["value"]) in text
     for row in read_json(project / "data/label/metrics.json")["kinds"].values():
-        assert number(row["flip_rate"]) in text
+        assert say_number(row["flip_rate"]) in text
     for paper in ("0.94", "0.89", "target 0.65"):
         assert paper in text
     assert "Conditioner repair" in text and "severely degraded inputs" in text
@@ -103,14 +103,14 @@ def test_the_gallery_shows_both_margins(page: str, project: Path) -> None:
     seen = outline(page)
     assert seen.tags.count("img") == page.count("data:image/webp") >= 36
     assert "12 of 40 pairs" in " ".join(seen.text.split())
-    shown = gallery_order(
+    shown = order_gallery(
         [(ARM, one) for one in read_rows(project / f"data/evaluate/{ARM}/verdicts.jsonl", HeldoutVerdict)]
     )[:12]
     for _, row in shown:
         assert row.object in seen.text
         if row.m1 is not None:
-            assert f"Adapted shown first: {signed(row.m1)}" in seen.text
-            assert f"Base shown first: {signed(row.m2)}" in seen.text
+            assert f"Adapted shown first: {say_signed(row.m1)}" in seen.text
+            assert f"Base shown first: {say_signed(row.m2)}" in seen.text
 
 
 def test_the_gates_word_and_its_conditions_are_shown(project: Path, page: str) -> None:
@@ -215,9 +215,9 @@ def test_gallery_order_ignores_results() -> None:
         for r in ("clean", "severe")
         for s in (0, 1)
     ]
-    order = [(one.object, one.regime) for _, one in gallery_order(rows)]
+    order = [(one.object, one.regime) for _, one in order_gallery(rows)]
     better = [(arm, one.model_copy(update={"outcome": "win"})) for arm, one in reversed(rows)]
-    won = [one for _, one in gallery_order(better)]
+    won = [one for _, one in order_gallery(better)]
     assert [(one.object, one.regime) for one in won] == order
     assert len(set(order)) == len(order) == 12
     assert len({name for name, _ in order[:6]}) == 6  # every object once before any comes again
@@ -227,7 +227,7 @@ def test_gallery_order_ignores_results() -> None:
 
 def test_the_target_stands_where_it_should() -> None:
     """The dashed line of the figure is at 0.65 of the axis, the solid one at one half."""
-    figure = forest_figure([ForestRow("Arm, severe", 0.7, 0.6, 0.8, 0.9, "good")], 0.65)
+    figure = draw_forest([ForestRow("Arm, severe", 0.7, 0.6, 0.8, 0.9, "good")], 0.65)
     spans = re.findall(r"M ([\d.]+) [\d.]+ \nL ([\d.]+) [\d.]+ \n\"[^>]*var\(--(line|muted|goal)", figure)
     left, right = next((float(a), float(b)) for a, b, color in spans if color == "line" and a != b)
     verticals = {color: float(a) for a, b, color in spans if a == b and color in ("muted", "goal")}
@@ -238,10 +238,10 @@ def test_the_target_stands_where_it_should() -> None:
 
 def test_loss_figure_bears_gaps_and_nothing() -> None:
     gaps = LossCurve("a", "step", (1.0, 2.0, 3.0), {"loss": (1.0, float("nan"), 0.5)})
-    assert "loss: from 1 to 0.5" in loss_figure(gaps)
-    assert "<svg" in loss_figure(LossCurve("a", "step", (), {}))
+    assert "loss: from 1 to 0.5" in draw_losses(gaps)
+    assert "<svg" in draw_losses(LossCurve("a", "step", (), {}))
     long = LossCurve("a", "step", tuple(range(20_000)), {"loss": tuple(1 / (i + 1) for i in range(20_000))})
-    assert len(loss_figure(long)) < 40_000
+    assert len(draw_losses(long)) < 40_000
 
 
 @pytest.mark.parametrize(
@@ -253,8 +253,8 @@ def test_loss_figure_bears_gaps_and_nothing() -> None:
     ],
 )
 def test_headline(standing: str, words: str) -> None:
-    assert words in headline("conditioner_repair", "severe", standing, 0.65)
-    assert (number(None), signed(-0.5), percent(0.125)) == ("–", "−0.50", "12%")
+    assert words in say_headline("conditioner_repair", "severe", standing, 0.65)
+    assert (say_number(None), say_signed(-0.5), say_percent(0.125)) == ("–", "−0.50", "12%")
 
 
 def test_the_audit_shows_who_passed_and_what_failed(page: str) -> None:
@@ -334,13 +334,13 @@ def test_controls_say_whether_they_hold(tmp_path: Path, params: Params) -> None:
         },
         controls={"oracle": "oracle", "random_pick": "random_pick", "base_again": "base_again"},
     )
-    assert [(row.name, row.chip) for row in control_rows(report)] == [
+    assert [(row.name, row.chip) for row in make_control_rows(report)] == [
         ("Two seeds of the base", "no interval"),
         ("Oracle", "no headroom"),
         ("Random pick", "✓ holds"),
         ("Base again", "✗ off"),
     ]
-    assert control_of({"method": "search", "pick": "random"}) == "random_pick"
-    assert control_of({"method": "search", "pick": "judge"}) is None
+    assert find_control({"method": "search", "pick": "random"}) == "random_pick"
+    assert find_control({"method": "search", "pick": "judge"}) is None
     one = {"method": "control", "structure_input": "clean", "latents_input": "given"}
-    assert control_of(one) == "oracle_stage"
+    assert find_control(one) == "oracle_stage"

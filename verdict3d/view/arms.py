@@ -15,7 +15,7 @@ from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.bradley_terry import collect_answers, fit
 from verdict3d.stats.multiplicity import holm
 from verdict3d.view.content import REGIMES, Control, Report
-from verdict3d.view.words import title
+from verdict3d.view.words import say_title
 
 T = TypeVar("T")
 DIAGNOSES = {
@@ -73,7 +73,7 @@ class ControlRow:
     tone: str
 
 
-def control_of(section: Mapping[str, Any]) -> Control | None:
+def find_control(section: Mapping[str, Any]) -> Control | None:
     """Return which control an arm's parameters make it; None for an arm that is meant to win."""
     if section.get("method") == "search" and section.get("pick") == "random":
         return "random_pick"
@@ -115,34 +115,34 @@ def rank_arms(
     return ranked
 
 
-def ways(report: Report) -> list[Way]:
+def make_ways(report: Report) -> list[Way]:
     """Return how far each arm's change propagates, regimes from severe to clean."""
     found = []
     for arm, results in report.evaluations.items():
-        for regime, part in _severe_first(results.washout):
+        for regime, part in _sort_severe_first(results.washout):
             symbol, tone = DIAGNOSES[part.diagnosis]
             found.append(Way(arm, regime, f"{symbol} {part.diagnosis}", tone, part))
     return found
 
 
-def control_rows(report: Report) -> list[ControlRow]:
+def make_control_rows(report: Report) -> list[ControlRow]:
     """Return the controls of the evaluation: those that must stay at 1/2, and those that show headroom."""
     found: list[ControlRow] = []
     for arm, results in report.evaluations.items():
         if not found:
             base = results.controls.base_vs_base
-            found.append(_half(base.half_credit, "Two seeds of the base", "clean"))
+            found.append(_make_half(base.half_credit, "Two seeds of the base", "clean"))
         kind = report.controls.get(arm)
-        for regime, part in _severe_first(results.regimes) if kind else ():
+        for regime, part in _sort_severe_first(results.regimes) if kind else ():
             half = part.summary.half_credit
             if kind in ("base_again", "random_pick"):
-                found.append(_half(half, title(arm), regime))
+                found.append(_make_half(half, say_title(arm), regime))
             else:
-                found.append(_oracle(half, title(arm), regime, report.least_headroom))
+                found.append(_make_oracle(half, say_title(arm), regime, report.least_headroom))
     return found
 
 
-def _half(half: Interval, name: str, regime: str) -> ControlRow:
+def _make_half(half: Interval, name: str, regime: str) -> ControlRow:
     low, high = half.low, half.high
     if low is None or high is None:
         return ControlRow(name, regime, half, "0.50", "no interval", "even")
@@ -150,7 +150,7 @@ def _half(half: Interval, name: str, regime: str) -> ControlRow:
     return ControlRow(name, regime, half, "0.50", *(("✓ holds", "good") if holds else ("✗ off", "bad")))
 
 
-def _oracle(half: Interval, name: str, regime: str, least: float) -> ControlRow:
+def _make_oracle(half: Interval, name: str, regime: str, least: float) -> ControlRow:
     value = half.value
     enough = value is not None and value >= least
     chip, tone = ("✓ headroom", "good") if enough else ("no headroom", "even")
@@ -158,6 +158,6 @@ def _oracle(half: Interval, name: str, regime: str, least: float) -> ControlRow:
     return ControlRow(name, regime, half, wanted, chip, tone)
 
 
-def _severe_first(regimes: Mapping[Regime, T]) -> list[tuple[Regime, T]]:
+def _sort_severe_first(regimes: Mapping[Regime, T]) -> list[tuple[Regime, T]]:
     order = [*reversed(REGIMES)]
     return sorted(regimes.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1)

@@ -59,7 +59,7 @@ class Failure:
     bars: tuple[tuple[str, float | None, float | None, float | None], ...]
 
 
-def example_pictures(root: Path, pairs: Sequence[ControlPair]) -> dict[str, Picture]:
+def pick_examples(root: Path, pairs: Sequence[ControlPair]) -> dict[str, Picture]:
     """Return example pictures of the failures: a pair that was also drawn as splats, and its wrong rival.
 
     Args:
@@ -75,13 +75,13 @@ def example_pictures(root: Path, pairs: Sequence[ControlPair]) -> dict[str, Pict
     wrong = next(row for row in same if row.control == "clean_but_wrong")
     mode = next(iter(ladder.x.montages or {}))
     wanted = {
-        "original": (_montage(ladder.x, mode), "Montage of an undamaged mesh"),
-        "damaged": (_montage(ladder.y, mode), f"Montage of its copy with {ladder.defect}"),
-        "original_splat": (_montage(splat.x, "splat"), "The undamaged mesh as splats"),
-        "damaged_splat": (_montage(splat.y, "splat"), "The damaged copy as splats"),
+        "original": (_get_montage(ladder.x, mode), "Montage of an undamaged mesh"),
+        "damaged": (_get_montage(ladder.y, mode), f"Montage of its copy with {ladder.defect}"),
+        "original_splat": (_get_montage(splat.x, "splat"), "The undamaged mesh as splats"),
+        "damaged_splat": (_get_montage(splat.y, "splat"), "The damaged copy as splats"),
         "reference": (wrong.reference, "Reference picture of the object"),
-        "right": (_montage(wrong.x, mode), "Montage of the right object, damaged"),
-        "wrong": (_montage(wrong.y, mode), "Montage of another object, undamaged"),
+        "right": (_get_montage(wrong.x, mode), "Montage of the right object, damaged"),
+        "wrong": (_get_montage(wrong.y, mode), "Montage of another object, undamaged"),
     }
     found = {
         name: embed_picture(root / path, PICTURE_PX, alt, montage=name != "reference")
@@ -91,11 +91,11 @@ def example_pictures(root: Path, pairs: Sequence[ControlPair]) -> dict[str, Pict
     return {name: picture for name, picture in found.items() if picture is not None}
 
 
-def _montage(side: Shown, mode: str) -> str | None:
+def _get_montage(side: Shown, mode: str) -> str | None:
     return (side.montages or {}).get(mode)
 
 
-def failures_of(certificate: Certificate) -> tuple[Failure, ...]:
+def collect_failures(certificate: Certificate) -> tuple[Failure, ...]:
     """Return the three failure modes of the paper, measured with this judge."""
     comparisons, controls = certificate.comparisons, certificate.controls
     overload, splat = comparisons.overload, comparisons.splat
@@ -113,27 +113,27 @@ def failures_of(certificate: Certificate) -> tuple[Failure, ...]:
             "Splats hide geometry",
             "half-credit",
             "about 0.5 on splats",
-            (_bar("normals", splat.own), _bar("splats", splat.splat)),
+            (_make_bar("normals", splat.own), _make_bar("splats", splat.splat)),
         ),
         Failure(
             "Clean but wrong",
             "half-credit",
             "rewarded without a reference",
             (
-                _bar("reference", controls["clean_but_wrong"]),
-                _bar("another's", controls["reference_shuffled"]),
-                _bar("none", controls["reference_removed"]),
+                _make_bar("reference", controls["clean_but_wrong"]),
+                _make_bar("another's", controls["reference_shuffled"]),
+                _make_bar("none", controls["reference_removed"]),
             ),
         ),
     )
 
 
-def _bar(label: str, summary: Summary) -> tuple[str, float | None, float | None, float | None]:
+def _make_bar(label: str, summary: Summary) -> tuple[str, float | None, float | None, float | None]:
     half = summary.half_credit
     return label, half.value, half.low, half.high
 
 
-def judge_agreement(
+def compare_judges(
     certificates: Mapping[str, Certificate],
     verdicts: Mapping[str, Sequence[ControlVerdict]],
     generator_for: Callable[[str], np.random.Generator],
@@ -147,7 +147,7 @@ def judge_agreement(
         generator_for: Gives a random generator for a pair of roles.
         confidence: Two-sided level of the intervals.
     """
-    answers = {role: _usual_answers(certificates[role].judge, verdicts[role]) for role in certificates}
+    answers = {role: _pick_usual(certificates[role].judge, verdicts[role]) for role in certificates}
     found = []
     for one, other in combinations(answers, 2):
         common = sorted(answers[one].keys() & answers[other].keys())
@@ -162,7 +162,7 @@ def judge_agreement(
     return found
 
 
-def _usual_answers(judge: JudgeUsed, verdicts: Sequence[ControlVerdict]) -> dict[str, ControlVerdict]:
+def _pick_usual(judge: JudgeUsed, verdicts: Sequence[ControlVerdict]) -> dict[str, ControlVerdict]:
     return {
         row.id: row
         for row in verdicts
@@ -172,7 +172,7 @@ def _usual_answers(judge: JudgeUsed, verdicts: Sequence[ControlVerdict]) -> dict
     }
 
 
-def curve_points(curve: Curve, highest: float) -> tuple[np.ndarray, np.ndarray]:
+def compute_curve(curve: Curve, highest: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a fitted curve as (x, P(right)) for drawing, from 0 to ``highest``."""
     x = np.linspace(0.0, highest, 60)
     return x, weibull(x, curve.scale, curve.slope, curve.lapse)

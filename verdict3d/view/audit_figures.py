@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 
 from verdict3d.records.certificates import Curve
-from verdict3d.view.audit import Failure, curve_points
-from verdict3d.view.figures import BAD, GOOD, GRID, INK, LINES, MUTED, as_svg, new_figure
-from verdict3d.view.words import number, title
+from verdict3d.view.audit import Failure, compute_curve
+from verdict3d.view.figures import BAD, GOOD, GRID, INK, LINES, MUTED, as_svg, make_figure
+from verdict3d.view.words import say_number, say_title
 
 
-def failures_figure(role: str, failures: Sequence[Failure]) -> str:
+def draw_failures(role: str, failures: Sequence[Failure]) -> str:
     """Draw the failure modes below each other; the judge's own setup comes first in each.
 
     Args:
@@ -24,11 +24,11 @@ def failures_figure(role: str, failures: Sequence[Failure]) -> str:
     """
     bars = sum(len(failure.bars) for failure in failures)
     ratios = [len(failure.bars) + 1.3 for failure in failures]
-    figure, axes = new_figure(0.9 + 0.34 * bars + 0.5 * len(failures), rows=len(failures), ratios=ratios)
+    figure, axes = make_figure(0.9 + 0.34 * bars + 0.5 * len(failures), rows=len(failures), ratios=ratios)
     spoken = []
     for failure, place in zip(failures, axes, strict=True):
         _draw_failure(place, failure)
-        values = ", ".join(f"{label} {number(value)}" for label, value, _, _ in failure.bars)
+        values = ", ".join(f"{label} {say_number(value)}" for label, value, _, _ in failure.bars)
         spoken.append(f"{failure.name}, {failure.measure}: {values}")
     return as_svg(figure, f"failures-{role}", f"The {role} judge. {'; '.join(spoken)}")
 
@@ -51,7 +51,7 @@ def _draw_failure(axes: Axes, failure: Failure) -> None:
         axes.text(
             0.99 if inside else end + 0.02,
             place - (0.42 if inside else 0.0),
-            number(value),
+            say_number(value),
             color=INK,
             va="center",
             ha="right" if inside else "left",
@@ -61,14 +61,14 @@ def _draw_failure(axes: Axes, failure: Failure) -> None:
     axes.set_xlabel(f"{failure.measure}; the paper: {failure.paper}", fontsize=9, loc="right")
 
 
-def curves_figure(role: str, curves: Mapping[str, Curve | None]) -> str:
+def draw_curves(role: str, curves: Mapping[str, Curve | None]) -> str:
     """Draw the psychometric curve of each defect in small multiples, with its 75% point if there is one."""
     drawn = {name: curve for name, curve in curves.items() if curve is not None}
     rows = -(-len(drawn) // 3)
-    figure, axes = new_figure(0.3 + 1.25 * rows, rows=rows, columns=3)
+    figure, axes = make_figure(0.3 + 1.25 * rows, rows=rows, columns=3)
     spoken = []
     for (name, curve), place in zip(drawn.items(), axes, strict=False):
-        _draw_curve(place, "all defects" if name == "all" else title(name), curve)
+        _draw_curve(place, "all defects" if name == "all" else say_title(name), curve)
         seen = curve.threshold.value
         spoken.append(f"{name}: {'not seen in three of four' if seen is None else f'from grade {seen:.1f}'}")
     for place in axes[len(drawn) :]:
@@ -82,7 +82,7 @@ def _draw_curve(axes: Axes, name: str, curve: Curve) -> None:
     axes.set_xlim(0.5, max(grades) + 0.5)
     axes.set_ylim(0.0, 1.05)
     axes.axhline(0.5, color=GRID, linewidth=1)
-    x, y = curve_points(curve, max(grades) + 0.5)
+    x, y = compute_curve(curve, max(grades) + 0.5)
     axes.plot(x[x >= 0.5], y[x >= 0.5], color=LINES[0], linewidth=1.6)
     axes.plot(grades, [point[1] for point in curve.points], "o", color=INK, markersize=3.5)
     seen, low, high = curve.threshold.value, curve.threshold.low, curve.threshold.high

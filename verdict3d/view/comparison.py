@@ -10,8 +10,8 @@ from verdict3d.records.comparisons import Comparison, Duel, PairOfMeshes
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Summary
 from verdict3d.view.content import Picture
-from verdict3d.view.environment import page_environment
-from verdict3d.view.words import interval, number, ties
+from verdict3d.view.environment import make_environment
+from verdict3d.view.words import say_interval, say_number, say_ties
 
 
 @dataclass(frozen=True)
@@ -35,46 +35,46 @@ def render_comparison(comparison: Comparison, exhibits: Sequence[PairExhibit]) -
         exhibits: Every pair.
     """
     return (
-        page_environment()
+        make_environment()
         .get_template("comparison.html.j2")
         .render(
             comparison=comparison,
             exhibits=exhibits,
-            headline=headline(comparison),
-            believing=believing_words(comparison),
-            not_apart=not_apart_words(comparison),
-            left_out=left_out_words(comparison),
-            colour_words=colour_words(comparison),
+            headline=say_headline(comparison),
+            believing=say_what_to_know(comparison),
+            not_apart=say_not_apart(comparison),
+            left_out=say_left_out(comparison),
+            colour_words=say_colours(comparison),
             trial_name=trial_name,
-            p_words=p_words,
-            pair_outcome=pair_outcome,
-            tone=tone,
+            p_words=say_p_value,
+            pair_outcome=say_outcome,
+            tone=choose_tone,
         )
     )
 
 
 def describe_comparison(comparison: Comparison) -> list[str]:
     """Return a comparison in lines for a terminal."""
-    lines = [headline(comparison)]
+    lines = [say_headline(comparison)]
     for duel in comparison.duels:
-        lines.append(f"  {duel_words(duel)}")
-        lines += [f"    {tag}: {_rate(part)}, {part.pairs} pairs" for tag, part in duel.by_tag.items()]
+        lines.append(f"  {say_duel(duel)}")
+        lines += [f"    {tag}: {_say_rate(part)}, {part.pairs} pairs" for tag, part in duel.by_tag.items()]
     if comparison.board is not None:
         for one in comparison.board.ranked:
             place = "-" if one.rank is None else str(one.rank)
             strength = one.strength
             lines.append(
                 f"  rank {place} ({one.rank_low} to {one.rank_high})  {one.side}  strength "
-                f"{number(strength.value)} [{interval(strength.low, strength.high)}]"
+                f"{say_number(strength.value)} [{say_interval(strength.low, strength.high)}]"
             )
-        lines += [f"  {sentence}" for sentence in not_apart_words(comparison)]
-    lines.append(f"  {colour_words(comparison)}")
-    lines += [f"    {duel_words(duel)}" for duel in comparison.colours.duels]
-    lines += [f"  {sentence}" for sentence in left_out_words(comparison)]
-    return lines + [f"  {sentence}" for sentence in believing_words(comparison)]
+        lines += [f"  {sentence}" for sentence in say_not_apart(comparison)]
+    lines.append(f"  {say_colours(comparison)}")
+    lines += [f"    {say_duel(duel)}" for duel in comparison.colours.duels]
+    lines += [f"  {sentence}" for sentence in say_left_out(comparison)]
+    return lines + [f"  {sentence}" for sentence in say_what_to_know(comparison)]
 
 
-def headline(comparison: Comparison) -> str:
+def say_headline(comparison: Comparison) -> str:
     """Return the one sentence that a reader should take home."""
     if comparison.board is not None:
         first = [one.side for one in comparison.board.ranked if one.rank_high == 1]
@@ -86,7 +86,7 @@ def headline(comparison: Comparison) -> str:
         leading = [one.side for one in ranked if one.rank_low == 1]
         return f"No best of {len(comparison.sides)}: {', '.join(leading)} may be"
     for duel in comparison.duels:
-        found = tone(duel.summary)
+        found = choose_tone(duel.summary)
         if found != "even":
             better, worse = (duel.x, duel.y) if found == "good" else (duel.y, duel.x)
             return f"{better} is better than {worse}"
@@ -95,7 +95,7 @@ def headline(comparison: Comparison) -> str:
     return "Nothing could be compared"
 
 
-def tone(found: Summary) -> str:
+def choose_tone(found: Summary) -> str:
     """Return ``good`` where X is better, ``bad`` where Y is, else ``even``: by half-credit's interval."""
     half = found.half_credit
     if half.low is not None and half.low > 0.5:
@@ -103,16 +103,16 @@ def tone(found: Summary) -> str:
     return "bad" if half.high is not None and half.high < 0.5 else "even"
 
 
-def duel_words(duel: Duel) -> str:
+def say_duel(duel: Duel) -> str:
     """Return two sides' numbers in a line."""
     found = duel.summary
     decisive, failed = found.decisive, duel.failed_x + duel.failed_y
     parts = [
-        f"{duel.x} against {duel.y}: {_rate(found)}",
-        f"decisive {number(decisive.value)} ({decisive.wins} won, {decisive.losses} lost)",
-        f"coverage {number(found.coverage)}",
-        ties(found),
-        f"exact sign test p {p_words(found.p_value)}",
+        f"{duel.x} against {duel.y}: {_say_rate(found)}",
+        f"decisive {say_number(decisive.value)} ({decisive.wins} won, {decisive.losses} lost)",
+        f"coverage {say_number(found.coverage)}",
+        say_ties(found),
+        f"exact sign test p {say_p_value(found.p_value)}",
     ]
     if failed:
         parts.append(f"lost for want of a mesh: {duel.failed_x} by {duel.x}, {duel.failed_y} by {duel.y}")
@@ -121,7 +121,7 @@ def duel_words(duel: Duel) -> str:
     return "; ".join(parts)
 
 
-def not_apart_words(comparison: Comparison) -> list[str]:
+def say_not_apart(comparison: Comparison) -> list[str]:
     """Return which sides are not told apart, in words."""
     if comparison.board is None:
         return []
@@ -132,7 +132,7 @@ def not_apart_words(comparison: Comparison) -> list[str]:
     return [f"Not told apart ({len(open_pairs)} of {len(comparison.board.apart)} pairs): {names}."]
 
 
-def left_out_words(comparison: Comparison) -> list[str]:
+def say_left_out(comparison: Comparison) -> list[str]:
     """Return what is missing or was set aside, in words."""
     words = []
     for side in comparison.sides:
@@ -149,7 +149,7 @@ def left_out_words(comparison: Comparison) -> list[str]:
     return words
 
 
-def believing_words(comparison: Comparison) -> list[str]:
+def say_what_to_know(comparison: Comparison) -> list[str]:
     """Return what a reader must know about the judge before believing it."""
     judge = comparison.judge
     certified = "holds a certificate of this project" if comparison.certified else "holds no certificate here"
@@ -162,7 +162,7 @@ def believing_words(comparison: Comparison) -> list[str]:
     return words + describe_trials(comparison.trials)
 
 
-def colour_words(comparison: Comparison) -> str:
+def say_colours(comparison: Comparison) -> str:
     """Return what was asked about colours, or why nothing was."""
     colours = comparison.colours
     if colours.reason:
@@ -170,7 +170,7 @@ def colour_words(comparison: Comparison) -> str:
     return f"Colours, an axis of their own: {colours.surfaces} pairs have a surface on both sides."
 
 
-def pair_outcome(row: PairOfMeshes) -> str:
+def say_outcome(row: PairOfMeshes) -> str:
     """Return a pair's verdict in words."""
     plain: dict[Outcome, str] = {
         "win": f"{row.x} better",
@@ -183,11 +183,11 @@ def pair_outcome(row: PairOfMeshes) -> str:
     return plain[row.outcome]
 
 
-def p_words(p_value: float | None) -> str:
+def say_p_value(p_value: float | None) -> str:
     """Return a p-value of four digits; smaller ones are less than the last of them."""
-    return "< 0.0001" if p_value is not None and p_value < 0.0001 else number(p_value, 4)
+    return "< 0.0001" if p_value is not None and p_value < 0.0001 else say_number(p_value, 4)
 
 
-def _rate(found: Summary) -> str:
+def _say_rate(found: Summary) -> str:
     half = found.half_credit
-    return f"half-credit {number(half.value)} [{interval(half.low, half.high)}]"
+    return f"half-credit {say_number(half.value)} [{say_interval(half.low, half.high)}]"

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from verdict3d.view import words
 
 
-def page_environment() -> Environment:
+def make_environment() -> Environment:
     """Return the environment of all pages' templates."""
     environment = Environment(
         loader=PackageLoader("verdict3d.view", "templates"),
@@ -18,7 +18,7 @@ def page_environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        number=words.number, signed=words.signed, percent=words.percent, words=words.title
+        number=words.say_number, signed=words.say_signed, percent=words.say_percent, words=words.say_title
     )
-    environment.globals.update(interval=words.interval, outcome=words.outcome, ties=words.ties)
+    environment.globals.update(interval=words.say_interval, outcome=words.say_outcome, ties=words.say_ties)
     return environment

@@ -17,7 +17,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from verdict3d.view.content import LossCurve
-from verdict3d.view.words import interval, number
+from verdict3d.view.words import say_interval, say_number
 
 # Drawn in these colours, then replaced by the page's variables; the colour behind one is for use elsewhere.
 INK, MUTED, GRID, GOAL = "#010101", "#020202", "#030303", "#040404"
@@ -51,7 +51,7 @@ class ForestRow:
     tone: str
 
 
-def forest_figure(rows: Sequence[ForestRow], target: float) -> str:
+def draw_forest(rows: Sequence[ForestRow], target: float) -> str:
     """Draw win-rates with intervals against the base (1/2) and the target.
 
     Args:
@@ -61,7 +61,7 @@ def forest_figure(rows: Sequence[ForestRow], target: float) -> str:
     Returns:
         An SVG element.
     """
-    figure, (axes,) = new_figure(height_in=0.95 + 0.62 * len(rows))
+    figure, (axes,) = make_figure(height_in=0.95 + 0.62 * len(rows))
     axes.set_xlim(0, 1)
     axes.set_ylim(len(rows) - 0.35, -0.75)
     axes.axvspan(target, 1, color=GOAL, alpha=0.08, linewidth=0)
@@ -79,24 +79,24 @@ def forest_figure(rows: Sequence[ForestRow], target: float) -> str:
             axes.plot(row.decisive, place, "D", color=MUTED, markersize=6, markerfacecolor="none", zorder=4)
         if row.value is not None:
             axes.plot(row.value, place, "o", color=color, markersize=10, zorder=5)
-        axes.text(1, place - 0.3, number(row.value), color=color, ha="right", va="center", weight="bold")
+        axes.text(1, place - 0.3, say_number(row.value), color=color, ha="right", va="center", weight="bold")
     axes.set_yticks([])
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("win-rate (half-credit ●, decisive ◇)")
     spoken = "; ".join(
-        f"{row.label}: {number(row.value)}, interval {interval(row.low, row.high)}" for row in rows
+        f"{row.label}: {say_number(row.value)}, interval {say_interval(row.low, row.high)}" for row in rows
     )
     return as_svg(figure, "forest", f"Win-rates against the base, target {target:g}. {spoken}")
 
 
-def loss_figure(curve: LossCurve) -> str:
+def draw_losses(curve: LossCurve) -> str:
     """Draw an arm's losses; long curves are averaged in bins, wide ranges get a logarithmic scale."""
-    figure, (axes,) = new_figure(height_in=2.4)
+    figure, (axes,) = make_figure(height_in=2.4)
     lowest, highest = np.inf, 0.0
     spoken = []
     for position, (name, values) in enumerate(curve.series.items()):
-        x, y = _binned(np.asarray(curve.x), np.asarray(values, dtype=float))
+        x, y = _average_runs(np.asarray(curve.x), np.asarray(values, dtype=float))
         if not y.size:
             continue
         lowest, highest = min(lowest, float(y.min())), max(highest, float(y.max()))
@@ -112,7 +112,7 @@ def loss_figure(curve: LossCurve) -> str:
     return as_svg(figure, f"loss-{curve.arm}", f"Training losses of {curve.arm}. {'; '.join(spoken)}")
 
 
-def _binned(x: Any, y: Any) -> tuple[Any, Any]:
+def _average_runs(x: Any, y: Any) -> tuple[Any, Any]:
     """Drop non-finite points and average runs so that at most ``_MOST_POINTS`` remain."""
     finite = np.isfinite(x) & np.isfinite(y)
     x, y = x[finite], y[finite]
@@ -123,11 +123,11 @@ def _binned(x: Any, y: Any) -> tuple[Any, Any]:
     return means[:, 0], means[:, 1]
 
 
-def _style() -> AbstractContextManager[None]:
+def _set_style() -> AbstractContextManager[None]:
     return mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "verdict3d", "font.size": 10.5})
 
 
-def new_figure(
+def make_figure(
     height_in: float, rows: int = 1, columns: int = 1, ratios: Sequence[float] | None = None
 ) -> tuple[Figure, list[Axes]]:
     """Return an empty figure of the page's width and its axes, row by row.
@@ -138,7 +138,7 @@ def new_figure(
         columns: Columns of axes.
         ratios: Heights of the rows, relative to each other.
     """
-    with _style():
+    with _set_style():
         figure = Figure(figsize=(4.4, height_in), layout="constrained")
         made = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"height_ratios": ratios})
     figure.patch.set_alpha(0)
@@ -157,7 +157,7 @@ def new_figure(
 def as_svg(figure: Figure, name: str, label: str) -> str:
     """Return the figure as an SVG element with unique ids, page colours and a spoken label."""
     stream = io.StringIO()
-    with _style():
+    with _set_style():
         FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]

@@ -15,7 +15,7 @@ JudgedArm = tuple[str, HeldoutVerdict]
 """An arm, and a verdict about it."""
 
 
-def gallery(
+def pick_gallery(
     root: Path,
     verdicts: Mapping[str, Sequence[HeldoutVerdict]],
     conditions: Mapping[tuple[str, str], str],
@@ -33,8 +33,8 @@ def gallery(
     rows = [(arm, row) for arm, found in verdicts.items() for row in found]
     exhibits: list[Exhibit] = []
     embedded_bytes = 0
-    for arm, row in gallery_order(rows)[:most]:
-        exhibit = _exhibit(root, arm, row, conditions)
+    for arm, row in order_gallery(rows)[:most]:
+        exhibit = _make_exhibit(root, arm, row, conditions)
         pictures = (exhibit.clean, exhibit.degraded, exhibit.base, exhibit.adapted)
         embedded_bytes += sum(len(picture.uri) for picture in pictures if picture)
         if embedded_bytes > MOST_PICTURE_BYTES:
@@ -43,7 +43,7 @@ def gallery(
     return tuple(exhibits), len(rows)
 
 
-def gallery_order(rows: Sequence[JudgedArm]) -> list[JudgedArm]:
+def order_gallery(rows: Sequence[JudgedArm]) -> list[JudgedArm]:
     """Return verdicts in the gallery's order, whatever their outcome.
 
     Objects come category by category; each is first shown under one (arm, regime), which rotates so that all
@@ -73,7 +73,9 @@ def gallery_order(rows: Sequence[JudgedArm]) -> list[JudgedArm]:
     return sorted(first_seed.values(), key=place)
 
 
-def _exhibit(root: Path, arm: str, row: HeldoutVerdict, conditions: Mapping[tuple[str, str], str]) -> Exhibit:
+def _make_exhibit(
+    root: Path, arm: str, row: HeldoutVerdict, conditions: Mapping[tuple[str, str], str]
+) -> Exhibit:
     def montage(side: Contender, whose: str) -> Picture | None:
         if side.montage is None:
             return None

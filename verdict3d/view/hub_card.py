@@ -12,7 +12,7 @@ from verdict3d.records.certificates import Certificate
 from verdict3d.records.numbers import Interval
 from verdict3d.records.results import RegimeResults, Results
 from verdict3d.records.yaml_files import format_yaml
-from verdict3d.view.words import SHORT, interval, number
+from verdict3d.view.words import SHORT, say_interval, say_number
 
 TAGS = ["lora", "image-to-3d", "trellis", "verdict3d"]
 LOADING = """```python
@@ -38,7 +38,7 @@ layers must be `torch.nn.Linear` on plain tensors, and those of the encoder are 
 them: code in which they are something else cannot load it."""
 
 
-def hub_card(
+def write_hub_card(
     card: AdapterCard,
     results: Results | None,
     certificates: Mapping[str, Certificate],
@@ -57,9 +57,9 @@ def hub_card(
     head: dict[str, Any] = {"base_model": base} if base else {}
     head |= {"library_name": "peft", "license": licence, "pipeline_tag": "image-to-3d", "tags": TAGS}
     sections = [
-        ("Measured", "\n".join(_measured(results))),
-        ("Judges", "\n".join(_judges(certificates))),
-        ("Base and data", "\n".join(_origin(card, base))),
+        ("Measured", "\n".join(_say_measured(results))),
+        ("Judges", "\n".join(_say_judges(certificates))),
+        ("Base and data", "\n".join(_say_origin(card, base))),
         ("Loading", LOADING.format(base=base or card.base, arm=card.arm)),
         (
             "Licence",
@@ -72,7 +72,7 @@ def hub_card(
     return f"---\n{format_yaml(head)}---\n\n# {card.arm}: LoRA for single photo to mesh\n\n{body}\n"
 
 
-def _measured(results: Results | None) -> Iterator[str]:
+def _say_measured(results: Results | None) -> Iterator[str]:
     if results is None:
         yield "Not evaluated."
         return
@@ -86,17 +86,17 @@ def _measured(results: Results | None) -> Iterator[str]:
     yield "| photos | half-credit | decisive | coverage | objects | F-score, base → this | standing |"
     yield "|---|---|---|---|---|---|---|"
     for regime, found in results.regimes.items():
-        yield _row(regime, found)
+        yield _say_row(regime, found)
 
 
-def _row(regime: str, found: RegimeResults) -> str:
+def _say_row(regime: str, found: RegimeResults) -> str:
     summary, truth = found.summary, found.truth
-    scores = f"{number(truth.base_f_score_mean)} → {number(truth.arm_f_score_mean)}"
+    scores = f"{say_number(truth.base_f_score_mean)} → {say_number(truth.arm_f_score_mean)}"
     cells = [
         regime,
-        _interval(summary.half_credit),
-        _interval(summary.decisive),
-        number(summary.coverage),
+        _say_interval(summary.half_credit),
+        _say_interval(summary.decisive),
+        say_number(summary.coverage),
         str(summary.objects),
         scores,
         SHORT[found.standing],
@@ -104,11 +104,11 @@ def _row(regime: str, found: RegimeResults) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _interval(found: Interval) -> str:
-    return f"{number(found.value)} [{interval(found.low, found.high)}]"
+def _say_interval(found: Interval) -> str:
+    return f"{say_number(found.value)} [{say_interval(found.low, found.high)}]"
 
 
-def _judges(certificates: Mapping[str, Certificate]) -> Iterator[str]:
+def _say_judges(certificates: Mapping[str, Certificate]) -> Iterator[str]:
     if not certificates:
         yield "No judge holds a certificate here."
         return
@@ -120,7 +120,7 @@ def _judges(certificates: Mapping[str, Certificate]) -> Iterator[str]:
     yield "```"
 
 
-def _origin(card: AdapterCard, base: str | None) -> Iterator[str]:
+def _say_origin(card: AdapterCard, base: str | None) -> Iterator[str]:
     yield f"* base: {base or card.base}, digest `{card.base_digest}`"
     if isinstance(card.params, LoraParams):
         named = card.measures.get("named_base")

@@ -40,7 +40,7 @@ class PairLinks:
         return Markup('<a class="pairs" href="{}">{}</a>').format(address, text)
 
 
-def control_pairs(role: str, control: str, certificate: Certificate) -> dict[str, str | list[str]]:
+def filter_control(role: str, control: str, certificate: Certificate) -> dict[str, str | list[str]]:
     """Return the filters that leave the pairs of a line of an audit's table.
 
     Args:

@@ -8,13 +8,13 @@ from markupsafe import Markup
 
 from verdict3d.judge.audit.words import describe_sureness
 from verdict3d.view import views, words
-from verdict3d.view.arms import control_rows, ways
-from verdict3d.view.audit import NAMES, PANELS, failures_of
-from verdict3d.view.audit_figures import curves_figure, failures_figure
+from verdict3d.view.arms import make_control_rows, make_ways
+from verdict3d.view.audit import NAMES, PANELS, collect_failures
+from verdict3d.view.audit_figures import draw_curves, draw_failures
 from verdict3d.view.content import Audit, Report
-from verdict3d.view.environment import page_environment
-from verdict3d.view.figures import ForestRow, forest_figure, loss_figure
-from verdict3d.view.links import PairLinks, control_pairs
+from verdict3d.view.environment import make_environment
+from verdict3d.view.figures import ForestRow, draw_forest, draw_losses
+from verdict3d.view.links import PairLinks, filter_control
 
 
 def render_page(report: Report, pairs_page: str | None = None) -> str:
@@ -27,53 +27,53 @@ def render_page(report: Report, pairs_page: str | None = None) -> str:
     Everything that comes from outside (names, reasons, parameters) is escaped; the page's own content policy
     forbids scripts and all loading except embedded pictures. The same report gives the same text.
     """
-    found = views.results(report)
-    lead = views.leading(found)
+    found = views.collect_results(report)
+    lead = views.find_leading(found)
     return (
-        page_environment()
+        make_environment()
         .get_template("page.html.j2")
         .render(
             report=report,
             results=found,
             lead=lead,
-            headline=views.headline_words(report, lead),
-            side_words=views.side_words(found, lead),
-            forest=Markup(_forest(report, found)) if found else None,
-            ways=ways(report),
-            controls=control_rows(report),
-            queries=_questions(report),
-            categories=views.category_tables(found),
-            labels=views.label_rows(report),
-            promotions=views.promotions(report),
-            curves=[(curve, Markup(loss_figure(curve))) for curve in report.curves],
-            audits=[(audit, *_audit_figures(audit)) for audit in report.audits],
+            headline=views.say_first(report, lead),
+            side_words=views.say_others(found, lead),
+            forest=Markup(_draw_forest(report, found)) if found else None,
+            ways=make_ways(report),
+            controls=make_control_rows(report),
+            queries=_count_questions(report),
+            categories=views.make_category_tables(found),
+            labels=views.make_label_rows(report),
+            promotions=views.collect_promotions(report),
+            curves=[(curve, Markup(draw_losses(curve))) for curve in report.curves],
+            audits=[(audit, *_draw_audit(audit)) for audit in report.audits],
             control_names=NAMES,
             panel_names=PANELS,
             sureness_words=describe_sureness,
-            missing=views.missing(report),
+            missing=views.name_missing(report),
             paper_repair=words.PAPER_REPAIR,
             pairs=PairLinks(pairs_page),
-            control_pairs=control_pairs,
+            control_pairs=filter_control,
         )
     )
 
 
-def _questions(report: Report) -> int:
+def _count_questions(report: Report) -> int:
     """Return how many answers of the evaluation judge about held-out objects the run used; 0: not known."""
     used = report.promotion.holdout if report.promotion else None
     return sum(used.arms.values()) + sum(used.audits.values()) if used else 0
 
 
-def _audit_figures(audit: Audit) -> tuple[Markup, Markup]:
+def _draw_audit(audit: Audit) -> tuple[Markup, Markup]:
     """Return the figures of one judge: the paper's failures, and the defects it sees."""
-    failures = failures_figure(audit.role, failures_of(audit.certificate))
-    return Markup(failures), Markup(curves_figure(audit.role, audit.certificate.curves))
+    failures = draw_failures(audit.role, collect_failures(audit.certificate))
+    return Markup(failures), Markup(draw_curves(audit.role, audit.certificate.curves))
 
 
-def headline_metrics(report: Report) -> dict[str, Any]:
+def collect_metrics(report: Report) -> dict[str, Any]:
     """Return the page's headline numbers: half-credit, decisive, coverage and standing by arm and regime."""
     arms: dict[str, dict[str, Any]] = {}
-    for result in views.results(report):
+    for result in views.collect_results(report):
         arms.setdefault(result.arm, {})[result.regime] = {
             "half_credit": result.summary.half_credit.model_dump(),
             "decisive": result.summary.decisive.model_dump(),
@@ -85,10 +85,10 @@ def headline_metrics(report: Report) -> dict[str, Any]:
     return arms
 
 
-def _forest(report: Report, found: list[views.Result]) -> str:
+def _draw_forest(report: Report, found: list[views.Result]) -> str:
     rows = [
         ForestRow(
-            label=f"{words.title(result.arm)}, {result.regime}",
+            label=f"{words.say_title(result.arm)}, {result.regime}",
             value=result.summary.half_credit.value,
             low=result.summary.half_credit.low,
             high=result.summary.half_credit.high,
@@ -97,4 +97,4 @@ def _forest(report: Report, found: list[views.Result]) -> str:
         )
         for result in found
     ]
-    return forest_figure(rows, report.target)
+    return draw_forest(rows, report.target)

@@ -15,13 +15,13 @@ from verdict3d.view.words import (
     PAPER,
     SHORT,
     SYMBOLS,
-    decision_words,
-    headline,
-    inputs,
-    interval,
-    number,
-    outlook_words,
-    title,
+    say_decision,
+    say_headline,
+    say_inputs,
+    say_interval,
+    say_number,
+    say_outlook,
+    say_title,
 )
 
 TONES: dict[Standing, str] = {
@@ -80,13 +80,13 @@ class LabelRow:
     paper_decisive: float | None
 
 
-def results(report: Report) -> list[Result]:
+def collect_results(report: Report) -> list[Result]:
     """Return every evaluated arm and regime: arms as configured, regimes from severe to clean."""
     found = []
     for arm in [*report.arms, *sorted(set(report.evaluations) - set(report.arms))]:
         evaluation = report.evaluations.get(arm)
         regimes = evaluation.regimes if evaluation else {}
-        for regime in sorted(regimes, key=_severity, reverse=True):
+        for regime in sorted(regimes, key=_rank_severity, reverse=True):
             part = regimes[regime]
             found.append(
                 Result(
@@ -100,29 +100,29 @@ def results(report: Report) -> list[Result]:
     return found
 
 
-def leading(found: list[Result]) -> Result | None:
+def find_leading(found: list[Result]) -> Result | None:
     """Return the result the headline is about: the best half-credit under the hardest regime."""
     defined = [result for result in found if result.summary.half_credit.value is not None]
     if not defined:
         return None
-    hardest = max(_severity(result.regime) for result in defined)
-    rivals = [result for result in defined if _severity(result.regime) == hardest]
+    hardest = max(_rank_severity(result.regime) for result in defined)
+    rivals = [result for result in defined if _rank_severity(result.regime) == hardest]
     return max(rivals, key=lambda result: result.summary.half_credit.value or 0.0)
 
 
-def headline_words(report: Report, lead: Result | None) -> str:
+def say_first(report: Report, lead: Result | None) -> str:
     """Return the page's first sentence: the gate's decision, or else what the leading arm shows."""
     if report.promotion and report.promotion.arms:
         decision = report.promotion
         arms = decision.arms
         arm = decision.chosen or max(sorted(arms), key=lambda name: summarise_half_credit(arms[name]))
-        return decision_words(arm, decision)
+        return say_decision(arm, decision)
     if lead is None:
         return "No arm has been evaluated yet"
-    return headline(lead.arm, lead.regime, lead.standing, report.target)
+    return say_headline(lead.arm, lead.regime, lead.standing, report.target)
 
 
-def side_words(found: list[Result], lead: Result | None) -> list[str]:
+def say_others(found: list[Result], lead: Result | None) -> list[str]:
     """Return a sentence for every other result of the leading arm."""
     if lead is None:
         return []
@@ -139,13 +139,13 @@ def side_words(found: list[Result], lead: Result | None) -> list[str]:
         if other.arm == lead.arm and other is not lead:
             half = other.summary.half_credit
             sentences.append(
-                f"On {inputs(other.regime)}, {verbs[other.standing]}: {number(half.value)} "
-                f"({interval(half.low, half.high)})."
+                f"On {say_inputs(other.regime)}, {verbs[other.standing]}: {say_number(half.value)} "
+                f"({say_interval(half.low, half.high)})."
             )
     return sentences
 
 
-def category_tables(found: list[Result]) -> list[CategoryTable]:
+def make_category_tables(found: list[Result]) -> list[CategoryTable]:
     """Return one table an arm; arms without categories are left out."""
     tables = []
     for arm in dict.fromkeys(result.arm for result in found):
@@ -160,7 +160,7 @@ def category_tables(found: list[Result]) -> list[CategoryTable]:
     return tables
 
 
-def label_rows(report: Report) -> list[LabelRow]:
+def make_label_rows(report: Report) -> list[LabelRow]:
     """Return the pair kinds with the paper's numbers."""
     rows = []
     for kind, summary in sorted(report.labels.items()):
@@ -168,7 +168,7 @@ def label_rows(report: Report) -> list[LabelRow]:
         rows.append(
             LabelRow(
                 kind=kind,
-                name=KINDS.get(kind, title(kind)),
+                name=KINDS.get(kind, say_title(kind)),
                 summary=summary,
                 paper_flip_rate=value if measure == "flip_rate" else None,
                 paper_decisive=value if measure == "decisive" else None,
@@ -177,7 +177,7 @@ def label_rows(report: Report) -> list[LabelRow]:
     return rows
 
 
-def missing(report: Report) -> list[str]:
+def name_missing(report: Report) -> list[str]:
     """Return what the page cannot show, one sentence fragment each."""
     gaps = [f"arm {arm} has not been evaluated" for arm in report.arms if arm not in report.evaluations]
     trained = {curve.arm for curve in report.curves}
@@ -216,7 +216,7 @@ class PromotionView:
     untested: tuple[str, ...]
 
 
-def promotions(report: Report) -> list[PromotionView]:
+def collect_promotions(report: Report) -> list[PromotionView]:
     """Return the gate's decision on every candidate."""
     tones = {"PROMOTE": "good", "HOLD": "even", "REJECT": "bad"}
     marks = {"met": ("✓", "good"), "open": ("?", "even"), "failed": ("✗", "bad")}
@@ -225,7 +225,7 @@ def promotions(report: Report) -> list[PromotionView]:
             arm=arm,
             decision=found.decision,
             tone=tones[found.decision],
-            outlook=tuple(outlook_words(found)),
+            outlook=tuple(say_outlook(found)),
             conditions=tuple((*marks[row.state], row.words) for row in found.conditions),
             untested=tuple(found.untested),
         )
@@ -233,5 +233,5 @@ def promotions(report: Report) -> list[PromotionView]:
     ]
 
 
-def _severity(regime: str) -> int:
+def _rank_severity(regime: str) -> int:
     return REGIMES.index(regime) if regime in REGIMES else len(REGIMES)

@@ -44,40 +44,40 @@ ACRONYMS = {"dpo", "orpo", "sft"}
 KINDS = {"same_base": "Same base, two seeds", "contrastive": "Contrastive: high against low quality"}
 
 
-def title(name: str) -> str:
+def say_title(name: str) -> str:
     """Return an identifier as words: ``conditioner_repair`` -> ``Conditioner repair``."""
     words = name.replace("_", " ").replace("-", " ").split()
     text = " ".join(word.upper() if word in ACRONYMS else word for word in words)
     return text[:1].upper() + text[1:]
 
 
-def number(value: float | None, digits: int = 2) -> str:
+def say_number(value: float | None, digits: int = 2) -> str:
     """Return a rounded number, or a dash when it is undefined."""
     if value is None:
         return NONE
     return f"{value:.{digits}f}".replace("-", MINUS)
 
 
-def signed(value: float | None, digits: int = 2) -> str:
+def say_signed(value: float | None, digits: int = 2) -> str:
     """Return a rounded number with its sign, or a dash."""
     if value is None:
         return NONE
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
-def percent(value: float | None) -> str:
+def say_percent(value: float | None) -> str:
     """Return a share in [0, 1] as a whole percentage, or a dash."""
     return NONE if value is None else f"{100 * value:.0f}%"
 
 
-def interval(low: float | None, high: float | None, digits: int = 2) -> str:
+def say_interval(low: float | None, high: float | None, digits: int = 2) -> str:
     """Return ``low to high``, or words when there is none."""
     if low is None or high is None:
         return "no interval"
-    return f"{number(low, digits)} to {number(high, digits)}"
+    return f"{say_number(low, digits)} to {say_number(high, digits)}"
 
 
-def inputs(regime: str) -> str:
+def say_inputs(regime: str) -> str:
     """Return how a regime's inputs are called in a sentence."""
     if regime == "clean":
         return "clean inputs"
@@ -85,19 +85,19 @@ def inputs(regime: str) -> str:
     return f"{adverbs.get(regime, regime)} degraded inputs"
 
 
-def outcome(exhibit: Exhibit) -> str:
+def say_outcome(exhibit: Exhibit) -> str:
     """Return an exhibit's verdict in words; a tie says why it is one."""
     return OUTCOMES[exhibit.outcome]
 
 
-def ties(summary: Summary) -> str:
+def say_ties(summary: Summary) -> str:
     """Return why valid pairs have no winner: how many are the same, flipped, or too close."""
     return f"{summary.same} same, {summary.flips} flips, {summary.close} close"
 
 
-def headline(arm: str, regime: str, standing: Standing, target: float) -> str:
+def say_headline(arm: str, regime: str, standing: Standing, target: float) -> str:
     """Return the one sentence that a reader should take home."""
-    name, where = title(arm), inputs(regime)
+    name, where = say_title(arm), say_inputs(regime)
     goal = f"{target:.2f}"
     sentences: dict[Standing, str] = {
         "clears": f"{name} clears the {goal} target on {where}",
@@ -110,12 +110,12 @@ def headline(arm: str, regime: str, standing: Standing, target: float) -> str:
     return sentences[standing]
 
 
-def decision_words(arm: str, decision: Decision) -> str:
+def say_decision(arm: str, decision: Decision) -> str:
     """Return the gate's word on a candidate; the number that it rests on stands below it."""
-    return f"{decision.arms[arm].decision}: {title(arm)} on {inputs(decision.rule.regime)}"
+    return f"{decision.arms[arm].decision}: {say_title(arm)} on {say_inputs(decision.rule.regime)}"
 
 
-def outlook_words(decision: ArmDecision) -> list[str]:
+def say_outlook(decision: ArmDecision) -> list[str]:
     """Return what would decide on a held candidate, a sentence each; nothing when it is not held."""
     outlook = decision.outlook
     if outlook is None:

@@ -17,7 +17,7 @@ from support.report_project import ARM, write_project
 from tasks.report import run
 from verdict3d.config import load_params
 from verdict3d.records.files import read_json
-from verdict3d.view.words import number
+from verdict3d.view.words import say_number
 
 pytestmark = needs_chromium
 
@@ -88,8 +88,8 @@ def test_it_shows_the_result(tmp_path: Path, project: Path) -> None:
     results = read_json(project / f"data/evaluate/{ARM}/results.json")
     for part in results["regimes"].values():
         half = part["summary"]["half_credit"]
-        assert number(half["value"]) in text
-        assert f"{number(half['low'])} to {number(half['high'])}" in text
+        assert say_number(half["value"]) in text
+        assert f"{say_number(half['low'])} to {say_number(half['high'])}" in text
     assert "target 0.65" in text
 
 

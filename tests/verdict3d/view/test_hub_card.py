@@ -9,7 +9,7 @@ from verdict3d.records.adapters import AdapterCard, AssetCounts
 from verdict3d.records.certificates import Certificate, PanelChoice
 from verdict3d.records.numbers import Decisive, Interval, Summary
 from verdict3d.records.results import CertificateUse, JudgeUsed, RegimeResults, Results, TruthResults
-from verdict3d.view.hub_card import hub_card
+from verdict3d.view.hub_card import write_hub_card
 
 CARD = filled(
     AdapterCard,
@@ -49,10 +49,10 @@ def test_the_card_has_numbers_with_intervals_and_the_judges_certificate() -> Non
         judge=filled(JudgeUsed, model="a/judge"),
         panel=PanelChoice(asked="audited", chosen="three_images", credit=dict.fromkeys(SLOTS, 1.9)),
     )
-    text = hub_card(CARD, results(True), {"evaluation": certificate}, "mit", "somebody/generator")
+    text = write_hub_card(CARD, results(True), {"evaluation": certificate}, "mit", "somebody/generator")
     row = "| severe | 0.61 [0.55 to 0.67] | 0.70 [0.60 to 0.80] | 0.50 | 64 | 0.55 → 0.59 | beats base |"
     assert row in text and "by a/judge in both orders (certified)" in text
     assert "evaluation judge a/judge: NOT certified" in text
     assert "40 objects to train on and 8" in text and "17 preferences" in text
     assert 'TrellisPipeline.from_pretrained("somebody/generator")' in text
-    assert "**not certified**" in hub_card(CARD, results(False), {}, "mit", None)
+    assert "**not certified**" in write_hub_card(CARD, results(False), {}, "mit", None)

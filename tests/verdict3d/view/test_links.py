@@ -5,7 +5,7 @@ from markupsafe import Markup
 from support.rows import filled
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.results import JudgeUsed
-from verdict3d.view.links import PairLinks, control_pairs
+from verdict3d.view.links import PairLinks, filter_control
 from verdict3d.view.pairs.query import parse_query
 
 
@@ -31,9 +31,9 @@ def test_lines_of_an_audit_lead_to_what_they_are_of() -> None:
         **{"place": "audit", "judge": "training", "control": "ladder"},
         **{"panel": "two_sheets", "grade": "4.."},
     }
-    assert control_pairs("training", "clear_gap", judge) == clear
-    assert control_pairs("training", "untaught_gap", judge) == {**clear, "defect": ["dented", "floaters"]}
-    assert "control" not in control_pairs("training", "generated", judge)
-    assert control_pairs("training", "position", judge)["place"] == "certify"
-    assert control_pairs("training", "position", judge)["control"] == "base_vs_base"
-    assert "panel" not in control_pairs("training", "reference_removed", judge)
+    assert filter_control("training", "clear_gap", judge) == clear
+    assert filter_control("training", "untaught_gap", judge) == {**clear, "defect": ["dented", "floaters"]}
+    assert "control" not in filter_control("training", "generated", judge)
+    assert filter_control("training", "position", judge)["place"] == "certify"
+    assert filter_control("training", "position", judge)["control"] == "base_vs_base"
+    assert "panel" not in filter_control("training", "reference_removed", judge)

@@ -18,10 +18,10 @@ from tqdm import tqdm
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.records.files import read_json, write_bytes, write_json
 from verdict3d.view.pairs.index import PairIndex
-from verdict3d.view.pairs.meshes import faces_within, mesh_document
-from verdict3d.view.pairs.pictures import montage_bytes, picture_bytes, view_sets
+from verdict3d.view.pairs.meshes import count_faces_within, make_mesh_document
+from verdict3d.view.pairs.pictures import count_view_sets, make_montage, make_picture
 from verdict3d.view.pairs.query import Query
-from verdict3d.view.pairs.server import STATIC, page_facts, shell, static_file
+from verdict3d.view.pairs.server import STATIC, collect_facts, read_static, render_shell
 
 SHARD_ROWS = 1000
 MARK = "pairs.json"
@@ -70,26 +70,26 @@ def write_bundle(
     state = index.fact("state")
     _start(output, state)
     meshes = index.files("mesh")
-    faces = faces_within(budget_bytes, len(meshes))
+    faces = count_faces_within(budget_bytes, len(meshes))
     say(f"{len(meshes)} meshes within {budget_bytes / 1e6:.0f} MB: at most {faces} faces each")
     for name in STATIC:
-        write_bytes(output / "static" / name, static_file(name))
-    write_bytes(output / "static/LICENSE.model-viewer.txt", static_file("LICENSE.model-viewer.txt"))
+        write_bytes(output / "static" / name, read_static(name))
+    write_bytes(output / "static/LICENSE.model-viewer.txt", read_static("LICENSE.model-viewer.txt"))
     _write_data(index, output)
-    pictures = list(_pictures(index))
+    pictures = list(_list_pictures(index))
     missing = sum(
-        not _made(output / f"pictures/{name}.webp", make)
+        not _make(output / f"pictures/{name}.webp", make)
         for name, make in tqdm(pictures, desc="pictures", unit="picture", mininterval=1.0)
     )
     for key, source in tqdm(meshes, desc="meshes", unit="mesh", mininterval=1.0):
         path = output / f"data/mesh-{key}.js"
         if not path.is_file():
-            value = _mesh(source, faces)
+            value = _read_mesh(source, faces)
             missing += "error" in value
-            write_bytes(path, _script(f"mesh-{key}", value))
+            write_bytes(path, _write_script(f"mesh-{key}", value))
     if report is not None:
         write_bytes(output / "report.html", report.encode())
-    write_bytes(output / "index.html", shell(bundle=True, report=report is not None).encode())
+    write_bytes(output / "index.html", render_shell(bundle=True, report=report is not None).encode())
     write_json(output / MARK, {"state": state, "whole": True})
     return Bundled(
         pairs=len(index),
@@ -97,8 +97,8 @@ def write_bundle(
         meshes=len(meshes),
         missing=missing,
         faces=faces,
-        mesh_bytes=_size(output.glob("data/mesh-*.js")),
-        all_bytes=_size(output.rglob("*")),
+        mesh_bytes=_sum_sizes(output.glob("data/mesh-*.js")),
+        all_bytes=_sum_sizes(output.rglob("*")),
     )
 
 
@@ -121,27 +121,27 @@ def _write_data(index: PairIndex, output: Path) -> None:
     for columns, row in index.rows():
         shard.append({"columns": columns, "row": row})
         if len(shard) == SHARD_ROWS:
-            write_bytes(output / f"data/rows-{shards}.js", _script(f"rows-{shards}", shard))
+            write_bytes(output / f"data/rows-{shards}.js", _write_script(f"rows-{shards}", shard))
             shard, shards = [], shards + 1
     if shard:
-        write_bytes(output / f"data/rows-{shards}.js", _script(f"rows-{shards}", shard))
+        write_bytes(output / f"data/rows-{shards}.js", _write_script(f"rows-{shards}", shard))
         shards += 1
     for prefix, names in groupby(sorted(index.ids(Query())), key=lambda name: name[:2]):
         documents = {name: index.document(name) for name in names}
-        write_bytes(output / f"data/documents-{prefix}.js", _script(f"documents-{prefix}", documents))
-    write_bytes(output / "data/facts.js", _script("facts", {**page_facts(index), "shards": shards}))
+        write_bytes(output / f"data/documents-{prefix}.js", _write_script(f"documents-{prefix}", documents))
+    write_bytes(output / "data/facts.js", _write_script("facts", {**collect_facts(index), "shards": shards}))
 
 
-def _pictures(index: PairIndex) -> Iterable[tuple[str, Callable[[], bytes]]]:
+def _list_pictures(index: PairIndex) -> Iterable[tuple[str, Callable[[], bytes]]]:
     """Yield the name of every picture with what makes it."""
     for key, _ in index.files("photo"):
-        yield key, lambda key=key: picture_bytes(index, key)  # type: ignore[misc]
+        yield key, lambda key=key: make_picture(index, key)  # type: ignore[misc]
     for key, path in index.files("montage"):
-        for number in range(view_sets(path)):
-            yield f"{key}-{number}", lambda path=path, number=number: montage_bytes(path, number)  # type: ignore[misc]
+        for number in range(count_view_sets(path)):
+            yield f"{key}-{number}", lambda path=path, number=number: make_montage(path, number)  # type: ignore[misc]
 
 
-def _made(path: Path, make: Callable[[], bytes]) -> bool:
+def _make(path: Path, make: Callable[[], bytes]) -> bool:
     """Write a picture that is not there; return whether it is there now."""
     if not path.is_file():
         try:
@@ -152,17 +152,17 @@ def _made(path: Path, make: Callable[[], bytes]) -> bool:
     return True
 
 
-def _mesh(path: Path, faces: int) -> dict[str, Any]:
+def _read_mesh(path: Path, faces: int) -> dict[str, Any]:
     try:
-        return mesh_document(path, faces)
+        return make_mesh_document(path, faces)
     except ItemFailure as failure:
         return {"error": str(failure)}
 
 
-def _script(name: str, value: Any) -> bytes:
+def _write_script(name: str, value: Any) -> bytes:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"V3D.receive({json.dumps(name)},{text});\n".encode()
 
 
-def _size(paths: Iterable[Path]) -> int:
+def _sum_sizes(paths: Iterable[Path]) -> int:
     return sum(path.stat().st_size for path in paths if path.is_file())

@@ -15,14 +15,14 @@ BLIND = ("reference_removed", "reference_shuffled", "splat")
 """Controls in which what the judge is shown hides which side is better."""
 
 
-def known_side(pair: ControlPair) -> Known | None:
+def find_known(pair: ControlPair) -> Known | None:
     """Return what is known of a control pair by how it was made; None where only the meshes can tell."""
     if pair.control in SAME_BY_MAKING:
         return "same"
     return None if pair.control in BLIND or pair.x.truth is not None else "x"
 
 
-def side_name(pair: ControlPair, side: Literal["x", "y"]) -> str:
+def name_side(pair: ControlPair, side: Literal["x", "y"]) -> str:
     """Return what a side of a control pair is."""
     changed = (pair.defect or "").replace("_", " ")
     damaged = f"{changed}, grade {pair.grade}"

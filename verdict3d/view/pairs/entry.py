@@ -133,26 +133,26 @@ class Entry(Part):
         return digest_json([self.object, *digests])[:16] if all(digests) else ""
 
 
-def word_of(row: Judged, role: str, model: str, panel: str, mode: str, question: str) -> Word:
+def make_word(row: Judged, role: str, model: str, panel: str, mode: str, question: str) -> Word:
     """Return a verdict on disk as a judge's word."""
     said = {name: getattr(row, name) for name in Word.model_fields if name in Judged.model_fields}
     return Word(role=role, model=model, panel=panel, mode=mode, question=question, **said)
 
 
-def truth_values(truth: Truth | None) -> dict[str, float]:
+def list_measures(truth: Truth | None) -> dict[str, float]:
     """Return the measures of a mesh that are defined."""
     values = truth.model_dump() if truth else {}
     return {name: float(value) for name, value in values.items() if value is not None and name != "empty"}
 
 
-def better_side(entry: Entry) -> Side | Literal["same"] | None:
+def find_better(entry: Entry) -> Side | Literal["same"] | None:
     """Return which side is better in truth, ``same`` where neither is; None where nobody knows.
 
     What is known by how the pair was made comes first, then the F-scores.
     """
     if entry.known is not None:
         return entry.known
-    gap = f_score_gap(entry)
+    gap = compute_gap(entry)
     if gap is None:
         return None
     from verdict3d.stats.agreement import TRUTH_CLOSE
@@ -160,18 +160,18 @@ def better_side(entry: Entry) -> Side | Literal["same"] | None:
     return "same" if abs(gap) < TRUTH_CLOSE else "x" if gap > 0 else "y"
 
 
-def f_score_gap(entry: Entry) -> float | None:
+def compute_gap(entry: Entry) -> float | None:
     """Return by how much X is nearer to the true mesh; None where that is not known of both."""
     scores = [side.truth.get("f_score") for side in (entry.x, entry.y)]
     return None if scores[0] is None or scores[1] is None else scores[0] - scores[1]
 
 
-def winner(outcome: Outcome) -> Side | None:
+def find_winner(outcome: Outcome) -> Side | None:
     """Return the side that a verdict names; None for none."""
     return {"win": "x", "loss": "y"}.get(outcome)  # type: ignore[return-value]
 
 
-def camera_split(word: Word) -> float | None:
+def compute_split(word: Word) -> float | None:
     """Return the share of view sets that prefer another side than most, in [0, 0.5]; None of fewer than 2."""
     signs = [both[0] > both[1] for both in word.sets if both is not None]
     if len(signs) < 2:

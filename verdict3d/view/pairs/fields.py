@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from verdict3d.records.files import Row
 from verdict3d.view.audit import NAMES, PANELS
-from verdict3d.view.pairs.entry import Entry, better_side, camera_split, f_score_gap, winner
+from verdict3d.view.pairs.entry import Entry, compute_gap, compute_split, find_better, find_winner
 
 Kind = Literal["choice", "range"]
 
@@ -127,10 +127,10 @@ COLUMNS = (*WORDS, *NUMBERS)
 """Columns that filters and orders look at, beside ``text``, which a search looks into."""
 
 
-def column_values(entry: Entry) -> Row:
+def list_values(entry: Entry) -> Row:
     """Return the value of every column for a pair."""
-    word, gap = entry.word, f_score_gap(entry)
-    truth, split = against_truth(entry), camera_split(word)
+    word, gap = entry.word, compute_gap(entry)
+    truth, split = compare_with_truth(entry), compute_split(word)
     size = None if word.d is None else abs(word.d)
     return {
         **{name: getattr(entry, name) for name in ("place", "group", "arm", "against", "regime")},
@@ -139,25 +139,25 @@ def column_values(entry: Entry) -> Row:
         "panel": word.panel,
         "outcome": word.outcome,
         "truth": truth,
-        "judges": against_judges(entry),
+        "judges": compare_with_judges(entry),
         "cameras": "single" if split is None else "split" if split else "agree",
         "size": size,
         "gap": None if gap is None else abs(gap),
-        "wrong": wrongness(entry, truth),
+        "wrong": compute_wrongness(entry, truth),
         "split": split,
         "bias": None if word.b is None else abs(word.b),
     }
 
 
-def search_text(entry: Entry) -> str:
+def write_search_text(entry: Entry) -> str:
     """Return what a search looks into: names of the pair, its object and its meshes."""
     sides = (part for side in (entry.x, entry.y) for part in (side.name, side.generation, side.mesh_digest))
     return " ".join(filter(None, (entry.object, entry.category, entry.name, *sides))).lower()
 
 
-def against_truth(entry: Entry) -> str:
+def compare_with_truth(entry: Entry) -> str:
     """Return how the judge stands to the truth, a key of :data:`TRUTHS`."""
-    better, named = better_side(entry), winner(entry.word.outcome)
+    better, named = find_better(entry), find_winner(entry.word.outcome)
     if better is None or entry.word.outcome == "invalid":
         return "unknown"
     if better == "same":
@@ -165,9 +165,9 @@ def against_truth(entry: Entry) -> str:
     return "undecided" if named is None else "agrees" if named == better else "contradicts"
 
 
-def against_judges(entry: Entry) -> str:
+def compare_with_judges(entry: Entry) -> str:
     """Return how the judge stands to the other judges, a key of :data:`JUDGES`."""
-    named = [winner(word.outcome) for word in (entry.word, *entry.others) if word.outcome != "invalid"]
+    named = [find_winner(word.outcome) for word in (entry.word, *entry.others) if word.outcome != "invalid"]
     if len(named) < 2:
         return "alone"
     if len(set(named)) == 1:
@@ -175,18 +175,18 @@ def against_judges(entry: Entry) -> str:
     return "contradicts" if {"x", "y"} <= set(named) else "differs"
 
 
-def wrongness(entry: Entry, truth: str) -> float | None:
+def compute_wrongness(entry: Entry, truth: str) -> float | None:
     """Return how far a verdict stands against the truth: the gap of F-score where it contradicts one.
 
     Where only the better side is known, each grade of damage counts 0.1, and a pair without a grade 0.5.
     """
     if truth != "contradicts":
         return None
-    gap = f_score_gap(entry)
+    gap = compute_gap(entry)
     return abs(gap) if gap is not None else 0.5 if entry.grade is None else entry.grade / 10
 
 
-def described() -> dict[str, Any]:
+def describe_fields() -> dict[str, Any]:
     """Return the table as JSON values, for the page."""
     return {
         "fields": [

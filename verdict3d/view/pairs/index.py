@@ -12,9 +12,9 @@ from typing import Any
 
 from verdict3d.errors import Verdict3DError, storage_problem
 from verdict3d.records.files import Row, replacing
-from verdict3d.view.pairs.described import FileKind, files_of, list_row, pair_document
+from verdict3d.view.pairs.described import FileKind, list_files, make_document, make_row
 from verdict3d.view.pairs.entry import Entry
-from verdict3d.view.pairs.fields import COLUMNS, FIELDS, NUMBERS, column_values, search_text
+from verdict3d.view.pairs.fields import COLUMNS, FIELDS, NUMBERS, list_values, write_search_text
 from verdict3d.view.pairs.query import Query
 
 _COLUMNS = ", ".join(f'"{name}" {"REAL" if name in NUMBERS else "TEXT"}' for name in COLUMNS)
@@ -35,7 +35,7 @@ class Found:
 
     Attributes:
         total: Pairs that fit.
-        rows: Those of this page (:func:`verdict3d.view.pairs.described.list_row`).
+        rows: Those of this page (:func:`verdict3d.view.pairs.described.make_row`).
         counts: How many pairs each value of each choice would leave, the other filters as they are.
     """
 
@@ -80,7 +80,7 @@ class PairIndex:
                     _insert(database, number, entry)
                 database.commit()
         except sqlite3.Error as error:
-            raise _unusable(path, error) from error
+            raise _explain(path, error) from error
         return PairIndex(path)
 
     def fact(self, name: str) -> Any:
@@ -95,23 +95,23 @@ class PairIndex:
 
     def find(self, query: Query) -> Found:
         """Return one page of the pairs that fit, and what other choices would leave."""
-        where, values = _where(query)
+        where, values = _write_where(query)
         with self._opened() as database:
             total = database.execute(f"SELECT count(*) FROM pairs{where}", values).fetchone()[0]
-            part = f"SELECT number FROM pairs{where}{_order(query)} LIMIT ? OFFSET ?"
+            part = f"SELECT number FROM pairs{where}{_write_order(query)} LIMIT ? OFFSET ?"
             numbers = database.execute(part, (*values, query.rows, (query.page - 1) * query.rows)).fetchall()
             rows = [
                 database.execute("SELECT row FROM shown WHERE number = ?", number).fetchone()
                 for number in numbers
             ]
-            counts = {one.name: _counted(database, one.name, query) for one in FIELDS if one.kind == "choice"}
+            counts = {one.name: _count(database, one.name, query) for one in FIELDS if one.kind == "choice"}
         return Found(int(total), [json.loads(row[0]) for row in rows], counts)
 
     def ids(self, query: Query) -> list[str]:
         """Return the ids of all pairs that fit, in order."""
-        where, values = _where(query)
+        where, values = _write_where(query)
         with self._opened() as database:
-            found = database.execute(f"SELECT id FROM pairs{where}{_order(query)}", values).fetchall()
+            found = database.execute(f"SELECT id FROM pairs{where}{_write_order(query)}", values).fetchall()
         return [row[0] for row in found]
 
     def rows(self) -> Iterator[tuple[Row, Row]]:
@@ -159,30 +159,30 @@ class PairIndex:
             with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as database:
                 yield database
         except sqlite3.Error as error:
-            raise _unusable(self.path, error) from error
+            raise _explain(self.path, error) from error
 
 
 def _insert(database: sqlite3.Connection, number: int, entry: Entry) -> None:
-    columns = column_values(entry)
+    columns = list_values(entry)
     values: Sequence[Any] = (
         number,
         entry.id,
         entry.meshes,
         *(columns[name] for name in COLUMNS),
-        search_text(entry),
+        write_search_text(entry),
     )
     marks = ", ".join("?" * len(values))
     if not database.execute(f"INSERT OR IGNORE INTO pairs VALUES ({marks})", values).rowcount:
         return
-    texts = (json.dumps(list_row(entry)), json.dumps(pair_document(entry)))
+    texts = (json.dumps(make_row(entry)), json.dumps(make_document(entry)))
     database.execute("INSERT INTO shown VALUES (?, ?, ?)", (number, *texts))
     database.executemany(
         "INSERT OR IGNORE INTO files VALUES (?, ?, ?)",
-        [(file.key, file.kind, file.path) for file in files_of(entry)],
+        [(file.key, file.kind, file.path) for file in list_files(entry)],
     )
 
 
-def _where(query: Query) -> tuple[str, list[Any]]:
+def _write_where(query: Query) -> tuple[str, list[Any]]:
     """Return the condition that a query means, with its values; names of columns come from the table."""
     parts: list[str] = []
     values: list[Any] = []
@@ -200,19 +200,19 @@ def _where(query: Query) -> tuple[str, list[Any]]:
     return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
 
 
-def _order(query: Query) -> str:
+def _write_order(query: Query) -> str:
     if query.sort is None:
         return " ORDER BY number"
     column = f'"{query.sort.column}"'
     return f" ORDER BY {column} IS NULL, {column} {'DESC' if query.sort.descending else 'ASC'}, number"
 
 
-def _counted(database: sqlite3.Connection, name: str, query: Query) -> dict[str, int]:
-    where, values = _where(query.without(name))
+def _count(database: sqlite3.Connection, name: str, query: Query) -> dict[str, int]:
+    where, values = _write_where(query.without(name))
     found = database.execute(f'SELECT "{name}", count(*) FROM pairs{where} GROUP BY "{name}"', values)
     return {value: count for value, count in found if value}
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> Verdict3DError:
+def _explain(path: Path, error: sqlite3.Error) -> Verdict3DError:
     problem = storage_problem(error) or f"{error}; remove it, it is made again"
     return Verdict3DError(f"the index {path} cannot be used: {problem}")

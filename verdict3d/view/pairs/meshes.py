@@ -23,13 +23,13 @@ _STEPS = 12
 _FINEST = 4096
 
 
-def faces_within(budget_bytes: int, meshes: int) -> int:
+def count_faces_within(budget_bytes: int, meshes: int) -> int:
     """Return the most faces a mesh that let so many meshes fit into a budget, as base64."""
     each = budget_bytes / max(1, meshes) * 3 / 4 / BYTES_A_FACE
     return max(LEAST_FACES, min(MOST_FACES, int(each)))
 
 
-def mesh_document(path: Path, most_faces: int) -> Row:
+def make_mesh_document(path: Path, most_faces: int) -> Row:
     """Return what the page loads of a mesh.
 
     Returns:
@@ -67,7 +67,7 @@ def reduce_mesh(mesh: Mesh, most_faces: int) -> Mesh:
     best: Mesh | None = None
     for _ in range(_STEPS):
         cells = (coarse + fine) // 2
-        made = _clustered(mesh, cells)
+        made = _cluster(mesh, cells)
         if len(made.faces) <= most_faces:
             coarse = cells
             best = made if len(made.faces) else best
@@ -80,7 +80,7 @@ def reduce_mesh(mesh: Mesh, most_faces: int) -> Mesh:
     return best
 
 
-def _clustered(mesh: Mesh, cells: int) -> Mesh:
+def _cluster(mesh: Mesh, cells: int) -> Mesh:
     """Return the mesh with its vertices merged in a grid with so many cells along the longest side."""
     low = mesh.vertices.min(axis=0)
     side = float((mesh.vertices.max(axis=0) - low).max()) / cells or 1.0
@@ -95,14 +95,14 @@ def _clustered(mesh: Mesh, cells: int) -> Mesh:
         faces = faces[np.sort(first)]
     colors = None
     if mesh.colors is not None:
-        colors = np.rint(_means(mesh.colors, members, count)).astype(np.uint8)
-    vertices = _means(mesh.vertices, members, count).astype(np.float32)
+        colors = np.rint(_average(mesh.colors, members, count)).astype(np.uint8)
+    vertices = _average(mesh.vertices, members, count).astype(np.float32)
     used, renumbered = np.unique(faces, return_inverse=True)
     corners = renumbered.reshape(faces.shape).astype(np.int32)
     return Mesh(vertices[used], corners, None if colors is None else colors[used])
 
 
-def _means(
+def _average(
     values: NDArray[np.generic], members: NDArray[np.int64], count: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     columns = [np.bincount(members, weights=column) / count for column in values.T.astype(np.float64)]

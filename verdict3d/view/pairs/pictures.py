@@ -18,7 +18,7 @@ NAME = re.compile(r"([0-9a-f]{20})(?:-([0-7]))?")
 """A picture's name in addresses: its key, and of a montage the place of the view set."""
 
 
-def picture_bytes(index: PairIndex, name: str) -> bytes:
+def make_picture(index: PairIndex, name: str) -> bytes:
     """Return a picture of the page as WebP.
 
     Args:
@@ -34,14 +34,14 @@ def picture_bytes(index: PairIndex, name: str) -> bytes:
     if path is None:
         raise ItemFailure("missing_image", f"no pair shows a picture {name}")
     if number is not None:
-        return montage_bytes(path, int(number))
+        return make_montage(path, int(number))
     image = read_picture_file(path)
     if image is None:
         raise ItemFailure("missing_image", f"{path} is missing")
     return encode_picture(image, PHOTO_PX)
 
 
-def montage_bytes(path: Path, number: int) -> bytes:
+def make_montage(path: Path, number: int) -> bytes:
     """Return the montage of a view set as WebP.
 
     Raises:
@@ -50,7 +50,7 @@ def montage_bytes(path: Path, number: int) -> bytes:
     return encode_picture(Image.fromarray(read_montages(path, number + 1)[number]), MONTAGE_PX)
 
 
-def view_sets(path: Path) -> int:
+def count_view_sets(path: Path) -> int:
     """Return how many view sets a file of montages holds; 0 where it is missing or no picture."""
     try:
         with Image.open(path) as image:

@@ -53,10 +53,10 @@ def parse_query(text: str) -> Query:
     Raises:
         Verdict3DError: A name or a value is none of these.
     """
-    return query_of(parse_qsl(text.lstrip("?"), keep_blank_values=True))
+    return make_query(parse_qsl(text.lstrip("?"), keep_blank_values=True))
 
 
-def query_of(pairs: Iterable[tuple[str, str]]) -> Query:
+def make_query(pairs: Iterable[tuple[str, str]]) -> Query:
     """Return the query of names and values; see :func:`parse_query`."""
     choices: dict[str, tuple[str, ...]] = {}
     ranges: dict[str, Bounds] = {}
@@ -68,20 +68,20 @@ def query_of(pairs: Iterable[tuple[str, str]]) -> Query:
         if kind == "choice":
             choices[name] = (*choices.get(name, ()), value)
         elif kind == "range":
-            ranges[name] = _bounds(name, value)
+            ranges[name] = _parse_bounds(name, value)
         elif name == "q":
             search = tuple(value.lower().split())
         elif name == "sort":
-            sort = _sort(value)
+            sort = _parse_sort(value)
         elif name in numbers:
-            numbers[name] = _count(name, value)
+            numbers[name] = _parse_count(name, value)
         else:
             known = ", ".join((*_KINDS, "q", "sort", *numbers))
             raise Verdict3DError(f"pairs have no {name!r}; they are filtered by: {known}")
     return Query(choices, ranges, search, sort, numbers["page"], min(numbers["rows"], MOST_ROWS))
 
 
-def _bounds(name: str, value: str) -> Bounds:
+def _parse_bounds(name: str, value: str) -> Bounds:
     low, dots, high = value.partition("..")
     try:
         if not dots:
@@ -93,13 +93,13 @@ def _bounds(name: str, value: str) -> Bounds:
         ) from None
 
 
-def _sort(value: str) -> Sort | None:
+def _parse_sort(value: str) -> Sort | None:
     if value and value not in _SORTS:
         raise Verdict3DError(f"sort={value}: pairs are sorted by: {', '.join(_SORTS)}")
     return _SORTS.get(value)
 
 
-def _count(name: str, value: str) -> int:
+def _parse_count(name: str, value: str) -> int:
     if not value.isdecimal() or not 1 <= int(value) <= 10**9:
         raise Verdict3DError(f"{name}={value}: give a whole number from 1")
     return int(value)

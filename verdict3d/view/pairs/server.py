@@ -14,12 +14,12 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.records.files import read_json, write_json
-from verdict3d.view.environment import page_environment
-from verdict3d.view.pairs.fields import described
+from verdict3d.view.environment import make_environment
+from verdict3d.view.pairs.fields import describe_fields
 from verdict3d.view.pairs.index import PairIndex
-from verdict3d.view.pairs.meshes import MOST_FACES, mesh_document
-from verdict3d.view.pairs.pictures import picture_bytes
-from verdict3d.view.pairs.query import query_of
+from verdict3d.view.pairs.meshes import MOST_FACES, make_mesh_document
+from verdict3d.view.pairs.pictures import make_picture
+from verdict3d.view.pairs.query import make_query
 
 STATIC = (
     "page.css",
@@ -78,7 +78,7 @@ def make_app(index: PairIndex, kept: Path, hosts: Sequence[str], report: Callabl
     @app.get("/")
     @app.get("/index.html")
     def page() -> Response:
-        return Response(shell(bundle=False, report=True), media_type="text/html")
+        return Response(render_shell(bundle=False, report=True), media_type="text/html")
 
     @app.get("/report.html")
     def report_page() -> Response:
@@ -93,20 +93,20 @@ def make_app(index: PairIndex, kept: Path, hosts: Sequence[str], report: Callabl
         if name not in STATIC:
             raise HTTPException(404)
         kind = mimetypes.guess_type(name)[0]
-        return Response(static_file(name), media_type=kind)
+        return Response(read_static(name), media_type=kind)
 
     @app.get("/data/facts.json")
     def facts() -> Any:
-        return page_facts(index)
+        return collect_facts(index)
 
     @app.get("/data/pairs.json")
     def pairs(request: Request) -> Any:
-        found = index.find(query_of(request.query_params.multi_items()))
+        found = index.find(make_query(request.query_params.multi_items()))
         return {"total": found.total, "rows": found.rows, "counts": found.counts}
 
     @app.get("/data/ids.json")
     def ids(request: Request) -> Any:
-        return index.ids(query_of(request.query_params.multi_items()))
+        return index.ids(make_query(request.query_params.multi_items()))
 
     @app.get("/data/pair-{name}.json")
     def pair(name: str) -> Any:
@@ -117,17 +117,17 @@ def make_app(index: PairIndex, kept: Path, hosts: Sequence[str], report: Callabl
 
     @app.get("/data/mesh-{key}.json")
     def mesh(key: str) -> Any:
-        return kept_mesh(index, kept, key)
+        return keep_mesh(index, kept, key)
 
     @app.get("/pictures/{name}.webp")
     def picture(name: str) -> Response:
-        content = picture_bytes(index, name)
+        content = make_picture(index, name)
         return Response(content, media_type="image/webp", headers={"Cache-Control": "max-age=600"})
 
     return app
 
 
-def kept_mesh(index: PairIndex, kept: Path, key: str) -> Any:
+def keep_mesh(index: PairIndex, kept: Path, key: str) -> Any:
     """Return what the page loads of a mesh, from its folder or made now.
 
     Raises:
@@ -138,20 +138,20 @@ def kept_mesh(index: PairIndex, kept: Path, key: str) -> Any:
         raise ItemFailure("no_mesh", f"no pair shows a mesh {key}")
     copy = kept / f"{key}-{MOST_FACES}.json"
     if not copy.is_file():
-        write_json(copy, mesh_document(path, MOST_FACES))
+        write_json(copy, make_mesh_document(path, MOST_FACES))
     return read_json(copy)
 
 
-def page_facts(index: PairIndex) -> dict[str, Any]:
+def collect_facts(index: PairIndex) -> dict[str, Any]:
     """Return what the page must know before it shows anything."""
     return {
-        **described(),
+        **describe_fields(),
         "pairs": len(index),
         **{name: index.fact(name) for name in ("title", "questions", "views")},
     }
 
 
-def shell(bundle: bool, report: bool) -> str:
+def render_shell(bundle: bool, report: bool) -> str:
     """Return the HTML document into which scripts draw the list and the pairs.
 
     Args:
@@ -159,13 +159,13 @@ def shell(bundle: bool, report: bool) -> str:
         report: Whether there is a report page beside it.
     """
     scripts = [name for name in STATIC if name.endswith(".js")]
-    template = page_environment().get_template("pairs.html.j2")
+    template = make_environment().get_template("pairs.html.j2")
     return template.render(
         bundle=bundle, report=report, scripts=scripts, policy=POLICY.replace("'self'", "'self' file:")
     )
 
 
-def static_file(name: str) -> bytes:
+def read_static(name: str) -> bytes:
     """Return a file that pages load."""
     folder = files("verdict3d.view")
     place = folder / "templates" if name == "page.css" else folder / "pairs" / "static"

@@ -6,7 +6,7 @@ import pytest
 
 from support.pair_entries import entry, many, shape, word
 from verdict3d.errors import Verdict3DError
-from verdict3d.view.pairs.fields import FIELDS, column_values, search_text
+from verdict3d.view.pairs.fields import FIELDS, list_values, write_search_text
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view.pairs.query import parse_query
 
@@ -46,7 +46,7 @@ def test_a_filter_leaves_what_the_columns_say(index: PairIndex, text: str) -> No
             and all(one in words for one in query.search)
         )
 
-    wanted = [one.id for one in entries if fits(column_values(one), search_text(one))]
+    wanted = [one.id for one in entries if fits(list_values(one), write_search_text(one))]
     found = index.find(query)
     assert index.ids(query) == wanted
     assert found.total == len(wanted)
@@ -54,9 +54,7 @@ def test_a_filter_leaves_what_the_columns_say(index: PairIndex, text: str) -> No
     for field in FIELDS:
         if field.kind == "choice" and field.name not in query.choices:
             named = [
-                value
-                for one in entries
-                if one.id in set(wanted) and (value := column_values(one)[field.name])
+                value for one in entries if one.id in set(wanted) and (value := list_values(one)[field.name])
             ]
             assert found.counts[field.name] == {value: named.count(value) for value in set(named)}
 
@@ -70,7 +68,7 @@ def test_counts_of_a_chosen_field_say_what_other_choices_would_leave(index: Pair
 def test_orders_put_what_has_no_value_last(index: PairIndex, name: str) -> None:
     query = parse_query(f"sort={name}")
     assert query.sort is not None
-    columns = {one.id: column_values(one)[query.sort.column] for one in many(600)}
+    columns = {one.id: list_values(one)[query.sort.column] for one in many(600)}
     values = [columns[one] for one in index.ids(query)]
     there = [value for value in values if value is not None]
     assert values == there + [None] * (len(values) - len(there))
@@ -122,20 +120,20 @@ def test_a_damaged_index_says_what_to_do(tmp_path: Path) -> None:
 
 def test_a_verdict_stands_to_truth_and_judges() -> None:
     wrong = entry(x_score=0.2, y_score=0.5, word=word("win", 3.0), others=[word("loss", -1.0, "training")])
-    columns = column_values(wrong)
+    columns = list_values(wrong)
     assert (columns["truth"], columns["judges"]) == ("contradicts", "contradicts")
     assert columns["wrong"] == pytest.approx(0.3)
-    assert column_values(entry(x_score=0.5, y_score=0.2))["truth"] == "agrees"
-    assert column_values(entry(x_score=0.5, y_score=0.2, word=word("flip", 0.1)))["truth"] == "undecided"
-    assert column_values(entry(x_score=0.5, y_score=0.501))["truth"] == "even"
-    assert column_values(entry(x_score=0.5))["truth"] == "unknown"
+    assert list_values(entry(x_score=0.5, y_score=0.2))["truth"] == "agrees"
+    assert list_values(entry(x_score=0.5, y_score=0.2, word=word("flip", 0.1)))["truth"] == "undecided"
+    assert list_values(entry(x_score=0.5, y_score=0.501))["truth"] == "even"
+    assert list_values(entry(x_score=0.5))["truth"] == "unknown"
     known = entry(known="x", grade=3, place="audit", word=word("loss", -2.0))
-    assert (column_values(known)["truth"], column_values(known)["wrong"]) == ("contradicts", 0.3)
-    assert column_values(entry(known="same"))["truth"] == "even"
+    assert (list_values(known)["truth"], list_values(known)["wrong"]) == ("contradicts", 0.3)
+    assert list_values(entry(known="same"))["truth"] == "even"
 
 
 def test_view_sets_that_disagree_are_counted() -> None:
     split = word("win", 1.0, sets=[(1.0, -1.0), (1.0, -2.0), None, (-1.0, 1.0)])
-    columns = column_values(entry(word=split))
+    columns = list_values(entry(word=split))
     assert (columns["cameras"], columns["split"]) == ("split", pytest.approx(1 / 3))
-    assert column_values(entry(word=word(sets=[(1.0, -1.0)])))["cameras"] == "single"
+    assert list_values(entry(word=word(sets=[(1.0, -1.0)])))["cameras"] == "single"

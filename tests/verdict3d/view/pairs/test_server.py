@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from support.pair_pages import LOUDEST, write_pages
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view.pairs.query import Query
-from verdict3d.view.pairs.server import STATIC, make_app, static_file
+from verdict3d.view.pairs.server import STATIC, make_app, read_static
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_everything_that_a_page_names_is_there(client: TestClient) -> None:
         assert f"static/{name}" in page
         assert client.get(f"/static/{name}").status_code == 200
     assert client.get("/static/..%2fserver.py").status_code == 404
-    assert b"Apache License" in static_file("LICENSE.model-viewer.txt")
+    assert b"Apache License" in read_static("LICENSE.model-viewer.txt")
 
 
 def test_the_list_is_answered_in_the_words_of_a_query(client: TestClient, index: PairIndex) -> None:
