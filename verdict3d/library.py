@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from verdict3d.config import AssetsParams
 from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.folders import files_below, readable
 from verdict3d.furniture.catalogue import CATEGORIES, World, furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.axes import Up
@@ -78,19 +78,6 @@ def procedural_asset(split: Split, index: int, seed: int, world: World = "usual"
     mesh = mesh_from_parts(furniture(category, numpy_generator(seed, "furniture", split, index), world))
     name = f"{category}-{_FIRST_NUMBER[split] + index:05d}"
     return LoadedAsset(name, category, split, "procedural", mesh, mesh_digest(mesh))
-
-
-def files_below(directory: Path) -> Iterator[Path]:
-    """Yield every file below ``directory``, also in folders that are links; each folder is entered once."""
-    entered = set()
-    for folder, subfolders, names in os.walk(directory, followlinks=True):
-        place = Path(folder).stat()
-        if (place.st_dev, place.st_ino) in entered:
-            subfolders.clear()
-            continue
-        entered.add((place.st_dev, place.st_ino))
-        subfolders.sort()
-        yield from (path for name in sorted(names) if (path := Path(folder, name)).is_file())
 
 
 def mesh_paths(directory: Path) -> list[Path]:
@@ -188,11 +175,6 @@ def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[
             mesh=found.normalised,
             digest=digest,
         )
-
-
-def readable(text: str) -> str:
-    """Return text that can be written: bytes of a file's name that are no UTF-8 become U+FFFD."""
-    return os.fsencode(text).decode("utf-8", errors="replace")
 
 
 def split_of(key: str, shares: Mapping[Any, float], seed: int) -> Split:

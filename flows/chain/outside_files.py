@@ -13,8 +13,8 @@ from tasks.paths import GENERATORS, WATCHED_GENERATORS
 from verdict3d.config import load_params
 from verdict3d.config_arms import OutsideArmParams
 from verdict3d.config_generators import TrellisParams
+from verdict3d.folders import files_below, readable
 from verdict3d.generators.identity import list_visible_files
-from verdict3d.library import files_below, readable
 from verdict3d.records.files import read_json, write_json
 
 

@@ -8,7 +8,7 @@ Started in the project's folder. Commands, each writing what it did as JSON to R
 * ``rollback [VERSION|base|"" [REASON]]``: let ``champion`` stand where it stood before, or at a version.
 
 The alias moves here and nowhere else: after the registered model has been loaded in a fresh process and has
-given the evaluated bytes, or an outside generator has made such meshes again (``outside_version`` beside),
+given the evaluated bytes, or an outside generator has made such meshes again (``outside_repetition`` beside),
 while nobody else promotes, and from the champion that was decided against. An adapter that was rolled back
 comes back by force only, or by a rollback to its version.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 from mlflow.entities.model_registry import ModelVersion
 
 from tasks.paths import DECISION, HOLDOUT, TRAIN
-from tasks.registry.outside_version import is_outside, make_generator_tags, verify_outside, write_version
+from tasks.registry.outside_version import is_outside, make_generator_tags, write_version
 from tasks.registry.promotion_record import (
     PROGRESS,
     RECORDS,
@@ -33,7 +33,6 @@ from tasks.registry.promotion_record import (
     make_record,
     noting_acted,
 )
-from tasks.registry.verification import verify
 from tasks.registry.versions import CHALLENGER, CHAMPION, ROLLED_BACK, ROLLED_BACK_AT, Registry
 from tasks.scoring.champion import place_champion
 from tasks.tracking.mlflow_runs import record_decision
@@ -140,8 +139,7 @@ def promote(
         if decision.decision == "HOLD" and not forced:
             return {**result, "version": version, "moved": False}
         _say(f"version {version} makes some of the evaluated meshes again, to compare them; slow")
-        check = verify_outside if is_outside(root / TRAIN / arm) else verify
-        check(params, root, arm, registry, version)
+        _verify(params, root, arm, registry, version)
         registry.tag(version, previous="base" if against is None else str(against))
         lease.check()
         _expect_champion(registry, against)
@@ -150,6 +148,18 @@ def promote(
         registry.reinstate(adapter)
         registry.add_move(against, version, f"forced: {reason}" if forced else "promoted", digest)
     return {**result, "version": version, "moved": True}
+
+
+def _verify(params: Params, root: Path, arm: str, registry: Registry, version: int) -> None:
+    """Compare what the registered version makes with what was evaluated; torch is imported here only."""
+    if is_outside(root / TRAIN / arm):
+        from tasks.registry.outside_repetition import verify_outside
+
+        verify_outside(params, root, arm, registry, version)
+    else:
+        from tasks.registry.verification import verify
+
+        verify(params, root, arm, registry, version)
 
 
 def rollback(registry: Registry, to: str = "", reason: str = "") -> Row:

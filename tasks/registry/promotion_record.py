@@ -19,7 +19,6 @@ from verdict3d.records.files import read_json, write_json
 from verdict3d.records.promotion import BoundTo, Candidate, Decision, PromotionRecord
 from verdict3d.records.record import read_record
 from verdict3d.records.yaml_files import read_yaml
-from verdict3d.stats.gate import summarise_half_credit
 from verdict3d.view.words import say_outlook
 
 PROGRESS = "promotion: "
@@ -106,6 +105,8 @@ def has_waiting_decision(project: Path, root: Path, preset: str) -> bool:
 
 def find_leading_arm(decision: Decision) -> str:
     """Return the candidate with the best half-credit against the champion."""
+    from verdict3d.stats.gate import summarise_half_credit  # scipy.stats comes with it
+
     return max(sorted(decision.arms), key=lambda arm: summarise_half_credit(decision.arms[arm]))
 
 
