@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
@@ -81,19 +82,26 @@ def chat_ids(tokenizer: Any, prompt: str, image_token_id: int, chat_template: st
 
 
 def chat_text(tokenizer: Any, prompt: str, chat_template: str | None = None) -> tuple[str, int]:
-    """Render the prompt through the chat template; return the text and its number of pictures."""
+    """Render the prompt through the chat template; return the text and its number of pictures.
+
+    Raises:
+        Verdict3DError: The template is none, or does what none may do: transformers renders it in a sandbox.
+    """
     before, *between = texts_between(prompt)
     content: list[dict[str, str]] = [{"type": "text", "text": before}] if before else []
     for text in between:
         content.append({"type": "image"})
         if text:
             content.append({"type": "text", "text": text})
-    rendered: str = tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}],
-        tokenize=False,
-        add_generation_prompt=True,
-        chat_template=chat_template,
-    )
+    try:
+        rendered: str = tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}],
+            tokenize=False,
+            add_generation_prompt=True,
+            chat_template=chat_template,
+        )
+    except TemplateError as error:
+        raise Verdict3DError(f"the judge's chat template cannot be used: {error}") from error
     return rendered, len(between)
 
 

@@ -369,6 +369,14 @@ def test_unusable_directories_say_why(
     (broken / "chat_template.jinja").write_text("{{ messages[0]['role'] }}")
     with pytest.raises(Verdict3DError, match="0 pictures"):
         load(broken)
+    for template, problem in (
+        ("{% for message in messages %}", "Unexpected end of template"),
+        ("{{ raise_exception('no pictures') }}", "no pictures"),
+        ("{{ messages.__class__.__mro__ }}", "access to attribute '__class__' of 'list' object is unsafe"),
+    ):
+        (broken / "chat_template.jinja").write_text(template)
+        with pytest.raises(Verdict3DError, match=f"chat template cannot be used: .*{problem}"):
+            load(broken)
     (broken / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(Verdict3DError, match="cannot be loaded"):
         load(broken)
