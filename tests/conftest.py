@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -90,6 +91,24 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(project)
             done.touch()
     return project
+
+
+@pytest.fixture(scope="session")
+def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of Prefect: a server takes seconds to make the tables."""
+    from support.prefect_api import make_prefect_database
+
+    return made_once(tmp_path_factory, "prefect", make_prefect_database) / "empty.db"
+
+
+@pytest.fixture
+def prefect_home(prefect_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The place of Prefect's database for servers that the test starts: a copy, ready to be used."""
+    home = tmp_path / "prefect"
+    home.mkdir()
+    shutil.copyfile(prefect_database, home / "prefect.db")
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,40 @@
-"""A real Prefect server asked over HTTP, and the scheduled flow's deployment on it."""
+"""A real Prefect server: its empty database, its API over HTTP, and the scheduled flow's deployment on it."""
 
 from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import time
 import urllib.error
 import urllib.request
 import uuid
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from flows.chain.environment import make_project_environment
+from flows.chain.prefect_server import run_prefect_server, wait_for_server
 from support.loopback import wait_until
+from support.places import ROOT
 
 ANSWER_S = 30.0
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def make_prefect_database(folder: Path) -> None:
+    """Make ``folder`` with ``empty.db`` in it, the database of a server that has only been started."""
+    folder.mkdir()
+    environment = make_project_environment(folder) | {"PREFECT_HOME": str(folder)}
+    with run_prefect_server(folder, environment, folder / "server.log", print) as server:
+        wait_for_server(server)
+    with (
+        closing(sqlite3.connect(folder / "prefect.db")) as used,
+        closing(sqlite3.connect(folder / "empty.db")) as empty,
+    ):
+        used.backup(empty)
 
 
 class PrefectApi:
@@ -42,6 +63,13 @@ class PrefectApi:
                 if not tries_left:
                     raise
             time.sleep(1.0)
+
+    def deploy(self) -> None:
+        """Put the scheduled flow on the server as ``prefect.yaml`` says, without schedule and pool."""
+        (told,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+        flow = self.ask("/flows/", {"name": "retrain"})["id"]
+        chosen = {name: told[name] for name in ("name", "entrypoint", "parameters")}
+        self.ask("/deployments/", {"flow_id": flow, "path": ".", **chosen})
 
     def deployment(self) -> str | None:
         found = self.ask("/deployments/filter", {"deployments": {"name": {"any_": ["retrain"]}}})

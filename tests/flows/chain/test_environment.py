@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from flows.chain.environment import make_project_environment, protect_state
+from support.command_line import call_command_line
 from support.toy_chain import write_toy_chain
 from verdict3d.errors import Verdict3DError
 
@@ -33,8 +32,7 @@ def test_the_next_command_takes_an_open_folder_back(tmp_path: Path) -> None:
     (state / "dvc/repo").mkdir(parents=True)
     for folder in (state, state / "dvc", state / "dvc/repo"):
         folder.chmod(0o777)
-    command = [sys.executable, "-m", "flows.cli.main", "verdicts", "list"]
-    subprocess.run(command, cwd=project, capture_output=True, check=False)
+    call_command_line("verdicts", "list", cwd=project)
     assert mode(state) == 0o700
 
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from flows.chain.environment import TELEMETRY_OFF, make_project_environment
+from support.command_line import call_command_line as call
 from support.toy_chain import ARM, write_toy_chain
 from verdict3d.furniture.catalogue import furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
@@ -54,17 +55,6 @@ COMMANDS = (
     "export",
     "compare",
 )
-
-
-def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flows.cli.main", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:
@@ -182,7 +172,8 @@ def test_no_package_reports_from_the_environment_of_a_run(
 
 
 def test_the_version_and_the_hint_for_a_mistyped_option() -> None:
-    assert call("--version").stdout == f"verdict3d {version('verdict3d')}\n"
+    command = [sys.executable, "-m", "flows.cli.main", "--version"]
+    assert subprocess.check_output(command, text=True) == f"verdict3d {version('verdict3d')}\n"
     done = call("status", "--jsn")
     assert done.returncode == 2 and "--json" in done.stderr
     listing = call("--help").stdout

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from flows.products.doctor_models import examine_models
 from flows.products.verdict_book import find_question
+from support.command_line import call_command_line
 from support.places import ROOT
 from support.toy_chain import write_toy_chain
 from verdict3d.config import Params, load_params
@@ -40,11 +39,9 @@ def test_a_question_of_the_third_judge_is_known() -> None:
 
 
 def test_the_third_judge_can_be_asked_about_two_meshes(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "flows.cli.main", "judge", "--by", "third", "--reference", "photo.png"]
     project = write_toy_chain(tmp_path / "project")  # its parameters name no third judge
-    done = subprocess.run(
-        [*command, "a.glb", "b.glb"], cwd=project, capture_output=True, text=True, check=False
-    )
+    asked = ("judge", "--by", "third", "--reference", "photo.png", "a.glb", "b.glb")
+    done = call_command_line(*asked, cwd=project)
     assert (done.returncode, done.stderr) == (
         1,
         "error: there is no third judge; set judges.third in params.yaml\n",

@@ -13,13 +13,49 @@ from typing import Any
 import httpx
 import pytest
 
+from flows.chain.environment import make_project_environment
+from flows.chain.promotion_step import refresh_champion
+from flows.chain.workspace import Workspace
+from flows.promotion import promote
+from support.command_line import call_command_line
 from support.loopback import free_port, processes_of, wait_until
-from support.toy_chain import ARM, write_deciding_chain
+from support.toy_chain import ARM, write_deciding_chain, write_toy_chain
 
 CLI = [sys.executable, "-m", "flows.cli.main"]
 
 
+@pytest.mark.parametrize(
+    ("decision", "moved", "status"),
+    [
+        ("PROMOTE", True, 0),
+        ("PROMOTE", False, 0),
+        ("HOLD", True, 0),
+        ("HOLD", False, 3),
+        ("REJECT", False, 4),
+    ],
+)
+def test_what_became_of_the_candidate_is_the_exit_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decision: str, moved: bool, status: int
+) -> None:
+    done = {"decision": decision, "moved": moved}
+    monkeypatch.setattr(promote, "promote_candidate", lambda *arguments, **options: done)
+    answer = call_command_line("promote", "--json", cwd=write_toy_chain(tmp_path / "project"))
+    assert (answer.returncode, json.loads(answer.stdout)) == (status, done)
+
+
+def test_a_registry_that_does_not_answer_stops_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, said = write_toy_chain(tmp_path / "project"), list[str]()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    environment = make_project_environment(project)
+    refresh_champion(Workspace(project, project, None), environment, None, said.append)
+    assert len(said) == 1 and said[0].startswith("the champion may have moved since it was last seen: ")
+
+
 @pytest.mark.services
+@pytest.mark.usefixtures("prefect_home")
 def test_a_decision_for_machines_and_the_pages_of_its_run(tmp_path: Path) -> None:
     project = write_deciding_chain(tmp_path / "project")
     left_out = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
