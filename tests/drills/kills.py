@@ -1,9 +1,9 @@
 """Drill: processes of a run are killed at random moments, whatever their role, and the run is started again.
 
-The chain is three stages of the real batch map. Every completed run is compared, byte by byte, with one that
-nobody disturbed, and then forgotten, so that the next starts from nothing. No process may be left, no file
-half written, and MLflow holds these results once, with nothing unfinished. With ``--folder`` a drill that was
-stopped goes on where it was.
+The chain is three stages of the real batch map. Every completed run is compared, byte by byte, with what
+the stages give when nobody disturbs them, and then forgotten, so that the next starts from nothing. No
+process may be left, no file half written, no batch kept that is done with, and MLflow holds these results
+once, with nothing unfinished. With ``--folder`` a drill that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from drills.counting import print_counts
@@ -26,6 +27,7 @@ from drills.stores import open_folder
 from flows.chain.environment import make_project_environment
 from support.loopback import processes_of, wait_until
 from support.resumable_chain import forget_results, results, write_resumable_chain
+from support.toy_chain import STAGES, run_toy_stage
 from tasks.tracking.run_record import run_key
 from verdict3d.records.files import read_json, write_json
 
@@ -45,6 +47,15 @@ ROLES = {
 OUTSIDE = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "VERDICT3D_PROJECT")
 """What the environment of the drill must not hand down."""
 ALL = "all at once"
+BROKEN = (
+    "unequal outputs",
+    "half-written files",
+    "unfinished work kept",
+    "processes left",
+    "recorded twice",
+    "unfinished runs",
+    "lost",
+)
 GONE_S = 120.0
 
 
@@ -67,11 +78,18 @@ def main() -> int:
 
 def broken(found: Counter[str]) -> bool:
     """Tell whether a promise was broken."""
-    wrong = ("unequal outputs", "half-written files", "processes left", "recorded twice", "unfinished runs")
-    return any(found[what] for what in (*wrong, "lost"))
+    return any(found[what] for what in BROKEN)
 
 
-def drill(folder: Path, kills: int, seconds: float, items: int, pause_s: float, seed: int) -> Counter[str]:
+def drill(
+    folder: Path,
+    kills: int,
+    seconds: float,
+    items: int,
+    pause_s: float,
+    seed: int,
+    roles: Sequence[str] = (*ROLES, ALL),
+) -> Counter[str]:
     """Kill until ``kills`` or ``seconds`` are reached; return what happened, by name.
 
     Args:
@@ -80,7 +98,8 @@ def drill(folder: Path, kills: int, seconds: float, items: int, pause_s: float, 
         seconds: From now on.
         items: Of each stage.
         pause_s: What a batch takes.
-        seed: Of roles and moments.
+        seed: Of the moments.
+        roles: Who is killed, in turn.
     """
     count_file, whole, project = folder / "found.json", folder / "whole", folder / "killed"
     if not count_file.exists():
@@ -90,11 +109,11 @@ def drill(folder: Path, kills: int, seconds: float, items: int, pause_s: float, 
     environment = make_project_environment(project)
     environment = {name: text for name, text in environment.items() if name not in OUTSIDE}
     if not count_file.exists():
-        complete(whole, environment, folder / "whole.log")
+        for stage in STAGES:
+            run_toy_stage(whole, stage)
         write_json(count_file, {})
     expected, found = results(whole), Counter[str](read_json(count_file))
     began, end = time.monotonic(), time.monotonic() + seconds
-    roles = [*ROLES, ALL]
     while found["kills"] < kills and time.monotonic() < end:
         choice = random.Random(f"{seed} {found['tries']}")
         role = roles[found["tries"] % len(roles)]
@@ -174,6 +193,7 @@ def finish(project: Path, expected: dict[str, bytes], found: Counter[str], *, fo
         found["half-written files"] += sum(
             path.name.startswith(".") for path in (project / "data").rglob("*")
         )
+        found["unfinished work kept"] += len(list((project / ".verdict3d/resume").glob("*/*")))
         if forget:
             forget_results(project)
 

@@ -11,16 +11,14 @@ from pathlib import Path
 import pytest
 
 from flows.chain.environment import make_project_environment
+from flows.chain.lost_server import LOST
 from flows.chain.prefect_server import ADDRESS, KEY, run_prefect_server, wait_for_server
-from support.loopback import processes_of, wait_until, webhook
+from support.loopback import free_port, processes_of, wait_until, webhook
 from support.prefect_api import PrefectApi
 from support.toy_chain import ARM, write_deciding_chain, write_toy_chain
 from tasks.registry.promotion_record import has_waiting_decision
 
-pytestmark = pytest.mark.services
-
 RUN = [sys.executable, "-m", "flows.cli.main", "run"]
-POOL = "pool-of-the-test"
 LEFT_OUT = ("MLFLOW_TRACKING_URI", ADDRESS, KEY)
 
 
@@ -35,6 +33,8 @@ def is_held(project: Path) -> bool:
     return path.is_file() and path.read_text() == "half"
 
 
+@pytest.mark.services
+@pytest.mark.usefixtures("prefect_home")
 def test_a_temporary_server_that_dies_is_started_again(tmp_path: Path) -> None:
     project = write_toy_chain(tmp_path / "project").resolve()
     environment = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
@@ -57,13 +57,12 @@ def test_a_temporary_server_that_dies_is_started_again(tmp_path: Path) -> None:
     assert "recorded in MLflow" in said
 
 
-@pytest.mark.parametrize("failing", [False, True])
-def test_a_server_of_others_that_goes_away_is_not_waited_for(tmp_path: Path, failing: bool) -> None:
+@pytest.mark.services
+@pytest.mark.usefixtures("prefect_home")
+def test_a_server_of_others_that_goes_away_is_not_waited_for(tmp_path: Path) -> None:
     project = write_toy_chain(tmp_path / "project").resolve()
     environment = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
     (project / "hold-train").touch()
-    if failing:
-        (project / "fail-evaluate").touch()
     log = tmp_path / "run.log"
     server_environment = make_project_environment(tmp_path)
     with run_prefect_server(tmp_path, server_environment, tmp_path / "server.log", print) as server:
@@ -78,14 +77,49 @@ def test_a_server_of_others_that_goes_away_is_not_waited_for(tmp_path: Path, fai
             raise
     try:
         (project / "hold-train").unlink()
-        assert run.wait(100) == int(failing), log.read_text()
+        assert run.wait(100) == 0, log.read_text()
     finally:
         run.kill()
     said = log.read_text()
     assert "Prefect's server went away" in said and "Traceback" not in said, said
-    assert ("recorded in MLflow" in said) is not failing
+    assert "recorded in MLflow" in said
 
 
+WATCHED = """
+import sys, threading, time
+from concurrent.futures import Future
+from flows.chain import lost_server
+lost_server.LOOK_S, lost_server.GONE_S = 0.1, 0.5
+url, begun, outcome = sys.argv[1:]
+started, ended = threading.Event(), Future()
+if begun:
+    started.set()
+if outcome:
+    ended.set_result(outcome == "succeeded")
+with lost_server.leaving_lost_server(url, started, ended, lambda whole: print("the rest of", whole)):
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("begun", "outcome", "status", "said"),
+    [
+        ("", "", 1, ["Prefect's server went away; nothing has been run"]),
+        ("begun", "failed", 1, ["the rest of False", LOST]),
+        ("begun", "succeeded", 0, ["the rest of True", LOST]),
+    ],
+)
+def test_what_ends_without_its_server_says_how_far_it_came(
+    begun: str, outcome: str, status: int, said: list[str]
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}/api"
+    command = [sys.executable, "-c", WATCHED, nobody, begun, outcome]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert (done.returncode, done.stdout.splitlines()) == (status, said), done.stderr
+
+
+@pytest.mark.services
+@pytest.mark.usefixtures("prefect_home")
 def test_a_scheduled_run_acts_on_its_decision_and_ends_without_its_server(tmp_path: Path) -> None:
     project = write_deciding_chain(tmp_path / "project")
     (project / "hold-train").touch()
@@ -96,12 +130,8 @@ def test_a_scheduled_run_acts_on_its_decision_and_ends_without_its_server(tmp_pa
         with run_prefect_server(tmp_path, environment, tmp_path / "server.log", print) as server:
             wait_for_server(server)
             environment |= server.client
-            prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
-            make = [*prefect, "work-pool", "create", POOL, "--type", "process"]
-            for step in (make, [*prefect, "deploy", "--name", "retrain", "--pool", POOL]):
-                subprocess.run(step, cwd=project, env=environment, check=True, capture_output=True)
             api = PrefectApi(server.url, server.key)
-            api.pause()
+            api.deploy()
             environment["PREFECT__FLOW_RUN_ID"] = api.start_run()
             with log.open("wb") as stream:
                 run = subprocess.Popen(command, cwd=project, env=environment, stdout=stream, stderr=stream)

@@ -1,4 +1,4 @@
-"""The whole way, with a real temporary Prefect server: killed in the middle, gone on with, then at rest."""
+"""The whole way, with a real temporary Prefect server: alone, killed in the middle, gone on with, at rest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def finished_runs(project: Path) -> int:
         return int(database.execute(query).fetchone()[0])
 
 
-def test_killed_gone_on_with_and_at_rest(tmp_path: Path) -> None:
+def test_alone_killed_gone_on_with_and_at_rest(tmp_path: Path, prefect_home: Path) -> None:
     project = write_toy_chain(tmp_path / "project").resolve()
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "", "PREFECT_API_URL": ""}
     environment = {name: value for name, value in environment.items() if value}
@@ -40,6 +40,9 @@ def test_killed_gone_on_with_and_at_rest(tmp_path: Path) -> None:
         while not half.exists() and time.monotonic() < deadline and killed.poll() is None:
             time.sleep(0.1)
         assert half.exists(), (tmp_path / "killed.log").read_text()
+        other = subprocess.run(RUN, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        assert other.returncode == 1
+        assert f"another run holds this checkout: process {killed.pid} on " in other.stderr
         killed.send_signal(signal.SIGKILL)
         killed.wait()
     deadline = time.monotonic() + 20
@@ -64,12 +67,12 @@ def test_killed_gone_on_with_and_at_rest(tmp_path: Path) -> None:
     assert "`verdict3d ui` shows them in MLflow" in said
     assert "0.700 [0.600, 0.800]" in second.stdout and "recorded in MLflow" in second.stdout + second.stderr
     assert finished_runs(project) == 2  # the run and its arm
-    with closing(sqlite3.connect(project / ".verdict3d/prefect/prefect.db")) as database:
+    with closing(sqlite3.connect(prefect_home / "prefect.db")) as database:
         keys = {row[0] for row in database.execute("SELECT key FROM artifact")}
     assert "win-rates" in keys
 
-    prefect = (project / ".verdict3d/prefect/prefect.db").stat().st_mtime_ns
+    prefect = (prefect_home / "prefect.db").stat().st_mtime_ns
     third = subprocess.run(RUN, cwd=project, env=environment, capture_output=True, text=True, check=True)
     assert third.stdout.startswith("nothing changed") and "0.700 [0.600, 0.800]" in third.stdout
     assert finished_runs(project) == 2
-    assert (project / ".verdict3d/prefect/prefect.db").stat().st_mtime_ns == prefect
+    assert (prefect_home / "prefect.db").stat().st_mtime_ns == prefect
