@@ -20,6 +20,7 @@ from flows.cli.promotion import register_promotion
 from flows.cli.single import register_single
 from flows.cli.verdicts import register_verdicts
 from flows.cli.view import register_view
+from flows.cli.vote import register_vote
 from verdict3d.errors import Verdict3DError, one_message
 
 app = typer.Typer(
@@ -57,6 +58,7 @@ for register in (
     register_audit,
     register_verdicts,
     register_view,
+    register_vote,
     register_promotion,
     register_operations,
 ):

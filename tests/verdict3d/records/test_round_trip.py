@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from verdict3d.records import assets, certificates, generations, pairs, promotion, results, verdicts
+from verdict3d.records import assets, certificates, generations, pairs, promotion, results, verdicts, votes
 from verdict3d.records.record import Record, as_values, read_record, read_rows, write_record, write_rows
 
 
@@ -20,7 +20,7 @@ def kinds(kind: type[Record] = Record) -> list[type[Record]]:
     return found + ([kind] if "SCHEMA" in vars(kind) else [])
 
 
-ROOMS = (assets, certificates, generations, pairs, promotion, results, verdicts)
+ROOMS = (assets, certificates, generations, pairs, promotion, results, verdicts, votes)
 KINDS = [kind for kind in kinds() if kind.__module__ in {room.__name__ for room in ROOMS}]
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 

@@ -66,8 +66,8 @@ V3D.viewers = (sides, mode = "normals") => {
       const found = await V3D.load(`mesh-${side.mesh}`);
       meshes[place] = V3D.readGlb(found.glb);
       meshes[place].colored = meshes[place].colors !== null;
-      const count = found.faces.toLocaleString("en");
-      status[place].textContent = found.shown < found.faces ? `${count} faces, ${found.shown.toLocaleString("en")} shown` : `${count} faces`;
+      const count = (found.faces || 0).toLocaleString("en"); // a vote is not told
+      status[place].textContent = !found.faces ? "" : found.shown < found.faces ? `${count} faces, ${found.shown.toLocaleString("en")} shown` : `${count} faces`;
       draw(place);
     } catch (problem) { status[place].textContent = problem.message; }
   }));

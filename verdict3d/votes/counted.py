@@ -1,0 +1,20 @@
+"""Which answers of people count: not those that were taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from verdict3d.records.votes import Vote
+
+
+def current_votes(votes: Iterable[Vote]) -> list[Vote]:
+    """Return the answers that nobody took back, each once, in their order."""
+    once = {vote.id: vote for vote in votes}
+    replaced = {vote.replaces for vote in once.values()}
+    return [vote for vote in once.values() if vote.id not in replaced]
+
+
+def join_votes(*several: Sequence[Vote]) -> list[Vote]:
+    """Return the answers of several files, each once: by time, then by name."""
+    once = {vote.id: vote for votes in several for vote in votes}
+    return sorted(once.values(), key=lambda vote: (vote.at, vote.id))
