@@ -21,6 +21,7 @@ from flows.cli.single import register_single
 from flows.cli.verdicts import register_verdicts
 from flows.cli.view import register_view
 from flows.cli.vote import register_vote
+from flows.cli.votes import register_votes
 from verdict3d.errors import Verdict3DError, one_message
 
 app = typer.Typer(
@@ -59,6 +60,7 @@ for register in (
     register_verdicts,
     register_view,
     register_vote,
+    register_votes,
     register_promotion,
     register_operations,
 ):

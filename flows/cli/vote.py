@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from flows.cli.options import JUDGES, Preset, choose_progress
 
-From = Literal["evaluate", "challenge", "label", "compare"]
-DEFAULT: From = "evaluate"
+
+class From(Enum):
+    """Pairs that people are asked about; Typer takes no list of literals."""
+
+    EVALUATE = "evaluate"
+    CHALLENGE = "challenge"
+    LABEL = "label"
+    COMPARE = "compare"
 
 
 def register_vote(app: typer.Typer) -> None:
@@ -54,8 +61,10 @@ def vote(
     """Serve a page on which people say which of two meshes is better, without knowing whose they are."""
     from flows.chain.workspace import find_project, open_workspace
     from flows.products.vote import serve_votes
+    from flows.products.voted_pairs import SOURCES
 
     workspace = open_workspace(find_project(), preset)
-    asked = tuple(dict.fromkeys(sources or (DEFAULT,)))
+    named = {one.value for one in sources or (From.EVALUATE,)}
+    asked = [name for name in SOURCES if name in named]
     launch = typer.launch if open_page else None
     serve_votes(workspace, comparisons or [], asked, people, share, port, choose_progress(False), launch)

@@ -10,7 +10,7 @@ from pathlib import Path
 from flows.chain.workspace import Workspace
 from flows.products.pair_index import KEPT
 from flows.products.view import allowed_hosts, listen, open_pairs
-from flows.products.voted_pairs import Source, asked_pairs, known_pairs
+from flows.products.voted_pairs import Source, list_asked_pairs, make_known_pairs
 from flows.service.serve import ending_at_signals
 from tasks.paths import VOTE_JOURNAL
 from verdict3d.config import load_params
@@ -81,14 +81,14 @@ def open_ballot(
         Verdict3DError: There is nothing to ask, or an answer cannot be read.
     """
     index = open_pairs(workspace, comparisons, say)
-    pairs = asked_pairs(index, sources)
+    pairs = list_asked_pairs(index, sources)
     if not pairs:
         raise Verdict3DError(
             f"no pair of {', '.join(sources)} has two different meshes that are kept; "
             f"`verdict3d run{workspace.option}` makes those of evaluate, `verdict3d compare` its own"
         )
     seed = load_params(workspace.root / "params.yaml").seed
-    known = known_pairs(index, pairs, workspace.state / KEPT / "known", seed, say)
+    known = make_known_pairs(index, pairs, workspace.state / KEPT / "known", seed, say)
     return Ballot(pairs, known, VoteJournal(workspace.root / VOTE_JOURNAL), seed, people)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tqdm import tqdm
 
@@ -24,6 +24,7 @@ from verdict3d.votes.pairs import AskedPair, class_contest
 
 Source = Literal["evaluate", "challenge", "label", "compare"]
 """Arms against the base, candidates against the champion, pairs to learn from, folders of meshes."""
+SOURCES: tuple[Source, ...] = get_args(Source)
 SHAPE_MODES = ("normal", "clay", "rgb")
 KNOWN = "known"
 """Place of the pairs with a known answer."""
@@ -32,7 +33,7 @@ CLEAR_DAMAGE = ("dropped_faces", "cut_away", "rough_surface", "floaters")
 KNOWN_PAIRS = 24
 
 
-def asked_pairs(index: PairIndex, sources: Sequence[Source]) -> list[AskedPair]:
+def list_asked_pairs(index: PairIndex, sources: Sequence[Source]) -> list[AskedPair]:
     """Return the pairs of the index that people can be asked about: of two meshes that are there and differ.
 
     Args:
@@ -40,16 +41,16 @@ def asked_pairs(index: PairIndex, sources: Sequence[Source]) -> list[AskedPair]:
         sources: Which of them.
     """
     found = []
-    for row in documents(index, sources):
+    for row in read_documents(index, sources):
         if row["outcome"] == "same":
             continue
         files = [index.file(row["sides"][side]["mesh"] or "", "mesh") for side in ("x", "y")]
-        x, y = (compared(row, side) for side in ("x", "y"))
+        x, y = (describe_compared(row, side) for side in ("x", "y"))
         if files[0] is None or files[1] is None or x.mesh_digest == y.mesh_digest:
             continue
         found.append(
             AskedPair(
-                **_about(row),
+                **_select_about(row),
                 object=row["object"],
                 x=x,
                 y=y,
@@ -63,7 +64,7 @@ def asked_pairs(index: PairIndex, sources: Sequence[Source]) -> list[AskedPair]:
     return found
 
 
-def documents(index: PairIndex, places: Sequence[str]) -> Iterator[Row]:
+def read_documents(index: PairIndex, places: Sequence[str]) -> Iterator[Row]:
     """Yield what the pages show of the pairs of some places, as :meth:`PairIndex.document`."""
     for name in index.ids(Query(choices={"place": tuple(places)})):
         row = index.document(name)
@@ -71,13 +72,13 @@ def documents(index: PairIndex, places: Sequence[str]) -> Iterator[Row]:
             yield row
 
 
-def compared(row: Row, side: Literal["x", "y"]) -> Compared:
+def describe_compared(row: Row, side: Literal["x", "y"]) -> Compared:
     """Return a side of a pair's document as verdicts name it."""
     shown = row["sides"][side]
     return Compared(generation=shown["generation"], mesh_digest=shown["digest"])
 
 
-def known_pairs(
+def make_known_pairs(
     index: PairIndex, pairs: Sequence[AskedPair], folder: Path, seed: int, say: Callable[[str], None]
 ) -> list[AskedPair]:
     """Return pairs whose better side nobody doubts: a mesh, and a copy of it with damage of the worst grade.
@@ -91,7 +92,7 @@ def known_pairs(
         seed: Of the damage.
         say: Prints a line for people.
     """
-    originals = {one.object: one for one in [*_audited_originals(index)][::-1]} or {
+    originals = {one.object: one for one in [*_find_originals(index)][::-1]} or {
         pair.object: pair for pair in pairs[::-1]
     }
     names = sorted(originals)
@@ -107,17 +108,17 @@ def known_pairs(
     return made
 
 
-def _audited_originals(index: PairIndex) -> Iterator[AskedPair]:
-    for row in documents(index, ["audit"]):
+def _find_originals(index: PairIndex) -> Iterator[AskedPair]:
+    for row in read_documents(index, ["audit"]):
         mesh = index.file(row["sides"]["x"]["mesh"] or "", "mesh")
         if row["control"] == "ladder" and mesh is not None and row["word"]["mode"] in SHAPE_MODES:
-            x, photo = compared(row, "x"), index.file(row["photo"] or "", "photo")
+            x, photo = describe_compared(row, "x"), index.file(row["photo"] or "", "photo")
             yield AskedPair(
-                **_about(row), object=row["object"], x=x, y=x, photo=photo, x_mesh=mesh, y_mesh=mesh
+                **_select_about(row), object=row["object"], x=x, y=x, photo=photo, x_mesh=mesh, y_mesh=mesh
             )
 
 
-def _about(row: Row) -> dict[str, Any]:
+def _select_about(row: Row) -> dict[str, Any]:
     return {name: row[name] for name in ("place", "group", "arm", "against", "regime", "category")}
 
 

@@ -14,6 +14,7 @@ EXCEPTIONS = {
     "verdict3d/view/hub_card.py": "what readers of a card on a hub are told to do",
     "verdict3d/view/pairs/bundle.py": "files of a page in a folder of its own",
     "verdict3d/view/pairs/server.py": "addresses of a page",
+    "verdict3d/view/vote/server.py": "addresses of a page",
     "verdict3d/pretrain/__main__.py": "the default of a command of the library, which imports no stage",
 }
 MODULES = sorted(

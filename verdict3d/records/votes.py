@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from verdict3d.records.names import Outcome, Side
-from verdict3d.records.record import Record
+from verdict3d.records.numbers import Kappa, Summary
+from verdict3d.records.record import Part, Record
 from verdict3d.records.verdicts import Compared
 
 Choice = Literal["x", "y", "tie", "unsure"]
@@ -82,3 +83,86 @@ class Vote(Record):
         if self.choice == "unsure":
             return None
         return 0.0 if self.choice == "tie" else 1.0 if self.choice == self.first else -1.0
+
+
+class Rater(Part):
+    """One person's care.
+
+    Attributes:
+        person: Random name.
+        votes: Answers that count, those about known and repeated pairs too.
+        known: Answers about pairs with a known better side.
+        known_right: Those that name it.
+        again: Answers about pairs that this person had answered about before.
+        again_same: Those that say the same as before.
+        median_seconds: Of all answers.
+        left: Answers that name the left side.
+        named: Answers that name a side.
+        careless: Why nothing of this person is counted; empty where it is.
+    """
+
+    person: str
+    votes: int
+    known: int
+    known_right: int
+    again: int
+    again_same: int
+    median_seconds: float
+    left: int
+    named: int
+    careless: list[str]
+
+
+class PeopleRate(Part):
+    """Who is better by people, and by the judges on the same pairs.
+
+    Attributes:
+        place: Which question of the run the pairs belong to.
+        group: Name of the comparison; empty in a run.
+        arm: The arm or side that is counted.
+        against: What it is compared with.
+        regime: Regime of the input.
+        pairs: Pairs there are.
+        voted: Those that somebody has answered about.
+        counted: Pairs that the rates are of: the first ones of an order drawn beforehand that were all seen
+            in both orders.
+        people: What people say, an answer in each order of every pair.
+        judges: What each judge says of the same pairs, by role.
+        x_tags: How often each fault was found in the arm's meshes, in all answers.
+        y_tags: How often in the others.
+    """
+
+    place: str
+    group: str
+    arm: str
+    against: str
+    regime: str
+    pairs: int
+    voted: int
+    counted: int
+    people: Summary
+    judges: dict[str, Summary]
+    x_tags: dict[Tag, int]
+    y_tags: dict[Tag, int]
+
+
+class PeopleReport(Record):
+    """What people answered, and how judges stand to it.
+
+    Attributes:
+        votes: Answers that were not taken back.
+        counted: Those of people who are not careless, about pairs whose better side nobody knows.
+        raters: Everybody, by name.
+        ceiling: Agreement of two people about one pair: no judge can be expected to agree more with one.
+        judges: Agreement of each judge with one person, by role.
+        rates: Win rates, by comparison, arm and regime.
+    """
+
+    SCHEMA: ClassVar[str] = "verdict3d/people/1"
+
+    votes: int
+    counted: int
+    raters: list[Rater]
+    ceiling: Kappa
+    judges: dict[str, Kappa]
+    rates: list[PeopleRate]

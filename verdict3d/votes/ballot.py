@@ -15,7 +15,7 @@ from verdict3d.errors import ItemFailure
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.names import Side
 from verdict3d.records.votes import Choice, Tag, Vote
-from verdict3d.votes.counted import current_votes
+from verdict3d.votes.counted import drop_replaced
 from verdict3d.votes.journal import VoteJournal
 from verdict3d.votes.pairs import PURPOSE, AskedPair, name_voted, order_pairs
 
@@ -101,7 +101,7 @@ class Ballot:
         self._questions: dict[str, tuple[str, Question]] = {}
         self._votes: dict[str, str] = {}
         self._sides: dict[str, list[Side]] = {}
-        self._remember(current_votes(journal.read()))
+        self._remember(drop_replaced(journal.read()))
 
     def open_questions(self, name: str) -> list[Question]:
         """Return what a person is asked now and next; fewer than two where nothing is left."""
@@ -173,7 +173,7 @@ class Ballot:
                 x=pair.x,
                 y=pair.y,
                 first=question.first,
-                choice=_choose_of(pick, question.first),
+                choice=_read_pick(pick, question.first),
                 x_tags=right if mirrored else left,
                 y_tags=left if mirrored else right,
                 seconds=round(min(max(seconds, 0.0), LONGEST_S), 2),
@@ -196,7 +196,7 @@ class Ballot:
             key, person = name_voted(vote), self._people.setdefault(vote.person, _Person())
             if key not in self._by_key:
                 continue
-            mine = vote.first if self._by_key[key].x == vote.x else _other(vote.first)
+            mine = vote.first if self._by_key[key].x == vote.x else _turn_side(vote.first)
             person.seen.setdefault(key, []).append(mine)
             person.handed, person.answered = person.handed + 1, person.answered + 1
             if vote.again:
@@ -226,15 +226,15 @@ class Ballot:
         """Return the side that stands on the left: the one that stood there less often, else a drawn one."""
         own = person.seen.get(pair.key)
         if own:
-            return _other(own[-1])
-        sides = Counter([*self._sides.get(pair.key, ()), *self._held(name, pair.key)])
+            return _turn_side(own[-1])
+        sides = Counter([*self._sides.get(pair.key, ()), *self._find_held(name, pair.key)])
         if sides["x"] != sides["y"]:
             return "x" if sides["x"] < sides["y"] else "y"
         # of a known answer every person draws anew, for it is asked of all
         who = [name] if pair.known else []
         return "x" if numpy_generator(self._seed, PURPOSE, "sides", pair.key, *who).random() < 0.5 else "y"
 
-    def _held(self, name: str, key: str) -> list[Side]:
+    def _find_held(self, name: str, key: str) -> list[Side]:
         """Return the sides on the left in questions about a pair that others have open."""
         now = time.monotonic()
         return [
@@ -257,11 +257,11 @@ class Ballot:
         return taken
 
 
-def _choose_of(pick: Pick, first: Side) -> Choice:
+def _read_pick(pick: Pick, first: Side) -> Choice:
     if pick == "a":
         return first
-    return _other(first) if pick == "b" else pick
+    return _turn_side(first) if pick == "b" else pick
 
 
-def _other(side: Side) -> Side:
+def _turn_side(side: Side) -> Side:
     return "y" if side == "x" else "x"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from verdict3d.records.votes import Vote
 
 
-def current_votes(votes: Iterable[Vote]) -> list[Vote]:
+def drop_replaced(votes: Iterable[Vote]) -> list[Vote]:
     """Return the answers that nobody took back, each once, in their order."""
     once = {vote.id: vote for vote in votes}
     replaced = {vote.replaces for vote in once.values()}

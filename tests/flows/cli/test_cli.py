@@ -54,6 +54,8 @@ COMMANDS = (
     "reproduce",
     "export",
     "compare",
+    "vote",
+    "votes",
 )
 
 

@@ -13,7 +13,7 @@ from support.ballots import ARMS, asked_pair, vote
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.records.votes import Vote
 from verdict3d.votes.ballot import Ballot
-from verdict3d.votes.counted import current_votes
+from verdict3d.votes.counted import drop_replaced
 from verdict3d.votes.journal import VoteJournal
 from verdict3d.votes.pairs import AskedPair, class_contest, name_voted, order_pairs
 
@@ -118,7 +118,7 @@ def test_a_second_answer_takes_the_first_back(journal: VoteJournal) -> None:
     second = ballot.answer("one", question.token, "tie")
     third = ballot.answer("one", question.token, "unsure")
     assert (second.replaces, third.replaces) == (first.id, second.id)
-    assert current_votes(journal.read()) == [third] and len(journal.read()) == 3
+    assert drop_replaced(journal.read()) == [third] and len(journal.read()) == 3
     assert ballot.count_answers("one") == (1, 8)
     for name, token in (("two", question.token), ("one", "nothing")):
         with pytest.raises(ItemFailure, match="not open"):

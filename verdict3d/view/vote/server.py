@@ -23,9 +23,9 @@ from verdict3d.provenance import digest_json
 from verdict3d.records.files import read_json, write_json
 from verdict3d.records.record import Part
 from verdict3d.records.votes import Tag
-from verdict3d.view.environment import page_environment
+from verdict3d.view.environment import make_environment
 from verdict3d.view.pairs import server as pages
-from verdict3d.view.pairs.meshes import MOST_FACES, mesh_document
+from verdict3d.view.pairs.meshes import MOST_FACES, make_mesh_document
 from verdict3d.view.pictures import encode_picture, read_picture_file
 from verdict3d.votes.ballot import Ballot, Pick, Question
 
@@ -129,7 +129,7 @@ def make_vote_app(ballot: Ballot, kept: Path, hosts: Sequence[str], key: str | N
     def page(request: Request) -> Response:
         scripts = [name for name in STATIC if name.endswith(".js")]
         styles = [name for name in STATIC if name.endswith(".css")]
-        template = page_environment().get_template("vote.html.j2")
+        template = make_environment().get_template("vote.html.j2")
         response = Response(template.render(scripts=scripts, styles=styles), media_type="text/html")
         if not _PERSON.fullmatch(request.cookies.get(PERSON, "")):
             _set_cookie(response, PERSON, secrets.token_hex(8))
@@ -139,16 +139,16 @@ def make_vote_app(ballot: Ballot, kept: Path, hosts: Sequence[str], key: str | N
     def static(name: str) -> Response:
         if name not in STATIC:
             raise HTTPException(404)
-        return Response(static_file(name), media_type=mimetypes.guess_type(name)[0])
+        return Response(read_static(name), media_type=mimetypes.guess_type(name)[0])
 
     @app.get("/data/turn.json")
     def turn(request: Request) -> Any:
-        return _describe_turn(ballot, addresses, _person(request))
+        return _describe_turn(ballot, addresses, _find_person(request))
 
     @app.post("/data/answers")
     async def answer(request: Request) -> Any:
         _require_own_page(request)
-        name, given = _person(request), await _read_answer(request)
+        name, given = _find_person(request), await _read_answer(request)
         await run_in_threadpool(
             ballot.answer, name, given.question, given.pick, given.left, given.right, given.seconds
         )
@@ -182,17 +182,17 @@ def keep_blind_mesh(path: Path, kept: Path) -> Any:
     copy = kept / f"blind-{name}.json"
     if not copy.is_file():
         try:
-            write_json(copy, {"glb": mesh_document(path, MOST_FACES)["glb"]})
+            write_json(copy, {"glb": make_mesh_document(path, MOST_FACES)["glb"]})
         except ItemFailure as failure:
             raise ItemFailure(failure.reason, "the mesh cannot be read; vote `cannot tell`") from failure
     return read_json(copy)
 
 
-def static_file(name: str) -> bytes:
+def read_static(name: str) -> bytes:
     """Return a file that the page loads."""
     if name in OWN:
         return (files("verdict3d.view") / "vote" / "static" / name).read_bytes()
-    return pages.static_file(name)
+    return pages.read_static(name)
 
 
 def _describe_turn(ballot: Ballot, addresses: _Addresses, name: str) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def _set_cookie(response: Response, name: str, value: str) -> None:
     response.set_cookie(name, value, max_age=_YEAR_S, httponly=True, samesite="lax", path="/")
 
 
-def _person(request: Request) -> str:
+def _find_person(request: Request) -> str:
     name = request.cookies.get(PERSON, "")
     if not _PERSON.fullmatch(name):
         raise HTTPException(403, "open the page first; it needs cookies to know its questions again")

@@ -14,10 +14,11 @@ from support.ballots import AGAINST, ARMS, write_pairs
 from support.browser import DESKTOP, PHONE, needs_chromium, opened_browser
 from support.pair_pages import serving
 from verdict3d.records.votes import Vote
-from verdict3d.view.vote.server import KEY, PERSON, make_vote_app, static_file
+from verdict3d.view.vote.server import KEY, PERSON, make_vote_app, read_static
 from verdict3d.votes.ballot import Ballot
-from verdict3d.votes.counted import current_votes
+from verdict3d.votes.counted import drop_replaced
 from verdict3d.votes.journal import VoteJournal
+from verdict3d.votes.people import report_people
 
 HOME = "http://127.0.0.1"
 
@@ -131,7 +132,7 @@ def test_a_shared_page_wants_its_key(tmp_path: Path) -> None:
 def test_every_file_of_the_page_is_there(client: TestClient) -> None:
     named = re.findall(r'(?:src|href)="(static/[^"]+)"', client.get("/").text)
     assert len(named) == 9 and all(client.get(f"/{name}").status_code == 200 for name in named)
-    assert client.get("/static/..%2fserver.py").status_code == 404 and static_file("vote.css")
+    assert client.get("/static/..%2fserver.py").status_code == 404 and read_static("vote.css")
 
 
 @needs_chromium
@@ -175,7 +176,7 @@ def test_two_people_vote_on_ten_pairs_by_keys(tmp_path: Path) -> None:
                     page.wait("document.querySelector('[data-pick=a]').disabled === false")
                 page.press("1" if place % 2 else "3")
             page.wait("document.getElementById('count').innerText.startsWith('10 ')")
-            rows = current_votes(journal.read())
+            rows = drop_replaced(journal.read())
             assert len(rows) == 10 * (number + 1)
         outside = [one for one in page.requested if not one.startswith((address, "data:", "blob:"))]
         assert (outside, page.problems) == ([], [])
@@ -200,3 +201,8 @@ def check_rows(rows: list[Vote], journal: VoteJournal) -> None:
     first = {row.object: row.first for row in one if row.known is None}
     shared = [row for row in other if row.object in first and row.known is None]
     assert len(shared) >= 8 and all(row.first != first[row.object] for row in shared)
+    hasty = report_people(journal.read(), [], seed=1, resamples=20, confidence=0.95)
+    assert hasty.counted == 0, "a machine is quicker than people can look"
+    calm = [row.model_copy(update={"seconds": 4.0}) for row in journal.read()]
+    found = report_people(calm, [], seed=1, resamples=20, confidence=0.95)
+    assert len(shared) - 2 <= found.ceiling.pairs <= len(shared) and found.ceiling.observed is not None
