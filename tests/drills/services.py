@@ -18,15 +18,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from drills.recording import count_runs, put_record
+from drills.recording import count_kept, key_of, put_record
 from drills.stores import drill_environment, mlflow_store, open_folder
 from flows.chain.tracking_step import send_everything, send_kept
 from tasks.tracking.outbox import Outbox
 from verdict3d.errors import Verdict3DError
 
 PASSWORD = "secretpw"
+FIRST = 1_000_000
+"""Number of the first record, beyond those of the drill of recording, which may use the same server."""
 
 
 class Gate:
@@ -116,7 +119,7 @@ def gate_before(server: str) -> Iterator[tuple[Gate, str]]:
 def faults(short: bool) -> list[tuple[str, int, float]]:
     """Return the ways to misbehave: mode, requests before, seconds of waiting."""
     if short:
-        return [("drops", 9, 0.0), ("html", 0, 0.0), ("400", 8, 0.0), ("slow", 0, 8.0)]
+        return [("drops", 9, 0.0), ("html", 0, 0.0), ("400", 8, 0.0), ("slow", 0, 4.0)]
     answers = [("500", 0, 0.0), ("html", 0, 0.0), ("empty", 0, 0.0), ("404", 0, 0.0), ("400", 8, 0.0)]
     deaths = [("drops", number, 0.0) for number in range(0, 24, 2)]
     return [*answers, ("slow", 0, 28.0), ("late", 0, 35.0), *deaths]
@@ -138,14 +141,25 @@ def main() -> int:
 
 def drill(short: bool, limit_s: float) -> Iterator[tuple[list[str], list[str]]]:
     """Yield a row for each fault, and what went wrong with it."""
-    with (
-        open_folder() as folder,
-        mlflow_store("server", folder) as server,
-        gate_before(server) as (gate, uri),
-    ):
+    with open_folder() as folder, mlflow_store("server", folder) as server:
+        yield from misbehave(server, folder, short, limit_s)
+
+
+def misbehave(
+    server: str, folder: Path, short: bool, limit_s: float
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield a row for each fault before the server at an address, and what went wrong with it.
+
+    Args:
+        server: Address of MLflow.
+        folder: Of the outbox.
+        short: Fewer faults, none of them slow.
+        limit_s: What a run gives MLflow in all.
+    """
+    with gate_before(server) as (gate, uri):
         os.environ["MLFLOW_TRACKING_URI"] = uri
         environment = drill_environment() | {"MLFLOW_TRACKING_URI": uri}
-        for number, (mode, after, seconds) in zip(itertools.count(1), faults(short)):
+        for number, (mode, after, seconds) in zip(itertools.count(FIRST), faults(short)):
             outbox = Outbox(folder)
             put_record(outbox, number)
             gate.set(mode, after, seconds)
@@ -160,7 +174,7 @@ def drill(short: bool, limit_s: float) -> Iterator[tuple[list[str], list[str]]]:
                 send_everything(folder, environment, said.append)
             except Verdict3DError as error:
                 problems.append(str(error))
-            found = count_runs(server, number)
+            found = count_kept(server, [key_of(sent) for sent in range(FIRST, number + 1)])
             problems += [what for what in ("recorded twice", "lost", "unfinished runs") if found[what]]
             text = "\n".join(said)
             problems += [word for word in ("Traceback", PASSWORD) if word in text]

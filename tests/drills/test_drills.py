@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from drills import recording, services, turns
+from drills.stores import mlflow_store, open_folder
 from flows.service.services import find_postgres
 from verdict3d.errors import Verdict3DError
 
@@ -25,26 +27,36 @@ def own_address() -> Iterator[None]:
         os.environ["MLFLOW_TRACKING_URI"] = before
 
 
-@pytest.mark.parametrize("store", ["sqlite", "postgres"])
-def test_one_at_a_time_means_one(store: str) -> None:
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[str, Path]]:
+    """MLflow's server, for every drill that needs one, and a folder for their checkouts."""
+    with open_folder() as folder, mlflow_store("server", folder) as uri:
+        yield uri, folder
+
+
+def test_one_at_a_time_means_one() -> None:
+    """In the store of teams; ``tests/tasks/tracking/test_lease.py`` has the embedded one."""
     try:
         find_postgres()
     except Verdict3DError as error:
-        if store == "postgres":
-            pytest.skip(str(error))
-    found = turns.drill(store, seconds=5, processes=3, seed=1, least=10)
+        pytest.skip(str(error))
+    found = turns.drill("postgres", seconds=4, processes=3, seed=1, least=8)
     assert not turns.broken(found), found
-    assert found[turns.ADDED] >= 10
+    assert found[turns.ADDED] >= 8
 
 
-def test_the_same_results_of_two_checkouts_are_recorded_once() -> None:
-    found = recording.drill("server", seconds=5, checkouts=2, seed=1)
+def test_the_same_results_of_two_checkouts_are_recorded_once(server: tuple[str, Path]) -> None:
+    found = recording.send_for(*server, seconds=4, checkouts=2, seed=1)
     assert not recording.broken(found), found
     assert found["recorded once"] == found["results sent"] > 0
 
 
-def test_a_server_that_misbehaves_loses_nothing_and_keeps_nothing_open() -> None:
-    problems = {row[0]: wrong for row, wrong in services.drill(short=True, limit_s=20.0)}
+def test_a_server_that_misbehaves_loses_nothing_and_keeps_nothing_open(
+    server: tuple[str, Path], tmp_path: Path
+) -> None:
+    problems = {
+        row[0]: wrong for row, wrong in services.misbehave(server[0], tmp_path, short=True, limit_s=8.0)
+    }
     assert len(problems) == len(services.faults(short=True))
     assert {fault: wrong for fault, wrong in problems.items() if wrong} == {}
 
