@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,13 @@ import httpx
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.flows import Flow
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 
+from flows.chain.difference_step import compare_with_before
 from flows.chain.dvc_stages import (
     StageBusyError,
     StageFailedError,
@@ -35,12 +36,14 @@ from flows.chain.dvc_stages import (
 )
 from flows.chain.environment import make_project_environment
 from flows.chain.lost_server import leave_at_once, leaving_lost_server
-from flows.chain.prefect_artifacts import leave_artifacts_task
+from flows.chain.prefect_artifacts import leave_artifacts_task, leave_difference, leave_stage_numbers
 from flows.chain.prefect_server import ADDRESS
+from flows.chain.shared import Chain
 from flows.chain.tracking_step import keep_run
 from flows.chain.workspace import Workspace
 from verdict3d.processes.commands import stopping_all_on_error
 from verdict3d.records.files import write_json
+from verdict3d.records.yaml_files import read_yaml
 
 BUSY_DELAYS_S: list[float] = [1, 2, 4, 8, 16]
 SERVER_LOST = "FinishedWithoutServer"
@@ -59,46 +62,6 @@ def make_retry_condition(stage_retries: int) -> Callable[[Task[..., Any], TaskRu
         return False
 
     return may_retry
-
-
-class Chain:
-    """What the tasks of one run share.
-
-    ``at_rest`` gives the stages that need no running. ``begun`` and ``ended`` tell a watch how far the run
-    is, and ``ended`` whether everything succeeded.
-
-    Args:
-        workspace: Where it runs.
-        environment: For the stages.
-        jobs: Most stages at a time.
-        timeout_s: Limit of one stage, None for no limit.
-        lock_descriptor: Descriptor of the held run lock.
-        stage_retries: How often a stage that failed is tried again.
-    """
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        environment: dict[str, str],
-        jobs: int,
-        timeout_s: float | None,
-        lock_descriptor: int | None,
-        stage_retries: int = 0,
-    ) -> None:
-        self.workspace = workspace
-        self.environment = environment
-        self.timeout_s = timeout_s
-        self.lock_descriptor = lock_descriptor
-        self.stage_retries = stage_retries
-        self.begun = threading.Event()
-        self.ended: Future[bool] = Future()
-        self.at_rest: Future[dict[str, StageRun]] = Future()
-        self.at_rest.set_result({})
-        self.slots = threading.Semaphore(jobs)
-
-    def log_file(self, stage: str) -> Path:
-        """Return where the last output of ``stage`` is kept."""
-        return self.workspace.state / "logs" / (self.workspace.preset or "default") / f"{stage}.log"
 
 
 @task(
@@ -129,6 +92,7 @@ def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
         logger.error(str(error).partition("\n")[0])
         return Failed(message=f"{stage} failed")
     logger.info("%s (%.1f s)", done.outcome, done.seconds)
+    leave_stage_numbers(chain.workspace, stage, logger.warning)
     return done
 
 
@@ -138,15 +102,37 @@ def track_task(chain: Chain, stages_file: Path) -> None:
     keep_run(chain.workspace, stages_file)
 
 
-@flow(name="verdict3d", validate_parameters=False, persist_result=False)
-def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> State[Any]:
-    """Run all stages in order, independent ones side by side, then keep what is to be recorded.
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="difference")
+def compare_task(chain: Chain) -> None:
+    """Say what changed since the finished run before; without it, the run is as good."""
+    logger = get_run_logger()
+    try:
+        difference = compare_with_before(chain.workspace, chain.environment, logger.info)
+        if difference is not None:
+            leave_difference(difference)
+    except Exception as error:  # also whatever Prefect's client raises
+        logger.warning("no comparison with the run before: %s", error)
+
+
+def make_pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> Flow[..., State[Any]]:
+    """Return the flow that runs all stages in order, independent ones side by side, and keeps the run.
+
+    Its parameters are what Prefect shows of a run; what its tasks share stands beside them.
 
     Args:
         chain: What the tasks share.
         needs: Stages in an order in which they can run, with the stages each needs.
         stages_file: Gets what became of every stage, also when one fails.
     """
+
+    @flow(name="verdict3d", validate_parameters=False, persist_result=False)
+    def pipeline(preset: str, arms: list[str], parameters: dict[str, Any]) -> State[Any]:
+        return _run_stages(chain, needs, stages_file)
+
+    return pipeline
+
+
+def _run_stages(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> State[Any]:
     chain.begun.set()
     futures: dict[str, PrefectFuture[StageRun]] = {}
     try:
@@ -154,7 +140,8 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
             again = make_retry_condition(chain.stage_retries)
             for stage, first in needs.items():
                 first_futures = [futures[name] for name in sorted(first)]
-                named = run_stage_task.with_options(task_run_name=stage, retry_condition_fn=again)
+                # the name is what a task that waits is called, the run's name what one that runs is
+                named = run_stage_task.with_options(name=stage, task_run_name=stage, retry_condition_fn=again)
                 futures[stage] = named.submit(chain, stage, wait_for=first_futures)  # type: ignore[call-overload]
             for future in futures.values():
                 future.wait()
@@ -166,6 +153,8 @@ def pipeline(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) -> 
         return Failed(message=f"not finished: {', '.join(unfinished)}")
     recorded = False
     try:
+        if chain.compares:
+            compare_task(chain)
         track_task(chain, stages_file)
         recorded = True
     finally:
@@ -196,13 +185,17 @@ def _describe_stage(stage: str, future: PrefectFuture[StageRun]) -> dict[str, ob
 
 
 def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
-    """Run :func:`pipeline` with a thread for every stage, alone or inside another flow; return its end."""
+    """Run all stages with a thread for each, alone or inside another flow; return how that ended."""
     needs = read_stage_graph(chain.workspace.root, chain.environment)
     remove_left_over(chain.workspace.root, needs)
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(needs) + 1)
     logging.getLogger("prefect.task_runs").addFilter(_say_outcomes_only)
-    name = f"{chain.workspace.preset or 'default'}: {', '.join(list_arms(needs))}"
-    chosen = pipeline.with_options(task_runner=runner, flow_run_name=name)  # type: ignore[arg-type]
+    preset, arms = chain.workspace.preset or "default", list_arms(needs)
+    chosen = make_pipeline(chain, needs, stages_file).with_options(
+        task_runner=runner,  # type: ignore[arg-type]
+        flow_run_name=f"{preset}: {', '.join(arms)}",
+    )
+    parameters = read_yaml(chain.workspace.root / "params.yaml")
     try:
         # restoring goes on while Prefect's server starts
         with ThreadPoolExecutor(1) as beside, stopping_all_on_error():
@@ -213,7 +206,7 @@ def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
                 log_file=chain.log_file("restore"),
                 lock_descriptor=chain.lock_descriptor,
             )
-            state: State[Any] = chosen(chain, needs, stages_file, return_state=True)
+            state: State[Any] = chosen(preset, arms, parameters, return_state=True)
     except httpx.HTTPError as error:  # Prefect's server went away; stages and tracking do not need it
         end = Completed if chain.ended.done() and chain.ended.result() else Failed
         return end(name=SERVER_LOST, message=f"Prefect's server went away ({type(error).__name__})")

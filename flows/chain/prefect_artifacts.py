@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 
 from prefect import get_run_logger, task
@@ -11,11 +12,16 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.chain.results import HEADINGS, format_markdown, format_win_rate, read_win_rates
 from flows.chain.workspace import Workspace
-from tasks.paths import EVALUATE
+from tasks.paths import DATA, EVALUATE
+from tasks.tracking.run_values import flatten_numbers
+from verdict3d.records.differences import Difference
+from verdict3d.records.files import read_json
 from verdict3d.records.generations import Generation
 from verdict3d.records.record import read_rows
+from verdict3d.view.difference import describe_difference
 
 MONTAGES_SHOWN = 4
+NUMBERS_SHOWN = 40
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="artifacts")
@@ -47,6 +53,29 @@ def _leave_artifacts(workspace: Workspace, arms: list[str]) -> None:
             key="report",
             description="where the report page is",
         )
+
+
+def leave_stage_numbers(workspace: Workspace, stage: str, warn: Callable[..., None]) -> None:
+    """Leave the numbers that a stage wrote in Prefect, the first of them; without its server, nothing."""
+    path = workspace.root / DATA / stage.replace("@", "/") / "metrics.json"
+    if not path.is_file():
+        return
+    numbers = sorted(flatten_numbers(read_json(path), ""))
+    rows = [(name.lstrip("."), f"{value:.4g}") for name, value in numbers[:NUMBERS_SHOWN]]
+    more = f"\n\n{len(numbers) - len(rows)} more in `{path.relative_to(workspace.root)}`"
+    table = format_markdown(("number", "value"), rows) + (more if len(numbers) > len(rows) else "")
+    key = "numbers-" + stage.replace("@", "-").replace("_", "-")
+    try:
+        create_markdown_artifact(table, key=key, description=f"what {stage} found")
+    except Exception as error:  # whatever Prefect's client raises
+        warn("no artifact in Prefect: %s", type(error).__name__)
+
+
+def leave_difference(difference: Difference) -> None:
+    """Leave what changed since the run before in Prefect; the page is in MLflow."""
+    first, *rest = describe_difference(difference)
+    text = "\n".join([f"**{first}**", "", *(f"* {line.strip()}" for line in rest)])
+    create_markdown_artifact(text, key="difference", description="what changed since the run before")
 
 
 def _list_montages(root: Path, folder: Path) -> list[Path]:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from flows.chain.difference_step import list_difference
+from flows.chain.finished import keep_finished
 from flows.chain.workspace import Workspace
 from tasks.tracking.outbox import Outbox
 from tasks.tracking.run_record import collect_run
@@ -22,6 +24,8 @@ LIMIT_S = 120.0
 def keep_run(workspace: Workspace, stages_file: Path | None = None) -> None:
     """Put the results of ``workspace`` into the outbox, unless MLflow has them; needs the run lock.
 
+    The next run can be compared with them from then on (:mod:`flows.chain.finished`).
+
     Args:
         workspace: Whose results.
         stages_file: What became of every stage in this run; None for results made elsewhere.
@@ -29,10 +33,11 @@ def keep_run(workspace: Workspace, stages_file: Path | None = None) -> None:
     Raises:
         Verdict3DError: What the stages wrote cannot be read.
     """
+    keep_finished(workspace)
     outbox = Outbox(workspace.project)
     if outbox.run_id(workspace.root) is None:
         stages = read_json(stages_file) if stages_file else None
-        outbox.put(collect_run(workspace.root, workspace.preset or "", stages))
+        outbox.put(collect_run(workspace.root, workspace.preset or "", stages, list_difference(workspace)))
 
 
 def send_kept(

@@ -14,6 +14,7 @@ from flows.chain.workspace import find_project
 from flows.cli.audit import register_audit
 from flows.cli.chain import register_chain
 from flows.cli.compare import register_compare
+from flows.cli.diff import register_diff
 from flows.cli.generate import register_generate
 from flows.cli.operations import register_operations
 from flows.cli.promotion import register_promotion
@@ -62,6 +63,7 @@ for register in (
     register_vote,
     register_votes,
     register_promotion,
+    register_diff,
     register_operations,
 ):
     register(app)

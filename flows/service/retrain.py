@@ -1,7 +1,7 @@
 """The scheduled flow: fetch, look for changes, bring the chain up to date, push, tell.
 
 A run with nothing new ends in the state *Skipped*, unless an earlier one was killed before it acted on the
-gate's decision. Otherwise :func:`flows.chain.pipeline.pipeline` runs inside it, stage by stage. However it
+gate's decision. Otherwise the flow of :mod:`flows.chain.pipeline` runs inside it, stage by stage. However it
 ends, the webhook hears of it.
 """
 
@@ -22,10 +22,11 @@ from pydantic import Field
 from flows.chain.environment import make_project_environment
 from flows.chain.lost_server import leave_if_lost, leaving_lost_server
 from flows.chain.notify import notify
-from flows.chain.pipeline import Chain, run_flow
+from flows.chain.pipeline import run_flow
 from flows.chain.promotion_step import Say, refresh_champion, tell
 from flows.chain.results import describe_win_rate, read_win_rates
 from flows.chain.run import choose_jobs, describe_changes, locate_stages_file, look_for_changes
+from flows.chain.shared import Chain
 from flows.chain.tracking_step import send_kept
 from flows.chain.workspace import PRESET, Workspace, find_project, open_workspace
 from flows.processes.run_lock import run_lock
@@ -94,7 +95,7 @@ def _retrain(workspace: Workspace, lock: int, say: Say) -> State[Any]:
         say("nothing has changed, but the last decision has not been acted on")
     say(describe_changes(workspace, changed))
     refresh_champion(workspace, environment, lock, say)
-    chain = Chain(workspace, environment, choose_jobs(), None, lock, schedule.stage_retries)
+    chain = Chain(workspace, environment, choose_jobs(), None, lock, schedule.stage_retries, compares=True)
 
     def finish_alone(succeeded: bool) -> None:
         """Do without Prefect's server what is left; the next run pushes, and sends what is kept."""

@@ -1,6 +1,6 @@
 """What a recorded run was made of: ``python -m tasks.registry.reproduction REFERENCE PRESET FOLDER RESULT``.
 
-REFERENCE is a version of the registered model or the id of an MLflow run (of a whole run or of one arm).
+REFERENCE is what :func:`tasks.registry.recorded.find_run` takes.
 FOLDER gets ``params.yaml``, ``dvc.lock`` and ``data/registry`` as they were; RESULT gets ``run``,
 ``commit``, ``dirty``, ``key`` (digest of ``dvc.lock``), ``arm`` and ``adapter`` (of a version, else None).
 """
@@ -12,13 +12,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-
 from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
+from tasks.registry.recorded import find_run
 from tasks.registry.versions import Registry
 from tasks.tracking.run_record import run_key
-from tasks.tracking.store import mask_uri, saying_failures
+from tasks.tracking.store import saying_failures
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import Row, read_json, write_bytes, write_json
 
@@ -35,23 +33,18 @@ def fetch(reference: str, registry: Registry, folder: Path) -> Row:
     """Fetch what a run was made of into ``folder``.
 
     Args:
-        reference: Number of a version, or id of a run.
+        reference: Name of a recorded run, such as a version or the beginning of an id.
         registry: Where versions are.
         folder: Top folder of a project to be.
 
     Raises:
         Verdict3DError: There is no such version or run, or its files are not those it was recorded with.
     """
-    client, arm, adapter, run_id = registry.client, None, None, reference
+    client, arm, adapter = registry.client, None, None
     if reference.isdecimal():
         version = registry.find_version(int(reference))
-        arm, adapter, run_id = version.tags["arm"], version.tags["adapter"], version.run_id or ""
-    try:
-        run = client.get_run(run_id)
-        parent = run.data.tags.get(MLFLOW_PARENT_RUN_ID)
-        run = client.get_run(parent) if parent else run
-    except MlflowException as error:
-        raise Verdict3DError(f"no run {run_id!r} at {mask_uri()}; give a version or a run's id") from error
+        arm, adapter = version.tags["arm"], version.tags["adapter"]
+    run = find_run(registry, reference)
     tags = run.data.tags
     with tempfile.TemporaryDirectory() as temporary:
         kept = Path(client.download_artifacts(run.info.run_id, "", temporary))

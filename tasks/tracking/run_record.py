@@ -7,7 +7,7 @@ run can be recorded after the fact, and twice without harm.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from tasks.paths import CHAMPION_RECORD, DATA, EVALUATE, GATE, HOLDOUT, PAGE, TRAIN, locate_certificate
 from tasks.tracking.run_values import (
     clean_name,
+    collect_ties,
     collect_win_rates,
     flatten,
     flatten_numbers,
@@ -33,6 +34,8 @@ from verdict3d.records.results import Results
 from verdict3d.records.yaml_files import read_yaml
 
 MONTAGES_KEPT = 8
+NO_PRESET = "none"
+"""Tag of a run without a preset."""
 
 
 @dataclass
@@ -98,13 +101,19 @@ def run_key(root: Path) -> str | None:
     return digest_file(lock) if lock.is_file() else None
 
 
-def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | None = None) -> RunRecord:
+def collect_run(
+    root: Path,
+    preset: str = "",
+    stages: list[dict[str, Any]] | None = None,
+    beside: Sequence[tuple[Path, str]] = (),
+) -> RunRecord:
     """Collect the run below ``root``.
 
     Args:
         root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``.
         preset: Name of the preset it ran with, "" for none.
         stages: What became of every stage (stage, outcome, seconds, max_rss_mib).
+        beside: Other files to keep, each with its folder among the artifacts.
 
     Raises:
         Verdict3DError: There is no finished run.
@@ -119,7 +128,7 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
         **{f"package.{name}": version(name) for name in ("verdict3d", "torch", "transformers")},
         **_read_lock_tags(root),
         "dvc.lock": key,
-        "preset": preset or "none",
+        "preset": preset or NO_PRESET,
     }
     parent = RunPart(name=f"{preset or 'run'} {key[:8]}", params=dict(flatten(params)), tags=tags)
     seconds = 0.0
@@ -148,8 +157,12 @@ def collect_run(root: Path, preset: str = "", stages: list[dict[str, Any]] | Non
             *((root / GATE / name, "gate") for name in ("decision.json", "evidence.json")),
             (root / CHAMPION_RECORD, "registry"),
             (root / HOLDOUT, "registry"),
+            *beside,
         ]
     )
+    for arm in arms:
+        if (path := root / EVALUATE / arm / "results.json").is_file():
+            parent.metrics |= collect_ties(read_record(path, Results))
     children = [_collect_arm(root, arm, params, tags) for arm in arms]
     for child in children:
         parent.metrics |= {f"{child.name}.{name}": value for name, value in child.metrics.items()}

@@ -44,6 +44,23 @@ def collect_win_rates(results: Results) -> dict[str, float]:
     return metrics
 
 
+def collect_ties(results: Results) -> dict[str, float]:
+    """Return what is followed over runs, as ``ties/<arm>/<regime>/...``: half-credit, ties and flips."""
+    metrics = {}
+    for regime, found in results.regimes.items():
+        summary = found.summary
+        tie_rate = None if summary.coverage is None else 1 - summary.coverage
+        values = {
+            "half_credit": summary.half_credit.value,
+            "tie_rate": tie_rate,
+            "flip_rate": summary.flip_rate,
+        }
+        for name, value in values.items():
+            if value is not None:
+                metrics[f"ties/{results.arm}/{regime}/{name}"] = value
+    return metrics
+
+
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield nested parameters as (dotted name, text); lists are JSON."""
     for key, value in values.items():

@@ -69,7 +69,11 @@ def test_alone_killed_gone_on_with_and_at_rest(tmp_path: Path, prefect_home: Pat
     assert finished_runs(project) == 2  # the run and its arm
     with closing(sqlite3.connect(prefect_home / "prefect.db")) as database:
         keys = {row[0] for row in database.execute("SELECT key FROM artifact")}
-    assert "win-rates" in keys
+        (parameters,) = database.execute(
+            "SELECT parameters FROM flow_run ORDER BY created DESC LIMIT 1"
+        ).fetchone()
+    assert {"win-rates", "numbers-assets"} <= keys
+    assert json.loads(parameters)["parameters"]["generator"]["kind"] == "trellis"
 
     prefect = (prefect_home / "prefect.db").stat().st_mtime_ns
     third = subprocess.run(RUN, cwd=project, env=environment, capture_output=True, text=True, check=True)

@@ -56,6 +56,7 @@ COMMANDS = (
     "compare",
     "vote",
     "votes",
+    "diff",
 )
 
 

@@ -78,7 +78,7 @@ def test_a_run_is_made_again_from_its_own_code_and_parameters(
     )  # this checkout moved on
     with pytest.raises(Verdict3DError, match="is not empty"):
         reproduce_run(workspace, run_id, into, (), said.append)
-    with pytest.raises(Verdict3DError, match="no run 'absent'"):
+    with pytest.raises(Verdict3DError, match="no recorded run is called 'absent'"):
         reproduce_run(workspace, "absent", None, (), said.append)
 
     whole = reproduce_run(workspace, run_id, None, ("all",), said.append)

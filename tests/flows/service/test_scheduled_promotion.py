@@ -15,6 +15,9 @@ from flows.chain.environment import make_project_environment
 from flows.chain.prefect_server import run_prefect_server
 from support.loopback import processes_of, wait_until, webhook
 from support.toy_chain import ARM, write_deciding_chain
+from tasks.tracking.run_record import run_key
+from verdict3d.records.differences import Difference
+from verdict3d.records.record import read_record
 
 RETRAIN = """
 from flows.service.retrain import retrain
@@ -66,3 +69,12 @@ def test_a_decision_left_behind_by_a_killed_run_is_acted_on_once(tmp_path: Path)
 
             assert retrained() == "Skipped no asset, parameter or code has changed"
             assert len(heard) == 2
+
+            text = (project / "params.yaml").read_text()
+            (project / "params.yaml").write_text(text.replace("\nseed: ", "\nseed: 7"))
+            assert retrained().startswith("Completed")
+            compared = MlflowClient(store).search_runs(["1"], f"tags.`dvc.lock` = '{run_key(project)}'")
+            (whole,) = (run for run in compared if "mlflow.parentRunId" not in run.data.tags)
+            kept = read_record(project / whole.info.artifact_uri / "difference/difference.json", Difference)
+            assert [one.name for one in kept.parameters] == ["seed"]
+            assert (project / whole.info.artifact_uri / "difference/index.html").is_file()

@@ -317,3 +317,28 @@ def test_the_last_results_as_text(finished: Path) -> None:
     (rate,) = read_win_rates(finished)
     lines = format_text(HEADINGS, [format_win_rate(rate)]).splitlines()
     assert "0.700 [0.600, 0.800]" in lines[1] and lines[1].index("0.700") == lines[0].index("decisive")
+
+
+def test_a_recorded_run_is_found_by_what_people_call_it(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.registry.recorded import find_run, main
+    from tasks.registry.versions import Registry
+
+    _, (parent,), (child,) = runs(finished, monkeypatch)
+    registry, whole = Registry(), parent.info.run_id
+    commit = parent.data.tags["git.commit"]
+    for name in (whole, whole[:6], child.info.run_id, commit, commit[:9]):
+        assert find_run(registry, name).info.run_id == whole
+    unknown = {"abc": "no recorded run", "0" * 31 + "g": "no recorded run", "7": "no version 7"}
+    for name, said in unknown.items():
+        with pytest.raises(Verdict3DError, match=said):
+            find_run(registry, name)
+
+    assert main("", str(tmp_path / "found"), whole, commit[:9]) == 0
+    told = json.loads((tmp_path / "found/found.json").read_text())
+    assert [run["run"] for run in told["runs"]] == [whole, whole]
+    assert told["runs"][0]["key"] == run_key(finished) == run_key(tmp_path / "found/1")
+    (row,) = told["history"]
+    assert (row["arm"], row["regime"], row["flip_rate"]) == (ARM, "severe", 0.2)
+    assert row["tie_rate"] == pytest.approx(0.2) and row["half_credit"] == 0.7

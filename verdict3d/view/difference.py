@@ -1,0 +1,149 @@
+"""The page of two runs: what changed, what became better or worse, and whether new data is like the old."""
+
+from __future__ import annotations
+
+from verdict3d.records.differences import Difference, DriftTest, Paired, RateDifference
+from verdict3d.records.names import Outcome
+from verdict3d.view.comparison import p_words
+from verdict3d.view.environment import page_environment
+from verdict3d.view.links import PairLinks
+from verdict3d.view.words import inputs, interval, number, signed, title
+
+OUTCOMES: dict[Outcome, str] = {
+    "win": "Arm better",
+    "loss": "Base better",
+    "same": "Same mesh",
+    "flip": "Flip",
+    "close": "Close",
+    "invalid": "No verdict",
+}
+MOST_LISTED = 200
+"""Assets, parameters and pairs that the page lists of each kind; ``difference.json`` has them all."""
+
+
+def render_difference(difference: Difference, pairs_page: str | None = None) -> str:
+    """Return the page as one HTML document, without scripts and without anything from outside.
+
+    Args:
+        difference: What it shows.
+        pairs_page: Address of the page of pairs of the later run; None: pairs lead nowhere.
+    """
+    return (
+        page_environment()
+        .get_template("difference.html.j2")
+        .render(
+            difference=difference,
+            headline=headline(difference),
+            summary=summary_words(difference),
+            rate_tone=rate_tone,
+            outcomes=OUTCOMES,
+            drifted=list_drifted(difference),
+            is_drifted=lambda test: is_drifted(test, difference.confidence),
+            most=MOST_LISTED,
+            p_words=p_words,
+            pairs=PairLinks(pairs_page),
+        )
+    )
+
+
+def is_shown(found: Paired, confidence: float) -> bool:
+    """Return whether a difference is shown, all differences of the page together."""
+    return found.p_adjusted is not None and found.p_adjusted <= 1 - confidence
+
+
+def list_worse(difference: Difference) -> list[RateDifference]:
+    """Return the win-rates that are shown to have fallen."""
+    return [one for one in difference.rates if rate_tone(one, difference.confidence) == "bad"]
+
+
+def rate_tone(rate: RateDifference, confidence: float) -> str:
+    """Return "good" or "bad" where a win-rate is shown to have risen or fallen, else "even"."""
+    found = rate.half_credit
+    if not is_shown(found, confidence) or not found.value:
+        return "even"
+    return "good" if found.value > 0 else "bad"
+
+
+def is_drifted(test: DriftTest, confidence: float) -> bool:
+    """Return whether a property is shown to have drifted, all tests of the table together."""
+    return test.p_adjusted <= 1 - confidence
+
+
+def list_drifted(difference: Difference) -> list[DriftTest]:
+    """Return what is shown to have drifted."""
+    return [test for test in difference.drift if is_drifted(test, difference.confidence)]
+
+
+def headline(difference: Difference) -> str:
+    """Return the one sentence that a reader should take home."""
+    if difference.before.key == difference.after.key:
+        return "Nothing changed: both are the same results"
+    for tone, word in (("bad", "worse"), ("good", "better")):
+        shown = [one for one in difference.rates if rate_tone(one, difference.confidence) == tone]
+        if shown:
+            first, more = shown[0], len(shown) - 1
+            also = f", and {more} more" if more else ""
+            return f"{title(first.arm)} became {word} on {inputs(first.regime)}{also}"
+    if not any(one.pairs for one in difference.rates):
+        return "The runs have no pair in common"
+    return "No win-rate is shown to have changed"
+
+
+def summary_words(difference: Difference) -> list[str]:
+    """Return what changed, a sentence each."""
+    words = [f"Other parameters: {len(difference.parameters)}."]
+    if difference.assets:
+        found = difference.assets
+        words.append(
+            f"Assets: {len(found.came)} came, {len(found.went)} went, {len(found.changed)} changed, "
+            f"{found.both} are the same."
+        )
+    words += [
+        f"The {judge.role} judge is another one ({', '.join(judge.changed)}): differences of win-rates are "
+        "differences of judges, too."
+        for judge in difference.judges
+        if judge.changed
+    ]
+    words += [
+        f"{title(one.arm)}: {one.before or 'no decision'}, now {one.after or 'no decision'}."
+        for one in difference.decisions
+        if one.before != one.after
+    ]
+    words.append(f"Pairs with another verdict: {len(difference.pairs)}.")
+    drifted = list_drifted(difference)
+    if drifted:
+        words.append(
+            f"New assets are unlike the old ones in {len(drifted)} of {len(difference.drift)} tests."
+        )
+    elif difference.drift:
+        words.append(f"None of {len(difference.drift)} tests finds the new assets unlike the old ones.")
+    return words
+
+
+def describe_difference(difference: Difference) -> list[str]:
+    """Return a difference in lines for a terminal."""
+    lines = [
+        f"{difference.before.name} {difference.before.key[:8]} -> "
+        f"{difference.after.name} {difference.after.key[:8]}",
+        f"{headline(difference)}.",
+        *(f"  {sentence}" for sentence in summary_words(difference)),
+    ]
+    lines += [f"  {rate_words(one)}" for one in difference.rates]
+    lines += [
+        f"  drifted: {test.name} (p {p_words(test.p_adjusted)} after Holm)"
+        for test in list_drifted(difference)
+    ]
+    return lines + [f"  not compared: {sentence}" for sentence in difference.left_out]
+
+
+def rate_words(rate: RateDifference) -> str:
+    """Return an arm's numbers in a line."""
+    found = rate.half_credit
+    where = f"{rate.arm} on {inputs(rate.regime)}"
+    if found.value is None:
+        return f"{where}: no pair in common"
+    bounds = f"{signed(found.value)} [{interval(found.low, found.high)}]"
+    return (
+        f"{where}: half-credit {number(found.before)} -> {number(found.after)}, difference {bounds}, "
+        f"p {p_words(found.p_adjusted)} after Holm, {rate.pairs} pairs of {rate.objects} objects"
+    )
