@@ -11,7 +11,7 @@ from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Summary
 from verdict3d.view.content import Picture
 from verdict3d.view.environment import make_environment
-from verdict3d.view.words import say_interval, say_number, say_ties
+from verdict3d.view.words import say_interval, say_number, say_p_value, say_ties
 
 
 @dataclass(frozen=True)
@@ -181,11 +181,6 @@ def say_outcome(row: PairOfMeshes) -> str:
         "invalid": "No verdict",
     }
     return plain[row.outcome]
-
-
-def say_p_value(p_value: float | None) -> str:
-    """Return a p-value of four digits; smaller ones are less than the last of them."""
-    return "< 0.0001" if p_value is not None and p_value < 0.0001 else say_number(p_value, 4)
 
 
 def _say_rate(found: Summary) -> str:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from verdict3d.records.differences import Difference, DriftTest, Paired, RateDifference
 from verdict3d.records.names import Outcome
-from verdict3d.view.comparison import p_words
-from verdict3d.view.environment import page_environment
+from verdict3d.view.environment import make_environment
 from verdict3d.view.links import PairLinks
-from verdict3d.view.words import inputs, interval, number, signed, title
+from verdict3d.view.words import (
+    say_inputs,
+    say_interval,
+    say_number,
+    say_p_value,
+    say_signed,
+    say_title,
+)
 
 OUTCOMES: dict[Outcome, str] = {
     "win": "Arm better",
@@ -29,18 +35,18 @@ def render_difference(difference: Difference, pairs_page: str | None = None) -> 
         pairs_page: Address of the page of pairs of the later run; None: pairs lead nowhere.
     """
     return (
-        page_environment()
+        make_environment()
         .get_template("difference.html.j2")
         .render(
             difference=difference,
-            headline=headline(difference),
-            summary=summary_words(difference),
-            rate_tone=rate_tone,
+            headline=say_headline(difference),
+            summary=say_summary(difference),
+            choose_tone=choose_tone,
             outcomes=OUTCOMES,
             drifted=list_drifted(difference),
             is_drifted=lambda test: is_drifted(test, difference.confidence),
             most=MOST_LISTED,
-            p_words=p_words,
+            say_p_value=say_p_value,
             pairs=PairLinks(pairs_page),
         )
     )
@@ -53,10 +59,10 @@ def is_shown(found: Paired, confidence: float) -> bool:
 
 def list_worse(difference: Difference) -> list[RateDifference]:
     """Return the win-rates that are shown to have fallen."""
-    return [one for one in difference.rates if rate_tone(one, difference.confidence) == "bad"]
+    return [one for one in difference.rates if choose_tone(one, difference.confidence) == "bad"]
 
 
-def rate_tone(rate: RateDifference, confidence: float) -> str:
+def choose_tone(rate: RateDifference, confidence: float) -> str:
     """Return "good" or "bad" where a win-rate is shown to have risen or fallen, else "even"."""
     found = rate.half_credit
     if not is_shown(found, confidence) or not found.value:
@@ -74,22 +80,22 @@ def list_drifted(difference: Difference) -> list[DriftTest]:
     return [test for test in difference.drift if is_drifted(test, difference.confidence)]
 
 
-def headline(difference: Difference) -> str:
+def say_headline(difference: Difference) -> str:
     """Return the one sentence that a reader should take home."""
     if difference.before.key == difference.after.key:
         return "Nothing changed: both are the same results"
     for tone, word in (("bad", "worse"), ("good", "better")):
-        shown = [one for one in difference.rates if rate_tone(one, difference.confidence) == tone]
+        shown = [one for one in difference.rates if choose_tone(one, difference.confidence) == tone]
         if shown:
             first, more = shown[0], len(shown) - 1
             also = f", and {more} more" if more else ""
-            return f"{title(first.arm)} became {word} on {inputs(first.regime)}{also}"
+            return f"{say_title(first.arm)} became {word} on {say_inputs(first.regime)}{also}"
     if not any(one.pairs for one in difference.rates):
         return "The runs have no pair in common"
     return "No win-rate is shown to have changed"
 
 
-def summary_words(difference: Difference) -> list[str]:
+def say_summary(difference: Difference) -> list[str]:
     """Return what changed, a sentence each."""
     words = [f"Other parameters: {len(difference.parameters)}."]
     if difference.assets:
@@ -105,7 +111,7 @@ def summary_words(difference: Difference) -> list[str]:
         if judge.changed
     ]
     words += [
-        f"{title(one.arm)}: {one.before or 'no decision'}, now {one.after or 'no decision'}."
+        f"{say_title(one.arm)}: {one.before or 'no decision'}, now {one.after or 'no decision'}."
         for one in difference.decisions
         if one.before != one.after
     ]
@@ -125,25 +131,25 @@ def describe_difference(difference: Difference) -> list[str]:
     lines = [
         f"{difference.before.name} {difference.before.key[:8]} -> "
         f"{difference.after.name} {difference.after.key[:8]}",
-        f"{headline(difference)}.",
-        *(f"  {sentence}" for sentence in summary_words(difference)),
+        f"{say_headline(difference)}.",
+        *(f"  {sentence}" for sentence in say_summary(difference)),
     ]
-    lines += [f"  {rate_words(one)}" for one in difference.rates]
+    lines += [f"  {say_rate(one)}" for one in difference.rates]
     lines += [
-        f"  drifted: {test.name} (p {p_words(test.p_adjusted)} after Holm)"
+        f"  drifted: {test.name} (p {say_p_value(test.p_adjusted)} after Holm)"
         for test in list_drifted(difference)
     ]
     return lines + [f"  not compared: {sentence}" for sentence in difference.left_out]
 
 
-def rate_words(rate: RateDifference) -> str:
+def say_rate(rate: RateDifference) -> str:
     """Return an arm's numbers in a line."""
     found = rate.half_credit
-    where = f"{rate.arm} on {inputs(rate.regime)}"
+    where = f"{rate.arm} on {say_inputs(rate.regime)}"
     if found.value is None:
         return f"{where}: no pair in common"
-    bounds = f"{signed(found.value)} [{interval(found.low, found.high)}]"
+    bounds = f"{say_signed(found.value)} [{say_interval(found.low, found.high)}]"
     return (
-        f"{where}: half-credit {number(found.before)} -> {number(found.after)}, difference {bounds}, "
-        f"p {p_words(found.p_adjusted)} after Holm, {rate.pairs} pairs of {rate.objects} objects"
+        f"{where}: half-credit {say_number(found.before)} -> {say_number(found.after)}, difference {bounds}, "
+        f"p {say_p_value(found.p_adjusted)} after Holm, {rate.pairs} pairs of {rate.objects} objects"
     )

@@ -77,6 +77,11 @@ def say_interval(low: float | None, high: float | None, digits: int = 2) -> str:
     return f"{say_number(low, digits)} to {say_number(high, digits)}"
 
 
+def say_p_value(p_value: float | None) -> str:
+    """Return a p-value of four digits; smaller ones are less than the last of them."""
+    return "< 0.0001" if p_value is not None and p_value < 0.0001 else say_number(p_value, 4)
+
+
 def say_inputs(regime: str) -> str:
     """Return how a regime's inputs are called in a sentence."""
     if regime == "clean":

@@ -22,7 +22,7 @@ from verdict3d.records.differences import Difference
 from verdict3d.records.files import read_json
 from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.verdicts import HeldoutVerdict
-from verdict3d.view.difference import headline, list_drifted, list_worse, render_difference
+from verdict3d.view.difference import list_drifted, list_worse, render_difference, say_headline
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_win_rates_are_compared_on_the_objects_that_are_the_same(
     assert clean.half_credit.low is not None and clean.half_credit.low < 0 < (clean.half_credit.high or 0)
     assert severe.half_credit.value is not None and severe.half_credit.value < -0.5
     assert severe.half_credit.high is not None and severe.half_credit.high < 0
-    assert list_worse(found) == [severe] and "worse on severely" in headline(found)
+    assert list_worse(found) == [severe] and "worse on severely" in say_headline(found)
     rows = read_rows(workspace.root / f"data/evaluate/{ARM}/verdicts.jsonl", HeldoutVerdict)
     now = {(row.object, row.regime): row.outcome for row in rows}
     assert found.pairs and all(
@@ -81,7 +81,7 @@ def test_a_run_is_the_same_from_the_cache_as_from_the_checkout(tmp_path: Path) -
     keep_in_cache(tmp_path)
     keep_finished(workspace)
     here, _ = write_difference(workspace, ".", ".", tmp_path / "page", None)
-    assert headline(here).startswith("Nothing changed") and not here.left_out and not here.pairs
+    assert say_headline(here).startswith("Nothing changed") and not here.left_out and not here.pairs
     (tmp_path / "params.yaml").write_text((tmp_path / "params.yaml").read_text() + "\n# a note\n")
     lock = tmp_path / "dvc.lock"
     lock.write_text(f"{lock.read_text()}# another run\n")
@@ -153,7 +153,7 @@ def test_the_page_fits_a_phone_and_its_pairs_lead_to_their_page(
         tab.open(page.as_uri())
         tab.wait("document.querySelector('h1')")
         assert tab.run("document.documentElement.scrollWidth") == PHONE[0]
-        assert headline(found) in tab.text()
+        assert say_headline(found) in tab.text()
         link = tab.run("document.querySelector('#pairs a.pairs').href")
         assert link.startswith(f"{tmp_path.as_uri()}/pairs/index.html#/?place=evaluate")
         assert f"q={found.pairs[0].object}" in link
