@@ -138,6 +138,7 @@ def population(found: Candidate, rng: np.random.Generator) -> tuple[Evidence, Ar
             for number in range(POPULATION)
         ],
         untested={"texture": "no judge is certified for colour"},
+        people=None,
         certificates={"training": met, "evaluation": met},
         holdout=HoldoutUse(candidates=1, queries=1, looks=1),
     )
@@ -247,6 +248,7 @@ def as_measured(rows: Sequence[Kept], arm: str, views: int) -> Evidence:
             for name, mine in severe.items()
         ],
         untested={"texture": "no judge is certified for colour"},
+        people=None,
         certificates={"training": met, "evaluation": met},
         holdout=HoldoutUse(candidates=1, queries=1, looks=1),
     )

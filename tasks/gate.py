@@ -16,6 +16,7 @@ from typing import Any
 
 from tasks.paths import CHALLENGE, DECISION, EVALUATE, GATE, LABEL, locate_certificate, start_folder
 from tasks.scoring.holdout import read_earlier, use_of
+from tasks.scoring.people import tally_people
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.provenance import digest_json
@@ -42,6 +43,7 @@ from verdict3d.stats.gate import choose_bar, decide_all, summarise_half_credit
 from verdict3d.stats.tally import Tally, count_sets, tally_rows, tally_sets
 from verdict3d.stats.winrate import Scored
 
+NOBODY = "nobody has voted on it and the champion"
 NO_COLOUR = "there are no montages in colour, or the evaluation judge is not certified for colour"
 
 
@@ -102,6 +104,9 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Challenge)
     if all(measure_gain(row) is None for row in rows):
         untested["truth"] = "no true mesh is known"
     here, clean = ([row for row in rows if row.regime == name] for name in (regime, "clean"))
+    people = tally_people(here, arm, params.seed, root)
+    if people is None:
+        untested["people"] = NOBODY
     views = params.judges.evaluation.views
     primary, on_clean, colours = (
         count_by_object(tally_sets(answered, found.objects, views)) for answered in (here, clean, texture)
@@ -132,6 +137,7 @@ def collect_evidence(params: Params, root: Path, arm: str, challenge: Challenge)
         ],
         untested=untested,
         certificates=read_certificates(params, root, challenge.judge),
+        people=people,
         holdout=use_of(found.adapter, challenge.holdout, read_earlier(root)),
     )
 

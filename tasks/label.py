@@ -1,9 +1,10 @@
-"""Stage ``label``: the training judge compares every pair in both orders.
+"""Stage ``label``: the training judge compares every pair in both orders, or people have done so.
 
 Writes ``data/label/``: ``verdicts.jsonl`` (one row a pair: margins, outcome, expectation),
 ``preferences.jsonl`` (pairs whose two orders agree, with their reliability, the preferred generation as
 ``chosen``) and ``metrics.json``. Margins are kept in a store outside these outputs, so that re-runs ask
-nothing twice.
+nothing twice. Where people label (``label.by``), their answers take the place of the judge's, as
+:func:`verdict3d.votes.verdicts.judge_by_people` has it; a pair that nobody has seen in both orders has none.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from tasks.asking.certificates import require_certified_judge
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.paths import LABEL, PAIRS, start_folder
+from tasks.scoring.people import label_by_people, read_votes
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.judge.verdict import Verdict
@@ -33,13 +35,17 @@ def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
     judge = require_certified_judge(params, root, "training")
     pairs = read_rows(root / PAIRS / "pairs.jsonl", Pair)
-    asked = [("label", [Pairing(pair.reference, pair.x, pair.y) for pair in pairs])]
-    (answers,) = judge_pairings(asked, judge.settings, Rig(view_px=params.judges.view_px), root)
+    if params.label.by == "people":
+        answers = label_by_people(pairs, read_votes(root))
+    else:
+        asked = [("label", [Pairing(pair.reference, pair.x, pair.y) for pair in pairs])]
+        (answers,) = judge_pairings(asked, judge.settings, Rig(view_px=params.judges.view_px), root)
     rows = [make_verdict_row(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
     out = start_folder(root / LABEL)
     write_rows(out / "verdicts.jsonl", rows)
     write_rows(out / "preferences.jsonl", select_preferences(rows))
     labels = Labels(
+        by=params.label.by,
         pairs=len(rows),
         preferences=sum(row.outcome in ("win", "loss") for row in rows),
         invalid=dict(sorted(Counter(row.reason for row in rows if row.reason).items())),

@@ -5,7 +5,7 @@ the records (:mod:`verdict3d.records`); ``dvc.lock`` has the digests of the outp
 
 Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures) and ``metrics.json``
 (``{"arms": {arm: {regime: headline numbers and standing}}, "missing", "page_bytes", "exhibits",
-"quarantined", "failed"}``).
+"quarantined", "failed", "people": what people say, or null}``).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from tasks.paths import (
     read_conditions,
     read_generations,
 )
+from tasks.scoring.people import report_on_people
 from tasks.stage import run_stage
 from verdict3d.config import JudgeRole, Params
 from verdict3d.config_generators import TrellisParams
@@ -60,7 +61,7 @@ from verdict3d.view.arms import find_control, rank_arms
 from verdict3d.view.audit import compare_judges, pick_examples
 from verdict3d.view.content import Audit, Failures, LossCurve, Report, Stage
 from verdict3d.view.gallery import pick_gallery
-from verdict3d.view.page import collect_metrics, render_page
+from verdict3d.view.page import collect_metrics, collect_people, render_page
 from verdict3d.view.views import name_missing
 
 T = TypeVar("T")
@@ -80,6 +81,7 @@ def run(params: Params, root: Path) -> None:
             "failed": sum(item.count for item in report.failures or ()),
             "missing": name_missing(report),
             "page_bytes": len(page),
+            "people": collect_people(report),
             "quarantined": len(report.quarantine or ()),
         },
     )
@@ -142,6 +144,7 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
             params.evaluate.confidence,
         ),
         preflight=_read_preflight(params, root),
+        people=report_on_people(params, root),
         labels=labels.kinds if labels else {},
         curves=tuple(_read_loss_curve(path, arm) for arm, path in losses.items() if path.is_file()),
         exhibits=exhibits,

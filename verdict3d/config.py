@@ -136,6 +136,13 @@ class PairsParams(Section):
     kinds: Choices[Literal["contrastive", "same_base"]]
 
 
+class LabelParams(Section):
+    """Stage ``label``."""
+
+    by: Literal["judge", "people"]
+    """Whose verdicts become preferences."""
+
+
 class EndpointParams(Section):
     """An OpenAI-compatible server that answers for a judge; docs/judges.md says how to use one."""
 
@@ -292,6 +299,7 @@ class MarginParams(Section):
     texture: Margin
     validity: Margin
     f_score: Margin
+    people: Margin
 
 
 class PromotionLimits(Section):
@@ -365,6 +373,7 @@ class Params(Section):
     photos: PhotosParams = PhotosParams()
     generate: GenerateParams
     pairs: PairsParams
+    label: LabelParams
     judges: JudgesParams
     audit: AuditParams
     preflight: PreflightParams

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from flows.chain.counted_votes import count_votes
 from flows.chain.dvc_stages import Changes, find_changed_stages
 from flows.chain.environment import make_project_environment
 from flows.chain.outside_files import watch_generators
@@ -89,6 +90,7 @@ def look_for_changes(
         say("removed DVC's list of busy paths, left by a killed run")
     watch_own_meshes(workspace)
     watch_generators(workspace)
+    count_votes(workspace)
     return find_changed_stages(workspace.root, environment)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.chain.environment import STATE_FOLDER
-from tasks.paths import CHAMPION, CHECKPOINTS, GENERATORS, LORAS, MESHES, PAGE, WATCHED
+from tasks.paths import CHAMPION, CHECKPOINTS, GENERATORS, LORAS, MESHES, PAGE, VOTES, WATCHED
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_bytes
@@ -36,6 +36,7 @@ LINKED = (
     str(GENERATORS),
     str(WATCHED / "README.md"),  # each preset has a source and a champion of its own
     str(CHAMPION / "README.md"),
+    str(VOTES / "README.md"),
 )
 
 

@@ -48,6 +48,7 @@ def run(
 
 def status(preset: Preset = None, as_json: AsJson = False) -> None:
     """Say which stages would run and why, and show the last results. Runs nothing."""
+    from flows.chain.counted_votes import count_new_votes
     from flows.chain.dvc_stages import find_changed_stages
     from flows.chain.environment import make_project_environment
     from flows.chain.outside_files import watch_generators
@@ -63,6 +64,8 @@ def status(preset: Preset = None, as_json: AsJson = False) -> None:
         print_json({"changed": changed, **read_results(workspace)})
         return
     typer.echo(describe_changes(workspace, changed))
+    if new := count_new_votes(workspace):
+        typer.echo(f"{new} new answers of people: a run counts them")
     typer.echo(f"\n{describe_results(workspace)}")
 
 

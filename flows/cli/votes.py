@@ -38,17 +38,27 @@ def import_(
         typer.echo(f"{new} new answers, {known} that were there")
 
 
-@votes.command(epilog="Examples:  verdict3d votes export votes.jsonl   |   verdict3d votes export votes.csv")
+@votes.command(
+    epilog="Examples:  verdict3d votes export votes.jsonl   |   verdict3d votes export votes.csv   |   "
+    "verdict3d votes export preferences.jsonl --labels"
+)
 def export(
     output: Annotated[Path, typer.Argument(help="File to write: every answer (.jsonl), or a table (.csv).")],
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="Write preferences to train on instead, as the stage label does."),
+    ] = False,
     preset: Preset = None,
 ) -> None:
-    """Write answers for another machine or for a spreadsheet."""
+    """Write answers for another machine or for a spreadsheet, or the preferences that follow from them."""
     from flows.chain.workspace import find_project, open_workspace
-    from flows.products.votes import export_votes
+    from flows.products.votes import export_preferences, export_votes
 
-    count = export_votes(open_workspace(find_project(), preset), output)
-    typer.echo(f"{output}: {count} answers")
+    workspace = open_workspace(find_project(), preset)
+    if labels:
+        typer.echo(f"{output}: {export_preferences(workspace, output)} preferences")
+    else:
+        typer.echo(f"{output}: {export_votes(workspace, output)} answers")
 
 
 @votes.command(epilog="Examples:  verdict3d votes report   |   verdict3d votes report --json")

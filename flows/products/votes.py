@@ -10,11 +10,13 @@ from pathlib import Path
 from flows.chain.workspace import Workspace
 from flows.products.pair_index import open_index
 from flows.products.voted_pairs import SOURCES, read_documents
-from tasks.paths import VOTE_JOURNAL
+from tasks.paths import PAIRS, VOTE_JOURNAL
+from tasks.scoring.people import label_by_people
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import format_row_line, write_bytes
-from verdict3d.records.record import as_values
+from verdict3d.records.pairs import Pair
+from verdict3d.records.record import as_values, read_rows, write_rows
 from verdict3d.records.votes import PeopleReport, Vote
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.votes.counted import drop_replaced
@@ -82,6 +84,31 @@ def export_votes(workspace: Workspace, output: Path) -> int:
     else:
         raise Verdict3DError(f"{output}: name a file that ends with .jsonl or .csv")
     return len(votes)
+
+
+def export_preferences(workspace: Workspace, output: Path) -> int:
+    """Write people's preferences about the pairs to learn from, as the stage ``label`` writes them.
+
+    Args:
+        workspace: Whose answers and pairs.
+        output: A file that ends with ``.jsonl``.
+
+    Returns:
+        How many.
+
+    Raises:
+        Verdict3DError: The file's name ends otherwise, or the stage ``pairs`` has not run.
+    """
+    from tasks.label import make_verdict_row, select_preferences
+
+    if output.suffix != ".jsonl":
+        raise Verdict3DError(f"{output}: preferences are lines of JSON; name a file that ends with .jsonl")
+    pairs = read_rows(workspace.root / PAIRS / "pairs.jsonl", Pair)
+    verdicts = label_by_people(pairs, open_journal(workspace).read())
+    rows = [make_verdict_row(pair, verdict) for pair, verdict in zip(pairs, verdicts, strict=True)]
+    preferences = select_preferences(rows)
+    write_rows(output, preferences)
+    return len(preferences)
 
 
 def _format_table(votes: Sequence[Vote]) -> str:

@@ -25,7 +25,7 @@ from flows.chain.dvc_stages import read_stage_graph, run_stage_through_dvc
 from flows.chain.environment import make_project_environment
 from flows.chain.results import format_text
 from flows.chain.workspace import LINKED, Workspace
-from tasks.paths import CHAMPION, GENERATORS, LORAS, MESHES, TRAIN, WATCHED
+from tasks.paths import CHAMPION, GENERATORS, LORAS, MESHES, TRAIN, VOTES, WATCHED
 from verdict3d.config_values import NAME
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
@@ -199,8 +199,8 @@ def _run_git(folder: Path, *arguments: str) -> str:
 
 
 def _copy_own_meshes(root: Path, target: Path) -> None:
-    """Bring what neither git nor DVC's cache holds: own meshes, generators and LoRA sets, or listings."""
-    for place in (MESHES, GENERATORS, LORAS, WATCHED):
+    """Bring what neither git nor DVC's cache holds: own meshes, generators, LoRA sets, votes."""
+    for place in (MESHES, GENERATORS, LORAS, VOTES, WATCHED):
         if (root / place).is_dir():
             shutil.copytree(root / place, target / place, dirs_exist_ok=True)
 

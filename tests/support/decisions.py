@@ -49,6 +49,7 @@ def decided(root: Path, word: str, certified: bool = True, arm: str = ARM) -> No
             for place, name in enumerate(order)
         ],
         untested={},
+        people=None,
         certificates={"training": state, "evaluation": state},
         holdout=HoldoutUse(candidates=1, queries=10, looks=1),
     )

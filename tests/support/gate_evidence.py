@@ -27,7 +27,7 @@ RULE = Rule(
     alpha=0.025,
     looks=1,
     objects=64,
-    margins=Margins(clean=0.1, category=0.2, texture=0.1, validity=0.05, f_score=0.02),
+    margins=Margins(clean=0.1, category=0.2, texture=0.1, validity=0.05, f_score=0.02, people=0.1),
     f_score_gain=0.01,
     category_objects=24,
     gap_limit=0.15,
@@ -95,6 +95,7 @@ def evidence(
         "adapter": "new",
         "objects": rows,
         "untested": {},
+        "people": None,
         "certificates": dict.fromkeys(("training", "evaluation"), certified),
         "holdout": HoldoutUse(candidates=1, queries=256, looks=1),
     }

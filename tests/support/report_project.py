@@ -276,6 +276,7 @@ def decision(root: Path, rows: list[HeldoutVerdict]) -> Decision:
             for name in sorted({one.object for one in rows})
         ],
         untested={},
+        people=None,
         certificates={"training": missing, "evaluation": missing},
         holdout=HoldoutUse(candidates=1, queries=80, looks=1),
     )

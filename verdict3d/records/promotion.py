@@ -158,6 +158,8 @@ class Evidence(Part):
         untested: Why there is no condition, by what it would be about: ``texture``, ``truth``.
         certificates: By role of the judge.
         holdout: Use of the held-out objects.
+        people: What people say of each object in the regime of the first condition, an answer in each order
+            of every pair, in an order drawn beforehand; None where nobody was asked.
     """
 
     champion: Champion
@@ -166,12 +168,13 @@ class Evidence(Part):
     untested: dict[str, str]
     certificates: dict[str, CertificateState]
     holdout: HoldoutUse
+    people: list[TallyRow] | None
 
 
 class EvidenceByArm(Record):
     """What the gate decided on: ``data/gate/evidence.json``."""
 
-    SCHEMA: ClassVar[str] = "verdict3d/evidence/2"
+    SCHEMA: ClassVar[str] = "verdict3d/evidence/3"
 
     arms: dict[str, Evidence]
 
@@ -187,6 +190,7 @@ class Margins(Part):
     texture: float
     validity: float
     f_score: float
+    people: float
 
 
 class Rule(Part):
@@ -303,7 +307,7 @@ class Decision(Record):
         chosen: The one to promote, if any.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/decision/2"
+    SCHEMA: ClassVar[str] = "verdict3d/decision/3"
 
     champion: Champion
     holdout: HoldoutSet
@@ -369,7 +373,7 @@ class PromotionRecord(Record):
         bound_to: What it rests on.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/promotion/3"
+    SCHEMA: ClassVar[str] = "verdict3d/promotion/4"
 
     candidate: Candidate
     decision: Decision

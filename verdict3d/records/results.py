@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from verdict3d.records.names import PairKind, Regime
 from verdict3d.records.numbers import Interval, Kappa, Standing, Summary
@@ -151,9 +151,10 @@ class Results(Record):
 
 
 class Labels(Record):
-    """What the training judge made of all pairs: ``data/label/metrics.json``.
+    """What the training judge, or people, made of all pairs: ``data/label/metrics.json``.
 
     Attributes:
+        by: Whose verdicts these are.
         pairs: Number of pairs.
         preferences: Decided ones.
         invalid: Pairs without a verdict, by reason.
@@ -162,8 +163,9 @@ class Labels(Record):
         certificate: Whether it was certified.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/labels/1"
+    SCHEMA: ClassVar[str] = "verdict3d/labels/2"
 
+    by: Literal["judge", "people"]
     pairs: int
     preferences: int
     invalid: dict[str, int]

@@ -34,6 +34,8 @@ class Claim:
         bound: What the mean has to be above.
         asks: What has to be above it: the lower ``bound`` of the mean's interval, or the ``estimate``. In
             ``doubt``, the estimate of whatever is shown to be worse than the champion at all.
+        order: Places of the objects in an order drawn beforehand, where answers go on coming in and each may
+            be looked at: then bounds hold at any number of looks. None: the rule's test.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Claim:
     totals: Array
     bound: float
     asks: Literal["bound", "estimate", "doubt"] = "bound"
+    order: tuple[int, ...] | None = None
 
     @property
     def refuted(self) -> float:
@@ -89,6 +92,8 @@ def state_claims(evidence: Evidence, rule: Rule) -> list[Claim]:
             Claim("truth: gain", where, "f_score", gain, rule.f_score_gain, "estimate"),
             Claim("truth: clean inputs", "F-score on clean inputs", "f_score", clean, -margins.f_score),
         ]
+    if evidence.people is not None:
+        claims.append(believed_by_people(evidence, margins.people))
     gap = collect_differences(objects, "gap") * (-1.0, 1.0)
     return [*claims, Claim("over-optimisation", "over-optimisation gap", "gap", gap, -rule.gap_limit)]
 
@@ -120,6 +125,17 @@ def state_category_claims(evidence: Evidence, rule: Rule) -> tuple[list[Claim], 
 def not_worse(about: str, totals: Array, margin: float) -> Claim:
     """Return the claim that half-credit is at most ``margin`` below 1/2; ``totals`` as in :class:`Claim`."""
     return Claim(f"not worse: {about}", about, "credit", totals, 0.5 - margin)
+
+
+def believed_by_people(evidence: Evidence, margin: float) -> Claim:
+    """Return the claim that people do not find the candidate worse, of the objects they were asked about."""
+    places = {row.object: place for place, row in enumerate(evidence.objects)}
+    totals = np.zeros((len(evidence.objects), 2))
+    order = []
+    for name, wins, losses, ties in evidence.people or ():
+        totals[places[name]] = wins + 0.5 * ties, wins + losses + ties
+        order.append(places[name])
+    return replace(not_worse("people", totals, margin), order=tuple(order))
 
 
 def unspoiled(about: str, totals: Array, rule: Rule) -> Claim:

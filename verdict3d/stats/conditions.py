@@ -100,10 +100,10 @@ def check_claim(claim: Claim, rule: Rule, tests: int, generators: Generators) ->
 
     def test(alpha: float, null: float) -> Bounded:
         return average_against(
-            claim.totals,
+            claim.totals if claim.order is None else claim.totals[list(claim.order)],
             null,
             alpha=alpha,
-            method=rule.test,
+            method=rule.test if claim.order is None else "sequential",
             rng=generators(claim.name),
             resamples=rule.resamples,
             span=claim.span,

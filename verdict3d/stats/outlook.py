@@ -26,6 +26,7 @@ from verdict3d.stats.betting import compute_fortunes
 from verdict3d.stats.bootstrap import Array
 from verdict3d.stats.claims import SMALL, Claim, collect_counts, collect_credits, state_claims, unspoiled
 from verdict3d.stats.standing import LEAST_COVERAGE
+from verdict3d.stats.tally import Method
 
 Times = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -156,7 +157,8 @@ def decide_drawn(evidence: Evidence, rule: Rule, times: Times, categories: Mappi
 
 def _simulate_claim(claim: Claim, rule: Rule, times: Array, tests: Array) -> States:
     def side(alpha: float | Array, null: float) -> _Bounds:
-        return _find_bounds(claim.totals, null, rule, alpha, times, claim.span, claim.counted)
+        test = rule.test if claim.order is None else "sequential"
+        return _find_bounds(claim.totals, null, test, alpha, times, claim.span, claim.counted)
 
     found, failed = side(rule.alpha, claim.bound), side(rule.alpha / tests, claim.refuted).below
     met = found.above if claim.asks == "bound" else found.value >= claim.bound
@@ -168,7 +170,7 @@ def _simulate_claim(claim: Claim, rule: Rule, times: Array, tests: Array) -> Sta
 def _simulate_bar(evidence: Evidence, rule: Rule, times: Array) -> States:
     counts = collect_counts(evidence.objects, "primary")
     totals = collect_credits(evidence.objects, "primary")
-    found = _find_bounds(totals, 0.5, rule, rule.alpha, times)
+    found = _find_bounds(totals, 0.5, rule.test, rule.alpha, times)
     objects = times @ (totals[:, 1] > 0)
     met = found.above
     if rule.test == "fixed":
@@ -203,7 +205,7 @@ class _Bounds:
 def _find_bounds(
     totals: Array,
     null: float,
-    rule: Rule,
+    test: Method,
     alpha: float | Array,
     times: Array,
     span: tuple[float, float] = (0.0, 1.0),
@@ -217,7 +219,7 @@ def _find_bounds(
     sums, pairs = (totals[:, 0] - least * totals[:, 1]) / width, totals[:, 1]
     bound = (null - least) / width
     with np.errstate(divide="ignore", invalid="ignore"):
-        if rule.test == "sequential":
+        if test == "sequential":
             mean = (times @ np.where(pairs > 0, sums / pairs, 0.0)) / (times @ (pairs > 0))
             above, below = _place_bets(sums, pairs, bound, alpha, times)
         else:

@@ -12,6 +12,7 @@ from verdict3d.records.names import Outcome, PairKind
 from verdict3d.records.numbers import Summary
 from verdict3d.records.promotion import Decision
 from verdict3d.records.results import Results
+from verdict3d.records.votes import PeopleReport
 
 REGIMES = ("clean", "mild", "medium", "severe")
 Control = Literal["base_again", "random_pick", "oracle", "oracle_stage"]
@@ -134,6 +135,7 @@ class Report:
         promotion: The gate's decision; None when it has not decided.
         audits: The audited judges.
         agreements: Cohen's kappa of each two judges on the controls (``one``, ``other``, ``value``, ...).
+        people: What people say and how judges stand to it; None where nobody has voted.
         warnings: What a reader must know about the run, such as judges that share a language model.
         provenance: Names and values that identify the run.
         parameters: The parameters as text.
@@ -158,6 +160,7 @@ class Report:
     promotion: Decision | None = None
     audits: tuple[Audit, ...] = ()
     agreements: tuple[Mapping[str, Any], ...] = ()
+    people: PeopleReport | None = None
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     parameters: str = ""

@@ -85,6 +85,27 @@ def collect_metrics(report: Report) -> dict[str, Any]:
     return arms
 
 
+def collect_people(report: Report) -> dict[str, Any] | None:
+    """Return what people say in numbers: answers, agreement and its ceiling, half-credit by arm."""
+    people = report.people
+    if people is None:
+        return None
+    rates: dict[str, dict[str, Any]] = {}
+    for rate in people.rates:
+        rates.setdefault(rate.arm, {})[rate.regime] = rate.people.half_credit.model_dump()
+    kappas = {"people": people.ceiling, **people.judges}
+    return {
+        "answers": people.votes,
+        "counted": people.counted,
+        "careless": sum(bool(rater.careless) for rater in people.raters),
+        "agreement": {
+            name: {"value": kappa.value, "low": kappa.low, "high": kappa.high}
+            for name, kappa in kappas.items()
+        },
+        "half_credit": rates,
+    }
+
+
 def _draw_forest(report: Report, found: list[views.Result]) -> str:
     rows = [
         ForestRow(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from support.gate_evidence import BASE, RULE, evidence
+from support.gate_evidence import BASE, RULE, counts, evidence
 from verdict3d.records.promotion import (
     ArmDecision,
     CertificateState,
@@ -17,9 +17,10 @@ from verdict3d.records.promotion import (
     HoldoutUse,
     Requirement,
     Rule,
+    TallyRow,
 )
 from verdict3d.records.record import Part
-from verdict3d.stats.claims import SMALL
+from verdict3d.stats.claims import SMALL, believed_by_people
 from verdict3d.stats.gate import choose_bar, decide_all
 from verdict3d.stats.power import count_objects_for_mean, count_pairs_to_beat
 
@@ -282,3 +283,35 @@ def test_sequential_test_decides_at_any_number_of_objects() -> None:
     held = decide(changed(sure, objects=sure.objects[:6]), rule)
     assert held.decision == "HOLD" and held.outlook.kept == 6 and held.outlook.chances
     assert decide(evidence((4, 86, 0)), rule).decision == "REJECT"
+
+
+def by_people(wins: int, losses: int, ties: int) -> list[TallyRow]:
+    """Two answers about each object, of all or the first objects."""
+    return [
+        (f"o{place:03d}", 2 * w, 2 * lost, 2 * tie)
+        for place, (w, lost, tie) in enumerate(counts(wins, losses, ties))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("people", "state", "word"),
+    [
+        (None, None, "PROMOTE"),
+        ([], "open", "HOLD"),
+        (by_people(5, 2, 1), "open", "HOLD"),
+        (by_people(42, 20, 2), "met", "PROMOTE"),
+        (by_people(4, 56, 4), "failed", "REJECT"),
+    ],
+)
+def test_people_must_not_find_it_worse_where_they_were_asked(
+    people: list[TallyRow] | None, state: str | None, word: str
+) -> None:
+    decision = decide(evidence(people=people))
+    found = {one.name: one.state for one in decision.conditions}
+    assert (found.get("not worse: people"), decision.decision) == (state, word)
+
+
+def test_people_count_in_their_own_order() -> None:
+    tally = by_people(42, 20, 2)
+    claim = believed_by_people(evidence(people=tally[::-1]), 0.1)
+    assert claim.order == tuple(range(63, -1, -1)) and claim.totals.sum(axis=0).tolist() == [86.0, 128.0]
