@@ -445,7 +445,7 @@ def _changes_networks(arm: AnyArm) -> bool:
     if isinstance(arm, ControlParams):
         return arm.structure_input != arm.latents_input
     if isinstance(arm, SearchParams):
-        return arm.pick == "consensus"
+        return arm.picks_structures
     return not isinstance(arm, OutsideArmParams)
 
 

@@ -185,10 +185,15 @@ class SearchParams(Section):
 
     method: Literal["search"]
     samples: int = Field(ge=2, le=1000)
-    pick: Literal["judge", "random", "consensus"]
-    """Who picks: a tournament of the training judge, chance, or the agreement of the structures."""
+    pick: Literal["judge", "random", "consensus", "majority"]
+    """A tournament of the training judge, chance, the structures' agreement, or a vote on their voxels."""
     agreed: Share = 1.0
-    """A consensus keeps the first structure where all have at least this mean IoU with each other."""
+    """The first structure is kept where all have at least this mean IoU with each other."""
+
+    @property
+    def picks_structures(self) -> bool:
+        """Whether structures decide, before latents and mesh are made."""
+        return self.pick in ("consensus", "majority")
 
 
 class LoraParams(Section):

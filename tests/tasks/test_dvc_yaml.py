@@ -32,7 +32,7 @@ STAGES = (
     "gate",
     "report",
 )
-READERS_OF_VALUES = {"sections", "experiment", "sees_clean", "by_role"}
+READERS_OF_VALUES = {"sections", "experiment", "sees_clean", "picks_structures", "by_role"}
 """Public functions in the files of values that refuse nothing, but give values as they stand there."""
 ARM, ROLE = "conditioner_repair", "training"
 FOR_A_JUDGE, FOR_AN_ARM = ("audit", "certify"), ("train", "evaluate")

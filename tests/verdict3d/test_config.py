@@ -199,6 +199,7 @@ def test_methods_of_our_networks_are_refused_for_other_generators() -> None:
     wrong = [
         repair,
         {**search, "pick": "consensus"},
+        {**search, "pick": "majority"},
         {**again, "latents_input": "clean"},
         {"method": "stack", "parts": [repair, search]},
     ]

@@ -48,23 +48,28 @@ def as_floats(image: Image.Image) -> Floats:
 
 def as_image(straight: Floats) -> Image.Image:
     """Return an RGBA image from (H, W, 4) in [0, 1], straight alpha; colour under alpha 0 becomes black."""
-    levels = np.rint(np.clip(straight, 0.0, 1.0) * 255.0).astype(np.uint8)
+    scaled = np.clip(straight, 0.0, 1.0)
+    scaled *= 255.0
+    levels = np.rint(scaled, out=scaled).astype(np.uint8)
     levels[levels[..., 3] == 0] = 0
     return Image.fromarray(levels, "RGBA")
 
 
 def premultiply(straight: Floats) -> Floats:
     """Return colour times alpha, with alpha."""
-    return np.concatenate([straight[..., :3] * straight[..., 3:], straight[..., 3:]], axis=-1)
+    premultiplied = straight.copy()
+    premultiplied[..., :3] *= straight[..., 3:]
+    return premultiplied
 
 
 def unpremultiply(premultiplied: Floats) -> Floats:
     """Return straight alpha from premultiplied, clipped to [0, 1]; colour is 0 where alpha is."""
-    alpha = np.clip(premultiplied[..., 3:], 0.0, 1.0)
-    color = np.divide(
-        premultiplied[..., :3], alpha, out=np.zeros_like(premultiplied[..., :3]), where=alpha > 1e-6
-    )
-    return np.concatenate([np.clip(color, 0.0, 1.0), alpha], axis=-1)
+    straight = np.zeros_like(premultiplied)
+    alpha = np.clip(premultiplied[..., 3:], 0.0, 1.0, out=straight[..., 3:])
+    color = straight[..., :3]
+    np.divide(premultiplied[..., :3], alpha, out=color, where=alpha > 1e-6)
+    np.clip(color, 0.0, 1.0, out=color)
+    return straight
 
 
 def object_box(image: Image.Image) -> Box:

@@ -28,7 +28,7 @@ from verdict3d.adapt.conditioners import (
 from verdict3d.adapt.layers import ENCODER_LAYERS, FLOW_LAYERS, checkpoint_blocks, trainable_copy
 from verdict3d.adapt.method import FitInputs, Tools
 from verdict3d.adapt.methods.degraded_inputs import LIMIT, TrainingLosses, gather_material
-from verdict3d.adapt.methods.search import choose_most_agreed
+from verdict3d.adapt.methods.search import choose_most_agreed, vote_on_voxels
 from verdict3d.adapt.methods.token_flow import TokenFlow
 from verdict3d.adapt.registry import find_method, list_methods
 from verdict3d.adapt.student import make_student
@@ -327,6 +327,21 @@ def test_most_agreed_upon_by_hand():
     mean = (2 / 3 + 1 / 2 + 1 / 4) / 3
     assert choose_most_agreed([a, b, c], 2, mean - 1e-6) is a
     assert choose_most_agreed([a, b, c], 2, mean + 1e-6) is b
+
+
+def test_a_majority_keeps_the_voxels_that_half_of_the_samples_have():
+    a, b, c = ([[0, 0, 0], [0, 0, 1]], [[0, 0, 0], [1, 1, 1]], [[0, 0, 1], [0, 1, 0]])
+    a, b, c = (torch.tensor(voxels, dtype=torch.int32) for voxels in (a, b, c))
+    failed = ItemFailure("empty_structure", "no voxel")
+    voted = vote_on_voxels([b, failed, c, a], 2)
+    assert voted.tolist() == [[0, 0, 0], [0, 0, 1]] and voted.dtype == a.dtype
+    assert vote_on_voxels([a, b], 2).tolist() == [[0, 0, 0], [0, 0, 1], [1, 1, 1]], "a half is enough"
+    assert vote_on_voxels([failed], 2) is failed and vote_on_voxels([failed, c], 2) is c
+    alone = [torch.tensor([[0, 0, z]], dtype=torch.int32) for z in range(3)]
+    assert vote_on_voxels(alone, 3) is alone[0], "no voxel has a majority"
+    mean = (1 / 3 + 1 / 3 + 0) / 3
+    assert vote_on_voxels([a, b, c], 2, mean - 1e-6) is a
+    assert vote_on_voxels([a, b, c], 2, mean + 1e-6) is not a
 
 
 def test_consensus_draws_the_first_structure_as_the_base_does_and_keeps_one_that_was_drawn(inputs):

@@ -10,7 +10,9 @@ own. What is kept is decided
   the object is distributed as the samples are, this one has the highest expected IoU with it (the sampled
   minimum Bayes risk decision, Eikema and Aziz 2020, there for translation). A damaged photo leaves much open,
   and the consensus avoids unlikely readings of it; it asks nobody, and makes latents and mesh once. Where the
-  samples agree there is nothing to choose: the first one stays, and with it what the base makes.
+  samples agree there is nothing to choose: the first one stays, and with it what the base makes;
+* by majority: the voxels that at least half of the samples occupy, each voxel's own most likely state. That
+  need not be one of the samples, so it can be nearer to all of them than any is.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ class Search:
 
 
 class SearchingPipeline(TrellisPipeline):
-    """A pipeline that keeps one of several samples: of structures by consensus, else of meshes.
+    """A pipeline that keeps one of several samples: of structures by their agreement, else of meshes.
 
     Args:
         pipeline: What samples; everything is shared with it.
@@ -77,7 +79,7 @@ class SearchingPipeline(TrellisPipeline):
         latents_images: Sequence[Image.Image] | None = None,
     ) -> list[MeshOrFailure]:
         """Generate the kept sample for each photo; arguments and results as of the base."""
-        if self.search.pick == "consensus":
+        if self.search.picks_structures:
             return super().generate(images, seeds, structure, latents, latents_images=latents_images)
         rounds: list[list[MeshOrFailure]] = []
         for number in range(self.search.samples):
@@ -93,7 +95,7 @@ class SearchingPipeline(TrellisPipeline):
     ) -> list[Tensor | ItemFailure]:
         """Sample the kept structure of each item; arguments and results as of the base."""
         first = super().sample_structure(tokens, generators, params)
-        if self.search.pick != "consensus":
+        if not self.search.picks_structures:
             return first
         rounds = [first]
         for number in range(1, self.search.samples):
@@ -103,35 +105,68 @@ class SearchingPipeline(TrellisPipeline):
             ]
             rounds.append(super().sample_structure(tokens, own, params))
         resolution = self.networks.latent_flow.config["resolution"]
-        agreed = self.search.agreed
+        choose = vote_on_voxels if self.search.pick == "majority" else choose_most_agreed
         return [
-            choose_most_agreed(structures, resolution, agreed) for structures in zip(*rounds, strict=True)
+            choose(structures, resolution, self.search.agreed) for structures in zip(*rounds, strict=True)
         ]
 
 
-def choose_most_agreed(
-    structures: Sequence[Tensor | ItemFailure], resolution: int, agreed: float = 1.0
-) -> Tensor | ItemFailure:
+Structure = Tensor | ItemFailure
+"""Voxels (T, 3) of a sample, or why there are none."""
+
+
+def choose_most_agreed(structures: Sequence[Structure], resolution: int, agreed: float = 1.0) -> Structure:
     """Return the structure with the highest mean IoU with the others, the earliest of equals.
 
     Args:
-        structures: Voxels (T, 3) of each sample, or why there are none; the first is returned if all failed.
+        structures: One of each sample; the first is returned if all failed.
         resolution: Voxels along an axis.
         agreed: The first that did not fail is returned when the mean IoU of all pairs is at least this.
     """
     whole = [voxels for voxels in structures if isinstance(voxels, Tensor)]
     if not whole:
         return structures[0]
-    grids = torch.zeros(len(whole), resolution**3)
-    for grid, voxels in zip(grids, whole, strict=True):
-        x, y, z = voxels.long().cpu().unbind(1)
-        grid[(x * resolution + y) * resolution + z] = 1
-    shared, sizes = grids @ grids.T, grids.sum(1)
-    agreement = shared / (sizes[:, None] + sizes - shared)
-    others = len(whole) * (len(whole) - 1)
-    if not others or (agreement.sum() - len(whole)) / others >= agreed:
+    agreement = _measure_agreement(_fill_grids(whole, resolution))
+    if _agree(agreement, agreed):
         return whole[0]
     return whole[int(agreement.sum(1).argmax())]
+
+
+def vote_on_voxels(structures: Sequence[Structure], resolution: int, agreed: float = 1.0) -> Structure:
+    """Return the voxels, x slowest, that at least half of the structures have.
+
+    Arguments are as of :func:`choose_most_agreed`. Where the structures share so little that no voxel has a
+    majority, the first is returned.
+    """
+    whole = [voxels for voxels in structures if isinstance(voxels, Tensor)]
+    if not whole:
+        return structures[0]
+    grids = _fill_grids(whole, resolution)
+    chosen = (2 * grids.sum(0) >= len(whole)).reshape((resolution,) * 3).nonzero()
+    if _agree(_measure_agreement(grids), agreed) or not len(chosen):
+        return whole[0]
+    return chosen.to(whole[0])
+
+
+def _fill_grids(structures: Sequence[Tensor], resolution: int) -> Tensor:
+    """Return occupancies (N, R^3), 0 or 1, of voxels (T, 3)."""
+    grids = torch.zeros(len(structures), resolution**3)
+    for grid, voxels in zip(grids, structures, strict=True):
+        x, y, z = voxels.long().cpu().unbind(1)
+        grid[(x * resolution + y) * resolution + z] = 1
+    return grids
+
+
+def _measure_agreement(grids: Tensor) -> Tensor:
+    """Return the IoU (N, N) of occupancies (N, R^3)."""
+    shared, sizes = grids @ grids.T, grids.sum(1)
+    return shared / (sizes[:, None] + sizes - shared)
+
+
+def _agree(agreement: Tensor, agreed: float) -> bool:
+    """Say whether the mean IoU of all pairs is at least ``agreed``; one structure agrees with itself."""
+    others = len(agreement) * (len(agreement) - 1)
+    return not others or float((agreement.sum() - len(agreement)) / others) >= agreed
 
 
 METHOD: Method = Search()
