@@ -99,6 +99,7 @@ class PairReader:
             y=self.records.contender(row.base, against or BASE),
             word=self.records.said(row, "evaluation", mode),
             others=list(others),
+            people=[],
             **NOTHING,
         )
 
@@ -119,6 +120,7 @@ class PairReader:
                 y=self.records.generated(row.y.generation, row.y.mesh_digest),
                 word=self.records.said(row, "training"),
                 others=[],
+                people=[],
                 **NOTHING | {"known": row.expected, "control": row.kind},
             )
 
@@ -150,6 +152,7 @@ class PairReader:
                         for other, answers in said.items()
                         if other != role and key in answers
                     ],
+                    people=[],
                     group="",
                     control=row.control,
                     defect=row.defect or "",

@@ -11,6 +11,9 @@ from verdict3d.records.generations import Truth
 from verdict3d.records.names import Outcome, Side
 from verdict3d.records.record import Part
 from verdict3d.records.verdicts import Judged
+from verdict3d.records.votes import Tag
+from verdict3d.stats.winrate import SCORES
+from verdict3d.votes.pairs import name_pair
 
 Place = Literal[
     "evaluate",
@@ -77,6 +80,22 @@ class Word(Part):
     message: str
 
 
+class PersonSaid(Part):
+    """What one person says of a pair.
+
+    Attributes:
+        outcome: Seen from X; ``close`` for equally good ones, ``invalid`` for "cannot tell".
+        first: The side that stood on the left.
+        x_tags: What the person found wrong with X.
+        y_tags: Likewise with Y.
+    """
+
+    outcome: Outcome
+    first: Side
+    x_tags: list[Tag]
+    y_tags: list[Tag]
+
+
 class Entry(Part):
     """A pair with what a judge said of it.
 
@@ -99,6 +118,7 @@ class Entry(Part):
         y: The other.
         word: Of the judge that the place is about.
         others: Of other judges that were asked the same.
+        people: Of people who were shown the same two meshes.
     """
 
     place: Place
@@ -119,6 +139,7 @@ class Entry(Part):
     y: Shape
     word: Word
     others: list[Word]
+    people: list[PersonSaid]
 
     @property
     def id(self) -> str:
@@ -129,8 +150,7 @@ class Entry(Part):
     @property
     def meshes(self) -> str:
         """Return what names the two meshes, in either order; empty where one is missing."""
-        digests = sorted(side.mesh_digest or "" for side in (self.x, self.y))
-        return digest_json([self.object, *digests])[:16] if all(digests) else ""
+        return name_pair(self.object, self.x.mesh_digest, self.y.mesh_digest)
 
 
 def make_word(row: Judged, role: str, model: str, panel: str, mode: str, question: str) -> Word:
@@ -164,6 +184,15 @@ def compute_gap(entry: Entry) -> float | None:
     """Return by how much X is nearer to the true mesh; None where that is not known of both."""
     scores = [side.truth.get("f_score") for side in (entry.x, entry.y)]
     return None if scores[0] is None or scores[1] is None else scores[0] - scores[1]
+
+
+def find_people_winner(entry: Entry) -> Side | Literal["same"] | None:
+    """Return the side that most people name, ``same`` where as many name either; None where nobody says."""
+    scores = [SCORES[said.outcome] for said in entry.people if said.outcome != "invalid"]
+    if not scores:
+        return None
+    balance = sum(scores) - len(scores) / 2
+    return "same" if balance == 0 else "x" if balance > 0 else "y"
 
 
 def find_winner(outcome: Outcome) -> Side | None:
