@@ -11,15 +11,22 @@ By hand, set ``DO_NOT_TRACK=true`` before this module or MLflow, which otherwise
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, LoggedModelOutput, Metric, Param
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_DATASET_CONTEXT,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NAME,
+    MLFLOW_SOURCE_NAME,
+)
 
 from tasks.tracking.lease import BusyError, turn
 from tasks.tracking.outbox import EXPERIMENT, Outbox, RecordError
@@ -45,7 +52,10 @@ PARAMS_A_REQUEST = 100
 METRICS_A_REQUEST = 1000
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
+LONGEST_DIGEST = 36
 NOTE_TAG = "mlflow.note.content"
+SEPARATOR = "\n\n---\n\n"
+"""Between the description of a run and what was decided on it later."""
 
 
 def send_waiting(outbox: Outbox, key: str = "") -> dict[str, str]:
@@ -148,6 +158,7 @@ def _clear(client: MlflowClient, experiment: str, key: str) -> str | None:
         if not (whole and kept in (run.info.run_id, run.data.tags.get(MLFLOW_PARENT_RUN_ID))):
             if not whole:
                 client.set_terminated(run.info.run_id, "KILLED")
+            _delete_models(client, experiment, run.info.run_id)
             client.delete_run(run.info.run_id)
     return kept
 
@@ -164,19 +175,56 @@ def _end_left_overs(client: MlflowClient, experiment: str, except_for: set[str])
 def _make_run(client: MlflowClient, experiment: str, part: RunPart, key: str, start_ms: int) -> str:
     """Make a run, which has its key from its first moment: it is found whatever happens next."""
     tags = {MLFLOW_RUN_NAME: part.name, MLFLOW_SOURCE_NAME: "dvc.yaml", **part.tags, KEY_TAG: key}
+    if part.note:
+        tags[NOTE_TAG] = part.note
     tags = {name: text[:LONGEST_TAG] for name, text in tags.items()}
     run_id: str = client.create_run(experiment, start_ms, tags=tags).info.run_id
     params = [Param(name, text[:LONGEST_PARAM]) for name, text in part.params.items()]
     for first in range(0, len(params), PARAMS_A_REQUEST):
         client.log_batch(run_id, params=params[first : first + PARAMS_A_REQUEST])
+    if part.datasets:
+        client.log_inputs(run_id, [_make_dataset(one) for one in part.datasets])
     now = int(time.time() * 1000)
-    metrics = [Metric(name, value, now, 0) for name, value in part.metrics.items()]
+    model = _make_model(client, experiment, run_id, part, key) if part.model else None
+    metrics = [Metric(name, value, now, 0, model_id=model) for name, value in part.metrics.items()]
     metrics += [Metric(name, y, now, step) for name, points in part.series.items() for step, y in points]
     for first in range(0, len(metrics), METRICS_A_REQUEST):
         client.log_batch(run_id, metrics=metrics[first : first + METRICS_A_REQUEST])
     for path, folder in part.artifacts:
         client.log_artifact(run_id, path, folder or None)
     return run_id
+
+
+def _make_dataset(values: Mapping[str, str]) -> DatasetInput:
+    """Return data as MLflow lists it; DVC's digest of a folder just fits into MLflow's 36 characters."""
+    dataset = Dataset(
+        name=values["name"],
+        digest=values["digest"][:LONGEST_DIGEST],
+        source_type="dvc",
+        source=json.dumps({"path": values["source"], "md5": values["digest"]}),
+    )
+    return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, values["context"])])
+
+
+def _make_model(client: MlflowClient, experiment: str, run_id: str, part: RunPart, key: str) -> str:
+    """Make the model of an arm's run, which its metrics are linked to; its files are the run's."""
+    model = client.create_logged_model(
+        experiment,
+        part.model,
+        source_run_id=run_id,
+        model_type="adapter",
+        tags={KEY_TAG: key},
+        params={name: text[:LONGEST_PARAM] for name, text in part.params.items()},
+    )
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+    client.finalize_logged_model(model.model_id, "READY")
+    return str(model.model_id)
+
+
+def _delete_models(client: MlflowClient, experiment: str, run_id: str) -> None:
+    """Delete the models of a run that is deleted."""
+    for model in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+        client.delete_logged_model(model.model_id)
 
 
 def record_decision(root: Path, preset: str, arm: str, word: str, record: Path, note: str) -> dict[str, str]:
@@ -208,8 +256,10 @@ def record_decision(root: Path, preset: str, arm: str, word: str, record: Path, 
     client.set_tag(parent, f"decision.{arm}", word)
     first, *rest = note.splitlines()
     listed = "\n".join(f"* {line.strip()}" for line in rest)
-    client.set_tag(parent, NOTE_TAG, f"**{first}**\n\n{listed}"[:LONGEST_TAG])
-    experiment = client.get_run(parent).info.experiment_id
+    run = client.get_run(parent)
+    told = run.data.tags.get(NOTE_TAG, "").partition(SEPARATOR)[0]
+    client.set_tag(parent, NOTE_TAG, f"{told}{SEPARATOR}**{first}**\n\n{listed}"[:LONGEST_TAG])
+    experiment = run.info.experiment_id
     children = client.search_runs([experiment], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'")
     return {run.data.tags["arm"]: str(run.info.run_id) for run in children}
 

@@ -9,17 +9,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import CHAMPION_RECORD, DATA, EVALUATE, GATE, HOLDOUT, PAGE, TRAIN, locate_certificate
+from tasks.paths import (
+    ASSETS,
+    CHAMPION_RECORD,
+    DATA,
+    DECISION,
+    DEGRADE,
+    EVALUATE,
+    GATE,
+    GENERATE,
+    HOLDOUT,
+    LABEL,
+    PAGE,
+    TRAIN,
+    locate_certificate,
+)
+from tasks.tracking.run_summary import Outcome, select_numbers
 from tasks.tracking.run_values import (
     clean_name,
+    collect_stage_numbers,
     collect_ties,
     collect_win_rates,
     flatten,
-    flatten_numbers,
     make_certificate_tags,
     read_series,
 )
@@ -27,13 +43,20 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import ask_git, digest_file
 from verdict3d.records.adapters import adapter_files
 from verdict3d.records.certificates import Certificate
-from verdict3d.records.files import read_json
 from verdict3d.records.generations import Generation
+from verdict3d.records.promotion import Decision
 from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.results import Results
 from verdict3d.records.yaml_files import read_yaml
 
 MONTAGES_KEPT = 8
+DATASETS = (
+    ("assets", ASSETS, "training and evaluation"),
+    ("conditions", DEGRADE, "training and evaluation"),
+    ("generations", GENERATE, "training and evaluation"),
+    ("preferences", LABEL, "training"),
+)
+"""Name, folder and use of what MLflow calls datasets."""
 NO_PRESET = "none"
 """Tag of a run without a preset."""
 
@@ -49,6 +72,9 @@ class RunPart:
         metrics: Numbers, by name.
         series: Numbers over training steps, by name: lists of (step, value).
         artifacts: Files to keep: (path, folder among the artifacts, "" for their top).
+        note: Description, in Markdown.
+        datasets: Data it was made of: name, digest, source and context of each.
+        model: Name of the model that it made, "" for none; its metrics are the model's.
     """
 
     name: str
@@ -57,6 +83,9 @@ class RunPart:
     metrics: dict[str, float] = field(default_factory=dict)
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     artifacts: list[tuple[str, str]] = field(default_factory=list)
+    note: str = ""
+    datasets: list[dict[str, str]] = field(default_factory=list)
+    model: str = ""
 
 
 @dataclass
@@ -130,21 +159,38 @@ def collect_run(
         "dvc.lock": key,
         "preset": preset or NO_PRESET,
     }
-    parent = RunPart(name=f"{preset or 'run'} {key[:8]}", params=dict(flatten(params)), tags=tags)
+    audits = sorted(root.glob(str(locate_certificate("*"))))
+    certificates = [read_record(path, Certificate) for path in audits]
+    found = _read_results(root, arms)
+    outcome = Outcome(
+        results=found,
+        decision=read_record(root / DECISION, Decision) if (root / DECISION).is_file() else None,
+        certified={one.role: one.passed for one in certificates},
+        day=datetime.now(UTC).date().isoformat(),
+        preset=preset,
+    )
+    parent = RunPart(
+        name=outcome.say_name(key),
+        params=dict(flatten(params)),
+        tags=tags,
+        metrics=outcome.select_numbers(),
+        note=outcome.describe(),
+        datasets=_list_datasets(root),
+    )
     seconds = 0.0
     for stage in stages or []:
         parent.tags[f"stage.{clean_name(stage['stage'])}"] = stage["outcome"]
         if stage["seconds"] is not None:
             seconds += stage["seconds"]
-            parent.metrics[f"seconds.{clean_name(stage['stage'])}"] = stage["seconds"]
-            parent.metrics[f"max_rss_mib.{clean_name(stage['stage'])}"] = stage["max_rss_mib"]
-    for path in sorted((root / DATA).glob("*/metrics.json")):
-        parent.metrics |= dict(flatten_numbers(read_json(path), path.parent.name))
-    audits = sorted(root.glob(str(locate_certificate("*"))))
-    for path in audits:
-        parent.tags |= make_certificate_tags(read_record(path, Certificate))
-        found = read_json(path.with_name("metrics.json"))
-        parent.metrics |= dict(flatten_numbers(found, f"audit.{path.parent.name}"))
+            parent.metrics[f"seconds/{clean_name(stage['stage'])}"] = stage["seconds"]
+            parent.metrics[f"max_rss_mib/{clean_name(stage['stage'])}"] = stage["max_rss_mib"]
+    numbers = sorted((root / DATA).glob("*/metrics.json"))
+    for path in numbers:
+        parent.metrics |= collect_stage_numbers(path, path.parent.name)
+    for certificate in certificates:
+        parent.tags |= make_certificate_tags(certificate)
+    for results in found.values():
+        parent.metrics |= collect_ties(results)
     parent.tags["judges.uncertified_allowed"] = json.dumps(
         bool(params.get("audit", {}).get("allow_uncertified"))
     )
@@ -157,39 +203,55 @@ def collect_run(
             *((root / GATE / name, "gate") for name in ("decision.json", "evidence.json")),
             (root / CHAMPION_RECORD, "registry"),
             (root / HOLDOUT, "registry"),
+            *((path, f"numbers/{path.parent.name}") for path in numbers),
             *beside,
         ]
     )
-    for arm in arms:
-        if (path := root / EVALUATE / arm / "results.json").is_file():
-            parent.metrics |= collect_ties(read_record(path, Results))
-    children = [_collect_arm(root, arm, params, tags) for arm in arms]
-    for child in children:
-        parent.metrics |= {f"{child.name}.{name}": value for name, value in child.metrics.items()}
+    children = [_collect_arm(root, arm, params, tags, found.get(arm)) for arm in arms]
     return RunRecord(key, seconds, parent, children)
 
 
-def _collect_arm(root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> RunPart:
-    part = RunPart(name=arm, params=dict(flatten(params["train"].get(arm, {}))))
+def _collect_arm(
+    root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[str, str], results: Results | None
+) -> RunPart:
+    part = RunPart(name=arm, params=dict(flatten(params["train"].get(arm, {}))), model=arm)
     part.tags = {**{name: tags[name] for name in ("dvc.lock", "preset")}, "arm": arm}
     trained, evaluated = root / TRAIN / arm, root / EVALUATE / arm
-    for name, path in (("train", trained / "metrics.json"), ("evaluate", evaluated / "metrics.json")):
-        if path.is_file():
-            part.metrics |= dict(flatten_numbers(read_json(path), name))
-    results = evaluated / "results.json"
-    if results.is_file():
-        part.metrics |= collect_win_rates(read_record(results, Results))
+    if results is not None:
+        part.metrics = {**select_numbers(results), **collect_win_rates(results)}
+    if (trained / "metrics.json").is_file():
+        part.metrics |= collect_stage_numbers(trained / "metrics.json", "training")
     if (trained / "losses.csv").is_file():
-        part.series = read_series(trained / "losses.csv")
+        part.series = {
+            f"training/{name}": points for name, points in read_series(trained / "losses.csv").items()
+        }
+    part.datasets = _list_datasets(root)
     part.artifacts = _keep_existing(
         [
             *((trained / name, "adapter") for name in adapter_files(trained)),
             (trained / "losses.csv", "training"),
-            (results, "evaluation"),
+            (trained / "metrics.json", "training"),
+            (evaluated / "results.json", "evaluation"),
             *((path, "montages") for path in _find_montages(root, evaluated)),
         ]
     )
     return part
+
+
+def _read_results(root: Path, arms: Sequence[str]) -> dict[str, Results]:
+    paths = {arm: root / EVALUATE / arm / "results.json" for arm in arms}
+    return {arm: read_record(path, Results) for arm, path in paths.items() if path.is_file()}
+
+
+def _list_datasets(root: Path) -> list[dict[str, str]]:
+    """Return the data of a run by the digests that DVC recorded."""
+    lock = read_yaml(root / "dvc.lock").get("stages", {})
+    digests = {out["path"]: out.get("md5", "") for entry in lock.values() for out in entry.get("outs", [])}
+    return [
+        {"name": name, "digest": digests[path.as_posix()], "source": path.as_posix(), "context": context}
+        for name, path, context in DATASETS
+        if digests.get(path.as_posix())
+    ]
 
 
 def _read_lock_tags(root: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from verdict3d.provenance import digest_json
 from verdict3d.records.certificates import Certificate
+from verdict3d.records.files import read_json
 from verdict3d.records.losses import read_losses
 from verdict3d.records.record import as_values
 from verdict3d.records.results import Results
@@ -33,15 +34,27 @@ def make_certificate_tags(certificate: Certificate) -> dict[str, str]:
 
 
 def collect_win_rates(results: Results) -> dict[str, float]:
-    """Return win-rates with their bounds and the target from an arm's ``results.json``."""
-    metrics = {"target": results.target}
+    """Return all win-rates with their bounds from an arm's ``results.json``, grouped by regime."""
+    metrics: dict[str, float] = {}
     for regime, found in results.regimes.items():
         values = found.model_dump()
         metrics |= dict(flatten_numbers(values["summary"], regime))
         metrics |= dict(flatten_numbers(values["truth"], f"{regime}.truth"))
         beside = ("kappa_judge_truth", "over_optimisation_gap", "judge_agreement")
         metrics |= dict(flatten_numbers({name: values[name] for name in beside}, regime))
-    return metrics
+    return group_by_first(metrics)
+
+
+def collect_stage_numbers(path: Path, group: str) -> dict[str, float]:
+    """Return the numbers at the top of a stage's ``metrics.json``, as a group; the file has the others."""
+    found = read_json(path)
+    plain = {key: value for key, value in found.items() if not isinstance(value, Mapping)}
+    return {f"{group}/{name.lstrip('.')}": value for name, value in flatten_numbers(plain, "")}
+
+
+def group_by_first(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return metrics in groups, as MLflow shows them: ``severe.flips`` becomes ``severe/flips``."""
+    return {name.replace(".", "/", 1): value for name, value in metrics.items()}
 
 
 def collect_ties(results: Results) -> dict[str, float]:
@@ -62,11 +75,13 @@ def collect_ties(results: Results) -> dict[str, float]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested parameters as (dotted name, text); lists are JSON."""
+    """Yield nested parameters as (dotted name, text); lists of plain values are JSON, others numbered."""
     for key, value in values.items():
         name = f"{prefix}{clean_name(str(key))}"
         if isinstance(value, Mapping):
             yield from flatten(value, f"{name}.")
+        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            yield from flatten({str(place): one for place, one in enumerate(value, 1)}, f"{name}.")
         else:
             yield name, value if isinstance(value, str) else json.dumps(value)
 

@@ -85,14 +85,25 @@ def test_a_run_arrives_whole_and_once(finished: Path, monkeypatch: pytest.Monkey
     assert lock["stages"]["assets"]["outs"][0]["md5"] in tags["dvc.out.assets"]
     assert len(tags["git.commit"]) == 40 and tags["stage.assets"] == "ran"
     assert parent.data.params["generator.structure.steps"] == "12"
-    assert parent.data.metrics["seconds.assets"] == 2.0 and parent.data.metrics["assets.count"] == 3
+    assert parent.data.metrics["seconds/assets"] == 2.0 and parent.data.metrics["assets/count"] == 3
     assert parent.info.status == child.info.status == "FINISHED"
 
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id and child.info.run_name == ARM
     assert child.data.params["steps"] == "400"
-    wanted = {"target": 0.65, "severe.decisive": 0.7, "severe.decisive.low": 0.6, "severe.decisive.high": 0.8}
-    assert wanted.items() <= child.data.metrics.items()
-    history = client.get_metric_history(child.info.run_id, "loss")
+    first = {"target": 0.65, "win_rate": 0.7, "win_rate.low": 0.6, "win_rate.high": 0.8, "decisive": 0.7}
+    severe = {"severe/decisive": 0.7, "severe/decisive.low": 0.6, "severe/decisive.high": 0.8}
+    assert (first | severe).items() <= child.data.metrics.items()
+    for run in (parent, child):
+        assert {name for name in run.data.metrics if "/" not in name} == set(first)
+        assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["assets"]
+        assert run.inputs.dataset_inputs[0].dataset.digest == lock["stages"]["assets"]["outs"][0]["md5"]
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d {ARM} 0\.70", parent.info.run_name)
+    assert f"| {ARM} | severe | 0.70 (0.60 to 0.80) |" in tags["mlflow.note.content"]
+    (model,) = client.search_logged_models([child.info.experiment_id])
+    assert (model.name, model.source_run_id, model.status) == (ARM, child.info.run_id, "READY")
+    assert first.items() <= {one.key: one.value for one in model.metrics}.items()
+    assert model.params["steps"] == "400" and child.outputs.model_outputs[0].model_id == model.model_id
+    history = client.get_metric_history(child.info.run_id, "training/loss")
     assert [(point.step, point.value) for point in history] == [(0, 1.0), (1, 0.5)]
     assert {file.path for file in client.list_artifacts(child.info.run_id)} == {
         "adapter",
