@@ -154,18 +154,20 @@ def test_a_run_waits_while_the_server_is_down_and_half_sent_ones_are_made_anew(
     assert len(outbox.list_waiting()) == 1
     assert track(finished, monkeypatch) == 0
     assert outbox.list_waiting() == []
-    _, parents, children = runs(finished, monkeypatch)
+    client, parents, children = runs(finished, monkeypatch)
     new = {run.info.run_id for run in [*parents, *children]} - before
     assert len(new) == 2 and all(run.info.status == "FINISHED" for run in [*parents, *children])
+    models = client.search_logged_models([children[0].info.experiment_id])
+    assert sorted(one.source_run_id for one in models) == sorted(run.info.run_id for run in children)
 
 
 def _killed_at_the_second(make_run):  # type: ignore[no-untyped-def]
     made = []
 
     def make(*arguments):  # type: ignore[no-untyped-def]
-        if made:
-            raise KeyboardInterrupt
         made.append(make_run(*arguments))
+        if len(made) > 1:
+            raise KeyboardInterrupt
         return made[0]
 
     return make
