@@ -32,7 +32,7 @@ SHARES = (0.5, 1.0, 2.0)
 RESAMPLES = 500
 
 
-def drawn_again(
+def draw_again(
     rows: Sequence[ControlVerdict], names: Sequence[str], rng: np.random.Generator, count: int
 ) -> list[ControlVerdict]:
     """Return the answers on ``count`` objects drawn with replacement; copies of one count as objects."""
@@ -46,7 +46,7 @@ def drawn_again(
     ]
 
 
-def findings(
+def collect_findings(
     measuring: Measuring, certificate: Certificate, rows: Sequence[ControlVerdict]
 ) -> dict[str, Finding]:
     """Return what every control says of these answers."""
@@ -75,7 +75,9 @@ def repeat(root: Path, role: str, draws: int) -> dict[float, dict[str, float]]:
         passed = dict.fromkeys((*CONTROLS, "all"), 0)
         for draw in range(draws):
             rng = numpy_generator(params.seed, "certified again", role, share, draw)
-            found = findings(measuring, certificate, drawn_again(rows, names, rng, round(share * len(names))))
+            found = collect_findings(
+                measuring, certificate, draw_again(rows, names, rng, round(share * len(names)))
+            )
             for name, one in found.items():
                 passed[name] += one.passed
             passed["all"] += all(one.passed for one in found.values() if one.required)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from tasks.making.generation import TRUTH_POINTS
 from tasks.paths import EVALUATE, GENERATE, read_assets, read_generations
-from verdict3d.mesh.accuracy import compare_meshes, true_surface
+from verdict3d.mesh.accuracy import compare_meshes, sample_true_surface
 from verdict3d.mesh.damage import KINDS, damage
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import Mesh, normalize
@@ -29,7 +29,7 @@ from verdict3d.records.generations import Generation
 GRADES = (2, 5)
 
 
-def generations_of(root: Path, stage: Path, regime: str) -> dict[str, Generation]:
+def read_generations_of(root: Path, stage: Path, regime: str) -> dict[str, Generation]:
     """Return the first held-out generation of each asset in a regime."""
     found: dict[str, Generation] = {}
     for row in read_generations(root, stage):
@@ -42,8 +42,8 @@ def write_folders(root: Path, target: Path, regime: str) -> dict[str, float]:
     """Write all folders; return the mean F-score of each."""
     assets = [asset for asset in read_assets(root) if asset.split == "heldout"]
     arms = sorted(path.name for path in (root / EVALUATE).iterdir() if (path / "generations.jsonl").is_file())
-    made = {"base": generations_of(root, GENERATE, regime)}
-    made |= {arm: generations_of(root, EVALUATE / arm, regime) for arm in arms}
+    made = {"base": read_generations_of(root, GENERATE, regime)}
+    made |= {arm: read_generations_of(root, EVALUATE / arm, regime) for arm in arms}
     totals = dict.fromkeys([*made, *(f"base-{grade}" for grade in GRADES), "original"], 0.0)
     for number, asset in enumerate(tqdm(assets, unit="object", mininterval=1.0)):
         write_bytes(target / "photos" / f"{asset.id}.png", (root / asset.condition).read_bytes())
@@ -64,7 +64,7 @@ def write_folders(root: Path, target: Path, regime: str) -> dict[str, float]:
 
 def _write(target: Path, asset: Asset, truth: Mesh, shown: Mapping[str, Mesh]) -> dict[str, float]:
     """Write the meshes of one object; return their F-scores."""
-    surface = true_surface(truth, 0, TRUTH_POINTS)
+    surface = sample_true_surface(truth, 0, TRUTH_POINTS)
     scores = {}
     for name, mesh in shown.items():
         (target / name).mkdir(parents=True, exist_ok=True)

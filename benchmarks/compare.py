@@ -27,12 +27,12 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from verdict3d.furniture.catalogue import CATEGORIES, furniture
+from verdict3d.furniture.catalogue import CATEGORIES, make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.damage import damage
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.mesh import normalize
-from verdict3d.pretrain.rows import condition_camera
+from verdict3d.pretrain.rows import draw_camera
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Rig
@@ -70,15 +70,15 @@ def write_folders(folder: Path, pairs: int) -> None:
 
 
 @lru_cache(maxsize=1)
-def _renderer() -> Renderer:
+def _make_renderer() -> Renderer:
     return Renderer(Rig())
 
 
 def _write_object(folder: Path, number: int) -> None:
     rng = numpy_generator(0, "compare_benchmark", number)
-    mesh = normalize(mesh_from_parts(furniture(CATEGORIES[number % len(CATEGORIES)], rng)))
+    mesh = normalize(mesh_from_parts(make_furniture(CATEGORIES[number % len(CATEGORIES)], rng)))
     name = f"object{number:05d}"
-    picture = _renderer().condition(mesh, condition_camera(rng), PHOTO_PX)
+    picture = _make_renderer().condition(mesh, draw_camera(rng), PHOTO_PX)
     Image.fromarray(picture).save(folder / PHOTOS / f"{name}.png")
     write_mesh(mesh, folder / WHOLE / f"{name}.glb")
     write_mesh(damage(mesh, "missing_parts", 3, rng), folder / WORSE / f"{name}.glb")
@@ -134,7 +134,7 @@ def compare(data: Path, pairs: int, project: Path, distinct: int) -> tuple[Cost,
     return cost, json.loads(printed)["duels"][0]["summary"]["half_credit"]["value"]
 
 
-def one_process_a_pair(data: Path, project: Path) -> Cost:
+def run_apart(data: Path, project: Path) -> Cost:
     """Judge a few pairs with `verdict3d judge`; return the mean cost of one."""
     costs = []
     for number in tqdm(range(BASELINE_PAIRS), desc="baseline", unit="pair"):
@@ -162,7 +162,7 @@ def main() -> None:
         if len(list((data / WHOLE).glob("*.glb"))) < objects:
             shutil.rmtree(data, ignore_errors=True)
             write_folders(data, objects)
-        baseline = one_process_a_pair(data, make_project(Path(temporary, "baseline")))
+        baseline = run_apart(data, make_project(Path(temporary, "baseline")))
         columns = ("pairs", "seconds", "of a processor", "ms a pair", "peak MiB", "again, s", "baseline, s")
         print(f"| {' | '.join(columns)} |")
         print("|---|---|---|---|---|---|---|")

@@ -17,7 +17,7 @@ from verdict3d.errors import ItemFailure
 from verdict3d.mesh.damage import KINDS, damage
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import SUFFIXES, normalize
-from verdict3d.pretrain.rows import condition_camera
+from verdict3d.pretrain.rows import draw_camera
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Rig
@@ -34,9 +34,7 @@ def write_folders(source: Path, target: Path, objects: int, grades: list[int]) -
     for number, path in enumerate(tqdm(files[:objects], unit="object", mininterval=1.0)):
         try:
             mesh = normalize(read_mesh(path))
-            photo = renderer.condition(
-                mesh, condition_camera(numpy_generator(0, "photo", path.stem)), PHOTO_PX
-            )
+            photo = renderer.condition(mesh, draw_camera(numpy_generator(0, "photo", path.stem)), PHOTO_PX)
         except ItemFailure as failure:
             print(f"{path.name}: {failure}")
             continue

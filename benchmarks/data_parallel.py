@@ -26,9 +26,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmarks.full_size_trellis import FULL, TINY, random_structure_state
+from benchmarks.full_size_trellis import FULL, TINY, draw_structure_state
 from benchmarks.lora_step import Step
-from benchmarks.timing import Row, peak_gib, synchronize
+from benchmarks.timing import Row, read_peak_gib, synchronize
 from benchmarks.trellis import DTYPES
 from tasks.making.machine import settle_torch
 from verdict3d.adapt.flow_losses import velocity_error
@@ -40,7 +40,7 @@ from verdict3d.adapt.parallel import (
 )
 from verdict3d.adapt.training import Schedule, train
 from verdict3d.randomness import torch_generator
-from verdict3d.trellis.losses import diffuse, sample_times, velocity_target
+from verdict3d.trellis.losses import compute_velocity, diffuse, sample_times
 
 RESULT = "PARALLEL_RESULT"
 """Environment variable: the folder that a process of a run leaves its result in."""
@@ -52,7 +52,7 @@ def measure(given: argparse.Namespace, folder: Path, processes: Processes, devic
     size = TINY if given.tiny else FULL
     step = Step("structure_flow", size, device, DTYPES[given.dtype], given.checkpointing)
     start = {name: weight.detach().cpu().clone() for name, weight in step.adapters.items()}
-    clean, cond = random_structure_state(size, given.batch, "cpu")
+    clean, cond = draw_structure_state(size, given.batch, "cpu")
     clean, cond = processes.own(clean).to(device), processes.own(cond).to(device)
     marks: list[float] = []
 
@@ -63,7 +63,7 @@ def measure(given: argparse.Namespace, folder: Path, processes: Processes, devic
         t = processes.own(sample_times(given.batch, generator)).to(device)
         noise = processes.own(torch.randn(given.batch, *clean.shape[1:], generator=generator)).to(device)
         state = diffuse(clean, noise, t)
-        return velocity_error(state, step.flow(state, 1000 * t, cond), velocity_target(clean, noise)).mean()
+        return velocity_error(state, step.flow(state, 1000 * t, cond), compute_velocity(clean, noise)).mean()
 
     schedule = Schedule(given.steps, 1e-4, given.steps)
     state = train(step.adapters, loss_at, dict, schedule, folder / "checkpoints", "steps", processes)
@@ -79,7 +79,7 @@ def measure(given: argparse.Namespace, folder: Path, processes: Processes, devic
         "batch": given.batch,
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "s_per_step": round(median(took), 4),
-        "peak_gib": peak_gib(device),
+        "peak_gib": read_peak_gib(device),
         "first_loss": state.losses[1]["train_loss"],
         "last_loss": state.losses[-1]["train_loss"],
     }
@@ -99,7 +99,7 @@ def run(count: int, folder: Path, arguments: Sequence[str]) -> Row:
     return {**row, "s_in_all": round(time.perf_counter() - began, 1)}
 
 
-def difference(one: Path, other: Path) -> dict[str, Any]:
+def measure_difference(one: Path, other: Path) -> dict[str, Any]:
     """Compare what two runs trained."""
     start, end, found = (
         torch.cat([value.flatten() for _, value in sorted(load_file(path).items())])
@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         for count, folder in zip(given.processes, folders, strict=True):
             rows.append(run(count, folder, arguments))
             print(json.dumps(rows[-1]), flush=True)
-        rows.append(difference(folders[0], folders[-1]))
+        rows.append(measure_difference(folders[0], folders[-1]))
     print(json.dumps(rows[-1]), flush=True)
     return rows
 

@@ -140,14 +140,14 @@ def write_models(folder: Path, tiny: bool, device: str) -> None:
         size = full_size_trellis.TINY if tiny else full_size_trellis.FULL
         dtype = torch.float32 if device == "cpu" else torch.float16
         networks = {
-            name: full_size_trellis.random_network(part, size, device, dtype)
+            name: full_size_trellis.make_random_network(part, size, device, dtype)
             for name, part in NETWORKS.items()
         }
         _occupy(networks["sparse_structure_decoder"], size, device)
-        channels = full_size_trellis.config_of("latent_flow", size)["args"]["in_channels"]
+        channels = full_size_trellis.read_config("latent_flow", size)["args"]["in_channels"]
         sampler = SamplerParams(steps=25, guidance=5.0, guidance_interval=(0.5, 1.0), rescale_t=3.0)
         TrellisPipeline(
-            full_size_trellis.random_conditioner(size, device),
+            full_size_trellis.make_random_conditioner(size, device),
             Networks.from_released(networks),
             sampler,
             sampler,
@@ -161,7 +161,7 @@ def write_models(folder: Path, tiny: bool, device: str) -> None:
 
 def _occupy(decoder: Any, size: full_size_trellis.Size, device: str) -> None:
     """Shift the decoder's last bias so that a share ``OCCUPIED`` of the voxels is occupied."""
-    state, _ = full_size_trellis.random_structure_state(size, 1, device)
+    state, _ = full_size_trellis.draw_structure_state(size, 1, device)
     with torch.no_grad():
         logits = decoder(state).float().flatten()
         level = logits.kthvalue(max(1, int((1 - OCCUPIED) * logits.numel()))).values
@@ -174,9 +174,9 @@ def _write_judge(folder: Path, family: str, tiny: bool, device: str) -> None:
     if tiny:
         return
     with torch.device(device):
-        model = full_size_judges.random_model(family, full_size_judges.FULL, torch.bfloat16)
+        model = full_size_judges.make_random_model(family, full_size_judges.FULL, torch.bfloat16)
     model.save_pretrained(folder)
-    full_size_judges.image_processor(family).save_pretrained(folder)
+    full_size_judges.make_image_processor(family).save_pretrained(folder)
 
 
 def write_project(folder: Path, models: Path, objects: Sequence[int], tiny: bool) -> None:
@@ -235,7 +235,7 @@ def run_stage(stage: str, project: Path, cards: Cards) -> Use:
     return use
 
 
-def networks_alone(project: Path, rows_file: str) -> float:
+def time_networks(project: Path, rows_file: str) -> float:
     """Return the seconds that the networks need for the batches behind ``rows_file``, warmed up."""
     from PIL import Image
 
@@ -316,7 +316,7 @@ def main(words: Sequence[str] | None = None) -> None:
             print((project / f"{stage.replace(' ', '@')}.log").read_text()[-3000:])
             sys.exit(1)
     if options.networks:
-        alone = networks_alone(project, "data/generate/generations.jsonl")
+        alone = time_networks(project, "data/generate/generations.jsonl")
         print(f"generate: the networks alone need {alone:.1f} s")
         for use in found:
             use.networks_s = alone if use.stage == "generate" else None

@@ -70,7 +70,7 @@ STEPS: tuple[tuple[str, str, list[str], str], ...] = (
 """What is shown, the candidate in ``params.yaml``, the command, and what it has to print."""
 
 
-def candidate_params(values: dict[str, Any], arm: str, rehearse: bool) -> dict[str, Any]:
+def write_candidate(values: dict[str, Any], arm: str, rehearse: bool) -> dict[str, Any]:
     """Return the parameters of the project with ``arm`` as the only candidate."""
     values = overlay(values, REHEARSAL if rehearse else {})
     repair = values["train"][REPAIR]
@@ -97,7 +97,7 @@ def candidate_params(values: dict[str, Any], arm: str, rehearse: bool) -> dict[s
     return overlay(values, changes)
 
 
-def git(project: Path, *arguments: str) -> str:
+def run_git(project: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=full cycle", "-c", "user.email=full-cycle@localhost"]
     done = subprocess.run(
         ["git", *identity, *arguments], cwd=project, check=True, capture_output=True, text=True
@@ -108,10 +108,10 @@ def git(project: Path, *arguments: str) -> str:
 def put_candidate(project: Path, arm: str, rehearse: bool) -> None:
     """Write and commit the parameters of a candidate, unless they are there."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    text = yaml.safe_dump(candidate_params(values, arm, rehearse), sort_keys=False)
+    text = yaml.safe_dump(write_candidate(values, arm, rehearse), sort_keys=False)
     (project / "params.yaml").write_text(text, encoding="utf-8")
-    if git(project, "status", "--porcelain", "params.yaml"):
-        git(project, "commit", "-q", "-m", f"candidate: {arm}", "params.yaml")
+    if run_git(project, "status", "--porcelain", "params.yaml"):
+        run_git(project, "commit", "-q", "-m", f"candidate: {arm}", "params.yaml")
 
 
 def run_cycle(folder: Path, rehearse: bool) -> bool:
@@ -119,7 +119,7 @@ def run_cycle(folder: Path, rehearse: bool) -> bool:
     project, good = folder / "project", True
     if not project.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        git(folder, "clone", "-q", str(ROOT), "project")
+        run_git(folder, "clone", "-q", str(ROOT), "project")
     environment = {
         name: value
         for name, value in make_project_environment(project).items()

@@ -62,12 +62,12 @@ SMALL = Size(
 SIDE_PX = 448
 
 
-def random_judge(
+def make_random_judge(
     family: str, size: Size, device: str, dtype: torch.dtype, batch_size: int
 ) -> TransformersJudge:
     """Return a judge of the released architecture with random weights."""
     with torch.device(device):
-        model = random_model(family, size, dtype)
+        model = make_random_model(family, size, dtype)
     identity = JudgeIdentity(
         family,
         "random",
@@ -80,16 +80,16 @@ def random_judge(
         1,
         "",
     )
-    loaded = LoadedModel(model.eval(), build_judge(family, 0).tokenizer, image_processor(family))
+    loaded = LoadedModel(model.eval(), build_judge(family, 0).tokenizer, make_image_processor(family))
     return TransformersJudge(identity, loaded, batch_size)
 
 
-def random_model(family: str, size: Size, dtype: torch.dtype) -> Any:
+def make_random_model(family: str, size: Size, dtype: torch.dtype) -> Any:
     """Return the family's network with random weights."""
-    return (_qwen if family == "qwen2_5_vl" else _internvl)(size, dtype)
+    return (_make_qwen if family == "qwen2_5_vl" else _make_internvl)(size, dtype)
 
 
-def image_processor(family: str) -> Any:
+def make_image_processor(family: str) -> Any:
     """Return the family's image processor for pictures of 448 x 448 pixels."""
     mean, std = CLIP if family == "qwen2_5_vl" else IMAGENET
     values: dict[str, Any] = {"image_mean": mean, "image_std": std}
@@ -105,7 +105,7 @@ def image_processor(family: str) -> Any:
         return AutoImageProcessor.from_pretrained(folder, backend="pil")
 
 
-def _text(size: Size) -> dict[str, Any]:
+def _make_text(size: Size) -> dict[str, Any]:
     hidden, intermediate, layers, heads, key_heads = size.language
     return {
         "hidden_size": hidden,
@@ -122,14 +122,14 @@ def _text(size: Size) -> dict[str, Any]:
     }
 
 
-def _qwen(size: Size, dtype: torch.dtype) -> Any:
+def _make_qwen(size: Size, dtype: torch.dtype) -> Any:
     tokenizer = build_judge("qwen2_5_vl", 0).tokenizer
     hidden, intermediate, layers, heads = size.vision["qwen2_5_vl"]
     half = size.language[0] // size.language[3] // 2
     sections = [half - 2 * (half * 3 // 8), half * 3 // 8, half * 3 // 8]
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": sections}
     config = Qwen2_5_VLConfig(
-        text_config=_text(size) | {"rope_parameters": rope},
+        text_config=_make_text(size) | {"rope_parameters": rope},
         vision_config={
             "depth": layers,
             "hidden_size": hidden,
@@ -150,12 +150,12 @@ def _qwen(size: Size, dtype: torch.dtype) -> Any:
     return Qwen2_5_VLForConditionalGeneration._from_config(config, dtype=dtype)
 
 
-def _internvl(size: Size, dtype: torch.dtype) -> Any:
+def _make_internvl(size: Size, dtype: torch.dtype) -> Any:
     tokenizer = build_judge("internvl", 0).tokenizer
     hidden, intermediate, layers, heads = size.vision["internvl"]
     rope = {"rope_type": "default", "rope_theta": 1e6}
     config = InternVLConfig(
-        text_config=_text(size) | {"model_type": "qwen2", "rope_parameters": rope},
+        text_config=_make_text(size) | {"model_type": "qwen2", "rope_parameters": rope},
         vision_config={
             "hidden_size": hidden,
             "intermediate_size": intermediate,
@@ -173,7 +173,7 @@ def _internvl(size: Size, dtype: torch.dtype) -> Any:
     return InternVLForConditionalGeneration._from_config(config, dtype=dtype)
 
 
-def picture_operations(family: str, size: Size) -> tuple[int, int]:
+def count_picture_operations(family: str, size: Size) -> tuple[int, int]:
     """Return what encoding one picture takes, in layers and in attention: multiply-adds, times two."""
     hidden, intermediate, layers, _ = size.vision[family]
     out = size.language[0]
@@ -188,7 +188,7 @@ def picture_operations(family: str, size: Size) -> tuple[int, int]:
     return 2 * (linear + merged * out * (joined + out)), 4 * layers * tokens * tokens * hidden
 
 
-def language_operations(size: Size, new: int, before: int = 0) -> tuple[int, int]:
+def count_language_operations(size: Size, new: int, before: int = 0) -> tuple[int, int]:
     """Return the same of ``new`` tokens after ``before`` others; each sees itself and what is before it."""
     hidden, intermediate, layers, heads, key_heads = size.language
     linear = hidden * (hidden // heads) * (2 * heads + 2 * key_heads) + 3 * hidden * intermediate

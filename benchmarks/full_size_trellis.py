@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.sparse_convolution import shell
+from benchmarks.sparse_convolution import make_shell
 from verdict3d.trellis.attention import CrossAttention, SelfAttention
 from verdict3d.trellis.checkpoint import build_model
-from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
 from verdict3d.trellis.latent_flow import SparseResBlock3d
 from verdict3d.trellis.latent_vae import SparseSubdivideBlock3d
 from verdict3d.trellis.sequences import Sequences
@@ -69,12 +69,12 @@ class Size:
     @property
     def grid(self) -> int:
         """Side of the voxel grid."""
-        return int(config_of("latent_flow", self)["args"]["resolution"])
+        return int(read_config("latent_flow", self)["args"]["resolution"])
 
     @property
     def cond_channels(self) -> int:
         """Channels of the condition tokens."""
-        return int(config_of("latent_flow", self)["args"]["cond_channels"])
+        return int(read_config("latent_flow", self)["args"]["cond_channels"])
 
     @property
     def cond_tokens(self) -> int:
@@ -90,17 +90,17 @@ TINY = Size(
 )  # fmt: skip
 
 
-def config_of(part: str, size: Size) -> dict[str, Any]:
+def read_config(part: str, size: Size) -> dict[str, Any]:
     """Return class and arguments of a network."""
     entry = json.loads(gzip.decompress(MANIFEST.read_bytes()))[PARTS[part]]
     arguments = {**entry["config"], **(_TINY[part] if size.tiny else {})}
     return {"name": entry["class"], "args": arguments}
 
 
-def random_network(part: str, size: Size, device: str, dtype: torch.dtype) -> Any:
+def make_random_network(part: str, size: Size, device: str, dtype: torch.dtype) -> Any:
     """Return a network with random weights (its zero layers too), its torso in ``dtype``."""
     torch.manual_seed(0)
-    network = build_model(config_of(part, size), device)
+    network = build_model(read_config(part, size), device)
     network.set_torso_dtype(torch.float32)
     generator = torch.Generator(device).manual_seed(0)
     with torch.no_grad():
@@ -111,36 +111,36 @@ def random_network(part: str, size: Size, device: str, dtype: torch.dtype) -> An
     return network.eval().requires_grad_(False)
 
 
-def random_conditioner(size: Size, device: str) -> Conditioner:
+def make_random_conditioner(size: Size, device: str) -> Conditioner:
     """Return a conditioner with random weights, float32."""
     with torch.device(device):
-        return Conditioner(dinov2_config(**size.conditioner)).eval().requires_grad_(False)
+        return Conditioner(make_dinov2_config(**size.conditioner)).eval().requires_grad_(False)
 
 
-def random_structure_state(size: Size, items: int, device: str) -> tuple[Tensor, Tensor]:
+def draw_structure_state(size: Size, items: int, device: str) -> tuple[Tensor, Tensor]:
     """Return noise (B, 8, R, R, R) and condition tokens of the structure flow."""
     generator = torch.Generator().manual_seed(1)
-    arguments = config_of("structure_flow", size)["args"]
+    arguments = read_config("structure_flow", size)["args"]
     noise = torch.randn(items, arguments["in_channels"], *[arguments["resolution"]] * 3, generator=generator)
-    return noise.to(device), random_tokens(size, items, device)
+    return noise.to(device), draw_tokens(size, items, device)
 
 
-def random_tokens(size: Size, items: int, device: str) -> Tensor:
+def draw_tokens(size: Size, items: int, device: str) -> Tensor:
     """Return condition tokens (B, L, C)."""
     generator = torch.Generator().manual_seed(2)
     return torch.randn(items, size.cond_tokens, size.cond_channels, generator=generator).to(device)
 
 
-def random_latents(size: Size, counts: list[int], device: str) -> SparseTensor:
+def draw_latents(size: Size, counts: list[int], device: str) -> SparseTensor:
     """Return latents on shells of as many voxels as ``counts`` says, an item each."""
     generator = torch.Generator().manual_seed(3)
-    channels = config_of("latent_flow", size)["args"]["in_channels"]
-    coords = [shell(count, size.grid)[:, 1:] for count in counts]
+    channels = read_config("latent_flow", size)["args"]["in_channels"]
+    coords = [make_shell(count, size.grid)[:, 1:] for count in counts]
     feats = [torch.randn(count, channels, generator=generator) for count in counts]
     return SparseTensor.stack(feats, coords).to(device)
 
 
-def weight_bytes(network: nn.Module) -> int:
+def count_weight_bytes(network: nn.Module) -> int:
     """Return the bytes of all weights, which every forward pass has to read."""
     return sum(value.numel() * value.element_size() for value in network.state_dict().values())
 
@@ -171,14 +171,14 @@ def counted(network: nn.Module) -> Iterator[dict[str, int]]:
         nn.Linear: lambda m, a, out: ("products", out.numel() * m.in_features),
         nn.Conv2d: lambda m, a, out: ("products", out.numel() * m.weight[0].numel()),
         nn.Conv3d: lambda m, a, out: ("products", out.numel() * m.weight[0].numel()),
-        SparseConv3d: lambda m, a, out: ("products", _pairs(m, a[0]) * m.in_channels * m.out_channels),
-        SparseSubdivideBlock3d: lambda m, a, out: ("products", _subdivided(m, a[0])),
-        SparseResBlock3d: lambda m, a, out: ("products", _unpooled(m, a[0])),
-        SelfAttention: lambda m, a, out: ("attention", 2 * _self_pairs(a) * out.shape[-1]),
-        CrossAttention: lambda m, a, out: ("attention", 2 * _cross_pairs(a) * out.shape[-1]),
+        SparseConv3d: lambda m, a, out: ("products", _count_pairs(m, a[0]) * m.in_channels * m.out_channels),
+        SparseSubdivideBlock3d: lambda m, a, out: ("products", _count_subdivided(m, a[0])),
+        SparseResBlock3d: lambda m, a, out: ("products", _count_unpooled(m, a[0])),
+        SelfAttention: lambda m, a, out: ("attention", 2 * _count_self_pairs(a) * out.shape[-1]),
+        CrossAttention: lambda m, a, out: ("attention", 2 * _count_cross_pairs(a) * out.shape[-1]),
     }
     kinds = {kind.__name__: count for kind, count in counters.items()}
-    kinds["Dinov2WithRegistersAttention"] = lambda m, a, out: ("attention", _hub_attention(out))
+    kinds["Dinov2WithRegistersAttention"] = lambda m, a, out: ("attention", _count_hub_attention(out))
 
     def note(module: nn.Module, arguments: Any, output: Any) -> None:
         kind, count = kinds[type(module).__name__](module, arguments, output)
@@ -195,46 +195,46 @@ def counted(network: nn.Module) -> Iterator[dict[str, int]]:
             hook.remove()
 
 
-def _pairs(conv: SparseConv3d, x: SparseTensor) -> int:
+def _count_pairs(conv: SparseConv3d, x: SparseTensor) -> int:
     return len(x) if conv.kernel == 1 else int((x.structure.neighbours < len(x)).sum())
 
 
-def _subdivided(block: SparseSubdivideBlock3d, x: SparseTensor) -> int:
+def _count_subdivided(block: SparseSubdivideBlock3d, x: SparseTensor) -> int:
     """The first convolution is summed over the parents of eight children, eight each."""
     conv = block.get_submodule("out_layers.0")
     assert isinstance(conv, SparseConv3d)
     return 64 * len(x) * conv.in_channels * conv.out_channels
 
 
-def _unpooled(block: SparseResBlock3d, x: SparseTensor) -> int:
+def _count_unpooled(block: SparseResBlock3d, x: SparseTensor) -> int:
     """The first convolution of a block that unpools is multiplied out on the coarse voxels."""
     conv = block.conv1
     return 27 * len(x) * conv.in_channels * conv.out_channels if block.resample == "up" else 0
 
 
-def _lengths(sequences: Sequences) -> Tensor:
+def _list_lengths(sequences: Sequences) -> Tensor:
     return torch.bincount(sequences.sequence_of_row)
 
 
-def _self_pairs(arguments: Any) -> int:
+def _count_self_pairs(arguments: Any) -> int:
     x, sequences = arguments[0], arguments[1] if len(arguments) > 1 else None
-    return x.shape[0] * x.shape[1] ** 2 if sequences is None else int(_lengths(sequences).square().sum())
+    return x.shape[0] * x.shape[1] ** 2 if sequences is None else int(_list_lengths(sequences).square().sum())
 
 
-def _cross_pairs(arguments: Any) -> int:
+def _count_cross_pairs(arguments: Any) -> int:
     x, context = arguments[:2]
     rows = x.shape[0] * x.shape[1] if x.ndim == 3 else len(x)
     return rows * context.shape[1]
 
 
-def _hub_attention(output: Any) -> int:
+def _count_hub_attention(output: Any) -> int:
     out = output[0] if isinstance(output, tuple) else output
     return 2 * out.shape[0] * out.shape[1] ** 2 * out.shape[2]
 
 
-def sphere_cubes(count: int, side: int) -> tuple[Structure, Tensor]:
+def make_sphere_cubes(count: int, side: int) -> tuple[Structure, Tensor]:
     """Return cubes of a sphere, 64 for each of ``count`` voxels, and 101 decoded features of each."""
-    cubes = Structure(shell(count, side)).subdivided().subdivided()
+    cubes = Structure(make_shell(count, side)).subdivide().subdivide()
     n = 4 * side
     corners = torch.tensor([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(8)])
     places = (cubes.coords[:, None, 1:] + corners) / n - 0.5

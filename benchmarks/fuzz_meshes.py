@@ -77,7 +77,7 @@ def fuzz(kind: str, cases: int, seed: int, folder: Path) -> Tally:
     return tally
 
 
-def _rich_gltf() -> GltfFile:
+def _make_rich_gltf() -> GltfFile:
     """Return a file with a little of everything."""
     made = GltfFile()
     pixels = np.full((8, 8, 4), 200, np.uint8)
@@ -109,10 +109,10 @@ def _rich_gltf() -> GltfFile:
     return made
 
 
-_RICH = _rich_gltf()
+_RICH = _make_rich_gltf()
 
 
-def _glb(folder: Path, rng: np.random.Generator) -> Path:
+def _make_glb(folder: Path, rng: np.random.Generator) -> Path:
     document, binary = copy.deepcopy(_RICH.document()), bytearray(_RICH.binary)
     for _ in range(rng.integers(1, 4)):
         _change_json(document, rng)
@@ -126,7 +126,7 @@ def _glb(folder: Path, rng: np.random.Generator) -> Path:
     return path
 
 
-def _draco(folder: Path, rng: np.random.Generator) -> Path:
+def _make_draco(folder: Path, rng: np.random.Generator) -> Path:
     """Return a GLB whose compressed geometry has wrong bytes; its decoder is a process of its own."""
     import DracoPy
 
@@ -220,7 +220,7 @@ _OBJ = (
 )
 
 
-def _obj(folder: Path, rng: np.random.Generator) -> Path:
+def _make_obj(folder: Path, rng: np.random.Generator) -> Path:
     (folder / "p.png").write_bytes(_with_wrong_bytes(png(np.full((8, 8, 3), 9, np.uint8)), rng, 0.2))
     library = _with_wrong_words(_MTL, rng) if rng.random() < 0.3 else _MTL
     (folder / "m.mtl").write_text(library, encoding="utf-8")
@@ -229,7 +229,7 @@ def _obj(folder: Path, rng: np.random.Generator) -> Path:
     return folder / "case.obj"
 
 
-def _ply(folder: Path, rng: np.random.Generator) -> Path:
+def _make_ply(folder: Path, rng: np.random.Generator) -> Path:
     shape = trimesh.creation.box((1, 2, 3))
     shape.visual.vertex_colors = np.arange(32, dtype=np.uint8).reshape(8, 4)
     encoding = ("ascii", "binary")[rng.integers(2)]
@@ -242,7 +242,7 @@ def _ply(folder: Path, rng: np.random.Generator) -> Path:
     return folder / "case.ply"
 
 
-def _stl(folder: Path, rng: np.random.Generator) -> Path:
+def _make_stl(folder: Path, rng: np.random.Generator) -> Path:
     shape = trimesh.creation.box((1, 2, 3))
     if rng.random() < 0.5:
         content = _with_wrong_words(shape.export(file_type="stl_ascii"), rng).encode()
@@ -254,11 +254,11 @@ def _stl(folder: Path, rng: np.random.Generator) -> Path:
 
 
 KINDS: dict[str, Callable[[Path, np.random.Generator], Path]] = {
-    "glb": _glb,
-    "draco": _draco,
-    "obj": _obj,
-    "ply": _ply,
-    "stl": _stl,
+    "glb": _make_glb,
+    "draco": _make_draco,
+    "obj": _make_obj,
+    "ply": _make_ply,
+    "stl": _make_stl,
 }
 
 

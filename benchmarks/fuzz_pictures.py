@@ -113,7 +113,7 @@ def mend_checksums(content: bytes) -> bytes:
     return bytes(whole)
 
 
-def outcome_of(read: Callable[[], object]) -> str:
+def try_picture(read: Callable[[], object]) -> str:
     """Return ``read``, the reason of a refusal, or the kind and words of any other error."""
     try:
         read()
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         for name, read in readers.items():
             started = time.perf_counter()
-            outcome = outcome_of(read)
+            outcome = try_picture(read)
             slow += time.perf_counter() - started > SLOW_S
             other = ": " in outcome
             counts[kind, name, "read" if outcome == "read" else "other" if other else "refused"] += 1

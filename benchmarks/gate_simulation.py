@@ -82,7 +82,7 @@ GAIN_DEVIATION, CLEAN_DEVIATION, GAIN_CORRELATION = 0.24, 0.04, 0.5
 """Assumed deviations of a pair's difference in F-score, and its correlation with what a judge can see."""
 
 
-def population(found: Candidate, rng: np.random.Generator) -> tuple[Evidence, Array]:
+def draw_population(found: Candidate, rng: np.random.Generator) -> tuple[Evidence, Array]:
     """Return objects of a candidate, and the chance with which each is drawn.
 
     The chances are tilted a little so that the mean of every quantity is what the candidate says.
@@ -118,7 +118,7 @@ def population(found: Candidate, rng: np.random.Generator) -> tuple[Evidence, Ar
     gains = (found.gain + GAIN_DEVIATION * gain).sum(axis=1)
     clean_gains = (found.clean_gain + CLEAN_DEVIATION * rng.normal(size=pairs)).sum(axis=1)
     verdicts = found.views * found.seeds
-    gaps = (_credit(trained) - _credit(severe)) * found.seeds
+    gaps = (_compute_credit(trained) - _compute_credit(severe)) * found.seeds
     met = CertificateState(state="met", words="its certificate is valid", digest=None)
     evidence = Evidence(
         champion=BASE,
@@ -127,8 +127,8 @@ def population(found: Candidate, rng: np.random.Generator) -> tuple[Evidence, Ar
             ObjectEvidence(
                 object=f"{number:04d}",
                 category=f"category {category[number]}",
-                primary=_whole(severe[number]),
-                clean=_whole(clean[number]),
+                primary=_read_counts(severe[number]),
+                clean=_read_counts(clean[number]),
                 texture=(0, 0, 0),
                 validity=(0, 0, verdicts),
                 f_score=(float(gains[number]), found.seeds),
@@ -145,29 +145,29 @@ def population(found: Candidate, rng: np.random.Generator) -> tuple[Evidence, Ar
     worst = found.severe.credit if found.worst is None else found.worst
     rest = category > 0
     quantities = [
-        (_credit(severe) * ~rest, worst / CATEGORIES),
-        (_credit(severe) * rest, found.severe.credit * (1 - 1 / CATEGORIES)),
+        (_compute_credit(severe) * ~rest, worst / CATEGORIES),
+        (_compute_credit(severe) * rest, found.severe.credit * (1 - 1 / CATEGORIES)),
         (1.0 * rest, 1 - 1 / CATEGORIES),
-        (_credit(clean), found.clean.credit),
+        (_compute_credit(clean), found.clean.credit),
         (gains / found.seeds, found.gain),
         (clean_gains / found.seeds, found.clean_gain),
         (gaps / found.seeds, found.gap),
     ]
-    return evidence, _tilted(
+    return evidence, _tilt(
         np.stack([values for values, _ in quantities], axis=1), [mean for _, mean in quantities]
     )
 
 
-def _whole(row: Array) -> Counts:
+def _read_counts(row: Array) -> Counts:
     wins, losses, ties = (int(number) for number in row)
     return wins, losses, ties
 
 
-def _credit(counts: Array) -> Array:
+def _compute_credit(counts: Array) -> Array:
     return (counts[:, 0] + 0.5 * counts[:, 2]) / counts.sum(axis=1)
 
 
-def _tilted(values: Array, means: Sequence[float]) -> Array:
+def _tilt(values: Array, means: Sequence[float]) -> Array:
     """Return (N,) chances nearest to equal ones (in Kullback and Leibler's sense) with these (K,) means."""
     centred = values - np.array(means)
     direction = np.zeros(values.shape[1])
@@ -243,7 +243,7 @@ def as_measured(rows: Sequence[Kept], arm: str, views: int) -> Evidence:
                 validity=(0, 0, len(mine) + len(clean[name])),
                 f_score=gain(mine),
                 clean_f_score=gain(clean[name]),
-                gap=(_of_one(counted(trained[name])) - _of_one(counted(mine)), 1),
+                gap=(_credit_one(counted(trained[name])) - _credit_one(counted(mine)), 1),
             )
             for name, mine in severe.items()
         ],
@@ -254,11 +254,11 @@ def as_measured(rows: Sequence[Kept], arm: str, views: int) -> Evidence:
     )
 
 
-def _of_one(counts: Counts) -> float:
+def _credit_one(counts: Counts) -> float:
     return (counts[0] + 0.5 * counts[2]) / sum(counts)
 
 
-def chances_as_measured(evidence: Evidence, rule: Rule, objects: int, certain: bool) -> Words:
+def measure_chances(evidence: Evidence, rule: Rule, objects: int, certain: bool) -> Words:
     """Return the gate's words on new objects like those of a kept run.
 
     Args:
@@ -275,17 +275,17 @@ def chances_as_measured(evidence: Evidence, rule: Rule, objects: int, certain: b
     return decide_drawn(evidence, rule, times, draw_categories(evidence, times, rng))
 
 
-def promoted(found: Candidate, rule: Rule, objects: int, name: str) -> Flags:
+def count_promoted(found: Candidate, rule: Rule, objects: int, name: str) -> Flags:
     """Return (SAMPLES,) whether the gate promotes the candidate on so many objects."""
     rng = np.random.default_rng([SEED, *name.encode(), objects])
-    evidence, chances = population(found, rng)
+    evidence, chances = draw_population(found, rng)
     times = rng.multinomial(objects, chances, size=SAMPLES)
     own = choose_own_categories(evidence)
     rule = rule.model_copy(update={"objects": min(rule.objects, objects)})
     return decide_drawn(evidence, rule, times, {key: times * mine for key, mine in own.items()}).promoted
 
 
-def coverage(judged: Judged, objects: int, samples: int = 2000) -> tuple[float, float, float]:
+def measure_coverage(judged: Judged, objects: int, samples: int = 2000) -> tuple[float, float, float]:
     """Return the share of intervals that hold the truth, and of those above and below it."""
     rng = np.random.default_rng([SEED, objects, round(1000 * judged.credit), round(1000 * judged.coverage)])
     wins = judged.credit - (1 - judged.coverage) / 2
@@ -305,7 +305,7 @@ def share(flags: Flags) -> str:
     return f"{flags.mean():.3f}"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -317,9 +317,12 @@ def main() -> None:
     print(f"\nIntervals, {64} objects, 2000 samples each:\n")
     mixes = [Judged(0.5, 0.95), Judged(0.5, 0.78), Judged(0.66, 0.78), Judged(0.4, 0.23), Judged(0.4, 0.92)]
     print(
-        table(
+        write_table(
             ["half-credit, coverage", "holds the truth", "false *above*", "false *below*"],
-            [[f"{one.credit}, {one.coverage}", *(f"{x:.3f}" for x in coverage(one, 64))] for one in mixes],
+            [
+                [f"{one.credit}, {one.coverage}", *(f"{x:.3f}" for x in measure_coverage(one, 64))]
+                for one in mixes
+            ],
         )
     )
     print(f"\nP(PROMOTE) where one condition is false, {SAMPLES} samples each:\n")
@@ -336,22 +339,25 @@ def main() -> None:
     }
     sizes = (64, 128, 240, 400)
     print(
-        table(
+        write_table(
             ["truth", *map(str, sizes)],
-            [[name, *(share(promoted(one, rule, size, name)) for size in sizes)] for name, one in at.items()],
+            [
+                [name, *(share(count_promoted(one, rule, size, name)) for size in sizes)]
+                for name, one in at.items()
+            ],
         )
     )
     thirds = rule.model_copy(update={"alpha": rule.alpha / 3})
     clean = at["clean inputs exactly 0.40, coverage 0.9"]
-    any_of = np.any([promoted(clean, thirds, 64, f"candidate {number}") for number in range(3)], axis=0)
+    any_of = np.any([count_promoted(clean, thirds, 64, f"candidate {number}") for number in range(3)], axis=0)
     print(f"\nAny of three candidates, all at the margin of clean inputs, 64 objects: {share(any_of)}\n")
     print(f"P(PROMOTE) of a good candidate, {SAMPLES} samples each:\n")
     rows = []
     for views, seeds in ((1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 4), (8, 2)):
         one = replace(GOOD, views=views, seeds=seeds)
-        chances = (f"{promoted(one, rule, size, 'good').mean():.2f}" for size in SIZES)
+        chances = (f"{count_promoted(one, rule, size, 'good').mean():.2f}" for size in SIZES)
         rows.append([f"{views}, {seeds}", *chances])
-    print(table(["view sets, seeds", *map(str, SIZES)], rows))
+    print(write_table(["view sets, seeds", *map(str, SIZES)], rows))
     kept = with_view_sets(read_kept())
     arm = ARMS[0]
     print(f"\nP(PROMOTE) of {arm} as measured in the default run, and what is in the way at 64 objects:\n")
@@ -359,7 +365,7 @@ def main() -> None:
     for views in (1, 2, 4, 8):
         evidence = as_measured(kept, arm, views)
         for certain in (True, False):
-            words = {size: chances_as_measured(evidence, rule, size, certain) for size in SIZES}
+            words = {size: measure_chances(evidence, rule, size, certain) for size in SIZES}
             unmet = {found.name: (~found.met).mean() for found in words[64].conditions}
             most_often = sorted(unmet, key=lambda one: -unmet[one])[:3]
             way = ", ".join(f"{one} {unmet[one]:.2f}" for one in most_often)
@@ -370,7 +376,7 @@ def main() -> None:
                     way,
                 ]
             )
-    print(table(["view sets", *map(str, SIZES), "not met at 64"], rows))
+    print(write_table(["view sets", *map(str, SIZES), "not met at 64"], rows))
 
 
 if __name__ == "__main__":

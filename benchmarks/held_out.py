@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.world_distance import held_out_mesh
+from benchmarks.world_distance import load_held_out
 from verdict3d.config import load_params
 from verdict3d.degrade.regimes import degrade_by_regime
 from verdict3d.errors import ItemFailure
 from verdict3d.furniture.catalogue import CATEGORIES, World
 from verdict3d.mesh.accuracy import f_score
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.sampling import outer_points
-from verdict3d.pretrain.rows import CONDITION_PX, condition_camera
+from verdict3d.mesh.sampling import sample_outside
+from verdict3d.pretrain.rows import CONDITION_PX, draw_camera
 from verdict3d.randomness import numpy_generator, seed_for
 from verdict3d.render.renderer import Renderer
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -41,12 +41,12 @@ def score(world: World, category: int, number: int, made: Mesh | None) -> float:
     torch.set_num_threads(1)
     if made is None:
         return 0.0
-    pair = (made, held_out_mesh(category, number, world))
-    points, truth = (outer_points(mesh, POINTS, numpy_generator(SEED, "points"))[0] for mesh in pair)
+    pair = (made, load_held_out(category, number, world))
+    points, truth = (sample_outside(mesh, POINTS, numpy_generator(SEED, "points"))[0] for mesh in pair)
     return f_score(points, truth)
 
 
-def summary(scores: np.ndarray) -> dict[str, float | dict[str, float]]:
+def summarise(scores: np.ndarray) -> dict[str, float | dict[str, float]]:
     """Return mean, its standard error, median, share of non-empty meshes, and the means of categories."""
     own = {name: round(float(scores[i :: len(CATEGORIES)].mean()), 4) for i, name in enumerate(CATEGORIES)}
     return {
@@ -79,8 +79,8 @@ def main() -> None:
     pictures = []
     for category, number in places:
         rng = numpy_generator(SEED, "condition", category, number)
-        mesh = held_out_mesh(category, number, options.world)
-        pictures.append(Image.fromarray(renderer.condition(mesh, condition_camera(rng), CONDITION_PX)))
+        mesh = load_held_out(category, number, options.world)
+        pictures.append(Image.fromarray(renderer.condition(mesh, draw_camera(rng), CONDITION_PX)))
     context = multiprocessing.get_context("spawn")
     found: dict[str, list[Future[float]]] = {}
     with ProcessPoolExecutor(options.workers, context) as pool:
@@ -101,7 +101,7 @@ def main() -> None:
                     pool.submit(score, options.world, *places[i], mesh)
                     for i, mesh in zip(own, whole, strict=True)
                 )
-        results = {name: summary(np.array([one.result() for one in own])) for name, own in found.items()}
+        results = {name: summarise(np.array([one.result() for one in own])) for name, own in found.items()}
     seconds = round(time.perf_counter() - started, 1)
     print(json.dumps({"objects": options.objects, "seconds": seconds, **results}, indent=1))
 

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from verdict3d.config import load_params
-from verdict3d.furniture.catalogue import CATEGORIES, furniture
+from verdict3d.furniture.catalogue import CATEGORIES, make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.panel import PairRequest, Panel, picture
+from verdict3d.judge.panel import PairRequest, Panel, make_picture
 from verdict3d.judge.store import VerdictStore
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.renderer import Renderer
@@ -47,7 +47,7 @@ class Stopwatch:
         return passed
 
 
-def resident_mib() -> float:
+def read_resident_mib() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
@@ -57,13 +57,13 @@ def draw(count: int, purpose: str) -> tuple[list[np.ndarray], np.ndarray]:
     renderer, montages = Renderer(), []
     for number in range(count):
         category = CATEGORIES[number % len(CATEGORIES)]
-        mesh = mesh_from_parts(furniture(category, numpy_generator(0, purpose, number)))
+        mesh = mesh_from_parts(make_furniture(category, numpy_generator(0, purpose, number)))
         montages.append(renderer.montage(mesh))
     reference = renderer.condition(mesh, Camera(30.0, 20.0), 256)
-    return montages, picture(np.ascontiguousarray(reference[..., :3]))
+    return montages, make_picture(np.ascontiguousarray(reference[..., :3]))
 
 
-def speed(pairs: int) -> None:
+def measure_speed(pairs: int) -> None:
     watch = Stopwatch()
     montages, reference = draw(2 * pairs, "speed")
     wall, cpu = watch.lap()
@@ -85,7 +85,7 @@ def speed(pairs: int) -> None:
         )
 
 
-def growth(total: int) -> None:
+def measure_growth(total: int) -> None:
     """Ask for ``total`` verdicts and print cost and memory on the way."""
     params = load_params().judges.evaluation
     judge = load_judge(params, Path())
@@ -100,7 +100,7 @@ def growth(total: int) -> None:
         for warm_up in (same, islice(requests, SHARE)):
             store.ask(judge, warm_up)
         watch, done = Stopwatch(), 0
-        for mark in marks(total):
+        for mark in write_marks(total):
             asked, alone = np.zeros(2), np.zeros(2)
             for _ in range(done, mark, SHARE):
                 store.ask(judge, islice(requests, SHARE))
@@ -112,7 +112,8 @@ def growth(total: int) -> None:
             print(
                 f"{mark:6d} verdicts: the last {mark - done} took {wall:.2f} ms each ({cpu:.2f} CPU), "
                 f"{wall / (1e3 * alone[0] / rounds / SAME):.3f} of the judge alone, "
-                f"{resident_mib():.0f} MiB resident, {store.path.stat().st_size / 2**20:.1f} MiB on disk",
+                f"{read_resident_mib():.0f} MiB resident, "
+                f"{store.path.stat().st_size / 2**20:.1f} MiB on disk",
                 flush=True,
             )
             done = mark
@@ -121,7 +122,7 @@ def growth(total: int) -> None:
         print(f"read back {len(again.rows())} verdicts in {watch.lap()[0]:.2f} s")
 
 
-def marks(total: int) -> list[int]:
+def write_marks(total: int) -> list[int]:
     """Return where to look: after the first share and ten times, in whole shares."""
     tenths = (total * part // (10 * SHARE) for part in range(1, 11))
     return sorted({SHARE, *(SHARE * tenth for tenth in tenths if tenth)})
@@ -133,9 +134,9 @@ def main() -> None:
     parser.add_argument("--growth", type=int, default=0)
     given = parser.parse_args()
     if given.pairs:
-        speed(given.pairs)
+        measure_speed(given.pairs)
     if given.growth:
-        growth(given.growth)
+        measure_growth(given.growth)
 
 
 if __name__ == "__main__":

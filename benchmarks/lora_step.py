@@ -26,12 +26,12 @@ from benchmarks.full_size_trellis import (
     FULL,
     TINY,
     Size,
-    random_latents,
-    random_network,
-    random_structure_state,
-    random_tokens,
+    draw_latents,
+    draw_structure_state,
+    draw_tokens,
+    make_random_network,
 )
-from benchmarks.timing import Row, peak_gib, synchronize
+from benchmarks.timing import Row, read_peak_gib, synchronize
 from benchmarks.trellis import DTYPES
 from verdict3d.adapt.layers import FLOW_LAYERS, checkpoint_blocks, trainable_copy
 from verdict3d.trellis.losses import flow_matching_loss
@@ -57,7 +57,7 @@ class Step:
 
     def __init__(self, part: str, size: Size, device: str, dtype: torch.dtype, again: bool) -> None:
         self.part, self.size, self.device = part, size, device
-        base = random_network(part, size, device, dtype)
+        base = make_random_network(part, size, device, dtype)
         generator = torch.Generator().manual_seed(0)
         self.flow, self.adapters = trainable_copy(base, FLOW_LAYERS, LAYERS[part], RANK, generator)
         if again:
@@ -68,9 +68,9 @@ class Step:
     def data(self, items: int, voxels: int) -> tuple[Any, Tensor]:
         """Return clean latents and condition tokens of a batch."""
         if self.part == "structure_flow":
-            return random_structure_state(self.size, items, self.device)
-        latents = random_latents(self.size, [voxels] * items, self.device)
-        return latents, random_tokens(self.size, items, self.device)
+            return draw_structure_state(self.size, items, self.device)
+        latents = draw_latents(self.size, [voxels] * items, self.device)
+        return latents, draw_tokens(self.size, items, self.device)
 
     def take(self, clean: Any, cond: Tensor) -> float:
         """Take a step; return its loss."""
@@ -101,7 +101,7 @@ def measure(step: Step, items: int, voxels: int, times: int, **more: Any) -> Row
     clean, cond = step.data(items, voxels)
     kept = step.kept_bytes(clean, cond)
     losses = [step.take(clean, cond)]
-    peak_gib(step.device)
+    read_peak_gib(step.device)
     synchronize(step.device)
     start = time.perf_counter()
     losses += [step.take(clean, cond) for _ in range(times)]
@@ -116,18 +116,20 @@ def measure(step: Step, items: int, voxels: int, times: int, **more: Any) -> Row
         "s": round(took, 4),
         "s_per_item": round(took / items, 4),
         "kept_gib": round(kept / 2**30, 4),
-        "peak_gib": peak_gib(step.device),
+        "peak_gib": read_peak_gib(step.device),
         "finite": all(math.isfinite(loss) for loss in losses),
     }
 
 
-def largest_batch(one: float, two: float, limit_gb: float) -> int:
+def find_largest_batch(one: float, two: float, limit_gb: float) -> int:
     """Return the items that fit into ``limit_gb`` (10^9 bytes), from the GiB that one and two take."""
     room = limit_gb * 1e9 / 2**30 * (1 - RESERVE)
     return 0 if room < one else 1 + int((room - one) / max(two - one, 1e-9))
 
 
-def rows_of(part: str, size: Size, device: str, dtype: torch.dtype, again: bool, times: int) -> Iterator[Row]:
+def make_rows(
+    part: str, size: Size, device: str, dtype: torch.dtype, again: bool, times: int
+) -> Iterator[Row]:
     """Measure one flow, with or without checkpointing."""
     step = Step(part, size, device, dtype, again)
     voxels = size.voxels[len(size.voxels) // 2]
@@ -136,7 +138,7 @@ def rows_of(part: str, size: Size, device: str, dtype: torch.dtype, again: bool,
     yield from (one, two)
     measured = "kept_gib" if one["peak_gib"] is None else "peak_gib"
     for limit in LIMITS_GB:
-        items = largest_batch(one[measured], two[measured], limit)
+        items = find_largest_batch(one[measured], two[measured], limit)
         row: Row = {"step": part, **more, "limit_gb": limit, "items_that_fit": items, "judged_by": measured}
         if device.startswith("cuda") and torch.cuda.mem_get_info()[1] >= 0.9 * limit * 1e9 and items:
             try:
@@ -160,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     for part in LAYERS:
         for again in (False, True):
             size = TINY if given.tiny else FULL
-            for row in rows_of(part, size, given.device, DTYPES[given.dtype], again, given.times):
+            for row in make_rows(part, size, given.device, DTYPES[given.dtype], again, given.times):
                 print(json.dumps(row), flush=True)
                 rows.append(row)
             gc.collect()

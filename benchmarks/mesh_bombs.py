@@ -66,48 +66,48 @@ print(json.dumps([time.perf_counter() - start, time.process_time() - used, peak 
 READERS = {"verdict3d": _READ, "trimesh": _READ_BY_TRIMESH}
 
 
-def _many(scale: float, full: int) -> int:
+def _repeat(scale: float, full: int) -> int:
     return max(2, int(full * scale))
 
 
-def _picture(side_px: int, shade: int = 0) -> bytes:
+def _make_picture(side_px: int, shade: int = 0) -> bytes:
     """Return a picture that is small as a file."""
     stream = io.BytesIO()
     Image.new("RGB", (side_px, side_px), (shade, 90, 60)).save(stream, "PNG", compress_level=9)
     return stream.getvalue()
 
 
-def _large_vertices(scale: float) -> np.ndarray:
-    return np.random.default_rng(0).random((_many(scale, 100_000), 3), dtype=np.float32)
+def _make_large_vertices(scale: float) -> np.ndarray:
+    return np.random.default_rng(0).random((_repeat(scale, 100_000), 3), dtype=np.float32)
 
 
 def nodes_with_one_mesh(folder: Path, scale: float) -> Path:
     """Thousands of nodes place one mesh, of whose many vertices one face uses three."""
     made = GltfFile()
-    made.shape(made.primitive(_large_vertices(scale), np.uint32([[0, 1, 2]])))
-    for _ in range(_many(scale, 3000)):
+    made.shape(made.primitive(_make_large_vertices(scale), np.uint32([[0, 1, 2]])))
+    for _ in range(_repeat(scale, 3000)):
         made.json["scenes"][0]["nodes"].append(made.add("nodes", {"mesh": 0}))
     return made.write(folder / "nodes.glb")
 
 
 def primitives_with_one_accessor(folder: Path, scale: float) -> Path:
     made = GltfFile()
-    primitive = made.primitive(_large_vertices(scale), np.uint32([[0, 1, 2]]))
-    made.shape(*[primitive] * _many(scale, 3000))
+    primitive = made.primitive(_make_large_vertices(scale), np.uint32([[0, 1, 2]]))
+    made.shape(*[primitive] * _repeat(scale, 3000))
     return made.write(folder / "primitives.glb")
 
 
 def primitives_by_the_million(folder: Path, scale: float) -> Path:
     made = GltfFile()
     position = made.accessor(np.eye(3, dtype=np.float32))
-    made.shape(*[{"attributes": {"POSITION": position}}] * _many(scale, 1_000_000))
+    made.shape(*[{"attributes": {"POSITION": position}}] * _repeat(scale, 1_000_000))
     return made.write(folder / "million.glb")
 
 
 def instances(folder: Path, scale: float) -> Path:
     """One node asks for millions of copies whose places are zeros that the file need not hold."""
     made = GltfFile()
-    count = _many(scale, 50_000_000)
+    count = _repeat(scale, 50_000_000)
     where = made.add("accessors", {"componentType": 5126, "count": count, "type": "VEC3"})
     made.shape(
         made.primitive(), extensions={"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": where}}}
@@ -119,7 +119,7 @@ def zeros(folder: Path, scale: float) -> Path:
     """An accessor without a buffer view stands for zeros, as many as it likes."""
     made = GltfFile()
     primitive = made.primitive()
-    count = _many(scale, 500_000_000)
+    count = _repeat(scale, 500_000_000)
     primitive["attributes"]["POSITION"] = made.add(
         "accessors", {"componentType": 5126, "count": count, "type": "VEC3"}
     )
@@ -130,24 +130,26 @@ def zeros(folder: Path, scale: float) -> Path:
 def nodes_deep(folder: Path, scale: float) -> Path:
     made = GltfFile()
     last = made.shape(made.primitive())
-    for _ in range(_many(scale, 300_000)):
+    for _ in range(_repeat(scale, 300_000)):
         last = made.add("nodes", {"children": [last]})
     made.json["scenes"][0]["nodes"] = [last]
     return made.write(folder / "deep.glb")
 
 
 def one_picture_forty_times(folder: Path, scale: float) -> Path:
-    return _textured(folder / "pictures.glb", [_picture(_many(scale, 8192))] * 40)
+    return _make_textured(folder / "pictures.glb", [_make_picture(_repeat(scale, 8192))] * 40)
 
 
 def forty_pictures(folder: Path, scale: float) -> Path:
-    return _textured(folder / "different.glb", [_picture(_many(scale, 8192), shade) for shade in range(40)])
+    return _make_textured(
+        folder / "different.glb", [_make_picture(_repeat(scale, 8192), shade) for shade in range(40)]
+    )
 
 
 def forty_tints(folder: Path, scale: float) -> Path:
     """One large texture, forty times with another colour factor."""
     made = GltfFile()
-    texture = made.picture(_picture(_many(scale, 8192)))
+    texture = made.picture(_make_picture(_repeat(scale, 8192)))
     parts = [
         made.primitive(TEXCOORD_0=SQUARE_UV, material=made.material(texture, (1, number / 40, 1, 1)))
         for number in range(40)
@@ -158,14 +160,14 @@ def forty_tints(folder: Path, scale: float) -> Path:
 
 def sixty_parts_of_one_texture(folder: Path, scale: float) -> Path:
     made = GltfFile()
-    material = made.material(made.picture(_picture(_many(scale, 8192))))
+    material = made.material(made.picture(_make_picture(_repeat(scale, 8192))))
     made.shape(*[made.primitive(TEXCOORD_0=SQUARE_UV, material=material) for _ in range(60)])
     return made.write(folder / "parts.glb")
 
 
 def grey_of_16_bits(folder: Path, scale: float) -> Path:
-    side = _many(scale, 8192)
-    return _textured(folder / "grey.glb", [png(np.zeros((side, side), np.uint16))])
+    side = _repeat(scale, 8192)
+    return _make_textured(folder / "grey.glb", [png(np.zeros((side, side), np.uint16))])
 
 
 def mask_on_many_faces(folder: Path, scale: float) -> Path:
@@ -174,7 +176,7 @@ def mask_on_many_faces(folder: Path, scale: float) -> Path:
     checkers = np.full((2048, 2048, 4), 255, np.uint8)
     checkers[..., 3] = 255 * (np.indices((2048, 2048)).sum(axis=0) % 2)
     material = made.material(made.picture(png(checkers)), alphaMode="MASK")
-    count = _many(scale, 300_000)
+    count = _repeat(scale, 300_000)
     vertices = np.random.default_rng(0).random((3 * count, 3), dtype=np.float32)
     uv = np.random.default_rng(1).random((3 * count, 2), dtype=np.float32)
     made.shape(
@@ -187,7 +189,7 @@ def texture_that_repeats_without_end(folder: Path, _scale: float) -> Path:
     made = GltfFile()
     uv = SQUARE_UV * np.float32(90_000)
     parts = [
-        made.primitive(TEXCOORD_0=uv, material=made.material(made.picture(_picture(64, shade))))
+        made.primitive(TEXCOORD_0=uv, material=made.material(made.picture(_make_picture(64, shade))))
         for shade in range(2)
     ]
     made.shape(*parts)
@@ -196,7 +198,7 @@ def texture_that_repeats_without_end(folder: Path, _scale: float) -> Path:
 
 def percent_data(folder: Path, scale: float) -> Path:
     document = GltfFile().document()
-    document["buffers"] = [{"byteLength": 3, "uri": "data:," + "%41" * _many(scale, 10_000_000)}]
+    document["buffers"] = [{"byteLength": 3, "uri": "data:," + "%41" * _repeat(scale, 10_000_000)}]
     document["accessors"] = [{"bufferView": 0, "componentType": 5121, "count": 1, "type": "VEC3"}]
     document["bufferViews"] = [{"buffer": 0, "byteLength": 3}]
     document["meshes"] = [{"primitives": [{"attributes": {"POSITION": 0}}]}]
@@ -209,14 +211,14 @@ def base64_data(folder: Path, scale: float) -> Path:
     made = GltfFile()
     made.shape(made.primitive())
     document = made.document()
-    content = bytes(made.binary) + bytes(_many(scale, 100_000_000))
+    content = bytes(made.binary) + bytes(_repeat(scale, 100_000_000))
     document["buffers"][0]["uri"] = "data:;base64," + base64.b64encode(content).decode()
     (folder / "base64.gltf").write_text(json.dumps(document))
     return folder / "base64.gltf"
 
 
 def long_list(folder: Path, scale: float) -> Path:
-    text = b'{"asset":{"version":"2.0"},"extras":[' + b"0," * _many(scale, 45_000_000) + b"0]}"
+    text = b'{"asset":{"version":"2.0"},"extras":[' + b"0," * _repeat(scale, 45_000_000) + b"0]}"
     (folder / "list.gltf").write_bytes(text)
     return folder / "list.gltf"
 
@@ -225,7 +227,7 @@ def draco_announces_little(folder: Path, scale: float) -> Path:
     """Compressed geometry that decodes to 4.5 million faces, where the file says one."""
     import DracoPy
 
-    side = _many(scale, 1500)
+    side = _repeat(scale, 1500)
     across, up = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
     points = np.stack([across, up, across * 0], axis=-1).reshape(-1, 3)
     first = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).reshape(-1, 1)
@@ -246,7 +248,7 @@ def draco_announces_little(folder: Path, scale: float) -> Path:
     return made.write(folder / "draco.glb")
 
 
-def _textured(path: Path, pictures: list[bytes]) -> Path:
+def _make_textured(path: Path, pictures: list[bytes]) -> Path:
     """Write a file with a square for each picture; equal pictures share one view."""
     made = GltfFile()
     views: dict[bytes, int] = {}
@@ -262,7 +264,7 @@ def _textured(path: Path, pictures: list[bytes]) -> Path:
 
 
 def obj_names_one_picture_forty_times(folder: Path, scale: float) -> Path:
-    content = _picture(_many(scale, 8192))
+    content = _make_picture(_repeat(scale, 8192))
     materials, lines = [], ["mtllib m.mtl", "v 0 0 0", "v 1 0 0", "v 0 1 0", "vt 0 0", "vt 1 0", "vt 0 1"]
     (folder / "p.png").write_bytes(content)
     for number in range(40):
@@ -275,34 +277,34 @@ def obj_names_one_picture_forty_times(folder: Path, scale: float) -> Path:
 
 def obj_names_one_library_often(folder: Path, scale: float) -> Path:
     line = "newmtl m\nKd 1 0 0\n"
-    (folder / "big.mtl").write_text(line * (_many(scale, 9_000_000) // len(line)))
+    (folder / "big.mtl").write_text(line * (_repeat(scale, 9_000_000) // len(line)))
     lines = ["mtllib big.mtl"] * 2000 + ["v 0 0 0", "v 1 0 0", "v 0 1 0", "usemtl m", "f 1 2 3"]
     (folder / "library.obj").write_text("\n".join(lines))
     return folder / "library.obj"
 
 
 def obj_of_vertices(folder: Path, scale: float) -> Path:
-    text = b"v 1 2 3\n" * _many(scale, 32_000_000)
+    text = b"v 1 2 3\n" * _repeat(scale, 32_000_000)
     (folder / "vertices.obj").write_bytes(text + b"f 1 2 3\n")
     return folder / "vertices.obj"
 
 
 def obj_of_newlines(folder: Path, scale: float) -> Path:
-    text = b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n" + b"\n" * _many(scale, 262_000_000)
+    text = b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n" + b"\n" * _repeat(scale, 262_000_000)
     (folder / "newlines.obj").write_bytes(text)
     return folder / "newlines.obj"
 
 
 def obj_of_materials(folder: Path, scale: float) -> Path:
     lines = ["v 0 0 0", "v 1 0 0", "v 0 1 0"]
-    for number in range(_many(scale, 500_000)):
+    for number in range(_repeat(scale, 500_000)):
         lines += [f"usemtl {number}", "f 1 2 3"]
     (folder / "materials.obj").write_text("\n".join(lines))
     return folder / "materials.obj"
 
 
 def ply_of_one_polygon(folder: Path, scale: float) -> Path:
-    count = _many(scale, 9_000_000)
+    count = _repeat(scale, 9_000_000)
     head = (
         "ply\nformat binary_little_endian 1.0\nelement vertex 3\nproperty float x\nproperty float y\n"
         "property float z\nelement face 1\nproperty list uint uint vertex_indices\nend_header\n"
@@ -314,7 +316,7 @@ def ply_of_one_polygon(folder: Path, scale: float) -> Path:
 
 def stl_as_text(folder: Path, scale: float) -> Path:
     facet = "facet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\n"
-    (folder / "text.stl").write_text(f"solid a\n{facet * _many(scale, 1_800_000)}endsolid a\n")
+    (folder / "text.stl").write_text(f"solid a\n{facet * _repeat(scale, 1_800_000)}endsolid a\n")
     return folder / "text.stl"
 
 

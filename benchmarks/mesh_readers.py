@@ -25,20 +25,20 @@ from verdict3d.library import mesh_paths
 from verdict3d.mesh.axes import GLTF_UP
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import GLTF_SUFFIXES, Mesh
-from verdict3d.mesh.sampling import areas_and_normals
+from verdict3d.mesh.sampling import compute_areas_and_normals
 
 APART = 0.01
 
 
-def trimesh_sees(path: Path) -> tuple[float, np.ndarray]:
+def read_with_trimesh(path: Path) -> tuple[float, np.ndarray]:
     """Return area and sorted sides of the box, as trimesh reads a file."""
     shape = trimesh.load_scene(path).to_geometry()
     return float(shape.area), np.sort(shape.extents)
 
 
-def difference(mesh: Mesh, area: float, sides: np.ndarray) -> float:
+def measure_difference(mesh: Mesh, area: float, sides: np.ndarray) -> float:
     """Return by what share area or sides differ at most."""
-    ours = float(areas_and_normals(mesh)[0].sum())
+    ours = float(compute_areas_and_normals(mesh)[0].sum())
     used = mesh.vertices[np.unique(mesh.faces)]
     apart = np.abs(np.sort(np.ptp(used, axis=0)) - sides).max() / max(sides.max(), 1e-30)
     return max(abs(ours - area) / max(area, 1e-30), float(apart))
@@ -71,12 +71,12 @@ def main() -> int:
             said = f"refused: {failure}"
         middle = time.process_time()
         try:
-            other = trimesh_sees(path)
+            other = read_with_trimesh(path)
         except Exception as error:
             found["trimesh refuses"] += 1
             said += f"; trimesh: {type(error).__name__}"
         else:
-            if mesh is not None and (apart := difference(mesh, *other)) > APART:
+            if mesh is not None and (apart := measure_difference(mesh, *other)) > APART:
                 found["differ"] += 1
                 said += f"; {apart:.1%} from trimesh"
         seconds["ours"] += middle - start

@@ -25,13 +25,13 @@ from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.library import mesh_paths
 from verdict3d.mesh.files import read_mesh
-from verdict3d.mesh.sampling import areas_and_normals
+from verdict3d.mesh.sampling import compute_areas_and_normals
 
 TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FileRead:
     path: Path
     refused: str | None = None
     kinds: tuple[str, ...] = ()
@@ -44,12 +44,12 @@ def measure(area: float, extents: np.ndarray) -> np.ndarray:
     return np.append(np.sort(extents), np.sqrt(area))
 
 
-def examine(path: Path) -> Outcome:
+def examine(path: Path) -> FileRead:
     start = time.perf_counter()
     try:
         mesh = read_mesh(path, MeshLimits())
     except ItemFailure as failure:
-        return Outcome(path, refused=failure.reason, words=str(failure))
+        return FileRead(path, refused=failure.reason, words=str(failure))
     seconds = time.perf_counter() - start
     kinds = tuple(sorted({note.kind for note in mesh.notes}))
     try:
@@ -57,13 +57,15 @@ def examine(path: Path) -> Outcome:
         other = scene.to_mesh()
         theirs = measure(float(other.area), other.extents)
     except Exception as error:
-        return Outcome(path, None, kinds, seconds, "trimesh fails", f"{type(error).__name__}: {error}")
-    ours = measure(float(areas_and_normals(mesh)[0].sum()), np.ptp(mesh.vertices.astype(np.float64), axis=0))
+        return FileRead(path, None, kinds, seconds, "trimesh fails", f"{type(error).__name__}: {error}")
+    ours = measure(
+        float(compute_areas_and_normals(mesh)[0].sum()), np.ptp(mesh.vertices.astype(np.float64), axis=0)
+    )
     apart = np.abs(ours - theirs) > TOLERANCE * np.maximum(np.abs(theirs), TOLERANCE * theirs.max())
     words = (
         f"ours {np.round(ours, 4).tolist()}, trimesh {np.round(theirs, 4).tolist()}" if apart.any() else ""
     )
-    return Outcome(path, None, kinds, seconds, "differs" if apart.any() else "same", words)
+    return FileRead(path, None, kinds, seconds, "differs" if apart.any() else "same", words)
 
 
 def main() -> None:
@@ -101,8 +103,8 @@ def describe(folder: Path, title: str) -> list[str]:
         title,
         len(outcomes),
         len(read),
-        counted(sum(bool(one.kinds) for one in read), kinds),
-        counted(refused.total(), refused),
+        count_notes(sum(bool(one.kinds) for one in read), kinds),
+        count_notes(refused.total(), refused),
         beside["differs"],
         beside["trimesh fails"],
         f"{max((one.seconds for one in read), default=0.0):.2f}",
@@ -136,7 +138,7 @@ def describe_again(folder: Path) -> list[str]:
     return lines
 
 
-def counted(total: int, kinds: Counter[str]) -> str:
+def count_notes(total: int, kinds: Counter[str]) -> str:
     names = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     return f"{total} ({names})" if names else str(total)
 

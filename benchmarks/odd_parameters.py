@@ -32,7 +32,7 @@ ODD: list[Any] = [
 """What is put at every place."""
 
 
-def laughing(depth: int) -> str:
+def make_laughing(depth: int) -> str:
     """Return a document that is some lines long and 9 to the power ``depth`` values large."""
     lines = ["a0: &a0 [x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, depth)]
@@ -56,21 +56,21 @@ ODD_FILES: dict[str, bytes] = {
     "5000 deep, in blocks": b"".join(b" " * n + b"a:\n" for n in range(5000)),
     "a tag of Python": b"seed: !!python/object/apply:os.system [ls]\n",
     "itself": b"a: &a [*a]\n",
-    "a billion laughs": laughing(12).encode(),
+    "a billion laughs": make_laughing(12).encode(),
     "ten megabytes of words": b"seed: " + b"x " * 5_000_000,
 }
 
 
-def places_of(values: Any, steps: tuple[int | str, ...] = ()) -> Iterator[tuple[int | str, ...]]:
+def list_places(values: Any, steps: tuple[int | str, ...] = ()) -> Iterator[tuple[int | str, ...]]:
     """Yield the place of every value, sections and items of lists included."""
     inner = values.items() if isinstance(values, dict) else enumerate(values)
     for name, value in inner:
         yield (*steps, name)
         if isinstance(value, dict | list):
-            yield from places_of(value, (*steps, name))
+            yield from list_places(value, (*steps, name))
 
 
-def changed(values: Any, steps: tuple[int | str, ...], odd: Any, *, leave_out: bool = False) -> Any:
+def change(values: Any, steps: tuple[int | str, ...], odd: Any, *, leave_out: bool = False) -> Any:
     """Return a copy with an odd value at a place, or without the place."""
     whole = copy.deepcopy(values)
     inner = whole
@@ -83,7 +83,7 @@ def changed(values: Any, steps: tuple[int | str, ...], odd: Any, *, leave_out: b
     return whole
 
 
-def outcome_of(values: Any, place: str) -> str:
+def try_parameters(values: Any, place: str) -> str:
     """Return "refused", "allowed", or what went wrong."""
     try:
         check_params(values, "params.yaml")
@@ -110,13 +110,13 @@ def judge_message(message: str, place: str) -> str:
 
 def try_values(values: Any) -> Iterator[tuple[str, str, str]]:
     """Yield every case of one set of parameters: its place, what was done there, the outcome."""
-    for steps in list(places_of(values)):
+    for steps in list(list_places(values)):
         place = ".".join(map(str, steps))
         for odd in ODD:
-            yield place, repr(odd)[:60], outcome_of(changed(values, steps, odd), place)
-        yield place, "left out", outcome_of(changed(values, steps, None, leave_out=True), place)
-        inner = changed(values, steps, {"unknown_key": 1})
-        yield place, "another key", outcome_of(inner, place)
+            yield place, repr(odd)[:60], try_parameters(change(values, steps, odd), place)
+        yield place, "left out", try_parameters(change(values, steps, None, leave_out=True), place)
+        inner = change(values, steps, {"unknown_key": 1})
+        yield place, "another key", try_parameters(inner, place)
 
 
 def try_files() -> Iterator[tuple[str, str, str]]:

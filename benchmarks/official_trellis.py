@@ -31,9 +31,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.full_size_trellis import RELEASED, Size, config_of, weight_bytes
-from benchmarks.timing import Row, measured
-from verdict3d.trellis.sampler import values_of
+from benchmarks.full_size_trellis import RELEASED, Size, count_weight_bytes, read_config
+from benchmarks.timing import Row, measure
+from verdict3d.trellis.sampler import get_values
 from verdict3d.trellis.sparse import SparseTensor
 
 BACKENDS = {"ATTN_BACKEND": "sdpa", "SPARSE_ATTN_BACKEND": "flash_attn", "SPCONV_ALGO": "native"}
@@ -152,7 +152,7 @@ def import_official(folder: Path) -> dict[str, Any]:
     return found
 
 
-def why_no_spconv() -> str | None:
+def explain_no_spconv() -> str | None:
     """Return why spconv cannot be imported; None: it can."""
     try:
         importlib.import_module("spconv.pytorch")
@@ -198,15 +198,15 @@ class Official:
             (``times_faster``), our part of its memory (``peak_of_official``), and the largest difference of
             the outputs over the root mean square of the official ones, None for the full sample.
         """
-        reason = why_no_spconv() if part == "latent_flow" else None
+        reason = explain_no_spconv() if part == "latent_flow" else None
         if reason is not None:
             yield {"table": f"official_{part}", "skipped": f"no spconv: {reason}"}
             return
         with torch.no_grad():
-            expected: list[Tensor | None] = [values_of(call()).clone() for _, call in of_ours[:2]]
+            expected: list[Tensor | None] = [get_values(call()).clone() for _, call in of_ours[:2]]
         network = self._network(part, ours)
         network.to(self.device)
-        weights = weight_bytes(network)
+        weights = count_weight_bytes(network)
         calls = self._calls(network, *(self._copied(value) for value in inputs))
         for (row, _), call, output in zip_longest(of_ours, calls, expected):
             with torch.no_grad():
@@ -216,7 +216,7 @@ class Official:
     def _network(self, part: str, ours: nn.Module) -> nn.Module:
         """Return the official network with our weights, in the host's memory between its uses."""
         if part not in self._networks:
-            arguments = {**config_of(part, self.size)["args"], "use_fp16": self.dtype == torch.float16}
+            arguments = {**read_config(part, self.size)["args"], "use_fp16": self.dtype == torch.float16}
             network: nn.Module = self.code[part](**arguments)
             network.load_state_dict(ours.state_dict())
             # spconv adds no bias on a CPU unless it trains; nothing else depends on the mode
@@ -259,7 +259,7 @@ class Official:
             theirs = output if isinstance(output, Tensor) else output.feats
             difference = float((expected - theirs).abs().max() / theirs.float().square().mean().sqrt())
             del output, theirs
-        took, peak = measured(call, self.device, 1 if expected is None else self.times, weights)
+        took, peak = measure(call, self.device, 1 if expected is None else self.times, weights)
         return {
             "table": f"official_{ours['table']}",
             **{key: ours[key] for key in ("items", "voxels") if key in ours},

@@ -40,7 +40,7 @@ def serve(path: Path, listening: socket.socket) -> None:
     uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off")).run(sockets=[listening])
 
 
-def resident_mb(process: int) -> float:
+def read_resident_mb(process: int) -> float:
     """Return the resident memory of a process in MB."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
@@ -70,7 +70,7 @@ def main() -> None:
         base = f"http://127.0.0.1:{listening.getsockname()[1]}/data"
         with httpx.Client(trust_env=False, timeout=60) as client:
             client.get(f"{base}/facts.json")
-            before = resident_mb(server.pid or 0)
+            before = read_resident_mb(server.pid or 0)
             for name, text in QUESTIONS.items():
                 address = f"{base}/pairs.json?{text.format(last=options.pairs // 50)}"
                 times = []
@@ -80,7 +80,8 @@ def main() -> None:
                     times.append(1000 * (time.perf_counter() - started))
                 print(f"  {name:24} median {statistics.median(times):6.1f} ms   slowest {max(times):6.1f} ms")
             print(
-                f"memory of the server: {before:.0f} MB before, {resident_mb(server.pid or 0):.0f} MB after"
+                f"memory of the server: {before:.0f} MB before, "
+                f"{read_resident_mb(server.pid or 0):.0f} MB after"
             )
         server.terminate()
         server.join()

@@ -22,12 +22,12 @@ HEAD_PX = 44
 WORDS = {"win": "the adapted mesh is better", "loss": "the base's mesh is better"}
 
 
-def rows_of(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a file of JSON lines."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def median_pair(rows: Sequence[dict[str, Any]], regime: str) -> dict[str, Any]:
+def find_median_pair(rows: Sequence[dict[str, Any]], regime: str) -> dict[str, Any]:
     """Return the decided pair of a regime whose |d| is the median (the lower of two)."""
     decided = [row for row in rows if row["regime"] == regime and row["outcome"] in WORDS]
     ordered = sorted(decided, key=lambda row: (abs(row["d"]), row["object"]))
@@ -43,17 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="PNG file")
     options = parser.parse_args(arguments)
     data = options.project / "data"
-    row = median_pair(rows_of(data / "evaluate" / options.arm / "verdicts.jsonl"), options.regime)
-    clean = {each["id"]: each["condition"] for each in rows_of(data / "assets/assets.jsonl") if "id" in each}
+    row = find_median_pair(read_rows(data / "evaluate" / options.arm / "verdicts.jsonl"), options.regime)
+    clean = {
+        each["id"]: each["condition"] for each in read_rows(data / "assets/assets.jsonl") if "id" in each
+    }
     degraded = {
         (each["asset"], each["regime"]): each["image"]
-        for each in rows_of(data / "degrade/conditions.jsonl")
+        for each in read_rows(data / "degrade/conditions.jsonl")
         if "asset" in each
     }
     renderer = Renderer()
     pictures = [
-        _photo(options.project / clean[row["object"]]),
-        _photo(options.project / degraded[row["object"], options.regime]),
+        _make_photo(options.project / clean[row["object"]]),
+        _make_photo(options.project / degraded[row["object"], options.regime]),
         *(
             Image.fromarray(
                 renderer.montage(read_mesh(options.project / row[side]["mesh"]), "normal", SIDE_PX // 2)
@@ -82,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{options.output}: {row['object']}, {options.regime}")
 
 
-def _photo(path: Path) -> Image.Image:
+def _make_photo(path: Path) -> Image.Image:
     """Return a picture in a square, on white."""
     picture = Image.open(path).convert("RGBA").resize((SIDE_PX, SIDE_PX))
     square = Image.new("RGB", picture.size, "white")

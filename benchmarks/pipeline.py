@@ -69,7 +69,7 @@ for number in range(int(sys.argv[1])):
 """
 
 
-def timed(action: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+def measure_time(action: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
     started = clock()
     action()
     return clock() - started
@@ -101,7 +101,7 @@ def measure_overhead(folder: Path, repetitions: int) -> bool:
         name: value for name, value in make_project_environment(project).items() if name not in left_out
     }
     environment["PYTHONPATH"] = str(project)
-    first_s = timed(lambda: call(VERDICT3D, project, environment))
+    first_s = measure_time(lambda: call(VERDICT3D, project, environment))
     root = open_workspace(project, "small").root
     stages = len(read_stage_graph(root, environment))
     print(f"{stages} stages; first run {first_s:.0f} s")
@@ -111,7 +111,7 @@ def measure_overhead(folder: Path, repetitions: int) -> bool:
             for way, command, place in (("dvc repro", DVC, root), ("verdict3d run", VERDICT3D, project)):
                 if case == "restored":
                     forget(root)
-                seconds = timed(lambda c=command, p=place: call(c, p, environment))
+                seconds = measure_time(lambda c=command, p=place: call(c, p, environment))
                 found.setdefault(f"{case}, {way}", []).append(seconds)
     median = {name: statistics.median(times) for name, times in found.items()}
     for name, times in found.items():
@@ -131,7 +131,7 @@ def measure_growth(folder: Path) -> bool:
     """Print what grows with the manifest, in seconds, and the exponent; tell whether it is linear."""
     found: dict[str, list[float]] = {}
     for size in SIZES:
-        for name, seconds in growth_at(folder / str(size), size).items():
+        for name, seconds in find_growth(folder / str(size), size).items():
             found.setdefault(name, []).append(seconds)
     print(f"{'assets':34}" + "".join(f"{size:>10,}" for size in SIZES) + "   exponent")
     linear = True
@@ -143,7 +143,7 @@ def measure_growth(folder: Path) -> bool:
     return linear
 
 
-def growth_at(root: Path, size: int) -> dict[str, float]:
+def find_growth(root: Path, size: int) -> dict[str, float]:
     """Return seconds for a manifest of ``size`` assets: plan, batch map afresh and resumed, DVC."""
     params = load_params(ROOT / "params.yaml")
     write_manifest(root, size, params.generate.pair_regimes)
@@ -155,26 +155,26 @@ def growth_at(root: Path, size: int) -> dict[str, float]:
 
     items = plan()
     # it computes only: processor time, which other work on the machine does not lengthen
-    times["read manifests, plan generations"] = min(timed(plan, time.process_time) for _ in range(3))
+    times["read manifests, plan generations"] = min(measure_time(plan, time.process_time) for _ in range(3))
     work = root / "work"
     work.mkdir()
 
     def run() -> None:
         run_batches(items, lambda: make_record, folder=work, batch_size=8, description="batches")
 
-    times["map over batches, doing nothing"] = timed(run)
-    times["the same, all done before"] = timed(run)
+    times["map over batches, doing nothing"] = measure_time(run)
+    times["the same, all done before"] = measure_time(run)
     environment = make_project_environment(root)
     (root / ".dvc").mkdir()
     shutil.copyfile(ROOT / ".dvc/config", root / ".dvc/config")
     (root / "stage.py").write_text(STAGE)
     chain = {"cmd": f"python stage.py {size}", "deps": ["stage.py"], "outs": ["data/assets"]}
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"assets": chain}}))
-    times["dvc repro, making and storing"] = timed(lambda: call(DVC, root, environment))
-    times["dvc repro, nothing to do"] = timed(lambda: call(DVC, root, environment))
+    times["dvc repro, making and storing"] = measure_time(lambda: call(DVC, root, environment))
+    times["dvc repro, nothing to do"] = measure_time(lambda: call(DVC, root, environment))
     (root / "dvc.lock").unlink()
     shutil.rmtree(root / "data/assets")
-    times["dvc repro, restoring"] = timed(lambda: call(DVC, root, environment))
+    times["dvc repro, restoring"] = measure_time(lambda: call(DVC, root, environment))
     return times
 
 

@@ -67,27 +67,27 @@ def keep(root: Path) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_rows_of(root / "data"))
+    writer.writerows(_read_rows(root / "data"))
     write_bytes(ROWS, gzip.compress(text.getvalue().encode(), mtime=0))
 
 
-def _rows_of(data: Path) -> Iterator[Row]:
+def _read_rows(data: Path) -> Iterator[Row]:
     for arm in ARMS:
         for source, name in (("evaluation", "verdicts"), ("training", "training_judge")):
             for row in read_jsonl(data / f"evaluate/{arm}/{name}.jsonl"):
                 sides = {"f_x": row["arm"]["f_score"], "f_y": row["base"]["f_score"]}
-                yield _row(f"{source} {arm}", row["regime"], row["object"], row) | sides
+                yield _make_row(f"{source} {arm}", row["regime"], row["object"], row) | sides
     for row in read_jsonl(data / f"evaluate/{ARMS[0]}/controls.jsonl"):
-        yield _row("controls", "clean", row["object"], row)
+        yield _make_row("controls", "clean", row["object"], row)
     for row in read_jsonl(data / "label/verdicts.jsonl"):
         seen = Scored(row["asset"], row["outcome"], row["m1"], row["m2"])
         sets = row["sets"]
         if row["expected"] == "y":
             seen, sets = turn(seen), [one and (one[1], one[0]) for one in sets]
-        yield _row("label", row["kind"], row["asset"], row | vars(seen) | {"sets": sets})
+        yield _make_row("label", row["kind"], row["asset"], row | vars(seen) | {"sets": sets})
 
 
-def _row(source: str, part: str, name: str, row: Row) -> Row:
+def _make_row(source: str, part: str, name: str, row: Row) -> Row:
     return {"source": source, "slice": part, "object": name} | {
         **{column: row[column] for column in ("category", "outcome", "m1", "m2")},
         "sets": " ".join("" if one is None else "{}:{}".format(*one) for one in row["sets"]),
@@ -105,22 +105,22 @@ def read_kept(path: Path = ROWS) -> list[Kept]:
             Kept(
                 row["source"],
                 row["slice"],
-                Scored(row["object"], _outcome(row["outcome"]), number(row["m1"]), number(row["m2"])),
+                Scored(row["object"], _parse_outcome(row["outcome"]), number(row["m1"]), number(row["m2"])),
                 row["category"],
                 number(row["f_x"]),
                 number(row["f_y"]),
-                tuple(_margins(one) for one in row["sets"].split(" ")) if row["sets"] else (),
+                tuple(_parse_margins(one) for one in row["sets"].split(" ")) if row["sets"] else (),
             )
             for row in csv.DictReader(file)
         ]
 
 
-def _margins(text: str) -> tuple[float, float] | None:
+def _parse_margins(text: str) -> tuple[float, float] | None:
     m1, _, m2 = text.partition(":")
     return (float(m1), float(m2)) if text else None
 
 
-def _outcome(text: str) -> Outcome:
+def _parse_outcome(text: str) -> Outcome:
     known: dict[str, Outcome] = {name: name for name in get_args(Outcome)}
     return known[text]
 
@@ -130,64 +130,64 @@ def recompute(rows: Sequence[Kept], params: Params) -> dict[str, str]:
     found: dict[str, str] = {}
     for arm in ARMS:
         for regime in ("severe", "clean"):
-            mine = _of(rows, f"evaluation {arm}", regime)
-            trained = _of(rows, f"training {arm}", regime)
-            judged = summarise([row.verdict for row in mine], *_drawing(params, "evaluate", arm, regime))
+            mine = _select(rows, f"evaluation {arm}", regime)
+            trained = _select(rows, f"training {arm}", regime)
+            judged = summarise([row.verdict for row in mine], *_find_drawing(params, "evaluate", arm, regime))
             name = f"{arm}, {regime}"
-            found[f"{name}: half-credit"] = _words(judged.half_credit)
-            found[f"{name}: decisive"] = _words(judged.decisive)
+            found[f"{name}: half-credit"] = _say(judged.half_credit)
+            found[f"{name}: decisive"] = _say(judged.decisive)
             found[f"{name}: coverage"] = f"{judged.coverage:.2f}"
             gains = [(row.verdict.object, row.f_x - row.f_y) for row in mine if row.f_x and row.f_y]
             means = (np.mean([getattr(row, side) for row in mine]) for side in ("f_y", "f_x"))
             found[f"{name}: F-score"] = " → ".join(f"{mean:.3f}" for mean in means)
-            found[f"{name}: gain of F-score"] = _words(_mean(gains, params, arm, regime, "gain"))
+            found[f"{name}: gain of F-score"] = _say(_average(gains, params, arm, regime, "gain"))
             gaps = [
                 (one.verdict.object, SCORES[other.verdict.outcome] - SCORES[one.verdict.outcome])
                 for one, other in zip(mine, trained, strict=True)
             ]
-            found[f"{name}: over-optimisation"] = _words(_mean(gaps, params, arm, regime, "gap"))
-    controls = [row.verdict for row in _of(rows, "controls", "clean")]
-    found["base against base"] = _words(
-        summarise(controls, *_drawing(params, "evaluate", "controls")).half_credit, 2
+            found[f"{name}: over-optimisation"] = _say(_average(gaps, params, arm, regime, "gap"))
+    controls = [row.verdict for row in _select(rows, "controls", "clean")]
+    found["base against base"] = _say(
+        summarise(controls, *_find_drawing(params, "evaluate", "controls")).half_credit, 2
     )
     kinds = {"contrastive": ("decisive", "half_credit"), "same_base": ("half_credit",)}
     for kind, measures in kinds.items():
-        labelled = [row.verdict for row in _of(rows, "label", kind)]
-        counted = summarise(labelled, *_drawing(params, "label", kind))
+        labelled = [row.verdict for row in _select(rows, "label", kind)]
+        counted = summarise(labelled, *_find_drawing(params, "label", kind))
         for measure in measures:
-            found[f"{kind}: {measure}"] = _words(getattr(counted, measure), 2)
-    found["right where F-scores differ little"] = _right(rows)
+            found[f"{kind}: {measure}"] = _say(getattr(counted, measure), 2)
+    found["right where F-scores differ little"] = _count_right(rows)
     return found
 
 
-def _of(rows: Sequence[Kept], source: str, part: str) -> list[Kept]:
+def _select(rows: Sequence[Kept], source: str, part: str) -> list[Kept]:
     return [row for row in rows if (row.source, row.slice) == (source, part)]
 
 
-def _drawing(params: Params, *name: str) -> tuple[np.random.Generator, int, float]:
+def _find_drawing(params: Params, *name: str) -> tuple[np.random.Generator, int, float]:
     """Return what a stage draws the resamples of this number from, their number, and the level."""
     evaluate = params.evaluate
     return numpy_generator(params.seed, *name), evaluate.bootstrap, evaluate.confidence
 
 
-def _mean(values: Sequence[tuple[str, float]], params: Params, *name: str) -> Interval:
+def _average(values: Sequence[tuple[str, float]], params: Params, *name: str) -> Interval:
     """Return the mean of (object, value) with its BCa interval over objects."""
     names = sorted({one for one, _ in values})
     totals = np.zeros((len(names), 2))
     for one, value in values:
         totals[names.index(one)] += (value, 1.0)
-    low, high = cluster_bootstrap(totals, divide, *_drawing(params, "evaluate", *name)) or (None, None)
+    low, high = cluster_bootstrap(totals, divide, *_find_drawing(params, "evaluate", *name)) or (None, None)
     return Interval(value=float(totals[:, 0].sum() / totals[:, 1].sum()), low=low, high=high)
 
 
-def _words(found: Interval, digits: int = 3) -> str:
+def _say(found: Interval, digits: int = 3) -> str:
     value, low, high = (
         f"{end:.{digits}f}" for end in (found.value, found.low, found.high) if end is not None
     )
     return f"{value} [{low}, {high}]"
 
 
-def _right(rows: Sequence[Kept]) -> str:
+def _count_right(rows: Sequence[Kept]) -> str:
     """Return how often the evaluation judge names the mesh with the higher F-score where it decides."""
     right = total = 0
     for row in rows:
@@ -203,7 +203,7 @@ def _right(rows: Sequence[Kept]) -> str:
     return f"{right} of {total}"
 
 
-def sweep_correlation(table: Row) -> str:
+def correlate_sweep(table: Row) -> str:
     """Return Pearson's r between half-credit and gain of F-score at severe over the arms of the sweep."""
     cells = [cell["severe"] for cell in table["cells"].values()]
     credit = [cell["half_credit"]["value"] for cell in cells]
@@ -211,13 +211,13 @@ def sweep_correlation(table: Row) -> str:
     return f"r {np.corrcoef(credit, gain)[0, 1]:.2f}"
 
 
-def everything(params: Params) -> dict[str, str]:
+def recompute_all(params: Params) -> dict[str, str]:
     """Return every number that can be computed again."""
     table = read_json(ROOT / "docs/sweep/table.json")
-    return {**recompute(read_kept(), params), "sweep, half-credit and F-score": sweep_correlation(table)}
+    return {**recompute(read_kept(), params), "sweep, half-credit and F-score": correlate_sweep(table)}
 
 
-def missing(found: dict[str, str], document: str) -> list[str]:
+def list_missing(found: dict[str, str], document: str) -> list[str]:
     """Return what the document does not have."""
     text = " ".join(document.split())
     return [name for name, words in found.items() if words not in text]
@@ -230,9 +230,9 @@ def main() -> int:
     given = parser.parse_args()
     if given.keep:
         keep(given.keep)
-    found = everything(load_params(ROOT / "params.yaml"))
+    found = recompute_all(load_params(ROOT / "params.yaml"))
     print(json.dumps(found, indent=2, ensure_ascii=False))
-    lacking = missing(found, DOCUMENT.read_text())
+    lacking = list_missing(found, DOCUMENT.read_text())
     for name in lacking:
         print(f"not in {DOCUMENT.relative_to(ROOT)}: {name}: {found[name]}", file=sys.stderr)
     return 1 if lacking else 0

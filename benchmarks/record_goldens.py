@@ -29,7 +29,9 @@ Tensors = dict[str, Tensor]
 Official = Mapping[str, Any]
 
 
-def structure_flow(network: nn.Module, given: Tensors, notes: Mapping[str, Any], code: Official) -> Tensors:
+def record_structure_flow(
+    network: nn.Module, given: Tensors, notes: Mapping[str, Any], code: Official
+) -> Tensors:
     """One forward pass, with what its first block and its time embedding give."""
     tokens: list[Tensor] = []
     network.blocks[0].register_forward_hook(lambda module, inputs, output: tokens.append(output))
@@ -37,7 +39,7 @@ def structure_flow(network: nn.Module, given: Tensors, notes: Mapping[str, Any],
     return {"v": v, "after_block0": tokens[0], "t_emb": network.t_embedder(given["t"])}
 
 
-def structure_decoder(
+def record_structure_decoder(
     network: nn.Module, given: Tensors, notes: Mapping[str, Any], code: Official
 ) -> Tensors:
     """Logits, and where they are positive."""
@@ -45,7 +47,7 @@ def structure_decoder(
     return {"logits": logits, "coords": torch.argwhere(logits > 0)[:, [0, 2, 3, 4]].int()}
 
 
-def structure_encoder(
+def record_structure_encoder(
     network: nn.Module, given: Tensors, notes: Mapping[str, Any], code: Official
 ) -> Tensors:
     """Mean and logarithm of the variance."""
@@ -53,7 +55,7 @@ def structure_encoder(
     return {"mean": mean, "logvar": logvar}
 
 
-def samplers(network: nn.Module, given: Tensors, notes: Mapping[str, Any], code: Official) -> Tensors:
+def record_samplers(network: nn.Module, given: Tensors, notes: Mapping[str, Any], code: Official) -> Tensors:
     """The first step and the sample of every run that the notes describe."""
     found = {}
     for number, run in enumerate(notes["runs"]):
@@ -69,10 +71,10 @@ def samplers(network: nn.Module, given: Tensors, notes: Mapping[str, Any], code:
 
 
 RECORDERS: dict[str, Callable[..., Tensors]] = {
-    "ss_flow": structure_flow,
-    "ss_decoder": structure_decoder,
-    "ss_encoder": structure_encoder,
-    "sampler_ss": samplers,
+    "ss_flow": record_structure_flow,
+    "ss_decoder": record_structure_decoder,
+    "ss_encoder": record_structure_encoder,
+    "sampler_ss": record_samplers,
 }
 MODULES = ("trellis.models.sparse_structure_flow", "trellis.models.sparse_structure_vae")
 
@@ -95,7 +97,7 @@ def read_notes(name: str) -> dict[str, Any]:
     return notes
 
 
-def provenance(folder: Path) -> dict[str, str]:
+def describe_provenance(folder: Path) -> dict[str, str]:
     """Return commit (of a git checkout), versions and date."""
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False
@@ -127,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
         print(json.dumps({"recording": name, "largest_difference": apart[name]}))
         if options.write:
             save_file(kept | made, GOLDENS / f"{name}.safetensors")
-            notes = read_notes(name) | {"provenance": provenance(options.folder)}
+            notes = read_notes(name) | {"provenance": describe_provenance(options.folder)}
             (GOLDENS / f"{name}.json").write_text(json.dumps(notes, indent=1) + "\n")
     return apart
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.furniture.catalogue import CATEGORIES, make_furniture, mesh_from_parts
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.context import shared_context
@@ -23,7 +23,7 @@ from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import MODES, Camera
 
 
-def bumpy_sphere(faces: int, seed: int) -> Mesh:
+def make_bumpy_sphere(faces: int, seed: int) -> Mesh:
     """A colored mesh of `faces` faces whose size grows nowhere beyond the box."""
     rings = max(4, round((faces / 7.6) ** 0.5))
     solid = trimesh.creation.uv_sphere(radius=0.45, count=[rings, 2 * rings])
@@ -37,7 +37,7 @@ def measure_speed(renderer: Renderer, repetitions: int) -> None:
     for faces in (2_000, 20_000):
         for view_px in (56, 112, 224):
             for mode in ("normal", "rgb"):
-                meshes = [bumpy_sphere(faces, seed) for seed in range(repetitions)]
+                meshes = [make_bumpy_sphere(faces, seed) for seed in range(repetitions)]
                 renderer.montage(meshes[0], mode, view_px)
                 wall, cpu = [], time.process_time()
                 for mesh in meshes[1:]:
@@ -53,7 +53,7 @@ def measure_speed(renderer: Renderer, repetitions: int) -> None:
 
 def soak(renderer: Renderer, meshes: int) -> None:
     """Draw many meshes of changing size, mode and view size, and print the memory on the way."""
-    base = [bumpy_sphere(faces, faces) for faces in (500, 2_000, 8_000)]
+    base = [make_bumpy_sphere(faces, faces) for faces in (500, 2_000, 8_000)]
     for count in range(meshes + 1):
         source = base[count % len(base)]
         mesh = Mesh(source.vertices, source.faces[: len(source.faces) - count % 400], source.colors)
@@ -63,14 +63,14 @@ def soak(renderer: Renderer, meshes: int) -> None:
             print(f"{count:7d} meshes: {pages * resource.getpagesize() / 2**20:8.1f} MiB resident")
 
 
-def fixed_pictures(renderer: Renderer) -> dict[str, np.ndarray]:
+def draw_fixed_pictures(renderer: Renderer) -> dict[str, np.ndarray]:
     pictures = {}
     for category in CATEGORIES:
-        mesh = mesh_from_parts(furniture(category, numpy_generator(0, "benchmark", category)))
+        mesh = mesh_from_parts(make_furniture(category, numpy_generator(0, "benchmark", category)))
         for mode in MODES:
             pictures[f"{category}-{mode}-montage"] = renderer.montage(mesh, mode, 112)
         pictures[f"{category}-condition"] = renderer.condition(mesh, Camera(35.0, 20.0), 256)
-    pictures["bumpy-normal-montage"] = renderer.montage(bumpy_sphere(20_000, 1), "normal", 224)
+    pictures["bumpy-normal-montage"] = renderer.montage(make_bumpy_sphere(20_000, 1), "normal", 224)
     return pictures
 
 
@@ -98,9 +98,9 @@ def main() -> None:
     print(shared_context().info["GL_RENDERER"])
     renderer = Renderer()
     if given.save:
-        np.savez_compressed(given.save, **fixed_pictures(renderer))
+        np.savez_compressed(given.save, **draw_fixed_pictures(renderer))
     if given.compare:
-        compare(fixed_pictures(renderer), given.compare)
+        compare(draw_fixed_pictures(renderer), given.compare)
     if given.repetitions:
         measure_speed(renderer, given.repetitions)
     if given.meshes:

@@ -24,13 +24,13 @@ import numpy as np
 import trimesh
 from PIL import Image
 
-from benchmarks.rig import bumpy_sphere
+from benchmarks.rig import make_bumpy_sphere
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera, Rig, camera_from_world
 
 
-def least_and_cpu(draw: Callable[[Mesh], Any], meshes: Sequence[Mesh]) -> tuple[float, float]:
+def measure_least_and_cpu(draw: Callable[[Mesh], Any], meshes: Sequence[Mesh]) -> tuple[float, float]:
     """Return the least wall time and the mean CPU time of a montage, in seconds; the first mesh warms up."""
     draw(meshes[0])
     wall, cpu = [], time.process_time()
@@ -46,23 +46,23 @@ def as_trimesh(mesh: Mesh) -> trimesh.Trimesh:
     return trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False)
 
 
-def poses_of(cameras: Sequence[Camera]) -> list[np.ndarray]:
+def list_poses(cameras: Sequence[Camera]) -> list[np.ndarray]:
     """Return the pose (4, 4) of each camera of the rig."""
     return [np.linalg.inv(camera_from_world(camera)) for camera in cameras]
 
 
-def two_by_two(views: Sequence[np.ndarray]) -> np.ndarray:
+def arrange_two_by_two(views: Sequence[np.ndarray]) -> np.ndarray:
     """Return four views as one picture."""
     return np.vstack([np.hstack(views[:2]), np.hstack(views[2:])])
 
 
-def pyrender_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
+def draw_with_pyrender(view_px: int) -> Callable[[Mesh], np.ndarray]:
     """Return a function that draws the rig's four montage views with pyrender."""
     os.environ["PYOPENGL_PLATFORM"] = "egl"
     import pyrender
 
     cameras = Rig().montage_cameras()
-    poses = poses_of(cameras)
+    poses = list_poses(cameras)
     camera = pyrender.PerspectiveCamera(np.deg2rad(cameras[0].fov_deg))
     renderer = pyrender.OffscreenRenderer(view_px, view_px)
 
@@ -74,15 +74,15 @@ def pyrender_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
         for pose in poses:
             scene.set_pose(node, pose)
             views.append(renderer.render(scene, flags=pyrender.RenderFlags.FLAT)[0])
-        return two_by_two(views)
+        return arrange_two_by_two(views)
 
     return draw
 
 
-def trimesh_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
+def draw_with_trimesh(view_px: int) -> Callable[[Mesh], np.ndarray]:
     """Return a function that draws the rig's four montage views with trimesh's own offscreen render."""
     cameras = Rig().montage_cameras()
-    poses = poses_of(cameras)
+    poses = list_poses(cameras)
 
     def draw(mesh: Mesh) -> np.ndarray:
         scene = as_trimesh(mesh).scene()
@@ -92,7 +92,7 @@ def trimesh_montage(view_px: int) -> Callable[[Mesh], np.ndarray]:
             scene.camera_transform = pose
             picture = scene.save_image(resolution=(view_px, view_px), visible=True)
             views.append(np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")))
-        return two_by_two(views)
+        return arrange_two_by_two(views)
 
     return draw
 
@@ -104,13 +104,13 @@ OURS: dict[str, Maker] = {
         Renderer(replace(Rig(), supersample=1)).montage, mode="normal", view_px=view_px
     ),
 }
-OTHERS: dict[str, Maker] = {"pyrender": pyrender_montage, "trimesh": trimesh_montage}
+OTHERS: dict[str, Maker] = {"pyrender": draw_with_pyrender, "trimesh": draw_with_trimesh}
 
 
 def measure(name: str, faces: int, view_px: int, repetitions: int) -> tuple[float, float]:
     """Measure one renderer, in a process of its own: GL contexts of several libraries get into their way."""
-    meshes = [bumpy_sphere(faces, seed) for seed in range(repetitions + 1)]
-    return least_and_cpu({**OURS, **OTHERS}[name](view_px), meshes)
+    meshes = [make_bumpy_sphere(faces, seed) for seed in range(repetitions + 1)]
+    return measure_least_and_cpu({**OURS, **OTHERS}[name](view_px), meshes)
 
 
 def main() -> None:

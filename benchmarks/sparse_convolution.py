@@ -26,7 +26,7 @@ from verdict3d.trellis.structure import Structure
 REPEATS = 8
 
 
-def shell(count: int, side: int) -> Tensor:
+def make_shell(count: int, side: int) -> Tensor:
     """Return (count, 4) int32 voxels closest to a sphere, shuffled."""
     axis = torch.arange(side)
     grid = torch.cartesian_prod(axis, axis, axis)
@@ -36,7 +36,7 @@ def shell(count: int, side: int) -> Tensor:
     return torch.nn.functional.pad(shuffled, (1, 0)).to(torch.int32)
 
 
-def other_library(coords: Tensor, side: int, conv: SparseConv3d) -> Callable[[Tensor], Tensor] | None:
+def load_other_library(coords: Tensor, side: int, conv: SparseConv3d) -> Callable[[Tensor], Tensor] | None:
     """Return spconv's convolution with the weights of ours, its neighbour map made; None: not installed."""
     try:
         import spconv.pytorch as spconv
@@ -57,7 +57,7 @@ def other_library(coords: Tensor, side: int, conv: SparseConv3d) -> Callable[[Te
     return call
 
 
-def median_seconds(calls: dict[str, Callable[[], Any]], times: int) -> dict[str, float]:
+def measure_median_seconds(calls: dict[str, Callable[[], Any]], times: int) -> dict[str, float]:
     """Return the median seconds of each call, in turns so that a busy machine slows all alike."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(times):
@@ -71,10 +71,10 @@ def median_seconds(calls: dict[str, Callable[[], Any]], times: int) -> dict[str,
 def measure(channels: int, count: int, side: int, times: int) -> dict[str, Any]:
     """Return times and differences at one width."""
     torch.manual_seed(0)
-    coords, conv = shell(count, side), SparseConv3d(channels, channels, 3)
+    coords, conv = make_shell(count, side), SparseConv3d(channels, channels, 3)
     structure, feats = Structure(coords), torch.randn(count, channels)
     pairs = int((structure.neighbours < count).sum())
-    theirs = other_library(coords, side, conv)
+    theirs = load_other_library(coords, side, conv)
 
     def ours(values: Tensor) -> Tensor:
         return conv(SparseTensor(values, structure=structure)).feats
@@ -92,8 +92,8 @@ def measure(channels: int, count: int, side: int, times: int) -> dict[str, Any]:
             apart = [float((theirs(feats) - mine).abs().max()) for _ in range(REPEATS)]
             row["difference_least"], row["difference_most"] = min(apart), max(apart)
             row["ours_repeats"] = all(torch.equal(ours(feats), mine) for _ in range(REPEATS))
-        found = median_seconds(calls, times)
-    found |= median_seconds({"ours_with_gradients": with_gradients}, max(times // 3, 1))
+        found = measure_median_seconds(calls, times)
+    found |= measure_median_seconds({"ours_with_gradients": with_gradients}, max(times // 3, 1))
     row |= {f"{name}_ms": round(1000 * value, 2) for name, value in found.items()}
     row["ours_gflops"] = round(2 * pairs * channels**2 / found["ours"] / 1e9, 1)
     row["spconv_over_ours"] = round(found["spconv"] / found["ours"], 2) if theirs is not None else None

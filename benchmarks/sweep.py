@@ -52,7 +52,7 @@ PER_GPU = 12
 """Processes that share a GPU: the small networks leave it idle between their launches."""
 
 
-def waves(params: Params, what: str, share: tuple[int, int] = (1, 1)) -> list[list[Chain]]:
+def make_waves(params: Params, what: str, share: tuple[int, int] = (1, 1)) -> list[list[Chain]]:
     """Return waves of chains: those of one wave may run side by side, each wave needs the ones before."""
     number, count = share
     base = [[[step] for step in row] for row in BASE]
@@ -175,7 +175,7 @@ def main() -> None:
         return
     number, count = (int(part) for part in given.share.split("/"))
     crew = Crew(workspace.root, given.workers, given.minutes, given.per_gpu, given.cores)
-    whole = all(crew.run(chains) for chains in waves(params, given.what, (number, count)))
+    whole = all(crew.run(chains) for chains in make_waves(params, given.what, (number, count)))
     if crew.failed:
         print(f"failed: {', '.join(crew.failed)}; see {workspace.root / 'logs'}", flush=True)
     print("done" if whole else "not done yet: the same command again", flush=True)

@@ -31,22 +31,23 @@ def write_table(root: Path, params: Params) -> str:
     }
     document = {
         "cells": {
-            arm: {name: cell(part, name) for name in params.evaluate.regimes} for arm, part in results.items()
+            arm: {name: write_cell(part, name) for name in params.evaluate.regimes}
+            for arm, part in results.items()
         },
-        "no_headroom": no_headroom(results),
-        "holm_at_severe": holm_at(results, "severe"),
-        "bradley_terry_at_severe": strengths(root, params, list(results), "severe"),
+        "no_headroom": name_no_headroom(results),
+        "holm_at_severe": correct_at(results, "severe"),
+        "bradley_terry_at_severe": collect_strengths(root, params, list(results), "severe"),
         "missing": [arm for arm in params.train.arms if arm not in results],
     }
     write_json(root / "data/table.json", document)
-    text = markdown(document)
+    text = write_markdown(document)
     write_bytes(root / "data/table.md", text.encode())
     if results:
-        write_bytes(root / "data/table.svg", figure(document, params.evaluate.target).encode())
+        write_bytes(root / "data/table.svg", draw_figure(document, params.evaluate.target).encode())
     return text
 
 
-def cell(results: Row, regime: str) -> dict[str, Any]:
+def write_cell(results: Row, regime: str) -> dict[str, Any]:
     """Return one arm under one regime."""
     part = results["regimes"][regime]
     judged = part["summary"]
@@ -65,14 +66,14 @@ def cell(results: Row, regime: str) -> dict[str, Any]:
     }
 
 
-def no_headroom(results: dict[str, Row]) -> list[str]:
+def name_no_headroom(results: dict[str, Row]) -> list[str]:
     """Return the regimes in which even the clean tokens do not win often enough."""
     regimes = results.get("oracle", {}).get("regimes", {})
     values = {name: part["summary"]["half_credit"]["value"] for name, part in regimes.items()}
     return [name for name, value in values.items() if value is not None and value < HEADROOM]
 
 
-def holm_at(results: dict[str, Row], regime: str) -> dict[str, float]:
+def correct_at(results: dict[str, Row], regime: str) -> dict[str, float]:
     """Return Holm's p-values of the chosen arms."""
     p_values = {
         arm: results[arm]["regimes"][regime]["summary"]["p_value"] for arm in CHOSEN if arm in results
@@ -80,7 +81,7 @@ def holm_at(results: dict[str, Row], regime: str) -> dict[str, float]:
     return holm({arm: p for arm, p in p_values.items() if p is not None})
 
 
-def strengths(root: Path, params: Params, arms: list[str], regime: str) -> Row | None:
+def collect_strengths(root: Path, params: Params, arms: list[str], regime: str) -> Row | None:
     """Return the Bradley-Terry fit over all arms."""
     answers = [
         answer
@@ -100,7 +101,7 @@ def strengths(root: Path, params: Params, arms: list[str], regime: str) -> Row |
     return fit(answers, "base", numpy_generator(params.seed, "bradley_terry", regime))
 
 
-def markdown(document: Row) -> str:
+def write_markdown(document: Row) -> str:
     """Return the table for people: one line an arm, its half-credit in every regime."""
     cells = document["cells"]
     regimes = list(next(iter(cells.values()), {}))
@@ -113,11 +114,11 @@ def markdown(document: Row) -> str:
             + " | ".join(
                 [
                     arm,
-                    *(_bounded(row[name]["half_credit"]) for name in regimes),
-                    f"{_number(severe['decisive']['value'])}, {_number(severe['coverage'])}",
-                    f"{_number(severe['base_f_score_mean'])} → {_number(severe['arm_f_score_mean'])}",
-                    _bounded(severe["gap"]),
-                    _number(PAPER.get(arm)),
+                    *(_say_bounded(row[name]["half_credit"]) for name in regimes),
+                    f"{_say_number(severe['decisive']['value'])}, {_say_number(severe['coverage'])}",
+                    f"{_say_number(severe['base_f_score_mean'])} → {_say_number(severe['arm_f_score_mean'])}",
+                    _say_bounded(severe["gap"]),
+                    _say_number(PAPER.get(arm)),
                 ]
             )
             + " |"
@@ -125,7 +126,7 @@ def markdown(document: Row) -> str:
     return "\n".join(lines) + "\n"
 
 
-def figure(document: Row, target: float) -> str:
+def draw_figure(document: Row, target: float) -> str:
     """Draw half-credit with its interval, a panel a regime, the arms in the order of the last regime's."""
     cells = document["cells"]
     regimes = list(next(iter(cells.values())))
@@ -155,10 +156,10 @@ def figure(document: Row, target: float) -> str:
     return as_svg(drawn, "sweep", f"{spoken}, best at {regimes[-1]} first")
 
 
-def _number(value: float | None) -> str:
+def _say_number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _bounded(estimate: Row) -> str:
-    low, high = _number(estimate["low"]), _number(estimate["high"])
-    return f"{_number(estimate['value'])} [{low}, {high}]"
+def _say_bounded(estimate: Row) -> str:
+    low, high = _say_number(estimate["low"]), _say_number(estimate["high"])
+    return f"{_say_number(estimate['value'])} [{low}, {high}]"

@@ -18,7 +18,7 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def once(call: Callable[[], Any], device: str) -> float:
+def measure_once(call: Callable[[], Any], device: str) -> float:
     """Return the seconds of a single call."""
     synchronize(device)
     start = time.perf_counter()
@@ -27,28 +27,26 @@ def once(call: Callable[[], Any], device: str) -> float:
     return time.perf_counter() - start
 
 
-def seconds(call: Callable[[], Any], device: str, times: int) -> float:
+def measure_seconds(call: Callable[[], Any], device: str, times: int) -> float:
     """Return the median seconds of a call that has been made before."""
-    return statistics.median(once(call, device) for _ in range(times))
+    return statistics.median(measure_once(call, device) for _ in range(times))
 
 
-def measured(
-    call: Callable[[], Any], device: str, times: int, weights: int = 0
-) -> tuple[float, float | None]:
+def measure(call: Callable[[], Any], device: str, times: int, weights: int = 0) -> tuple[float, float | None]:
     """Return the median seconds of a call that has been made before, and its peak of memory in GiB.
 
     The peak is that of a network that works alone: its ``weights`` in bytes, and what the call takes beside
     all that was allocated before it; None on a CPU.
     """
-    peak_gib(device)
+    read_peak_gib(device)
     before = torch.cuda.memory_allocated() if device.startswith("cuda") else 0
-    took = seconds(call, device, times)
+    took = measure_seconds(call, device, times)
     if not device.startswith("cuda"):
         return took, None
     return took, round((torch.cuda.max_memory_allocated() - before + weights) / 2**30, 3)
 
 
-def peak_gib(device: str) -> float | None:
+def read_peak_gib(device: str) -> float | None:
     """Return the most memory allocated since the last call; None on a CPU."""
     if not device.startswith("cuda"):
         return None

@@ -29,18 +29,18 @@ from benchmarks.full_size_trellis import (
     RELEASED,
     TINY,
     Size,
+    count_weight_bytes,
     counted,
-    random_conditioner,
-    random_latents,
-    random_network,
-    random_structure_state,
-    random_tokens,
-    sphere_cubes,
+    draw_latents,
+    draw_structure_state,
+    draw_tokens,
+    make_random_conditioner,
+    make_random_network,
+    make_sphere_cubes,
     unreplayed,
-    weight_bytes,
 )
 from benchmarks.official_trellis import Official
-from benchmarks.timing import Row, measured, once, seconds
+from benchmarks.timing import Row, measure, measure_once, measure_seconds
 from verdict3d.config_generators import SamplerParams
 from verdict3d.library import procedural_asset
 from verdict3d.render.renderer import Renderer
@@ -50,7 +50,7 @@ from verdict3d.trellis.mesh_decoding import decode_meshes
 from verdict3d.trellis.mesh_extraction import extract_meshes
 from verdict3d.trellis.pipeline import TrellisPipeline
 from verdict3d.trellis.replay import Replayed
-from verdict3d.trellis.sampler import batch_size_of, sample_flow, time_grid, values_of, with_values
+from verdict3d.trellis.sampler import count_items, get_values, sample_flow, time_grid, with_values
 from verdict3d.trellis.sequences import group_sequences
 from verdict3d.trellis.sparse import SparseConv3d, SparseTensor
 from verdict3d.trellis.structure import Structure
@@ -64,7 +64,7 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch
 
 
 @torch.no_grad()
-def plain_sample(
+def sample_plainly(
     model: Any, noise: Any, cond: Tensor, params: SamplerParams, one_batch: bool, skip: bool
 ) -> Any:
     """Sample like ``sample_flow``, with the guidance branches in one batch or not, skipped outside or not."""
@@ -72,7 +72,7 @@ def plain_sample(
     low, high = params.guidance_interval
 
     def velocity(point: Any, t: float, tokens: Tensor) -> Tensor:
-        return values_of(model(point, torch.full((batch_size_of(point),), 1000 * t), tokens))
+        return get_values(model(point, torch.full((count_items(point),), 1000 * t), tokens))
 
     for t, t_next in pairwise(time_grid(params.steps, params.rescale_t)):
         guided = params.guidance > 0 and low <= t <= high
@@ -85,7 +85,7 @@ def plain_sample(
             else:
                 with_cond, without = velocity(state, t, cond), velocity(state, t, negative)
             v = (1 + params.guidance) * with_cond - params.guidance * without if guided else with_cond
-        state = with_values(state, values_of(state) - (t - t_next) * v)
+        state = with_values(state, get_values(state) - (t - t_next) * v)
     return state
 
 
@@ -110,21 +110,21 @@ def forget_maps(model: Any) -> list[Any]:
     return hooks
 
 
-def pictures(count: int) -> list[Image.Image]:
+def make_pictures(count: int) -> list[Image.Image]:
     """Return RGBA pictures of procedural furniture."""
     renderer, camera = Renderer(), Camera(30.0, 20.0, 40.0, 2.0)
     meshes = [procedural_asset("heldout", index, 0).mesh for index in range(count)]
     return [Image.fromarray(renderer.condition(mesh, camera, 256)) for mesh in meshes]
 
 
-def embedded_rows(generator: Path, items: int, times: int) -> Iterator[Row]:
+def time_embedded(generator: Path, items: int, times: int) -> Iterator[Row]:
     """Yield seconds a sample of both flows with all tricks, and how many times slower it is without each."""
     pipeline = TrellisPipeline.from_pretrained(generator, device="cpu")
-    tokens = pipeline.encode([pipeline.preprocess(picture) for picture in pictures(items)])
+    tokens = pipeline.encode([pipeline.preprocess(picture) for picture in make_pictures(items)])
     sources = [torch.Generator().manual_seed(item) for item in range(items)]
-    noise = pipeline.structure_noise(sources)
+    noise = pipeline.draw_structure_noise(sources)
     occupied = [v for v in pipeline.sample_structure(tokens, sources) if isinstance(v, Tensor)]
-    latents = pipeline.latents_noise(occupied, sources[: len(occupied)])
+    latents = pipeline.draw_latents_noise(occupied, sources[: len(occupied)])
     flows = {
         "structure": (pipeline.networks.structure_flow, noise, pipeline.structure),
         "latents": (pipeline.networks.latent_flow, latents, pipeline.latents),
@@ -135,8 +135,8 @@ def embedded_rows(generator: Path, items: int, times: int) -> Iterator[Row]:
         ),
     }
     for name, (model, start, params) in flows.items():
-        cond = tokens[: batch_size_of(start)]
-        sample = partial(plain_sample, model, start, cond, params)
+        cond = tokens[: count_items(start)]
+        sample = partial(sample_plainly, model, start, cond, params)
         ways: dict[str, Callable[[], Any]] = {
             "ours": lambda m=model, s=start, c=cond, p=params: sample_flow(m, s, c, p),  # type: ignore[misc]
             "branches_apart": lambda s=sample: s(one_batch=False, skip=True),  # type: ignore[misc]
@@ -144,7 +144,7 @@ def embedded_rows(generator: Path, items: int, times: int) -> Iterator[Row]:
             "neither": lambda s=sample: s(one_batch=False, skip=False),  # type: ignore[misc]
         }
         if name == "structure" or params.guidance > 0:
-            yield _compared(name, ways, times, batch_size_of(start))
+            yield _compare(name, ways, times, count_items(start))
         if isinstance(start, SparseTensor):
             ours = ways["ours"]
 
@@ -156,15 +156,15 @@ def embedded_rows(generator: Path, items: int, times: int) -> Iterator[Row]:
                     for hook in hooks:
                         hook.remove()
 
-            yield _compared(
-                f"{name}_maps", {"ours": ours, "maps_per_layer": without_maps}, times, batch_size_of(start)
+            yield _compare(
+                f"{name}_maps", {"ours": ours, "maps_per_layer": without_maps}, times, count_items(start)
             )
 
 
-def _compared(name: str, ways: dict[str, Callable[[], Any]], times: int, items: int) -> Row:
+def _compare(name: str, ways: dict[str, Callable[[], Any]], times: int, items: int) -> Row:
     """Measure ways in turns; they must give the same sample."""
     found: dict[str, list[float]] = {way: [] for way in ways}
-    samples = {way: values_of(call()) for way, call in ways.items()}
+    samples = {way: get_values(call()) for way, call in ways.items()}
     for _ in range(times):
         for way, call in ways.items():
             start = time.perf_counter()
@@ -208,15 +208,15 @@ class Bench:
         a, b = (torch.randn(side, side, device=self.device, dtype=dtype) for _ in range(2))
         out = torch.empty_like(a)
         multiply = partial(torch.mm, a, b, out=out)
-        once(multiply, self.device)
-        return 2 * side**3 / seconds(multiply, self.device, 4 * self.times)
+        measure_once(multiply, self.device)
+        return 2 * side**3 / measure_seconds(multiply, self.device, 4 * self.times)
 
     def _copy_rate(self) -> float:
         """Bytes read and written a second by a large copy."""
         source = torch.zeros(4 * self.size.matrix**2, device=self.device)
         target = torch.empty_like(source)
-        once(lambda: target.copy_(source), self.device)
-        took = seconds(lambda: target.copy_(source), self.device, 4 * self.times)
+        measure_once(lambda: target.copy_(source), self.device)
+        took = measure_seconds(lambda: target.copy_(source), self.device, 4 * self.times)
         return 2 * source.numel() * source.element_size() / took
 
     def ceilings(self) -> Iterator[Row]:
@@ -260,13 +260,13 @@ class Bench:
             with counted(network) as operations, torch.no_grad():
                 call()
             flops = sum(operations.values())
-        read = weight_bytes(network)
+        read = count_weight_bytes(network)
         with torch.no_grad():
-            first = once(call, self.device)
-            took, peak = measured(call, self.device, times or self.times, read)
+            first = measure_once(call, self.device)
+            took, peak = measure(call, self.device, times or self.times, read)
             if isinstance(network.forward, Replayed):  # the allocator does not see what a graph uses
                 with unreplayed(network):
-                    peak = measured(call, self.device, 1, read)[1]
+                    peak = measure(call, self.device, 1, read)[1]
         floor = max(flops / rate, read / self.bytes_per_s)
         return {
             "table": table,
@@ -285,7 +285,7 @@ class Bench:
 
     def _flow(self, name: str, network: Any, state: Any, cond: Tensor, **more: Any) -> Iterator[Row]:
         """A forward pass, a guided step and a full sample of a flow."""
-        items, steps = batch_size_of(state), self.size.steps
+        items, steps = count_items(state), self.size.steps
         times = torch.full((items,), 700.0, device=self.device)
 
         def sample(steps: int, start: Any) -> Any:
@@ -305,7 +305,7 @@ class Bench:
             ("guided_step", step, twice, self.times),
             (
                 f"sample_{steps}_steps",
-                lambda: sample(steps, _afresh(state)),
+                lambda: sample(steps, _clear_maps(state)),
                 guided * twice + (steps - guided) * once_over,
                 1,
             ),
@@ -324,40 +324,40 @@ class Bench:
 
     def structure_flow(self) -> Iterator[Row]:
         """The structure flow at every batch size."""
-        network = self._compiled(random_network("structure_flow", self.size, self.device, self.dtype))
+        network = self._compiled(make_random_network("structure_flow", self.size, self.device, self.dtype))
         for items in self.size.batches:
-            noise, cond = random_structure_state(self.size, items, self.device)
+            noise, cond = draw_structure_state(self.size, items, self.device)
             yield from self._flow("structure_flow", network, noise, cond)
 
     def latent_flow(self) -> Iterator[Row]:
         """The latent flow at every number of voxels and batch size."""
-        network = self._compiled(random_network("latent_flow", self.size, self.device, self.dtype))
+        network = self._compiled(make_random_network("latent_flow", self.size, self.device, self.dtype))
         for voxels in self.size.voxels:
             for items in self.size.batches:
-                noise = random_latents(self.size, [voxels] * items, self.device)
-                cond = random_tokens(self.size, items, self.device)
+                noise = draw_latents(self.size, [voxels] * items, self.device)
+                cond = draw_tokens(self.size, items, self.device)
                 yield from self._flow("latent_flow", network, noise, cond, voxels=voxels)
 
     def decoding(self) -> Iterator[Row]:
         """Structure decoder, mesh decoder, and extraction at four times the grid's resolution."""
-        decoder = random_network("structure_decoder", self.size, self.device, self.dtype)
-        latent, _ = random_structure_state(self.size, 1, self.device)
+        decoder = make_random_network("structure_decoder", self.size, self.device, self.dtype)
+        latent, _ = draw_structure_state(self.size, 1, self.device)
         decode = partial(decoder, latent)
         row = self.row("structure_decoder", decoder, decode, 1)
         yield row
         if self.official is not None:
             yield from self.official.beside("structure_decoder", decoder, (latent,), [(row, decode)])
         for part in ("mesh_decoder", "gaussian_decoder"):
-            network = random_network(part, self.size, self.device, self.dtype)
+            network = make_random_network(part, self.size, self.device, self.dtype)
             for voxels in self.size.voxels:
-                latents = random_latents(self.size, [voxels], self.device)
+                latents = draw_latents(self.size, [voxels], self.device)
                 yield self.row(part, network, partial(network, latents), 1, voxels=voxels)
         for voxels in self.size.voxels:
-            cubes, features = sphere_cubes(voxels, self.size.grid)
+            cubes, features = make_sphere_cubes(voxels, self.size.grid)
             coords, features = cubes.coords.to(self.device), features.to(self.device)
             extract = partial(extract_meshes, coords, features, 4 * self.size.grid, 1)
-            once(extract, self.device)
-            took, peak = measured(extract, self.device, self.times)
+            measure_once(extract, self.device)
+            took, peak = measure(extract, self.device, self.times)
             yield {
                 "table": "mesh_extraction",
                 "voxels": voxels,
@@ -366,14 +366,14 @@ class Bench:
                 "ms": round(1000 * took, 3),
                 "peak_gib": peak,
             }
-        network = random_network("mesh_decoder", self.size, self.device, self.dtype)
-        latents = random_latents(self.size, [self.size.voxels[0]] * 2, self.device)
+        network = make_random_network("mesh_decoder", self.size, self.device, self.dtype)
+        latents = draw_latents(self.size, [self.size.voxels[0]] * 2, self.device)
         outcomes = decode_meshes(network, latents)
         yield {"table": "decode_meshes", "outcomes": [type(outcome).__name__ for outcome in outcomes]}
 
     def conditioner(self) -> Iterator[Row]:
         """The image conditioner in float32, as it is used."""
-        network = random_conditioner(self.size, self.device)
+        network = make_random_conditioner(self.size, self.device)
         for items in self.size.batches:
             pictures = torch.rand(items, 3, network.image_size, network.image_size, device=self.device)
             yield self.row("conditioner", network, partial(network, pictures), items, torch.float32)
@@ -381,10 +381,10 @@ class Bench:
     def _cases(self) -> Iterator[tuple[str, Callable[[Any], Tensor]]]:
         """Every network with a call that gives its numbers."""
         device, size = self.device, self.size
-        noise, cond = random_structure_state(size, 2, device)
+        noise, cond = draw_structure_state(size, 2, device)
         times = torch.full((2,), 700.0, device=device)
         counts = [size.voxels[0], size.voxels[0] // 2]
-        latents = random_latents(size, counts, device)
+        latents = draw_latents(size, counts, device)
         yield "structure_flow", lambda network: network(noise, times, cond)
         yield "structure_decoder", lambda network: network(noise)
         yield "latent_flow", lambda network: network(latents, times, cond).feats
@@ -395,12 +395,14 @@ class Bench:
     def precision(self) -> Iterator[Row]:
         """Difference of half precisions from float32, relative to the root mean square of the outputs."""
         for part, call in self._cases():
-            network = random_network(part, self.size, self.device, torch.float32)
+            network = make_random_network(part, self.size, self.device, torch.float32)
             exact = call(network).float()
             for dtype in (torch.bfloat16, torch.float16):
                 network.set_torso_dtype(dtype)
                 rough = call(network).float()
-                network = random_network(part, self.size, self.device, torch.float32)  # weights got rounded
+                network = make_random_network(
+                    part, self.size, self.device, torch.float32
+                )  # weights got rounded
                 power = exact.square().mean().sqrt()
                 apart = rough - exact
                 yield {
@@ -416,23 +418,23 @@ class Bench:
     def batch_invariance(self) -> Iterator[Row]:
         """How far an item's numbers move with what is beside it; the same shape of batch, and uneven ones."""
         items = max(self.size.batches)
-        noise, cond = random_structure_state(self.size, items, self.device)
+        noise, cond = draw_structure_state(self.size, items, self.device)
         times = torch.full((items,), 700.0, device=self.device)
-        flow = random_network("structure_flow", self.size, self.device, self.dtype)
+        flow = make_random_network("structure_flow", self.size, self.device, self.dtype)
         whole = flow(noise, times, cond)
         others = noise.flip(0).clone()
         others[0] = noise[0]
         beside = flow(others, times, torch.cat([cond[:1], cond[1:].flip(0)]))
         alone = flow(noise[:1], times[:1], cond[:1])
-        yield _apart("structure_flow", "same shape, other neighbours", whole[0], beside[0])
-        yield _apart("structure_flow", f"alone and among {items}", whole[0], alone[0])
+        yield _measure_apart("structure_flow", "same shape, other neighbours", whole[0], beside[0])
+        yield _measure_apart("structure_flow", f"alone and among {items}", whole[0], alone[0])
         counts = [self.size.voxels[0] - 3 * item for item in range(items)]
-        latents = random_latents(self.size, counts, self.device)
-        flow = random_network("latent_flow", self.size, self.device, self.dtype)
+        latents = draw_latents(self.size, counts, self.device)
+        flow = make_random_network("latent_flow", self.size, self.device, self.dtype)
         together = flow(latents, times, cond).split()[0][0]
         feats, xyz = latents.split()[0]
         single = flow(SparseTensor.stack([feats], [xyz]), times[:1], cond[:1]).feats
-        yield _apart("latent_flow", f"alone and among {items} uneven", together, single)
+        yield _measure_apart("latent_flow", f"alone and among {items} uneven", together, single)
 
     def tables(self) -> dict[str, Callable[[], Iterator[Row]]]:
         """Every table by name, in the order they are printed."""
@@ -447,14 +449,14 @@ class Bench:
         }
 
 
-def _afresh(state: Any) -> Any:
+def _clear_maps(state: Any) -> Any:
     """Return the state on voxels that nothing is known of yet, as it is with those of every sample."""
     if not isinstance(state, SparseTensor):
         return state
     return SparseTensor(state.feats, structure=Structure(state.coords, state.batch_size))
 
 
-def _apart(network: str, what: str, one: Tensor, other: Tensor) -> Row:
+def _measure_apart(network: str, what: str, one: Tensor, other: Tensor) -> Row:
     one, other = one.float(), other.float()
     power = one.square().mean().sqrt()
     return {
@@ -490,7 +492,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
             rows.append(row)
 
     if not given.full:
-        show(embedded_rows(given.generator, given.items, given.times))
+        show(time_embedded(given.generator, given.items, given.times))
         return rows
     size = TINY if given.tiny else FULL
     bench = Bench(size, given.device, DTYPES[given.dtype], given.times, given.compile)

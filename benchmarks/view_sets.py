@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tasks.asking.certificates import with_chosen_panels
 from verdict3d.config import JudgeParams, load_params
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.panel import PairRequest, pair_requests, read_picture
+from verdict3d.judge.panel import PairRequest, make_requests, read_picture
 from verdict3d.judge.verdict import Verdict
 from verdict3d.mesh.files import read_mesh
 from verdict3d.records.assets import Asset
@@ -61,7 +61,7 @@ class Asked:
     gaps: Values
 
 
-def turned_sets() -> tuple[ViewSet, ...]:
+def make_turned_sets() -> tuple[ViewSet, ...]:
     """Return the view sets turned about the up axis."""
     return tuple(ViewSet(one.yaw_deg + TURN_DEG, one.elevation_deg) for one in VIEW_SETS)
 
@@ -71,7 +71,7 @@ class Drawn:
 
     def __init__(self, project: Path, view_px: int, mode: str) -> None:
         self.project, self.mode = project, mode
-        self.renderer = Renderer(Rig(view_px=view_px, view_sets=(*VIEW_SETS, *turned_sets())))
+        self.renderer = Renderer(Rig(view_px=view_px, view_sets=(*VIEW_SETS, *make_turned_sets())))
         self._kept: dict[str, list[NDArray[np.uint8]]] = {}
 
     def montages(self, made: Generation) -> list[NDArray[np.uint8]]:
@@ -82,7 +82,7 @@ class Drawn:
         return self._kept[made.id]
 
 
-def heldout_pairs(project: Path, arm: str, regime: str) -> Iterator[tuple[Generation, Generation]]:
+def list_heldout_pairs(project: Path, arm: str, regime: str) -> Iterator[tuple[Generation, Generation]]:
     """Yield the first generation of each object by the arm and by the base, unless one of them failed."""
     base = {
         (row.asset, row.number): row
@@ -106,13 +106,13 @@ def ask_all(project: Path, arms: Sequence[str], regimes: Sequence[str]) -> list[
         judge = load_judge(settings, project)
         for arm in arms:
             for regime in regimes:
-                pairs = list(heldout_pairs(project, arm, regime))
+                pairs = list(list_heldout_pairs(project, arm, regime))
                 margins = np.full((len(pairs), len(digests), 2), np.nan)
                 for number, (x, y) in enumerate(pairs):
                     picture = read_picture(project / conditions[x.asset])
                     sides = (drawn.montages(x), drawn.montages(y))
                     meshes = (x.mesh_digest or "", y.mesh_digest or "")
-                    requests = pair_requests(picture, sides, meshes, digests)
+                    requests = make_requests(picture, sides, meshes, digests)
                     if not all(request.same for request in requests):
                         margins[number] = [answer.both for answer in judge.compare(requests)]
                 gaps = np.array([x.truth.f_score - y.truth.f_score for x, y in pairs if x.truth and y.truth])
@@ -123,30 +123,30 @@ def ask_all(project: Path, arms: Sequence[str], regimes: Sequence[str]) -> list[
     return found
 
 
-def verdicts_of(margins: Values) -> list[Verdict]:
+def make_verdicts(margins: Values) -> list[Verdict]:
     """Return the verdict on each pair; (pairs, sets, 2), NaN where the pair is one mesh."""
     return [Verdict.same() if np.isnan(one).any() else Verdict.of(*map(tuple, one)) for one in margins]
 
 
-def preferences(margins: Values) -> Values:
+def collect_preferences(margins: Values) -> Values:
     """Return d of each pair and set, (pairs, sets), without pairs of one mesh."""
     known = margins[~np.isnan(margins).any(axis=(1, 2))]
     return (known[..., 0] - known[..., 1]) / 2
 
 
-def correlation(one: Values, other: Values) -> float:
+def correlate(one: Values, other: Values) -> float:
     """Return Pearson's correlation."""
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def agreement_of_halves(d: Values) -> tuple[float, float]:
+def measure_halves(d: Values) -> tuple[float, float]:
     """Return the mean correlation of disjoint halves of the sets, and that of as many sets as there are."""
     sets = range(d.shape[1])
     halves = [half for half in combinations(sets, d.shape[1] // 2) if 0 in half]
     raw = float(
         np.mean(
             [
-                correlation(d[:, list(half)].mean(axis=1), np.delete(d, half, axis=1).mean(axis=1))
+                correlate(d[:, list(half)].mean(axis=1), np.delete(d, half, axis=1).mean(axis=1))
                 for half in halves
             ]
         )
@@ -154,9 +154,9 @@ def agreement_of_halves(d: Values) -> tuple[float, float]:
     return raw, 2 * raw / (1 + raw)
 
 
-def agreement_of_sets(margins: Values) -> float:
+def measure_sets(margins: Values) -> float:
     """Return the mean correlation of two sets: the reliability of one."""
-    d = preferences(margins)
+    d = collect_preferences(margins)
     return float(np.corrcoef(d.T)[np.triu_indices(d.shape[1], 1)].mean())
 
 
@@ -168,33 +168,33 @@ def describe(asked: Asked) -> None:
         f"{'turned':>12}  {'credit':>6} {'sd':>5} {'n80 .5':>6} {'n80 .4':>6}  {'r(F)':>5} {'right':>11}"
     )
     for views in (1, 2, 4, 8):
-        verdicts = verdicts_of(asked.margins[:, :views])
+        verdicts = make_verdicts(asked.margins[:, :views])
         outcomes = [verdict.outcome for verdict in verdicts]
-        turned = [verdict.outcome for verdict in verdicts_of(asked.turned[:, :views])]
+        turned = [verdict.outcome for verdict in make_verdicts(asked.turned[:, :views])]
         both = [(a, b) for a, b in zip(outcomes, turned, strict=True) if {a, b} <= {"win", "loss"}]
         kept = sum(a == b for a, b in both)
-        d = preferences(asked.margins[:, :views])
-        halves = agreement_of_halves(d) if views > 1 else (float("nan"), agreement_of_sets(asked.margins))
+        d = collect_preferences(asked.margins[:, :views])
+        halves = measure_halves(d) if views > 1 else (float("nan"), measure_sets(asked.margins))
         counts = [outcomes.count(name) for name in ("win", "loss", "same", "flip", "close")]
         scores = np.array([{"win": 1.0, "loss": 0.0}.get(name, 0.5) for name in outcomes])
-        right, decided = right_by_truth(verdicts, asked.gaps)
+        right, decided = count_right(verdicts, asked.gaps)
         known = ~np.isnan(asked.margins).any(axis=(1, 2))
         print(
             f"{views:2d} {counts[0]:4d} {counts[1]:4d} {counts[2]:4d} {counts[3]:4d} {counts[4]:5d}  "
             f"{halves[0]:6.2f} {halves[1]:5.2f}  {kept:3d}/{len(both):3d} {kept / max(1, len(both)):.2f}  "
-            f"{scores.mean():6.3f} {scores.std(ddof=1):5.3f} {objects(scores, 0.5):>6} "
-            f"{objects(scores, 0.5 - MARGIN):>6}  {correlation(d.mean(axis=1), asked.gaps[known]):5.2f} "
+            f"{scores.mean():6.3f} {scores.std(ddof=1):5.3f} {list_objects(scores, 0.5):>6} "
+            f"{list_objects(scores, 0.5 - MARGIN):>6}  {correlate(d.mean(axis=1), asked.gaps[known]):5.2f} "
             f"{right:3d}/{decided:3d} {right / max(1, decided):.2f}"
         )
 
 
-def objects(scores: Values, bound: float) -> str:
+def list_objects(scores: Values, bound: float) -> str:
     """Return how many objects tell the mean from a bound with 80% power at one-sided 0.025."""
     found = count_objects_for_mean(float(scores.mean()) - bound, float(scores.std(ddof=1)), 0.025)
     return "-" if found is None else str(found)
 
 
-def right_by_truth(verdicts: Sequence[Verdict], gaps: Values) -> tuple[int, int]:
+def count_right(verdicts: Sequence[Verdict], gaps: Values) -> tuple[int, int]:
     """Return how many decided pairs go to the mesh with the higher F-score, of those that differ in it."""
     said = [
         (verdict.d or 0.0) * gap > 0
@@ -214,7 +214,7 @@ def describe_multiples(found: Sequence[Asked]) -> None:
         for asked in found:
             decided, scores = [], []
             for margins in (asked.margins, asked.turned):
-                verdicts = verdicts_of(margins)
+                verdicts = make_verdicts(margins)
                 sure = np.array(
                     [
                         verdict.d is not None
@@ -244,7 +244,7 @@ def describe_steps(found: Sequence[Asked]) -> None:
     """Print how many sets are asked where only pairs within an error go on after the first half of them."""
     print("\nhalf of the sets first, the others where |d| is below so many errors: mean number of sets asked")
     for asked in found:
-        d = preferences(asked.margins)
+        d = collect_preferences(asked.margins)
         first = d[:, : d.shape[1] // 2]
         errors = first.std(axis=1, ddof=1) / first.shape[1] ** 0.5
         sizes = [
@@ -259,7 +259,7 @@ def simulate_null(found: Sequence[Asked], seed: int = 0, draws: int = 4000) -> N
     rng = np.random.default_rng(seed)
     print("\nsides drawn by a coin: mean half-credit and its standard error")
     for asked in found:
-        outcomes = [verdict.outcome for verdict in verdicts_of(asked.margins)]
+        outcomes = [verdict.outcome for verdict in make_verdicts(asked.margins)]
         scores = np.array([{"win": 0.5, "loss": -0.5}.get(name, 0.0) for name in outcomes])
         drawn = 0.5 + (scores * rng.choice([-1, 1], size=(draws, len(scores)))).mean(axis=1)
         print(f"{asked.name:40} {drawn.mean():.4f} {drawn.std() / draws**0.5:.4f}")
@@ -269,7 +269,7 @@ def time_judges(project: Path, arm: str, regime: str, pairs: int) -> None:
     """Print CPU time of drawing, and of asking about meshes not seen before, by number of sets."""
     params = with_chosen_panels(load_params(project / "params.yaml"), project)
     renderer = Renderer(Rig(view_px=params.judges.view_px))
-    chosen = list(heldout_pairs(project, arm, regime))[:pairs]
+    chosen = list(list_heldout_pairs(project, arm, regime))[:pairs]
     meshes = [(read_mesh(project / (x.mesh or "")), read_mesh(project / (y.mesh or ""))) for x, y in chosen]
     conditions = {row.id: row.condition for row in read_rows(project / "data/assets/assets.jsonl", Asset)}
     renderer.montages(meshes[0][0])
@@ -284,7 +284,7 @@ def time_judges(project: Path, arm: str, regime: str, pairs: int) -> None:
     for role, settings in params.judges.by_role.items():
         for views in (1, 2, 4, 8):
             requests = [
-                pair_requests(
+                make_requests(
                     read_picture(project / conditions[x.asset]),
                     sides,
                     (x.mesh_digest or "", y.mesh_digest or ""),
@@ -292,10 +292,10 @@ def time_judges(project: Path, arm: str, regime: str, pairs: int) -> None:
                 )
                 for (x, y), sides in zip(chosen, drawn[views], strict=True)
             ]
-            print(f"{role} V={views}: {cpu_ms(project, settings, requests):.1f} a verdict")
+            print(f"{role} V={views}: {measure_cpu_ms(project, settings, requests):.1f} a verdict")
 
 
-def cpu_ms(project: Path, settings: JudgeParams, pairs: Sequence[Sequence[PairRequest]]) -> float:
+def measure_cpu_ms(project: Path, settings: JudgeParams, pairs: Sequence[Sequence[PairRequest]]) -> float:
     """Return CPU milliseconds a pair of a judge that has seen nothing before."""
     asked = [request for pair in pairs for request in pair]
     load_judge(settings, project).compare(asked[: settings.batch_size])

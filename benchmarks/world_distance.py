@@ -26,9 +26,9 @@ from verdict3d.furniture.parts import Part
 from verdict3d.library import procedural_asset
 from verdict3d.mesh.accuracy import F_SCORE_THRESHOLD, f_score
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.sampling import Points, diagonal, outer_points, surface_points
+from verdict3d.mesh.sampling import Points, measure_diagonal, sample_outside, sample_surface
 from verdict3d.pretrain.recipe import Recipe
-from verdict3d.pretrain.rows import object_parts
+from verdict3d.pretrain.rows import make_parts
 from verdict3d.pretrain.sdf import pack_parts, signed_distance
 
 FEW, BEST, POINTS = 256, 12, 4000
@@ -38,9 +38,9 @@ SEED = 4242
 """Seed of the held-out objects: no run's."""
 
 
-def few_points(parts: tuple[Part, ...]) -> np.ndarray:
+def take_points(parts: tuple[Part, ...]) -> np.ndarray:
     """Return (FEW, 3) float32 points of the outer surface."""
-    points, _ = surface_points(mesh_from_parts(parts), 2 * FEW, np.random.default_rng(0))
+    points, _ = sample_surface(mesh_from_parts(parts), 2 * FEW, np.random.default_rng(0))
     depth = signed_distance(torch.from_numpy(points)[None], pack_parts([parts]))[0].numpy()
     order = np.random.default_rng(1).permutation(len(points))
     outer = points[order][depth[order] > -0.02]
@@ -57,27 +57,29 @@ def rank(mine: np.ndarray, others: np.ndarray, limit: float) -> np.ndarray:
     return np.concatenate(scores)
 
 
-def held_out_mesh(category: int, number: int, world: World) -> Mesh:
+def load_held_out(category: int, number: int, world: World) -> Mesh:
     """Return one held-out object of a category."""
     return procedural_asset("heldout", category + len(CATEGORIES) * number, SEED, world).mesh
 
 
-def nearness(category: int, training: int, held_out: int, seed: int, world: World) -> list[list[float]]:
+def measure_nearness(
+    category: int, training: int, held_out: int, seed: int, world: World
+) -> list[list[float]]:
     """Return for each held-out object of a category the largest F-score in each share of the training set."""
     torch.set_num_threads(1)
     numbers = range(category, training, len(CATEGORIES))
-    others = np.stack([few_points(object_parts(seed, number, world)) for number in numbers])
+    others = np.stack([take_points(make_parts(seed, number, world)) for number in numbers])
     found = []
     for one in range(held_out):
-        mesh = held_out_mesh(category, one, world)
-        truth, _ = outer_points(mesh, POINTS, np.random.default_rng(one))
-        limit = F_SCORE_THRESHOLD * diagonal(truth)
+        mesh = load_held_out(category, one, world)
+        truth, _ = sample_outside(mesh, POINTS, np.random.default_rng(one))
+        limit = F_SCORE_THRESHOLD * measure_diagonal(truth)
         scores = rank(truth[:: len(truth) // FEW], others, limit + 0.02)
-        found.append(by_share(scores, truth, partial(object_parts, seed, world=world), list(numbers)))
+        found.append(sort_by_share(scores, truth, partial(make_parts, seed, world=world), list(numbers)))
     return found
 
 
-def by_share(
+def sort_by_share(
     scores: np.ndarray, truth: Points, parts_of: Callable[[int], tuple[Part, ...]], numbers: Sequence[int]
 ) -> list[float]:
     """Return the largest measured F-score among the first quarter, half and all training objects."""
@@ -88,7 +90,7 @@ def by_share(
         for place in np.argsort(-own, kind="stable")[:BEST]:
             if place not in measured:
                 mesh = mesh_from_parts(parts_of(numbers[place]))
-                points, _ = outer_points(mesh, POINTS, np.random.default_rng(0))
+                points, _ = sample_outside(mesh, POINTS, np.random.default_rng(0))
                 measured[int(place)] = f_score(points, truth)
         row.append(max(value for place, value in measured.items() if place < len(own)))
     return row
@@ -106,7 +108,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
     options = parser.parse_args()
     work = partial(
-        nearness,
+        measure_nearness,
         training=options.training,
         held_out=options.held_out,
         seed=options.seed,

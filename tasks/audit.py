@@ -32,7 +32,7 @@ from verdict3d.judge.audit.panel_choice import choose_panel, list_panel_warnings
 from verdict3d.judge.audit.planted import AuditedJudge, plant
 from verdict3d.judge.audit.words import describe
 from verdict3d.judge.identity import identify, require_different
-from verdict3d.judge.lineage import lineage_of, lineage_warnings, shared_parts
+from verdict3d.judge.lineage import find_lineage, find_shared_parts, warn_of_lineage
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.damage import KINDS
@@ -95,7 +95,7 @@ def audit(
     taught = read_taught_kinds(select_judge(params.judges, role), root)
     in_colour = [row for row in select(rows, "colour") if row.panel == own.panel]
     lineages = {
-        name: lineage_of(select_judge(params.judges, name))
+        name: find_lineage(select_judge(params.judges, name))
         for name in get_args(JudgeRole)
         if getattr(params.judges, name) is not None
     }
@@ -114,10 +114,12 @@ def audit(
         lineage=Lineage(
             **lineages[role].model_dump(),
             shared={
-                name: list(shared_parts(lineages[role], lineages[name])) for name in lineages if name != role
+                name: list(find_shared_parts(lineages[role], lineages[name]))
+                for name in lineages
+                if name != role
             },
         ),
-        warnings=[*lineage_warnings(lineages), *list_panel_warnings(role, panel)],
+        warnings=[*warn_of_lineage(lineages), *list_panel_warnings(role, panel)],
         curves=measuring.fit_curves(mine),
         comparisons=compare_views(measuring, rows, own, panels),
         questions=len(rows),

@@ -26,7 +26,7 @@ from tasks.asking.preferences import find_adapter_dependencies, make_search_tool
 from tasks.making.arms import find_outside_generator, load_adapted
 from tasks.making.base import load_base
 from tasks.making.generation import choose_texture_judge, generating
-from tasks.making.meetings import Meeting, make_verdict_row, plan_arm, select_base_generations
+from tasks.making.meetings import Meeting, make_heldout_verdict, plan_arm, select_base_generations
 from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, TRAIN, read_assets, read_generations, start_folder
 from tasks.scoring.champion import read_champion
 from tasks.scoring.holdout import describe_this_use
@@ -165,7 +165,7 @@ def _collect_rows(
 ) -> list[HeldoutVerdict]:
     """Return the verdict rows of the batches that have been asked."""
     return [
-        make_verdict_row(x, y, verdict)
+        make_heldout_verdict(x, y, verdict)
         for batch, verdicts in zip(batches, answers, strict=False)
         for (x, y), verdict in zip(batch, verdicts, strict=True)
     ]

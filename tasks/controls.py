@@ -24,7 +24,7 @@ from tasks.paths import CONTROLS, read_assets
 from tasks.stage import run_stage
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.modes import TEXTURE_MODE, montage_modes
+from verdict3d.judge.modes import TEXTURE_MODE, list_modes
 from verdict3d.mesh.damage import KINDS
 from verdict3d.mesh.equivalents import EQUIVALENTS
 from verdict3d.randomness import numpy_generator
@@ -115,7 +115,7 @@ def plan_specimens(params: Params, assets: Sequence[Asset], cells: Sequence[Cell
         assets: Rows of the assets stage.
         cells: From :func:`plan_cells`.
     """
-    modes = tuple(montage_modes(params.judges).items())
+    modes = tuple(list_modes(params.judges).items())
     specimens: dict[str, Specimen] = {}
 
     def add(asset: Asset, change: str | None, modes: Modes, id: str, key: str = "", **grade: int) -> None:

@@ -25,7 +25,7 @@ from tasks.making.arms import find_outside_generator, load_arm, read_arm, select
 from tasks.making.generation import choose_texture_judge, generating
 from tasks.making.meetings import (
     Meeting,
-    make_verdict_row,
+    make_heldout_verdict,
     plan_arm,
     select_base_generations,
 )
@@ -77,7 +77,10 @@ def run(params: Params, root: Path, arm: str) -> None:
         colours = select_in_colour(pairs[arm]) if may_judge_colour(root) else []
         answers = judge_pairings(asked, judge.settings, rig, root)
         controls, rows = (
-            [make_verdict_row(x, y, verdict) for (x, y), verdict in zip(pairs[name], verdicts, strict=True)]
+            [
+                make_heldout_verdict(x, y, verdict)
+                for (x, y), verdict in zip(pairs[name], verdicts, strict=True)
+            ]
             for name, verdicts in zip(pairs, answers, strict=True)
         )
         others = {
@@ -129,7 +132,7 @@ def judge_texture(
     rig = Rig(view_px=params.judges.view_px)
     asked = [Pairing(assets[x.asset].condition, x, y) for x, y in pairs]
     (answers,) = judge_pairings([(f"judge texture of {arm}", asked)], judge, rig, root)
-    return [make_verdict_row(x, y, one) for (x, y), one in zip(pairs, answers, strict=True)]
+    return [make_heldout_verdict(x, y, one) for (x, y), one in zip(pairs, answers, strict=True)]
 
 
 def ask_other_judge(
@@ -152,7 +155,7 @@ def ask_other_judge(
         )
     asked = [Pairing(assets[x.asset].condition, x, y) for x, y in shown]
     (answers,) = judge_pairings([(f"{role} judge", asked)], judge, rig, root)
-    return [make_verdict_row(x, y, one) for (x, y), one in zip(shown, answers, strict=True)]
+    return [make_heldout_verdict(x, y, one) for (x, y), one in zip(shown, answers, strict=True)]
 
 
 def follow_change(

@@ -28,7 +28,7 @@ from verdict3d.config_arms import OutsideArmParams
 from verdict3d.config_generators import KINDS, AnyGenerator, TrellisParams
 from verdict3d.generators.identity import describe_generator
 from verdict3d.generators.registry import name_kind_module
-from verdict3d.judge.modes import montage_modes
+from verdict3d.judge.modes import list_modes
 from verdict3d.provenance import code_of
 from verdict3d.records.files import Row, read_json, write_json
 from verdict3d.records.yaml_files import read_yaml
@@ -58,7 +58,7 @@ def find_stage_identities(params: Params, root: Path) -> dict[str, Row]:
         each = entry.get("foreach")
         for item in [None] if each is None else _look_up(values, each.removeprefix("${").removesuffix("}")):
             listed = [name.replace("${item}", str(item)) for name in entry.get("do", entry)["params"]]
-            drawn = {"montage_modes": montage_modes(params.judges)} if stage in DRAWING else {}
+            drawn = {"montage_modes": list_modes(params.judges)} if stage in DRAWING else {}
             identities[stage if item is None else f"{stage}@{item}"] = {
                 "code": _find_code(params, root, stage, item),
                 "params": {name: _look_up(values, name) for name in listed} | drawn,

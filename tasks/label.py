@@ -40,7 +40,7 @@ def run(params: Params, root: Path) -> None:
     else:
         asked = [("label", [Pairing(pair.reference, pair.x, pair.y) for pair in pairs])]
         (answers,) = judge_pairings(asked, judge.settings, Rig(view_px=params.judges.view_px), root)
-    rows = [make_verdict_row(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
+    rows = [make_pair_verdict(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
     out = start_folder(root / LABEL)
     write_rows(out / "verdicts.jsonl", rows)
     write_rows(out / "preferences.jsonl", select_preferences(rows))
@@ -56,7 +56,7 @@ def run(params: Params, root: Path) -> None:
     write_record(out / "metrics.json", labels)
 
 
-def make_verdict_row(pair: Pair, verdict: Verdict) -> PairVerdict:
+def make_pair_verdict(pair: Pair, verdict: Verdict) -> PairVerdict:
     """Return one row of ``verdicts.jsonl``: the pair without its pictures, and the verdict about x."""
     return PairVerdict(
         id=pair.id,

@@ -13,9 +13,9 @@ from support.places import ROOT
 from verdict3d.adapt.conditioners import TokenTransformer
 from verdict3d.config import JudgeRole, Params
 from verdict3d.config_generators import TrellisParams
-from verdict3d.judge.lineage import lineage_of, lineage_warnings
+from verdict3d.judge.lineage import find_lineage, warn_of_lineage
 from verdict3d.records.files import read_json
-from verdict3d.trellis.conditioner import dinov2_config
+from verdict3d.trellis.conditioner import make_dinov2_config
 
 PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 
@@ -34,8 +34,8 @@ def parts_of(params: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("name", PRESETS)
 def test_where_the_judges_come_from_is_clear(name: str) -> None:
     judges = preset(name).judges
-    lineages = {role: lineage_of(one) for role in get_args(JudgeRole) if (one := getattr(judges, role))}
-    shared = lineage_warnings(lineages)
+    lineages = {role: find_lineage(one) for role in get_args(JudgeRole) if (one := getattr(judges, role))}
+    shared = warn_of_lineage(lineages)
     assert bool(shared) == (name == "full")  # InternVL3's language model is initialised from Qwen2.5
     assert all("Qwen2.5" in warning for warning in shared)
 
@@ -47,7 +47,7 @@ def test_arms_fit_the_tokens(name: str) -> None:
         assert not any(getattr(params.train.sections[arm], "tokens", None) for arm in params.train.arms)
         return
     shipped = ROOT / params.generator.model / "image_cond_model/config.json"
-    channels = read_json(shipped)["hidden_size"] if shipped.is_file() else dinov2_config().hidden_size
+    channels = read_json(shipped)["hidden_size"] if shipped.is_file() else make_dinov2_config().hidden_size
     assert shipped.is_file() == (name != "full")
     for arm in params.train.arms:
         for part in parts_of(params.train.sections[arm]):

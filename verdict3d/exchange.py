@@ -79,7 +79,7 @@ class Server:
             )
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
         """Yield connections to the server, for :meth:`exchange`; this machine is reached without a proxy.
 
         Raises:

@@ -16,11 +16,11 @@ from verdict3d.config import AssetsParams
 from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.folders import files_below, readable
-from verdict3d.furniture.catalogue import CATEGORIES, World, furniture
+from verdict3d.furniture.catalogue import CATEGORIES, World, make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.axes import Up
 from verdict3d.mesh.files import read_mesh
-from verdict3d.mesh.likeness import are_copies, are_near, likeness_key, measures_of
+from verdict3d.mesh.likeness import are_copies, are_near, measure_likeness, write_likeness_key
 from verdict3d.mesh.mesh import SUFFIXES, Mesh, mesh_digest, normalize
 from verdict3d.randomness import numpy_generator, seed_for
 from verdict3d.records.assets import Quarantined
@@ -75,7 +75,7 @@ def procedural_assets(params: AssetsParams, seed: int) -> Iterator[LoadedAsset]:
 def procedural_asset(split: Split, index: int, seed: int, world: World = "usual") -> LoadedAsset:
     """Return procedural object number ``index`` of a split, from one of the worlds of furniture."""
     category = CATEGORIES[index % len(CATEGORIES)]
-    mesh = mesh_from_parts(furniture(category, numpy_generator(seed, "furniture", split, index), world))
+    mesh = mesh_from_parts(make_furniture(category, numpy_generator(seed, "furniture", split, index), world))
     name = f"{category}-{_FIRST_NUMBER[split] + index:05d}"
     return LoadedAsset(name, category, split, "procedural", mesh, mesh_digest(mesh))
 
@@ -137,7 +137,7 @@ def read_folder(
             message = "needs more memory than there is; simplify it, or set assets.limits lower"
             yield Quarantined(source=source, reason="out_of_memory", message=message)
             continue
-        measures = measures_of(normalised)
+        measures = measure_likeness(normalised)
         for number in np.flatnonzero(are_near(measures, measured)):
             if are_copies(normalised, normalize(read_mesh(kept[number], limits, up_axis))):
                 message = f"same object as {readable(kept[number].relative_to(directory).as_posix())}"
@@ -170,7 +170,7 @@ def folder_assets(directory: Path, params: AssetsParams, seed: int) -> Iterator[
         yield LoadedAsset(
             id=f"{_slug(Path(found.source).stem)}-{digest[:8]}",
             category=top if top and crowds[top] > 1 else UNKNOWN_CATEGORY,
-            split=split_of(likeness_key(found.measures), params.split_shares, seed),
+            split=split_of(write_likeness_key(found.measures), params.split_shares, seed),
             source=found.source,
             mesh=found.normalised,
             digest=digest,

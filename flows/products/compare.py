@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.products.asked_judge import ORDERS, AskedJudge
-from flows.products.compared_files import Side, find_compared_photos, match_files, read_tags
+from flows.products.compared_files import MeshFolder, find_compared_photos, match_files, read_tags
 from flows.products.compared_numbers import count_duels, describe_side
 from flows.products.compared_pairs import Judging, plan_pairs
 from flows.products.comparison_page import write_page
@@ -164,7 +164,7 @@ def is_compared(comparison: Comparison) -> bool:
 
 
 def _prepare_photos(
-    photos: Sequence[Path], sides: Sequence[Side], prepared: PreparedPhotos, say: Callable[[str], None]
+    photos: Sequence[Path], sides: Sequence[MeshFolder], prepared: PreparedPhotos, say: Callable[[str], None]
 ) -> tuple[list[tuple[Path, Path]], list[RefusedPhoto]]:
     """Return the photos that can be judged by, each with the picture of its object, and the others."""
     with_meshes = {stem for side in sides for stem, _ in side.files}

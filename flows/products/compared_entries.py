@@ -59,5 +59,4 @@ def compared_entries(folder: Path) -> Iterator[Entry]:
             y=shape(row.theirs),
             word=make_word(row, comparison.role, judge.model, judge.panel, judge.mode, judge.prompt),
             others=[],
-            people=[],
         )

@@ -19,7 +19,7 @@ ONLY = ""
 
 
 @dataclass(frozen=True)
-class Side:
+class MeshFolder:
     """One folder of meshes.
 
     Attributes:
@@ -56,7 +56,7 @@ def find_compared_photos(folder: str) -> list[Path]:
     return photos
 
 
-def match_files(folders: Sequence[Path], photos: Sequence[str]) -> list[Side]:
+def match_files(folders: Sequence[Path], photos: Sequence[str]) -> list[MeshFolder]:
     """Return the sides: each mesh file by the photo whose name it has.
 
     ``chair.glb`` belongs to the photo ``chair``, and so do ``chair-1.glb``, ``chair-2.glb``, ... as samples
@@ -93,8 +93,8 @@ def match_files(folders: Sequence[Path], photos: Sequence[str]) -> list[Side]:
     return sides
 
 
-def _match(name: str, folder: Path, photos: set[str]) -> Side:
-    side = Side(name, folder)
+def _match(name: str, folder: Path, photos: set[str]) -> MeshFolder:
+    side = MeshFolder(name, folder)
     files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
     for path in sorted(files, key=lambda path: (path.stem, SUFFIXES.index(path.suffix.lower()), path.name)):
         photo, sample = path.stem, ONLY

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-from flows.products.compared_files import Side
+from flows.products.compared_files import MeshFolder
 from flows.products.drawn_meshes import DrawnMeshes
 from verdict3d.config import Params
 from verdict3d.randomness import numpy_generator
@@ -14,7 +14,7 @@ from verdict3d.records.comparisons import Duel, PairOfMeshes, SideFiles
 from verdict3d.stats.winrate import summarise, summarise_slices
 
 
-def describe_side(side: Side, photos: Iterable[str], meshes: DrawnMeshes) -> SideFiles:
+def describe_side(side: MeshFolder, photos: Iterable[str], meshes: DrawnMeshes) -> SideFiles:
     """Return what a folder holds of the compared photos.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from flows.products.asked_judge import ORDERS, AskedJudge
-from flows.products.compared_files import Side
+from flows.products.compared_files import MeshFolder
 from flows.products.drawn_meshes import Drawn, DrawnMeshes
 from flows.products.judge_trials import Sample, choose_samples, plan_trials
 from tasks.asking.pairings import Pairing, judge_list
@@ -52,7 +52,7 @@ class PlannedPair:
 
 
 def plan_pairs(
-    references: Sequence[tuple[Path, Path]], sides: Sequence[Side], tags: dict[str, str], design: Design
+    references: Sequence[tuple[Path, Path]], sides: Sequence[MeshFolder], tags: dict[str, str], design: Design
 ) -> list[PlannedPair]:
     """Return every pair, photo by photo.
 
@@ -124,7 +124,7 @@ class Judging:
         )
 
     def judge_plan(
-        self, plan: Sequence[PlannedPair], sides: Sequence[Side], say: Callable[[str], None]
+        self, plan: Sequence[PlannedPair], sides: Sequence[MeshFolder], say: Callable[[str], None]
     ) -> list[PairOfMeshes]:
         """Draw what is not drawn, ask what is not on record, and return the row of each pair."""
         first = plan[: 0 if self.judge.tally.answers else FIRST_PAIRS]
@@ -138,7 +138,7 @@ class Judging:
             for pair, verdict in zip(plan, verdicts, strict=True)
         ]
 
-    def judge_colours(self, plan: Sequence[PlannedPair], sides: Sequence[Side]) -> list[PairOfMeshes]:
+    def judge_colours(self, plan: Sequence[PlannedPair], sides: Sequence[MeshFolder]) -> list[PairOfMeshes]:
         """Return the row of each pair with a surface on both sides, shown in colour; all were looked at."""
         whole = [pair for pair in plan if all(self.meshes.look(file).coloured for file in pair.files)]
         judge = self.judge.showing(self.judge.identity.panel, TEXTURE_MODE)
@@ -193,7 +193,7 @@ class Judging:
 
 
 def describe_pair(
-    pair: PlannedPair, sides: Sequence[Side], drawn: Sequence[Drawn], verdict: Verdict
+    pair: PlannedPair, sides: Sequence[MeshFolder], drawn: Sequence[Drawn], verdict: Verdict
 ) -> PairOfMeshes:
     """Return the row of a pair: its verdict, or the loss of the side that has no mesh."""
     mine, theirs = (

@@ -140,13 +140,13 @@ class PreparedPhotos:
     """
 
     def __init__(self, params: PhotosParams, project: Path) -> None:
-        from verdict3d.trellis.background import background_identity
+        from verdict3d.trellis.background import identify_background
         from verdict3d.trellis.photos import PhotoReader
 
         self._reader = PhotoReader(params)
         self._again = PhotoReader(params.model_copy(update={"background": None}))
         self._way = [
-            *background_identity(params.background),
+            *identify_background(params.background),
             params.objects,
             code_of("verdict3d.trellis.photos"),
         ]

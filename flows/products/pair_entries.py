@@ -99,7 +99,6 @@ class PairReader:
             y=self.records.contender(row.base, against or BASE),
             word=self.records.said(row, "evaluation", mode),
             others=list(others),
-            people=[],
             **NOTHING,
         )
 
@@ -120,7 +119,6 @@ class PairReader:
                 y=self.records.generated(row.y.generation, row.y.mesh_digest),
                 word=self.records.said(row, "training"),
                 others=[],
-                people=[],
                 **NOTHING | {"known": row.expected, "control": row.kind},
             )
 
@@ -152,7 +150,6 @@ class PairReader:
                         for other, answers in said.items()
                         if other != role and key in answers
                     ],
-                    people=[],
                     group="",
                     control=row.control,
                     defect=row.defect or "",

@@ -8,17 +8,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from flows.chain.workspace import Workspace
-from tasks.paths import DATA, VOTE_JOURNAL
+from tasks.paths import DATA
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import code_of, digest_file, digest_json
 from verdict3d.records.files import write_bytes
-from verdict3d.records.votes import Vote
-from verdict3d.view.pairs.entry import Entry, PersonSaid
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view_sets import VIEW_SETS
-from verdict3d.votes.journal import VoteJournal
-from verdict3d.votes.people import view_from
 
 KEPT = Path("view")
 """Below the state folder: indexes, reports, and reduced copies of meshes. All of it can be made again."""
@@ -27,8 +23,6 @@ COMPARISON = "comparison.json"
 READ = ("*.jsonl", "*/*.jsonl", "*/*/*.jsonl", "*/*.json", "*/*/*.json")
 """What the index depends on, below ``data``."""
 SHOWN = ("verdict3d.view.pairs.index", "verdict3d.view.pairs.controls")
-IN_COLOUR = ("texture", "challenge_texture")
-"""Places whose question is another one than that to people."""
 READERS = ("pair_entries.py", "pair_records.py", "compared_entries.py")
 """Modules of the library, and files beside this one, that decide what the index holds of a record."""
 
@@ -91,32 +85,14 @@ def write_index(path: Path, root: Path, comparisons: Sequence[Path], facts: Mapp
     from flows.products.compared_entries import compared_entries
     from flows.products.pair_entries import PairReader
     from flows.products.pair_records import RunRecords
-    from tasks.scoring.people import group_answers
 
     records = RunRecords(load_params(root / "params.yaml"), root)
     entries = [
         *PairReader(records).entries(),
         *(entry for folder in comparisons for entry in compared_entries(folder)),
     ]
-    answers = group_answers(VoteJournal(root / VOTE_JOURNAL).read())
-    entries = [_add_people(entry, answers) for entry in entries]
     views = [one.name for one in VIEW_SETS]
     PairIndex.write(path, entries, {**facts, "questions": records.questions, "views": views})
-
-
-def _add_people(entry: Entry, answers: Mapping[str, Sequence[Vote]]) -> Entry:
-    """Return a pair with what people say of its meshes; they were asked about shape."""
-    votes = answers.get(entry.meshes, ())
-    if not votes or entry.place in IN_COLOUR:
-        return entry
-    people = []
-    for vote in votes:
-        same = vote.x.mesh_digest == entry.x.mesh_digest
-        first = vote.first if same else "y" if vote.first == "x" else "x"
-        tags = (vote.x_tags, vote.y_tags) if same else (vote.y_tags, vote.x_tags)
-        outcome = view_from(vote, entry.x.mesh_digest)
-        people.append(PersonSaid(outcome=outcome, first=first, x_tags=tags[0], y_tags=tags[1]))
-    return entry.model_copy(update={"people": people})
 
 
 def open_report(workspace: Workspace, index: PairIndex) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 from tasks.asking.certificates import with_chosen_panels
 from tasks.paths import ASSETS, CHALLENGE, DEGRADE, EVALUATE, GENERATE, read_assets, read_conditions
 from verdict3d.config import JudgeParams, Params
-from verdict3d.judge.rubric import prompt_digest, prompt_for, prompt_of
+from verdict3d.judge.rubric import digest_prompt, write_prompt, write_prompt_for
 from verdict3d.records.assets import Asset
 from verdict3d.records.generations import Generation
 from verdict3d.records.pairs import Shown
@@ -112,8 +112,8 @@ class RunRecords:
         panel, mode = panel or judge.panel, mode or judge.mode
         if (role, panel, mode) not in self._asked:
             text = question_text(judge, panel, mode, self.root)
-            self._asked[role, panel, mode] = prompt_digest(text)
-            self.questions[prompt_digest(text)] = text
+            self._asked[role, panel, mode] = digest_prompt(text)
+            self.questions[digest_prompt(text)] = text
         return make_word(row, role, judge.model, panel, mode, self._asked[role, panel, mode])
 
     def _montages(self, montages: Mapping[str, str] | None) -> dict[str, str]:
@@ -140,5 +140,5 @@ def question_text(judge: JudgeParams, panel: str, mode: str, root: Path) -> str:
         Verdict3DError: Its own prompt cannot be read.
     """
     if judge.endpoint is not None:
-        return prompt_of(judge.endpoint.prompt, panel, mode)
-    return prompt_for(root / judge.model, panel, mode)
+        return write_prompt(judge.endpoint.prompt, panel, mode)
+    return write_prompt_for(root / judge.model, panel, mode)

@@ -202,14 +202,14 @@ def _digest_way(options: MeshOptions, params: Params, project: Path) -> str:
     """Return one digest over everything but the photo and the seed that decides a mesh."""
     from tasks.asking.preferences import find_adapter_dependencies
     from tasks.making.base import find_generator_dependencies
-    from verdict3d.trellis.background import background_identity
+    from verdict3d.trellis.background import identify_background
 
     arm = options.arm
     parts: dict[str, Any] = {
         "base": find_generator_dependencies(options.generator(params), project),
         "adapter": find_adapter_dependencies(params, project, project / TRAIN / arm) if arm else None,
         "seed": params.seed if arm else None,  # of a search
-        "photos": [*background_identity(params.photos.background), params.photos.objects],
+        "photos": [*identify_background(params.photos.background), params.photos.objects],
         "finish": finish_identity(params.photos.finish),
         "code": code_of("verdict3d.trellis.photos", "verdict3d.mesh.files", "verdict3d.mesh.finishing"),
     }

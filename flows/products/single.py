@@ -96,7 +96,7 @@ def judge_files(
         Verdict3DError: A file or the judge cannot be used.
     """
     from verdict3d.judge.loading import load_judge
-    from verdict3d.judge.panel import pair_requests, read_picture
+    from verdict3d.judge.panel import make_requests, read_picture
     from verdict3d.judge.verdict import Verdict
 
     picture = read_picture(reference)
@@ -104,7 +104,7 @@ def judge_files(
     renderer, views = Renderer(rig), rig.set_digests[: params.views]
     x, y = (list(renderer.montages(mesh, params.mode, params.views)) for mesh in meshes)
     digests = (mesh_digest(meshes[0]), mesh_digest(meshes[1]))
-    requests = pair_requests(picture, (x, y), digests, views)
+    requests = make_requests(picture, (x, y), digests, views)
     judge = load_judge(params, root)
     same = all(request.same for request in requests)
     verdict = Verdict.same() if same else Verdict(tuple(judge.compare(requests)))

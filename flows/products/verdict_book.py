@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -13,16 +14,40 @@ from tasks.asking.pairings import STORE
 from tasks.paths import DATA, read_assets
 from verdict3d.config import JudgesParams
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.store import VerdictStore
+from verdict3d.judge.store import RecordedAnswer, VerdictStore
 from verdict3d.judge.verdict import Margins, Verdict
-from verdict3d.records.files import Row, replacing
+from verdict3d.records.files import replacing
 from verdict3d.records.generations import Generation
+from verdict3d.records.names import Side
 from verdict3d.records.record import read_rows
 from verdict3d.render.montage_files import read_montages
 from verdict3d.render.rig import Rig
 
 EXPORTS = (".csv", ".jsonl")
 _LABEL_PX = 24
+_SIDES: tuple[Side, Side] = ("x", "y")
+
+
+class BookVerdict(RecordedAnswer, total=False):
+    """A verdict over all view sets on record, beside its first answer's key and names.
+
+    Attributes:
+        outcome: ``win``, ``loss``, ``flip``, ``close``, ``same`` or ``invalid``, seen from X.
+        d: Preference in nats; ``b`` the position bias, ``r`` the reliability, ``se`` the error of ``d``.
+        sets: Both margins of each view set; None where it has no answer. ``views`` names the sets.
+        asset: Name of the asset; None, as ``x_name`` and ``y_name``, where no stage's results have the mesh.
+    """
+
+    outcome: str
+    d: float | None
+    b: float | None
+    r: float | None
+    se: float | None
+    sets: list[tuple[float, float] | None]
+    views: list[str]
+    asset: str | None
+    x_name: str | None
+    y_name: str | None
 
 
 @dataclass(frozen=True)
@@ -37,12 +62,12 @@ class Book:
     """
 
     root: Path
-    rows: list[Row] = field(repr=False)
+    rows: list[BookVerdict] = field(repr=False)
     generations: dict[str, Generation] = field(repr=False)
 
     def select(
         self, judge: str | None = None, outcome: str | None = None, asset: str | None = None
-    ) -> list[Row]:
+    ) -> list[BookVerdict]:
         """Return the rows that fit.
 
         Args:
@@ -58,7 +83,7 @@ class Book:
             and (asset is None or row["asset"] == asset)
         ]
 
-    def find(self, key: str) -> Row:
+    def find(self, key: str) -> BookVerdict:
         """Return the verdict whose key begins with ``key``.
 
         Raises:
@@ -73,13 +98,15 @@ class Book:
             )
         return next(iter(found.values()))
 
-    def draw(self, row: Row) -> Image.Image:
+    def draw(self, row: BookVerdict) -> Image.Image:
         """Return what the judge was shown first, X first: reference and both montages, each with its name.
 
         Raises:
             Verdict3DError: A picture is no longer among the results.
         """
-        sides = [(f"{side.upper()}  {row[f'{side}_name']}", self._draw_montage(row, side)) for side in "xy"]
+        sides = [
+            (f"{side.upper()}  {_get_name(row, side)}", self._draw_montage(row, side)) for side in _SIDES
+        ]
         shown = [("reference", self._read_reference(row)), *sides]
         side_px = max(image.height for _, image in shown)
         page = Image.new("RGB", (side_px * len(shown), side_px + _LABEL_PX), "white")
@@ -88,7 +115,7 @@ class Book:
             ImageDraw.Draw(page).text((number * side_px + 4, 6), label, fill="black")
         return page
 
-    def _draw_montage(self, row: Row, side: str) -> Image.Image:
+    def _draw_montage(self, row: BookVerdict, side: Side) -> Image.Image:
         made = self.generations.get(row[side])
         path = self.root / (made.montages or {}).get(row["mode"], "") if made else None
         if path is None or not path.is_file():
@@ -98,14 +125,14 @@ class Book:
             )
         return Image.fromarray(read_montages(path)[0])
 
-    def _read_reference(self, row: Row) -> Image.Image:
+    def _read_reference(self, row: BookVerdict) -> Image.Image:
         """Return the asset's clean condition, if it is still the one that was shown."""
-        from verdict3d.judge.panel import picture_digest, read_picture
+        from verdict3d.judge.panel import digest_picture, read_picture
 
         for asset in read_assets(self.root) if row["asset"] else []:
             if asset.id == row["asset"]:
                 pixels = read_picture(self.root / asset.condition)
-                if picture_digest(pixels) == row["reference"]:
+                if digest_picture(pixels) == row["reference"]:
                     return Image.fromarray(np.asarray(pixels))
         raise Verdict3DError(f"the reference picture {row['reference'][:12]} is not among the results here")
 
@@ -122,36 +149,34 @@ def open_book(root: Path, judges: JudgesParams) -> Book:
         raise Verdict3DError(f"no verdicts in {store.path}; `verdict3d run` asks for some")
     generations = {made.mesh_digest: made for made in _read_generations(root) if made.mesh_digest}
     for row in rows:
-        sides = [generations.get(row[side]) for side in ("x", "y")]
+        sides = [generations.get(row[side]) for side in _SIDES]
         row["asset"] = next((made.asset for made in sides if made), None)
         row["x_name"], row["y_name"] = (made.id if made else None for made in sides)
     return Book(root, rows, generations)
 
 
-def combine_answers(answers: Sequence[Row], rig: Rig) -> list[Row]:
+def combine_answers(answers: Sequence[RecordedAnswer], rig: Rig) -> list[BookVerdict]:
     """Return verdicts from answers on record: those on one pair from several view sets are one verdict.
 
     Its key is that of its first answer. Sets of another rig than ``rig`` make verdicts of their own.
     """
     names = dict(zip(rig.set_digests, (one.name for one in rig.view_sets), strict=True))
     places = {digest: number for number, digest in enumerate(rig.set_digests)}
-    pairs: dict[tuple[str, ...], list[Row]] = {}
+    pairs: dict[tuple[str, ...], list[RecordedAnswer]] = {}
     for row in answers:
         sides = tuple(sorted((row["x"], row["y"])))
-        asked = tuple(row[name] for name in ("reference", "prompt", "panel", "mode", "judge"))
+        asked = (row["reference"], row["prompt"], row["panel"], row["mode"], row["judge"])
         pairs.setdefault((*sides, *asked, "" if row["rig"] in places else row["rig"]), []).append(row)
     rows = []
     for found in pairs.values():
         first = found[0]
         found.sort(key=lambda row: places.get(row["rig"], 0))
-        sets = [Margins(*(row[name] for name in ("m1", "m2", "reason", "message"))) for row in found]
+        sets = [Margins(row["m1"], row["m2"], row["reason"], row["message"]) for row in found]
         verdict = Verdict(
-            tuple(
-                one if row["x"] == first["x"] else one.flipped() for one, row in zip(sets, found, strict=True)
-            )
+            tuple(one if row["x"] == first["x"] else one.flip() for one, row in zip(sets, found, strict=True))
         )
         views = [names.get(row["rig"], "of another rig") for row in found]
-        rows.append({**first, **verdict.row(), "views": views})
+        rows.append(cast(BookVerdict, {**first, **verdict.row(), "views": views}))
     return rows
 
 
@@ -160,7 +185,7 @@ def _read_generations(root: Path) -> Iterator[Generation]:
         yield from read_rows(path, Generation)
 
 
-def export_rows(rows: Sequence[Row], output: Path) -> None:
+def export_rows(rows: Sequence[BookVerdict], output: Path) -> None:
     """Write verdicts as a table.
 
     Raises:
@@ -181,16 +206,20 @@ def export_rows(rows: Sequence[Row], output: Path) -> None:
 HEADINGS = ("key", "outcome", "preference d", "error", "view sets", "X", "Y", "judge", "shown", "panel")
 
 
-def format_row(row: Row) -> tuple[str, ...]:
+def _get_name(row: BookVerdict, side: Side) -> str | None:
+    return row["x_name"] if side == "x" else row["y_name"]
+
+
+def format_row(row: BookVerdict) -> tuple[str, ...]:
     """Return the cells of a verdict under :data:`HEADINGS`."""
     preference = row["reason"] if row["d"] is None else f"{row['d']:+.3f}"
     error = "" if row["se"] is None else f"{row['se']:.3f}"
     shown = (row["outcome"], preference, error, str(len(row["sets"])))
-    names = [row[f"{side}_name"] or f"mesh {row[side][:12]}" for side in "xy"]
+    names = [_get_name(row, side) or f"mesh {row[side][:12]}" for side in _SIDES]
     return row["key"][:12], *shown, *names, row["model"], row["mode"], row["panel"]
 
 
-def explain_row(row: Row, judges: JudgesParams, root: Path) -> str:
+def explain_row(row: BookVerdict, judges: JudgesParams, root: Path) -> str:
     """Return what a verdict was made of and why it is what it is."""
     asked = find_question(row, judges, root) or "no longer configured"
     lines = [
@@ -206,8 +235,9 @@ def explain_row(row: Row, judges: JudgesParams, root: Path) -> str:
     return "\n".join(lines)
 
 
-def _explain_outcome(row: Row) -> list[str]:
-    if row["outcome"] == "invalid":
+def _explain_outcome(row: BookVerdict) -> list[str]:
+    m1, m2 = row["m1"], row["m2"]
+    if m1 is None or m2 is None:
         return [f"no verdict: {row['reason']}: {row['message']}"]
     says = {True: "the first", False: "the second"}
     why = {
@@ -224,8 +254,8 @@ def _explain_outcome(row: Row) -> list[str]:
     return [
         f"view sets ({len(seen)}), of which the numbers below are means:",
         *seen,
-        f"margin with X first  m1 = {row['m1']:+.4f}: {says[row['m1'] > 0]} shown is better",
-        f"margin with Y first  m2 = {row['m2']:+.4f}: {says[row['m2'] > 0]} shown is better",
+        f"margin with X first  m1 = {m1:+.4f}: {says[m1 > 0]} shown is better",
+        f"margin with Y first  m2 = {m2:+.4f}: {says[m2 > 0]} shown is better",
         f"preference for X     d = (m1 - m2) / 2 = {row['d']:+.4f}{error}",
         f"position bias        b = (m1 + m2) / 2 = {row['b']:+.4f}",
         f"reliability          r = |d| - |b| = {row['r']:+.4f}",
@@ -233,13 +263,13 @@ def _explain_outcome(row: Row) -> list[str]:
     ]
 
 
-def find_question(row: Row, judges: JudgesParams, root: Path) -> str | None:
+def find_question(row: BookVerdict, judges: JudgesParams, root: Path) -> str | None:
     """Return the text that was asked, if one of the configured judges still asks it."""
     from flows.products.pair_records import question_text
-    from verdict3d.judge.rubric import prompt_digest
+    from verdict3d.judge.rubric import digest_prompt
 
     for params in judges.by_role.values():
         text = question_text(params, row["panel"], row["mode"], root)
-        if prompt_digest(text) == row["prompt"]:
+        if digest_prompt(text) == row["prompt"]:
             return text
     return None

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.damage import damage
-from verdict3d.mesh.files import read_mesh, vertex_colors, write_mesh
+from verdict3d.mesh.files import colour_vertices, read_mesh, write_mesh
 from verdict3d.mesh.mesh import mesh_digest, normalize
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
@@ -132,7 +132,7 @@ def _spoil(pair: AskedPair, defect: str, folder: Path, seed: int) -> AskedPair:
     path = folder / f"{digest_json([pair.x.mesh_digest or str(pair.x_mesh), defect, grade, seed])[:20]}.glb"
     if not path.is_file():
         mesh = read_mesh(pair.x_mesh)
-        plain = normalize(replace(mesh, colors=vertex_colors(mesh), uv=None, texture=None))
+        plain = normalize(replace(mesh, colors=colour_vertices(mesh), uv=None, texture=None))
         spoiled = damage(plain, defect, grade, numpy_generator(seed, "known_damage", pair.object))
         with replacing(path) as temporary:
             write_mesh(spoiled, temporary)

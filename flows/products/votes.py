@@ -99,13 +99,13 @@ def export_preferences(workspace: Workspace, output: Path) -> int:
     Raises:
         Verdict3DError: The file's name ends otherwise, or the stage ``pairs`` has not run.
     """
-    from tasks.label import make_verdict_row, select_preferences
+    from tasks.label import make_pair_verdict, select_preferences
 
     if output.suffix != ".jsonl":
         raise Verdict3DError(f"{output}: preferences are lines of JSON; name a file that ends with .jsonl")
     pairs = read_rows(workspace.root / PAIRS / "pairs.jsonl", Pair)
     verdicts = label_by_people(pairs, open_journal(workspace).read())
-    rows = [make_verdict_row(pair, verdict) for pair, verdict in zip(pairs, verdicts, strict=True)]
+    rows = [make_pair_verdict(pair, verdict) for pair, verdict in zip(pairs, verdicts, strict=True)]
     preferences = select_preferences(rows)
     write_rows(output, preferences)
     return len(preferences)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from tasks.making.machine import settle_torch
 from verdict3d.config import JudgeParams
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.panel import PairRequest, pair_requests, read_picture
+from verdict3d.judge.panel import PairRequest, make_requests, read_picture
 from verdict3d.judge.store import Judge, VerdictStore
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records.generations import Generation
@@ -115,7 +115,7 @@ def _read_requests(
         assert x.montage and y.montage and x.mesh_digest and y.mesh_digest  # neither has failed
         montages = tuple(read_montages(root / path, len(views)) for path in (x.montage, y.montage))
         picture = read_picture(root / pairing.reference)
-        return pair_requests(picture, (montages[0], montages[1]), (x.mesh_digest, y.mesh_digest), views)
+        return make_requests(picture, (montages[0], montages[1]), (x.mesh_digest, y.mesh_digest), views)
 
     ahead = max(READERS, READ_AHEAD // len(views))
     with ThreadPoolExecutor(READERS) as threads:

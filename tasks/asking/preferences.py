@@ -17,7 +17,7 @@ from verdict3d.errors import ItemFailure
 from verdict3d.generators.search import Prefers
 from verdict3d.judge.identity import identify
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.panel import PairRequest, pair_requests, picture
+from verdict3d.judge.panel import PairRequest, make_picture, make_requests
 from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.provenance import code_of
@@ -73,7 +73,7 @@ def load_training_judge(params: Params, root: Path) -> Prefers:
     def request(photo: Image.Image, x: Mesh, y: Mesh) -> tuple[PairRequest, ...] | None:
         try:
             mine, theirs = (list(renderer.montages(mesh, settings.mode, len(views))) for mesh in (x, y))
-            return pair_requests(picture(photo), (mine, theirs), (mesh_digest(x), mesh_digest(y)), views)
+            return make_requests(make_picture(photo), (mine, theirs), (mesh_digest(x), mesh_digest(y)), views)
         except ItemFailure:
             return None
 

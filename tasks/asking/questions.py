@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from verdict3d.judge.audit.planted import AuditedJudge
 from verdict3d.judge.modes import TEXTURE_MODE
-from verdict3d.judge.panel import PairRequest, Pixels, pair_requests, read_picture
+from verdict3d.judge.panel import PairRequest, Pixels, make_requests, read_picture
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.store import VerdictStore
 from verdict3d.judge.verdict import Verdict
@@ -130,7 +130,7 @@ def _read_requests(
         assert x.montages and y.montages and x.mesh_digest and y.mesh_digest  # neither has failed
         reference = blank if pair.reference is None else read(pair.reference)
         sides = (montages(x.montages[mode]), montages(y.montages[mode]))
-        yield pair_requests(reference, sides, (x.mesh_digest, y.mesh_digest), views)
+        yield make_requests(reference, sides, (x.mesh_digest, y.mesh_digest), views)
         progress.update()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.making.batches import RESUME_ROOT, Result, resuming, run_batches
+from tasks.making.batches import RESUME_ROOT, ItemResult, resuming, run_batches
 from tasks.paths import CONTROLS, start_folder
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
@@ -164,7 +164,7 @@ def draw_specimens(params: Params, specimens: Sequence[Specimen], root: Path) ->
         yield {one.id: _place(result, root) for one, result in zip(specimens, results, strict=True)}
 
 
-def _place(result: Result, root: Path) -> Shown:
+def _place(result: ItemResult, root: Path) -> Shown:
     """Put a specimen's pictures among the stage's outputs and return its side of a pair."""
     shown = Shown.model_validate(result.record)
     montages = {}

@@ -38,7 +38,7 @@ The folder counts only when it is whole and on the disk, so a worker need not wr
 
 
 @dataclass(frozen=True)
-class Result:
+class ItemResult:
     """What one item became: its record as JSON values, and the folder with the files that it names."""
 
     record: Row
@@ -98,7 +98,7 @@ def run_batches(
     batch_size: int,
     description: str,
     group_by: Callable[[Item], Hashable] | None = None,
-) -> list[Result]:
+) -> list[ItemResult]:
     """Map a worker over batches of ``items``, skipping batches that an earlier run finished.
 
     Args:
@@ -127,13 +127,13 @@ def run_batches(
         if not home.exists()
     ]
     several = min(count_workers(), len(missing)) > 1
-    results: dict[int, Result] = {}
+    results: dict[int, ItemResult] = {}
     with tqdm(total=len(items), initial=finished, desc=description, unit="item", mininterval=1.0) as progress:
         for done in (_finish_together if several else _finish_here)(worker_factory, missing):
             progress.update(done)
         for batch, home in zip(batches, homes, strict=True):
             for position, record in zip(batch, read_json(home / RECORDS), strict=True):
-                results[position] = Result(record, home)
+                results[position] = ItemResult(record, home)
     return [results[position] for position in range(len(items))]
 
 

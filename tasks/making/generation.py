@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.making.base import find_generator_dependencies
-from tasks.making.batches import RESUME_ROOT, Result, resuming, run_batches
+from tasks.making.batches import RESUME_ROOT, ItemResult, resuming, run_batches
 from tasks.making.machine import settle_torch
 from tasks.paths import start_folder
 from verdict3d.config import JudgeParams, JudgesParams, Params
 from verdict3d.config_generators import AnyGenerator, SurfaceKind
 from verdict3d.errors import ItemFailure
 from verdict3d.generators.generator import Generator, Request
-from verdict3d.judge.modes import TEXTURE_MODE, TEXTURE_VIEWS, montage_modes
-from verdict3d.mesh.accuracy import Surface, compare_meshes, true_surface
+from verdict3d.judge.modes import TEXTURE_MODE, TEXTURE_VIEWS, list_modes
+from verdict3d.mesh.accuracy import Surface, compare_meshes, sample_true_surface
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import MeshOrFailure, mesh_digest, normalize
-from verdict3d.mesh.writers.glb import glb_bytes
+from verdict3d.mesh.writers.glb import encode_glb
 from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import seed_for
 from verdict3d.records.files import Row, link_file
@@ -151,7 +151,7 @@ class GenerationWorker:
             return failure
 
     def _sample_truth(self, path: str, seed: int) -> Surface:
-        return true_surface(read_mesh(self.root / path), seed, TRUTH_POINTS)
+        return sample_true_surface(read_mesh(self.root / path), seed, TRUTH_POINTS)
 
     def _record(
         self, item: GenerationItem, mesh: MeshOrFailure, montages: Montages | ItemFailure, folder: Path
@@ -193,7 +193,7 @@ class GenerationWorker:
             why = {"failure": failure.reason, "failure_message": str(failure)}
             return row.model_copy(update=why).model_dump()
         names = {mode: f"{item.id}.{mode}.png" for mode in montages}
-        (folder / f"{item.id}.glb").write_bytes(glb_bytes(mesh))
+        (folder / f"{item.id}.glb").write_bytes(encode_glb(mesh))
         for mode, pictures in montages.items():
             write_montages(folder / names[mode], pictures)
         found = {
@@ -242,7 +242,7 @@ def generating(
         adapter: What else its meshes depend on, from :func:`~tasks.asking.preferences.adapter_dependencies`.
         outside: The generator where it is not the configured one, with or without an adapter on it.
     """
-    modes = montage_modes(params.judges)
+    modes = list_modes(params.judges)
     made_by = find_generator_dependencies(outside or params.generator, root)
     identity = {
         "items": [asdict(item) | {"steps": item.steps and item.steps.model_dump()} for item in items],
@@ -275,7 +275,7 @@ def generating(
         yield rows
 
 
-def _place(result: Result, root: Path, out: Path, judges: JudgesParams) -> Generation:
+def _place(result: ItemResult, root: Path, out: Path, judges: JudgesParams) -> Generation:
     """Put the files of one generation among the stage's outputs and return its row."""
     row = Generation.model_validate(result.record)
     if row.mesh is None or row.montages is None:

@@ -68,7 +68,7 @@ def plan_arm(
     ]
 
 
-def make_verdict_row(x: Generation, y: Generation, verdict: Verdict) -> HeldoutVerdict:
+def make_heldout_verdict(x: Generation, y: Generation, verdict: Verdict) -> HeldoutVerdict:
     """Return one row of ``verdicts.jsonl``; x is the arm (in controls, the second sample).
 
     A mesh that is missing is a loss of its side: a generator that fails on hard photos must not gain by it.

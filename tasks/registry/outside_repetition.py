@@ -23,7 +23,7 @@ from tasks.registry.versions import Registry
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
 from verdict3d.generators.generator import Request
-from verdict3d.mesh.accuracy import compare_meshes, true_surface
+from verdict3d.mesh.accuracy import compare_meshes, sample_true_surface
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh, MeshOrFailure, mesh_digest, normalize
 from verdict3d.randomness import numpy_generator, seed_for
@@ -129,7 +129,7 @@ def _score(params: Params, row: Generation, outcome: MeshOrFailure, truth: Path)
     try:
         if isinstance(outcome, ItemFailure):
             return 0.0
-        surface = true_surface(read_mesh(truth), seed, TRUTH_POINTS)
+        surface = sample_true_surface(read_mesh(truth), seed, TRUTH_POINTS)
         return compare_meshes(normalize(outcome), surface, seed, TRUTH_POINTS).f_score
     except ItemFailure:
         return 0.0

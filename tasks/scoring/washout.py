@@ -29,7 +29,7 @@ from verdict3d.errors import ItemFailure
 from verdict3d.mesh.accuracy import chamfer_distance
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import normalize
-from verdict3d.mesh.sampling import surface_points
+from verdict3d.mesh.sampling import sample_surface
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
 from verdict3d.records.generations import Generation
@@ -120,7 +120,7 @@ def compare_networks(
     if not kept:
         return dict(NOT_SEEN)
     tokens = {"base": base.encode(given), "arm": adapted.encode(given), "clean": base.encode(clean)}
-    noise = base.structure_noise([torch.Generator().manual_seed(row.seed) for row in kept])
+    noise = base.draw_structure_noise([torch.Generator().manual_seed(row.seed) for row in kept])
     data = base.sample_structure_latents(tokens["clean"], noise)
     flow, own = (pipeline.networks.structure_flow for pipeline in (base, adapted))
     velocities = {}
@@ -158,7 +158,7 @@ def measure_mesh_distance(params: Params, root: Path, x: Generation, y: Generati
     if x.mesh is None or y.mesh is None:
         return None
     points = [
-        surface_points(normalize(read_mesh(root / path)), POINTS, numpy_generator(params.seed, "washout"))[0]
+        sample_surface(normalize(read_mesh(root / path)), POINTS, numpy_generator(params.seed, "washout"))[0]
         for path in (x.mesh, y.mesh)
     ]
     return chamfer_distance(*points)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.certificates import SHARES, drawn_again, repeat
+from benchmarks.certificates import SHARES, draw_again, repeat
 from support.audit_examples import audit_rows, write_audit
 from support.places import ROOT
 from verdict3d.config import load_params
@@ -16,7 +16,7 @@ from verdict3d.config import load_params
 def test_objects_are_drawn_with_all_of_their_answers() -> None:
     rows = audit_rows(1, 1.5)
     names = sorted({row.object for row in rows})
-    drawn = drawn_again(rows, names, np.random.default_rng(0), 3 * len(names))
+    drawn = draw_again(rows, names, np.random.default_rng(0), 3 * len(names))
     assert len({row.object for row in drawn}) == 3 * len(names)
     assert len(drawn) == 3 * len(rows)  # each object of the example has as many answers
     by_object = {name: [row for row in drawn if row.object == name] for name in {row.object for row in drawn}}

@@ -16,4 +16,4 @@ def test_the_benchmark_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     row = json.loads((tmp_path / "row.json").read_text())
     assert row["processes"] == 1
     assert row["last_loss"] != row["first_loss"]
-    assert data_parallel.difference(tmp_path, tmp_path)["largest_difference"] == 0
+    assert data_parallel.measure_difference(tmp_path, tmp_path)["largest_difference"] == 0

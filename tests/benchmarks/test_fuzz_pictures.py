@@ -19,5 +19,5 @@ def test_an_error_that_is_not_ours_is_told_apart() -> None:
     def broken() -> None:
         raise AssertionError("of a decoder")
 
-    assert fuzz_pictures.outcome_of(broken) == "AssertionError: of a decoder"
-    assert fuzz_pictures.outcome_of(lambda: None) == "read"
+    assert fuzz_pictures.try_picture(broken) == "AssertionError: of a decoder"
+    assert fuzz_pictures.try_picture(lambda: None) == "read"

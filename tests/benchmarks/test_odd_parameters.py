@@ -24,8 +24,8 @@ def test_odd_values_are_refused_with_their_place_or_allowed(
 ) -> None:
     """The command tries all places; here, those of one section."""
     whole = read_yaml(ROOT / "params.yaml")
-    steps = [found for found in odd_parameters.places_of(whole) if found[0] == section]
-    monkeypatch.setattr(odd_parameters, "places_of", lambda values: steps)
+    steps = [found for found in odd_parameters.list_places(whole) if found[0] == section]
+    monkeypatch.setattr(odd_parameters, "list_places", lambda values: steps)
     found = list(odd_parameters.try_values(whole))
     assert len(found) > 20 * len(steps)
     assert {outcome for _, _, outcome in found} <= {"refused", "allowed"}

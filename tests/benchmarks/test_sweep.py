@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from benchmarks.sweep import BASE, Crew, waves
+from benchmarks.sweep import BASE, Crew, make_waves
 from benchmarks.sweep_table import CHOSEN, PAPER
 from flows.chain.workspace import overlay
 from support.places import ROOT
@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def chains_of(*arms: str):
-    return waves(SimpleNamespace(train=SimpleNamespace(arms=arms)), "arms")[0]
+    return make_waves(SimpleNamespace(train=SimpleNamespace(arms=arms)), "arms")[0]
 
 
 def test_a_broken_arm_stops_no_other(root, capsys):
@@ -107,9 +107,9 @@ def test_an_arm_alone_is_given_the_cores_of_all(root):
 
 def test_shares_and_waves():
     params = SimpleNamespace(train=SimpleNamespace(arms=("a", "b", "c")))
-    assert waves(params, "arms", (2, 2)) == [[[("train", "b"), ("evaluate", "b")]]]
-    assert waves(params, "all")[: len(BASE)] == waves(params, "base")
-    assert len(waves(params, "all")) == len(BASE) + 1
+    assert make_waves(params, "arms", (2, 2)) == [[[("train", "b"), ("evaluate", "b")]]]
+    assert make_waves(params, "all")[: len(BASE)] == make_waves(params, "base")
+    assert len(make_waves(params, "all")) == len(BASE) + 1
 
 
 def test_the_preset_has_every_arm_that_the_table_speaks_of_and_the_default_run_s_own(tmp_path):

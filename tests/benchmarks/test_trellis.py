@@ -13,25 +13,25 @@ from benchmarks import lora_step, sparse_convolution, trellis
 from benchmarks.full_size_trellis import (
     FULL,
     TINY,
-    config_of,
     counted,
-    random_latents,
-    random_network,
-    random_structure_state,
-    random_tokens,
+    draw_latents,
+    draw_structure_state,
+    draw_tokens,
+    make_random_network,
+    read_config,
 )
-from benchmarks.trellis import Bench, embedded_rows, plain_sample
+from benchmarks.trellis import Bench, sample_plainly, time_embedded
 from support.tiny_trellis import write_tiny_generator
 from verdict3d.config_generators import SamplerParams
-from verdict3d.trellis.sampler import sample_flow, values_of
+from verdict3d.trellis.sampler import get_values, sample_flow
 
 GUIDED = SamplerParams(steps=4, guidance=2.0, guidance_interval=(0.5, 1.0), rescale_t=1.0)
 
 
 @torch.no_grad()
 def test_operations_of_a_block_as_worked_out_by_hand() -> None:
-    flow = random_network("structure_flow", TINY, "cpu", torch.float32)
-    noise, cond = random_structure_state(TINY, 2, "cpu")
+    flow = make_random_network("structure_flow", TINY, "cpu", torch.float32)
+    noise, cond = draw_structure_state(TINY, 2, "cpu")
     with counted(flow) as found, FlopCounterMode(display=False) as counter:
         flow(noise, torch.full((2,), 500.0), cond)
     rows, tokens, width, seen = 2, 4**3, 64, 9
@@ -46,15 +46,15 @@ def test_operations_of_a_block_as_worked_out_by_hand() -> None:
 
 @torch.no_grad()
 def test_sparse_operations_count_only_neighbours_that_exist() -> None:
-    flow = random_network("latent_flow", TINY, "cpu", torch.float32)
-    latents, cond = random_latents(TINY, [60, 35], "cpu"), random_tokens(TINY, 2, "cpu")
+    flow = make_random_network("latent_flow", TINY, "cpu", torch.float32)
+    latents, cond = draw_latents(TINY, [60, 35], "cpu"), draw_tokens(TINY, 2, "cpu")
     with counted(flow) as found, FlopCounterMode(display=False) as counter:
         flow(latents, torch.full((2,), 500.0), cond)
     fine, coarse = latents.structure, latents.structure.coarse[0]
     absent = {structure: int((structure.neighbours == len(structure)).sum()) for structure in (fine, coarse)}
     executed = found["products"] + 2 * absent[fine] * (16 * 16 * 4 + 32 * 16)  # 128 to 16 is an unpooled one
     executed += 2 * absent[coarse] * 16 * 64  # the other one, 64 to 64, leaves them out itself
-    if not flow.input_blocks[1].conv2._by_pairs(latents.replace(latents.feats)):
+    if not flow.input_blocks[1].conv2._is_sparse(latents.replace(latents.feats)):
         executed += 2 * absent[coarse] * 64 * 64
     executed += 2 * 27 * 128 * 16  # of the row of zeros that stands for absent voxels
     run = counter.get_total_flops()
@@ -63,7 +63,7 @@ def test_sparse_operations_count_only_neighbours_that_exist() -> None:
 
 @pytest.mark.parametrize("name", ["structure_flow", "latent_flow", "mesh_decoder"])
 def test_tiny_networks_differ_from_the_released_ones_in_size_alone(name: str) -> None:
-    tiny, full = config_of(name, TINY), config_of(name, FULL)
+    tiny, full = read_config(name, TINY), read_config(name, FULL)
     assert tiny["name"] == full["name"] and tiny["args"].keys() == full["args"].keys()
     assert full["args"]["model_channels"] in (768, 1024)
 
@@ -97,17 +97,17 @@ def test_compiled_flows_are_measured() -> None:
 
 
 def test_the_plain_sampler_is_the_same_sampler() -> None:
-    flow = random_network("latent_flow", TINY, "cpu", torch.float32)
-    noise, cond = random_latents(TINY, [60, 35], "cpu"), random_tokens(TINY, 2, "cpu")
-    ours = values_of(sample_flow(flow, noise, cond, GUIDED))
+    flow = make_random_network("latent_flow", TINY, "cpu", torch.float32)
+    noise, cond = draw_latents(TINY, [60, 35], "cpu"), draw_tokens(TINY, 2, "cpu")
+    ours = get_values(sample_flow(flow, noise, cond, GUIDED))
     for one_batch in (True, False):
         for skip in (True, False):
-            other = values_of(plain_sample(flow, noise, cond, GUIDED, one_batch, skip))
+            other = get_values(sample_plainly(flow, noise, cond, GUIDED, one_batch, skip))
             torch.testing.assert_close(other, ours, atol=1e-4, rtol=1e-4)
 
 
 def test_the_embedded_tricks_are_compared(tmp_path: Path) -> None:
-    rows = list(embedded_rows(write_tiny_generator(tmp_path), 2, 1))
+    rows = list(time_embedded(write_tiny_generator(tmp_path), 2, 1))
     assert [row["sample"] for row in rows] == [
         "structure",
         "latents_maps",
@@ -145,5 +145,8 @@ def test_a_training_step_of_both_flows_is_measured() -> None:
 def test_the_batch_that_fits_is_worked_out_from_two_sizes() -> None:
     room = 80e9 / 2**30 * 0.95  # 70.8 GiB
     assert room == pytest.approx(70.8, abs=0.1)
-    assert lora_step.largest_batch(10.0, 16.0, 80) == 1 + 10
-    assert lora_step.largest_batch(71.0, 80.0, 80) == 0 and lora_step.largest_batch(70.0, 80.0, 80) == 1
+    assert lora_step.find_largest_batch(10.0, 16.0, 80) == 1 + 10
+    assert (
+        lora_step.find_largest_batch(71.0, 80.0, 80) == 0
+        and lora_step.find_largest_batch(70.0, 80.0, 80) == 1
+    )

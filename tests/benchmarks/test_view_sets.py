@@ -7,14 +7,14 @@ import pytest
 
 from benchmarks.view_sets import (
     Asked,
-    agreement_of_halves,
+    collect_preferences,
+    count_right,
     describe,
     describe_multiples,
-    preferences,
+    make_verdicts,
+    measure_halves,
     read_asked,
-    right_by_truth,
     save_asked,
-    verdicts_of,
 )
 
 PAIRS, SETS = 4000, 8
@@ -31,8 +31,8 @@ def simulated(share: float, seed: int = 0) -> Asked:
 
 @pytest.mark.parametrize("share", [0.1, 0.35])
 def test_halves_agree_as_spearman_and_brown_say(share: float) -> None:
-    d = preferences(simulated(share).margins)
-    raw, whole = agreement_of_halves(d)
+    d = collect_preferences(simulated(share).margins)
+    raw, whole = measure_halves(d)
     assert raw == pytest.approx(4 * share / (1 + 3 * share), abs=0.03)
     assert whole == pytest.approx(8 * share / (1 + 7 * share), abs=0.03)
 
@@ -40,13 +40,13 @@ def test_halves_agree_as_spearman_and_brown_say(share: float) -> None:
 def test_pairs_of_one_mesh_are_known_and_left_out() -> None:
     asked = simulated(0.3)
     asked.margins[:10] = np.nan
-    assert [verdict.outcome for verdict in verdicts_of(asked.margins[:10])] == ["same"] * 10
-    assert len(preferences(asked.margins)) == PAIRS - 10
+    assert [verdict.outcome for verdict in make_verdicts(asked.margins[:10])] == ["same"] * 10
+    assert len(collect_preferences(asked.margins)) == PAIRS - 10
 
 
 def test_right_counts_decided_pairs_that_differ() -> None:
     margins = np.array([[[2.0, -2.0]], [[-2.0, 2.0]], [[2.0, -2.0]], [[1.0, 1.0]]])
-    assert right_by_truth(verdicts_of(margins), np.array([0.1, 0.1, 0.001, 0.2])) == (1, 2)
+    assert count_right(make_verdicts(margins), np.array([0.1, 0.1, 0.001, 0.2])) == (1, 2)
 
 
 def test_what_is_kept_is_read_and_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from support.tiny_trellis import tiny_photo, tiny_pipeline
 from verdict3d.adapt.method import Example, FitInputs, Preference, Sample
 from verdict3d.config_arms import AnyArm, ArmParams
-from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
 from verdict3d.randomness import numpy_generator
@@ -76,7 +76,9 @@ def make_inputs(root: Path) -> FitInputs:
     for number in range(4):
         name, photo = f"chair-{number}", tiny_photo(number)
         meshes[name] = root / f"{name}.glb"
-        write_mesh(mesh_from_parts(furniture("chair", numpy_generator(0, "chair", number))), meshes[name])
+        write_mesh(
+            mesh_from_parts(make_furniture("chair", numpy_generator(0, "chair", number))), meshes[name]
+        )
         clean = np.asarray(pipeline.preprocess(photo))
         cut = clean.copy()
         cut[: len(cut) // 2] = 0

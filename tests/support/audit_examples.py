@@ -21,7 +21,7 @@ from verdict3d.judge.audit.controls import measure_sureness, select, select_clea
 from verdict3d.judge.audit.ordering import find_on_generations, order_generations
 from verdict3d.judge.audit.panel_choice import choose_panel
 from verdict3d.judge.identity import JudgeIdentity
-from verdict3d.judge.lineage import lineage_of, lineage_warnings
+from verdict3d.judge.lineage import find_lineage, warn_of_lineage
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records.certificates import Certificate, Lineage
@@ -83,7 +83,7 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Cer
     rows, measuring = audit_rows(len(role), sees), make_measuring(params, role)
     mine = [row for row in rows if (row.panel, row.mode) == ("three_images", "normal")]
     panels = compare_panels(measuring, rows, "normal")
-    lineages = {name: lineage_of(getattr(params.judges, name)) for name in ("training", "evaluation")}
+    lineages = {name: find_lineage(getattr(params.judges, name)) for name in ("training", "evaluation")}
     audited = issue(
         role,
         judge,
@@ -97,7 +97,7 @@ def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Cer
         panel=choose_panel("audited", panels),
         stack={},
         lineage=Lineage(**lineages[role].model_dump(), shared={}),
-        warnings=lineage_warnings(lineages),
+        warnings=warn_of_lineage(lineages),
         curves=measuring.fit_curves(mine),
         comparisons=compare_views(measuring, rows, judge, panels),
         questions=len(rows),

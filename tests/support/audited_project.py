@@ -14,9 +14,9 @@ from PIL import Image
 from support.places import ROOT
 from support.rows import filled
 from verdict3d.config import Params, load_params
-from verdict3d.furniture.catalogue import CATEGORIES, furniture
+from verdict3d.furniture.catalogue import CATEGORIES, make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
-from verdict3d.mesh.accuracy import compare_meshes, true_surface
+from verdict3d.mesh.accuracy import compare_meshes, sample_true_surface
 from verdict3d.mesh.damage import damage
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest
@@ -47,7 +47,7 @@ def write_audited_project(root: Path, objects: int = 8, views: int = 1) -> Param
     for number in range(objects):
         category = CATEGORIES[number % len(CATEGORIES)]
         name, rng = f"{category}-{number:05d}", numpy_generator(5, "audited", number)
-        mesh = mesh_from_parts(furniture(category, rng))
+        mesh = mesh_from_parts(make_furniture(category, rng))
         condition = f"data/assets/conditions/{name}.png"
         (root / condition).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(renderer.condition(mesh, Camera(35.0, 20.0), 256)).save(root / condition)
@@ -91,5 +91,5 @@ def _generation(
         mesh_digest=mesh_digest(mesh),
         montage=paths["normal"],
         montages={"normal": paths["normal"]},
-        truth=compare_meshes(mesh, true_surface(truth, 0, 2000), 0, 2000),
+        truth=compare_meshes(mesh, sample_true_surface(truth, 0, 2000), 0, 2000),
     )

@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.writers.glb import glb_bytes
+from verdict3d.mesh.writers.glb import encode_glb
 
 FACES = [(0, 1, 3), (0, 3, 2), (4, 6, 7), (4, 7, 5), (0, 4, 5), (0, 5, 1)]
 FACES += [(2, 3, 7), (2, 7, 6), (0, 2, 6), (0, 6, 4), (1, 5, 7), (1, 7, 3)]
@@ -33,7 +33,7 @@ def box(seed: int) -> bytes:
     """A box whose width depends on the seed, as GLB."""
     width = 0.2 + seed % 7 / 10
     corners = [(x * width, y * 0.5, z * 1.0) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
-    return glb_bytes(Mesh(np.array(corners, dtype=np.float32), np.array(FACES, dtype=np.int32)))
+    return encode_glb(Mesh(np.array(corners, dtype=np.float32), np.array(FACES, dtype=np.int32)))
 
 
 class Batches:

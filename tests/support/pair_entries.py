@@ -45,7 +45,6 @@ def entry(
         "y": shape("base", f"y-{name}", y_score),
         "word": word(),
         "others": [],
-        "people": [],
     }
     return Entry(**common | values)
 

@@ -21,20 +21,18 @@ from support.pair_entries import entry, many, shape, word
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.montage_files import write_montages
-from verdict3d.view.pairs.entry import Entry, PersonSaid
+from verdict3d.view.pairs.entry import Entry
 from verdict3d.view.pairs.index import PairIndex
 
 LOUDEST = "lamp-loudest"
 """Object of the pair whose wrong verdict is loudest."""
-PERSON = PersonSaid(outcome="loss", first="y", x_tags=["wrong_shape"], y_tags=[])
-"""What one person says of that pair."""
 QUESTION = "Which of {first} and {second} is better?"
 
 
 def write_pages(folder: Path, others: int = 120) -> PairIndex:
     """Write three pairs with meshes and pictures, of which one is wrong and loudest, and others without."""
     entries = [
-        _shown(folder, LOUDEST, "lamp", word("win", 8.5), 0.3, 0.6).model_copy(update={"people": [PERSON]}),
+        _shown(folder, LOUDEST, "lamp", word("win", 8.5), 0.3, 0.6),
         _shown(folder, "chair-right", "chair", word("win", 2.0), 0.7, 0.5),
         _shown(folder, "desk-wrong", "desk", word("loss", -1.5), 0.7, 0.5),
     ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import types
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from verdict3d.records.record import Part
+from verdict3d.records.record import RecordPart
 
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=RecordPart)
 
 
 def filled(kind: type[P], /, **fields: Any) -> P:
@@ -30,4 +30,4 @@ def _plain(kind: Any) -> Any:
         return tuple(_plain(one) for one in inner)
     if origin in (list, dict):
         return origin()
-    return filled(kind) if issubclass(kind, Part) else kind()
+    return filled(kind) if issubclass(kind, RecordPart) else kind()

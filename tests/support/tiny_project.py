@@ -16,7 +16,7 @@ from support.tiny_trellis import tiny_photo, write_tiny_generator
 from tasks.paths import locate_certificate
 from verdict3d.config import Params, load_params
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
-from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
 from verdict3d.pretrain.embedded import build_judge
@@ -67,7 +67,7 @@ def _write_assets(root: Path, params: Params) -> None:
         mesh, picture = f"data/assets/meshes/{name}.glb", f"data/assets/conditions/{name}.png"
         degraded = f"data/degrade/images/severe/{name}.png"
         photo = tiny_photo(number)
-        write_mesh(mesh_from_parts(furniture("chair", numpy_generator(0, "chair", number))), root / mesh)
+        write_mesh(mesh_from_parts(make_furniture("chair", numpy_generator(0, "chair", number))), root / mesh)
         photo.save(root / picture)
         worse, _ = degrade_by_regime(
             photo, regime_params(params.degrade, "severe"), numpy_generator(0, "worse", number)

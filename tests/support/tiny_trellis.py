@@ -12,7 +12,7 @@ from torch import nn
 
 from verdict3d.config_generators import SamplerParams
 from verdict3d.trellis.checkpoint import build_model
-from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
 from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.pipeline import TrellisPipeline
 from verdict3d.trellis.sparse import SparseTensor
@@ -96,7 +96,7 @@ def tiny_pipeline(seed: int = 0) -> TrellisPipeline:
     """Return the generator; the seed chooses its weights. Most items give a mesh of a few thousand faces."""
     generator = torch.Generator().manual_seed(seed)
     conditioner = Conditioner(
-        dinov2_config(
+        make_dinov2_config(
             hidden_size=TOKEN_CHANNELS,
             num_hidden_layers=1,
             num_attention_heads=2,

@@ -9,7 +9,7 @@ import pytest
 import tasks.assets
 from support.places import ROOT
 from verdict3d.config import load_params
-from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
 from verdict3d.randomness import numpy_generator
@@ -20,7 +20,7 @@ def test_what_is_set_aside_or_changed_is_said_at_once(
 ) -> None:
     source = tmp_path / "meshes"
     source.mkdir()
-    write_mesh(mesh_from_parts(furniture("chair", numpy_generator(0, "chair", 0))), source / "chair.glb")
+    write_mesh(mesh_from_parts(make_furniture("chair", numpy_generator(0, "chair", 0))), source / "chair.glb")
     (source / "broken.glb").write_bytes(b"glTF")
     (source / "side.obj").write_text("mtllib gone.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
     params = load_params(ROOT / "params.yaml")

@@ -9,13 +9,13 @@ from support.rows import filled
 from tasks.evaluate import pair_controls
 from tasks.generate import measure_generations, plan_generations
 from tasks.making.generation import GenerationItem
-from tasks.making.meetings import make_verdict_row, plan_arm, select_base_generations
+from tasks.making.meetings import make_heldout_verdict, plan_arm, select_base_generations
 from tasks.pairs import make_pairs, measure_pairs
 from tasks.paths import find_condition
 from tasks.scoring.regimes import judge_regime, select_headline_metrics
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.modes import montage_modes
+from verdict3d.judge.modes import list_modes
 from verdict3d.judge.verdict import Verdict
 from verdict3d.records.assets import Asset
 from verdict3d.records.generations import Generation, Truth
@@ -155,11 +155,11 @@ def test_failed_generation_stays_in_its_pair():
 
 def test_montages_are_drawn_once_a_mode():
     judges = PARAMS.judges
-    assert montage_modes(judges) == {"normal": judges.evaluation.views}
+    assert list_modes(judges) == {"normal": judges.evaluation.views}
     other = judges.model_copy(update={"evaluation": judges.evaluation.model_copy(update={"mode": "clay"})})
-    assert list(montage_modes(other)) == ["normal", "clay"]
+    assert list(list_modes(other)) == ["normal", "clay"]
     more = judges.model_copy(update={"training": judges.training.model_copy(update={"views": 5})})
-    assert montage_modes(more) == {"normal": 5}
+    assert list_modes(more) == {"normal": 5}
 
 
 def test_the_arm_generates_from_the_bases_pictures_and_noise():
@@ -193,7 +193,7 @@ def evaluated_rows() -> list[HeldoutVerdict]:
         as_row(item, score, verdict.reason or None)
         for item, score, verdict in zip(items, scores, verdicts, strict=True)
     ]
-    return [make_verdict_row(x, y, verdict) for x, y, verdict in zip(arm, base, verdicts, strict=True)]
+    return [make_heldout_verdict(x, y, verdict) for x, y, verdict in zip(arm, base, verdicts, strict=True)]
 
 
 def test_truth_ties_within_a_hundredth_and_knows_failures():

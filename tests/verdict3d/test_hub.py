@@ -18,7 +18,7 @@ from tasks.making.networks import find_generator_directory
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import EXPECTED_BYTES, is_hub_id, local_directory, look_up
-from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
 CODE = """
@@ -143,7 +143,7 @@ def test_expected_sizes_are_those_of_the_architectures() -> None:
         for line in entry["keys"]
     )
     with torch.device("meta"):
-        conditioner = Conditioner(dinov2_config()).model.state_dict().values()
+        conditioner = Conditioner(make_dinov2_config()).model.state_dict().values()
     expected = EXPECTED_BYTES
     assert counted == pytest.approx(expected["microsoft/TRELLIS-image-large"], rel=1e-3)
     assert 4 * sum(v.numel() for v in conditioner) == expected["facebook/dinov2-with-registers-large"]

@@ -16,7 +16,7 @@ from PIL import Image
 from support.places import ROOT
 from verdict3d.config import AssetsParams, Params, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.furniture.catalogue import CATEGORIES, make_furniture, mesh_from_parts
 from verdict3d.library import (
     SPLITS,
     LoadedAsset,
@@ -44,7 +44,7 @@ def stage_params(**changes: object) -> Params:
 
 
 def piece(category: str, number: int) -> Mesh:
-    return mesh_from_parts(furniture(category, np.random.default_rng(number)))
+    return mesh_from_parts(make_furniture(category, np.random.default_rng(number)))
 
 
 @pytest.fixture

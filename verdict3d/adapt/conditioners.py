@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from verdict3d.adapt.layers import Parameters
-from verdict3d.trellis.conditioner_weights import published_name
+from verdict3d.trellis.conditioner_weights import find_published_name
 
 EPSILON = 1e-5
 """Epsilon of the conditioner's own layer norm."""
@@ -105,7 +105,7 @@ def adapt_encoder(
         return copied, parameters
     copied._modules = dict(conditioner._modules)
     copied.model, parameters = adapt(conditioner.model)
-    return copied, {published_name(name): value for name, value in parameters.items()}
+    return copied, {find_published_name(name): value for name, value in parameters.items()}
 
 
 class TokenTransformer(nn.Module):

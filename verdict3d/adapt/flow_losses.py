@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from verdict3d.trellis.sampler import batch_size_of
+from verdict3d.trellis.sampler import count_items
 from verdict3d.trellis.sparse import SparseTensor
 
 Reduction = Literal["mean", "sum"]
@@ -30,8 +30,8 @@ def per_sample(state: Tensor | SparseTensor, values: Tensor, reduction: Reductio
     """
     if isinstance(state, SparseTensor):
         rows = state.structure.item_of_row
-        sums = values.new_zeros(batch_size_of(state)).index_add(0, rows, values.sum(dim=1))
-        counts = torch.bincount(rows, minlength=batch_size_of(state)) * values.shape[1]
+        sums = values.new_zeros(count_items(state)).index_add(0, rows, values.sum(dim=1))
+        counts = torch.bincount(rows, minlength=count_items(state)) * values.shape[1]
     else:
         sums = values.flatten(1).sum(dim=1)
         counts = torch.full_like(sums, values[0].numel())

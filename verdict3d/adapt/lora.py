@@ -26,7 +26,7 @@ from verdict3d.adapt.layers import (
     lora_copy,
     under_prefix,
 )
-from verdict3d.trellis.conditioner_weights import published_name, recent_name
+from verdict3d.trellis.conditioner_weights import find_published_name, find_recent_name
 
 if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
@@ -62,7 +62,7 @@ def to_peft_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         found = _OWN.fullmatch(name)
         assert found is not None
         part, layer, half = found.groups()
-        named[f"{ROOT}{NETWORKS[part]}.{recent_name(f'{layer}.')}{half}.weight"] = tensor
+        named[f"{ROOT}{NETWORKS[part]}.{find_recent_name(f'{layer}.')}{half}.weight"] = tensor
     return named
 
 
@@ -74,7 +74,7 @@ def from_peft_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         found = _FILED.fullmatch(name)
         assert found is not None
         network, layer, half = found.groups()
-        named[f"{parts[network]}.{published_name(f'{layer}.')}{half}.default.weight"] = tensor
+        named[f"{parts[network]}.{find_published_name(f'{layer}.')}{half}.default.weight"] = tensor
     return named
 
 
@@ -117,7 +117,7 @@ def peft_root(pipeline: TrellisPipeline) -> nn.ModuleDict:
 def linear_layers(network: nn.Module) -> dict[str, tuple[str, nn.Linear]]:
     """Return the linear layers of a network by their published names, each with its name there."""
     return {
-        published_name(f"{name}.").removesuffix("."): (name, module)
+        find_published_name(f"{name}.").removesuffix("."): (name, module)
         for name, module in network.named_modules()
         if isinstance(module, nn.Linear)
     }
@@ -140,7 +140,7 @@ def put_on(pipeline: TrellisPipeline, tensors: Mapping[str, Tensor]) -> TrellisP
             if part == "encoder":
                 conditioner, found = adapt_encoder(conditioner, adapt)
             else:
-                flows[FLOWS[part]], found = adapt(pipeline.networks.flow(part))
+                flows[FLOWS[part]], found = adapt(pipeline.networks.get_flow(part))
             parameters |= {f"{part}.{name}": value for name, value in found.items()}
     load_into(parameters, tensors)
     for parameter in parameters.values():

@@ -23,7 +23,7 @@ from verdict3d.adapt.lora import NETWORKS, ROOT, linear_layers
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import CONFIG, WEIGHTS
 from verdict3d.records.files import read_json
-from verdict3d.trellis.conditioner_weights import published_name
+from verdict3d.trellis.conditioner_weights import find_published_name
 
 _NEUTRAL: Sequence[Any] = (None, False, 0, "none", [], {})
 _WITHOUT_EFFECT = frozenset(
@@ -197,7 +197,7 @@ def _nearest(names: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -
 
 
 def _published(layer: str) -> str:
-    return published_name(f"{layer}.").removesuffix(".")
+    return find_published_name(f"{layer}.").removesuffix(".")
 
 
 def _require_targets(folder: Path, config: Mapping[str, Any], names: Mapping[str, Any]) -> None:

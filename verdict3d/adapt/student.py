@@ -100,7 +100,7 @@ def make_student(
         parameters |= _name_parameters("tokens", dict(repair.named_parameters()))
     flows: dict[str, nn.Module] = {}
     for stage, wanted in (("structure", structure), ("latents", latents)):
-        flows[stage] = pipeline.networks.flow(stage)
+        flows[stage] = pipeline.networks.get_flow(stage)
         if wanted is not None:
             generator = torch_generator(seed, "initial_weights", stage)
             flows[stage], found = trainable_copy(

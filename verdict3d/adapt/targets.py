@@ -112,7 +112,7 @@ def sample_targets(
     for start in range(0, len(assets), _AT_ONCE):
         names, given = assets[start : start + _AT_ONCE], tokens[start : start + _AT_ONCE]
         generators = [torch_generator(seed, "target", name) for name in names]
-        sampled = pipeline.sample_structure_latents(given, pipeline.structure_noise(generators))
+        sampled = pipeline.sample_structure_latents(given, pipeline.draw_structure_noise(generators))
         structures += sampled.unbind()
         if "latents" in stages:
             voxels = pipeline.decode_structure(sampled)
@@ -120,7 +120,7 @@ def sample_targets(
                 if isinstance(coords, ItemFailure):
                     raise Verdict3DError(f"the base makes nothing of the clean picture of {name}: {coords}")
             whole = [coords for coords in voxels if isinstance(coords, Tensor)]
-            noise = pipeline.latents_noise(whole, generators)
+            noise = pipeline.draw_latents_noise(whole, generators)
             latents += pipeline.sample_normalized_latents(given, noise).split()
     found = {"structure": Targets("structure", structures), "latents": Targets("latents", latents)}
     return {stage: found[stage] for stage in stages}

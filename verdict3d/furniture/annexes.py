@@ -11,27 +11,27 @@ from verdict3d.furniture.outlines import (
     ball,
     ellipse,
     polygon,
-    shifted,
-    sideways,
+    shift_outline,
+    turn_sideways,
 )
 from verdict3d.furniture.palette import Palette, pick
-from verdict3d.furniture.parts import Part, Vector, bounds, box, lathe, moved, prism
+from verdict3d.furniture.parts import Part, Vector, box, lathe, measure_bounds, move, prism
 from verdict3d.furniture.patterns import striped
 from verdict3d.furniture.surrounds import surround
 
-Side = Literal["left", "right", "front"]
+AnnexSide = Literal["left", "right", "front"]
 
 
-SIDES: tuple[Side, ...] = ("left", "left", "right", "right", "front")
+SIDES: tuple[AnnexSide, ...] = ("left", "left", "right", "right", "front")
 
 
-def built_on(rng: np.random.Generator, parts: Sequence[Part], look: Palette, count: int) -> list[Part]:
+def build_on(rng: np.random.Generator, parts: Sequence[Part], look: Palette, count: int) -> list[Part]:
     """Return the parts and ``count`` things, at most three, built onto their sides or over them."""
     result = list(parts)
     if count and rng.random() < 0.3:
         result += surround(rng, result, look)
         count -= 1
-    free: tuple[Side, ...] = SIDES
+    free: tuple[AnnexSide, ...] = SIDES
     for _ in range(count):
         side = pick(rng, free)
         free = tuple(other for other in free if other != side)
@@ -39,7 +39,7 @@ def built_on(rng: np.random.Generator, parts: Sequence[Part], look: Palette, cou
     return result
 
 
-def _outer_point(part: Part, way: Vector) -> Vector:
+def _find_outer_point(part: Part, way: Vector) -> Vector:
     """Return a point of the part's surface (3,) that lies about as far out along ``way`` (3,) as any."""
     x, y, z = part.half_size
     if part.kind in ("box", "rounded_box"):
@@ -57,12 +57,12 @@ def _outer_point(part: Part, way: Vector) -> Vector:
     return np.asarray(points[int((points @ way).argmax())])
 
 
-def _beside(rng: np.random.Generator, parts: Sequence[Part], side: Side, look: Palette) -> list[Part]:
+def _beside(rng: np.random.Generator, parts: Sequence[Part], side: AnnexSide, look: Palette) -> list[Part]:
     """Stand something on the floor that holds the outermost point of a side within its near face."""
-    low, high = bounds(parts)
+    low, high = measure_bounds(parts)
     longest, floor = float((high - low).max()), float(low[2])
     across, axis, sign = {"left": (1, 0, -1), "right": (1, 0, 1), "front": (0, 1, -1)}[side]
-    points = np.stack([_outer_point(part, np.eye(3)[axis] * sign) for part in parts])
+    points = np.stack([_find_outer_point(part, np.eye(3)[axis] * sign) for part in parts])
     contact = points[int((sign * points[:, axis]).argmax())]
     rim = 0.025 * longest
     if side == "front" and contact[2] - floor > 0.3 * longest:  # it would hide the piece
@@ -78,7 +78,7 @@ def _beside(rng: np.random.Generator, parts: Sequence[Part], side: Side, look: P
     out = contact[axis] + sign * (reach / 2 - rim)
     size = (reach, span, tall) if across == 1 else (span, reach, tall)
     place = (out, middle, floor) if across == 1 else (middle, out, floor)
-    return moved(_thing(rng, size, need, 0.034 * longest, look, open_sides=side != "front"), place)
+    return move(_thing(rng, size, need, 0.034 * longest, look, open_sides=side != "front"), place)
 
 
 def _thing(
@@ -117,7 +117,7 @@ def _thing(
                 np.concatenate(
                     [
                         [[-wide / 2, deep / 2]],
-                        shifted(ellipse(wide, 2 * deep, 180, 359.8, 14), 0, deep / 2),
+                        shift_outline(ellipse(wide, 2 * deep, 180, 359.8, 14), 0, deep / 2),
                         [[wide / 2, deep / 2]],
                     ]
                 )[1:-1],
@@ -147,7 +147,7 @@ def _thing(
     if kind == "wedge":
         y = deep / 2
         return [
-            sideways(
+            turn_sideways(
                 polygon([(-y, 0), (y, 0), (y, high), (-y, max(need, high * rng.uniform(0.15, 0.8)))]),
                 -wide / 2,
                 wide / 2,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from verdict3d.furniture.frames import BackStyle, back_rest, four_legs, grid_cushions
-from verdict3d.furniture.palette import Palette, draw_palette, pick, shaded
-from verdict3d.furniture.parts import Color, Part, box, moved
+from verdict3d.furniture.palette import Palette, draw_palette, pick, shade
+from verdict3d.furniture.parts import Color, Part, box, move
 
 
 def bed(rng: np.random.Generator) -> list[Part]:
@@ -26,13 +26,13 @@ def bed(rng: np.random.Generator) -> list[Part]:
     kind = pick(rng, ("headboard", "headboard", "headboard", "footboard", "posts"))
     style: BackStyle = pick(rng, ("panel", "slats", "ladder", "spindles", "upholstered", "upholstered"))
     board = back_rest(rng, (width + 2, rng.uniform(80, 125)), thick, frame, look.second_fabric, style)
-    parts += moved(board, (0, length / 2 + 0.3 * thick, 0 if style in ("slats", "ladder") else low * 0.4))
+    parts += move(board, (0, length / 2 + 0.3 * thick, 0 if style in ("slats", "ladder") else low * 0.4))
     if kind == "footboard":
         foot_style: BackStyle = pick(rng, ("panel", "slats", "ladder"))
         foot = back_rest(
             rng, (width + 2, low + rail + rng.uniform(14, 30)), thick, frame, look.wood, foot_style
         )
-        parts += moved(foot, (0, -length / 2 - 0.3 * thick, 0))
+        parts += move(foot, (0, -length / 2 - 0.3 * thick, 0))
     if kind == "posts":
         parts += _four_posts(rng, width, length, thick, frame)
     return parts
@@ -40,7 +40,7 @@ def bed(rng: np.random.Generator) -> list[Part]:
 
 def _bedding(rng: np.random.Generator, width: float, length: float, top: float, look: Palette) -> list[Part]:
     soft = rng.uniform(18, 26)
-    sheet, cover = shaded(look.shade, 1.05), look.fabric
+    sheet, cover = shade(look.shade, 1.05), look.fabric
     parts = [box((0, 0, top + soft / 2 - 2), (width - 5, length - 6, soft), sheet, 5)]
     share = rng.uniform(0.5, 0.74)
     span = (length - 3) * share
@@ -49,7 +49,7 @@ def _bedding(rng: np.random.Generator, width: float, length: float, top: float, 
     )
     count = 1 if width < 110 else 2
     return parts + grid_cushions(
-        (0.86 * width, 38, 15), count, (0, length / 2 - 27, top + soft + 3), shaded(look.second_fabric, 1.15)
+        (0.86 * width, 38, 15), count, (0, length / 2 - 27, top + soft + 3), shade(look.second_fabric, 1.15)
     )
 
 

@@ -10,14 +10,14 @@ from verdict3d.furniture.outlines import (
     band,
     ellipse,
     polygon,
-    rounded,
-    shifted,
-    sideways,
+    round_corners,
+    shift_outline,
     smooth,
-    upright,
+    turn_sideways,
+    turn_upright,
 )
 from verdict3d.furniture.palette import Palette, pick
-from verdict3d.furniture.parts import Part, bar, box, moved, prism
+from verdict3d.furniture.parts import Part, bar, box, move, prism
 from verdict3d.furniture.patterns import striped
 
 
@@ -28,12 +28,12 @@ def headboard(rng: np.random.Generator, width: float, low: float, high: float, l
     color = pick(rng, (look.wood, look.second_fabric, look.second_wood))
     kind = pick(rng, ("arch", "slant", "steps", "columns", "stripes", "round", "wide"))
     if kind == "arch":
-        top = shifted(ellipse(width, rng.uniform(0.4, 1.2) * rise, 0, 180, 12), 0, low + 0.5 * rise)
-        return [upright(np.concatenate([[[-x, low]], [[x, low]], top]), 0, thick, color)]
+        top = shift_outline(ellipse(width, rng.uniform(0.4, 1.2) * rise, 0, 180, 12), 0, low + 0.5 * rise)
+        return [turn_upright(np.concatenate([[[-x, low]], [[x, low]], top]), 0, thick, color)]
     if kind == "slant":
         ends = rng.uniform(0.35, 1.0, size=2)
         return [
-            upright(
+            turn_upright(
                 polygon([(-x, low), (x, low), (x, low + ends[0] * rise), (-x, low + ends[1] * rise)]),
                 0,
                 thick,
@@ -41,7 +41,14 @@ def headboard(rng: np.random.Generator, width: float, low: float, high: float, l
             )
         ]
     if kind == "round":
-        return [upright(shifted(rounded(width, rise, rng.uniform(2, 4)), 0, low + rise / 2), 0, thick, color)]
+        return [
+            turn_upright(
+                shift_outline(round_corners(width, rise, rng.uniform(2, 4)), 0, low + rise / 2),
+                0,
+                thick,
+                color,
+            )
+        ]
     if kind == "stripes":
         return striped(
             (0, thick / 2, low + rise / 2), (width, thick, rise), 0, pick(rng, (4, 6)), (color, look.fabric)
@@ -73,7 +80,7 @@ def form_bed(rng: np.random.Generator, look: Palette) -> list[Part]:
     y, thick = length / 2, rng.uniform(7, 11)
     wood = pick(rng, (look.wood, look.second_wood))
     if kind == "round":
-        outline = rounded(width + 30, length, rng.uniform(2, 3))
+        outline = round_corners(width + 30, length, rng.uniform(2, 3))
         wall = arc(width + 30, length, 11, 90 - rng.uniform(40, 85), 90 + rng.uniform(40, 85), 14)
         return [
             prism(outline * rng.uniform(0.75, 1.0), 0, low, wood),
@@ -95,7 +102,7 @@ def form_bed(rng: np.random.Generator, look: Palette) -> list[Part]:
             )
             for s in (-1, 1)
         ]
-        parts += [sideways(band(path, 9), -width / 2, width / 2, wood) for path in ends]
+        parts += [turn_sideways(band(path, 9), -width / 2, width / 2, wood) for path in ends]
         parts.append(box((0, 0, low), (width, length - 6, 14), wood))
     else:
         base = (shelf * width, length, low)
@@ -132,7 +139,7 @@ def form_bed(rng: np.random.Generator, look: Palette) -> list[Part]:
             )
         )
     if kind == "platform" and rng.random() < 0.85:
-        parts += moved(
+        parts += move(
             headboard(rng, width, rng.uniform(0, 0.8) * low, low + soft + rng.uniform(12, 110), look),
             (0, y - 0.03 * length, 0),
         )

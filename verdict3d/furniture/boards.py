@@ -9,13 +9,13 @@ from verdict3d.furniture.outlines import (
     band,
     board_outline,
     polygon,
-    sideways,
     smooth,
+    turn_sideways,
+    turn_upright,
     turned_profile,
-    upright,
 )
 from verdict3d.furniture.palette import Palette, pick
-from verdict3d.furniture.parts import Part, bar, box, lathe, moved, prism, rod
+from verdict3d.furniture.parts import Part, bar, box, lathe, move, prism, rod
 from verdict3d.furniture.patterns import striped
 
 
@@ -42,11 +42,11 @@ def support(
     if kind == "slab":
         wide, low = rng.uniform(0.3, 0.9) * width, rng.uniform(0.3, 0.9) * width
         slab = polygon([(-low / 2, 0), (low / 2, 0), (wide / 2, top + 0.5), (-wide / 2, top + 0.5)])
-        parts = [upright(slab, -thick, thick, frame)]
+        parts = [turn_upright(slab, -thick, thick, frame)]
         if rng.random() < 0.6:
             reach = rng.uniform(0.25, 0.45) * depth
             parts.append(
-                sideways(
+                turn_sideways(
                     polygon([(-reach, 0), (reach, 0), (reach, top + 0.5), (-reach, top + 0.5)]),
                     -thick,
                     thick,
@@ -69,7 +69,7 @@ def support(
         foot, head = rng.uniform(0.2, 0.5, size=2) * depth
         hoop = band([(-head, top), (-foot, thick / 2), (foot, thick / 2), (head, top)], 1.2 * thick)
         x = rng.uniform(0.2, 0.46) * width
-        return [sideways(hoop, s * x - 0.7 * thick, s * x + 0.7 * thick, frame) for s in (-1, 1)]
+        return [turn_sideways(hoop, s * x - 0.7 * thick, s * x + 0.7 * thick, frame) for s in (-1, 1)]
     if kind == "fins":
         count, reach = pick(rng, (3, 4, 5)), rng.uniform(0.3, 0.48)
         angles = 2 * np.pi * (np.arange(count) / count) + rng.uniform(0, 1)
@@ -89,7 +89,7 @@ def support(
         path = [(x, top), (-x * rng.uniform(0.2, 1), thick / 2), (x, thick / 2), (-x, top)]
         if rng.random() < 0.5:
             path = [(-x, top), (x * rng.uniform(-1, 0.6), thick / 2), (x, top)]
-        return [upright(band(path, 1.3 * thick), -0.32 * depth, 0.32 * depth, frame)]
+        return [turn_upright(band(path, 1.3 * thick), -0.32 * depth, 0.32 * depth, frame)]
     splay = rng.uniform(-0.12, 0.1) * min(size)
     legs = (rng.uniform(0.55, 0.95) * width, rng.uniform(0.6, 0.95) * depth)
     return four_legs(legs, top + 0.5, rng.uniform(1.2, 2.4) * thick, frame, pick(rng, LEG_STYLES), splay)
@@ -108,7 +108,7 @@ def form_table(rng: np.random.Generator, look: Palette) -> list[Part]:
         if rng.random() < 0.4:
             path = [(-x, thick / 2), (rng.uniform(-0.4, 0.6) * x, thick / 2), (-x + thick, top), (x, top)]
         path = smooth(path) if rng.random() < 0.5 else path
-        parts = [upright(band(path, thick), -depth / 2, depth / 2, look.wood)]
+        parts = [turn_upright(band(path, thick), -depth / 2, depth / 2, look.wood)]
         if rng.random() < 0.6:
             parts += [
                 leg(
@@ -175,7 +175,7 @@ def form_table(rng: np.random.Generator, look: Palette) -> list[Part]:
     if kind == "tiers":
         z, share = rng.uniform(0.12, 0.65) * top, rng.uniform(0.5, 1.25)
         shift = rng.uniform(-0.3, 0.3) * width * (rng.random() < 0.5)
-        parts += moved([prism(outline * share, z, z + thick, look.second_wood)], (shift, 0, 0))
+        parts += move([prism(outline * share, z, z + thick, look.second_wood)], (shift, 0, 0))
     if rng.random() < 0.2:
         x = rng.uniform(-0.3, 0.3) * width
         parts.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from verdict3d.furniture.frames import LegStyle, feet
-from verdict3d.furniture.palette import Palette, draw_palette, pick, shaded
+from verdict3d.furniture.palette import Palette, draw_palette, pick, shade
 from verdict3d.furniture.parts import Part, box, rod
 
 
@@ -102,6 +102,6 @@ def _cabinet_base(
 ) -> list[Part]:
     if lift < 8 or rng.random() < 0.2:
         plinth = (size[0] - 2.5 * thick, size[1] - 1.5 * thick, lift + 1)
-        return [box((0, 0.4 * thick, (lift + 1) / 2), plinth, shaded(look.wood, 0.7))]
+        return [box((0, 0.4 * thick, (lift + 1) / 2), plinth, shade(look.wood, 0.7))]
     style: LegStyle = pick(rng, ("square", "tapered", "cone", "round"))
     return feet(size, lift, 1.5 * thick, pick(rng, (look.metal, look.second_wood)), style)

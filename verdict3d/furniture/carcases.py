@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from verdict3d.furniture.cases import block, cabinet_base
-from verdict3d.furniture.outlines import ellipse, polygon, rounded, shifted, sideways, upright
+from verdict3d.furniture.outlines import (
+    ellipse,
+    polygon,
+    round_corners,
+    shift_outline,
+    turn_sideways,
+    turn_upright,
+)
 from verdict3d.furniture.palette import Palette, pick
 from verdict3d.furniture.parts import Part, box, prism
 from verdict3d.furniture.patterns import striped
@@ -21,7 +28,7 @@ def shaped_cabinet(rng: np.random.Generator, look: Palette) -> list[Part]:
         rng, ("oval", "tapered", "stepped", "arched", "leaning", "dresser", "dresser", "corner", "trunk")
     )
     if kind == "oval":
-        outline = rounded(width, depth, rng.uniform(2, 6))
+        outline = round_corners(width, depth, rng.uniform(2, 6))
         cuts = np.linspace(lift, top, pick(rng, (2, 3, 4, 5)))
         parts = [
             prism(outline * rng.uniform(0.75, 1.0), a, b, c)
@@ -32,7 +39,7 @@ def shaped_cabinet(rng: np.random.Generator, look: Palette) -> list[Part]:
         shift = rng.uniform(-0.25, 0.25) * width * (kind == "leaning")
         x = width / 2
         body = polygon([(-low * x, lift), (low * x, lift), (up * x + shift, top), (-up * x + shift, top)])
-        parts = [upright(body, -depth / 2, depth / 2, look.wood)]
+        parts = [turn_upright(body, -depth / 2, depth / 2, look.wood)]
         rows = pick(rng, (3, 4, 5))
         for row in range(rows):
             share = (row + 0.5) / rows
@@ -60,9 +67,9 @@ def shaped_cabinet(rng: np.random.Generator, look: Palette) -> list[Part]:
             )
     elif kind == "arched":
         arch = ellipse(width, rng.uniform(0.3, 1.0) * width, 0, 180, 12)
-        body = shifted(np.concatenate([[[-width / 2, -high]], [[width / 2, -high]], arch]), 0, top)
+        body = shift_outline(np.concatenate([[[-width / 2, -high]], [[width / 2, -high]], arch]), 0, top)
         parts = [
-            upright(body, -depth / 2, depth / 2, look.wood),
+            turn_upright(body, -depth / 2, depth / 2, look.wood),
             box((0, -depth / 2, lift + high / 2), (0.8 * width, 1.4 * thick, 0.86 * high), look.second_wood),
         ]
     elif kind == "corner":
@@ -76,18 +83,18 @@ def shaped_cabinet(rng: np.random.Generator, look: Palette) -> list[Part]:
     elif kind == "trunk":
         high = rng.uniform(30, 60)
         top = lift + high
-        lid = shifted(ellipse(depth, rng.uniform(0.3, 1.0) * depth, 0, 180, 12), 0, top - 0.5)
+        lid = shift_outline(ellipse(depth, rng.uniform(0.3, 1.0) * depth, 0, 180, 12), 0, top - 0.5)
         parts = [
             *striped((0, 0, lift + high / 2), (width, depth, high), 0, 5, (look.wood, look.metal)),
-            sideways(lid, -width / 2, width / 2, look.second_wood),
+            turn_sideways(lid, -width / 2, width / 2, look.second_wood),
         ]
     else:
         high = rng.uniform(40, 85)
         parts = block(rng, (-width / 2, -depth / 2, lift), (width, depth, high), thick, look)
         glass = (rng.uniform(0.3, 0.9) * width, rng.uniform(35, 100))
         z = lift + high + glass[1] / 2 + rng.uniform(-3, 6)
-        mirror = shifted(rounded(*glass, pick(rng, (2.0, 2.0, 6.0))), 0, z)
-        parts.append(upright(mirror, 0.5 * depth - 2 * thick, 0.5 * depth - thick, look.metal))
+        mirror = shift_outline(round_corners(*glass, pick(rng, (2.0, 2.0, 6.0))), 0, z)
+        parts.append(turn_upright(mirror, 0.5 * depth - 2 * thick, 0.5 * depth - thick, look.metal))
         parts.append(
             box(
                 (0, depth / 2 - thick / 2, lift + high + glass[1] / 2 - 4),

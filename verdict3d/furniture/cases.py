@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from verdict3d.furniture.frames import LEG_STYLES, feet
-from verdict3d.furniture.outlines import band, ellipse, shifted, sideways
+from verdict3d.furniture.outlines import band, ellipse, shift_outline, turn_sideways
 from verdict3d.furniture.palette import Palette, pick
-from verdict3d.furniture.parts import Part, box, moved, prism
+from verdict3d.furniture.parts import Part, box, move, prism
 from verdict3d.furniture.patterns import checked
 
 
@@ -46,7 +46,7 @@ def block(
             ]
         return parts
     if kind == "bow":
-        outline = shifted(ellipse(wide, 2 * deep, 180, 359.8, 14), x, front + deep)
+        outline = shift_outline(ellipse(wide, 2 * deep, 180, 359.8, 14), x, front + deep)
         return [prism(outline, low[2], low[2] + high, look.second_wood)]
     parts = [box((x, y, z), size, look.wood)]
     if kind == "drawers":
@@ -131,7 +131,7 @@ def composed_cabinet(rng: np.random.Generator, look: Palette) -> list[Part]:
                     )
                 )
         if low:
-            parts += moved(
+            parts += move(
                 cabinet_base(rng, (wide, deep), low, thick, look),
                 (left + wide / 2, deepest / 2 - deep / 2, 0),
             )
@@ -139,7 +139,7 @@ def composed_cabinet(rng: np.random.Generator, look: Palette) -> list[Part]:
     if same and count > 1 and rng.random() < 0.3:
         z = lift + float(heights.min())
         parts.append(box((left / 2, 0, z), (left * rng.uniform(1.0, 1.25), deepest, thick), look.second_wood))
-    return moved(parts, (-left / 2, 0, 0))
+    return move(parts, (-left / 2, 0, 0))
 
 
 def cabinet_base(
@@ -167,7 +167,7 @@ def cabinet_base(
             thick,
         )
         return [
-            sideways(hoop, s * 0.4 * wide - thick / 2, s * 0.4 * wide + thick / 2, look.metal)
+            turn_sideways(hoop, s * 0.4 * wide - thick / 2, s * 0.4 * wide + thick / 2, look.metal)
             for s in (-1, 1)
         ]
     if kind == "slab":

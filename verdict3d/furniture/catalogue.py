@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.furniture.annexes import built_on
+from verdict3d.furniture.annexes import build_on
 from verdict3d.furniture.beds import bed
 from verdict3d.furniture.bedsteads import form_bed
 from verdict3d.furniture.boards import form_table
@@ -36,7 +36,7 @@ from verdict3d.furniture.sofas import bench, sofa
 from verdict3d.furniture.tables import table
 from verdict3d.furniture.worktops import form_desk
 
-__all__ = ["CATEGORIES", "Part", "furniture", "mesh_from_parts"]
+__all__ = ["CATEGORIES", "Part", "make_furniture", "mesh_from_parts"]
 
 World = Literal["usual", "free"]
 Build = Callable[[np.random.Generator], list[Part]]
@@ -68,7 +68,7 @@ _SPREADS: dict[str, Spread] = {
 }
 
 
-def furniture(category: str, rng: np.random.Generator, world: World = "usual") -> tuple[Part, ...]:
+def make_furniture(category: str, rng: np.random.Generator, world: World = "usual") -> tuple[Part, ...]:
     """Draw one piece of furniture.
 
     Args:
@@ -95,4 +95,4 @@ def furniture(category: str, rng: np.random.Generator, world: World = "usual") -
     look = draw_palette(rng)
     parts = usual(rng) if rng.random() < USUAL_SHARE else pick(rng, forms)(rng, look)
     varied = vary_proportions(rng, parts, _SPREADS[category])
-    return normalize_parts(built_on(rng, varied, look, pick(rng, ANNEXES)))
+    return normalize_parts(build_on(rng, varied, look, pick(rng, ANNEXES)))

@@ -17,7 +17,7 @@ from verdict3d.furniture.frames import (
     stretchers,
 )
 from verdict3d.furniture.palette import Palette, draw_palette, pick
-from verdict3d.furniture.parts import Color, Part, box, moved, rod, turned
+from verdict3d.furniture.parts import Color, Part, box, move, rod, turn
 
 _BACKS: tuple[BackStyle, ...] = (
     "panel",
@@ -57,7 +57,7 @@ def chair(rng: np.random.Generator) -> list[Part]:
     tilt = rng.uniform(3, 13)
     back_width = width * rng.uniform(0.82, 1.0)
     back = back_rest(rng, (back_width, rng.uniform(42, 60)), post, shell, back_color, style)
-    parts += moved(turned(back, "x", -tilt), (0, depth / 2 - 0.8 * post, seat_z - 0.5 * thick))
+    parts += move(turn(back, "x", -tilt), (0, depth / 2 - 0.8 * post, seat_z - 0.5 * thick))
     if rng.random() < 0.38:
         parts += _arms(rng, (width, depth), seat_z, seat_top + rng.uniform(16, 21), post, tilt, shell, look)
     return parts

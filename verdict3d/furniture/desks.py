@@ -6,7 +6,7 @@ import numpy as np
 
 from verdict3d.furniture.frames import LEG_STYLES, four_legs, leg
 from verdict3d.furniture.palette import Palette, draw_palette, pick
-from verdict3d.furniture.parts import Color, Part, box, moved
+from verdict3d.furniture.parts import Color, Part, box, move
 
 
 def desk(rng: np.random.Generator) -> list[Part]:
@@ -62,7 +62,7 @@ def _drawer_block(
         parts.append(box((x, front - 0.8, z), (wide - 3.5, thick, pitch - 4.5), look.second_wood))
         parts.append(box((x, front - 3.2, z), (0.38 * wide, thick, thick), look.metal))
     if lift:
-        parts += moved(four_legs((wide, deep), lift + 1, 1.1 * thick, look.wood, "square"), (x, 0.5, 0))
+        parts += move(four_legs((wide, deep), lift + 1, 1.1 * thick, look.wood, "square"), (x, 0.5, 0))
     return parts
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from verdict3d.furniture.palette import pick
-from verdict3d.furniture.parts import Color, Part, bar, box, moved, rod
+from verdict3d.furniture.parts import Color, Part, bar, box, move, rod
 
 LegStyle = Literal["square", "tapered", "round", "cone", "turned"]
 BackStyle = Literal["panel", "slats", "ladder", "spindles", "upholstered", "open"]
@@ -163,4 +163,4 @@ def grid_cushions(
     softness = 0.36 * min(pitch, size[1], size[2])
     cushion = box((0, 0, 0), (pitch * 0.975, size[1], size[2]), color, softness)
     places = (np.arange(count) + 0.5) * pitch - size[0] / 2
-    return [moved([cushion], (center[0] + x, center[1], center[2]))[0] for x in places]
+    return [move([cushion], (center[0] + x, center[1], center[2]))[0] for x in places]

@@ -7,9 +7,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from verdict3d.furniture.outlines import ball, dome, ellipse, rounded, shifted, smooth, turned_profile
+from verdict3d.furniture.outlines import (
+    ball,
+    dome,
+    ellipse,
+    round_corners,
+    shift_outline,
+    smooth,
+    turned_profile,
+)
 from verdict3d.furniture.palette import Palette, pick
-from verdict3d.furniture.parts import Color, Part, bar, box, lathe, moved, prism, rod
+from verdict3d.furniture.parts import Color, Part, bar, box, lathe, move, prism, rod
 from verdict3d.furniture.patterns import striped
 
 
@@ -43,9 +51,9 @@ def shade(
         outline = (
             ellipse(2 * radius, 2 * radius, count=pick(rng, (4, 6, 8)))
             if rng.random() < 0.5
-            else rounded(2.4 * radius, 1.4 * radius, 3)
+            else round_corners(2.4 * radius, 1.4 * radius, 3)
         )
-        return [prism(shifted(outline, x, y), z, z + high, color)]
+        return [prism(shift_outline(outline, x, y), z, z + high, color)]
     if kind == "stripes":
         return striped(
             (x, y, z + high / 2), (1.7 * radius, 1.7 * radius, high), 2, 4, (color, color // 2 + 40)
@@ -92,7 +100,7 @@ def vase_lamp(rng: np.random.Generator, look: Palette) -> list[Part]:
     elif kind == "block":
         parts = [
             prism(
-                rounded(2 * radius, rng.uniform(0.6, 2) * radius, pick(rng, (2.0, 5.0))),
+                round_corners(2 * radius, rng.uniform(0.6, 2) * radius, pick(rng, (2.0, 5.0))),
                 0,
                 high,
                 pick(rng, colors),
@@ -127,7 +135,7 @@ def bent_lamp(rng: np.random.Generator, look: Palette) -> list[Part]:
     radius, tall = rng.uniform(9, 26), rng.uniform(12, 34)
     tip = joints[-1]
     base = foot(rng, rng.uniform(12, 26), rng.uniform(3, 8), look)
-    parts += moved(base, (x, 0, 0))
+    parts += move(base, (x, 0, 0))
     return [*parts, *shade(rng, (tip[0], tip[1], tip[2] - tall + 2), radius, tall, look.shade)]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from verdict3d.furniture.frames import LEG_STYLES, four_legs
-from verdict3d.furniture.outlines import arc, ball, band, polygon, rounded, sideways, smooth
-from verdict3d.furniture.palette import Palette, pick, shaded
+from verdict3d.furniture.outlines import arc, ball, band, polygon, round_corners, smooth, turn_sideways
+from verdict3d.furniture.palette import Palette, pick, shade
 from verdict3d.furniture.parts import Part, box, lathe, prism, rod
 
 
@@ -16,7 +16,7 @@ def module_sofa(rng: np.random.Generator, look: Palette) -> list[Part]:
     unit, depth = rng.uniform(48, 88), rng.uniform(62, 105)
     lift, seat = pick(rng, (0.0, rng.uniform(6, 18))), rng.uniform(28, 48)
     back, high = rng.uniform(10, 28), rng.uniform(18, 70)
-    fabric, pillow = look.fabric, pick(rng, (look.second_fabric, shaded(look.fabric, 1.15)))
+    fabric, pillow = look.fabric, pick(rng, (look.second_fabric, shade(look.fabric, 1.15)))
     soft = rng.uniform(0, 9)
     lean = rng.uniform(0, 14)
     parts: list[Part] = []
@@ -39,7 +39,7 @@ def module_sofa(rng: np.random.Generator, look: Palette) -> list[Part]:
                     (rear - 0.8 * back, seat + tall),
                 ]
             )
-            parts.append(sideways(slope, x - unit / 2 + 0.3, x + unit / 2 - 0.3, fabric))
+            parts.append(turn_sideways(slope, x - unit / 2 + 0.3, x + unit / 2 - 0.3, fabric))
             if rng.random() < 0.3:
                 parts.append(
                     box(
@@ -68,7 +68,7 @@ def module_sofa(rng: np.random.Generator, look: Palette) -> list[Part]:
             flank = polygon(
                 [(-rear, lift), (rear, lift), (rear, seat + high), (-rear, seat + rng.uniform(2, 16))]
             )
-            parts.append(sideways(flank, x - wide / 2, x + wide / 2, fabric))
+            parts.append(turn_sideways(flank, x - wide / 2, x + wide / 2, fabric))
         elif kind == "table":
             parts.append(box((side * (end + wide), 0, seat - 4), (2 * wide, 0.8 * depth, 7), look.wood))
             parts.append(box((side * (end + 2 * wide - 4), 0, seat / 2), (7, 0.8 * depth, seat), look.wood))
@@ -92,7 +92,7 @@ def corner_sofa(rng: np.random.Generator, look: Palette) -> list[Part]:
     seat, high, back = rng.uniform(30, 46), rng.uniform(18, 55), rng.uniform(12, 26)
     rear = depth / 2
     colors = (
-        (look.fabric, look.second_fabric) if rng.random() < 0.4 else (look.fabric, shaded(look.fabric, 1.12))
+        (look.fabric, look.second_fabric) if rng.random() < 0.4 else (look.fabric, shade(look.fabric, 1.12))
     )
     parts: list[Part] = [
         box((0, 0, seat / 2 + 3), (width, depth, seat - 6), look.fabric, 2),
@@ -155,7 +155,7 @@ def curved_sofa(rng: np.random.Generator, look: Palette) -> list[Part]:
                 (y, seat + high),
             ]
         )
-        parts = [sideways(band(path, thick), -width / 2, width / 2, look.fabric)]
+        parts = [turn_sideways(band(path, thick), -width / 2, width / 2, look.fabric)]
         parts += [
             box(
                 (0, -0.15 * y, seat / 2 - 2),
@@ -165,7 +165,7 @@ def curved_sofa(rng: np.random.Generator, look: Palette) -> list[Part]:
         ]
         return parts
     power, thick = rng.uniform(2.0, 4.0), rng.uniform(9, 20)
-    body = rounded(width, depth, power)
+    body = round_corners(width, depth, power)
     low = rng.uniform(0.0, 0.3) * seat
     sweep = rng.uniform(70, 150)
     return [

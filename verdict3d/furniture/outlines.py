@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from verdict3d.furniture.palette import pick
-from verdict3d.furniture.parts import Color, Part, Vector, prism, turned
+from verdict3d.furniture.parts import Color, Part, Vector, prism, turn
 
 Profile = list[tuple[float, float]]
 
@@ -22,7 +22,7 @@ def polygon(points: Sequence[tuple[float, float]]) -> Vector:
     return np.asarray(points, dtype=np.float64)
 
 
-def shifted(outline: Vector, x: float, y: float) -> Vector:
+def shift_outline(outline: Vector, x: float, y: float) -> Vector:
     """Return an outline moved in its plane."""
     return outline + np.array([x, y])
 
@@ -33,7 +33,7 @@ def ellipse(width: float, depth: float, start: float = 0.0, end: float = 360.0, 
     return np.stack([width / 2 * np.cos(angles), depth / 2 * np.sin(angles)], axis=1)
 
 
-def rounded(width: float, depth: float, power: float) -> Vector:
+def round_corners(width: float, depth: float, power: float) -> Vector:
     """Return a superellipse: 2 is an ellipse, 5 a box with round corners."""
     angles = 2 * np.pi * (np.arange(24) + 0.5) / 24
     cosine, sine = np.cos(angles), np.sin(angles)
@@ -73,14 +73,14 @@ def smooth(points: Sequence[tuple[float, float]], rounds: int = 1) -> list[tuple
     return [(float(x), float(y)) for x, y in path]
 
 
-def upright(outline: Vector, front: float, back: float, color: Color) -> Part:
+def turn_upright(outline: Vector, front: float, back: float, color: Color) -> Part:
     """Return a solid whose outline is seen from the front, (x, z), between two depths y."""
-    return turned([prism(outline, -back, -front, color)], "x", 90)[0]
+    return turn([prism(outline, -back, -front, color)], "x", 90)[0]
 
 
-def sideways(outline: Vector, left: float, right: float, color: Color) -> Part:
+def turn_sideways(outline: Vector, left: float, right: float, color: Color) -> Part:
     """Return a solid whose outline is seen from the side, (y, z), between two widths x."""
-    return turned(turned([prism(outline, left, right, color)], "x", 90), "z", 90)[0]
+    return turn(turn([prism(outline, left, right, color)], "x", 90), "z", 90)[0]
 
 
 def board_outline(rng: np.random.Generator, width: float, depth: float) -> Vector:
@@ -89,11 +89,11 @@ def board_outline(rng: np.random.Generator, width: float, depth: float) -> Vecto
     if kind == "ellipse":
         return ellipse(width, depth)
     if kind == "round":
-        return rounded(width, depth, rng.uniform(2.6, 6))
+        return round_corners(width, depth, rng.uniform(2.6, 6))
     if kind == "hexagon":
         return ellipse(width, depth, count=pick(rng, (6, 8)))
     if kind == "half":
-        return shifted(ellipse(width, 2 * depth, 180, 359.8, 14), 0.0, depth / 2)
+        return shift_outline(ellipse(width, 2 * depth, 180, 359.8, 14), 0.0, depth / 2)
     x, y = width / 2, depth / 2
     share = rng.uniform(0.35, 0.8)
     narrow = pick(rng, (-1.0, 1.0))

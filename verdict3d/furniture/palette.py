@@ -63,21 +63,21 @@ def draw_palette(rng: np.random.Generator) -> Palette:
     wood = pick(rng, _WOODS)
     fabric = pick(rng, _FABRICS)
     return Palette(
-        wood=_varied(rng, wood),
-        second_wood=_varied(rng, _unlike(rng, wood, _WOODS)),
-        metal=_varied(rng, _unlike(rng, wood, _METALS)),
-        fabric=_varied(rng, _unlike(rng, wood, (fabric, *_FABRICS))),
-        second_fabric=_varied(rng, _unlike(rng, fabric, _FABRICS)),
-        shade=_varied(rng, pick(rng, _SHADES)),
+        wood=_vary(rng, wood),
+        second_wood=_vary(rng, _pick_unlike(rng, wood, _WOODS)),
+        metal=_vary(rng, _pick_unlike(rng, wood, _METALS)),
+        fabric=_vary(rng, _pick_unlike(rng, wood, (fabric, *_FABRICS))),
+        second_fabric=_vary(rng, _pick_unlike(rng, fabric, _FABRICS)),
+        shade=_vary(rng, pick(rng, _SHADES)),
     )
 
 
-def shaded(color: Color, factor: float) -> Color:
+def shade(color: Color, factor: float) -> Color:
     """Return ``color`` lighter (factor > 1) or darker, clipped."""
     return np.clip(color * factor, 0, 255).astype(np.uint8)
 
 
-def _unlike(
+def _pick_unlike(
     rng: np.random.Generator, other: tuple[int, int, int], options: Sequence[tuple[int, int, int]]
 ) -> tuple[int, int, int]:
     start = int(rng.integers(len(options)))
@@ -88,6 +88,6 @@ def _unlike(
     return options[start]
 
 
-def _varied(rng: np.random.Generator, color: tuple[int, int, int]) -> Color:
+def _vary(rng: np.random.Generator, color: tuple[int, int, int]) -> Color:
     value = np.array(color) * rng.uniform(0.9, 1.08) + rng.uniform(-7, 7, size=3)
     return np.clip(value, 8, 247).astype(np.uint8)

@@ -29,7 +29,7 @@ class _Template(NamedTuple):
     faces: _Faces
 
 
-def _facing_out(points: _Rows, faces: Sequence[Sequence[int]]) -> _Faces:
+def _turn_out(points: _Rows, faces: Sequence[Sequence[int]]) -> _Faces:
     """Wind the faces of a convex shape around the origin counter-clockwise seen from outside."""
     result = np.array(faces, dtype=np.int32)
     a, b, c = (points[result[:, corner]] for corner in range(3))
@@ -43,18 +43,18 @@ def _quad(a: int, b: int, c: int, d: int) -> list[tuple[int, int, int]]:
 
 
 @lru_cache(maxsize=1)
-def _box_template() -> _Template:
+def _make_box_template() -> _Template:
     points = np.array(list(product((-1.0, 1.0), repeat=3)))
     faces: list[tuple[int, int, int]] = []
     for axis in range(3):
         u, v = (1 << (2 - other) for other in range(3) if other != axis)
         for start in (0, 1 << (2 - axis)):
             faces += _quad(start, start + u, start + u + v, start + v)
-    return _Template(points, np.zeros_like(points), _facing_out(points, faces))
+    return _Template(points, np.zeros_like(points), _turn_out(points, faces))
 
 
 @lru_cache(maxsize=32)
-def _cylinder_template(segments: int) -> _Template:
+def _make_cylinder_template(segments: int) -> _Template:
     angles = 2 * np.pi * np.arange(segments) / segments
     ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     ring[np.abs(ring) < 1e-12] = 0.0
@@ -65,11 +65,11 @@ def _cylinder_template(segments: int) -> _Template:
         j = (i + 1) % segments
         faces += _quad(i, j, segments + j, segments + i)
         faces += [(2 * segments, i, j), (2 * segments + 1, segments + i, segments + j)]
-    return _Template(points, np.zeros_like(points), _facing_out(points, faces))
+    return _Template(points, np.zeros_like(points), _turn_out(points, faces))
 
 
 @lru_cache(maxsize=32)
-def _rounded_template(steps: int) -> _Template:
+def _make_rounded_template(steps: int) -> _Template:
     """Eight sphere octants of ``steps`` rows, joined by twelve strips and six quads."""
     index: dict[tuple[int, tuple[int, int, int]], int] = {}
     anchors: list[tuple[float, ...]] = []
@@ -85,16 +85,16 @@ def _rounded_template(steps: int) -> _Template:
     for corner in range(8):
         for i, j, k in cells:
             if k > 0:
-                faces.append(_corners(index, corner, (i, j, k), (i + 1, j, k - 1), (i, j + 1, k - 1)))
+                faces.append(_place_corners(index, corner, (i, j, k), (i + 1, j, k - 1), (i, j + 1, k - 1)))
             if k > 0 and j > 0:
-                faces.append(_corners(index, corner, (i, j, k), (i + 1, j - 1, k), (i + 1, j, k - 1)))
+                faces.append(_place_corners(index, corner, (i, j, k), (i + 1, j - 1, k), (i + 1, j, k - 1)))
     for axis in range(3):
         bit = 1 << (2 - axis)
         u, v = (other for other in range(3) if other != axis)
         bit_u, bit_v = 1 << (2 - u), 1 << (2 - v)
         for corner in (c for c in range(8) if not c & bit):
             for step in range(steps):
-                here, there = _edge_cell(axis, step, steps), _edge_cell(axis, step + 1, steps)
+                here, there = _find_edge_cell(axis, step, steps), _find_edge_cell(axis, step + 1, steps)
                 faces += _quad(
                     index[corner, here],
                     index[corner, there],
@@ -106,23 +106,23 @@ def _rounded_template(steps: int) -> _Template:
             ring = (start, start + bit_u, start + bit_u + bit_v, start + bit_v)
             faces += _quad(*(index[corner, pole] for corner in ring))  # type: ignore[index]
     anchor, outward = np.array(anchors), np.array(directions)
-    return _Template(anchor, outward, _facing_out(anchor + 0.5 * outward, faces))
+    return _Template(anchor, outward, _turn_out(anchor + 0.5 * outward, faces))
 
 
-def _corners(
+def _place_corners(
     index: dict[tuple[int, tuple[int, int, int]], int], corner: int, *cells: tuple[int, int, int]
 ) -> tuple[int, int, int]:
     a, b, c = (index[corner, cell] for cell in cells)
     return a, b, c
 
 
-def _edge_cell(axis: int, step: int, steps: int) -> tuple[int, int, int]:
+def _find_edge_cell(axis: int, step: int, steps: int) -> tuple[int, int, int]:
     cell = [step, steps - step]
     cell.insert(axis, 0)
     return cell[0], cell[1], cell[2]
 
 
-def _segments(radius: float) -> int:
+def _count_segments(radius: float) -> int:
     for segments in (12, 16, 24, 32, 48):
         if radius * (1 - math.cos(math.pi / segments)) <= CHORD_ERROR:
             return segments
@@ -130,11 +130,11 @@ def _segments(radius: float) -> int:
 
 
 @lru_cache(maxsize=1)
-def _octant_sags() -> tuple[float, ...]:
+def _compute_octant_sags() -> tuple[float, ...]:
     """Return for 1, 2, … rows how far an octant's triangles sink below the unit sphere."""
     sags = []
     for steps in range(1, 9):
-        _, outward, faces = _rounded_template(steps)
+        _, outward, faces = _make_rounded_template(steps)
         a, b, c = (outward[faces[:, corner]] for corner in range(3))
         normals = np.cross(b - a, c - a)
         lengths = np.linalg.norm(normals, axis=1)
@@ -143,8 +143,8 @@ def _octant_sags() -> tuple[float, ...]:
     return tuple(sags)
 
 
-def _octant_steps(radius: float) -> int:
-    for steps, sag in enumerate(_octant_sags(), start=1):
+def _compute_octant_steps(radius: float) -> int:
+    for steps, sag in enumerate(_compute_octant_sags(), start=1):
         if steps > 1 and radius * sag <= CHORD_ERROR:
             return steps
     return 8
@@ -170,7 +170,7 @@ def _prism(part: Part, outline: _Rows) -> tuple[_Rows, _Faces]:
 def _lathe(part: Part, outline: _Rows) -> tuple[_Rows, _Faces]:
     """Return the local vertices and faces of a turned profile; points on the axis are one vertex each."""
     profile = outline[: len(outline) // 2] * part.half_size[[0, 2]]
-    around = _segments(float(part.half_size[0]))
+    around = _count_segments(float(part.half_size[0]))
     angles = 2 * np.pi * np.arange(around) / around
     ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     rows = [
@@ -194,11 +194,11 @@ def _triangulate(part: Part) -> tuple[_Rows, _Faces]:
         local, faces = (_prism if part.kind == "prism" else _lathe)(part, part.outline)
         return local @ part.rotation.T + part.center, faces
     if part.kind == "rounded_box":
-        template = _rounded_template(_octant_steps(part.rounding))
+        template = _make_rounded_template(_compute_octant_steps(part.rounding))
     elif part.kind == "cylinder":
-        template = _cylinder_template(_segments(float(part.half_size[0])))
+        template = _make_cylinder_template(_count_segments(float(part.half_size[0])))
     else:
-        template = _box_template()
+        template = _make_box_template()
     local = template.anchor * (part.half_size - part.rounding)
     if part.rounding:
         local = local + template.outward * part.rounding

@@ -62,7 +62,7 @@ def box(center: Point, size: Point, color: Color, rounding: float = 0.0) -> Part
     return Part(kind, np.asarray(center, dtype=np.float64), half, _IDENTITY, max(radius, 0.0), 1.0, color)
 
 
-def _axes_along(direction: tuple[float, float, float]) -> Vector:
+def _make_axes_along(direction: tuple[float, float, float]) -> Vector:
     """Return a rotation whose third column is ``direction`` (unit), the first as near to x as possible."""
     x, y, z = direction
     first = (1 - x * x, -x * y, -x * z) if abs(x) < 0.9 else (-x * y, 1 - y * y, -y * z)
@@ -82,7 +82,7 @@ def _between(kind: Kind, start: Point, end: Point, start_half: float, end_half: 
         kind,
         np.array([(sx + ex) / 2, (sy + ey) / 2, (sz + ez) / 2]),
         np.array([start_half, start_half, length / 2]),
-        _axes_along(direction),
+        _make_axes_along(direction),
         0.0,
         end_half / start_half,
         color,
@@ -125,13 +125,13 @@ def lathe(profile: Sequence[tuple[float, float]], color: Color, *, axis: Point =
     return Part("lathe", place, np.array([wide, wide, half]), _IDENTITY, 0.0, 1.0, color, ring / [wide, half])
 
 
-def moved(parts: Iterable[Part], offset: Point) -> list[Part]:
+def move(parts: Iterable[Part], offset: Point) -> list[Part]:
     """Return ``parts`` shifted by ``offset`` (3,)."""
     shift = np.asarray(offset, dtype=np.float64)
     return [replace(part, center=part.center + shift) for part in parts]
 
 
-def turned(parts: Iterable[Part], axis: Literal["x", "y", "z"], degrees: float) -> list[Part]:
+def turn(parts: Iterable[Part], axis: Literal["x", "y", "z"], degrees: float) -> list[Part]:
     """Return ``parts`` rotated about an axis through the origin, counter-clockwise seen from its tip."""
     first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -141,7 +141,7 @@ def turned(parts: Iterable[Part], axis: Literal["x", "y", "z"], degrees: float) 
     return [replace(part, center=rotation @ part.center, rotation=rotation @ part.rotation) for part in parts]
 
 
-def part_reach(part: Part) -> Vector:
+def measure_reach(part: Part) -> Vector:
     """Return (2, 3) lowest and highest coordinates of the part, exact for every kind."""
     axes = np.abs(part.rotation)
     half = part.half_size
@@ -167,13 +167,13 @@ def part_reach(part: Part) -> Vector:
     return np.stack([(ends - spread).min(axis=0), (ends + spread).max(axis=0)])
 
 
-def bounds(parts: Sequence[Part]) -> Vector:
+def measure_bounds(parts: Sequence[Part]) -> Vector:
     """Return (2, 3) lowest and highest coordinates of the union of ``parts``."""
-    reach = np.stack([part_reach(part) for part in parts])
+    reach = np.stack([measure_reach(part) for part in parts])
     return np.stack([reach[:, 0].min(axis=0), reach[:, 1].max(axis=0)])
 
 
-def _scaled(part: Part, center: Vector, scale: float, min_half: float) -> Part:
+def _scale(part: Part, center: Vector, scale: float, min_half: float) -> Part:
     half = np.maximum(part.half_size * scale, min_half)
     taper = part.taper
     if part.kind in ("cylinder", "tapered"):
@@ -185,12 +185,12 @@ def _scaled(part: Part, center: Vector, scale: float, min_half: float) -> Part:
         least = min(1.0, min_half / float(half[0]))
         outline = np.stack([np.where(radius > 0, np.maximum(radius, least), 0.0), outline[:, 1]], axis=1)
     if part.kind == "prism" and outline is not None:
-        outline = _thickened(outline * half[:2], 2 * min_half) / half[:2]
+        outline = _thicken(outline * half[:2], 2 * min_half) / half[:2]
     center = (part.center - center) * scale
     return Part(part.kind, center, half, part.rotation, rounding, taper, part.color, outline)
 
 
-def _thickened(outline: Vector, least: float) -> Vector:
+def _thicken(outline: Vector, least: float) -> Vector:
     """Return an outline whose ends are blunt with its halves at least ``least`` apart."""
     count = len(outline) // 2
     first, second = outline[:count], outline[count:][::-1]
@@ -209,9 +209,9 @@ def normalize_parts(parts: Sequence[Part]) -> tuple[Part, ...]:
     """
     result = tuple(parts)
     for min_half in (1.08 * MIN_HALF_THICKNESS, MIN_HALF_THICKNESS):
-        low, high = bounds(result)
+        low, high = measure_bounds(result)
         scale = 1.0 / float((high - low).max())
-        result = tuple(_scaled(part, (low + high) / 2, scale, min_half) for part in result)
-    low, high = bounds(result)
+        result = tuple(_scale(part, (low + high) / 2, scale, min_half) for part in result)
+    low, high = measure_bounds(result)
     longest, center = float((high - low).max()), (low + high) / 2
-    return tuple(_scaled(part, center, 1.0 / longest, 0.0) for part in result)
+    return tuple(_scale(part, center, 1.0 / longest, 0.0) for part in result)

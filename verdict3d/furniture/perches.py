@@ -13,8 +13,8 @@ from verdict3d.furniture.outlines import (
     board_outline,
     ellipse,
     smooth,
+    turn_upright,
     turned_profile,
-    upright,
 )
 from verdict3d.furniture.palette import Palette, pick
 from verdict3d.furniture.parts import Part, box, lathe, prism, rod
@@ -44,7 +44,7 @@ def form_stool(rng: np.random.Generator, look: Palette) -> list[Part]:
         if rng.random() < 0.3:
             path = [(0.7 * x, thick / 2), (-x, thick / 2), (-x, high), (x, high)]
         path = smooth(path) if rng.random() < 0.6 else path
-        return [upright(band(path, thick), -depth / 2, depth / 2, color)]
+        return [turn_upright(band(path, thick), -depth / 2, depth / 2, color)]
     if kind == "steps":
         count = pick(rng, (2, 3))
         parts = []
@@ -103,7 +103,7 @@ def form_bench(rng: np.random.Generator, look: Palette) -> list[Part]:
         path = [(-x, 0), (-x * rng.uniform(0.75, 1.1), high), (x * rng.uniform(0.75, 1.1), high), (x, 0)]
         cut = pick(rng, (4, 4, 3))
         path = smooth(path[:cut]) if rng.random() < 0.5 else path[:cut]
-        parts = [upright(band(path, thick), -depth / 2, depth / 2, color)]
+        parts = [turn_upright(band(path, thick), -depth / 2, depth / 2, color)]
         if cut == 3:
             parts.append(
                 box((0.7 * x, 0, high / 2), (pick(rng, (2, 6)) * thick, 0.9 * depth, high), look.second_wood)

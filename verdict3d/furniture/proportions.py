@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from verdict3d.furniture.parts import Part, Vector, _axes_along, bounds
+from verdict3d.furniture.parts import Part, Vector, _make_axes_along, measure_bounds
 
 _UPRIGHT = 1e-6
 
@@ -57,35 +57,35 @@ def _draw_axis(
 
 def vary_proportions(rng: np.random.Generator, parts: Sequence[Part], spread: Spread) -> list[Part]:
     """Return the parts in other proportions; where an upright outline is among them, of the whole only."""
-    low, high = bounds(parts)
+    low, high = measure_bounds(parts)
     bent = any(part.kind == "prism" and part.rotation[2, 2] < 0.5 for part in parts)
     inner = (0.0, 0.0, 0.0) if bent else spread.inner
     axes = [
         _draw_axis(rng, low[i] - 1e-3, high[i] + 1e-3, spread.sizes[i], inner[i], i == 0 and spread.mirrored)
         for i in range(3)
     ]
-    return [_varied(part, axes) for part in parts]
+    return [_vary(part, axes) for part in parts]
 
 
-def _at(axes: Sequence[_Axis], point: Vector) -> Vector:
+def _move_to(axes: Sequence[_Axis], point: Vector) -> Vector:
     return np.array([float(axis(value)) for axis, value in zip(axes, point, strict=True)])
 
 
-def _varied(part: Part, axes: Sequence[_Axis]) -> Part:
+def _vary(part: Part, axes: Sequence[_Axis]) -> Part:
     turn = np.abs(part.rotation)
     plain = bool((turn.max(axis=1) > 1 - _UPRIGHT).all())
     long = part.half_size[2] > 2.5 * part.half_size[0]
     if part.kind in ("cylinder", "tapered") and (long or not plain):
         along = part.rotation[:, 2] * part.half_size[2]
-        start, end = _at(axes, part.center - along), _at(axes, part.center + along)
+        start, end = _move_to(axes, part.center - along), _move_to(axes, part.center + along)
         way = end - start
         length = float(np.linalg.norm(way))
         x, y, z = way / length
-        rotation = part.rotation if plain else _axes_along((float(x), float(y), float(z)))
+        rotation = part.rotation if plain else _make_axes_along((float(x), float(y), float(z)))
         half = np.array([*part.half_size[:2], length / 2])
         return replace(part, center=(start + end) / 2, half_size=half, rotation=rotation)
     reach = turn @ part.half_size
-    low, high = _at(axes, part.center - reach), _at(axes, part.center + reach)
+    low, high = _move_to(axes, part.center - reach), _move_to(axes, part.center + reach)
     center = (low + high) / 2
     if plain:
         grown = turn.T @ ((high - low) / 2)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from verdict3d.furniture.frames import LEG_STYLES, feet
-from verdict3d.furniture.outlines import arc, ball, band, ellipse, rounded, shifted, upright
+from verdict3d.furniture.outlines import arc, ball, band, ellipse, round_corners, shift_outline, turn_upright
 from verdict3d.furniture.palette import Palette, pick
-from verdict3d.furniture.parts import Part, bar, box, lathe, moved, prism, rod
+from verdict3d.furniture.parts import Part, bar, box, lathe, move, prism, rod
 
 
 def cell_shelf(rng: np.random.Generator, look: Palette) -> list[Part]:
@@ -49,7 +49,7 @@ def cell_shelf(rng: np.random.Generator, look: Palette) -> list[Part]:
         parts.append(box((xs[line], 0, tall / 2), (thick, depth, tall), look.wood))
     if rng.random() < 0.3:
         lift = rng.uniform(8, 40)
-        parts = moved(parts, (0, 0, lift))
+        parts = move(parts, (0, 0, lift))
         parts += feet((float(widths.sum()), depth), lift + 1, 1.4 * thick, look.metal, pick(rng, LEG_STYLES))
     return parts
 
@@ -92,7 +92,7 @@ def free_shelf(rng: np.random.Generator, look: Palette) -> list[Part]:
                 )
     elif kind == "column":
         shape = pick(
-            rng, (ellipse(width, width), rounded(width, 0.6 * width, 4), ellipse(width, width, count=6))
+            rng, (ellipse(width, width), round_corners(width, 0.6 * width, 4), ellipse(width, width, count=6))
         )
         parts = [rod((0, 0, 0), (0, 0, high), rng.uniform(0.03, 0.1) * width + 2, look.metal)]
         parts += [
@@ -111,7 +111,7 @@ def free_shelf(rng: np.random.Generator, look: Palette) -> list[Part]:
             for i, z in enumerate(np.linspace(thick / 2, high, rows + 1))
         ]
         parts = [
-            upright(band(path, 1.2 * thick), -depth / 2, depth / 2, look.wood),
+            turn_upright(band(path, 1.2 * thick), -depth / 2, depth / 2, look.wood),
             box((0, 0, thick / 2), (width, depth, thick), look.second_wood),
         ]
         if rng.random() < 0.6:
@@ -128,7 +128,7 @@ def free_shelf(rng: np.random.Generator, look: Palette) -> list[Part]:
             ]
         )
         ring = np.concatenate([hoop[::-1], inner])[::-1]
-        parts = [upright(shifted(ring, 0, high), -depth / 2, depth / 2, look.wood)]
+        parts = [turn_upright(shift_outline(ring, 0, high), -depth / 2, depth / 2, look.wood)]
         parts += [box((0, 0, z), (width - thick, depth - 1, thick), look.second_wood) for z in zs[:-1]]
         if rng.random() < 0.5:
             parts.append(
@@ -148,7 +148,7 @@ def free_shelf(rng: np.random.Generator, look: Palette) -> list[Part]:
             )
     elif kind == "quarter":
         corner = np.concatenate([ellipse(2 * width, 2 * width, 180, 270, 11), [[0.0, 0.0]]])
-        outline = shifted(corner, width / 2, width / 2)
+        outline = shift_outline(corner, width / 2, width / 2)
         parts = [
             prism(
                 (outline - width / 2) * (1.0 if rng.random() < 0.6 else rng.uniform(0.75, 1.0)) + width / 2,
@@ -166,8 +166,8 @@ def free_shelf(rng: np.random.Generator, look: Palette) -> list[Part]:
     elif kind == "frame":
         size = min(width, high)
         parts = [
-            upright(
-                shifted(arc(size, high, 1.4 * thick, 0.5, 359.5, 16), 0, high / 2),
+            turn_upright(
+                shift_outline(arc(size, high, 1.4 * thick, 0.5, 359.5, 16), 0, high / 2),
                 -depth / 2,
                 depth / 2,
                 look.metal,

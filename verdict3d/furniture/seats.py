@@ -10,14 +10,14 @@ from verdict3d.furniture.outlines import (
     band,
     ellipse,
     polygon,
-    shifted,
-    sideways,
+    shift_outline,
     smooth,
+    turn_sideways,
+    turn_upright,
     turned_profile,
-    upright,
 )
 from verdict3d.furniture.palette import Palette, pick
-from verdict3d.furniture.parts import Part, bar, box, lathe, moved, prism, rod
+from verdict3d.furniture.parts import Part, bar, box, lathe, move, prism, rod
 
 
 def seat_base(rng: np.random.Generator, size: tuple[float, float], top: float, look: Palette) -> list[Part]:
@@ -50,7 +50,8 @@ def seat_base(rng: np.random.Generator, size: tuple[float, float], top: float, l
             ]
         )
         return [
-            sideways(slab, s * 0.42 * width - thick / 2, s * 0.42 * width + thick / 2, frame) for s in (-1, 1)
+            turn_sideways(slab, s * 0.42 * width - thick / 2, s * 0.42 * width + thick / 2, frame)
+            for s in (-1, 1)
         ]
     if kind == "vase":
         return [
@@ -64,7 +65,7 @@ def seat_base(rng: np.random.Generator, size: tuple[float, float], top: float, l
             [(-0.45 * width, top), (-0.5 * width, thick / 2), (0.5 * width, thick / 2), (0.45 * width, top)],
             thick,
         )
-        return [upright(hoop, s * 0.36 * depth - 2.4, s * 0.36 * depth + 2.4, frame) for s in (-1, 1)]
+        return [turn_upright(hoop, s * 0.36 * depth - 2.4, s * 0.36 * depth + 2.4, frame) for s in (-1, 1)]
     splay = rng.uniform(-0.04, 0.16) * least
     return four_legs(
         (0.9 * width, 0.9 * depth), top + 1, rng.uniform(3.8, 6.5), frame, pick(rng, LEG_STYLES), splay
@@ -132,13 +133,13 @@ def sheet_chair(rng: np.random.Generator, look: Palette) -> list[Part]:
     if rng.random() < 0.5:
         path = smooth(path)
     color = pick(rng, (look.wood, look.fabric, look.second_wood))
-    parts = [sideways(band(path, thick), -width / 2, width / 2, color)]
+    parts = [turn_sideways(band(path, thick), -width / 2, width / 2, color)]
     if kind == "waterfall":
         parts += [box((s * 0.36 * width, 0.4 * depth, seat / 2), (5, 6, seat), look.wood) for s in (-1, 1)]
     if kind == "rocker":
-        arch = shifted(arc(1.5 * depth, 1.5 * depth, 4.6, 232, 308, 10), 0.0, 0.75 * depth)
+        arch = shift_outline(arc(1.5 * depth, 1.5 * depth, 4.6, 232, 308, 10), 0.0, 0.75 * depth)
         for s in (-1, 1):
-            parts.append(sideways(arch, s * 0.38 * width - 2.6, s * 0.38 * width + 2.6, look.wood))
+            parts.append(turn_sideways(arch, s * 0.38 * width - 2.6, s * 0.38 * width + 2.6, look.wood))
             for y in (-0.3, 0.3):
                 parts.append(
                     bar(
@@ -149,7 +150,7 @@ def sheet_chair(rng: np.random.Generator, look: Palette) -> list[Part]:
                     )
                 )
     if kind == "legs":
-        parts += moved(seat_base(rng, (width, 0.8 * depth), seat - 1 + 0.3 * rise, look), (0, 0, 0))
+        parts += move(seat_base(rng, (width, 0.8 * depth), seat - 1 + 0.3 * rise, look), (0, 0, 0))
     if rng.random() < 0.35:
         z, run = seat + rng.uniform(14, 26), rng.uniform(0.5, 0.95) * depth
         for s in (-1, 1):
@@ -185,7 +186,7 @@ def wing_chair(rng: np.random.Generator, look: Palette) -> list[Part]:
     ends = pick(rng, ((-1, 1), (-1, 1), (-1, 1), (1,), ()))
     for s in ends:
         x = s * (width / 2 - thick / 2)
-        parts.append(sideways(side, x - thick / 2, x + thick / 2, fabric))
+        parts.append(turn_sideways(side, x - thick / 2, x + thick / 2, fabric))
         if rng.random() < 0.6:
-            parts.append(sideways(wing, x - thick / 2 + 0.5, x + thick / 2 - 0.5, fabric))
+            parts.append(turn_sideways(wing, x - thick / 2 + 0.5, x + thick / 2 - 0.5, fabric))
     return parts + (seat_base(rng, (0.9 * width, 0.9 * depth), lift, look) if lift else [])

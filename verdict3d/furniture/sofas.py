@@ -13,8 +13,8 @@ from verdict3d.furniture.frames import (
     grid_cushions,
     stretchers,
 )
-from verdict3d.furniture.palette import draw_palette, pick, shaded
-from verdict3d.furniture.parts import Color, Part, box, moved, rod, turned
+from verdict3d.furniture.palette import draw_palette, pick, shade
+from verdict3d.furniture.parts import Color, Part, box, move, rod, turn
 
 
 def bench(rng: np.random.Generator) -> list[Part]:
@@ -43,7 +43,7 @@ def bench(rng: np.random.Generator) -> list[Part]:
     if rng.random() < 0.4:
         style: BackStyle = pick(rng, ("slats", "ladder", "panel", "spindles"))
         back = back_rest(rng, (width * 0.98, rng.uniform(36, 48)), thick, frame, look.wood, style)
-        parts += moved(turned(back, "x", -rng.uniform(4, 12)), (0, depth / 2 - thick / 2, top))
+        parts += move(turn(back, "x", -rng.uniform(4, 12)), (0, depth / 2 - thick / 2, top))
         if rng.random() < 0.5:
             parts += _bench_arms((width, depth), height, thick, frame)
     return parts
@@ -95,9 +95,9 @@ def sofa(rng: np.random.Generator) -> list[Part]:
     width = inner + 2 * arm
     base = seat_z - lift - 13
     fabric = look.fabric
-    pillow = pick(rng, (shaded(fabric, 1.1), shaded(fabric, 0.86), look.second_fabric))
+    pillow = pick(rng, (shade(fabric, 1.1), shade(fabric, 0.86), look.second_fabric))
     parts = [
-        box((0, 0, lift + base / 2), (width - 2, depth - 2, base), shaded(fabric, 0.92), 2),
+        box((0, 0, lift + base / 2), (width - 2, depth - 2, base), shade(fabric, 0.92), 2),
         box((0, depth / 2 - back / 2, (lift + total) / 2), (width, back, total - lift), fabric, 0.28 * back),
     ]
     parts += _sofa_arms(rng, (width, depth), arm, lift, seat_z + rng.uniform(12, 22), fabric)
@@ -106,7 +106,7 @@ def sofa(rng: np.random.Generator) -> list[Part]:
     if rng.random() < 0.75:
         high = total - seat_z + rng.uniform(-6, 5)
         soft = grid_cushions((inner, 15, high), seats, (0, 0, high / 2), pillow)
-        parts += moved(turned(soft, "x", -rng.uniform(4, 12)), (0, depth / 2 - back - 8, seat_z - 1))
+        parts += move(turn(soft, "x", -rng.uniform(4, 12)), (0, depth / 2 - back - 8, seat_z - 1))
     wide_feet = feet(
         (width, depth), lift, rng.uniform(6, 8), look.wood, pick(rng, ("cone", "square", "tapered"))
     )
@@ -151,10 +151,10 @@ def _chaise(
     base = seat_z - lift - 13
     wide = seat_width * 0.99
     parts = [
-        box((x, y, lift + base / 2), (wide, reach + 8, base), shaded(color, 0.92), 2),
+        box((x, y, lift + base / 2), (wide, reach + 8, base), shade(color, 0.92), 2),
         box((x, y, seat_z - 7), (wide * 0.985, reach + 8, 15), pillow, 5),
     ]
     for dx in (-1, 1):
         foot = (x + dx * (wide / 2 - 6), -size[1] / 2 - reach + 8)
-        parts.append(rod((foot[0], foot[1], 0), (foot[0], foot[1], lift + 1), 3.2, shaded(color, 0.5)))
+        parts.append(rod((foot[0], foot[1], 0), (foot[0], foot[1], lift + 1), 3.2, shade(color, 0.5)))
     return parts

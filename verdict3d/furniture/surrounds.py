@@ -11,12 +11,12 @@ from verdict3d.furniture.outlines import (
     turned_profile,
 )
 from verdict3d.furniture.palette import Palette, pick
-from verdict3d.furniture.parts import Part, bounds, box, lathe, moved, prism, rod
+from verdict3d.furniture.parts import Part, box, lathe, measure_bounds, move, prism, rod
 
 
 def surround(rng: np.random.Generator, parts: Sequence[Part], look: Palette) -> list[Part]:
     """Build a portal, a screen behind or a post with a board, all standing on a plate below the piece."""
-    low, high = bounds(parts)
+    low, high = measure_bounds(parts)
     (width, depth, tall), middle = high - low, (low + high) / 2
     longest = float((high - low).max())
     thick = rng.uniform(0.036, 0.07) * longest
@@ -64,7 +64,7 @@ def surround(rng: np.random.Generator, parts: Sequence[Part], look: Palette) -> 
         place = (x + side * 0.46 * plate[0], y + rng.uniform(-0.4, 0.4) * plate[1])
         result.append(rod((*place, floor - thick / 2), (*place, top), 0.8 * thick, look.metal))
         wide = rng.uniform(0.2, 0.7) * longest
-        result += moved(
+        result += move(
             [
                 prism(
                     board_outline(rng, wide, rng.uniform(0.5, 1.0) * wide),

@@ -9,9 +9,9 @@ from verdict3d.furniture.outlines import (
     band,
     board_outline,
     polygon,
-    sideways,
     smooth,
-    upright,
+    turn_sideways,
+    turn_upright,
 )
 from verdict3d.furniture.palette import Palette, pick
 from verdict3d.furniture.parts import Part, bar, box, prism
@@ -37,7 +37,7 @@ def form_desk(rng: np.random.Generator, look: Palette) -> list[Part]:
                 (front, high),
             ]
         )
-        parts.append(sideways(body, -width / 2, width / 2, look.wood))
+        parts.append(turn_sideways(body, -width / 2, width / 2, look.wood))
     elif kind == "bent":
         path = [
             (-width / 2, 0),
@@ -47,7 +47,7 @@ def form_desk(rng: np.random.Generator, look: Palette) -> list[Part]:
         ]
         path = smooth(path) if rng.random() < 0.6 else path
         return [
-            upright(band(path, 1.2 * thick), front, -front, look.wood),
+            turn_upright(band(path, 1.2 * thick), front, -front, look.wood),
             *_on_top(rng, (0.9 * width, depth), high - 0.6 * thick, thick, look),
             *([_tower(rng, (0.3 * width, 0.8 * depth), top, look)] if rng.random() < 0.4 else []),
         ]

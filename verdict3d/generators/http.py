@@ -66,7 +66,7 @@ class HttpGenerator:
 
     async def _generate(self, requests: list[Request]) -> list[MeshOrFailure]:
         outcomes: list[MeshOrFailure] = [ItemFailure("not_asked", "") for _ in requests]
-        async with self._server.connected() as connections:
+        async with self._server.connect() as connections:
             if not self._warm:
                 await self._warm_up(connections)
                 self._warm = True

@@ -41,22 +41,24 @@ class PreparedPicture:
 class Family(Protocol):
     """A VLM family."""
 
-    def pictures(self, processed: Any) -> list[PreparedPicture]:
+    def prepare_pictures(self, processed: Any) -> list[PreparedPicture]:
         """Split what the family's image processor returned for several images."""
 
-    def token_count(self, model: Any, grid: Grid) -> int:
+    def count_tokens(self, model: Any, grid: Grid) -> int:
         """Return the number of language tokens of a picture."""
 
-    def image_token_id(self, model: Any) -> int:
+    def find_image_token(self, model: Any) -> int:
         """Return the id that stands for a picture in rendered chat templates."""
 
-    def image_ids(self, model: Any, tokenizer: Any, grid: Grid) -> list[int]:
+    def write_image_ids(self, model: Any, tokenizer: Any, grid: Grid) -> list[int]:
         """Return the ids that replace the one image placeholder of the rendered chat template."""
 
-    def positions(self, model: Any, image_at: list[int], grids: list[Grid], length: int) -> Tensor | None:
+    def number_positions(
+        self, model: Any, image_at: list[int], grids: list[Grid], length: int
+    ) -> Tensor | None:
         """Return position ids (3, length), or None where tokens are simply counted."""
 
-    def features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
+    def compute_features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
         """Encode N pictures of one size to (N, tokens, hidden of the language model)."""
 
     def compile_vision(self, model: Any, backend: str) -> None:
@@ -66,25 +68,27 @@ class Family(Protocol):
 class QwenFamily:
     """Qwen2.5-VL: patches in merge order, window attention, three-axis rotary positions."""
 
-    def pictures(self, processed: Any) -> list[PreparedPicture]:
+    def prepare_pictures(self, processed: Any) -> list[PreparedPicture]:
         """See :class:`Family`."""
         grids = [tuple(int(value) for value in row) for row in processed["image_grid_thw"]]
         chunks = torch.as_tensor(processed["pixel_values"]).split([t * h * w for t, h, w in grids])
         return [PreparedPicture(chunk, (h, w)) for chunk, (_, h, w) in zip(chunks, grids, strict=True)]
 
-    def token_count(self, model: Any, grid: Grid) -> int:
+    def count_tokens(self, model: Any, grid: Grid) -> int:
         """See :class:`Family`."""
         return grid[0] * grid[1] // int(model.config.vision_config.spatial_merge_size) ** 2
 
-    def image_token_id(self, model: Any) -> int:
+    def find_image_token(self, model: Any) -> int:
         """See :class:`Family`."""
         return int(model.config.image_token_id)
 
-    def image_ids(self, model: Any, tokenizer: Any, grid: Grid) -> list[int]:
+    def write_image_ids(self, model: Any, tokenizer: Any, grid: Grid) -> list[int]:
         """See :class:`Family`; start and end tokens are in the chat template."""
-        return [self.image_token_id(model)] * self.token_count(model, grid)
+        return [self.find_image_token(model)] * self.count_tokens(model, grid)
 
-    def positions(self, model: Any, image_at: list[int], grids: list[Grid], length: int) -> Tensor | None:
+    def number_positions(
+        self, model: Any, image_at: list[int], grids: list[Grid], length: int
+    ) -> Tensor | None:
         """Three-axis positions (Qwen2-VL, arXiv 2409.12191, section 2.1).
 
         Text counts up on all three axes; a picture keeps its start on the first axis, adds row and column on
@@ -107,13 +111,13 @@ class QwenFamily:
         columns.append((torch.arange(length - token) + start).expand(3, -1))
         return torch.cat(columns, dim=1)
 
-    def features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
+    def compute_features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
         """See :class:`Family`; windows of one shape (whole, at an edge, in a corner) are one call."""
         visual = model.model.visual
         config = model.config.vision_config
         merge = int(config.spatial_merge_size)
         unit = merge * merge
-        order, windows = _windows(
+        order, windows = _make_windows(
             grid[0] // merge, grid[1] // merge, int(config.window_size) // merge // int(config.patch_size)
         )
         order = order.to(pixels.device)
@@ -121,7 +125,7 @@ class QwenFamily:
         count, length = pixels.shape[:2]
         weight = visual.patch_embed.proj.weight
         hidden = functional.linear(pixels[:, patches].to(weight.dtype), weight.flatten(1)).to(weight.dtype)
-        cos, sin = _rotary(visual.rotary_pos_emb.inv_freq.to(pixels.device), grid, merge, patches)
+        cos, sin = _compute_rotary(visual.rotary_pos_emb.inv_freq.to(pixels.device), grid, merge, patches)
         runs = [(number, size * unit) for number, size in windows]
         enter, leave = getattr(visual, _COMPILED, (_enter_block, _leave_block))
         for index, block in enumerate(visual.blocks):
@@ -142,7 +146,7 @@ class QwenFamily:
         )
 
 
-def _windows(rows: int, columns: int, window: int) -> tuple[Tensor, list[tuple[int, int]]]:
+def _make_windows(rows: int, columns: int, window: int) -> tuple[Tensor, list[tuple[int, int]]]:
     """Cut merged tokens into square windows, smaller at the lower and right edge.
 
     Returns:
@@ -152,22 +156,24 @@ def _windows(rows: int, columns: int, window: int) -> tuple[Tensor, list[tuple[i
     index = torch.arange(rows * columns).view(rows, columns)
     places: list[Tensor] = []
     sizes: list[tuple[int, int]] = []
-    for vertical, height in _cuts(rows, window):
-        for horizontal, width in _cuts(columns, window):
+    for vertical, height in _make_cuts(rows, window):
+        for horizontal, width in _make_cuts(columns, window):
             blocks = index[vertical, horizontal].unfold(0, height, height).unfold(1, width, width)
             places.append(blocks.flatten())
             sizes.append((blocks.shape[0] * blocks.shape[1], height * width))
     return torch.cat(places), sizes
 
 
-def _cuts(side: int, window: int) -> list[tuple[slice, int]]:
+def _make_cuts(side: int, window: int) -> list[tuple[slice, int]]:
     """Return where whole windows stand along a side, and the rest, each with the side of its windows."""
     whole = side // window * window
     parts = [(slice(0, whole), window), (slice(whole, side), side - whole)]
     return [(part, size) for part, size in parts if part.stop > part.start]
 
 
-def _rotary(inverse_frequency: Tensor, grid: Grid, merge: int, patches: Tensor) -> tuple[Tensor, Tensor]:
+def _compute_rotary(
+    inverse_frequency: Tensor, grid: Grid, merge: int, patches: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return cos and sin (patches, 1, head size / 2) of the axial rotation in the order of ``patches``."""
     rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
     blocks = (grid[0] // merge, merge, grid[1] // merge, merge)
@@ -231,22 +237,22 @@ def _rotate(part: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class InternVLFamily:
     """InternVL in its transformers layout: fixed square pictures, pixel shuffle, plain positions."""
 
-    def pictures(self, processed: Any) -> list[PreparedPicture]:
+    def prepare_pictures(self, processed: Any) -> list[PreparedPicture]:
         """See :class:`Family`; every picture is one tile."""
         pixels = torch.as_tensor(processed["pixel_values"])
         return [PreparedPicture(picture, (picture.shape[-2], picture.shape[-1])) for picture in pixels]
 
-    def token_count(self, model: Any, grid: Grid) -> int:
+    def count_tokens(self, model: Any, grid: Grid) -> int:
         """See :class:`Family`; ``grid`` is the picture's height and width in pixels."""
         patch = model.config.vision_config.patch_size
         ratio = float(model.config.downsample_ratio)
         return int(grid[0] // patch[0] * ratio) * int(grid[1] // patch[1] * ratio)
 
-    def image_token_id(self, model: Any) -> int:
+    def find_image_token(self, model: Any) -> int:
         """See :class:`Family`."""
         return int(model.config.image_token_id)
 
-    def image_ids(self, model: Any, tokenizer: Any, grid: Grid) -> list[int]:
+    def write_image_ids(self, model: Any, tokenizer: Any, grid: Grid) -> list[int]:
         """See :class:`Family`: start, one id a token, end."""
         ends = []
         for name, usual in (("start_image_token", "<img>"), ("end_image_token", "</img>")):
@@ -255,13 +261,15 @@ class InternVLFamily:
             if number is None or number == tokenizer.unk_token_id:
                 raise Verdict3DError(f"the judge's tokenizer has no token {token!r} ({name}) around pictures")
             ends.append(int(number))
-        return [ends[0], *[self.image_token_id(model)] * self.token_count(model, grid), ends[1]]
+        return [ends[0], *[self.find_image_token(model)] * self.count_tokens(model, grid), ends[1]]
 
-    def positions(self, model: Any, image_at: list[int], grids: list[Grid], length: int) -> Tensor | None:
+    def number_positions(
+        self, model: Any, image_at: list[int], grids: list[Grid], length: int
+    ) -> Tensor | None:
         """See :class:`Family`."""
         return None
 
-    def features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
+    def compute_features(self, model: Any, pixels: Tensor, grid: Grid) -> Tensor:
         """See :class:`Family`."""
         return model.model.get_image_features(pixel_values=pixels, return_dict=True).pooler_output
 
@@ -281,7 +289,7 @@ def compile_judge(model: Any, backend: str = "inductor") -> None:
     The language model's attention stays as it is: its cache and its layer number would have every layer
     compiled by itself.
     """
-    family_of(model.config.model_type).compile_vision(model, backend)
+    find_family(model.config.model_type).compile_vision(model, backend)
     for layer in model.model.language_model.layers:
         for part in (layer.input_layernorm, layer.post_attention_layernorm, layer.mlp):
             part.compile(dynamic=True, backend=backend)
@@ -304,7 +312,7 @@ def require_readable(model_type: str) -> None:
         )
 
 
-def family_of(model_type: str) -> Family:
+def find_family(model_type: str) -> Family:
     """Return the family for a ``model_type``.
 
     Raises:

@@ -14,8 +14,8 @@ from verdict3d.device import pick_device
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import JUDGE_PATTERNS, local_directory
 from verdict3d.judge.families import FAMILIES, require_readable
-from verdict3d.judge.lineage import same_known_model
-from verdict3d.judge.rubric import PROMPT_FILE, prompt_digest, prompt_for, prompt_of
+from verdict3d.judge.lineage import match_known_model
+from verdict3d.judge.rubric import PROMPT_FILE, digest_prompt, write_prompt, write_prompt_for
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import read_json
 from verdict3d.records.results import JudgeUsed
@@ -104,23 +104,23 @@ def resolve_directory(params: JudgeParams, root: Path) -> Path:
     for name in ("config.json", "tokenizer_config.json"):
         if not (directory / name).is_file():
             raise Verdict3DError(f"judge {params.model!r}: {directory / name} is missing")
-    if not weight_files(directory):
+    if not list_weights(directory):
         raise Verdict3DError(f"judge {params.model!r}: no safetensors files in {directory}")
     return directory
 
 
-def weight_files(directory: Path) -> list[Path]:
+def list_weights(directory: Path) -> list[Path]:
     """Return the safetensors files of a model directory, sorted."""
     return sorted(directory.glob("*.safetensors"))
 
 
-def dtype_for(directory: Path, device: torch.device) -> torch.dtype:
+def choose_dtype(directory: Path, device: torch.device) -> torch.dtype:
     """Return float32 on CPUs and below 1 GiB, so that small models answer alike everywhere, else bfloat16."""
-    size = sum(path.stat().st_size for path in weight_files(directory))
+    size = sum(path.stat().st_size for path in list_weights(directory))
     return torch.float32 if device.type == "cpu" or size < _FLOAT32_BELOW_BYTES else torch.bfloat16
 
 
-def first_panel(params: JudgeParams) -> PanelKind:
+def choose_first_panel(params: JudgeParams) -> PanelKind:
     """Return the kind of panel that is shown as long as no audit has chosen one."""
     return "three_images" if params.panel == "audited" else params.panel
 
@@ -146,20 +146,20 @@ def identify(params: JudgeParams, root: Path) -> JudgeIdentity:
             f"judge {params.model!r}: models of type {model_type!r} cannot be compiled; set `compiled` to "
             f"false. Types that can: {', '.join(sorted(FAMILIES))}"
         )
-    dtype = str(dtype_for(directory, pick_device(params.device))).removeprefix("torch.")
+    dtype = str(choose_dtype(directory, pick_device(params.device))).removeprefix("torch.")
     return JudgeIdentity(
         model=params.model,
-        weights=digest_json(sorted(_file_digest(path) for path in weight_files(directory))),
+        weights=digest_json(sorted(_digest_file(path) for path in list_weights(directory))),
         settings=digest_json(
             [
-                [name, _file_digest(directory / name)]
+                [name, _digest_file(directory / name)]
                 for name in sorted(_SETTINGS)
                 if (directory / name).is_file()
             ]
         ),
         model_class=str((config.get("architectures") or ["unknown"])[0]),
-        prompt=prompt_digest(prompt_for(directory, first_panel(params), params.mode)),
-        panel=first_panel(params),
+        prompt=digest_prompt(write_prompt_for(directory, choose_first_panel(params), params.mode)),
+        panel=choose_first_panel(params),
         mode=params.mode,
         dtype=f"{dtype} compiled" if params.compiled else dtype,
         views=params.views,
@@ -178,8 +178,8 @@ def identify_endpoint(params: JudgeParams, endpoint: EndpointParams) -> JudgeIde
         weights=digest_json([params.model, params.revision, endpoint.url]),
         settings=digest_json([endpoint.answers, endpoint.top_logprobs, endpoint.least_mass]),
         model_class=ENDPOINT,
-        prompt=prompt_digest(prompt_of(endpoint.prompt, first_panel(params), params.mode)),
-        panel=first_panel(params),
+        prompt=digest_prompt(write_prompt(endpoint.prompt, choose_first_panel(params), params.mode)),
+        panel=choose_first_panel(params),
         mode=params.mode,
         dtype="as served",
         views=params.views,
@@ -187,7 +187,7 @@ def identify_endpoint(params: JudgeParams, endpoint: EndpointParams) -> JudgeIde
     )
 
 
-def _file_digest(path: Path) -> str:
+def _digest_file(path: Path) -> str:
     """Return a file's SHA-256; the hub's cache already names large files by it."""
     blob = path.resolve()
     if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name):
@@ -202,7 +202,7 @@ def require_different(training: JudgeIdentity, evaluation: JudgeIdentity) -> Non
         Verdict3DError: Both have the same weights, or go under the same name, as far as names say anything.
     """
     same = training.weights == evaluation.weights
-    if same or training.model == evaluation.model or same_known_model(training.model, evaluation.model):
+    if same or training.model == evaluation.model or match_known_model(training.model, evaluation.model):
         why = f"weights {training.weights[:12]}" if same else f"model {training.model!r}"
         raise Verdict3DError(
             f"the training judge ({training.model}) and the evaluation judge ({evaluation.model}) are the "

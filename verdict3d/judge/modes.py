@@ -10,7 +10,7 @@ TEXTURE_VIEWS = 1
 """View sets drawn in a mode that no judge looks at: texture is judged from these."""
 
 
-def montage_modes(judges: JudgesParams) -> dict[str, int]:
+def list_modes(judges: JudgesParams) -> dict[str, int]:
     """Return the modes that the judges look at, with the most view sets; the training judge's first."""
     modes: dict[str, int] = {}
     for judge in judges.by_role.values():

@@ -23,7 +23,7 @@ _SMALLEST_PX = 8
 _LARGEST_PX = 8192
 
 
-def picture(image: Image.Image | Pixels) -> Pixels:
+def make_picture(image: Image.Image | Pixels) -> Pixels:
     """Return an image as (height, width, 3) uint8, transparent parts on black.
 
     Raises:
@@ -51,7 +51,7 @@ def picture(image: Image.Image | Pixels) -> Pixels:
     return pixels
 
 
-def around_object(image: Image.Image) -> Image.Image:
+def crop_to_object(image: Image.Image) -> Image.Image:
     """Crop a transparent picture to a square around its object, as the generator does before it looks.
 
     A judge that sees small pictures needs the object large in the reference, and the embedded ones have
@@ -77,7 +77,7 @@ def around_object(image: Image.Image) -> Image.Image:
 
 
 def read_picture(path: str | Path) -> Pixels:
-    """Read a file as :func:`picture` does, upright; a transparent one is cropped to its object.
+    """Read a file as :func:`make_picture` does, upright; a transparent one is cropped to its object.
 
     Raises:
         ItemFailure: As :func:`verdict3d.pictures.open_picture`, ``no_foreground``: nothing in it is opaque,
@@ -85,14 +85,14 @@ def read_picture(path: str | Path) -> Pixels:
     """
     image = open_picture(Path(path), str(path), _LARGEST_PX**2)
     try:
-        shown = around_object(image)
+        shown = crop_to_object(image)
         shown.thumbnail((_LARGEST_PX, _LARGEST_PX))
-        return picture(shown)
+        return make_picture(shown)
     except ItemFailure as failure:
         raise ItemFailure(failure.reason, f"{path}: {failure}") from failure
 
 
-def picture_digest(pixels: Pixels) -> str:
+def digest_picture(pixels: Pixels) -> str:
     """Return the SHA-256 of a picture's shape and values."""
     return hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
@@ -108,9 +108,9 @@ class Panel:
     @cached_property
     def digests(self) -> tuple[str, str, str]:
         """Digests of reference, X and Y."""
-        return picture_digest(self.reference), picture_digest(self.x), picture_digest(self.y)
+        return digest_picture(self.reference), digest_picture(self.x), digest_picture(self.y)
 
-    def arranged(self, kind: str) -> Arrangement:
+    def arrange(self, kind: str) -> Arrangement:
         """Return the pictures that a question of this panel kind shows.
 
         ``three_images``: reference and montages as they are. ``two_sheets``: each montage beside the
@@ -124,7 +124,7 @@ class Panel:
         if kind == "seven_images":
             return Arrangement((self.reference,), separate_views(self.x), separate_views(self.y))
         if kind == "two_sheets":
-            sheets = [sheet(self.reference, montage) for montage in (self.x, self.y)]
+            sheets = [draw_sheet(self.reference, montage) for montage in (self.x, self.y)]
             return Arrangement((), (sheets[0],), (sheets[1],))
         return Arrangement(() if kind == "reference_free" else (self.reference,), (self.x,), (self.y,))
 
@@ -152,7 +152,7 @@ class Arrangement:
     @cached_property
     def _digests(self) -> tuple[tuple[str, ...], ...]:
         groups = (self.reference, self.x, self.y)
-        return tuple(tuple(picture_digest(pixels) for pixels in group) for group in groups)
+        return tuple(tuple(digest_picture(pixels) for pixels in group) for group in groups)
 
 
 def separate_views(montage: Pixels) -> tuple[Pixels, ...]:
@@ -161,19 +161,19 @@ def separate_views(montage: Pixels) -> tuple[Pixels, ...]:
     Raises:
         ItemFailure: ``bad_image``: the montage has fewer than 16 pixels a side.
     """
-    whole = picture(montage)
+    whole = make_picture(montage)
     rows, columns = whole.shape[0] // 2, whole.shape[1] // 2
     corners = [(row * rows, column * columns) for row in (0, 1) for column in (0, 1)]
     return tuple(
-        picture(whole[top : top + rows, left : left + columns]) for top, left in corners[:SEPARATE_VIEWS]
+        make_picture(whole[top : top + rows, left : left + columns]) for top, left in corners[:SEPARATE_VIEWS]
     )
 
 
-def sheet(reference: Pixels, montage: Pixels) -> Pixels:
+def draw_sheet(reference: Pixels, montage: Pixels) -> Pixels:
     """Return a montage with the reference at its left, half as high, on white."""
-    whole = picture(montage)
+    whole = make_picture(montage)
     side = whole.shape[0] // 2
-    inset = Image.fromarray(picture(reference)).resize((side, side), Image.Resampling.BICUBIC)
+    inset = Image.fromarray(make_picture(reference)).resize((side, side), Image.Resampling.BICUBIC)
     page = np.full((whole.shape[0], side + whole.shape[1], 3), 255, dtype=np.uint8)
     page[(whole.shape[0] - side) // 2 :][:side, :side] = np.asarray(inset)
     page[:, side:] = whole
@@ -209,7 +209,7 @@ class PairRequest:
         return self.x == self.y or self.panel.digests[1] == self.panel.digests[2]
 
 
-def pair_requests(
+def make_requests(
     reference: Pixels,
     montages: tuple[Sequence[Pixels], Sequence[Pixels]],
     meshes: tuple[str, str],

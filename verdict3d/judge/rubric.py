@@ -4,7 +4,7 @@ A panel kind decides which pictures a question has (:data:`SLOTS`); geometry and
 questions, and the mode of the montages says which one is meant. A model directory may carry its own text
 for three images in ``verdict3d.json`` (``{"prompt": "..."}``): the embedded judges do, because their
 vocabulary is a few dozen words. Other panels follow from it by the slots. Everything else is asked
-:func:`rubric`.
+:func:`choose_rubric`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _AXES = {"normal": _NORMALS, "clay": _CLAY, "rgb": _RGB, "splat": _RGB}
 _SLOT = re.compile(r"\{(reference|first|second)\}")
 
 
-def rubric(panel: str = "three_images", mode: str = "normal") -> str:
+def choose_rubric(panel: str = "three_images", mode: str = "normal") -> str:
     """Return the full text of the question for a panel kind and what its montages show."""
     shows, looks, ignores = _AXES[mode]
     slots = SLOTS[panel]
@@ -85,15 +85,15 @@ def rubric(panel: str = "three_images", mode: str = "normal") -> str:
     )
 
 
-RUBRIC = rubric()
+RUBRIC = choose_rubric()
 
 
-def texts_between(prompt: str) -> tuple[str, ...]:
+def split_texts(prompt: str) -> tuple[str, ...]:
     """Split a prompt at its picture slots: the texts before, between and after the pictures."""
     return tuple(_SLOT.split(prompt)[0::2])
 
 
-def prompt_parts(prompt: str, panel: str = "three_images") -> tuple[str, ...]:
+def split_prompt(prompt: str, panel: str = "three_images") -> tuple[str, ...]:
     """Split a prompt at its picture slots, which must be those of the panel kind.
 
     Args:
@@ -112,10 +112,10 @@ def prompt_parts(prompt: str, panel: str = "three_images") -> tuple[str, ...]:
             f"the judge prompt shows the pictures {list(slots)}; for the panel {panel!r} it must show "
             f"{list(SLOTS[panel])}, in this order"
         )
-    return texts_between(prompt)
+    return split_texts(prompt)
 
 
-def prompt_digest(prompt: str) -> str:
+def digest_prompt(prompt: str) -> str:
     """Return the SHA-256 of the prompt's text."""
     return digest_bytes(prompt.encode())
 
@@ -133,21 +133,21 @@ def own_prompt(directory: str | Path) -> str | None:
     if not isinstance(content, dict) or not isinstance(content.get("prompt"), str):
         raise Verdict3DError(f'{path} must be of the form {{"prompt": "..."}}')
     prompt: str = content["prompt"]
-    prompt_parts(prompt)
+    split_prompt(prompt)
     return prompt
 
 
-def prompt_of(own: str | None, panel: str, mode: str) -> str:
-    """Return what is asked: the model's own prompt with the panel's slots, else :func:`rubric`."""
+def write_prompt(own: str | None, panel: str, mode: str) -> str:
+    """Return what is asked: the model's own prompt with the panel's slots, else :func:`choose_rubric`."""
     if own is None:
-        return rubric(panel, mode)
+        return choose_rubric(panel, mode)
     return _SLOT.sub(lambda slot: slot[0] * SLOTS[panel].count(slot[1]), own)
 
 
-def prompt_for(directory: str | Path, panel: str = "three_images", mode: str = "normal") -> str:
+def write_prompt_for(directory: str | Path, panel: str = "three_images", mode: str = "normal") -> str:
     """Return what the model in ``directory`` is asked.
 
     Raises:
         Verdict3DError: As :func:`own_prompt`.
     """
-    return prompt_of(own_prompt(directory), panel, mode)
+    return write_prompt(own_prompt(directory), panel, mode)

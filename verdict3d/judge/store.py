@@ -16,13 +16,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict, cast
 
 from verdict3d.errors import Verdict3DError, storage_problem
 from verdict3d.judge.panel import PairRequest
 from verdict3d.judge.verdict import Margins, Verdict
 from verdict3d.provenance import digest_json
-from verdict3d.records.files import Row
 
 if TYPE_CHECKING:
     from verdict3d.judge.identity import JudgeIdentity
@@ -32,12 +31,35 @@ _TABLE = """CREATE TABLE IF NOT EXISTS answers (
     judge TEXT, model TEXT, m1 REAL, m2 REAL, reason TEXT, message TEXT)"""
 _RECORD = """INSERT OR REPLACE INTO answers VALUES (
     :key, :x, :y, :reference, :rig, :prompt, :panel, :mode, :judge, :model, :m1, :m2, :reason, :message)"""
-_MARGINS = ("m1", "m2", "reason", "message")
 _PATIENCE_S = 60.0
 """Longest wait for another writer, which takes milliseconds."""
 
 Asked = Sequence[PairRequest]
 """The questions about one pair: one from each view set."""
+
+
+class AnswerKey(TypedDict):
+    """What margins from one view set depend on: digests, and the panel kind and mode by name."""
+
+    x: str
+    y: str
+    reference: str
+    rig: str
+    prompt: str
+    panel: str
+    mode: str
+    judge: str
+
+
+class RecordedAnswer(AnswerKey):
+    """A row of the store: margins in nats, None where the answer is invalid for a ``reason``."""
+
+    key: str
+    model: str
+    m1: float | None
+    m2: float | None
+    reason: str
+    message: str
 
 
 class Judge(Protocol):
@@ -53,7 +75,7 @@ class Judge(Protocol):
         """Answer in the order of the requests."""
 
 
-def list_key_parts(identity: JudgeIdentity, request: PairRequest) -> dict[str, str]:
+def list_key_parts(identity: JudgeIdentity, request: PairRequest) -> AnswerKey:
     """Return what margins depend on, by name."""
     return {
         "x": request.x,
@@ -102,15 +124,16 @@ class VerdictStore:
             verdicts.extend(Verdict(tuple(islice(answers, len(pair)))) for pair in asked)
         return verdicts
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[RecordedAnswer]:
         """Return every answer on record, oldest first: what it depends on, and its margins or reason."""
         if not self.path.exists():
             return []
-        with self._opened() as database:
-            return [dict(row) for row in database.execute("SELECT * FROM answers ORDER BY rowid")]
+        with self._open() as database:
+            found = database.execute("SELECT * FROM answers ORDER BY rowid").fetchall()
+            return [cast(RecordedAnswer, dict(row)) for row in found]
 
     def _ask_batch(self, judge: Judge, batch: list[PairRequest]) -> list[Margins]:
-        with self._opened() as database:
+        with self._open() as database:
             found = [_find(database, judge, request) for request in batch]
         missing: dict[str, PairRequest] = {}
         for request, answer in zip(batch, found, strict=True):
@@ -120,7 +143,7 @@ class VerdictStore:
 
         def settled(request: PairRequest) -> Margins:
             key = _make_pair_key(judge.identity, request)
-            return fresh[key] if missing[key].x == request.x else fresh[key].flipped()
+            return fresh[key] if missing[key].x == request.x else fresh[key].flip()
 
         return [answer or settled(request) for request, answer in zip(batch, found, strict=True)]
 
@@ -129,7 +152,7 @@ class VerdictStore:
         if not requests:
             return []
         answers, settled = judge.compare(requests), []
-        with self._opened() as database:
+        with self._open() as database:
             database.execute("BEGIN IMMEDIATE")
             for request, answer in zip(requests, answers, strict=True):
                 earlier = _find(database, judge, request)
@@ -140,7 +163,7 @@ class VerdictStore:
         return settled
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
+    def _open(self) -> Iterator[sqlite3.Connection]:
         """Open the file; what was not committed when it closes, or when its process ends, is undone."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,12 +182,12 @@ class VerdictStore:
 def _find(database: sqlite3.Connection, judge: Judge, request: PairRequest) -> Margins | None:
     """Return the recorded answer about (X, Y), or the flipped one about (Y, X), or None."""
     parts = list_key_parts(judge.identity, request)
-    turned = {**parts, "x": parts["y"], "y": parts["x"]}
+    turned: AnswerKey = {**parts, "x": parts["y"], "y": parts["x"]}
     for key, flip in ((digest_json(parts), False), (digest_json(turned), True)):
         row = database.execute("SELECT m1, m2 FROM answers WHERE key = ? AND reason = ''", (key,)).fetchone()
         if row is not None:
             answer = Margins(row["m1"], row["m2"])
-            return answer.flipped() if flip else answer
+            return answer.flip() if flip else answer
     return None
 
 
@@ -175,7 +198,14 @@ def _make_pair_key(identity: JudgeIdentity, request: PairRequest) -> str:
     return digest_json(parts)
 
 
-def _make_row(identity: JudgeIdentity, request: PairRequest, answer: Margins) -> Row:
+def _make_row(identity: JudgeIdentity, request: PairRequest, answer: Margins) -> RecordedAnswer:
     parts = list_key_parts(identity, request)
-    values = {name: getattr(answer, name) for name in _MARGINS}
-    return {"key": digest_json(parts), **parts, "model": identity.model, **values}
+    return {
+        "key": digest_json(parts),
+        **parts,
+        "model": identity.model,
+        "m1": answer.m1,
+        "m2": answer.m2,
+        "reason": answer.reason,
+        "message": answer.message,
+    }

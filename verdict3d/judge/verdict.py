@@ -59,7 +59,7 @@ class Margins:
         """Both margins, X first and Y first; None where invalid."""
         return None if self.m1 is None or self.m2 is None else (self.m1, self.m2)
 
-    def flipped(self) -> Margins:
+    def flip(self) -> Margins:
         """Return what is said about (Y, X)."""
         return Margins(self.m2, self.m1, self.reason, self.message)
 
@@ -163,9 +163,9 @@ class Verdict:
         """Whether the verdict is a win or a loss."""
         return self.outcome in ("win", "loss")
 
-    def flipped(self) -> Verdict:
+    def flip(self) -> Verdict:
         """Return the verdict about (Y, X)."""
-        return Verdict(tuple(one.flipped() for one in self.sets), self.reason, self.message)
+        return Verdict(tuple(one.flip() for one in self.sets), self.reason, self.message)
 
     def row(self) -> dict[str, Any]:
         """Return the verdict as JSON values: the fields of :class:`verdict3d.records.verdicts.Judged`."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.sampling import Points, diagonal, outer_points
-from verdict3d.mesh.soundness import soundness
+from verdict3d.mesh.sampling import Points, measure_diagonal, sample_outside
+from verdict3d.mesh.soundness import measure_soundness
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.generations import Truth
 
@@ -26,7 +26,7 @@ class Neighbours(NamedTuple):
     back: tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
-def neighbours(points: Points, truth: Points, tree: cKDTree | None = None) -> Neighbours:
+def find_neighbours(points: Points, truth: Points, tree: cKDTree | None = None) -> Neighbours:
     """Find the nearest neighbours of two sets of points, neither empty; ``tree`` holds the truth."""
     tree = cKDTree(truth) if tree is None else tree
     return Neighbours(tree.query(points), cKDTree(points).query(truth))
@@ -53,8 +53,8 @@ def f_score(
         raise ValueError("no F-score without points of the true surface")
     if len(points) == 0:
         return 0.0
-    limit = F_SCORE_THRESHOLD * diagonal(truth) if threshold is None else threshold
-    there, back = near or neighbours(points, truth)
+    limit = F_SCORE_THRESHOLD * measure_diagonal(truth) if threshold is None else threshold
+    there, back = near or find_neighbours(points, truth)
     precision, recall = float((there[0] <= limit).mean()), float((back[0] <= limit).mean())
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
 
@@ -63,7 +63,7 @@ def chamfer_distance(points: Points, truth: Points, *, near: Neighbours | None =
     """Mean of the two mean nearest distances, in object units; None when either set is empty."""
     if len(points) == 0 or len(truth) == 0:
         return None
-    there, back = near or neighbours(points, truth)
+    there, back = near or find_neighbours(points, truth)
     return float(there[0].mean() + back[0].mean()) / 2
 
 
@@ -82,7 +82,7 @@ def normal_consistency(
     """
     if len(points) == 0 or len(truth) == 0:
         return None
-    there, back = near or neighbours(points, truth)
+    there, back = near or find_neighbours(points, truth)
     forward = np.abs((normals * truth_normals[there[1]]).sum(axis=1)).mean()
     backward = np.abs((truth_normals * normals[back[1]]).sum(axis=1)).mean()
     return float(forward + backward) / 2
@@ -96,9 +96,9 @@ class Surface(NamedTuple):
     tree: cKDTree
 
 
-def true_surface(truth: Mesh, seed: int, samples: int = SAMPLES) -> Surface:
+def sample_true_surface(truth: Mesh, seed: int, samples: int = SAMPLES) -> Surface:
     """Return points of the outer surface of the true mesh, which has faces, for :func:`compare_meshes`."""
-    points, normals = outer_points(truth, samples, numpy_generator(seed, "compare_truth"))
+    points, normals = sample_outside(truth, samples, numpy_generator(seed, "compare_truth"))
     return Surface(points, normals, cKDTree(points))
 
 
@@ -109,7 +109,7 @@ def compare_meshes(generated: Mesh | None, truth: Surface, seed: int, samples: i
 
     Args:
         generated: The mesh, None or without faces when generation failed.
-        truth: Surface of the asset's mesh, from :func:`true_surface` with the same seed and samples.
+        truth: Surface of the asset's mesh, from :func:`sample_true_surface` with the same seed and samples.
         seed: Decides the sampled points.
         samples: Points drawn from the surface.
 
@@ -118,10 +118,10 @@ def compare_meshes(generated: Mesh | None, truth: Surface, seed: int, samples: i
     """
     nothing = Mesh(np.zeros((0, 3), dtype=np.float32), np.zeros((0, 3), dtype=np.int32))
     mesh = nothing if generated is None else generated
-    points, normals = outer_points(mesh, samples, numpy_generator(seed, "compare_generated"))
-    sound, pieces = soundness(mesh, seed)
+    points, normals = sample_outside(mesh, samples, numpy_generator(seed, "compare_generated"))
+    sound, pieces = measure_soundness(mesh, seed)
     empty = sound is None or len(points) == 0
-    near = neighbours(points, truth.points, truth.tree) if len(points) and len(truth.points) else None
+    near = find_neighbours(points, truth.points, truth.tree) if len(points) and len(truth.points) else None
     return Truth(
         empty=empty,
         f_score=f_score(points, truth.points, near=near),

@@ -26,13 +26,13 @@ _TURNS: dict[Axis, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
 """For each up axis of a file: the file's axes that become x, y and z of the object frame, and their signs."""
 
 
-def into_object_frame(vertices: NDArray[np.float32], up_axis: Axis) -> NDArray[np.float32]:
+def turn_into_object(vertices: NDArray[np.float32], up_axis: Axis) -> NDArray[np.float32]:
     """Return (V, 3) float32 of a file with ``up_axis`` upwards in the object frame; -0 becomes 0."""
     axes, signs = _TURNS[up_axis]
     return np.ascontiguousarray(vertices[:, axes]) * np.array(signs, dtype=np.float32) + np.float32(0)
 
 
-def into_file_frame(vertices: NDArray[np.float32], up_axis: Axis) -> NDArray[np.float32]:
+def turn_into_file(vertices: NDArray[np.float32], up_axis: Axis) -> NDArray[np.float32]:
     """Return (V, 3) float32 of the object frame as a file with ``up_axis`` upwards holds them."""
     axes, signs = _TURNS[up_axis]
     turned = np.empty_like(vertices)
@@ -54,7 +54,7 @@ def turn_front(vertices: NDArray[np.float32], up_axis: Up, front: str) -> NDArra
     """
     pointer = np.zeros((1, 3), dtype=np.float32)
     pointer[0, "xyz".index(front[-1])] = -1.0 if front.startswith("-") else 1.0
-    x, y, _ = into_object_frame(pointer, GLTF_UP if up_axis == "auto" else up_axis)[0].tolist()
+    x, y, _ = turn_into_object(pointer, GLTF_UP if up_axis == "auto" else up_axis)[0].tolist()
     # the rotation that takes (x, y) to the front: cosine and sine from dot and cross product
     cosine, sine = x * _FRONT[0] + y * _FRONT[1], x * _FRONT[1] - y * _FRONT[0]
     turned = vertices.copy()

@@ -13,8 +13,8 @@ from scipy import sparse
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.sampling import areas_and_normals
-from verdict3d.mesh.soundness import face_components, weld
+from verdict3d.mesh.sampling import compute_areas_and_normals
+from verdict3d.mesh.soundness import find_components, weld
 
 GRADES = (1, 2, 3, 4, 5)
 WELDED_DECIMALS = 5
@@ -28,7 +28,7 @@ def _with(mesh: Mesh, vertices: np.ndarray, faces: np.ndarray, source: np.ndarra
     return Mesh(vertices.astype(np.float32), faces.astype(np.int32), colors)
 
 
-def _welded(vertices: np.ndarray) -> np.ndarray:
+def _weld(vertices: np.ndarray) -> np.ndarray:
     """Return the place (V,) of each vertex; vertices that differ by rounding alone share one."""
     return weld(np.round(vertices, WELDED_DECIMALS))
 
@@ -39,7 +39,7 @@ def _patch(mesh: Mesh, share: float, seeds: int, rng: np.random.Generator) -> np
     chosen = centers[rng.choice(len(centers), size=min(seeds, len(centers)), replace=False)]
     distance = np.min(np.linalg.norm(centers[:, None] - chosen[None], axis=2), axis=1)
     order = np.argsort(distance, kind="stable")
-    areas = areas_and_normals(mesh)[0][order]
+    areas = compute_areas_and_normals(mesh)[0][order]
     marked = np.zeros(len(centers), dtype=bool)
     marked[order[np.cumsum(areas) <= share * areas.sum()]] = True
     return marked
@@ -75,14 +75,14 @@ def drop_faces(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     return _with(mesh, mesh.vertices, mesh.faces[~marked]) if not marked.all() else mesh
 
 
-def _parts(mesh: Mesh, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _find_parts(mesh: Mesh, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return a part number for each face and the parts' shares of the area.
 
     A mesh that is nearly one piece, as generated ones are, is cut by a plane into two parts; the second holds
     about ``share``.
     """
-    parts = face_components(_welded(mesh.vertices)[mesh.faces])[1]
-    areas = areas_and_normals(mesh)[0]
+    parts = find_components(_weld(mesh.vertices)[mesh.faces])[1]
+    areas = compute_areas_and_normals(mesh)[0]
     sizes = np.bincount(parts, weights=areas) / max(areas.sum(), 1e-12)
     if len(sizes) < 3 or sizes.max() > 0.9:
         direction = rng.normal(size=3)
@@ -98,7 +98,7 @@ def _parts(mesh: Mesh, share: float, rng: np.random.Generator) -> tuple[np.ndarr
 def drop_parts(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     """Remove whole parts, 6 to 50% of the surface."""
     share = (0.06, 0.13, 0.22, 0.35, 0.5)[grade - 1]
-    parts, sizes = _parts(mesh, share, rng)
+    parts, sizes = _find_parts(mesh, share, rng)
     removed: list[int] = []
     total = 0.0
     for part in [1] if len(sizes) == 2 else rng.permutation(len(sizes))[:-1]:
@@ -114,7 +114,7 @@ def drop_parts(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
 def move_parts(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     """Shift a third of the parts by 0.04 to 0.3 of the box."""
     distance = (0.04, 0.08, 0.13, 0.2, 0.3)[grade - 1]
-    parts, sizes = _parts(mesh, 0.35, rng)
+    parts, sizes = _find_parts(mesh, 0.35, rng)
     shifts = rng.normal(size=(len(sizes), 3))
     shifts *= distance / np.linalg.norm(shifts, axis=1, keepdims=True)
     moving = rng.random(len(sizes)) < 0.34
@@ -159,7 +159,7 @@ def smooth_over(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     """Melt the shape by Laplacian smoothing, 2 to 40 passes over a refined surface."""
     del rng
     vertices, faces, source = _refine(mesh, 0.1)
-    welded = _welded(vertices)
+    welded = _weld(vertices)
     points, joined = vertices[np.unique(welded, return_index=True)[1]], welded[faces]
     edges = np.concatenate([joined[:, [0, 1]], joined[:, [1, 2]], joined[:, [2, 0]]])
     size = len(points)
@@ -182,7 +182,7 @@ def stretch(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
 def roughen(mesh: Mesh, grade: int, rng: np.random.Generator) -> Mesh:
     """Cover the surface with bumps of standard deviation 0.006 to 0.05."""
     vertices, faces, source = _refine(mesh, 0.1)
-    welded = _welded(vertices)
+    welded = _weld(vertices)
     bumps = rng.normal(scale=(0.006, 0.012, 0.02, 0.033, 0.05)[grade - 1], size=(int(welded.max()) + 1, 3))
     return _with(mesh, vertices + bumps[welded], faces, source)
 

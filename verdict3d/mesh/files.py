@@ -14,9 +14,9 @@ import numpy as np
 
 from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.mesh.axes import GLTF_UP, Axis, Up, into_file_frame, into_object_frame
-from verdict3d.mesh.mesh import GLTF_SUFFIXES, SUFFIXES, Mesh, checked
-from verdict3d.mesh.posture import CUSTOM, guess_up_axis, written_up_axis
+from verdict3d.mesh.axes import GLTF_UP, Axis, Up, turn_into_file, turn_into_object
+from verdict3d.mesh.mesh import GLTF_SUFFIXES, SUFFIXES, Mesh, check_mesh
+from verdict3d.mesh.posture import CUSTOM, find_written_up_axis, guess_up_axis
 from verdict3d.mesh.readers.gltf.reader import read_gltf
 from verdict3d.mesh.readers.obj import read_obj
 from verdict3d.mesh.readers.own_folder import OwnFolder, check_size
@@ -24,7 +24,7 @@ from verdict3d.mesh.readers.pieces import Piece, merge_pieces
 from verdict3d.mesh.readers.ply import read_ply
 from verdict3d.mesh.readers.reading import Reading
 from verdict3d.mesh.readers.stl import read_stl
-from verdict3d.mesh.writers.glb import glb_bytes
+from verdict3d.mesh.writers.glb import encode_glb
 from verdict3d.records.files import write_bytes
 
 _HEADER_BYTES = 1 << 16
@@ -68,22 +68,22 @@ def read_mesh(path: str | Path, limits: MeshLimits | None = None, up_axis: Up = 
         check_size(path, limits)
         reading = Reading(limits, path.stat().st_size)
         with np.errstate(all="ignore"):  # what is not finite is found in the end
-            mesh = checked(merge_pieces(_parsed(path, suffix, reading), reading), limits)
-        axis = _up_axis(path, mesh, reading) if up_axis == "auto" else up_axis
-        return replace(mesh, vertices=into_object_frame(mesh.vertices, axis), notes=reading.notes)
+            mesh = check_mesh(merge_pieces(_parse(path, suffix, reading), reading), limits)
+        axis = _choose_up_axis(path, mesh, reading) if up_axis == "auto" else up_axis
+        return replace(mesh, vertices=turn_into_object(mesh.vertices, axis), notes=reading.notes)
     except ItemFailure as failure:
         raise ItemFailure(failure.reason, f"{path.name}: {failure}") from failure
     except OSError as error:
         raise ItemFailure("unreadable_file", f"{path.name} cannot be read: {error}") from error
 
 
-def _up_axis(path: Path, mesh: Mesh, reading: Reading) -> Axis:
+def _choose_up_axis(path: Path, mesh: Mesh, reading: Reading) -> Axis:
     """Return the axis of the file that points up; ``mesh`` is in the file's frame."""
     suffix = path.suffix.lower()
     if suffix not in CUSTOM:
         return GLTF_UP
     with path.open("rb") as stream:
-        said = written_up_axis(stream.read(_HEADER_BYTES))
+        said = find_written_up_axis(stream.read(_HEADER_BYTES))
     if said:
         return said
     axis, why = guess_up_axis(mesh, suffix)
@@ -101,7 +101,7 @@ def write_mesh(mesh: Mesh, path: str | Path) -> None:
         Verdict3DError: The suffix is none of these.
     """
     path = Path(path)
-    writers = {".glb": glb_bytes, ".ply": _ply_bytes, ".obj": _obj_bytes}
+    writers = {".glb": encode_glb, ".ply": _encode_ply, ".obj": _encode_obj}
     suffix = path.suffix.lower()
     if suffix not in writers:
         raise Verdict3DError(f"{path}: meshes are written as {', '.join(writers)}")
@@ -110,7 +110,7 @@ def write_mesh(mesh: Mesh, path: str | Path) -> None:
     write_bytes(path, writers[suffix](mesh))
 
 
-def _parsed(path: Path, suffix: str, reading: Reading) -> list[Piece]:
+def _parse(path: Path, suffix: str, reading: Reading) -> list[Piece]:
     """Parse the file; whatever a parser stumbles over, and nothing that comes later, is the file's fault."""
     reading.spend(path.stat().st_size, "the file itself")
     content = path.read_bytes()
@@ -126,7 +126,7 @@ def _parsed(path: Path, suffix: str, reading: Reading) -> list[Piece]:
         raise ItemFailure("broken_file", f"cannot be parsed: {type(error).__name__}: {error}") from error
 
 
-def vertex_colors(mesh: Mesh) -> np.ndarray | None:
+def colour_vertices(mesh: Mesh) -> np.ndarray | None:
     """Return (V, 3) uint8 what a format without textures keeps of the colours: those at the vertices."""
     if mesh.uv is None or mesh.texture is None:
         return mesh.colors
@@ -138,8 +138,8 @@ def vertex_colors(mesh: Mesh) -> np.ndarray | None:
     return texels if mesh.colors is None else np.rint(texels * (mesh.colors / 255)).astype(np.uint8)
 
 
-def _ply_bytes(mesh: Mesh) -> bytes:
-    colors = vertex_colors(mesh)
+def _encode_ply(mesh: Mesh) -> bytes:
+    colors = colour_vertices(mesh)
     fields = [(axis, "<f4") for axis in "xyz"]
     names = ["float x", "float y", "float z"]
     if colors is not None:
@@ -161,9 +161,9 @@ def _ply_bytes(mesh: Mesh) -> bytes:
     return header.encode() + rows.tobytes() + triangles.tobytes()
 
 
-def _obj_bytes(mesh: Mesh) -> bytes:
-    colors = vertex_colors(mesh)
-    vertices = into_file_frame(mesh.vertices, CUSTOM[".obj"])
+def _encode_obj(mesh: Mesh) -> bytes:
+    colors = colour_vertices(mesh)
+    vertices = turn_into_file(mesh.vertices, CUSTOM[".obj"])
     positions = [" ".join(f"{value:.9g}" for value in row) for row in vertices.tolist()]
     if colors is not None:
         shades = [" ".join(f"{value:.6g}" for value in row) for row in (colors / 255).tolist()]

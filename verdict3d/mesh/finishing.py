@@ -38,7 +38,7 @@ def check_finish(params: FinishParams) -> None:
 def finish_identity(params: FinishParams) -> list[Any]:
     """Return what finished meshes depend on: parameters and, if any is set, the libraries' versions."""
     wished = params.model_dump(mode="json")
-    return [wished, [_version(name) for name in _LIBRARIES] if params != FinishParams() else []]
+    return [wished, [_find_version(name) for name in _LIBRARIES] if params != FinishParams() else []]
 
 
 def finish_mesh(mesh: Mesh, params: FinishParams) -> Mesh:
@@ -78,7 +78,7 @@ def _remove_floaters(made: Any, share: float) -> None:
     made.remove_unreferenced_vertices()
 
 
-def _version(name: str) -> str | None:
+def _find_version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from verdict3d.mesh.mesh import Mesh, face_colors, used_vertices
-from verdict3d.mesh.sampling import areas_and_normals
+from verdict3d.mesh.mesh import Mesh, average_face_colors, find_used_vertices
+from verdict3d.mesh.sampling import compute_areas_and_normals
 from verdict3d.provenance import digest_json
 
 Measures = NDArray[np.float64]
@@ -21,10 +21,10 @@ _STEPS = (0.02, 0.02, 0.05)  # of the key: two ratios of sides, and the logarith
 _OFFSET = 0.37  # keeps round ratios (1/2, 1/4) off the borders of a step
 
 
-def measures_of(mesh: Mesh) -> Measures:
+def measure_likeness(mesh: Mesh) -> Measures:
     """Return what copies share, (4,): the box's sides and the area, of a normalised mesh with faces."""
-    points = mesh.vertices[used_vertices(mesh)].astype(np.float64)
-    return np.append(np.ptp(points, axis=0), areas_and_normals(mesh)[0].sum())
+    points = mesh.vertices[find_used_vertices(mesh)].astype(np.float64)
+    return np.append(np.ptp(points, axis=0), compute_areas_and_normals(mesh)[0].sum())
 
 
 def are_near(first: Measures, others: Measures) -> NDArray[np.bool_]:
@@ -34,7 +34,7 @@ def are_near(first: Measures, others: Measures) -> NDArray[np.bool_]:
     return near
 
 
-def likeness_key(measures: Measures) -> str:
+def write_likeness_key(measures: Measures) -> str:
     """Return a digest that copies share (but for the rare ones at the border of a step), and others may.
 
     It holds whichever axis of the mesh points up.
@@ -49,28 +49,30 @@ def are_copies(first: Mesh, second: Mesh) -> bool:
 
     Windings and colours count.
     """
-    if not are_near(measures_of(first), measures_of(second)[None])[0]:
+    if not are_near(measure_likeness(first), measure_likeness(second)[None])[0]:
         return False
-    corners = [mesh.vertices[used_vertices(mesh)].astype(np.float64) for mesh in (first, second)]
-    if max(_farthest(*corners), _farthest(*corners[::-1])) > TOLERANCE:
+    corners = [mesh.vertices[find_used_vertices(mesh)].astype(np.float64) for mesh in (first, second)]
+    if max(_find_farthest(*corners), _find_farthest(*corners[::-1])) > TOLERANCE:
         return False
-    (one, one_areas), (other, other_areas) = _described(first), _described(second)
-    return max(_unmatched(one, one_areas, other), _unmatched(other, other_areas, one)) <= _LEFT
+    (one, one_areas), (other, other_areas) = _describe(first), _describe(second)
+    return max(_find_unmatched(one, one_areas, other), _find_unmatched(other, other_areas, one)) <= _LEFT
 
 
-def _farthest(points: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+def _find_farthest(points: NDArray[np.float64], others: NDArray[np.float64]) -> float:
     distances, _ = cKDTree(others).query(points)
     return float(distances.max())
 
 
-def _described(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _describe(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return middle, normal and colour of each face, (F, 9), the latter two scaled, and the areas (F,)."""
-    areas, normals = areas_and_normals(mesh)
+    areas, normals = compute_areas_and_normals(mesh)
     middles = mesh.vertices[mesh.faces].astype(np.float64).mean(axis=1)
-    return np.hstack([middles, _TURN * normals, _TINT * face_colors(mesh)]), areas
+    return np.hstack([middles, _TURN * normals, _TINT * average_face_colors(mesh)]), areas
 
 
-def _unmatched(rows: NDArray[np.float64], areas: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+def _find_unmatched(
+    rows: NDArray[np.float64], areas: NDArray[np.float64], others: NDArray[np.float64]
+) -> float:
     """Return the share of the area whose faces have no counterpart among ``others``."""
     distances, _ = cKDTree(others).query(rows, distance_upper_bound=TOLERANCE)
     return float(areas[np.isinf(distances)].sum() / max(areas.sum(), 1e-12))

@@ -68,14 +68,14 @@ def _expect(name: str, array: np.ndarray, dtype: type, shape: tuple[int | None, 
         raise ValueError(f"{name} is {array.dtype} {array.shape}; expected {np.dtype(dtype)} {want}")
 
 
-def used_vertices(mesh: Mesh) -> NDArray[np.bool_]:
+def find_used_vertices(mesh: Mesh) -> NDArray[np.bool_]:
     """Return (V,) whether a face names the vertex."""
     used = np.zeros(len(mesh.vertices), dtype=bool)
     used[mesh.faces.ravel()] = True
     return used
 
 
-def face_colors(mesh: Mesh) -> NDArray[np.float32]:
+def average_face_colors(mesh: Mesh) -> NDArray[np.float32]:
     """Return the colour (F, 3) in [0, 1] of each face: its corners' mean, times the texture at its middle."""
     shades = None if mesh.colors is None else (mesh.colors[mesh.faces].mean(axis=1) / 255.0)
     if mesh.texture is not None and mesh.uv is not None:
@@ -90,7 +90,7 @@ def face_colors(mesh: Mesh) -> NDArray[np.float32]:
     return np.full((len(mesh.faces), 3), 0.78, dtype=np.float32)
 
 
-def checked(mesh: Mesh, limits: MeshLimits) -> Mesh:
+def check_mesh(mesh: Mesh, limits: MeshLimits) -> Mesh:
     """Return ``mesh`` without unused vertices.
 
     Raises:
@@ -105,7 +105,7 @@ def checked(mesh: Mesh, limits: MeshLimits) -> Mesh:
         raise ItemFailure(
             "index_out_of_range", f"a face names vertex {faces.max()} of {len(mesh.vertices)} vertices"
         )
-    used = used_vertices(mesh)
+    used = find_used_vertices(mesh)
     if not used.all():
         renumbered = (np.cumsum(used) - 1).astype(np.int32)
         mesh = replace(
@@ -131,7 +131,7 @@ def normalize(mesh: Mesh) -> Mesh:
     if len(mesh.faces) == 0:
         raise ItemFailure("no_faces", "a mesh without faces cannot be normalised")
     vertices = mesh.vertices.astype(np.float64)
-    used = vertices[used_vertices(mesh)]
+    used = vertices[find_used_vertices(mesh)]
     low, high = used.min(axis=0), used.max(axis=0)
     longest = float((high - low).max())
     if not longest > 0:

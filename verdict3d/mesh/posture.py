@@ -19,7 +19,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from verdict3d.mesh.axes import Axis
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.sampling import areas_and_normals
+from verdict3d.mesh.sampling import compute_areas_and_normals
 
 Trait = Literal["support", "level", "uneven", "tall"]
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ _MANY = 50_000  # faces
 _WORDS = re.compile(rb"^(?:#|comment)[^\n]*?\b([xyz]) up\b", re.MULTILINE)
 
 
-def written_up_axis(head: bytes) -> Axis | None:
+def find_written_up_axis(head: bytes) -> Axis | None:
     """Return the axis of which a comment in a file's first lines says that it is up, such as ``# y up``."""
     written = _WORDS.search(head)
     return next((axis for axis in get_args(Axis) if written and written[1].decode() == axis), None)
@@ -50,7 +50,7 @@ def guess_up_axis(mesh: Mesh, suffix: str) -> tuple[Axis, str]:
     """
     custom = CUSTOM[suffix]
     other: Axis = "z" if custom == "y" else "y"
-    odds = _odds(mesh, other, custom)
+    odds = _compute_odds(mesh, other, custom)
     if odds > (_CLEAR if suffix == ".obj" else _LIKELY):
         return other, f"{other} is taken as up: so it stands, though {suffix} files usually have {custom} up"
     why = f"{custom} is taken as up, as {suffix} files usually have it"
@@ -61,17 +61,17 @@ def guess_up_axis(mesh: Mesh, suffix: str) -> tuple[Axis, str]:
 
 def lies(mesh: Mesh) -> bool:
     """Return whether the shape of a mesh in the object frame clearly says that not z but y is up."""
-    return _odds(mesh, "y", "z") > _CLEAR
+    return _compute_odds(mesh, "y", "z") > _CLEAR
 
 
-def _odds(mesh: Mesh, axis: Axis, other: Axis) -> float:
+def _compute_odds(mesh: Mesh, axis: Axis, other: Axis) -> float:
     """Return the log-odds for ``axis`` as up against ``other``."""
-    areas, normals = areas_and_normals(mesh)
-    one, two = (_posture(mesh, areas, normals, "xyz".index(up)) for up in (axis, other))
+    areas, normals = compute_areas_and_normals(mesh)
+    one, two = (_measure_posture(mesh, areas, normals, "xyz".index(up)) for up in (axis, other))
     return sum(weight * (one[trait] - two[trait]) for trait, weight in _WEIGHTS.items())
 
 
-def _posture(mesh: Mesh, areas: Floats, normals: Floats, up: int) -> dict[Trait, float]:
+def _measure_posture(mesh: Mesh, areas: Floats, normals: Floats, up: int) -> dict[Trait, float]:
     """Return how a thing would stand with axis ``up`` (0 to 2) upwards.
 
     Returns:
@@ -88,16 +88,16 @@ def _posture(mesh: Mesh, areas: Floats, normals: Floats, up: int) -> dict[Trait,
     center = [(mesh.vertices[:, axis][mesh.faces].mean(axis=1) * areas).sum() / total for axis in ground]
     touching = mesh.vertices[mesh.vertices[:, up] - low[up] <= _SOLE * longest][:, ground]
     heights = (mesh.vertices[:, up][mesh.faces] - low[up]) / max(height, 1e-30)
-    shares = _shares(heights, areas) / total
+    shares = _compute_shares(heights, areas) / total
     return {
-        "support": float(np.clip(_depth_inside(np.array(center), touching) / side, -0.5, 0.5)),
+        "support": float(np.clip(_measure_depth(np.array(center), touching) / side, -0.5, 0.5)),
         "level": float(areas[np.abs(normals[:, up]) > 0.95].sum() / total),
         "uneven": float(np.abs(shares - shares[::-1]).sum()),
         "tall": height / longest,
     }
 
 
-def _depth_inside(point: Floats, points: Floats) -> float:
+def _measure_depth(point: Floats, points: Floats) -> float:
     """Return how far ``point`` (2,) lies inside the hull of ``points`` (N, 2); 0 where there is none."""
     try:
         hull = ConvexHull(points)
@@ -106,15 +106,15 @@ def _depth_inside(point: Floats, points: Floats) -> float:
     return -float((hull.equations[:, :2] @ point + hull.equations[:, 2]).max())
 
 
-def _shares(heights: Floats, areas: Floats) -> Floats:
+def _compute_shares(heights: Floats, areas: Floats) -> Floats:
     """Return the area in each of the layers between ``_LEVELS``, of corners at ``heights`` (F, 3)."""
     if len(areas) > _MANY:  # and so small that each lies in one layer
         layers = np.minimum(heights.mean(axis=1) * (len(_LEVELS) - 1), len(_LEVELS) - 2).astype(np.int64)
         return np.bincount(layers, weights=areas, minlength=len(_LEVELS) - 1).astype(np.float64)
-    return np.diff(_areas_below(heights, areas))
+    return np.diff(_sum_areas_below(heights, areas))
 
 
-def _areas_below(heights: Floats, areas: Floats) -> Floats:
+def _sum_areas_below(heights: Floats, areas: Floats) -> Floats:
     """Return the area below each of ``_LEVELS`` of triangles whose corners have ``heights`` (F, 3)."""
     low, middle, high = np.sort(heights, axis=1).T
     lower, upper = (np.maximum((b - a) * (high - low), 1e-30) for a, b in ((low, middle), (middle, high)))

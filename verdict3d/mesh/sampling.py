@@ -19,21 +19,21 @@ _DENSE = 240_000
 """Dense enough that a closed surface leaves no cell empty: 20 points a cell on the faces of a cube."""
 
 
-def areas_and_normals(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def compute_areas_and_normals(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the area (F,) and unit normal (F, 3) float64 of each face; a face without area has normal 0."""
-    corners = _corners(mesh)
+    corners = _gather_corners(mesh)
     (ax, ay, az), (bx, by, bz) = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
     doubled = np.sqrt(x * x + y * y + z * z)
     return doubled / 2, np.stack([x, y, z], axis=1) / np.maximum(doubled, 1e-30)[:, None]
 
 
-def _corners(mesh: Mesh) -> NDArray[np.float64]:
+def _gather_corners(mesh: Mesh) -> NDArray[np.float64]:
     """Return the faces' corners as (3 axes, 3 corners, F): numpy is several times faster along long rows."""
     return np.take(mesh.vertices.T.astype(np.float64), mesh.faces.T, axis=1)
 
 
-def surface_points(mesh: Mesh, count: int, generator: np.random.Generator) -> tuple[Points, Points]:
+def sample_surface(mesh: Mesh, count: int, generator: np.random.Generator) -> tuple[Points, Points]:
     """Draw points uniformly by area.
 
     Args:
@@ -44,20 +44,20 @@ def surface_points(mesh: Mesh, count: int, generator: np.random.Generator) -> tu
     Returns:
         Points and unit normals, (count, 3) float32 each; (0, 3) when the mesh has no area.
     """
-    points, normals, _ = sampled_faces(mesh, count, generator)
+    points, normals, _ = draw_faces(mesh, count, generator)
     return points, normals
 
 
-def sampled_faces(
+def draw_faces(
     mesh: Mesh, count: int, generator: np.random.Generator
 ) -> tuple[Points, Points, NDArray[np.int64]]:
-    """Return points and normals as ``surface_points`` does, and the face (count,) int64 of each point."""
-    areas, face_normals = areas_and_normals(mesh)
-    points, faces = _drawn(mesh, areas, count, generator)
+    """Return points and normals as ``sample_surface`` does, and the face (count,) int64 of each point."""
+    areas, face_normals = compute_areas_and_normals(mesh)
+    points, faces = _draw(mesh, areas, count, generator)
     return np.ascontiguousarray(points.T), face_normals[faces].astype(np.float32), faces
 
 
-def _drawn(
+def _draw(
     mesh: Mesh, areas: NDArray[np.float64], count: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return points (3, count) and the face (count,) of each, in ascending order; none without area."""
@@ -70,13 +70,13 @@ def _drawn(
     first, second = np.sqrt(generator.random(count)), generator.random(count)
     weights = 1 - first, first * (1 - second), first * second
     points = np.empty((3, count), dtype=np.float32)
-    for along, corners in zip(points, _corners(mesh), strict=True):
+    for along, corners in zip(points, _gather_corners(mesh), strict=True):
         a, b, c = (corner.take(faces) * weight for corner, weight in zip(corners, weights, strict=True))
         along[:] = a + b + c
     return points, faces
 
 
-def outer_points(mesh: Mesh, count: int, generator: np.random.Generator) -> tuple[Points, Points]:
+def sample_outside(mesh: Mesh, count: int, generator: np.random.Generator) -> tuple[Points, Points]:
     """Draw points uniformly by area from the surface that empty space outside touches.
 
     Space is a grid of 40 cells along the longest side; a point counts as outer when the outside, flooded from
@@ -92,8 +92,8 @@ def outer_points(mesh: Mesh, count: int, generator: np.random.Generator) -> tupl
         Points and unit normals, (count, 3) float32 each, fewer only when hardly any surface is outside;
         (0, 3) when the mesh has no area.
     """
-    areas, face_normals = areas_and_normals(mesh)
-    points, faces = _drawn(mesh, areas, _DENSE, generator)
+    areas, face_normals = compute_areas_and_normals(mesh)
+    points, faces = _draw(mesh, areas, _DENSE, generator)
     if len(faces) > 0:
         low, high = points.min(axis=1), points.max(axis=1)
         side = max(float((high - low).max()), 1e-12) / _GRID
@@ -109,6 +109,6 @@ def outer_points(mesh: Mesh, count: int, generator: np.random.Generator) -> tupl
     return np.ascontiguousarray(points.T), face_normals[faces].astype(np.float32)
 
 
-def diagonal(points: NDArray[np.floating]) -> float:
+def measure_diagonal(points: NDArray[np.floating]) -> float:
     """Return the diagonal of the bounding box of (N, 3) points."""
     return float(np.linalg.norm(points.max(axis=0).astype(np.float64) - points.min(axis=0)))

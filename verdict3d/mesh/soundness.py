@@ -10,8 +10,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from verdict3d.mesh.mesh import Mesh, used_vertices
-from verdict3d.mesh.sampling import areas_and_normals, diagonal, sampled_faces
+from verdict3d.mesh.mesh import Mesh, find_used_vertices
+from verdict3d.mesh.sampling import compute_areas_and_normals, draw_faces, measure_diagonal
 from verdict3d.randomness import numpy_generator
 
 Areas = NDArray[np.float64]
@@ -33,7 +33,7 @@ def weld(points: NDArray[np.floating]) -> NDArray[np.int64]:
     return places
 
 
-def face_components(faces: NDArray[np.integer]) -> tuple[int, NDArray[np.int64]]:
+def find_components(faces: NDArray[np.integer]) -> tuple[int, NDArray[np.int64]]:
     """Return the number of components and the component (F,) of each face.
 
     Faces are of one component when a chain of shared vertices joins them.
@@ -82,20 +82,22 @@ class Validity:
     non_manifold_edge_share: float
 
 
-def soundness(mesh: Mesh, seed: int = 0) -> tuple[Validity | None, Floaters]:
+def measure_soundness(mesh: Mesh, seed: int = 0) -> tuple[Validity | None, Floaters]:
     """Measure the triangulation (None without faces), and find the pieces of ``mesh``.
 
     Components with sampled surface points within 2% of the bounding box diagonal are one piece.
     """
     if len(mesh.faces) == 0:
         return None, Floaters(0, 0, 0.0)
-    faces, areas = weld(mesh.vertices)[mesh.faces], areas_and_normals(mesh)[0]
-    components = face_components(faces)
-    extent = diagonal(mesh.vertices[used_vertices(mesh)])
-    return _validity(faces, extent, areas, *components), _floaters(mesh, seed, extent, areas, *components)
+    faces, areas = weld(mesh.vertices)[mesh.faces], compute_areas_and_normals(mesh)[0]
+    components = find_components(faces)
+    extent = measure_diagonal(mesh.vertices[find_used_vertices(mesh)])
+    return _measure_validity(faces, extent, areas, *components), _count_floaters(
+        mesh, seed, extent, areas, *components
+    )
 
 
-def _validity(
+def _measure_validity(
     faces: NDArray[np.int64], extent: float, areas: Areas, count: int, component: NDArray[np.int64]
 ) -> Validity:
     """Measure a triangulation with welded faces."""
@@ -115,14 +117,14 @@ def _validity(
     )
 
 
-def _floaters(
+def _count_floaters(
     mesh: Mesh, seed: int, extent: float, areas: Areas, count: int, component: NDArray[np.int64]
 ) -> Floaters:
     """Find the pieces: components with sampled surface points close to each other are one piece."""
     by_component = np.bincount(component, weights=areas, minlength=count)
     if count == 1 or not by_component.sum() > 0:
         return Floaters(count, count, 0.0 if count == 1 else 1 - 1 / count)
-    points, _, faces = sampled_faces(mesh, _SAMPLES, numpy_generator(seed, "floaters"))
+    points, _, faces = draw_faces(mesh, _SAMPLES, numpy_generator(seed, "floaters"))
     firsts = np.unique(component, return_index=True)[1]
     centers = mesh.vertices[mesh.faces[firsts]].mean(axis=1)
     labels = np.concatenate([component[faces], np.arange(count)])

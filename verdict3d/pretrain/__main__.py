@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="processes that make rows")
     options = parser.parse_args(arguments)
     shop = Workshop(
-        replace(Recipe(), world=options.world).scaled(options.scale),
+        replace(Recipe(), world=options.world).scale(options.scale),
         load_params(),
         options.work,
         options.pools or options.work / "pools",

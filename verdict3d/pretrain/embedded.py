@@ -26,8 +26,8 @@ from transformers import (
 )
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.families import Family, Grid, family_of
-from verdict3d.judge.local.network import Layout, answer_ids, chat_ids, panel_layout
+from verdict3d.judge.families import Family, Grid, find_family
+from verdict3d.judge.local.network import Layout, answer_ids, lay_out_panel, tokenize_chat
 from verdict3d.judge.rubric import PROMPT_FILE
 from verdict3d.pretrain.training import initial_weights
 from verdict3d.records.files import write_json
@@ -97,7 +97,7 @@ class EmbeddedJudge:
     @property
     def family(self) -> Family:
         """The family's picture and token handling."""
-        return family_of(self.family_name)
+        return find_family(self.family_name)
 
     @property
     def parameter_count(self) -> int:
@@ -110,13 +110,13 @@ class EmbeddedJudge:
         size = self.pictures.size_px
         return self.pictures.grid if self.family_name == "qwen2_5_vl" else (size, size)
 
-    def layout(self) -> Layout:
+    def lay_out(self) -> Layout:
         """Return the token sequence of a panel."""
         family = self.family
-        ids = chat_ids(self.tokenizer, PROMPT, family.image_token_id(self.model))
-        return panel_layout(family, self.model, self.tokenizer, ids, [self.picture_grid] * 3)
+        ids = tokenize_chat(self.tokenizer, PROMPT, family.find_image_token(self.model))
+        return lay_out_panel(family, self.model, self.tokenizer, ids, [self.picture_grid] * 3)
 
-    def answers(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def find_answers(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the token ids of A and of B."""
         return answer_ids(self.tokenizer)
 
@@ -128,7 +128,7 @@ class EmbeddedJudge:
         half.config.dtype = "float16"
         half.save_pretrained(target)
         self.tokenizer.save_pretrained(target)
-        processor = _qwen_processor if self.family_name == "qwen2_5_vl" else _internvl_processor
+        processor = _write_qwen_processor if self.family_name == "qwen2_5_vl" else _write_internvl_processor
         write_json(target / "preprocessor_config.json", processor(self.pictures))
         write_json(target / PROMPT_FILE, {"prompt": PROMPT})
 
@@ -150,7 +150,7 @@ def build_judge(family_name: str, seed: int) -> EmbeddedJudge:
         return builders[family_name]()
 
 
-def _tokenizer(special: tuple[str, ...], picture: str, **roles: str) -> PreTrainedTokenizerFast:
+def _build_tokenizer(special: tuple[str, ...], picture: str, **roles: str) -> PreTrainedTokenizerFast:
     """Return a word-level tokenizer: special tokens first, then the words."""
     words = [*special, *_WORDS]
     core = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
@@ -167,12 +167,12 @@ def _tokenizer(special: tuple[str, ...], picture: str, **roles: str) -> PreTrain
     return tokenizer
 
 
-def _number(tokenizer: Any) -> Callable[[str], int]:
+def _find_number(tokenizer: Any) -> Callable[[str], int]:
     """Return the function from a token to its id."""
     return lambda token: int(tokenizer.convert_tokens_to_ids(token))
 
 
-def _text_config(vocabulary: int, layers: int, intermediate: int) -> dict[str, Any]:
+def _make_text_config(vocabulary: int, layers: int, intermediate: int) -> dict[str, Any]:
     return {
         "vocab_size": vocabulary,
         "hidden_size": 128,
@@ -191,9 +191,9 @@ def _text_config(vocabulary: int, layers: int, intermediate: int) -> dict[str, A
 
 def _build_qwen() -> EmbeddedJudge:
     pictures = QWEN_PICTURES
-    tokenizer = _tokenizer(_QWEN_TOKENS, " <|vision_start|><|image_pad|><|vision_end|> ")
-    number = _number(tokenizer)
-    text = _text_config(len(tokenizer), layers=3, intermediate=272)
+    tokenizer = _build_tokenizer(_QWEN_TOKENS, " <|vision_start|><|image_pad|><|vision_end|> ")
+    number = _find_number(tokenizer)
+    text = _make_text_config(len(tokenizer), layers=3, intermediate=272)
     text["rope_parameters"] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]}
     text["tie_word_embeddings"] = True
     config = Qwen2_5_VLConfig(
@@ -224,8 +224,8 @@ def _build_qwen() -> EmbeddedJudge:
 
 def _build_internvl() -> EmbeddedJudge:
     pictures = INTERNVL_PICTURES
-    tokenizer = _tokenizer(_INTERNVL_TOKENS, " <IMG_CONTEXT> ")
-    text = _text_config(len(tokenizer), layers=4, intermediate=288)
+    tokenizer = _build_tokenizer(_INTERNVL_TOKENS, " <IMG_CONTEXT> ")
+    text = _make_text_config(len(tokenizer), layers=4, intermediate=288)
     text["model_type"] = "qwen2"
     text["rope_parameters"] = {"rope_type": "default", "rope_theta": 10000.0}
     text["tie_word_embeddings"] = True
@@ -242,7 +242,7 @@ def _build_internvl() -> EmbeddedJudge:
             "layer_scale_init_value": 1.0,
             "initializer_range": 0.05,
         },
-        image_token_id=_number(tokenizer)("<IMG_CONTEXT>"),
+        image_token_id=_find_number(tokenizer)("<IMG_CONTEXT>"),
         image_seq_length=(pictures.grid[0] // 2) * (pictures.grid[1] // 2),
         downsample_ratio=0.5,
         tie_word_embeddings=True,
@@ -250,7 +250,7 @@ def _build_internvl() -> EmbeddedJudge:
     return EmbeddedJudge("internvl", InternVLForConditionalGeneration(config).float(), tokenizer, pictures)
 
 
-def _qwen_processor(pictures: PictureRecipe) -> dict[str, Any]:
+def _write_qwen_processor(pictures: PictureRecipe) -> dict[str, Any]:
     area = pictures.size_px**2
     return {
         "image_processor_type": "Qwen2VLImageProcessor",
@@ -263,7 +263,7 @@ def _qwen_processor(pictures: PictureRecipe) -> dict[str, Any]:
     }
 
 
-def _internvl_processor(pictures: PictureRecipe) -> dict[str, Any]:
+def _write_internvl_processor(pictures: PictureRecipe) -> dict[str, Any]:
     return {
         "image_processor_type": "GotOcr2ImageProcessor",
         "size": {"height": pictures.size_px, "width": pictures.size_px},

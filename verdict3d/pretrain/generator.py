@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
 from verdict3d.pretrain.pool import DevicePool
 from verdict3d.pretrain.rows import FEATURE_CAMERAS
-from verdict3d.pretrain.solids import sparse_rows
-from verdict3d.pretrain.training import Training, initial_weights, mixed_precision
-from verdict3d.trellis.flexicubes_tables import corner_offsets
+from verdict3d.pretrain.solids import gather_sparse_rows
+from verdict3d.pretrain.training import Training, initial_weights, use_mixed_precision
+from verdict3d.trellis.flexicubes_tables import list_corner_offsets
 from verdict3d.trellis.losses import dice_loss, flow_matching_loss, kl_divergence
 from verdict3d.trellis.sparse import SparseTensor
 from verdict3d.trellis.structure_vae import sample_gaussian
@@ -34,12 +34,12 @@ CODE_NOISE = 0.08
 """Noise on the codes the decoder learns from, so that it forgives the latent flow's errors."""
 
 
-def drawn(count: int, batch: int, generator: torch.Generator, device: torch.device) -> Tensor:
+def draw_items(count: int, batch: int, generator: torch.Generator, device: torch.device) -> Tensor:
     """Draw (batch,) int64 numbers below ``count`` and return them on ``device``."""
     return torch.randint(count, (batch,), generator=generator).to(device)
 
 
-def pictures(images: Tensor) -> Tensor:
+def load_pictures(images: Tensor) -> Tensor:
     """Turn (B, S, S, 3) uint8 pictures into (B, 3, S, S) float32 in [0, 1]."""
     return images.permute(0, 3, 1, 2).float() / 255
 
@@ -48,10 +48,10 @@ def train_structure_vae(encoder: Any, decoder: Any, pool: DevicePool, training: 
     """Dice + cross-entropy + 1e-3 KL on occupancy; then each latent channel is scaled to unit variance."""
 
     def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        rows = drawn(pool.rows, training.schedule.batch, generator, pool.device)
+        rows = draw_items(pool.rows, training.schedule.batch, generator, pool.device)
         target = pool.arrays["structure"][rows][:, None].float()
-        with mixed_precision(pool.device):
-            mean, log_variance = encoder.distribution(target)
+        with use_mixed_precision(pool.device):
+            mean, log_variance = encoder.compute_distribution(target)
             logits = decoder(sample_gaussian(mean, log_variance, generator))
         dice, kl = dice_loss(logits, target), kl_divergence(mean, log_variance)
         cross_entropy = F.binary_cross_entropy_with_logits(logits.float(), target)
@@ -103,12 +103,12 @@ def train_structure_flow(
 
     def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         batch = training.schedule.batch
-        rows = drawn(pool.rows, batch, generator, device)
-        picture = pictures(images[rows, drawn(images.shape[1], batch, generator, device)])
-        with mixed_precision(device):
+        rows = draw_items(pool.rows, batch, generator, device)
+        picture = load_pictures(images[rows, draw_items(images.shape[1], batch, generator, device)])
+        with use_mixed_precision(device):
             with torch.no_grad():
                 data = encoder(pool.arrays["structure"][rows][:, None].float()).float()
-            raw = conditioner.raw_tokens(picture)
+            raw = conditioner.compute_raw_tokens(picture)
             auxiliary = pixels(raw[:, conditioner.prefix_tokens :], picture)
             tokens = F.layer_norm(raw.float(), raw.shape[-1:])
             matching = flow_matching_loss(flow, data, tokens, generator)
@@ -118,7 +118,7 @@ def train_structure_flow(
 
 
 @torch.no_grad()
-def picture_features(conditioner: Any, views: Tensor, coords: Tensor) -> Tensor:
+def encode_pictures(conditioner: Any, views: Tensor, coords: Tensor) -> Tensor:
     """Return what the latent encoder reads: un-normalised patch tokens of fixed views at voxel centres.
 
     Args:
@@ -129,8 +129,8 @@ def picture_features(conditioner: Any, views: Tensor, coords: Tensor) -> Tensor:
     Returns:
         (T, C) float32, each the mean over the views.
     """
-    with mixed_precision(views.device):
-        tokens = conditioner.patch_features(pictures(views.flatten(0, 1)))
+    with use_mixed_precision(views.device):
+        tokens = conditioner.patch_features(load_pictures(views.flatten(0, 1)))
     items = enumerate(tokens.unflatten(0, views.shape[:2]))
     return torch.cat(
         [
@@ -154,20 +154,20 @@ class Cells:
         structure = pool.arrays["structure"][rows].bool()
         codes = pool.arrays["codes"][rows][structure].float()
         return cls(
-            SparseTensor(codes, sparse_rows(structure)),
+            SparseTensor(codes, gather_sparse_rows(structure)),
             pool.arrays["distance"][rows],
             pool.arrays["color"][rows],
         )
 
-    def at_corners(self, coords: Tensor) -> tuple[Tensor, Tensor]:
+    def look_up_corners(self, coords: Tensor) -> tuple[Tensor, Tensor]:
         """Return distances (N, 8) and colours (N, 8, 3) in [0, 1] at the corners of mesh cells (N, 4)."""
-        offsets = torch.from_numpy(corner_offsets()).to(coords.device)
+        offsets = torch.from_numpy(list_corner_offsets()).to(coords.device)
         vertex = coords[:, None, 1:].long() + offsets[None]
         place = (coords[:, :1].long(), vertex[..., 0], vertex[..., 1], vertex[..., 2])
         return self.distance[place].float(), self.color[place].float() / 255
 
 
-def decoder_loss(features: Tensor, distance: Tensor, color: Tensor) -> dict[str, Tensor]:
+def compute_decoder_loss(features: Tensor, distance: Tensor, color: Tensor) -> dict[str, Tensor]:
     """Losses of the mesh decoder's 101 channels against exact distances and colours at cell corners.
 
     Args:
@@ -194,12 +194,12 @@ def train_mesh_decoder(decoder: nn.Module, pool: DevicePool, training: Training)
     """Learn distance and colour of the 64³ grid from the codes of the 16³ voxels, slightly disturbed."""
 
     def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        cells = Cells.of(pool, drawn(pool.rows, training.schedule.batch, generator, pool.device))
+        cells = Cells.of(pool, draw_items(pool.rows, training.schedule.batch, generator, pool.device))
         codes = cells.codes.feats
         noise = torch.randn(codes.shape, generator=generator).to(codes) * CODE_NOISE
-        with mixed_precision(pool.device):
+        with use_mixed_precision(pool.device):
             output = decoder(cells.codes.replace(codes + noise))
-        losses = decoder_loss(output.feats.float(), *cells.at_corners(output.coords))
+        losses = compute_decoder_loss(output.feats.float(), *cells.look_up_corners(output.coords))
         return {"loss": losses["distance"] + losses["color"] + 0.01 * losses["rest"], **losses}
 
     training.run({"decoder": decoder}, losses_at)
@@ -220,11 +220,11 @@ class Codes:
         values = pool.arrays["codes"][:rows][structure].float()
         return cls(pool, values.mean(dim=0), values.std(dim=0))
 
-    def at(self, rows: Tensor) -> SparseTensor:
+    def look_up(self, rows: Tensor) -> SparseTensor:
         """Return the normalised codes of some rows of the pool."""
         structure = self.pool.arrays["structure"][rows].bool()
         values = self.pool.arrays["codes"][rows][structure].float()
-        return SparseTensor((values - self.mean) / self.std, sparse_rows(structure))
+        return SparseTensor((values - self.mean) / self.std, gather_sparse_rows(structure))
 
 
 def train_latent_flow(flow: nn.Module, codes: Codes, conditioner: Any, training: Training) -> None:
@@ -234,12 +234,12 @@ def train_latent_flow(flow: nn.Module, codes: Codes, conditioner: Any, training:
 
     def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         batch = training.schedule.batch
-        rows = drawn(pool.rows, batch, generator, device)
-        views = drawn(images.shape[1], batch, generator, device)
-        with mixed_precision(device):
+        rows = draw_items(pool.rows, batch, generator, device)
+        views = draw_items(images.shape[1], batch, generator, device)
+        with use_mixed_precision(device):
             with torch.no_grad():
-                tokens = conditioner(pictures(images[rows, views]))
-            return {"loss": flow_matching_loss(flow, codes.at(rows), tokens, generator)}
+                tokens = conditioner(load_pictures(images[rows, views]))
+            return {"loss": flow_matching_loss(flow, codes.look_up(rows), tokens, generator)}
 
     training.run({"flow": flow}, losses_at)
 
@@ -257,13 +257,13 @@ def train_latent_encoder(encoder: Any, conditioner: Any, codes: Codes, rows: int
     pool = codes.pool
 
     def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        chosen = drawn(rows, training.schedule.batch, generator, pool.device)
-        clean = codes.at(chosen)
-        with mixed_precision(pool.device):
+        chosen = draw_items(rows, training.schedule.batch, generator, pool.device)
+        clean = codes.look_up(chosen)
+        with use_mixed_precision(pool.device):
             inputs = clean.replace(
-                picture_features(conditioner, pool.arrays["features"][chosen], clean.coords)
+                encode_pictures(conditioner, pool.arrays["features"][chosen], clean.coords)
             )
-            mean, log_variance = encoder.distribution(inputs)
+            mean, log_variance = encoder.compute_distribution(inputs)
         error = (mean.float() - (clean.feats * codes.std + codes.mean)).square()
         log_variance = log_variance.float().clamp(-8, 4)
         loss = 0.5 * (error * torch.exp(-log_variance) + log_variance).mean()

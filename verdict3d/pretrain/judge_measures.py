@@ -37,7 +37,7 @@ def measure_judge(judge: EmbeddedJudge, pool: JudgePool) -> dict[str, Any]:
     """
     device = next(judge.model.parameters()).device
     reader = Reader.of(judge, device)
-    fitted = pool.fitted(judge.pictures, device)
+    fitted = pool.fit(judge.pictures, device)
     gaps: list[Tensor] = []
     own: list[tuple[Tensor, Tensor]] = []
     wrong: list[tuple[Tensor, Tensor]] = []
@@ -54,21 +54,21 @@ def measure_judge(judge: EmbeddedJudge, pool: JudgePool) -> dict[str, Any]:
         gaps.append(gap)
         own.append(answers)
         if len(references) > 2:
-            wrong.append(_wrong_pairs(reader, references, montages, part))
-            shuffled.append(_wrong_pairs(reader, references.roll(1, 0), montages, part))
+            wrong.append(_list_wrong_pairs(reader, references, montages, part))
+            shuffled.append(_list_wrong_pairs(reader, references.roll(1, 0), montages, part))
     gap = torch.cat(gaps)
     m1, m2 = (torch.cat(side) for side in zip(*own, strict=True))
     bins = [
-        {"gap": [low, high], **_summary(m1[inside], m2[inside])}
+        {"gap": [low, high], **_summarise(m1[inside], m2[inside])}
         for low, high in itertools.pairwise(GAPS)
         for inside in [(gap >= low) & ((gap < high) | (high == GAPS[-1]))]
     ]
     clear = gap >= CLEAR_GAP
     return {
         "gaps": bins,
-        "clear_gap": _summary(m1[clear], m2[clear]),
-        "wrong_object": _joined(wrong),
-        "wrong_object_other_reference": _joined(shuffled),
+        "clear_gap": _summarise(m1[clear], m2[clear]),
+        "wrong_object": _join(wrong),
+        "wrong_object_other_reference": _join(shuffled),
         "parameters": judge.parameter_count,
     }
 
@@ -87,7 +87,7 @@ def _own_pairs(
     return gap.abs().cpu(), _ask(reader, references[row], montages[row, x], montages[row, y])
 
 
-def _wrong_pairs(
+def _list_wrong_pairs(
     reader: Reader, references: Tensor, montages: Tensor, part: JudgePool
 ) -> tuple[Tensor, Tensor]:
     """Return margins of right candidates (X) against the best candidate of the next object (Y)."""
@@ -101,7 +101,7 @@ def _wrong_pairs(
 def _ask(reader: Reader, references: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return margins of both orders, a few hundred panels at a time, on the CPU."""
     answers = [
-        reader.both_orders(*parts)
+        reader.read_both_orders(*parts)
         for parts in zip(references.split(256), x.split(256), y.split(256), strict=True)
         if len(parts[0])
     ]
@@ -110,13 +110,13 @@ def _ask(reader: Reader, references: Tensor, x: Tensor, y: Tensor) -> tuple[Tens
     return torch.cat(m1).cpu(), torch.cat(m2).cpu()
 
 
-def _joined(answers: list[tuple[Tensor, Tensor]]) -> dict[str, float | int | None]:
+def _join(answers: list[tuple[Tensor, Tensor]]) -> dict[str, float | int | None]:
     empty = torch.zeros(0)
     m1, m2 = zip(*answers, strict=True) if answers else ((empty,), (empty,))
-    return _summary(torch.cat(m1), torch.cat(m2))
+    return _summarise(torch.cat(m1), torch.cat(m2))
 
 
-def _summary(m1: Tensor, m2: Tensor) -> dict[str, float | int | None]:
+def _summarise(m1: Tensor, m2: Tensor) -> dict[str, float | int | None]:
     """Summarise verdicts in which X is the better one."""
     pairs = len(m1)
     if not pairs:

@@ -56,7 +56,7 @@ class JudgePool:
                 f"a pool needs two objects and two candidates or more, got {objects} and {candidates}"
             )
 
-    def fitted(self, recipe: PictureRecipe, device: torch.device) -> JudgePool:
+    def fit(self, recipe: PictureRecipe, device: torch.device) -> JudgePool:
         """Return the pool on ``device`` with all pictures in the size a judge sees."""
         objects, candidates = self.quality.shape
         montages = resize_pictures(self.montages.flatten(0, 1), recipe.size_px, device)
@@ -80,7 +80,7 @@ def resize_pictures(pictures: Tensor, size_px: int, device: torch.device) -> Ten
     return torch.cat(chunks)
 
 
-def pixel_values(judge: EmbeddedJudge, pictures: Tensor) -> Tensor:
+def prepare_pixels(judge: EmbeddedJudge, pictures: Tensor) -> Tensor:
     """Return what the judge's image processor makes of pictures that already have its size.
 
     Args:

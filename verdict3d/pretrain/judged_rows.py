@@ -19,15 +19,15 @@ from PIL import Image
 from verdict3d.config import RegimeParams
 from verdict3d.degrade.regimes import degrade_by_regime
 from verdict3d.errors import ItemFailure
-from verdict3d.furniture.catalogue import CATEGORIES, World, furniture, mesh_from_parts
-from verdict3d.mesh.accuracy import compare_meshes, true_surface
+from verdict3d.furniture.catalogue import CATEGORIES, World, make_furniture, mesh_from_parts
+from verdict3d.mesh.accuracy import compare_meshes, sample_true_surface
 from verdict3d.mesh.damage import damage
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.sampling import sampled_faces
-from verdict3d.pretrain.objects import edit_parts, training_object
-from verdict3d.pretrain.pool import MakeRow, Pool, Row
+from verdict3d.mesh.sampling import draw_faces
+from verdict3d.pretrain.objects import edit_parts, make_training_object
+from verdict3d.pretrain.pool import MakeRow, Pool, PoolRow
 from verdict3d.pretrain.quality import LIKENESS_RIG, MEASURES
-from verdict3d.pretrain.rows import CONDITION_PX, condition_camera, condition_picture, resize
+from verdict3d.pretrain.rows import CONDITION_PX, draw_camera, draw_condition, resize
 from verdict3d.randomness import numpy_generator, seed_for
 from verdict3d.render.renderer import Renderer
 from verdict3d.trellis.pipeline import TrellisPipeline
@@ -90,27 +90,27 @@ class Booth:
         self.quality: list[float] = []
         self.f_score: list[float] = []
         self.measured = MEASURES[shown.measure](truth, renderer, rng)
-        self.surface = true_surface(truth, index, POINTS) if index >= shown.held_out_from else None
+        self.surface = sample_true_surface(truth, index, POINTS) if index >= shown.held_out_from else None
         self.index = index
         self.add(truth)
 
     def add(self, mesh: Mesh | None, quality: float | None = None) -> float:
         """Add a candidate and return its quality; None, or a mesh that cannot be drawn, is of quality 0."""
-        pictures, found, score = self._blank(), 0.0, float("nan")
+        pictures, found, score = self._draw_blank(), 0.0, float("nan")
         if mesh is not None:
             try:
-                pictures = [self._montage(mesh, view_set) for view_set in self.sets]
+                pictures = [self._draw(mesh, view_set) for view_set in self.sets]
                 found = self.measured.measure(mesh) if quality is None else quality
                 if self.surface is not None:
                     score = float(compare_meshes(mesh, self.surface, self.index, POINTS).f_score)
             except ItemFailure:
-                pictures, found = self._blank(), 0.0
+                pictures, found = self._draw_blank(), 0.0
         self.montages.append(pictures)
         self.quality.append(found)
         self.f_score.append(score)
         return found
 
-    def row(self, references: Sequence[np.ndarray]) -> Row:
+    def make_row(self, references: Sequence[np.ndarray]) -> PoolRow:
         """Return the row."""
         montages = [np.stack(candidate) for candidate in self.montages]
         return {
@@ -120,11 +120,11 @@ class Booth:
             "f_score": np.array(self.f_score, dtype=np.float32),
         }
 
-    def _montage(self, mesh: Mesh, view_set: ViewSet) -> np.ndarray:
+    def _draw(self, mesh: Mesh, view_set: ViewSet) -> np.ndarray:
         picture = self.renderer.montage(mesh, self.mode, self.shown.view_px, view_set)
         return resize(picture, self.shown.size_px)
 
-    def _blank(self) -> Pictures:
+    def _draw_blank(self) -> Pictures:
         return [np.full((self.shown.size_px, self.shown.size_px, 3), 255, dtype=np.uint8)] * SETS
 
 
@@ -135,11 +135,9 @@ def draw_view_set(rng: np.random.Generator) -> ViewSet:
     return first if usual else ViewSet(first.yaw_deg + turn, elevation)
 
 
-def references_of(renderer: Renderer, mesh: Mesh, size_px: int, rng: np.random.Generator) -> Pictures:
+def pick_references(renderer: Renderer, mesh: Mesh, size_px: int, rng: np.random.Generator) -> Pictures:
     """Draw a picture of the object for each set of views, recoloured."""
-    return [
-        recolour(condition_picture(renderer, mesh, condition_camera(rng), size_px), rng) for _ in range(SETS)
-    ]
+    return [recolour(draw_condition(renderer, mesh, draw_camera(rng), size_px), rng) for _ in range(SETS)]
 
 
 def recolour(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -148,13 +146,13 @@ def recolour(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return mixed.clip(0, 255).astype(np.uint8)
 
 
-def damaged_rows(shown: Shown) -> MakeRow:
+def make_damaged_rows(shown: Shown) -> MakeRow:
     """Rows of damaged meshes and of meshes with edited parts, of all kinds of objects."""
     renderer = Renderer(LIKENESS_RIG)
 
-    def make(index: int) -> Row:
+    def make(index: int) -> PoolRow:
         rng = numpy_generator(shown.seed, "judged", index)
-        parts, warp = training_object(index, rng, shown.world)
+        parts, warp = make_training_object(index, rng, shown.world)
         truth = warp.mesh(parts)
         booth = Booth(shown, renderer, truth, "normal", index, rng)
         while len(booth.montages) < CANDIDATES:
@@ -164,7 +162,7 @@ def damaged_rows(shown: Shown) -> MakeRow:
             if kind > 0.3:
                 mesh = hurt(mesh, shown.defects, (1, 6), rng)
             booth.add(mesh)
-        return booth.row(references_of(renderer, truth, shown.size_px, rng))
+        return booth.make_row(pick_references(renderer, truth, shown.size_px, rng))
 
     return make
 
@@ -173,7 +171,7 @@ GENERATED = (("clean", False, 2), ("medium", False, 1), ("severe", False, 1), ("
 """The generations in a row: regime of the input, whether the budget is low, and how many."""
 
 
-def generated_rows(
+def make_generated_rows(
     shown: Shown, generator: str, regimes: dict[str, dict[str, Any]], low_budget_steps: int
 ) -> MakeRow:
     """Rows with generations of an unseen object, and damaged copies of two of them.
@@ -204,10 +202,10 @@ def generated_rows(
             made += [None if isinstance(mesh, ItemFailure) else mesh for mesh in found]
         return made
 
-    def make(index: int) -> Row:
+    def make(index: int) -> PoolRow:
         rng = numpy_generator(shown.seed, "generated", index)
-        truth = mesh_from_parts(furniture(CATEGORIES[index % len(CATEGORIES)], rng, shown.world))
-        clean = Image.fromarray(renderer.condition(truth, condition_camera(rng), CONDITION_PX))
+        truth = mesh_from_parts(make_furniture(CATEGORIES[index % len(CATEGORIES)], rng, shown.world))
+        clean = Image.fromarray(renderer.condition(truth, draw_camera(rng), CONDITION_PX))
         booth = Booth(shown, renderer, truth, "normal", index, rng)
         made = generate(clean, index, rng)
         for mesh in made:
@@ -217,18 +215,18 @@ def generated_rows(
             mesh = whole[int(rng.integers(len(whole)))] if whole else None
             booth.add(None if mesh is None else hurt(mesh, shown.defects, (1, 6), rng))
         picture = np.asarray(preprocess_image(clean, shown.size_px))
-        return booth.row([recolour(picture, rng) for _ in range(SETS)])
+        return booth.make_row([recolour(picture, rng) for _ in range(SETS)])
 
     return make
 
 
-def coloured_rows(shown: Shown) -> MakeRow:
+def make_coloured_rows(shown: Shown) -> MakeRow:
     """Rows in colour: copies of wrong colour, and two of wrong shape. The picture keeps its colours."""
     renderer = Renderer(LIKENESS_RIG)
 
-    def make(index: int) -> Row:
+    def make(index: int) -> PoolRow:
         rng = numpy_generator(shown.seed, "coloured", index)
-        parts, warp = training_object(index, rng, shown.world)
+        parts, warp = make_training_object(index, rng, shown.world)
         truth = warp.mesh(parts)
         booth = Booth(shown, renderer, truth, "rgb", index, rng)
         while len(booth.montages) < CANDIDATES:
@@ -237,10 +235,8 @@ def coloured_rows(shown: Shown) -> MakeRow:
                 booth.add(painted, booth.quality[0] * colour_quality(truth, painted, rng))
             else:
                 booth.add(hurt(truth, shown.defects, (2, 6), rng))
-        references = [
-            condition_picture(renderer, truth, condition_camera(rng), shown.size_px) for _ in range(SETS)
-        ]
-        return booth.row(references)
+        references = [draw_condition(renderer, truth, draw_camera(rng), shown.size_px) for _ in range(SETS)]
+        return booth.make_row(references)
 
     return make
 
@@ -276,12 +272,12 @@ def repaint(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 def colour_quality(truth: Mesh, painted: Mesh, rng: np.random.Generator) -> float:
     """Return 1 - 2 · the mean difference of colour over the surface (1: black to white), at least 0.01."""
     assert truth.colors is not None and painted.colors is not None
-    faces = truth.faces[sampled_faces(truth, 500, rng)[2], 0]
+    faces = truth.faces[draw_faces(truth, 500, rng)[2], 0]
     difference = np.abs(truth.colors[faces].astype(np.float32) - painted.colors[faces]).mean() / 255.0
     return max(0.01, 1.0 - 2.0 * float(difference))
 
 
-def generator_measures(pool: Pool) -> dict[str, dict[str, float]]:
+def measure_generator(pool: Pool) -> dict[str, dict[str, float]]:
     """Return F-scores and shares of non-empty meshes of held-out generations, by regime and budget."""
     scores = pool.arrays["f_score"]
     held_out = scores[np.isfinite(scores[:, 0])]

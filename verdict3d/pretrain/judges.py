@@ -17,8 +17,8 @@ from torch.nn import functional
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.local.network import Layout, read_margins
 from verdict3d.pretrain.embedded import EmbeddedJudge, build_judge
-from verdict3d.pretrain.judge_pool import JudgePool, pixel_values
-from verdict3d.pretrain.training import Training, mixed_precision
+from verdict3d.pretrain.judge_pool import JudgePool, prepare_pixels
+from verdict3d.pretrain.training import Training, use_mixed_precision
 
 SMALLEST_GAP = 0.01
 """Candidates whose quality differs by less are not a pair with a winner."""
@@ -45,22 +45,22 @@ class Reader:
     @classmethod
     def of(cls, judge: EmbeddedJudge, device: torch.device) -> Reader:
         """Build the reader on ``device``."""
-        first, second = judge.answers()
-        return cls(judge, judge.layout().to(device), (first.to(device), second.to(device)))
+        first, second = judge.find_answers()
+        return cls(judge, judge.lay_out().to(device), (first.to(device), second.to(device)))
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Encode (N, size, size, 3) pictures to (N, tokens, hidden)."""
         judge = self.judge
-        return judge.family.features(judge.model, pixel_values(judge, pictures), judge.picture_grid)
+        return judge.family.compute_features(judge.model, prepare_pixels(judge, pictures), judge.picture_grid)
 
-    def margins(self, references: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    def read_margins(self, references: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """Return (panels,) margins for (panels, tokens, hidden) features of the three pictures."""
         features = torch.cat([references, first, second], dim=1)
         return read_margins(self.judge.model, self.layout, features, self.answers)
 
-    def both_orders(self, references: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def read_both_orders(self, references: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return m1 (X shown first) and m2 (Y shown first), each (panels,)."""
-        margins = self.margins(torch.cat([references, references]), torch.cat([x, y]), torch.cat([y, x]))
+        margins = self.read_margins(torch.cat([references, references]), torch.cat([x, y]), torch.cat([y, x]))
         m1, m2 = margins.chunk(2)
         return m1, m2
 
@@ -90,11 +90,11 @@ def train_judge(
     judge = build_judge(family, training.seed)
     judge.model.to(place).train()
     reader = Reader.of(judge, place)
-    fitted = pool.fitted(judge.pictures, place)
+    fitted = pool.fit(judge.pictures, place)
 
     def losses_at(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        with mixed_precision(place):
-            return _losses(reader, fitted, max(2, batch // _PAIRS_PER_OBJECT), generator)
+        with use_mixed_precision(place):
+            return _compute_losses(reader, fitted, max(2, batch // _PAIRS_PER_OBJECT), generator)
 
     decay = _WEIGHT_DECAY
     networks = {"judge": judge.model}
@@ -103,17 +103,19 @@ def train_judge(
     return judge
 
 
-def _losses(reader: Reader, pool: JudgePool, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
+def _compute_losses(
+    reader: Reader, pool: JudgePool, objects: int, generator: torch.Generator
+) -> dict[str, Tensor]:
     """Draw objects and candidates and return the loss with what is worth logging."""
     chosen, candidates, usable = _draw(pool, objects, generator)
     rows = chosen[:, None]
     references = reader.encode(pool.references[chosen])
     montages = reader.encode(pool.montages[rows, candidates].flatten(0, 1)).unflatten(0, candidates.shape)
     quality = pool.quality[rows, candidates]
-    x, y, gap, weight, wrong = _pairs(montages, quality, usable, generator)
+    x, y, gap, weight, wrong = _make_pairs(montages, quality, usable, generator)
     count = gap.shape[1]
     shown = references[:, None].expand(-1, count, -1, -1).flatten(0, 1)
-    m1, m2 = reader.both_orders(shown, x.flatten(0, 1), y.flatten(0, 1))
+    m1, m2 = reader.read_both_orders(shown, x.flatten(0, 1), y.flatten(0, 1))
     gap, weight, wrong = gap.flatten(), weight.flatten(), wrong.flatten()
     total, sign, target = weight.sum().clamp_min(1.0), gap.sign(), torch.sigmoid(gap / SOFT_GAP)
     choice = 0.5 * (
@@ -142,7 +144,7 @@ def _draw(pool: JudgePool, objects: int, generator: torch.Generator) -> tuple[Te
     return chosen, candidates, pool.valid[chosen[:, None], candidates]
 
 
-def _pairs(
+def _make_pairs(
     montages: Tensor, quality: Tensor, usable: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Form all pairs of an object's candidates, and one against another object's best candidate.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from verdict3d.furniture.catalogue import CATEGORIES, World, furniture, mesh_from_parts
+from verdict3d.furniture.catalogue import CATEGORIES, World, make_furniture, mesh_from_parts
 from verdict3d.furniture.parts import Part, normalize_parts
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.framing import frame_mesh
@@ -39,7 +39,9 @@ class Warp:
         return frame_mesh(replace(mesh, vertices=(points * self.scale).astype(np.float32)))
 
 
-def training_object(category: int, rng: np.random.Generator, world: World = "usual") -> tuple[Parts, Warp]:
+def make_training_object(
+    category: int, rng: np.random.Generator, world: World = "usual"
+) -> tuple[Parts, Warp]:
     """Draw an object: a piece of furniture as it is, or a mixture of two, warped.
 
     Args:
@@ -47,10 +49,10 @@ def training_object(category: int, rng: np.random.Generator, world: World = "usu
         rng: Decides everything else.
         world: World of furniture that the pieces come from.
     """
-    parts = furniture(CATEGORIES[category % len(CATEGORIES)], rng, world)
+    parts = make_furniture(CATEGORIES[category % len(CATEGORIES)], rng, world)
     if rng.random() >= ODD_SHARE:
         return parts, Warp()
-    other = furniture(CATEGORIES[int(rng.integers(len(CATEGORIES)))], rng, world)
+    other = make_furniture(CATEGORIES[int(rng.integers(len(CATEGORIES)))], rng, world)
     share = rng.uniform(0.3, 1.0)
     mixed = [part for part in parts if rng.random() < share] or [parts[0]]
     low = rng.uniform(-0.3, 0.3, size=3)
@@ -73,16 +75,16 @@ def training_object(category: int, rng: np.random.Generator, world: World = "usu
     return normalize_parts(mixed), warp
 
 
-def _moved(part: Part, size: float, rng: np.random.Generator) -> Part:
+def _move(part: Part, size: float, rng: np.random.Generator) -> Part:
     step = rng.normal(size=3)
     return replace(part, center=part.center + 0.3 * size * step / np.linalg.norm(step))
 
 
-def _turned(part: Part, size: float, rng: np.random.Generator) -> Part:
-    return replace(part, rotation=_rotation(rng.normal(size=3), 0.9 * size) @ part.rotation)
+def _turn(part: Part, size: float, rng: np.random.Generator) -> Part:
+    return replace(part, rotation=_make_rotation(rng.normal(size=3), 0.9 * size) @ part.rotation)
 
 
-def _resized(part: Part, size: float, rng: np.random.Generator) -> Part:
+def _resize(part: Part, size: float, rng: np.random.Generator) -> Part:
     factor = np.exp(rng.choice([-1.0, 1.0], size=3) * rng.uniform(0.2, 1.0, size=3) * size)
     if part.kind in ("cylinder", "lathe"):
         factor[1] = factor[0]
@@ -90,15 +92,15 @@ def _resized(part: Part, size: float, rng: np.random.Generator) -> Part:
     return replace(part, half_size=half, rounding=min(part.rounding, 0.9 * float(half.min())))
 
 
-def _removed(part: Part, size: float, rng: np.random.Generator) -> None:
+def _remove(part: Part, size: float, rng: np.random.Generator) -> None:
     del part, size, rng
 
 
 EDITS: dict[str, Callable[[Part, float, np.random.Generator], Part | None]] = {
-    "moved": _moved,
-    "turned": _turned,
-    "resized": _resized,
-    "removed": _removed,
+    "moved": _move,
+    "turned": _turn,
+    "resized": _resize,
+    "removed": _remove,
 }
 """What may happen to one part; sizes are in (0, 1]."""
 
@@ -118,7 +120,7 @@ def edit_parts(parts: Parts, edits: Sequence[str], rng: np.random.Generator) -> 
     return tuple(edited) or parts
 
 
-def _rotation(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+def _make_rotation(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     """Return the rotation about an axis (3,) by an angle in radians."""
     x, y, z = axis / np.linalg.norm(axis)
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

@@ -20,8 +20,8 @@ from tqdm import tqdm
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, write_json
 
-Row = dict[str, np.ndarray]
-MakeRow = Callable[[int], Row]
+PoolRow = dict[str, np.ndarray]
+MakeRow = Callable[[int], PoolRow]
 LAYOUT = "layout.json"
 POLL_S = 2.0
 """Seconds between two looks at the rows that processes have made."""
@@ -45,7 +45,7 @@ class Pool:
         self._ready = np.memmap(self.directory / "ready", dtype=np.uint8, mode="r+", shape=(self.count,))
 
     @classmethod
-    def create(cls, directory: str | Path, count: int, example: Row) -> Pool:
+    def create(cls, directory: str | Path, count: int, example: PoolRow) -> Pool:
         """Make an empty pool whose rows look like ``example``."""
         root = Path(directory)
         root.mkdir(parents=True, exist_ok=True)
@@ -59,18 +59,18 @@ class Pool:
         write_json(root / LAYOUT, {"count": count, "arrays": arrays})
         return cls(root)
 
-    def put(self, index: int, row: Row) -> None:
+    def put(self, index: int, row: PoolRow) -> None:
         """Write one row and mark it ready."""
         for name, value in row.items():
             if value.any():  # a new file holds zeros and takes no space for them
                 self.arrays[name][index] = value
         self._ready[index] = 1
 
-    def missing(self) -> list[int]:
+    def list_missing(self) -> list[int]:
         """Return the indices of the rows that are not written, ascending."""
         return [int(index) for index in np.flatnonzero(self._ready == 0)]
 
-    def done(self) -> int:
+    def is_done(self) -> int:
         """Return how many rows are written."""
         return int((self._ready != 0).sum())
 
@@ -104,7 +104,7 @@ def fill_pools(recipes: Sequence[PoolRecipe], workers: int) -> None:
     """
     for recipe in recipes:
         _create(recipe)
-    if not any(Pool(recipe.directory).missing() for recipe in recipes):
+    if not any(Pool(recipe.directory).list_missing() for recipe in recipes):
         return
     if workers == 1:
         _fill(recipes, 0, 1)
@@ -119,7 +119,7 @@ def fill_pools(recipes: Sequence[PoolRecipe], workers: int) -> None:
         for process in processes:
             while process.is_alive():
                 process.join(POLL_S)
-                bar.update(sum(Pool(recipe.directory).done() for recipe in recipes) - bar.n)
+                bar.update(sum(Pool(recipe.directory).is_done() for recipe in recipes) - bar.n)
     failed = sum(process.exitcode != 0 for process in processes)
     if failed:
         raise Verdict3DError(
@@ -161,7 +161,7 @@ def _fill(recipes: Sequence[PoolRecipe], worker: int, workers: int) -> None:
     try:
         for recipe in recipes:
             pool = Pool(recipe.directory)
-            own = [index for index in pool.missing() if index % workers == worker]
+            own = [index for index in pool.list_missing() if index % workers == worker]
             if own:
                 make_row = recipe.factory(**recipe.settings)
                 for index in own:

@@ -18,14 +18,14 @@ MADE_BY = "python -m verdict3d.pretrain: steps and rows counted, everything draw
 
 def publish(shop: Workshop) -> None:
     """Copy what the work folder holds of generator and judges to the checkpoints, each with a card."""
-    for folder, describe in cards(shop).items():
+    for folder, describe in write_cards(shop).items():
         if not (shop.work / folder).exists():
             continue
         target = shop.checkpoints / folder
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(shop.work / folder, target)
         weights = sorted(target.rglob("*.safetensors"))
-        parameters = {str(path.relative_to(target)): weight_count(path) for path in weights}
+        parameters = {str(path.relative_to(target)): count_weights(path) for path in weights}
         size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
         write_json(
             target / "card.json",
@@ -33,19 +33,19 @@ def publish(shop: Workshop) -> None:
         )
 
 
-def cards(shop: Workshop) -> dict[str, Callable[[], dict[str, Any]]]:
+def write_cards(shop: Workshop) -> dict[str, Callable[[], dict[str, Any]]]:
     """Return by folder what says what its card has of seeds, rows, trainings and measures."""
     judges = {judge.folder: partial(judge_card, shop, family) for family, judge in shop.recipe.judges.items()}
-    return {"generator": partial(generator_card, shop), **judges}
+    return {"generator": partial(write_generator_card, shop), **judges}
 
 
-def generator_card(shop: Workshop) -> dict[str, Any]:
+def write_generator_card(shop: Workshop) -> dict[str, Any]:
     """Return what the generator's card says; the judges' rows measured it."""
     recipe, work = shop.recipe, shop.work
     return {
         "seed": recipe.seed,
         "rows": {"furniture": recipe.furniture, "grids": recipe.grids},
-        "trainings": {name: shortened(read_json(work / f"{name}.json")) for name in recipe.trainings},
+        "trainings": {name: shorten(read_json(work / f"{name}.json")) for name in recipe.trainings},
         "held_out": {
             family: read_json(work / f"{family}-measures.json")["generator"] for family in recipe.judges
         },
@@ -59,17 +59,17 @@ def judge_card(shop: Workshop, family: str) -> dict[str, Any]:
         "seed": judge.seed,
         "taught": {"measure": judge.measure, "defects": judge.defects, "edits": judge.edits},
         "rows": {"damaged": judge.damaged, "generated": judge.generated, "coloured": judge.coloured},
-        "trainings": {"judge": shortened(read_json(work / f"{family}.json"))},
+        "trainings": {"judge": shorten(read_json(work / f"{family}.json"))},
         "held_out": read_json(work / f"{family}-measures.json")["measures"],
     }
 
 
-def shortened(training: dict[str, Any]) -> dict[str, Any]:
+def shorten(training: dict[str, Any]) -> dict[str, Any]:
     """Return what a card says of a training: where, how many steps, first and last logged losses."""
     losses = training["losses"]
     return {**training, "losses": {"first": losses[0], "last": losses[-1]}}
 
 
-def weight_count(path: Path) -> int:
+def count_weights(path: Path) -> int:
     """Return how many numbers a safetensors file holds."""
     return sum(tensor.numel() for tensor in load_file(path).values())

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.sampling import surface_points
+from verdict3d.mesh.sampling import sample_surface
 from verdict3d.render.framing import frame_mesh
 from verdict3d.render.renderer import Pixels, Renderer
 from verdict3d.render.rig import Rig
@@ -46,7 +46,7 @@ class Closeness:
     def __init__(self, truth: Mesh, renderer: Renderer, rng: np.random.Generator) -> None:
         del renderer
         framed = frame_mesh(truth)
-        self.points, self.normals = surface_points(framed, DENSE, rng)
+        self.points, self.normals = sample_surface(framed, DENSE, rng)
         self.tree = cKDTree(self.points)
         self.near = NEAR * float(np.linalg.norm(np.ptp(framed.vertices, axis=0)))
         self.rng = rng
@@ -54,16 +54,16 @@ class Closeness:
     def measure(self, candidate: Mesh) -> float:
         """Return the closeness of a candidate."""
         try:
-            points, normals = surface_points(frame_mesh(candidate), DENSE, self.rng)
+            points, normals = sample_surface(frame_mesh(candidate), DENSE, self.rng)
         except ItemFailure:
             return 0.0
         if not len(points):
             return 0.0
-        there = self._agreement(points[:ASKED], normals[:ASKED], self.tree, self.normals)
-        back = self._agreement(self.points[:ASKED], self.normals[:ASKED], cKDTree(points), normals)
+        there = self._measure_agreement(points[:ASKED], normals[:ASKED], self.tree, self.normals)
+        back = self._measure_agreement(self.points[:ASKED], self.normals[:ASKED], cKDTree(points), normals)
         return (there + back) / 2
 
-    def _agreement(
+    def _measure_agreement(
         self,
         points: NDArray[np.float32],
         normals: NDArray[np.float32],
@@ -81,12 +81,12 @@ class Likeness:
     def __init__(self, truth: Mesh, renderer: Renderer, rng: np.random.Generator) -> None:
         del rng
         self.renderer = renderer
-        self.normals, self.shown = normals_of(self.renderer.rig_views(truth))
+        self.normals, self.shown = compute_normals(self.renderer.rig_views(truth))
 
     def measure(self, candidate: Mesh) -> float:
         """Return the likeness of a candidate."""
         try:
-            normals, shown = normals_of(self.renderer.rig_views(candidate))
+            normals, shown = compute_normals(self.renderer.rig_views(candidate))
         except ItemFailure:
             return 0.0
         along = (normals * self.normals).sum(axis=-1).clip(0.0, 1.0)
@@ -94,7 +94,7 @@ class Likeness:
         return float(along[shown & self.shown].sum() / max(int(either), 1))
 
 
-def normals_of(views: Pixels) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def compute_normals(views: Pixels) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the normals (N, S, S, 3) that normal pictures on white show, and where there is a surface."""
     normals = views.astype(np.float32) / 127.5 - 1.0
     length = np.linalg.norm(normals, axis=-1, keepdims=True)

@@ -108,7 +108,7 @@ class Recipe:
     world: World = "usual"
     checkpoint_every: int = CHECKPOINT_EVERY
 
-    def scaled(self, factor: float) -> Recipe:
+    def scale(self, factor: float) -> Recipe:
         """Return the recipe with steps and rows multiplied by ``factor``, rounded, and never too few."""
 
         def rows(count: int) -> int:

@@ -174,7 +174,7 @@ def _lathe_distance(local: Tensor, part: _Group) -> Tensor:
 _DISTANCES = (_box_distance, _cylinder_distance, _tapered_distance, _prism_distance, _lathe_distance)
 
 
-def _each_part(points: Tensor, packed: PackedParts) -> Iterator[tuple[Tensor, Tensor]]:
+def _walk_parts(points: Tensor, packed: PackedParts) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield for each padded part its distance (B, N) and its colours (B, 3) uint8."""
     for group, distance in zip(packed.groups, _DISTANCES, strict=True):
         for column in range(group.present.shape[1]):
@@ -197,12 +197,12 @@ def signed_distance(points: Tensor, packed: PackedParts) -> Tensor:
         (B, N) float32; objects without parts are far from everything.
     """
     nearest = points.new_full(points.shape[:2], _FAR)
-    for value, _ in _each_part(points, packed):
+    for value, _ in _walk_parts(points, packed):
         nearest = torch.minimum(nearest, value)
     return nearest
 
 
-def nearest_color(points: Tensor, packed: PackedParts) -> Tensor:
+def find_nearest_color(points: Tensor, packed: PackedParts) -> Tensor:
     """Colour of the part with the least signed distance to each point.
 
     Args:
@@ -212,14 +212,14 @@ def nearest_color(points: Tensor, packed: PackedParts) -> Tensor:
     Returns:
         (B, N, 3) uint8 sRGB; black for objects without parts.
     """
-    return distance_and_color(points, packed)[1]
+    return measure_parts(points, packed)[1]
 
 
-def distance_and_color(points: Tensor, packed: PackedParts) -> tuple[Tensor, Tensor]:
-    """Return ``signed_distance`` and ``nearest_color`` of the same points in one pass."""
+def measure_parts(points: Tensor, packed: PackedParts) -> tuple[Tensor, Tensor]:
+    """Return ``signed_distance`` and ``find_nearest_color`` of the same points in one pass."""
     nearest = points.new_full(points.shape[:2], _FAR)
     colors = torch.zeros(points.shape, dtype=torch.uint8, device=points.device)
-    for value, color in _each_part(points, packed):
+    for value, color in _walk_parts(points, packed):
         closer = value < nearest
         nearest = torch.where(closer, value, nearest)
         colors = torch.where(closer[..., None], color[:, None], colors)

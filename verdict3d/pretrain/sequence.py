@@ -23,16 +23,16 @@ Phase = Callable[[Workshop], None]
 PoolRecipes = Callable[[Workshop], list[PoolRecipe]]
 
 
-def nothing(shop: Workshop) -> list[PoolRecipe]:
+def do_nothing(shop: Workshop) -> list[PoolRecipe]:
     """Return no pools."""
     return []
 
 
 PHASES: dict[str, tuple[Phase, PoolRecipes]] = {
-    "structure": (phases.train_structure, phases.furniture_pool),
-    "decoder": (phases.train_decoder, phases.grid_pool),
-    "latents": (phases.train_latents, phases.furniture_pool),
-    "assemble": (phases.assemble, nothing),
+    "structure": (phases.train_structure, phases.make_furniture_pool),
+    "decoder": (phases.train_decoder, phases.make_grid_pool),
+    "latents": (phases.train_latents, phases.make_furniture_pool),
+    "assemble": (phases.assemble, do_nothing),
     **{
         f"judge-{family}": (
             partial(phases.train_one_judge, family=family),
@@ -40,7 +40,7 @@ PHASES: dict[str, tuple[Phase, PoolRecipes]] = {
         )
         for family in JUDGES
     },
-    "publish": (publish, nothing),
+    "publish": (publish, do_nothing),
 }
 """Each phase and the pools it learns from."""
 
@@ -65,12 +65,12 @@ def make_checkpoints(shop: Workshop, order: Sequence[Sequence[str]] = ORDER, wor
     Raises:
         Verdict3DError: A phase is unknown or failed, or the work folder belongs to another recipe.
     """
-    unknown = sorted({name for chains in order for name in phases_of(chains)} - set(PHASES))
+    unknown = sorted({name for chains in order for name in list_phases(chains)} - set(PHASES))
     if unknown:
         raise Verdict3DError(f"no phase {', '.join(unknown)}; known: {', '.join(PHASES)}")
     shop.open()
     for chains in order:
-        names = phases_of(chains)
+        names = list_phases(chains)
         fill_pools(list({p.directory: p for name in names for p in PHASES[name][1](shop)}.values()), workers)
         if len(chains) > 1 and torch.cuda.device_count() > 1:
             _run_side_by_side(chains, shop)
@@ -79,7 +79,7 @@ def make_checkpoints(shop: Workshop, order: Sequence[Sequence[str]] = ORDER, wor
                 _run(chain, shop)
 
 
-def phases_of(chains: Sequence[str]) -> list[str]:
+def list_phases(chains: Sequence[str]) -> list[str]:
     """Return the phases of some chains."""
     return [name for chain in chains for name in chain.split(",")]
 
@@ -105,6 +105,6 @@ def _run(chain: str, shop: Workshop) -> None:
         torch.cuda.set_device(shop.device)
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
-    for name in phases_of([chain]):
+    for name in list_phases([chain]):
         print(f"phase {name}", flush=True)
         PHASES[name][0](shop)

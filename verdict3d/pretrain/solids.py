@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from verdict3d.furniture.parts import Part, part_reach
+from verdict3d.furniture.parts import Part, measure_reach
 from verdict3d.pretrain.architectures import LATENT_CHANNELS, MESH_RESOLUTION, STRUCTURE_RESOLUTION
-from verdict3d.pretrain.sdf import distance_and_color, pack_parts
+from verdict3d.pretrain.sdf import measure_parts, pack_parts
 
 REACH = 1.0 / STRUCTURE_RESOLUTION
 """Distances are exact up to this far outside and clamped beyond, in object units."""
@@ -19,7 +19,9 @@ TOUCH = 0.002
 """Distance at which a grid vertex counts as inside when voxels are marked, in object units."""
 
 
-def distance_grid(parts: Sequence[Part], cells: int = MESH_RESOLUTION) -> tuple[np.ndarray, np.ndarray]:
+def compute_distance_grid(
+    parts: Sequence[Part], cells: int = MESH_RESOLUTION
+) -> tuple[np.ndarray, np.ndarray]:
     """Signed distance and colour of the nearest part at the vertices of a grid over the unit box.
 
     Each part is evaluated only in the box it can matter in.
@@ -32,12 +34,12 @@ def distance_grid(parts: Sequence[Part], cells: int = MESH_RESOLUTION) -> tuple[
     color = np.zeros((side, side, side, 3), dtype=np.uint8)
     ticks = np.arange(side, dtype=np.float32) / cells - 0.5
     for part in parts:
-        low, high = part_reach(part)
+        low, high = measure_reach(part)
         first = np.clip(np.floor((low - REACH + 0.5) * cells), 0, cells).astype(int)
         last = np.clip(np.ceil((high + REACH + 0.5) * cells), 0, cells).astype(int) + 1
         window = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
         points = np.stack(np.meshgrid(*(ticks[axis] for axis in window), indexing="ij"), axis=-1)
-        values, colors = distance_and_color(torch.from_numpy(points.reshape(1, -1, 3)), pack_parts([[part]]))
+        values, colors = measure_parts(torch.from_numpy(points.reshape(1, -1, 3)), pack_parts([[part]]))
         shape = points.shape[:3]
         found = values.numpy().reshape(shape)
         closer = found < distance[window]
@@ -46,7 +48,7 @@ def distance_grid(parts: Sequence[Part], cells: int = MESH_RESOLUTION) -> tuple[
     return np.maximum(distance, -REACH), color
 
 
-def closed(distance: np.ndarray) -> np.ndarray:
+def close_holes(distance: np.ndarray) -> np.ndarray:
     """Return a distance grid that is outside all over the box's border, so that extraction leaves no opening.
 
     Objects fill the box; their outermost faces lie on its border, where extraction makes no surface.
@@ -59,20 +61,20 @@ def closed(distance: np.ndarray) -> np.ndarray:
     return result
 
 
-def solid_voxels(distance: np.ndarray) -> np.ndarray:
+def find_solid_voxels(distance: np.ndarray) -> np.ndarray:
     """Return the (16, 16, 16) bool structure: voxels that hold a grid vertex of the solid, borders included.
 
     Solid, not hollow, so that the mesh decoder makes no inner surface.
 
     Args:
-        distance: (65, 65, 65) from ``distance_grid``.
+        distance: (65, 65, 65) from ``compute_distance_grid``.
     """
     inside = torch.from_numpy((distance < TOUCH).astype(np.float32))[None, None]
     stride = MESH_RESOLUTION // STRUCTURE_RESOLUTION
     return (F.max_pool3d(inside, kernel_size=stride + 1, stride=stride)[0, 0] > 0.5).numpy()
 
 
-def latent_codes(distance: np.ndarray, color: np.ndarray) -> np.ndarray:
+def encode_latents(distance: np.ndarray, color: np.ndarray) -> np.ndarray:
     """Return (16, 16, 16, 12) float32: what the embedded structured latents mean.
 
     The channels of a voxel are the signed distance at its eight corners (x fastest) and at its centre, in
@@ -94,6 +96,6 @@ def latent_codes(distance: np.ndarray, color: np.ndarray) -> np.ndarray:
     return codes
 
 
-def sparse_rows(mask: Tensor) -> Tensor:
+def gather_sparse_rows(mask: Tensor) -> Tensor:
     """Return the (T, 4) int32 coordinates (item, x, y, z) of the set voxels of (B, R, R, R) masks."""
     return mask.nonzero().int()

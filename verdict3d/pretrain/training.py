@@ -98,8 +98,8 @@ class Training:
         Raises:
             Verdict3DError: A logged loss is not finite.
         """
-        weights = dict(trainable(networks))
-        optimizer = adamw(weights, weight_decay, vector_decay)
+        weights = dict(list_trainable(networks))
+        optimizer = make_adamw(weights, weight_decay, vector_decay)
         average = Average(weights) if averaged else None
         done = self._restore(weights, optimizer, average)
         for step in tqdm(
@@ -183,7 +183,7 @@ class Average:
             weight.copy_(self.mean[name])
 
 
-def trainable(networks: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn.Parameter]]:
+def list_trainable(networks: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn.Parameter]]:
     """Yield the parameters that require gradients, by the network's name and their own."""
     for name, network in networks.items():
         for own, parameter in network.named_parameters():
@@ -191,7 +191,7 @@ def trainable(networks: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn.Param
                 yield f"{name}.{own}", parameter
 
 
-def adamw(
+def make_adamw(
     weights: Mapping[str, nn.Parameter], weight_decay: float, vector_decay: float
 ) -> torch.optim.Optimizer:
     """Return AdamW with a decay for matrices and one for vectors; it is fused on a GPU."""
@@ -214,6 +214,6 @@ def initial_weights(seed: int, purpose: str, name: str) -> Iterator[None]:
         yield
 
 
-def mixed_precision(device: torch.device) -> torch.autocast:
+def use_mixed_precision(device: torch.device) -> torch.autocast:
     """Return a context of bfloat16 products on a GPU; a CPU computes in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")

@@ -19,7 +19,7 @@ from verdict3d.pretrain.recipe import Recipe
 from verdict3d.pretrain.training import Schedule, Training, initial_weights
 from verdict3d.records.files import read_json, replacing, write_json
 from verdict3d.trellis.checkpoint import MODEL_CLASSES
-from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,20 @@ class Workshop:
                 f"{self.work} was begun with another recipe or another --scale; choose an empty folder"
             )
 
-    def training(self, name: str) -> Training:
+    def load_training(self, name: str) -> Training:
         """Return one of the generator's trainings, to go on from where an interrupted run left it."""
-        return self._training(name, self.recipe.trainings[name], self.recipe.seed)
+        return self._load_training(name, self.recipe.trainings[name], self.recipe.seed)
 
     def judge_training(self, family: str) -> Training:
         """Return the training of a judge, to go on from where an interrupted run left it."""
         judge = self.recipe.judges[family]
-        return self._training(family, judge.schedule, judge.seed)
+        return self._load_training(family, judge.schedule, judge.seed)
 
-    def _training(self, name: str, schedule: Schedule, seed: int) -> Training:
+    def _load_training(self, name: str, schedule: Schedule, seed: int) -> Training:
         path = self.work / f"{name}.training.safetensors"
         return Training(name, schedule, seed, path, self.recipe.checkpoint_every)
 
-    def untrained(self, name: str) -> Any:
+    def make_untrained(self, name: str) -> Any:
         """Return a network of the generator with the initial weights of the recipe's seed, in float32."""
         with initial_weights(self.recipe.seed, "initial_weights", name):
             return build(name).to(self.device)
@@ -97,7 +97,7 @@ class Workshop:
         """Return a pool."""
         return Pool(self.pools / name)
 
-    def device_pool(self, name: str, *arrays: str) -> DevicePool:
+    def load_device_pool(self, name: str, *arrays: str) -> DevicePool:
         """Return some arrays of a pool on the training device."""
         return DevicePool(self.pool(name), arrays, self.device)
 
@@ -110,7 +110,7 @@ class Workshop:
 def build(name: str) -> Any:
     """Return a network of the embedded generator by its pipeline name, or ``conditioner``, in float32."""
     if name == "conditioner":
-        return Conditioner(dinov2_config(**CONDITIONER))
+        return Conditioner(make_dinov2_config(**CONDITIONER))
     kind, arguments = NETWORKS[name]
     network = MODEL_CLASSES[kind](**arguments)
     network.set_torso_dtype(torch.float32)

@@ -14,7 +14,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.files import write_bytes
 from verdict3d.records.generators import GENERATOR
-from verdict3d.records.record import Part, Record, read_record
+from verdict3d.records.record import Record, RecordPart, read_record
 
 WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "card.json"
 """The files of an adapter's folder; the configuration is there where the adapter is LoRA."""
@@ -22,14 +22,14 @@ EARLIER_WEIGHTS = "adapter.safetensors"
 """What the weights were called before."""
 
 
-class AssetCounts(Part):
+class AssetCounts(RecordPart):
     """Number of assets of each split that training may look at."""
 
     train: int
     validation: int
 
 
-class AdapterOrigin(Part):
+class AdapterOrigin(RecordPart):
     """What is known of an adapter before it is trained.
 
     Attributes:

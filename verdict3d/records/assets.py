@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Strict
 
 from verdict3d.records.names import Regime, Split
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 
 NoteKind = Literal[
     "hidden",
@@ -31,7 +31,7 @@ by its opacity. ``untextured``: a texture that cannot be read is left out.
 """
 
 
-class Note(Part):
+class Note(RecordPart):
     """One change to a mesh that was made while it was read.
 
     Attributes:
@@ -43,7 +43,7 @@ class Note(Part):
     text: str
 
 
-class View(Part):
+class View(RecordPart):
     """From where an asset's condition picture was taken; ``distance`` is in object units."""
 
     yaw_deg: float

@@ -8,7 +8,7 @@ from pydantic import Strict
 
 from verdict3d.records.generators import GeneratorRecord
 from verdict3d.records.numbers import Interval, Kappa, Summary
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 from verdict3d.records.results import JudgeUsed
 
 
@@ -33,7 +33,7 @@ class Finding(Summary):
     shortfall: str
 
 
-class Sureness(Part):
+class Sureness(RecordPart):
     """How sure a judge is where it is right and where it is wrong about clear gaps.
 
     Attributes:
@@ -47,7 +47,7 @@ class Sureness(Part):
     right_when_large: float | None
 
 
-class Curve(Part):
+class Curve(RecordPart):
     """A psychometric curve; :class:`verdict3d.stats.psychometric.Curve` says how."""
 
     scale: float
@@ -57,21 +57,21 @@ class Curve(Part):
     points: list[Annotated[tuple[float, float, int], Strict(False)]]
 
 
-class PanelResults(Part):
+class PanelResults(RecordPart):
     """Two controls with one kind of panel, on the same pairs for every kind."""
 
     clear_gap: Summary
     clean_but_wrong: Summary
 
 
-class Overload(Part):
+class Overload(RecordPart):
     """The clear gap with the judge's panel and with seven images."""
 
     own: Summary
     seven_images: Summary
 
 
-class SplatResults(Part):
+class SplatResults(RecordPart):
     """The clear gap on the judge's montages and on splats."""
 
     own: Summary
@@ -84,7 +84,7 @@ class Stratum(Summary):
     gap: Annotated[tuple[float, float], Strict(False)]
 
 
-class Ordering(Part):
+class Ordering(RecordPart):
     """What a judge orders among generations whose true meshes are known.
 
     Attributes:
@@ -101,7 +101,7 @@ class Ordering(Part):
     generations: int
 
 
-class Comparisons(Part):
+class Comparisons(RecordPart):
     """The same pairs shown otherwise, and objects that were turned by 180 degrees against themselves."""
 
     panels: dict[str, PanelResults]
@@ -110,7 +110,7 @@ class Comparisons(Part):
     turned: Summary
 
 
-class PanelChoice(Part):
+class PanelChoice(RecordPart):
     """The panel of a judge and what it is chosen by.
 
     Attributes:
@@ -124,7 +124,7 @@ class PanelChoice(Part):
     credit: dict[str, float | None]
 
 
-class Lineage(Part):
+class Lineage(RecordPart):
     """What a judge was made from (:class:`verdict3d.config.LineageParams`).
 
     Attributes:
@@ -140,7 +140,7 @@ class Lineage(Part):
     shared: dict[str, list[str]]
 
 
-class Validity(Part):
+class Validity(RecordPart):
     """How long a certificate is valid; nothing for weights that are known by their digest.
 
     Attributes:
@@ -154,7 +154,7 @@ class Validity(Part):
     until: str | None
 
 
-class Thresholds(Part):
+class Thresholds(RecordPart):
     """What a judge must reach (:class:`verdict3d.config.AuditThresholds`)."""
 
     right: float

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from verdict3d.records.numbers import Interval, Summary
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 from verdict3d.records.results import JudgeUsed
 from verdict3d.records.verdicts import Judged
 
 
-class SideFiles(Part):
+class SideFiles(RecordPart):
     """One compared folder.
 
     Attributes:
@@ -30,7 +30,7 @@ class SideFiles(Part):
     notes: dict[str, int]
 
 
-class RefusedPhoto(Part):
+class RefusedPhoto(RecordPart):
     """A photo that nothing was judged by.
 
     Attributes:
@@ -44,7 +44,7 @@ class RefusedPhoto(Part):
     message: str
 
 
-class PairedMesh(Part):
+class PairedMesh(RecordPart):
     """One side of a compared pair.
 
     Attributes:
@@ -97,7 +97,7 @@ class PairOfMeshes(Judged):
         return self.theirs.side
 
 
-class Duel(Part):
+class Duel(RecordPart):
     """Two sides against each other.
 
     Attributes:
@@ -117,7 +117,7 @@ class Duel(Part):
     failed_y: int
 
 
-class Ranked(Part):
+class Ranked(RecordPart):
     """A side on the board.
 
     Attributes:
@@ -137,7 +137,7 @@ class Ranked(Part):
     win_rate: float | None
 
 
-class Apart(Part):
+class Apart(RecordPart):
     """Whether two sides are told apart.
 
     Attributes:
@@ -153,7 +153,7 @@ class Apart(Part):
     told: bool
 
 
-class Board(Part):
+class Board(RecordPart):
     """Three or more sides in one model.
 
     Attributes:
@@ -167,7 +167,7 @@ class Board(Part):
     apart: list[Apart]
 
 
-class Trial(Part):
+class Trial(RecordPart):
     """One thing that a judge was tried on with the meshes at hand.
 
     Attributes:
@@ -187,7 +187,7 @@ class Trial(Part):
     tells: bool
 
 
-class Colours(Part):
+class Colours(RecordPart):
     """Colours, an axis of their own: what the judge says of montages in colour.
 
     Attributes:

@@ -8,14 +8,14 @@ from pydantic import Strict
 
 from verdict3d.records.names import Outcome, Split
 from verdict3d.records.numbers import Interval, Summary
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 from verdict3d.records.results import JudgeUsed
 
 Feature = Literal["number", "class"]
 """What is compared of old and new: values by their order, or the shares of names."""
 
 
-class RunNamed(Part):
+class RunNamed(RecordPart):
     """One of the two runs.
 
     Attributes:
@@ -31,7 +31,7 @@ class RunNamed(Part):
     commit: str | None
 
 
-class ChangedValue(Part):
+class ChangedValue(RecordPart):
     """A value in both runs, as text; None where a run has none."""
 
     name: str
@@ -39,7 +39,7 @@ class ChangedValue(Part):
     after: str | None
 
 
-class AssetNamed(Part):
+class AssetNamed(RecordPart):
     """An asset and, where it changed, what of it did: ``mesh``, ``photo`` or ``split``."""
 
     id: str
@@ -48,7 +48,7 @@ class AssetNamed(Part):
     changed: list[str]
 
 
-class AssetChanges(Part):
+class AssetChanges(RecordPart):
     """Which assets came, went and changed; ``both`` counts those that are the same."""
 
     before: int
@@ -59,7 +59,7 @@ class AssetChanges(Part):
     changed: list[AssetNamed]
 
 
-class JudgeChange(Part):
+class JudgeChange(RecordPart):
     """A judge in both runs.
 
     Attributes:
@@ -101,7 +101,7 @@ class Paired(Interval):
     p_adjusted: float | None
 
 
-class RateDifference(Part):
+class RateDifference(RecordPart):
     """An arm in one regime in both runs.
 
     Attributes:
@@ -131,7 +131,7 @@ class RateDifference(Part):
     flip_rate: Paired
 
 
-class PairChange(Part):
+class PairChange(RecordPart):
     """A pair with another verdict; ``d_before`` and ``d_after`` are preferences for the arm."""
 
     arm: str
@@ -145,7 +145,7 @@ class PairChange(Part):
     d_after: float | None
 
 
-class DriftTest(Part):
+class DriftTest(RecordPart):
     """One property of the new assets beside the old ones.
 
     Attributes:
@@ -177,7 +177,7 @@ class DriftTest(Part):
     shares: dict[str, Annotated[tuple[float, float], Strict(False)]]
 
 
-class PastRate(Part):
+class PastRate(RecordPart):
     """What one recorded run says of ties and flips of an arm; ``ended`` is the day, in UTC."""
 
     run: str
@@ -189,7 +189,7 @@ class PastRate(Part):
     flip_rate: float | None
 
 
-class DecisionChange(Part):
+class DecisionChange(RecordPart):
     """The gate's word on a candidate in both runs; None where there is none."""
 
     arm: str

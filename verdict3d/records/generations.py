@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 from verdict3d.records.names import Regime, Split
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 
 
-class Steps(Part):
+class Steps(RecordPart):
     """Sampler steps of the two flows."""
 
     structure: int
     latents: int
 
 
-class Truth(Part):
+class Truth(RecordPart):
     """A mesh beside the asset's own, as :func:`verdict3d.mesh.accuracy.compare_meshes` measures it.
 
     Attributes:

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from verdict3d.config_generators import Determinism, FrontAxis, SurfaceKind, UpAxis
 from verdict3d.provenance import digest_json
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 
 GENERATOR = "generator.json"
 """File of the record, beside what the generator made."""
 
 
-class Frame(Part):
+class Frame(RecordPart):
     """How its files lie: the axis that points up, and the one that the object faces."""
 
     up: UpAxis

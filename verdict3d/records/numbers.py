@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from verdict3d.records.record import Part
+from verdict3d.records.record import RecordPart
 
 Standing = Literal["clears", "reaches", "beats", "undecided", "loses", "undefined"]
 """Which claim a win rate supports (:func:`verdict3d.stats.standing.standing`)."""
 
 
-class Interval(Part):
+class Interval(RecordPart):
     """A point estimate with two-sided bounds; each is None when it is undefined."""
 
     value: float | None
@@ -25,7 +25,7 @@ class Decisive(Interval):
     losses: int
 
 
-class Summary(Part):
+class Summary(RecordPart):
     """What verdicts say about X against Y; :class:`verdict3d.stats.winrate.WinRate` says how.
 
     Attributes:

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from verdict3d.records.generations import Truth
 from verdict3d.records.names import PairKind, Side, Split
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 
 CLEAR_GRADES = (4, 5)
 """Grades of damage that make a clear gap: nobody overlooks them."""
 
 
-class Candidate(Part):
+class Candidate(RecordPart):
     """What a pair says about one of its generations; fields as in :class:`Generation`."""
 
     generation: str
@@ -50,7 +50,7 @@ class Pair(Record):
     expected: Side | None
 
 
-class Shown(Part):
+class Shown(RecordPart):
     """One side of a control pair.
 
     Attributes:

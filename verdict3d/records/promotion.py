@@ -9,7 +9,7 @@ from pydantic import Strict
 from verdict3d.records.generators import GeneratorRecord
 from verdict3d.records.names import Regime
 from verdict3d.records.numbers import Standing
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 
 ConditionState = Literal["met", "failed", "open"]
 Word = Literal["PROMOTE", "HOLD", "REJECT"]
@@ -41,7 +41,7 @@ class Champion(Record):
     adapter: str | None
 
 
-class Challenger(Part):
+class Challenger(RecordPart):
     """One candidate's challenge.
 
     Attributes:
@@ -57,7 +57,7 @@ class Challenger(Part):
     texture: bool
 
 
-class HoldoutSet(Part):
+class HoldoutSet(RecordPart):
     """Held-out objects that were used together, and what for.
 
     Attributes:
@@ -79,7 +79,7 @@ class HoldoutSets(Record):
     sets: list[HoldoutSet]
 
 
-class HoldoutUse(Part):
+class HoldoutUse(RecordPart):
     """What the held-out objects of a decision have been used for.
 
     Attributes:
@@ -113,7 +113,7 @@ class Challenge(Record):
     arms: dict[str, Challenger]
 
 
-class ObjectEvidence(Part):
+class ObjectEvidence(RecordPart):
     """What one held-out object says of a candidate against the champion.
 
     Attributes:
@@ -140,7 +140,7 @@ class ObjectEvidence(Part):
     gap: Total
 
 
-class CertificateState(Part):
+class CertificateState(RecordPart):
     """What is known of a judge's certificate; ``digest`` is its digest where it is valid."""
 
     state: ConditionState
@@ -148,7 +148,7 @@ class CertificateState(Part):
     digest: str | None
 
 
-class Evidence(Part):
+class Evidence(RecordPart):
     """What the gate knows of one candidate.
 
     Attributes:
@@ -179,7 +179,7 @@ class EvidenceByArm(Record):
     arms: dict[str, Evidence]
 
 
-class Margins(Part):
+class Margins(RecordPart):
     """How much half-credit may be below 1/2, and F-score on clean inputs (``f_score``) below the champion's.
 
     A win of ``validity`` is a valid mesh against a failed one, so that 0.05 is 10% more failed meshes.
@@ -193,7 +193,7 @@ class Margins(Part):
     people: float
 
 
-class Rule(Part):
+class Rule(RecordPart):
     """What is fixed before any candidate is seen: the section ``promotion`` of the parameters.
 
     Attributes:
@@ -229,7 +229,7 @@ class Rule(Part):
     resamples: int
 
 
-class Requirement(Part):
+class Requirement(RecordPart):
     """One condition of promotion: its state, in words, with the numbers it rests on.
 
     Attributes:
@@ -247,7 +247,7 @@ class Requirement(Part):
     by_objects: bool
 
 
-class Chance(Part):
+class Chance(RecordPart):
     """How often the gate would say each word with so many new held-out objects, as shares of simulations."""
 
     objects: int
@@ -256,7 +256,7 @@ class Chance(Part):
     reject: float
 
 
-class Outlook(Part):
+class Outlook(RecordPart):
     """What would decide on a held candidate (:func:`verdict3d.stats.outlook.foresee`).
 
     Attributes:
@@ -274,7 +274,7 @@ class Outlook(Part):
     blocked: float
 
 
-class ArmDecision(Part):
+class ArmDecision(RecordPart):
     """The gate's word on one candidate.
 
     Attributes:
@@ -332,14 +332,14 @@ class EvaluatedMeshes(Record):
     meshes: dict[str, str | None]
 
 
-class Candidate(Part):
+class Candidate(RecordPart):
     """An arm and the identity of its adapter."""
 
     arm: str
     adapter: str
 
 
-class BoundTo(Part):
+class BoundTo(RecordPart):
     """What a decision rests on.
 
     Attributes:

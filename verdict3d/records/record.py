@@ -21,13 +21,13 @@ _NAMED_ERRORS = 3
 _LONGEST_VALUE = 60
 
 
-class Part(BaseModel):
+class RecordPart(BaseModel):
     """A part of a record: fields of fixed types, none of them converted, none missing, none unknown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Record(Part):
+class Record(RecordPart):
     """A row or a document on disk."""
 
     SCHEMA: ClassVar[str]

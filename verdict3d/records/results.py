@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 from verdict3d.records.names import PairKind, Regime
 from verdict3d.records.numbers import Interval, Kappa, Standing, Summary
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 
 
-class JudgeUsed(Part):
+class JudgeUsed(RecordPart):
     """The identity of a judge (:class:`verdict3d.judge.identity.JudgeIdentity`) with its digest."""
 
     model: str
@@ -25,7 +25,7 @@ class JudgeUsed(Part):
     digest: str
 
 
-class CertificateUse(Part):
+class CertificateUse(RecordPart):
     """Whether a judge was used with a certificate.
 
     Attributes:
@@ -39,7 +39,7 @@ class CertificateUse(Part):
     certificate: str | None
 
 
-class TruthResults(Part):
+class TruthResults(RecordPart):
     """The same pairs by distance to the true shape: who is nearer, and the means of both sides."""
 
     f_score: Summary
@@ -52,7 +52,7 @@ class TruthResults(Part):
     base_floating_share_mean: float | None
 
 
-class RegimeResults(Part):
+class RegimeResults(RecordPart):
     """An arm in one regime.
 
     Attributes:
@@ -78,14 +78,14 @@ class RegimeResults(Part):
     judge_agreement: dict[str, Kappa]
 
 
-class Weights(Part):
+class Weights(RecordPart):
     """Number of weight tensors of an adapter and their norm."""
 
     count: int
     norm: float
 
 
-class Washout(Part):
+class Washout(RecordPart):
     """Where an arm's change gets lost, as :mod:`tasks.scoring.washout` measures it.
 
     Attributes:
@@ -107,14 +107,14 @@ class Washout(Part):
     diagnosis: str
 
 
-class Shares(Part):
+class Shares(RecordPart):
     """Share of meshes that were made."""
 
     arm: float | None
     base: float | None
 
 
-class ControlResults(Part):
+class ControlResults(RecordPart):
     """Pairs of the evaluation with nothing to choose: two samples of the base."""
 
     base_vs_base: Summary
@@ -174,7 +174,7 @@ class Labels(Record):
     certificate: CertificateUse
 
 
-class PairSignal(Part):
+class PairSignal(RecordPart):
     """What preflight repeats of one kind of pair; fields as in :class:`Summary`."""
 
     half_credit: Interval
@@ -183,7 +183,7 @@ class PairSignal(Part):
     pairs: int
 
 
-class Headroom(Part):
+class Headroom(RecordPart):
     """How often the clean side wins against a regime: by the judge, by the truth, and of how many pairs."""
 
     judge: float | None

@@ -8,7 +8,7 @@ from pydantic import Strict
 
 from verdict3d.records.generations import Truth
 from verdict3d.records.names import Outcome, PairKind, Regime, Side, Split
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 
 
 class Judged(Record):
@@ -39,7 +39,7 @@ class Judged(Record):
     message: str
 
 
-class Compared(Part):
+class Compared(RecordPart):
     """A generation that a verdict is about."""
 
     generation: str
@@ -112,7 +112,7 @@ class ControlVerdict(Judged):
     truth: Annotated[tuple[Truth | None, Truth | None], Strict(False)] | None
 
 
-class Contender(Part):
+class Contender(RecordPart):
     """A held-out generation that a verdict is about; fields as in :class:`Generation` and :class:`Truth`."""
 
     generation: str

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from verdict3d.records.names import Outcome, Side
 from verdict3d.records.numbers import Kappa, Summary
-from verdict3d.records.record import Part, Record
+from verdict3d.records.record import Record, RecordPart
 from verdict3d.records.verdicts import Compared
 
 Choice = Literal["x", "y", "tie", "unsure"]
@@ -85,7 +85,7 @@ class Vote(Record):
         return 0.0 if self.choice == "tie" else 1.0 if self.choice == self.first else -1.0
 
 
-class Rater(Part):
+class Rater(RecordPart):
     """One person's care.
 
     Attributes:
@@ -113,7 +113,7 @@ class Rater(Part):
     careless: list[str]
 
 
-class PeopleRate(Part):
+class PeopleRate(RecordPart):
     """Who is better by people, and by the judges on the same pairs.
 
     Attributes:

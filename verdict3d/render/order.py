@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from verdict3d.mesh.mesh import Mesh, face_colors
+from verdict3d.mesh.mesh import Mesh, average_face_colors
 from verdict3d.render.geometry import check_drawable
 
 _CELLS = 128  # the box's longest side is divided into
@@ -46,7 +46,7 @@ def _rank_tones(mesh: Mesh, faces: NDArray[np.int32]) -> Words:
     """Return a key (F,) of ``_TONE_BITS`` that is smaller for a brighter face, then follows its colour."""
     if mesh.texture is None and mesh.colors is None:
         return np.zeros(len(faces), dtype=np.uint64)
-    colors = np.rint(face_colors(replace(mesh, faces=faces)) * 255).astype(np.uint64)
+    colors = np.rint(average_face_colors(replace(mesh, faces=faces)) * 255).astype(np.uint64)
     darkness = np.uint64(255) - colors.sum(axis=1) // np.uint64(3)
     return (darkness << np.uint64(8)) | (_mix_rows(colors) >> np.uint64(56))
 

@@ -85,12 +85,12 @@ def mesh_splats(mesh: Mesh) -> tuple[Floats, Floats, float]:
     Raises:
         ItemFailure: As :meth:`SplatUpload.draw`.
     """
-    from verdict3d.mesh.mesh import face_colors
-    from verdict3d.mesh.sampling import areas_and_normals, sampled_faces
+    from verdict3d.mesh.mesh import average_face_colors
+    from verdict3d.mesh.sampling import compute_areas_and_normals, draw_faces
 
     face_corners(mesh)
-    area = float(areas_and_normals(mesh)[0].sum())
-    positions, _, faces = sampled_faces(mesh, SPLAT_COUNT, numpy_generator(0, "splats"))
+    area = float(compute_areas_and_normals(mesh)[0].sum())
+    positions, _, faces = draw_faces(mesh, SPLAT_COUNT, numpy_generator(0, "splats"))
     if len(positions) == 0:
         raise ItemFailure("degenerate", "the mesh has no area: there is nothing to cover with splats")
-    return positions, face_colors(mesh)[faces], SPLAT_SPREAD * (area / SPLAT_COUNT) ** 0.5
+    return positions, average_face_colors(mesh)[faces], SPLAT_SPREAD * (area / SPLAT_COUNT) ** 0.5

@@ -78,10 +78,10 @@ def attend_uneven(q: Tensor, k: Tensor, v: Tensor, sequences: Sequences) -> Tens
     Returns:
         (T, H * D).
     """
-    q, k, v = (sequences.sorted(rows) for rows in (q, k, v))
+    q, k, v = (sequences.sort(rows) for rows in (q, k, v))
     ends, longest = sequences.offsets, sequences.longest
     out = _attend_unpadded(q, k, v, (ends, ends), (longest, longest))
-    return sequences.unsorted(out.flatten(1))
+    return sequences.unsort(out.flatten(1))
 
 
 def attend_within(qkv: Tensor, sequences: Sequences) -> Tensor:
@@ -110,9 +110,9 @@ def attend_context(q: Tensor, k: Tensor, v: Tensor, items: Sequences) -> Tensor:
     if in_half_on_gpu(q):
         count, length = k.shape[:2]
         ends = torch.arange(0, (count + 1) * length, length, dtype=torch.int32, device=q.device)
-        q, k, v = items.sorted(q), k.flatten(0, 1), v.flatten(0, 1)
+        q, k, v = items.sort(q), k.flatten(0, 1), v.flatten(0, 1)
         out = _attend_unpadded(q, k, v, (items.offsets, ends), (items.longest, length))
-        return items.unsorted(out.flatten(1))
+        return items.unsort(out.flatten(1))
     if items.even is not None:
         return attend(q.unflatten(0, (items.even, -1)), k, v).flatten(0, 1)
     flat, parts = q.flatten(1), []

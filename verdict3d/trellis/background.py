@@ -64,7 +64,7 @@ class BackgroundRemover:
             raise missing_extra("photos", f"removing backgrounds needs rembg ({error})") from error
         self._remove: Any = rembg.remove
         try:
-            self._session = rembg.new_session(model) if file is None else _session_of(file)
+            self._session = rembg.new_session(model) if file is None else _open_session(file)
         except Exception as error:  # of the download (requests, pooch) and of ONNX Runtime
             raise Verdict3DError(
                 f"the weights of {model!r} cannot be used: {str(error).splitlines()[0]}. Without a network "
@@ -81,13 +81,13 @@ class BackgroundRemover:
         return removed.convert("RGBA")
 
 
-def background_identity(model: str | None) -> list[str | None]:
+def identify_background(model: str | None) -> list[str | None]:
     """Return what masks depend on: the model and, of a file, its digest."""
     is_file = model is not None and model.endswith(".onnx") and Path(model).is_file()
     return [model, digest_weights(Path(str(model))) if is_file else None]
 
 
-def _session_of(file: Path) -> Any:
+def _open_session(file: Path) -> Any:
     """Return a session of a u2net-like file; rembg's own kind for that takes files of one folder only."""
     import onnxruntime
     from rembg.sessions.u2net import U2netSession

@@ -52,11 +52,11 @@ def build_model(config: dict[str, object], device: torch.device | str | None = N
         raise Verdict3DError(f"{name} does not accept its arguments: {error}") from error
 
 
-def file_dtypes(model: Network) -> dict[str, torch.dtype]:
+def read_dtypes(model: Network) -> dict[str, torch.dtype]:
     """Return the dtype of every tensor in a file: float16 in the torso of a ``use_fp16`` network."""
     dtypes = dict.fromkeys(model.state_dict(), torch.float32)
     if model.config.get("use_fp16"):
-        for prefix, layer in model.torso_layers():
+        for prefix, layer in model.list_torso_layers():
             dtypes.update({f"{prefix}.{key}": torch.float16 for key in layer.state_dict()})
     return dtypes
 
@@ -120,7 +120,9 @@ def load_model(
     state = read_weights(weights)
     check_fit(weights, state, model)
     torso = compute_dtype(device, dtype)
-    half_layers = {f"{prefix}.{key}" for prefix, layer in model.torso_layers() for key in layer.state_dict()}
+    half_layers = {
+        f"{prefix}.{key}" for prefix, layer in model.list_torso_layers() for key in layer.state_dict()
+    }
     # Copies: a mapped tensor lies where the file has it, and the last bits of products depend on that.
     placed = {
         key: value.to(device, torso if key in half_layers else torch.float32, copy=True)
@@ -141,7 +143,7 @@ def save_model(model: Network, directory: str | Path, name: str) -> None:
         Verdict3DError: A weight is not finite in the file's dtype.
     """
     base = Path(directory) / name
-    dtypes = file_dtypes(model)
+    dtypes = read_dtypes(model)
     state = {key: value.detach().cpu().to(dtypes[key]) for key, value in model.state_dict().items()}
     broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
     if broken:

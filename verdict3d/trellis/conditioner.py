@@ -14,7 +14,7 @@ from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, replacing, write_json
-from verdict3d.trellis.conditioner_weights import names_for, published_names
+from verdict3d.trellis.conditioner_weights import find_names_for, find_published_names
 from verdict3d.trellis.weights import read_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -35,7 +35,7 @@ CONFIG_KEYS = (
 """What a conditioner's config.json holds; the rest of the class has DINOv2's values."""
 
 
-def dinov2_config(**values: int | float) -> Dinov2WithRegistersConfig:
+def make_dinov2_config(**values: int | float) -> Dinov2WithRegistersConfig:
     """Return a configuration with DINOv2's fixed choices (GELU, bias, epsilon 1e-6, patch 14, 4 registers).
 
     Args:
@@ -84,25 +84,25 @@ class Conditioner(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
 
-    def _setting(self, name: str) -> int:
+    def _set(self, name: str) -> int:
         return int(getattr(self.config, name))
 
     @property
     def image_size(self) -> int:
         """Side in px of the pictures this conditioner is made for."""
-        return self._setting("image_size")
+        return self._set("image_size")
 
     @property
     def channels(self) -> int:
         """Channels C of the tokens."""
-        return self._setting("hidden_size")
+        return self._set("hidden_size")
 
     @property
     def prefix_tokens(self) -> int:
         """Tokens before the patches: the class token and the registers."""
-        return 1 + self._setting("num_register_tokens")
+        return 1 + self._set("num_register_tokens")
 
-    def raw_tokens(self, images: Tensor) -> Tensor:
+    def compute_raw_tokens(self, images: Tensor) -> Tensor:
         """Return the last block's output, un-normalised: (B, 1 + registers + N, C).
 
         Args:
@@ -121,13 +121,13 @@ class Conditioner(nn.Module):
         Returns:
             (B, 1 + registers + N, C) float32.
         """
-        tokens = self.raw_tokens(images).float()
+        tokens = self.compute_raw_tokens(images).float()
         return F.layer_norm(tokens, tokens.shape[-1:])
 
     def patch_features(self, images: Tensor) -> Tensor:
         """Return the un-normalised patch tokens as a picture: (B, h, w, C) float32, for SLat features."""
-        patches = self.raw_tokens(images)[:, self.prefix_tokens :].float()
-        patch = self._setting("patch_size")
+        patches = self.compute_raw_tokens(images)[:, self.prefix_tokens :].float()
+        patch = self._set("patch_size")
         return patches.reshape(len(images), images.shape[2] // patch, images.shape[3] // patch, -1)
 
     def save(self, directory: str | Path, dtype: torch.dtype = torch.float16) -> None:
@@ -141,7 +141,7 @@ class Conditioner(nn.Module):
                 **{key: getattr(self.config, key) for key in CONFIG_KEYS},
             },
         )
-        named = published_names(self.model.state_dict())
+        named = find_published_names(self.model.state_dict())
         state = {key: value.to(dtype).cpu().contiguous() for key, value in named.items()}
         with replacing(directory / "model.safetensors") as temporary:
             save_file(state, temporary, metadata={"format": "pt"})
@@ -153,7 +153,8 @@ class Conditioner(nn.Module):
             RuntimeError: A weight is missing, unknown or of another shape.
         """
         named = {
-            key: value.to(torch.float32, copy=True) for key, value in names_for(self.model, state).items()
+            key: value.to(torch.float32, copy=True)
+            for key, value in find_names_for(self.model, state).items()
         }
         self.model.load_state_dict(named, assign=True)
 
@@ -174,7 +175,7 @@ class Conditioner(nn.Module):
                 "facebook/dinov2-with-registers-large (TRELLIS is conditioned on DINOv2 with registers)"
             )
         return cls.of_weights(
-            dinov2_config(**{key: values[key] for key in CONFIG_KEYS if key in values}),
+            make_dinov2_config(**{key: values[key] for key in CONFIG_KEYS if key in values}),
             read_weights(directory / "model.safetensors"),
             f"{directory / 'model.safetensors'} does not fit {path}",
         ).to(device)

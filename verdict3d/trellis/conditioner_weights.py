@@ -40,38 +40,38 @@ HUB_IN_BLOCK = {
 }
 
 
-def _replaced(key: str, names: Mapping[str, str]) -> str:
+def _replace(key: str, names: Mapping[str, str]) -> str:
     for old, new in names.items():
         key = key.replace(old, new)
     return key
 
 
-def published_name(name: str) -> str:
+def find_published_name(name: str) -> str:
     """Return the published name of a weight, or of what is trained of it, under any version's name."""
-    return _replaced(name, PUBLISHED_OF_RECENT)
+    return _replace(name, PUBLISHED_OF_RECENT)
 
 
-def recent_name(name: str) -> str:
+def find_recent_name(name: str) -> str:
     """Return the name that recent versions of transformers (5 and later) have for a published one."""
-    return _replaced(name, {new: old for old, new in PUBLISHED_OF_RECENT.items()})
+    return _replace(name, {new: old for old, new in PUBLISHED_OF_RECENT.items()})
 
 
-def published_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def find_published_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename weights under any of the three sets of names to the published ones."""
     if "cls_token" in state:
-        return names_from_hub(state)
-    return {published_name(key): value for key, value in state.items()}
+        return map_hub_names(state)
+    return {find_published_name(key): value for key, value in state.items()}
 
 
-def names_for(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def find_names_for(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename weights under any of the three sets of names to those of ``model``."""
-    published = published_names(state)
+    published = find_published_names(state)
     if any(".attention.q_proj." in key for key, _ in model.named_parameters()):
-        return {recent_name(key): value for key, value in published.items()}
+        return {find_recent_name(key): value for key, value in published.items()}
     return published
 
 
-def names_from_hub(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def map_hub_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename torch.hub weights (``dinov2_vit*14_reg``) to the published names; splits q, k and v.
 
     Raises:

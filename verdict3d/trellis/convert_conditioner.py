@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
 
 HEAD_CHANNELS = 64
 """Channels of a head in every released DINOv2."""
@@ -54,7 +54,7 @@ def read_hub_file(path: str | Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def hub_config(state: Mapping[str, Tensor], heads: int | None = None) -> Any:
+def make_hub_config(state: Mapping[str, Tensor], heads: int | None = None) -> Any:
     """Return the configuration that torch.hub weights have, from their shapes.
 
     Args:
@@ -64,7 +64,7 @@ def hub_config(state: Mapping[str, Tensor], heads: int | None = None) -> Any:
     channels, patch = state["cls_token"].shape[-1], state["patch_embed.proj.weight"].shape[-1]
     side = round((state["pos_embed"].shape[1] - 1) ** 0.5)
     blocks = {key.split(".")[1] for key in state if key.startswith("blocks.")}
-    return dinov2_config(
+    return make_dinov2_config(
         hidden_size=channels,
         num_hidden_layers=len(blocks),
         num_attention_heads=heads or channels // HEAD_CHANNELS,
@@ -82,7 +82,7 @@ def convert(source: str | Path, directory: str | Path, heads: int | None = None)
         Verdict3DError: The file is not as expected.
     """
     state = read_hub_file(source)
-    config = hub_config(state, heads)
+    config = make_hub_config(state, heads)
     Conditioner.of_weights(config, state, f"{source} is inconsistent").save(directory, torch.float32)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from verdict3d.trellis.flexicubes_tables import EDGES, corner_offsets, flexicubes_tables
+from verdict3d.trellis.flexicubes_tables import EDGES, list_corner_offsets, make_tables
 
 #: Feature channels of a cube: 8 corner values each (sdf, deformation xyz), 21 weights, 8 x (colour, normal).
 SDF, DEFORM, WEIGHTS, COLOUR = slice(0, 8), slice(8, 32), slice(32, 53), slice(53, 101)
@@ -35,11 +35,11 @@ class SiteTables:
 
 
 @lru_cache(maxsize=8)
-def site_tables(side: int, device: torch.device) -> SiteTables:
+def make_site_tables(side: int, device: torch.device) -> SiteTables:
     """Return the tables for lattices of ``side`` sites along an axis, on one device (cached)."""
-    tables, step = flexicubes_tables(), np.array([side * side, side, 1])
+    tables, step = make_tables(), np.array([side * side, side, 1])
     arrays = (
-        corner_offsets() @ step,
+        list_corner_offsets() @ step,
         np.array(EDGES),
         tables.groups,
         tables.edge_group,
@@ -76,15 +76,15 @@ class CubeLattice:
     @property
     def tables(self) -> SiteTables:
         """The case tables with steps between sites of this lattice."""
-        return site_tables(self.side, self.sites.device)
+        return make_site_tables(self.side, self.sites.device)
 
-    def grid_positions(self, sites: Tensor) -> Tensor:
+    def compute_grid_positions(self, sites: Tensor) -> Tensor:
         """Return the integer vertex coordinates (N, 3) of sites."""
         side = self.side
         x, y, z = sites // (side * side) % side, sites // side % side, sites % side
         return torch.stack([x, y, z], dim=1) - 1
 
-    def item_of(self, sites: Tensor) -> Tensor:
+    def find_item(self, sites: Tensor) -> Tensor:
         """Return the batch item (N,) of sites."""
         return sites // self.side**3
 
@@ -107,14 +107,14 @@ def gather_cubes(coords: Tensor, features: Tensor, resolution: int, items: int) 
     return CubeLattice(resolution, items, sites, row, sdf, deform, colour, features[:, WEIGHTS])
 
 
-def distinct_sites(cubes: CubeLattice, sites: Tensor) -> Tensor:
+def find_distinct_sites(cubes: CubeLattice, sites: Tensor) -> Tensor:
     """Return the distinct values of ``sites``, ascending."""
     seen = torch.zeros(cubes.volume, dtype=torch.bool, device=sites.device)
     seen[sites.flatten()] = True
     return seen.nonzero().squeeze(1)
 
 
-def row_table(cubes: CubeLattice, sites: Tensor) -> Tensor:
+def make_row_table(cubes: CubeLattice, sites: Tensor) -> Tensor:
     """Return int32 (volume,): the row of each of ``sites``, undefined elsewhere."""
     table = torch.empty(cubes.volume, dtype=torch.int32, device=sites.device)
     table[sites] = torch.arange(len(sites), dtype=torch.int32, device=sites.device)
@@ -126,7 +126,7 @@ def take_rows(table: Tensor, rows: Tensor) -> Tensor:
     return table.index_select(0, rows.flatten()).view(*rows.shape, *table.shape[1:])
 
 
-def corner_mean(cubes: CubeLattice, sites: Tensor, *corner_values: Tensor) -> tuple[Tensor, Tensor]:
+def average_corners(cubes: CubeLattice, sites: Tensor, *corner_values: Tensor) -> tuple[Tensor, Tensor]:
     """Average corner values (T, 8, C) over the active cubes around grid vertices, each counted once.
 
     Returns:
@@ -141,7 +141,7 @@ def corner_mean(cubes: CubeLattice, sites: Tensor, *corner_values: Tensor) -> tu
     return torch.cat(totals, dim=1) / count.clamp(min=1)[:, None], count
 
 
-def surface_cubes(cubes: CubeLattice, vertex_sites: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:
+def find_surface_cubes(cubes: CubeLattice, vertex_sites: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:
     """Return the sites of the cubes the surface passes through, ascending, and their resolved cases.
 
     Inactive vertices are outside (sdf +1), so every cube with an inside corner touches an active vertex; it

@@ -21,7 +21,7 @@ CASES = 256
 MAX_GROUPS = 4
 
 
-def corner_offsets() -> NDArray[np.int64]:
+def list_corner_offsets() -> NDArray[np.int64]:
     """Return the integer position (8, 3) of each corner, x fastest."""
     corners = np.arange(8)
     return np.stack([corners & 1, corners >> 1 & 1, corners >> 2 & 1], axis=1)
@@ -61,9 +61,9 @@ class _Partition:
         self._parent[roots[1]] = roots[0]
 
 
-def _faces() -> list[tuple[tuple[int, int], list[int], list[int]]]:
+def _list_faces() -> list[tuple[tuple[int, int], list[int], list[int]]]:
     """Return ((axis, side), corners, edges) of the six faces."""
-    offsets = corner_offsets()
+    offsets = list_corner_offsets()
     faces = []
     for axis in range(3):
         for side in range(2):
@@ -73,7 +73,7 @@ def _faces() -> list[tuple[tuple[int, int], list[int], list[int]]]:
     return faces
 
 
-def _edge_groups(case: int) -> tuple[list[list[int]], list[tuple[int, int]]]:
+def _group_edges(case: int) -> tuple[list[list[int]], list[tuple[int, int]]]:
     """Return the edge groups of a case, in dual-vertex order, and its ambiguous faces as (axis, side)."""
     inside = [bool(case >> corner & 1) for corner in range(8)]
     crossing = [inside[a] != inside[b] for a, b in EDGES]
@@ -82,7 +82,7 @@ def _edge_groups(case: int) -> tuple[list[list[int]], list[tuple[int, int]]]:
         if inside[a] and inside[b]:
             bodies.join(a, b)
     ambiguous = []
-    for face, corners, edges in _faces():
+    for face, corners, edges in _list_faces():
         cut = [edge for edge in edges if crossing[edge]]
         if len(cut) == 2:
             joined.join(*cut)
@@ -105,13 +105,13 @@ def _edge_groups(case: int) -> tuple[list[list[int]], list[tuple[int, int]]]:
 
 
 @lru_cache(maxsize=1)
-def flexicubes_tables() -> FlexiCubesTables:
+def make_tables() -> FlexiCubesTables:
     """Derive the tables of all 256 cases (once; some ten milliseconds).
 
     A case is ambiguous when it has one dual vertex and exactly one face whose inside corners are diagonal;
     such a cube takes the inverted case when its neighbour across that face is ambiguous too.
     """
-    derived = [_edge_groups(case) for case in range(CASES)]
+    derived = [_group_edges(case) for case in range(CASES)]
     widest = max(len(edges) for groups, _ in derived for edges in groups)
     counts = np.zeros(CASES, np.int64)
     edge_group = np.full((CASES, len(EDGES)), -1, np.int64)
@@ -144,9 +144,9 @@ class QuadCorners:
 
 
 @lru_cache(maxsize=1)
-def quad_corners() -> tuple[QuadCorners, QuadCorners, QuadCorners]:
+def list_quad_corners() -> tuple[QuadCorners, QuadCorners, QuadCorners]:
     """Return the quad layout of the x, y and z grid edges."""
-    offsets = corner_offsets()
+    offsets = list_corner_offsets()
     layouts = []
     for axis in range(3):
         others = [other for other in range(3) if other != axis]

@@ -75,7 +75,7 @@ class GaussianLayout:
         """All channels: 14 K."""
         return self.count * sum(self.widths.values())
 
-    def perturbation(self) -> Tensor:
+    def compute_perturbation(self) -> Tensor:
         """Return the (K, 3) offsets before tanh: Hammersley points spread over the voxel, or zeros."""
         if not self.perturb_offset:
             return torch.zeros(self.count, 3)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verdict3d.trellis.network import Network, zero_layer
+from verdict3d.trellis.network import Network, clear_layer
 from verdict3d.trellis.sparse import SparseConv3d, SparseTensor, pool_half, unpool
 from verdict3d.trellis.structure import Structure
 from verdict3d.trellis.structure_flow import initialize_flow
@@ -18,8 +18,8 @@ from verdict3d.trellis.transformer import (
     ModulatedCrossBlock,
     ModulatedNorm,
     TimestepEmbedder,
-    modulation,
-    position_embedding,
+    embed_positions,
+    make_modulation,
 )
 
 
@@ -130,7 +130,7 @@ class SLatFlowModel(Network):
         self.share_mod = share_mod
         self.t_embedder = TimestepEmbedder(model_channels)
         if share_mod:
-            self.adaLN_modulation = modulation(model_channels)
+            self.adaLN_modulation = make_modulation(model_channels)
         self.input_layer = nn.Linear(in_channels, width)
         inner = num_io_res_blocks - 1
         self.input_blocks = nn.ModuleList()
@@ -155,7 +155,7 @@ class SLatFlowModel(Network):
         super().initialize_weights()
         initialize_flow(self)
         for block in [*self.input_blocks, *self.out_blocks]:
-            zero_layer(block.get_submodule("conv2"))
+            clear_layer(block.get_submodule("conv2"))
 
     def encode_tokens(self, x: SparseTensor, emb: Tensor) -> tuple[SparseTensor, list[SparseTensor]]:
         """Run the input blocks: the patch tokens, and every block's output for the way back."""
@@ -182,9 +182,9 @@ class SLatFlowModel(Network):
         mod = (self.adaLN_modulation(emb) if self.share_mod else emb).to(dtype)
         emb, cond = emb.to(dtype), cond.to(dtype)
         h, skips = self.encode_tokens(x, emb)
-        tokens = h.feats + position_embedding(h.coords[:, 1:], h.feats.shape[1]).to(dtype)
+        tokens = h.feats + embed_positions(h.coords[:, 1:], h.feats.shape[1]).to(dtype)
         items = h.structure.items
-        asking = items.first(len(cond))
+        asking = items.take_first(len(cond))
         for block in self.blocks:
             tokens = block(tokens, mod, cond, items, asking)
         h = h.replace(tokens)

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from verdict3d.trellis.gaussians import GaussianLayout
-from verdict3d.trellis.network import Network, zero_layer
+from verdict3d.trellis.network import Network, clear_layer
 from verdict3d.trellis.sparse import SparseConv3d, SparseGroupNorm32, SparseTensor, subdivide
 from verdict3d.trellis.structure_vae import sample_gaussian
-from verdict3d.trellis.transformer import Block, position_embedding
+from verdict3d.trellis.transformer import Block, embed_positions
 
 AttentionMode = Literal["swin", "full"]
 WEIGHT_CHANNELS = 21
@@ -33,22 +33,22 @@ class _SLatTransformer(Network):
         self.input_layer = nn.Linear(in_channels, width)
         self.blocks = nn.ModuleList(Block(width, heads, ratio) for _ in range(arguments["num_blocks"]))
 
-    def trunk(self, x: SparseTensor) -> SparseTensor:
+    def run_trunk(self, x: SparseTensor) -> SparseTensor:
         """Embed (T, C_in), add positions, attend in windows, shifted by half in odd blocks: (T, C)."""
         h = self.input_layer(x.feats)
-        h = (h + position_embedding(x.coords[:, 1:], h.shape[1])).to(self.torso_dtype)
+        h = (h + embed_positions(x.coords[:, 1:], h.shape[1])).to(self.torso_dtype)
         for index, block in enumerate(self.blocks):
             if self.attn_mode == "full":
                 sequences = x.structure.items
             else:
-                sequences = x.structure.windows(self.window_size, self.window_size // 2 * (index % 2))
+                sequences = x.structure.cut_windows(self.window_size, self.window_size // 2 * (index % 2))
             h = block(h, sequences)
         return x.replace(h)
 
     def initialize_weights(self) -> None:
         """Initialise for training; the untrained output is zero."""
         super().initialize_weights()
-        zero_layer(self.get_submodule("out_layer"))
+        clear_layer(self.get_submodule("out_layer"))
 
 
 class SLatEncoder(_SLatTransformer):
@@ -84,9 +84,9 @@ class SLatEncoder(_SLatTransformer):
         self.out_layer = nn.Linear(model_channels, 2 * latent_channels)
         self._finish()
 
-    def distribution(self, x: SparseTensor) -> tuple[Tensor, Tensor]:
+    def compute_distribution(self, x: SparseTensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance, (T, latent) each, of (T, C_in) features."""
-        h = self.trunk(x).feats.to(x.feats.dtype)
+        h = self.run_trunk(x).feats.to(x.feats.dtype)
         mean, logvar = self.out_layer(F.layer_norm(h, h.shape[-1:])).chunk(2, dim=-1)
         return mean, logvar
 
@@ -94,7 +94,7 @@ class SLatEncoder(_SLatTransformer):
         self, x: SparseTensor, sample_posterior: bool = False, generator: torch.Generator | None = None
     ) -> SparseTensor:
         """Encode features as the latent's mean, or a sample of it drawn with ``generator``."""
-        mean, logvar = self.distribution(x)
+        mean, logvar = self.compute_distribution(x)
         return x.replace(sample_gaussian(mean, logvar, generator) if sample_posterior else mean)
 
 
@@ -136,15 +136,15 @@ class SLatGaussianDecoder(_SLatTransformer):
         super().__init__(locals(), latent_channels)
         self.layout = GaussianLayout.from_config(representation_config, resolution)
         self.out_layer = nn.Linear(model_channels, self.layout.channels)
-        self.register_buffer("offset_perturbation", self.layout.perturbation())
+        self.register_buffer("offset_perturbation", self.layout.compute_perturbation())
         self._finish()
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Decode (T, latent) to (T, 14 K) raw channels in the order of the layout."""
-        h = self.trunk(x).feats.to(x.feats.dtype)
+        h = self.run_trunk(x).feats.to(x.feats.dtype)
         return x.replace(self.out_layer(F.layer_norm(h, h.shape[-1:])))
 
-    def gaussians(self, raw: SparseTensor) -> list[dict[str, Tensor]]:
+    def make_gaussians(self, raw: SparseTensor) -> list[dict[str, Tensor]]:
         """Activate raw channels: xyz, features_dc, scaling, rotation and opacity per item."""
         return [
             self.layout.activate(feats, coords, self.offset_perturbation) for feats, coords in raw.split()
@@ -167,7 +167,7 @@ class SparseSubdivideBlock3d(nn.Module):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Turn (T, C) into (8 T, C_out) at twice the resolution."""
-        target = x.structure.subdivided()
+        target = x.structure.subdivide()
         norm1, norm2 = self.act_layers[0], self.out_layers[1]
         first, last = self.out_layers[0], self.out_layers[3]
         assert isinstance(norm1, SparseGroupNorm32) and isinstance(norm2, SparseGroupNorm32)
@@ -233,11 +233,11 @@ class SLatMeshDecoder(_SLatTransformer):
         """Initialise for training: second convolutions and output zero."""
         super().initialize_weights()
         for block in self.upsample:
-            zero_layer(block.get_submodule("out_layers.3"))
+            clear_layer(block.get_submodule("out_layers.3"))
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Decode (T, latent) at R to (64 T, 101 or 53) float32 features at 4 R."""
-        h = self.trunk(x)
+        h = self.run_trunk(x)
         for block in self.upsample:
             h = block(h)
         return h.replace(self.out_layer(h.feats.to(x.feats.dtype)))

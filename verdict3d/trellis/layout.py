@@ -71,7 +71,7 @@ class Normalization(_Entry):
     std: tuple[float, ...]
 
     @model_validator(mode="after")
-    def _same_channels(self) -> Normalization:
+    def _check_channels(self) -> Normalization:
         if len(self.mean) != len(self.std) or any(value <= 0 for value in self.std):
             raise ValueError("slat_normalization wants as many std as mean values, all std above 0")
         return self
@@ -87,7 +87,7 @@ class PipelineArguments(_Entry):
     image_cond_model: str = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _whole_generator(self) -> PipelineArguments:
+    def _check_whole(self) -> PipelineArguments:
         missing = sorted(set(GENERATOR_NETWORKS) - set(self.models))
         if missing:
             raise ValueError(f"models lacks {', '.join(missing)}")
@@ -121,7 +121,7 @@ def read_pipeline_file(directory: str | Path) -> PipelineArguments:
         raise Verdict3DError(f"{path} is no TRELLIS image pipeline: {where}: {first['msg']}") from error
 
 
-def inside(directory: Path, relative: str) -> Path:
+def resolve_inside(directory: Path, relative: str) -> Path:
     """Return ``directory / relative``.
 
     Raises:
@@ -133,13 +133,15 @@ def inside(directory: Path, relative: str) -> Path:
     return path
 
 
-def conditioner_directory(directory: Path, named: str, given: str | Path | None) -> Path:
+def find_conditioner(directory: Path, named: str, given: str | Path | None) -> Path:
     """Return the conditioner's directory: the given one, the named one, or ``image_cond_model/``.
 
     Raises:
         Verdict3DError: None of them holds a ``config.json``.
     """
-    choices = [Path(given)] if given else [inside(directory, named), directory / CONDITIONER_DIRECTORY]
+    choices = (
+        [Path(given)] if given else [resolve_inside(directory, named), directory / CONDITIONER_DIRECTORY]
+    )
     for choice in choices:
         if (choice / "config.json").is_file():
             return choice
@@ -152,7 +154,7 @@ def conditioner_directory(directory: Path, named: str, given: str | Path | None)
     )
 
 
-def pipeline_files(
+def list_files(
     directory: Path, arguments: PipelineArguments, networks: Iterable[str], conditioner: str | Path | None
 ) -> dict[str, Path]:
     """Return the files a generator is read from, by a name that does not depend on where they lie.
@@ -162,10 +164,10 @@ def pipeline_files(
     """
     files = {PIPELINE_FILE: directory / PIPELINE_FILE}
     for name in networks:
-        stem = inside(directory, arguments.models[name])
+        stem = resolve_inside(directory, arguments.models[name])
         for suffix in (".json", ".safetensors"):
             files[f"{name}{suffix}"] = stem.with_name(stem.name + suffix)
-    tokens_from = conditioner_directory(directory, arguments.image_cond_model, conditioner)
+    tokens_from = find_conditioner(directory, arguments.image_cond_model, conditioner)
     files[CONDITIONER_CONFIG] = tokens_from / "config.json"
     files[f"{CONDITIONER_DIRECTORY}/model.safetensors"] = tokens_from / "model.safetensors"
     return files
@@ -202,7 +204,7 @@ def check_parts(token_channels: int, config: Mapping[str, Mapping[str, Any]], la
             )
 
 
-def pipeline_document(
+def make_document(
     models: Mapping[str, str],
     structure: tuple[SamplerParams, float],
     latents: tuple[SamplerParams, float],

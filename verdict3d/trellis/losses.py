@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from verdict3d.trellis.sampler import FlowState, batch_size_of, values_of, with_values
+from verdict3d.trellis.sampler import FlowState, count_items, get_values, with_values
 from verdict3d.trellis.sparse import SparseTensor
 
 SIGMA_MIN = 1e-5
@@ -20,7 +20,7 @@ def sample_times(count: int, generator: torch.Generator, mean: float = 1.0, std:
     return torch.sigmoid(noise * std + mean)
 
 
-def _per_value(t: Tensor, state: Tensor | SparseTensor) -> Tensor:
+def _expand(t: Tensor, state: Tensor | SparseTensor) -> Tensor:
     if isinstance(state, SparseTensor):
         return t.index_select(0, state.structure.item_of_row)[:, None]
     return t.reshape(-1, *[1] * (state.ndim - 1))
@@ -28,13 +28,13 @@ def _per_value(t: Tensor, state: Tensor | SparseTensor) -> Tensor:
 
 def diffuse(clean: FlowState, noise: Tensor, t: Tensor, sigma_min: float = SIGMA_MIN) -> FlowState:
     """Return x_t = (1 - t) x_0 + (sigma + (1 - sigma) t) noise, t (B,) in [0, 1] per item."""
-    t = _per_value(t, clean)
-    return with_values(clean, (1 - t) * values_of(clean) + (sigma_min + (1 - sigma_min) * t) * noise)
+    t = _expand(t, clean)
+    return with_values(clean, (1 - t) * get_values(clean) + (sigma_min + (1 - sigma_min) * t) * noise)
 
 
-def velocity_target(clean: FlowState, noise: Tensor, sigma_min: float = SIGMA_MIN) -> Tensor:
+def compute_velocity(clean: FlowState, noise: Tensor, sigma_min: float = SIGMA_MIN) -> Tensor:
     """Return the velocity (1 - sigma) noise - x_0."""
-    return (1 - sigma_min) * noise - values_of(clean)
+    return (1 - sigma_min) * noise - get_values(clean)
 
 
 def drop_conditions(cond: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -66,12 +66,12 @@ def flow_matching_loss(
     Returns:
         Scalar float32.
     """
-    values = values_of(clean)
-    t = sample_times(batch_size_of(clean), generator, t_mean, t_std).to(values.device)
+    values = get_values(clean)
+    t = sample_times(count_items(clean), generator, t_mean, t_std).to(values.device)
     cond = drop_conditions(cond, unconditional_share, generator)
     noise = torch.randn(values.shape, generator=generator, device=generator.device).to(values.device)
-    predicted = values_of(model(diffuse(clean, noise, t), 1000 * t, cond))
-    return F.mse_loss(predicted.float(), velocity_target(clean, noise))
+    predicted = get_values(model(diffuse(clean, noise, t), 1000 * t, cond))
+    return F.mse_loss(predicted.float(), compute_velocity(clean, noise))
 
 
 def dice_loss(logits: Tensor, occupancy: Tensor) -> Tensor:

@@ -20,13 +20,13 @@ def decode_meshes(decoder: Any, latents: SparseTensor) -> list[MeshOrFailure]:
     """Decode structured latents with a mesh decoder, large batches in parts.
 
     Returns:
-        Per item a mesh (z up, inside [-0.5, 0.5]^3, vertex colours) or a failure ``non_finite`` or
+        Per item a mesh (z up, inside [-0.5, 0.5]^3, vertex colours) or a failure ``find_non_finite`` or
         ``no_faces``.
     """
     items = latents.split()
-    outcomes: list[MeshOrFailure] = [non_finite("the latents") for _ in items]
+    outcomes: list[MeshOrFailure] = [find_non_finite("the latents") for _ in items]
     whole = [item for item, (feats, _) in enumerate(items) if bool(feats.isfinite().all())]
-    for part in _parts(whole, [len(feats) for feats, _ in items]):
+    for part in _cut_parts(whole, [len(feats) for feats, _ in items]):
         batch = SparseTensor.stack([items[item][0] for item in part], [items[item][1] for item in part])
         for item, outcome in zip(part, _decode(decoder, batch), strict=True):
             outcomes[item] = outcome
@@ -39,17 +39,17 @@ def _decode(decoder: Any, latents: SparseTensor) -> list[MeshOrFailure]:
     broken[cubes.coords[~cubes.feats.sum(dim=1).isfinite(), 0].long()] = True
     meshes = extract_meshes(cubes.coords, cubes.feats, 4 * decoder.config["resolution"], latents.batch_size)
     return [
-        non_finite("the decoded surface") if bad else _as_mesh(mesh)
+        find_non_finite("the decoded surface") if bad else _as_mesh(mesh)
         for mesh, bad in zip(meshes, broken.tolist(), strict=True)
     ]
 
 
-def non_finite(what: str) -> ItemFailure:
+def find_non_finite(what: str) -> ItemFailure:
     """Return the failure of an item whose values are NaN or infinite."""
     return ItemFailure("non_finite", f"{what} has values that are not finite")
 
 
-def _parts(items: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+def _cut_parts(items: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
     """Split items, in order, into parts of at most ``DECODED_AT_ONCE`` voxels (at least one item each)."""
     parts: list[list[int]] = []
     room = 0

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from verdict3d.trellis.cube_lattice import (
     CubeLattice,
-    corner_mean,
-    distinct_sites,
+    average_corners,
+    find_distinct_sites,
+    find_surface_cubes,
     gather_cubes,
-    row_table,
-    surface_cubes,
+    make_row_table,
     take_rows,
 )
-from verdict3d.trellis.flexicubes_tables import EDGES, quad_corners
+from verdict3d.trellis.flexicubes_tables import EDGES, list_quad_corners
 
 #: Sites handled at once (tables take some ten bytes a site): one item of 256^3 or a hundred of 64^3.
 SITES_AT_ONCE = 2**25
@@ -66,7 +66,7 @@ def _number_duals(cubes: CubeLattice, sites: Tensor, case: Tensor) -> _Crossings
     """Number the dual vertices: by item, then by how many the cube has, then by cube, then by group."""
     tables = cubes.tables
     groups = tables.groups[case]
-    order = torch.argsort(cubes.item_of(sites) * 8 + groups, stable=True)
+    order = torch.argsort(cubes.find_item(sites) * 8 + groups, stable=True)
     ordered = groups[order]
     first = torch.empty_like(groups)
     first[order] = ordered.cumsum(0) - ordered
@@ -97,14 +97,14 @@ class _Vertices:
     values: Tensor  # (V, 3 + A): position, attributes
 
 
-def _grid_vertices(cubes: CubeLattice, sites: Tensor) -> _Vertices:
-    means, count = corner_mean(cubes, sites, cubes.sdf, cubes.deform, cubes.colour)
+def _find_grid_vertices(cubes: CubeLattice, sites: Tensor) -> _Vertices:
+    means, count = average_corners(cubes, sites, cubes.sdf, cubes.deform, cubes.colour)
     n = cubes.resolution
     sdf = torch.where(count > 0, means[:, 0], 1.0)
     displacement = (1 - 1e-8) / (2 * n) * torch.tanh(means[:, 1:4])
-    position = cubes.grid_positions(sites) / n - 0.5 + displacement
+    position = cubes.compute_grid_positions(sites) / n - 0.5 + displacement
     values = torch.cat([position, torch.sigmoid(means[:, 4:])], dim=1)
-    return _Vertices(row_table(cubes, sites), sdf, values)
+    return _Vertices(make_row_table(cubes, sites), sdf, values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,18 +133,18 @@ def _place_duals(cubes: CubeLattice, crossings: _Crossings, grid: _Vertices) -> 
     return _Duals(sums[:, :-1] / sums[:, -1:], gamma[crossings.dual_cube])
 
 
-def _quads(cubes: CubeLattice, crossings: _Crossings, grid: _Vertices) -> tuple[Tensor, Tensor]:
+def _make_quads(cubes: CubeLattice, crossings: _Crossings, grid: _Vertices) -> tuple[Tensor, Tensor]:
     """Return the quads (Q, 4) of dual vertices and their items (Q,), in the order of the reference.
 
     A quad surrounds a crossing grid edge whose four cubes lie in the grid; edges on its border stay open.
     Quads are sorted by item, then those that start outside first, then by the ends of their edge.
     """
     tables, sites, case = cubes.tables, crossings.sites, crossings.case
-    row, step = row_table(cubes, sites), np.array([cubes.side**2, cubes.side, 1])
+    row, step = make_row_table(cubes, sites), np.array([cubes.side**2, cubes.side, 1])
     surface = torch.zeros(cubes.volume, dtype=torch.bool, device=sites.device)
     surface[sites] = True
     quads, keys = [], []
-    for layout in quad_corners():
+    for layout in list_quad_corners():
         edges, steps = (
             torch.as_tensor(array, device=sites.device) for array in (layout.edges, layout.steps @ step)
         )
@@ -156,7 +156,7 @@ def _quads(cubes: CubeLattice, crossings: _Crossings, grid: _Vertices) -> tuple[
         quad = crossings.first[rows] + tables.edge_group[case[rows], edges]
         outside = grid.sdf[grid.row[first_end]] > 0
         flip = torch.where(outside[:, None], quad[:, [0, 1, 3, 2]], quad[:, [2, 3, 1, 0]])
-        kind = cubes.item_of(first_end) * 2 + (~outside).long()
+        kind = cubes.find_item(first_end) * 2 + (~outside).long()
         quads.append(flip)
         keys.append((kind * cubes.volume + first_end) * 3 + layout.rank)
     order = torch.argsort(torch.cat(keys))
@@ -171,7 +171,7 @@ def _split_in_two(quads: Tensor, gamma: Tensor) -> Tensor:
     return torch.where(first, quads[:, [0, 1, 2, 0, 2, 3]], quads[:, [0, 1, 3, 3, 1, 2]]).reshape(-1, 3)
 
 
-def _spans(items: Tensor, count: int) -> list[tuple[int, int]]:
+def _find_spans(items: Tensor, count: int) -> list[tuple[int, int]]:
     """Return the row range of each item in rows sorted by item."""
     ends = torch.searchsorted(items, torch.arange(count + 1, device=items.device)).tolist()
     return list(pairwise(ends))
@@ -179,17 +179,17 @@ def _spans(items: Tensor, count: int) -> list[tuple[int, int]]:
 
 def _extract(cubes: CubeLattice) -> list[ExtractedMesh]:
     tables = cubes.tables
-    active = distinct_sites(cubes, cubes.sites[:, None] + tables.corner_step)
-    sdf = corner_mean(cubes, active, cubes.sdf)[0][:, 0]
-    crossings = _number_duals(cubes, *surface_cubes(cubes, active, sdf))
+    active = find_distinct_sites(cubes, cubes.sites[:, None] + tables.corner_step)
+    sdf = average_corners(cubes, active, cubes.sdf)[0][:, 0]
+    crossings = _number_duals(cubes, *find_surface_cubes(cubes, active, sdf))
     ends = tables.edges[crossings.pair_edge]
     touched = crossings.sites[crossings.pair_cube][:, None] + tables.corner_step[ends]
-    grid = _grid_vertices(cubes, distinct_sites(cubes, touched))
+    grid = _find_grid_vertices(cubes, find_distinct_sites(cubes, touched))
     duals = _place_duals(cubes, crossings, grid)
-    quads, quad_item = _quads(cubes, crossings, grid)
-    dual_spans = _spans(cubes.item_of(crossings.sites[crossings.dual_cube]), cubes.items)
+    quads, quad_item = _make_quads(cubes, crossings, grid)
+    dual_spans = _find_spans(cubes.find_item(crossings.sites[crossings.dual_cube]), cubes.items)
     meshes = []
-    for (start, end), (low, high) in zip(dual_spans, _spans(quad_item, cubes.items), strict=True):
+    for (start, end), (low, high) in zip(dual_spans, _find_spans(quad_item, cubes.items), strict=True):
         values, gamma = duals.values[start:end], duals.gamma[start:end]
         faces = _split_in_two(quads[low:high] - start, gamma)
         meshes.append(ExtractedMesh(values[:, :3], faces, values[:, 3:]))

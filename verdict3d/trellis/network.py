@@ -45,7 +45,7 @@ class Network(nn.Module):
         if self.config.get("use_fp16"):
             self.set_torso_dtype(torch.float16)
 
-    def torso_layers(self) -> Iterator[tuple[str, nn.Module]]:
+    def list_torso_layers(self) -> Iterator[tuple[str, nn.Module]]:
         """Yield (name, module) of the layers that follow ``torso_dtype``."""
         for part in self.TORSO:
             for name, module in self.get_submodule(part).named_modules(prefix=part):
@@ -54,7 +54,7 @@ class Network(nn.Module):
 
     def set_torso_dtype(self, dtype: torch.dtype) -> None:
         """Convert the torso's layers to ``dtype``; float32 for training and on CPUs, float16 as released."""
-        for _, module in self.torso_layers():
+        for _, module in self.list_torso_layers():
             module.to(dtype)
         self.torso_dtype = dtype
 
@@ -80,7 +80,7 @@ class Network(nn.Module):
         result = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if isinstance(self.forward, Replayed):
             self.forward.forget()
-        for _, module in self.torso_layers():
+        for _, module in self.list_torso_layers():
             weight = module.weight
             assert isinstance(weight, torch.Tensor)
             self.torso_dtype = weight.dtype
@@ -97,7 +97,7 @@ class Network(nn.Module):
                     nn.init.zeros_(module.bias)
 
 
-def zero_layer(module: nn.Module) -> None:
+def clear_layer(module: nn.Module) -> None:
     """Set all parameters of ``module`` to zero."""
     for parameter in module.parameters():
         nn.init.zeros_(parameter)

@@ -67,12 +67,12 @@ class Networks:
                 raise Verdict3DError(f"{name} is nothing; a generator needs a {kind.__name__} there")
         return cls(**parts)  # type: ignore[arg-type]
 
-    def by_released_name(self) -> dict[str, Network]:
+    def map_released_names(self) -> dict[str, Network]:
         """Return the networks that are there by their names in ``pipeline.json``."""
         found = {name: getattr(self, part) for part, (name, _) in RELEASED.items()}
         return {name: network for name, network in found.items() if network is not None}
 
-    def flow(self, stage: str) -> SparseStructureFlowModel | SLatFlowModel:
+    def get_flow(self, stage: str) -> SparseStructureFlowModel | SLatFlowModel:
         """Return the flow of a stage, ``structure`` or ``latents``."""
         flows: dict[str, SparseStructureFlowModel | SLatFlowModel] = {
             "structure": self.structure_flow,

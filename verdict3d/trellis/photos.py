@@ -12,7 +12,7 @@ from scipy import ndimage
 from verdict3d.config import PhotosParams
 from verdict3d.errors import ItemFailure
 from verdict3d.trellis.background import BackgroundRemover, has_background
-from verdict3d.trellis.preprocess import FOREGROUND_ALPHA, REMOVE_BACKGROUND, object_box, read_image
+from verdict3d.trellis.preprocess import FOREGROUND_ALPHA, REMOVE_BACKGROUND, find_object_box, read_image
 
 SPECK_SHARE = 0.01
 """Regions below this share of the largest one's pixels are specks and not counted as objects."""
@@ -69,14 +69,14 @@ class PhotoReader:
                 raise ItemFailure("no_alpha", f"{path}: the photo is opaque; {REMOVE_BACKGROUND}")
             image, background = self._remover(image), self._remover.model
         try:
-            object_box(image)
+            find_object_box(image)
         except ItemFailure as failure:
             raise ItemFailure(failure.reason, f"{path}: {failure}") from failure
-        labels, sizes = _regions(image)
+        labels, sizes = _find_regions(image)
         if self.objects == "largest" and len(sizes) > 1:
-            image = _only(image, labels == int(np.argmax(sizes)) + 1)
+            image = _keep_only(image, labels == int(np.argmax(sizes)) + 1)
         objects = int((sizes >= SPECK_SHARE * sizes.max()).sum())
-        return Photo(image, background, objects, _doubts(image, labels, sizes))
+        return Photo(image, background, objects, _collect_doubts(image, labels, sizes))
 
     def attempt(self, path: str | Path) -> Photo | ItemFailure:
         """Read a file, or return what is wrong with it."""
@@ -86,7 +86,7 @@ class PhotoReader:
             return failure
 
 
-def _regions(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+def _find_regions(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
     """Return the connected regions (H, W) of an RGBA photo, numbered from 1, and the opaque pixels of each.
 
     A region is all that is not wholly transparent, so that soft edges and shadows stay with their object.
@@ -96,7 +96,7 @@ def _regions(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
     return labels, np.bincount(labels[alpha > FOREGROUND_ALPHA], minlength=labels.max() + 1)[1:]
 
 
-def _doubts(image: Image.Image, labels: np.ndarray, sizes: np.ndarray) -> str:
+def _collect_doubts(image: Image.Image, labels: np.ndarray, sizes: np.ndarray) -> str:
     """Return what speaks against the mask of an RGBA photo with the given regions, for people."""
     opaque = np.asarray(image.getchannel("A")) > FOREGROUND_ALPHA
     doubts = []
@@ -104,11 +104,11 @@ def _doubts(image: Image.Image, labels: np.ndarray, sizes: np.ndarray) -> str:
         doubts.append(
             "what is opaque touches all four borders: the background is still there, or the mask is inverted"
         )
-    width, height = _extent(opaque)
+    width, height = _measure_extent(opaque)
     if max(width, height) < SMALL_PX:
         doubts.append(f"the object is only {width} x {height} pixels large: give a larger picture of it")
     specks = np.flatnonzero((sizes > 0) & (sizes < SPECK_SHARE * sizes.max())) + 1
-    kept = _extent(opaque & ~np.isin(labels, specks))
+    kept = _measure_extent(opaque & ~np.isin(labels, specks))
     if max(width, height) > WIDENED * max(kept):
         doubts.append(
             "stray pixels far from the object make it small: erase them, or set photos.objects to `largest`"
@@ -116,13 +116,13 @@ def _doubts(image: Image.Image, labels: np.ndarray, sizes: np.ndarray) -> str:
     return "; ".join(doubts)
 
 
-def _extent(mask: np.ndarray) -> tuple[int, int]:
+def _measure_extent(mask: np.ndarray) -> tuple[int, int]:
     """Return width and height in pixels of the box of what is set in ``mask`` (H, W)."""
     columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
     return int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1
 
 
-def _only(image: Image.Image, kept: np.ndarray) -> Image.Image:
+def _keep_only(image: Image.Image, kept: np.ndarray) -> Image.Image:
     """Return an RGBA photo that is transparent outside ``kept`` (H, W)."""
     pixels = np.asarray(image).copy()
     pixels[~kept] = 0

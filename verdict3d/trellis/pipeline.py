@@ -32,13 +32,13 @@ from verdict3d.trellis.attention import prefer_flash_attention_3
 from verdict3d.trellis.checkpoint import load_model, save_model
 from verdict3d.trellis.conditioner import Conditioner
 from verdict3d.trellis.layout import check_parts
-from verdict3d.trellis.mesh_decoding import decode_meshes, non_finite
+from verdict3d.trellis.mesh_decoding import decode_meshes, find_non_finite
 from verdict3d.trellis.network import Network
 from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.preprocess import preprocess_image
 from verdict3d.trellis.sampler import sample_flow
 from verdict3d.trellis.sparse import SparseTensor
-from verdict3d.trellis.structure_vae import occupied_voxels
+from verdict3d.trellis.structure_vae import find_occupied_voxels
 from verdict3d.weight_digests import digest_weights
 
 
@@ -67,7 +67,7 @@ class TrellisPipeline:
         device: str | torch.device = "auto",
         files: Mapping[str, Path] | None = None,
     ) -> None:
-        released = networks.by_released_name()
+        released = networks.map_released_names()
         configs = {name: network.config for name, network in released.items()}
         check_parts(conditioner.channels, configs, len(normalization[0]))
         self.device = pick_device(device)
@@ -128,7 +128,7 @@ class TrellisPipeline:
             *layout.GENERATOR_NETWORKS,
             *(name for name in extra if name not in layout.GENERATOR_NETWORKS),
         ]
-        files = layout.pipeline_files(root, arguments, wanted, conditioner)
+        files = layout.list_files(root, arguments, wanted, conditioner)
         networks = {name: load_model(root, arguments.models[name], dtype, place) for name in wanted}
         if place.type == "cuda":
             prefer_flash_attention_3()
@@ -182,13 +182,13 @@ class TrellisPipeline:
         if not isinstance(self.conditioner, Conditioner):
             raise Verdict3DError("this pipeline carries an adapter; save the base, and the adapter beside it")
         root = Path(directory)
-        networks = self.networks.by_released_name()
+        networks = self.networks.map_released_names()
         models = {name: f"ckpts/{name}" for name in sorted(networks)}
         for name, stem in models.items():
             save_model(networks[name], root, stem)
         self.conditioner.save(root / layout.CONDITIONER_DIRECTORY)
         samplers = (self.structure, self.sigma_min[0]), (self.latents, self.sigma_min[1])
-        document = layout.pipeline_document(models, *samplers, self.mean.tolist(), self.std.tolist())
+        document = layout.make_document(models, *samplers, self.mean.tolist(), self.std.tolist())
         write_json(root / layout.PIPELINE_FILE, document)
 
     @cached_property
@@ -232,7 +232,7 @@ class TrellisPipeline:
         tokens: Tensor = self.conditioner(pictures.to(self.device))
         return tokens.float()
 
-    def structure_noise(self, generators: Sequence[torch.Generator]) -> Tensor:
+    def draw_structure_noise(self, generators: Sequence[torch.Generator]) -> Tensor:
         """Draw the structure's noise (B, C, R, R, R), one CPU generator an item."""
         flow = self.networks.structure_flow
         shape = (flow.config["in_channels"], *(flow.config["resolution"],) * 3)
@@ -261,12 +261,12 @@ class TrellisPipeline:
         """
         logits = self.networks.structure_decoder(latent)
         finite = logits.flatten(1).isfinite().all(dim=1).tolist()
-        voxels = occupied_voxels(logits)
+        voxels = find_occupied_voxels(logits)
         counts = torch.bincount(voxels[:, 0].long(), minlength=len(logits)).tolist()
         results: list[Tensor | ItemFailure] = []
         for coords, whole in zip(voxels[:, 1:].split(counts), finite, strict=True):
             if not whole:
-                results.append(non_finite("the structure"))
+                results.append(find_non_finite("the structure"))
             elif not len(coords):
                 results.append(ItemFailure("empty_structure", "the structure has no occupied voxel"))
             else:
@@ -286,10 +286,12 @@ class TrellisPipeline:
         Returns:
             As :meth:`decode_structure`.
         """
-        latent = self.sample_structure_latents(tokens, self.structure_noise(generators), params)
+        latent = self.sample_structure_latents(tokens, self.draw_structure_noise(generators), params)
         return self.decode_structure(latent)
 
-    def latents_noise(self, coords: Sequence[Tensor], generators: Sequence[torch.Generator]) -> SparseTensor:
+    def draw_latents_noise(
+        self, coords: Sequence[Tensor], generators: Sequence[torch.Generator]
+    ) -> SparseTensor:
         """Draw the latents' noise on the voxels (T, 3) of each item, one CPU generator an item."""
         channels = self.networks.latent_flow.config["in_channels"]
         noise = [
@@ -331,7 +333,7 @@ class TrellisPipeline:
         Returns:
             The latents of the batch, in the decoder's scale.
         """
-        sample = self.sample_normalized_latents(tokens, self.latents_noise(coords, generators), params)
+        sample = self.sample_normalized_latents(tokens, self.draw_latents_noise(coords, generators), params)
         return sample.replace(sample.feats * self.std + self.mean)
 
     @torch.no_grad()
@@ -362,7 +364,7 @@ class TrellisPipeline:
         if len(seeds) != len(tokens):
             raise Verdict3DError(f"{len(tokens)} items and {len(seeds)} seeds; give one seed for each item")
         finite = tokens.flatten(1).isfinite().all(dim=1).tolist() if len(seeds) else []
-        outcomes: list[MeshOrFailure] = [non_finite("the condition") for _ in seeds]
+        outcomes: list[MeshOrFailure] = [find_non_finite("the condition") for _ in seeds]
         items = [item for item, whole in enumerate(finite) if whole]
         if not items:
             return outcomes
@@ -417,7 +419,7 @@ class TrellisPipeline:
                 others.append(picture if latents_images is None else self.preprocess(latents_images[place]))
                 pictures.append(picture)
                 places.append(place)
-                outcomes.append(non_finite("the condition"))
+                outcomes.append(find_non_finite("the condition"))
             except ItemFailure as failure:
                 outcomes.append(failure)
         if places:

@@ -35,7 +35,7 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     return open_picture(Path(path), str(path), max_pixels)
 
 
-def object_box(image: Image.Image) -> tuple[float, float, float, float]:
+def find_object_box(image: Image.Image) -> tuple[float, float, float, float]:
     """Return the square crop (left, upper, right, lower) around the object of an RGBA photo, in pixels.
 
     It may reach beyond the image, where the photo counts as transparent.
@@ -78,7 +78,7 @@ def preprocess_image(image: Image.Image, size_px: int = RELEASED_SIZE_PX) -> Ima
     Raises:
         ItemFailure: ``no_alpha`` or ``no_foreground``.
     """
-    cropped = image.crop(object_box(image)).resize((size_px, size_px), Image.Resampling.LANCZOS)
+    cropped = image.crop(find_object_box(image)).resize((size_px, size_px), Image.Resampling.LANCZOS)
     pixels = np.asarray(cropped).astype(np.float32) / 255
     composed = pixels[:, :, :3] * pixels[:, :, 3:]
     return Image.fromarray((composed * 255).astype(np.uint8))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from verdict3d.trellis.sampler import values_of, with_values
+from verdict3d.trellis.sampler import get_values, with_values
 from verdict3d.trellis.sparse import SparseTensor
 
 MOST_NUMBERS = 1 << 19
@@ -57,10 +57,10 @@ class Replayed:
 
     def __call__(self, state: Any, *others: Tensor) -> Any:
         """Call the function."""
-        inputs = (values_of(state), *others)
+        inputs = (get_values(state), *others)
         if torch.is_grad_enabled() or not inputs[0].is_cuda or inputs[0].numel() > MOST_NUMBERS:
             return self.call(state, *others)
-        kind = self._kind(state, inputs)
+        kind = self._describe_kind(state, inputs)
         kind.calls += 1
         if kind.calls <= WARM_UPS:
             return self.call(state, *others)
@@ -70,14 +70,14 @@ class Replayed:
         for place, value in zip(held, inputs, strict=True):
             place.copy_(value)
         graph.replay()
-        return with_values(out, values_of(out).clone())
+        return with_values(out, get_values(out).clone())
 
     def forget(self) -> None:
         """Drop what is recorded."""
         self._kinds.clear()
         self._memory = None
 
-    def _kind(self, state: Any, inputs: tuple[Tensor, ...]) -> _Kind:
+    def _describe_kind(self, state: Any, inputs: tuple[Tensor, ...]) -> _Kind:
         """Return what is known of such calls; a new kind pushes out the one that waited longest."""
         structure = state.structure if isinstance(state, SparseTensor) else None
         key = (id(structure), *((value.shape, value.dtype, value.device) for value in inputs))

@@ -64,7 +64,7 @@ def time_grid(steps: int, rescale_t: float) -> list[float]:
     return [float(value) for value in rescale_t * t / (1 + (rescale_t - 1) * t)]
 
 
-def values_of(state: Tensor | SparseTensor) -> Tensor:
+def get_values(state: Tensor | SparseTensor) -> Tensor:
     """Return the numbers of a dense or sparse state."""
     return state.feats if isinstance(state, SparseTensor) else state
 
@@ -74,17 +74,17 @@ def with_values(state: FlowState, values: Tensor) -> FlowState:
     return state.replace(values) if isinstance(state, SparseTensor) else values
 
 
-def batch_size_of(state: Tensor | SparseTensor) -> int:
+def count_items(state: Tensor | SparseTensor) -> int:
     """Return the number of items of a dense or sparse state."""
     return state.batch_size if isinstance(state, SparseTensor) else len(state)
 
 
-def _velocity(model: Callable[..., FlowState], state: FlowState, t: float, cond: Tensor) -> Tensor:
-    times = torch.full((batch_size_of(state),), 1000 * t, dtype=torch.float32, device=cond.device)
-    return values_of(model(state, times, cond)).float()
+def _predict_velocity(model: Callable[..., FlowState], state: FlowState, t: float, cond: Tensor) -> Tensor:
+    times = torch.full((count_items(state),), 1000 * t, dtype=torch.float32, device=cond.device)
+    return get_values(model(state, times, cond)).float()
 
 
-def _guided_velocity(
+def _guide_velocity(
     model: Callable[..., FlowState],
     state: FlowState,
     t: float,
@@ -97,12 +97,12 @@ def _guided_velocity(
     Items of a batch that have no condition tokens left are unconditional, as if theirs were zeros. A state
     that fills a GPU by itself, as one structure does, goes through twice, in half the memory.
     """
-    values = values_of(state)
+    values = get_values(state)
     if values.numel() > ONE_BATCH or (values.is_cuda and isinstance(state, Tensor)):
-        with_cond, without = (_velocity(model, state, t, tokens) for tokens in (cond, negative))
+        with_cond, without = (_predict_velocity(model, state, t, tokens) for tokens in (cond, negative))
     else:
         doubled = state.repeat(2) if isinstance(state, SparseTensor) else torch.cat([state, state])
-        with_cond, without = _velocity(model, doubled, t, torch.cat([cond, negative])).chunk(2)
+        with_cond, without = _predict_velocity(model, doubled, t, torch.cat([cond, negative])).chunk(2)
     return (1 + strength) * with_cond - strength * without
 
 
@@ -128,7 +128,7 @@ def sample_steps(
     Yields:
         The steps in order; the last one's ``state`` is the sample.
     """
-    batch = batch_size_of(noise)
+    batch = count_items(noise)
     cond = cond.expand(batch, -1, -1)
     negative = cond[:0] if negative is None else negative.expand(batch, -1, -1)
     low, high = params.guidance_interval
@@ -137,10 +137,10 @@ def sample_steps(
     for t, t_next in pairwise(grid):
         guided = params.guidance > 0 and low <= t <= high
         if guided:
-            velocity = _guided_velocity(model, state, t, cond, negative, params.guidance)
+            velocity = _guide_velocity(model, state, t, cond, negative, params.guidance)
         else:
-            velocity = _velocity(model, state, t, cond)
-        values = values_of(state)
+            velocity = _predict_velocity(model, state, t, cond)
+        values = get_values(state)
         clean = (1 - sigma_min) * values - (sigma_min + (1 - sigma_min) * t) * velocity
         state = with_values(state, values - (t - t_next) * velocity)
         yield Step(t, t_next, state, with_values(state, clean), 2 if guided else 1)

@@ -52,7 +52,7 @@ class Sequences:
     even: int | None
     _first: dict[int, Sequences] = field(default_factory=dict, repr=False)
 
-    def first(self, count: int) -> Sequences:
+    def take_first(self, count: int) -> Sequences:
         """Return the first ``count`` sequences, of rows that lie sorted."""
         if count + 1 >= len(self.offsets):
             return self
@@ -66,16 +66,16 @@ class Sequences:
         places = parts[0] if len(parts) == 1 else torch.cat(parts)
         return places.index_select(0, self.place_of_row)
 
-    def sorted(self, values: Tensor) -> Tensor:
+    def sort(self, values: Tensor) -> Tensor:
         """Return (T, ...) rows one sequence after the other."""
         return values if self.order is None else values.index_select(0, self.order)
 
-    def unsorted(self, values: Tensor) -> Tensor:
+    def unsort(self, values: Tensor) -> Tensor:
         """Invert :meth:`sorted`."""
         return values if self.order is None else torch.empty_like(values).index_copy(0, self.order, values)
 
 
-def padded_length(length: int) -> int:
+def compute_padded_length(length: int) -> int:
     """Return the bucket length for ``length``: 8, 16, 24, 32, 48, 64, 96, ...: at most a half more."""
     power = 8
     while power < length:
@@ -104,7 +104,7 @@ def group_sequences(sequence_of_row: Tensor, count: int) -> Sequences:
     groups: dict[int, list[int]] = {}
     for index, length in enumerate(lengths):
         if length:
-            groups.setdefault(padded_length(length), []).append(index)
+            groups.setdefault(compute_padded_length(length), []).append(index)
     buckets = []
     place_of_row = torch.empty(total, dtype=torch.int64, device=device)
     offset = 0

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verdict3d.trellis.structure import Pairs, Structure, child_taps
+from verdict3d.trellis.structure import Pairs, Structure, list_child_taps
 
 CPU_BLOCK = 1 << 19
 """Gathered elements per block on the CPU: 2 MiB of float32, so that a block stays in the cache."""
@@ -92,7 +92,7 @@ class SparseTensor:
 
     def repeat(self, times: int) -> SparseTensor:
         """The batch ``times`` over."""
-        return SparseTensor(self.feats.repeat(times, 1), structure=self.structure.repeated(times))
+        return SparseTensor(self.feats.repeat(times, 1), structure=self.structure.repeat(times))
 
     def to(self, device: torch.device | str) -> SparseTensor:
         """Features and coordinates on another device (a new structure when it differs)."""
@@ -182,7 +182,7 @@ def _sum_products(x: Tensor, matrices: Tensor, source: Tensor, target: Tensor, c
     return out
 
 
-def _blocks(rows: Tensor, channels: int) -> list[Tensor]:
+def _cut_blocks(rows: Tensor, channels: int) -> list[Tensor]:
     """Split rows so that what is gathered for a part is small; see the constants."""
     fitting = (GPU_BLOCK if rows.is_cuda else CPU_BLOCK) // (rows.shape[1] * channels)
     if rows.is_cuda:
@@ -190,7 +190,7 @@ def _blocks(rows: Tensor, channels: int) -> list[Tensor]:
     return list(rows.split(max(fitting, 64)))
 
 
-def _padded(x: Tensor) -> Tensor:
+def _pad(x: Tensor) -> Tensor:
     return torch.cat([x, x.new_zeros(1, x.shape[1])])
 
 
@@ -198,18 +198,18 @@ def _gather_linear(x: Tensor, weight: Tensor, rows: Tensor, row_sums: RowSums) -
     channels_out, _, channels = weight.shape
     at_once = GPU_PRODUCTS // max(len(x) * channels_out, 1)
     if x.is_cuda and channels_out <= min(channels, NARROW) and at_once >= FEWEST:
-        return _gathered_products(x, weight, rows, at_once, row_sums)
-    padded, flat = _padded(x), weight.reshape(len(weight), -1)
+        return _multiply_gathered(x, weight, rows, at_once, row_sums)
+    padded, flat = _pad(x), weight.reshape(len(weight), -1)
     out = x.new_empty(len(rows), len(weight))
     start = 0
-    for block in _blocks(rows, x.shape[1]):
+    for block in _cut_blocks(rows, x.shape[1]):
         part = out[start : start + len(block)]  # what is gathered has no name, so that only one block is kept
         torch.mm(padded.index_select(0, block.reshape(-1)).reshape(len(block), -1), flat.t(), out=part)
         start += len(block)
     return out
 
 
-def _gathered_products(x: Tensor, weight: Tensor, rows: Tensor, at_once: int, row_sums: RowSums) -> Tensor:
+def _multiply_gathered(x: Tensor, weight: Tensor, rows: Tensor, at_once: int, row_sums: RowSums) -> Tensor:
     """Return what :func:`_gather_linear` does, with products of all rows, ``at_once`` offsets a time."""
     parts = zip(weight.permute(1, 2, 0).split(at_once), rows.split(at_once, dim=1), strict=True)
     sums = (_sum_of_products(x, matrices, seen, row_sums) for matrices, seen in parts)
@@ -232,11 +232,11 @@ def _sum_of_products(x: Tensor, matrices: Tensor, seen: Tensor, row_sums: RowSum
 
 
 def _gather_outer(x: Tensor, grad: Tensor, rows: Tensor) -> Tensor:
-    padded = _padded(x)
+    padded = _pad(x)
     dtype = torch.promote_types(x.dtype, torch.float32)
     total = torch.zeros(grad.shape[1], rows.shape[1] * x.shape[1], dtype=dtype, device=x.device)
     start = 0
-    for block in _blocks(rows, x.shape[1]):
+    for block in _cut_blocks(rows, x.shape[1]):
         gathered = padded.index_select(0, block.reshape(-1)).reshape(len(block), -1)
         total += grad[start : start + len(block)].t() @ gathered
         start += len(block)
@@ -258,13 +258,13 @@ def gather_linear(
     Returns:
         (P, Cout) in the dtype of ``x``, or autocast's.
     """
-    x, weight = _autocast(x, weight)
+    x, weight = _cast(x, weight)
     with torch.autocast(x.device.type, enabled=False):
         tables = (rows.contiguous(), back.contiguous(), row_sums)
         return _GatherLinear.apply(x, weight, *tables)  # type: ignore[no-untyped-call]
 
 
-def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return both in autocast's dtype where it is on; own autograd functions are not seen by it."""
     if not torch.is_autocast_enabled(x.device.type):
         return x, weight
@@ -272,7 +272,7 @@ def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return x.to(dtype), weight.to(dtype)
 
 
-def pair_linear(x: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
+def multiply_pairs(x: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     """Sum linear maps over the neighbours that exist, differentiable; :func:`gather_linear` up to rounding.
 
     Args:
@@ -283,7 +283,7 @@ def pair_linear(x: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     Returns:
         (N, Cout) in the dtype of ``x``, or autocast's.
     """
-    x, weight = _autocast(x, weight)
+    x, weight = _cast(x, weight)
     with torch.autocast(x.device.type, enabled=False):
         return _PairLinear.apply(x, weight, pairs)  # type: ignore[no-untyped-call]
 
@@ -320,13 +320,13 @@ class SparseConv3d(nn.Module):
             return x.replace(F.linear(x.feats, weight.reshape(self.in_channels, self.out_channels).t(), bias))
         rows = x.structure.neighbours
         kernel = weight.reshape(self.out_channels, 27, self.in_channels)
-        if self._by_pairs(x):
-            feats = pair_linear(x.feats, kernel, x.structure.pairs)
+        if self._is_sparse(x):
+            feats = multiply_pairs(x.feats, kernel, x.structure.pairs)
         else:
             feats = gather_linear(x.feats, kernel, rows, rows.flip(1), self.row_sums)
         return x.replace(feats + bias.to(feats.dtype))
 
-    def _by_pairs(self, x: SparseTensor) -> bool:
+    def _is_sparse(self, x: SparseTensor) -> bool:
         """Whether enough neighbours are absent to pay; after a subdivision they are not."""
         wide = min(self.in_channels, self.out_channels) >= PAIRS_CHANNELS
         sparse = wide and x.device.type == "cpu" and x.structure.parent is None
@@ -340,7 +340,7 @@ class SparseConv3d(nn.Module):
             fine: The voxels that are returned to.
         """
         kernel = self.conv.weight.reshape(self.out_channels, 27, self.in_channels)
-        products = F.linear(_padded(x.feats), kernel.transpose(0, 1).reshape(-1, self.in_channels))
+        products = F.linear(_pad(x.feats), kernel.transpose(0, 1).reshape(-1, self.in_channels))
         rows = 27 * fine.coarse_neighbours + torch.arange(27, device=x.device)  # absent ones: of the zeros
         feats = self.row_sums(products.reshape(-1, self.out_channels), rows)
         return SparseTensor(feats + self.conv.bias.to(feats.dtype), structure=fine)
@@ -357,7 +357,7 @@ class SparseConv3d(nn.Module):
         """
         rows = x.structure.neighbours
         kernel = self.conv.weight.reshape(self.out_channels, 27, self.in_channels)
-        taps, sums = _subdivided_kernels(rows.device)
+        taps, sums = _subdivide_kernels(rows.device)
         summed = torch.einsum("djk,okc->dojc", sums.to(kernel), kernel)
         parts = [
             gather_linear(x.feats, summed[child], rows[:, taps[child]], rows[:, 26 - taps[child]])
@@ -369,10 +369,10 @@ class SparseConv3d(nn.Module):
 
 @cache
 @torch.inference_mode(False)
-def _subdivided_kernels(device: torch.device) -> tuple[Tensor, Tensor]:
+def _subdivide_kernels(device: torch.device) -> tuple[Tensor, Tensor]:
     """For each child, the parent offsets it sees (8, 8) and the 0/1 sums of weights (8, 8, 27)."""
     taps, sums = torch.zeros(8, 8, dtype=torch.int64), torch.zeros(8, 8, 27)
-    for child, row in enumerate(child_taps()):
+    for child, row in enumerate(list_child_taps()):
         parents = sorted({parent for parent, _ in row})
         taps[child] = torch.tensor(parents)
         for offset, (parent, _) in enumerate(row):
@@ -387,17 +387,17 @@ class SparseGroupNorm32(nn.GroupNorm):
         """Return the (T, C) normalised features in the dtype of ``x``."""
         structure, groups = x.structure, self.num_groups
         rows = structure.root.item_of_row
-        values = structure.by_root(x.feats.float())
+        values = structure.sort_by_root(x.feats.float())
         per_group = values.shape[-1] // groups
-        count = structure.item_counts_float()[:, None] * per_group
+        count = structure.count_items_float()[:, None] * per_group
 
         def by_channel(sums: Tensor) -> Tensor:
             means = sums.reshape(-1, groups, per_group).sum(-1) / count
             return means.repeat_interleave(per_group, dim=1)
 
-        mean = by_channel(structure.item_sums(values.reshape(len(x), -1)))
+        mean = by_channel(structure.sum_items(values.reshape(len(x), -1)))
         centred = values - mean.index_select(0, rows)[:, None]
-        variance = by_channel(structure.item_sums(centred.square().reshape(len(x), -1)))
+        variance = by_channel(structure.sum_items(centred.square().reshape(len(x), -1)))
         scale = torch.rsqrt(variance + self.eps) * self.weight
         out = torch.addcmul(self.bias, centred, scale.index_select(0, rows)[:, None])
         return out.reshape(len(x), -1).to(x.feats.dtype)
@@ -421,5 +421,5 @@ def unpool(x: SparseTensor, fine: Structure) -> SparseTensor:
 
 def subdivide(x: SparseTensor, target: Structure | None = None) -> SparseTensor:
     """Copy the features of every voxel to its eight children."""
-    target = x.structure.subdivided() if target is None else target
+    target = x.structure.subdivide() if target is None else target
     return SparseTensor(x.feats.repeat_interleave(8, dim=0), structure=target)

@@ -18,19 +18,19 @@ from verdict3d.trellis.sequences import Sequences, group_sequences
 
 
 @cache
-def child_offsets() -> tuple[tuple[int, int, int], ...]:
+def list_child_offsets() -> tuple[tuple[int, int, int], ...]:
     """Return the eight children of a voxel in row order 000, 001, 010, ..., 111 (z fastest)."""
     return tuple((i >> 2 & 1, i >> 1 & 1, i & 1) for i in range(8))
 
 
 @cache
-def child_taps() -> tuple[tuple[tuple[int, int], ...], ...]:
+def list_child_taps() -> tuple[tuple[tuple[int, int], ...], ...]:
     """Return, for each child d and each of 27 offsets o, (offset index of the parent, child index there).
 
     A child at 2p + d looks at 2p + d + o - 1, which belongs to parent p + floor((d + o - 1) / 2).
     """
     table = []
-    for child in child_offsets():
+    for child in list_child_offsets():
         row = []
         for offset in range(27):
             steps = (offset // 9 - 1, offset // 3 % 3 - 1, offset % 3 - 1)
@@ -134,7 +134,7 @@ class Structure:
     def neighbours(self) -> Tensor:
         """(T, 27) int32 rows of the voxels at offset (dx, dy, dz) - 1, dz fastest; T where there is none."""
         if self.parent is not None:
-            return self._neighbours_from_parent(self.parent)
+            return self._find_neighbours_from_parent(self.parent)
         total, side = len(self), self.size + 2
         steps = torch.arange(-1, 2, device=self.device)
         delta = ((steps[:, None, None] * side + steps[:, None]) * side + steps).reshape(-1)
@@ -151,8 +151,8 @@ class Structure:
         offset, row = there.t().nonzero().unbind(1)
         return Pairs(row, self.neighbours[row, offset].long(), list(there.sum(0).tolist()))
 
-    def _neighbours_from_parent(self, parent: Structure) -> Tensor:
-        taps = torch.tensor(child_taps(), dtype=torch.int32, device=self.device)
+    def _find_neighbours_from_parent(self, parent: Structure) -> Tensor:
+        taps = torch.tensor(list_child_taps(), dtype=torch.int32, device=self.device)
         rows = parent.neighbours.index_select(1, taps[..., 0].reshape(-1))
         rows = rows.mul_(8).add_(taps[..., 1].reshape(-1)).clamp_(max=len(self))
         return rows.reshape(len(self), 27)
@@ -162,7 +162,7 @@ class Structure:
         """Rows grouped by item, for attention within items."""
         return group_sequences(self.item_of_row, self.batch_size)
 
-    def windows(self, size: int, shift: int) -> Sequences:
+    def cut_windows(self, size: int, shift: int) -> Sequences:
         """Rows grouped by (item, floor((x, y, z) + shift) / size), without wrap-around."""
         key = (size, shift)
         if key not in self._windows:
@@ -195,9 +195,9 @@ class Structure:
         coarse, inverse = self.coarse
         return F.pad(inverse, (0, 1), value=len(coarse))[self.neighbours.long()]
 
-    def subdivided(self) -> Structure:
-        """Every voxel as its eight adjacent children 2 * coord + d, d as :func:`child_offsets`."""
-        steps = torch.tensor([(0, *d) for d in child_offsets()], dtype=torch.int32, device=self.device)
+    def subdivide(self) -> Structure:
+        """Every voxel as its eight adjacent children 2 * coord + d, d as :func:`list_child_offsets`."""
+        steps = torch.tensor([(0, *d) for d in list_child_offsets()], dtype=torch.int32, device=self.device)
         scale = torch.tensor([1, 2, 2, 2], dtype=torch.int32, device=self.device)
         child = Structure.__new__(Structure)
         child.coords = (self.coords[:, None] * scale + steps).reshape(-1, 4)
@@ -205,7 +205,7 @@ class Structure:
         child._windows, child._repeated = {}, {}
         return child
 
-    def repeated(self, times: int) -> Structure:
+    def repeat(self, times: int) -> Structure:
         """The batch ``times`` over, as items B, B + 1, ... of a larger batch; made once per ``times``."""
         if times not in self._repeated:
             coords = self.coords.repeat(times, 1)
@@ -214,18 +214,18 @@ class Structure:
             self._repeated[times] = Structure(coords, times * self.batch_size)
         return self._repeated[times]
 
-    def item_sums(self, values: Tensor) -> Tensor:
+    def sum_items(self, values: Tensor) -> Tensor:
         """Sum (T, C) float32 rows over each item: (B, C)."""
         root = self.root
         if root is not self:
             values = values.reshape(len(root), len(self) // max(len(root), 1), -1).sum(1)
         return values.new_zeros(self.batch_size, values.shape[-1]).index_add(0, root.item_of_row, values)
 
-    def item_counts_float(self) -> Tensor:
+    def count_items_float(self) -> Tensor:
         """(B,) float32 number of rows of each item, at least 1."""
         fan = len(self) // max(len(self.root), 1)
         return (self.root.counts * fan).clamp(min=1).float()
 
-    def by_root(self, values: Tensor) -> Tensor:
+    def sort_by_root(self, values: Tensor) -> Tensor:
         """View (T, C) rows as (rows of the root, descendants of each, C)."""
         return values.reshape(len(self.root), -1 if len(self) else 1, values.shape[-1])

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verdict3d.trellis.network import Network, zero_layer
+from verdict3d.trellis.network import Network, clear_layer
 from verdict3d.trellis.transformer import (
     ModulatedCrossBlock,
     TimestepEmbedder,
-    modulation,
-    position_embedding,
+    embed_positions,
+    make_modulation,
 )
 
 
@@ -40,8 +40,8 @@ def initialize_flow(network: Network) -> None:
             nn.init.normal_(layer.weight, std=0.02)
     for name, module in network.named_modules():
         if name.endswith("adaLN_modulation"):
-            zero_layer(module)
-    zero_layer(network.get_submodule("out_layer"))
+            clear_layer(module)
+    clear_layer(network.get_submodule("out_layer"))
 
 
 class SparseStructureFlowModel(Network):
@@ -93,10 +93,10 @@ class SparseStructureFlowModel(Network):
         self.share_mod = share_mod
         self.t_embedder = TimestepEmbedder(model_channels)
         if share_mod:
-            self.adaLN_modulation = modulation(model_channels)
+            self.adaLN_modulation = make_modulation(model_channels)
         axis = torch.arange(self.side)
         coords = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).reshape(-1, 3)
-        self.register_buffer("pos_emb", position_embedding(coords, model_channels))
+        self.register_buffer("pos_emb", embed_positions(coords, model_channels))
         self.pos_emb: Tensor
         self.input_layer = nn.Linear(in_channels * patch_size**3, model_channels)
         self.blocks = nn.ModuleList(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verdict3d.trellis.network import Network, zero_layer
+from verdict3d.trellis.network import Network, clear_layer
 
 NormType = Literal["layer", "group"]
 
@@ -30,7 +30,7 @@ class GroupNorm32(nn.GroupNorm):
         return super().forward(input.float()).to(input.dtype)
 
 
-def _norm(kind: NormType, channels: int) -> nn.Module:
+def _make_norm(kind: NormType, channels: int) -> nn.Module:
     if kind not in ("layer", "group"):
         raise ValueError(f"norm_type must be 'layer' or 'group', got {kind!r}")
     return ChannelLayerNorm32(channels) if kind == "layer" else GroupNorm32(32, channels)
@@ -85,7 +85,7 @@ class _StructureVAE(Network):
         """Initialise for training: PyTorch's defaults, zero second convolution of every residual block."""
         for module in self.modules():
             if isinstance(module, ResBlock3d):
-                zero_layer(module.conv2)
+                clear_layer(module.conv2)
 
 
 class SparseStructureEncoder(_StructureVAE):
@@ -121,13 +121,13 @@ class SparseStructureEncoder(_StructureVAE):
         self.blocks = nn.ModuleList(blocks)
         self.middle_block = nn.Sequential(*[ResBlock3d(channels[-1]) for _ in range(num_res_blocks_middle)])
         self.out_layer = nn.Sequential(
-            _norm(norm_type, channels[-1]),
+            _make_norm(norm_type, channels[-1]),
             nn.SiLU(),
             nn.Conv3d(channels[-1], 2 * latent_channels, 3, padding=1),
         )
         self._finish()
 
-    def distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def compute_distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance, (B, latent, r, r, r) each, of (B, 1, R, R, R) occupancy {0, 1}."""
         h = self.input_layer(x).to(self.torso_dtype)
         for block in self.blocks:
@@ -140,7 +140,7 @@ class SparseStructureEncoder(_StructureVAE):
         self, x: Tensor, sample_posterior: bool = False, generator: torch.Generator | None = None
     ) -> Tensor:
         """Encode (B, 1, R, R, R) occupancy as the latent's mean, or a sample drawn with ``generator``."""
-        mean, logvar = self.distribution(x)
+        mean, logvar = self.compute_distribution(x)
         return sample_gaussian(mean, logvar, generator) if sample_posterior else mean
 
 
@@ -177,7 +177,9 @@ class SparseStructureDecoder(_StructureVAE):
                 blocks.append(UpBlock3d(width, channels[level + 1]))
         self.blocks = nn.ModuleList(blocks)
         self.out_layer = nn.Sequential(
-            _norm(norm_type, channels[-1]), nn.SiLU(), nn.Conv3d(channels[-1], out_channels, 3, padding=1)
+            _make_norm(norm_type, channels[-1]),
+            nn.SiLU(),
+            nn.Conv3d(channels[-1], out_channels, 3, padding=1),
         )
         self._finish()
 
@@ -196,6 +198,6 @@ def sample_gaussian(mean: Tensor, logvar: Tensor, generator: torch.Generator | N
     return mean + torch.exp(0.5 * logvar) * noise.to(mean)
 
 
-def occupied_voxels(logits: Tensor) -> Tensor:
+def find_occupied_voxels(logits: Tensor) -> Tensor:
     """Return (T, 4) int32 rows (item, x, y, z) with a logit > 0, row-major, from (B, 1, R, R, R)."""
     return torch.argwhere(logits[:, 0] > 0).to(torch.int32)

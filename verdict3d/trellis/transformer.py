@@ -41,7 +41,7 @@ class ModulatedNorm(nn.Module):
         return F.silu(self.norm(x) * (1 + scale) + shift)
 
 
-def position_embedding(coords: Tensor, channels: int) -> Tensor:
+def embed_positions(coords: Tensor, channels: int) -> Tensor:
     """Absolute position embedding: per axis f sines then f cosines, f = channels // 3 // 2, zeros at the end.
 
     Args:
@@ -89,14 +89,14 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., C) to (..., C)."""
         first, _, last = self.mlp
-        if isinstance(first, nn.Linear) and takes_gelu_along(first, x):
+        if isinstance(first, nn.Linear) and take_gelu_along(first, x):
             rows = x.flatten(0, -2)
             hidden = torch._addmm_activation(first.bias, rows, first.weight.t(), use_gelu=True)
             return last(hidden).view(x.shape)
         return self.mlp(x)
 
 
-def takes_gelu_along(layer: nn.Linear, x: Tensor) -> bool:
+def take_gelu_along(layer: nn.Linear, x: Tensor) -> bool:
     """Whether GELU can be part of a linear layer's product: half precision on a GPU, nothing to learn.
 
     It spares a pass over the hidden values, and rounds once instead of twice.
@@ -105,7 +105,7 @@ def takes_gelu_along(layer: nn.Linear, x: Tensor) -> bool:
     return plain and in_half_on_gpu(x) and not torch.is_grad_enabled()
 
 
-def modulation(channels: int) -> nn.Sequential:
+def make_modulation(channels: int) -> nn.Sequential:
     """SiLU and Linear(C, 6 C): shift, scale and gate for attention, then for the feed-forward part."""
     return nn.Sequential(nn.SiLU(), nn.Linear(channels, 6 * channels))
 
@@ -142,7 +142,7 @@ class ModulatedCrossBlock(nn.Module):
         self.mlp = FeedForward(channels, mlp_ratio)
         self.share_mod = share_mod
         if not share_mod:
-            self.adaLN_modulation = modulation(channels)
+            self.adaLN_modulation = make_modulation(channels)
 
     def forward(
         self,

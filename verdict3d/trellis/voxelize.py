@@ -35,15 +35,15 @@ def voxelize_surface(mesh: Mesh, resolution: int) -> NDArray[np.int32]:
     inside = np.clip(mesh.vertices.astype(np.float64), -limit, limit)
     corners = ((inside + 0.5) * resolution)[mesh.faces]
     occupied = np.zeros((resolution,) * 3, dtype=bool)
-    axes, low, high = _separating_axes(corners)
-    for triangles, voxels in _candidates(corners, resolution):
+    axes, low, high = _find_separating_axes(corners)
+    for triangles, voxels in _find_candidates(corners, resolution):
         place = np.einsum("pak,pk->pa", axes[triangles], voxels + 0.5)
         touching = ((place >= low[triangles]) & (place <= high[triangles])).all(axis=1)
         occupied[tuple(voxels[touching].T)] = True
     return np.argwhere(occupied).astype(np.int32)
 
 
-def _separating_axes(corners: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+def _find_separating_axes(corners: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     """Return per triangle ten axes (F, 10, 3), and on each the range (F, 10) of touching voxels' centres.
 
     The axes are the normal and the cross products of the edges with x, y and z; those of the box are settled
@@ -58,7 +58,7 @@ def _separating_axes(corners: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     return axes, spans.min(axis=2) - reach, spans.max(axis=2) + reach
 
 
-def _candidates(
+def _find_candidates(
     corners: NDArray[np.float64], resolution: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield blocks of triangle numbers (P,) and voxels (P, 3) whose boxes overlap."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from verdict3d.judge.audit.trials import describe_trials, trial_name
+from verdict3d.judge.audit.trials import describe_trials, name_trial
 from verdict3d.records.comparisons import Comparison, Duel, PairOfMeshes
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Summary
@@ -45,7 +45,7 @@ def render_comparison(comparison: Comparison, exhibits: Sequence[PairExhibit]) -
             not_apart=say_not_apart(comparison),
             left_out=say_left_out(comparison),
             colour_words=say_colours(comparison),
-            trial_name=trial_name,
+            trial_name=name_trial,
             p_words=say_p_value,
             pair_outcome=say_outcome,
             tone=choose_tone,

@@ -16,7 +16,7 @@ from PIL import Image
 from flows.chain.environment import TELEMETRY_OFF, make_project_environment
 from support.command_line import call_command_line as call
 from support.toy_chain import ARM, write_toy_chain
-from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
 from verdict3d.randomness import numpy_generator
@@ -83,7 +83,7 @@ def test_every_command_has_help_with_an_example() -> None:
 @pytest.fixture
 def chair(tmp_path: Path) -> Path:
     path = tmp_path / "chair.glb"
-    write_mesh(mesh_from_parts(furniture("chair", numpy_generator(0, "chair", 0))), path)
+    write_mesh(mesh_from_parts(make_furniture("chair", numpy_generator(0, "chair", 0))), path)
     return path
 
 

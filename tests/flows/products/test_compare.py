@@ -22,7 +22,7 @@ from support.tiny_project import write_tiny_project
 from support.tiny_trellis import tiny_photo
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.damage import damage
 from verdict3d.mesh.files import read_mesh, write_mesh
@@ -47,7 +47,7 @@ def folders(tmp_path: Path) -> Path:
     (tmp_path / "photos").mkdir()
     for number, name in enumerate(NAMES):
         tiny_photo(number).save(tmp_path / "photos" / f"{name}.png")
-        mesh = normalize(mesh_from_parts(furniture("chair", numpy_generator(0, "compared", number))))
+        mesh = normalize(mesh_from_parts(make_furniture("chair", numpy_generator(0, "compared", number))))
         for grade, folder in enumerate(("whole", HOSTILE, "worse")):
             (tmp_path / folder).mkdir(exist_ok=True)
             shown = (
@@ -163,7 +163,7 @@ def test_what_is_missing_or_broken_loses_and_is_counted(project: tuple[Path, Par
     for name in ("chair", "stool"):
         (folders / f"worse/{name}.glb").write_bytes(b"glTF, but no more of it")
     write_mesh(
-        mesh_from_parts(furniture("chair", numpy_generator(0, "other", 0))), folders / "worse/nobody.ply"
+        mesh_from_parts(make_furniture("chair", numpy_generator(0, "other", 0))), folders / "worse/nobody.ply"
     )
     tiny_photo(5).convert("RGB").save(folders / "photos/opaque.png")
     tiny_photo(6).save(folders / "photos/alone.png")

@@ -14,14 +14,14 @@ from flows.cli.main import app
 from flows.products.doctor_meshes import describe_finding, examine_meshes, summarise_findings
 from support.places import ROOT
 from verdict3d.config_generators import MeshLimits
-from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.mesh import Mesh
 
 
 def piece(category: str) -> Mesh:
-    return mesh_from_parts(furniture(category, np.random.default_rng(1)))
+    return mesh_from_parts(make_furniture(category, np.random.default_rng(1)))
 
 
 @pytest.fixture

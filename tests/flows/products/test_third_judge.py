@@ -10,7 +10,7 @@ from support.command_line import call_command_line
 from support.places import ROOT
 from support.toy_chain import write_toy_chain
 from verdict3d.config import Params, load_params
-from verdict3d.judge.rubric import prompt_digest, prompt_for
+from verdict3d.judge.rubric import digest_prompt, write_prompt_for
 
 
 def with_third(params: Params, model: str) -> Params:
@@ -30,8 +30,8 @@ def test_a_question_of_the_third_judge_is_known() -> None:
     shipped = load_params(ROOT / "params.yaml").judges
     evaluation = shipped.evaluation
     embedded, third = str(ROOT / evaluation.model), "OpenGVLab/InternVL3-8B"
-    text = prompt_for(third, "three_images", "normal")
-    row = {"prompt": prompt_digest(text), "panel": "three_images", "mode": "normal"}
+    text = write_prompt_for(third, "three_images", "normal")
+    row = {"prompt": digest_prompt(text), "panel": "three_images", "mode": "normal"}
     known = evaluation.model_copy(update={"model": embedded})
     judges = shipped.model_copy(update={"training": known, "evaluation": known})
     both = judges.model_copy(update={"third": evaluation.model_copy(update={"model": third})})

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from flows.chain.workspace import Workspace
-from flows.products.pair_index import open_index
 from flows.products.vote import open_ballot, require_one_address
 from flows.products.votes import export_votes, import_votes, open_journal, report_votes
 from support.ballots import vote, write_pairs
@@ -18,7 +17,6 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes, SideFiles
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.results import JudgeUsed
-from verdict3d.view.pairs.query import parse_query
 
 
 def write_compared(folder: Path) -> None:
@@ -70,11 +68,6 @@ def test_answers_about_a_comparison_reach_the_report(workspace: Workspace, tmp_p
     assert rate.people.decisive.wins == 20 and rate.people.half_credit.value == 1.0
     assert all(rater.known == rater.known_right >= 1 for rater in found.raters)
     assert found.judges["evaluation"].observed == found.ceiling.observed == 1.0
-    shown = open_index(workspace, [], print)
-    assert shown.find(parse_query("people=agrees")).total == 10
-    pair = shown.document(shown.ids(parse_query("people=agrees"))[0])
-    assert pair is not None and [one["outcome"] for one in pair["people"]] == ["win", "win"]
-    assert {one["first"] for one in pair["people"]} == {"x", "y"}
     with pytest.raises(Verdict3DError, match="no pair of evaluate has two different meshes"):
         open_ballot(workspace, [], ["evaluate"], 2, print)
 

@@ -242,3 +242,12 @@ def test_batches_hold_every_position_once_in_order(groups, batch_size):
     for group in set(groups):
         sizes = [len(batch) for batch in batches if groups[batch[0]] == group]
         assert all(size == batch_size for size in sizes[:-1])
+
+
+def test_one_batch_shows_its_progress(tmp_path, capfd):
+    def make_worker():
+        return lambda items, folder: [{"item": item} for item in items]
+
+    run_batches([1, 2], make_worker, folder=tmp_path, batch_size=8, description="meshes of photos")
+    said = capfd.readouterr().err
+    assert "meshes of photos" in said and "2/2" in said

@@ -9,7 +9,7 @@ from flows.chain.workspace import Workspace
 from support.ballots import ARMS, asked_pair, vote
 from support.report_project import ARM, write_project
 from support.rows import filled
-from tasks.label import make_verdict_row, select_preferences
+from tasks.label import make_pair_verdict, select_preferences
 from tasks.paths import COUNTED_VOTES, VOTE_JOURNAL
 from tasks.report import gather
 from tasks.scoring.people import label_by_people, tally_people
@@ -72,7 +72,7 @@ def test_people_label_pairs_as_the_judge_does() -> None:
             filled(Pair, id=str(number), asset=asked.object, kind="same_base", split="train", **sides)
         )
     verdicts = label_by_people(pairs, [*both(0, "y"), vote("p0", 1, "x")])
-    rows = [make_verdict_row(pair, verdict) for pair, verdict in zip(pairs, verdicts, strict=True)]
+    rows = [make_pair_verdict(pair, verdict) for pair, verdict in zip(pairs, verdicts, strict=True)]
     assert [row.outcome for row in rows] == ["loss", "invalid", "invalid"]
     (kept,) = select_preferences(rows)
     assert (kept.chosen, kept.rejected, kept.margin, kept.reliability) == ("y-0", "x-0", 1.0, 1.0)

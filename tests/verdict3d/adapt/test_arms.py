@@ -40,7 +40,7 @@ from verdict3d.generators.search import play_tournament
 from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.randomness import seed_for, torch_generator
 from verdict3d.trellis.pipeline import TrellisPipeline
-from verdict3d.trellis.sampler import values_of
+from verdict3d.trellis.sampler import get_values
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +86,9 @@ def test_every_method_has_an_arm_here_or_trains_nothing():
 def flow_and_noise(stage):
     pipeline, source = tiny_pipeline(), [torch.Generator().manual_seed(2)]
     if stage == "structure":
-        return pipeline.networks.structure_flow, pipeline.structure_noise(source)
+        return pipeline.networks.structure_flow, pipeline.draw_structure_noise(source)
     voxels = torch.tensor([[0, 1, 2], [3, 4, 5]])
-    return pipeline.networks.latent_flow, pipeline.latents_noise([voxels], source)
+    return pipeline.networks.latent_flow, pipeline.draw_latents_noise([voxels], source)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -100,15 +100,15 @@ def test_untrained_layers_compute_the_same_bits_and_all_get_gradients(stage, gro
     flow.set_torso_dtype(dtype)
     copied, parameters = trainable_copy(flow, FLOW_LAYERS, [group], rank, torch.Generator().manual_seed(1))
     tokens, t = torch.randn(1, 5, 24, generator=torch.Generator().manual_seed(3)), torch.tensor([500.0])
-    assert torch.equal(values_of(copied(noise, t, tokens)), values_of(flow(noise, t, tokens)))
+    assert torch.equal(get_values(copied(noise, t, tokens)), get_values(flow(noise, t, tokens)))
     with torch.no_grad():
         for name, value in parameters.items():
             if "lora_B" in name:
                 value.fill_(0.1)
-    values_of(copied(noise, t, tokens)).square().sum().backward()
+    get_values(copied(noise, t, tokens)).square().sum().backward()
     assert parameters
     if rank:
-        assert not torch.equal(values_of(copied(noise, t, tokens)), values_of(flow(noise, t, tokens)))
+        assert not torch.equal(get_values(copied(noise, t, tokens)), get_values(flow(noise, t, tokens)))
     assert all(value.grad is not None for value in parameters.values())
     assert all(value.grad is None for value in flow.parameters())
 
@@ -152,7 +152,7 @@ def test_checkpointed_blocks_give_the_same_gradients(stage):
         )
         if again:
             checkpoint_blocks(copied)
-        out = values_of(copied(noise, t, tokens))
+        out = get_values(copied(noise, t, tokens))
         out.square().sum().backward()
         found.append([out, *(value.grad for value in parameters.values())])
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
@@ -170,7 +170,7 @@ def test_checkpointing_trains_the_same_bits_and_is_off_in_what_generates(arm, st
         checkpoints.append((folder / CHECKPOINT).read_bytes())  # weights, losses and moments of gradients
     assert checkpoints[0] == checkpoints[1]
     wrapped = method.wrap(inputs.pipeline, params, fit.tensors, Tools())
-    wrapped_blocks = wrapped.networks.flow(stage).blocks
+    wrapped_blocks = wrapped.networks.get_flow(stage).blocks
     assert not any("forward" in vars(block) for block in wrapped_blocks)
     student = make_student(inputs.pipeline, 7, **{stage: getattr(params, stage)})
     assert all("forward" in vars(block) for block in student.flows[stage].blocks)

@@ -28,7 +28,7 @@ from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.records.adapters import CARD, CONFIG, WEIGHTS, adapter_identity
 from verdict3d.records.files import read_json, write_json
 from verdict3d.trellis.pipeline import TrellisPipeline
-from verdict3d.trellis.sampler import values_of
+from verdict3d.trellis.sampler import get_values
 
 EVERYWHERE = {
     "encoder": EncoderLayers(rank=3, layers=["attention", "feed_forward"]),
@@ -49,14 +49,14 @@ def velocities(pipeline: TrellisPipeline) -> list[Tensor]:
     source = torch.Generator().manual_seed(2)
     picture = pipeline.preprocess(tiny_photo(1))
     tokens, times = pipeline.encode([picture]), torch.tensor([500.0])
-    noise = pipeline.structure_noise([source])
-    latents = pipeline.latents_noise([torch.tensor([[0, 1, 2], [3, 4, 5]])], [source])
+    noise = pipeline.draw_structure_noise([source])
+    latents = pipeline.draw_latents_noise([torch.tensor([[0, 1, 2], [3, 4, 5]])], [source])
     with torch.no_grad():
         flows = pipeline.networks
         return [
             tokens,
-            values_of(flows.structure_flow(noise, times, tokens)),
-            values_of(flows.latent_flow(latents, times, tokens)),
+            get_values(flows.structure_flow(noise, times, tokens)),
+            get_values(flows.latent_flow(latents, times, tokens)),
         ]
 
 

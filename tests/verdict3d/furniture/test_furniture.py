@@ -13,24 +13,24 @@ from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.furniture.catalogue import CATEGORIES, World, furniture
-from verdict3d.furniture.outlines import arc, ball, band, ellipse, sideways
+from verdict3d.furniture.catalogue import CATEGORIES, World, make_furniture
+from verdict3d.furniture.outlines import arc, ball, band, ellipse, turn_sideways
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.furniture.parts import (
     MIN_HALF_THICKNESS,
     Part,
     bar,
-    bounds,
     box,
     lathe,
+    measure_bounds,
     normalize_parts,
     prism,
     rod,
-    turned,
+    turn,
 )
 from verdict3d.furniture.patterns import checked
-from verdict3d.mesh.sampling import surface_points
-from verdict3d.pretrain.sdf import distance_and_color, nearest_color, pack_parts, signed_distance
+from verdict3d.mesh.sampling import sample_surface
+from verdict3d.pretrain.sdf import find_nearest_color, measure_parts, pack_parts, signed_distance
 
 RED, BLUE = np.array([200, 20, 10], np.uint8), np.array([10, 20, 200], np.uint8)
 SEEDS = range(8)
@@ -41,7 +41,7 @@ PIECES = [f"{world} {category}" for world in get_args(World) for category in CAT
 
 def draw(piece: str, seed: int) -> tuple[Part, ...]:
     world, category = piece.split()
-    return furniture(category, np.random.default_rng([CATEGORIES.index(category), seed]), world)
+    return make_furniture(category, np.random.default_rng([CATEGORIES.index(category), seed]), world)
 
 
 def as_trimesh(parts: tuple[Part, ...] | list[Part]) -> trimesh.Trimesh:
@@ -52,7 +52,7 @@ def as_trimesh(parts: tuple[Part, ...] | list[Part]) -> trimesh.Trimesh:
 def test_ten_categories_and_a_clear_message_for_others() -> None:
     assert len(CATEGORIES) == len(set(CATEGORIES)) == 10
     with pytest.raises(Verdict3DError, match=r"wardrobe.*chair"):
-        furniture("wardrobe", np.random.default_rng(0))
+        make_furniture("wardrobe", np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("category", PIECES)
@@ -69,7 +69,7 @@ def test_same_generator_state_gives_same_mesh(category: str) -> None:
 def test_objects_are_normalised_closed_and_not_thin(category: str) -> None:
     for seed in SEEDS:
         parts = draw(category, seed)
-        low, high = bounds(parts)
+        low, high = measure_bounds(parts)
         assert (high - low).max() == pytest.approx(1.0)
         assert np.abs(low + high).max() < 1e-9
         for part in parts:
@@ -115,13 +115,13 @@ def test_objects_stand_on_the_floor_with_several_colors(category: str) -> None:
     several = 0
     for seed in SEEDS:
         parts = draw(category, seed)
-        assert bounds(parts)[0, 2] == pytest.approx(bounds([_lowest(parts)])[0, 2])
+        assert measure_bounds(parts)[0, 2] == pytest.approx(measure_bounds([_lowest(parts)])[0, 2])
         several += len({part.color.tobytes() for part in parts}) > 1
     assert several >= len(SEEDS) // 2
 
 
 def _lowest(parts: tuple[Part, ...]) -> Part:
-    return min(parts, key=lambda part: float(bounds([part])[0, 2]))
+    return min(parts, key=lambda part: float(measure_bounds([part])[0, 2]))
 
 
 def _occupancy(category: str, seed: int, grid: torch.Tensor) -> torch.Tensor:
@@ -151,11 +151,11 @@ def test_categories_are_told_apart_by_their_shape(world: World, least: float) ->
 def test_surface_lies_on_the_zero_of_the_distance(category: str) -> None:
     for seed in range(4):
         parts = draw(category, seed)
-        points, _ = surface_points(mesh_from_parts(parts), 1500, np.random.default_rng(0))
+        points, _ = sample_surface(mesh_from_parts(parts), 1500, np.random.default_rng(0))
         distance = signed_distance(torch.from_numpy(points)[None], pack_parts([parts]))[0]
         assert distance.max() < 1e-3
         for part in parts:
-            alone, _ = surface_points(mesh_from_parts([part]), 100, np.random.default_rng(0))
+            alone, _ = sample_surface(mesh_from_parts([part]), 100, np.random.default_rng(0))
             assert signed_distance(torch.from_numpy(alone)[None], pack_parts([[part]])).abs().max() < 1e-3
 
 
@@ -166,7 +166,7 @@ SOLIDS = {
     "cone": rod((0.1, 0.0, -0.3), (-0.2, 0.1, 0.3), 0.06, RED, 0.2),
     "bar": bar((0.0, 0.1, -0.3), (0.1, -0.1, 0.3), 0.1, RED, 0.06),
     "ellipse": prism(ellipse(0.6, 0.4), -0.1, 0.2, RED),
-    "bent sheet": sideways(band([(-0.3, -0.3), (0.2, -0.2), (0.3, 0.4)], 0.1), -0.2, 0.1, RED),
+    "bent sheet": turn_sideways(band([(-0.3, -0.3), (0.2, -0.2), (0.3, 0.4)], 0.1), -0.2, 0.1, RED),
     "curved wall": prism(arc(0.8, 0.6, 0.12, -20, 230), -0.2, 0.1, RED),
     "vase": lathe([(0.1, -0.4), (0.3, -0.1), (0.08, 0.2), (0.2, 0.4)], RED, axis=(0.1, 0.0)),
     "ball": lathe(ball(0.3, -0.3, 0.3, 15), RED),
@@ -177,7 +177,7 @@ CONVEX = ("box", "rounded", "cylinder", "cone", "bar", "ellipse", "ball")
 @pytest.mark.parametrize("name", SOLIDS)
 def test_distance_agrees_with_the_triangles_everywhere(name: str) -> None:
     """Oracle: distance to every triangle, and the side of every face."""
-    part = turned([SOLIDS[name]], "x", 20)[0]
+    part = turn([SOLIDS[name]], "x", 20)[0]
     shell = as_trimesh([part])
     points = np.random.default_rng(0).uniform(-0.6, 0.6, (300, 3))
     corners = np.repeat(shell.triangles[None], len(points), axis=0).reshape(-1, 3, 3)
@@ -213,7 +213,7 @@ def test_no_sheet_is_thinner_than_the_grid_sees() -> None:
                         np.concatenate([tight, part.center[None]])[None], dtype=torch.float32
                     )
                     assert signed_distance(points, pack_parts([[part]])).min() < -0.5 * MIN_HALF_THICKNESS
-    sheet = sideways(band([(-50, 0), (0, 0), (0, 80)], 0.5), -20, 20, RED)
+    sheet = turn_sideways(band([(-50, 0), (0, 0), (0, 80)], 0.5), -20, 20, RED)
     (wide,) = normalize_parts([sheet])
     assert wide.outline is not None
     flat = wide.outline * wide.half_size[:2]
@@ -222,13 +222,13 @@ def test_no_sheet_is_thinner_than_the_grid_sees() -> None:
 
 @pytest.mark.parametrize("name", ["bent sheet", "curved wall", "vase"])
 def test_reach_of_outlines_is_that_of_their_corners(name: str) -> None:
-    part = turned(turned([SOLIDS[name]], "x", 20), "z", 50)[0]
-    assert np.abs(as_trimesh([part]).bounds - bounds([part])).max() < 0.01
+    part = turn(turn([SOLIDS[name]], "x", 20), "z", 50)[0]
+    assert np.abs(as_trimesh([part]).bounds - measure_bounds([part])).max() < 0.01
 
 
 def test_stripes_and_checks_fill_their_box() -> None:
     fields = checked((0, 0, 0), (1.0, 0.2, 0.6), (4, 3), (RED, BLUE))
-    assert len(fields) == 12 and bounds(fields) == pytest.approx(
+    assert len(fields) == 12 and measure_bounds(fields) == pytest.approx(
         np.array([[-0.5, -0.1, -0.3], [0.5, 0.1, 0.3]])
     )
     assert sum(8 * float(part.half_size.prod()) for part in fields) == pytest.approx(0.12)
@@ -238,10 +238,10 @@ def test_stripes_and_checks_fill_their_box() -> None:
 def test_distance_of_hand_placed_solids() -> None:
     parts = [box((0, 0, 0), (1, 1, 1), RED), rod((2, 0, -1), (2, 0, 1), 0.5, BLUE)]
     points = torch.tensor([[[0.0, 0, 0], [0, 0, 1.5], [-1.5, 1.5, 0.5], [2, 0, 0], [2, 0, 3], [1, 0, 0]]])
-    distance, color = distance_and_color(points, pack_parts([parts]))
+    distance, color = measure_parts(points, pack_parts([parts]))
     assert distance[0].tolist() == pytest.approx([-0.5, 1.0, 2**0.5, -0.5, 2.0, 0.5], abs=1e-5)
     assert color[0, :5].tolist() == [RED.tolist()] * 3 + [BLUE.tolist()] * 2
-    assert nearest_color(points, pack_parts([parts])).equal(color)
+    assert find_nearest_color(points, pack_parts([parts])).equal(color)
 
 
 def test_batches_do_not_mix_and_padding_is_invisible() -> None:
@@ -265,8 +265,8 @@ def test_reach_of_turned_boxes_is_that_of_their_corners(
     half: tuple[float, float, float], rounding: float, angle: float, axis: str
 ) -> None:
     solid = box((0.1, 0.2, 0.3), np.array(half) * 2, RED, rounding)
-    part = turned([solid], axis, angle)[0]  # type: ignore[arg-type]
-    reach, shell = bounds([part]), as_trimesh([part])
+    part = turn([solid], axis, angle)[0]  # type: ignore[arg-type]
+    reach, shell = measure_bounds([part]), as_trimesh([part])
     assert shell.is_watertight and shell.volume > 0
     assert (shell.bounds[0] >= reach[0] - 1e-6).all() and (shell.bounds[1] <= reach[1] + 1e-6).all()
     assert np.abs(shell.bounds - reach).max() < (1e-6 if part.kind == "box" else 0.02)

@@ -10,7 +10,7 @@ import pytest
 from support.outside import outside
 from support.tiny_trellis import tiny_photo
 from verdict3d.errors import ItemFailure
-from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.generators.generator import Request
 from verdict3d.generators.registry import load_generator
@@ -20,7 +20,7 @@ from verdict3d.randomness import numpy_generator
 
 
 def chair(number: int) -> Mesh:
-    return mesh_from_parts(furniture("chair", numpy_generator(0, "chair", number)))
+    return mesh_from_parts(make_furniture("chair", numpy_generator(0, "chair", number)))
 
 
 def ask(root: Path, stem: str, regime: str = "clean", sample: int = 0, **settings: object) -> object:

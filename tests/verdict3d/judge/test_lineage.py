@@ -12,11 +12,11 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import JudgeIdentity, require_different
 from verdict3d.judge.lineage import (
     REGISTRY,
-    family,
     find_facts,
-    lineage_of,
-    lineage_warnings,
-    shared_parts,
+    find_family,
+    find_lineage,
+    find_shared_parts,
+    warn_of_lineage,
 )
 
 QWEN, INTERN = "Qwen/Qwen2.5-VL-7B-Instruct", "OpenGVLab/InternVL3-8B-hf"
@@ -34,12 +34,12 @@ def identity(model: str, weights: str) -> JudgeIdentity:
 
 
 def test_the_papers_two_judges_share_a_language_model() -> None:
-    assert shared_parts(known(QWEN), known(INTERN)) == ("language model",)
-    (warning,) = lineage_warnings({"training": known(QWEN), "evaluation": known(INTERN)})
+    assert find_shared_parts(known(QWEN), known(INTERN)) == ("language model",)
+    (warning,) = warn_of_lineage({"training": known(QWEN), "evaluation": known(INTERN)})
     assert "Qwen2.5" in warning and "judges.third" in warning
     apart = {"training": known(QWEN), "evaluation": known("google/gemma-3-12b-it")}
-    assert lineage_warnings(apart) == []
-    assert len(lineage_warnings({**apart, "third": known(INTERN)})) == 1
+    assert warn_of_lineage(apart) == []
+    assert len(warn_of_lineage({**apart, "third": known(INTERN)})) == 1
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_the_papers_two_judges_share_a_language_model() -> None:
     ],
 )
 def test_common_judges_are_known(model: str, language: str) -> None:
-    assert family(known(model)) == language
+    assert find_family(known(model)) == language
 
 
 def test_no_two_entries_claim_one_name() -> None:
@@ -70,11 +70,11 @@ def test_no_two_entries_claim_one_name() -> None:
 
 def test_unknown_models_must_state_their_lineage(tmp_path) -> None:
     with pytest.raises(Verdict3DError, match="vision_tower, language_model, language_family, vendor"):
-        lineage_of(params(tmp_path))
-    assert lineage_of(params(tmp_path, lineage=OWN)) == OWN
-    assert lineage_of(params(QWEN)) == known(QWEN)
+        find_lineage(params(tmp_path))
+    assert find_lineage(params(tmp_path, lineage=OWN)) == OWN
+    assert find_lineage(params(QWEN)) == known(QWEN)
     with pytest.raises(Verdict3DError, match=r"built on l, the registry says on Qwen2\.5"):
-        lineage_of(params(QWEN, lineage=OWN))
+        find_lineage(params(QWEN, lineage=OWN))
 
 
 def test_one_model_under_two_names_is_refused() -> None:

@@ -71,7 +71,7 @@ def test_a_swapped_pair_is_the_same_question(tmp_path: Path) -> None:
     judge, store = LetterJudge(), VerdictStore(tmp_path / "v.db")
     (there,) = store.ask(judge, [pair("a", "b")])
     (back,) = store.ask(judge, [pair("b", "a")])
-    assert back == there.flipped() and len(judge.asked) == 1
+    assert back == there.flip() and len(judge.asked) == 1
 
 
 @pytest.mark.parametrize("change", ["weights", "settings", "prompt", "mode", "panel", "dtype"])

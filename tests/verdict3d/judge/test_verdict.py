@@ -62,7 +62,7 @@ def test_swapping_the_candidates_mirrors_the_verdict(answers: list[tuple[float, 
     """So the null is symmetric: where X and Y are exchangeable, a win is as likely as a loss."""
     verdict = Verdict.of(*answers)
     mirrored = {"win": "loss", "loss": "win"}
-    flipped = verdict.flipped()
+    flipped = verdict.flip()
     assert flipped == Verdict.of(*((m2, m1) for m1, m2 in answers))
     assert flipped.outcome == mirrored.get(verdict.outcome, verdict.outcome)
     assert verdict.d is not None
@@ -92,14 +92,14 @@ def test_the_same_mesh_is_not_asked() -> None:
     verdict = Verdict.same()
     assert (verdict.outcome, verdict.d, verdict.valid, verdict.decisive) == ("same", 0.0, True, False)
     assert (verdict.m1, verdict.m2, verdict.b, verdict.r, verdict.se) == (None,) * 5
-    assert verdict.flipped() == verdict and verdict.row()["sets"] == []
+    assert verdict.flip() == verdict and verdict.row()["sets"] == []
 
 
 def test_invalid_is_no_tie() -> None:
     verdict = Verdict.invalid("empty_structure", "a generation failed")
     assert verdict.outcome == "invalid" and not verdict.decisive
     assert (verdict.m1, verdict.m2, verdict.d, verdict.b, verdict.r, verdict.se) == (None,) * 6
-    assert verdict.flipped() == verdict
+    assert verdict.flip() == verdict
     assert (verdict.row()["reason"], verdict.row()["message"]) == ("empty_structure", "a generation failed")
 
 

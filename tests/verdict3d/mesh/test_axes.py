@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import trimesh
 
-from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.library import procedural_asset
-from verdict3d.mesh.axes import Axis, into_file_frame, into_object_frame
+from verdict3d.mesh.axes import Axis, turn_into_file, turn_into_object
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.mesh.posture import guess_up_axis
@@ -28,12 +28,12 @@ ARROW = Mesh(
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 def test_a_turn_keeps_the_hand_and_is_undone(axis: Axis) -> None:
-    turn = into_object_frame(np.eye(3, dtype=np.float32), axis)
+    turn = turn_into_object(np.eye(3, dtype=np.float32), axis)
     assert np.linalg.det(turn) == pytest.approx(1.0)
     up = np.eye(3, dtype=np.float32)["xyz".index(axis)]
-    np.testing.assert_array_equal(into_object_frame(up[None], axis), [[0, 0, 1]])
+    np.testing.assert_array_equal(turn_into_object(up[None], axis), [[0, 0, 1]])
     np.testing.assert_array_equal(
-        into_object_frame(into_file_frame(ARROW.vertices, axis), axis), ARROW.vertices
+        turn_into_object(turn_into_file(ARROW.vertices, axis), axis), ARROW.vertices
     )
 
 
@@ -42,7 +42,7 @@ def test_a_turn_keeps_the_hand_and_is_undone(axis: Axis) -> None:
 def test_the_up_axis_of_a_file_is_what_its_reader_is_told(tmp_path: Path, suffix: str, axis: Axis) -> None:
     path = tmp_path / f"arrow{suffix}"
     custom: Axis = "z" if suffix == ".ply" else "y"  # what the writer turns to by itself
-    turned = into_object_frame(into_file_frame(ARROW.vertices, axis), custom)
+    turned = turn_into_object(turn_into_file(ARROW.vertices, axis), custom)
     write_mesh(Mesh(turned, ARROW.faces), path)
     mesh = read_mesh(path, up_axis=axis)
     np.testing.assert_array_equal(mesh.vertices, ARROW.vertices)
@@ -73,10 +73,10 @@ def foreign(path: Path, vertices: np.ndarray, faces: np.ndarray) -> Path:
 def test_the_shape_decides_where_it_speaks_clearly_else_custom_and_the_guess_is_noted(
     tmp_path: Path, suffix: str
 ) -> None:
-    table = mesh_from_parts(furniture("table", np.random.default_rng(1)))
+    table = mesh_from_parts(make_furniture("table", np.random.default_rng(1)))
     cube = trimesh.creation.box()
     for axis in ("y", "z"):
-        path = foreign(tmp_path / f"{axis}{suffix}", into_file_frame(table.vertices, axis), table.faces)
+        path = foreign(tmp_path / f"{axis}{suffix}", turn_into_file(table.vertices, axis), table.faces)
         mesh = read_mesh(path)
         np.testing.assert_allclose(mesh.vertices.min(axis=0), table.vertices.min(axis=0), atol=1e-5)
         np.testing.assert_allclose(mesh.vertices.max(axis=0), table.vertices.max(axis=0), atol=1e-5)
@@ -95,7 +95,7 @@ def test_guesses_on_own_furniture_and_in_any_order() -> None:
     for number in range(40):
         mesh = procedural_asset("heldout", number, 5).mesh
         for axis, suffix in product(get_args(Axis)[1:], (".obj", ".stl")):
-            lying = Mesh(into_file_frame(mesh.vertices, axis), mesh.faces)
+            lying = Mesh(turn_into_file(mesh.vertices, axis), mesh.faces)
             guess = guess_up_axis(lying, suffix)
             assert (
                 guess_up_axis(Mesh(lying.vertices, np.ascontiguousarray(mesh.faces[::-1])), suffix) == guess

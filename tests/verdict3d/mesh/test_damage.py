@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.furniture.catalogue import furniture, mesh_from_parts
+from verdict3d.furniture.catalogue import make_furniture, mesh_from_parts
 from verdict3d.mesh.damage import DEFECTS, GRADES, KINDS, UNTAUGHT, damage
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.pretrain.quality import Closeness
@@ -17,7 +17,7 @@ from verdict3d.render.renderer import Renderer
 
 @pytest.fixture(scope="module")
 def chair() -> Mesh:
-    return mesh_from_parts(furniture("chair", numpy_generator(1, "damage_test")))
+    return mesh_from_parts(make_furniture("chair", numpy_generator(1, "damage_test")))
 
 
 @pytest.mark.parametrize("defect", KINDS)

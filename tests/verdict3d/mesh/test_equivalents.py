@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from verdict3d.furniture.catalogue import furniture
+from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.equivalents import EQUIVALENTS
 from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
-from verdict3d.mesh.sampling import areas_and_normals
+from verdict3d.mesh.sampling import compute_areas_and_normals
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.renderer import Renderer
 
 
 @pytest.fixture(scope="module")
 def chair() -> Mesh:
-    return mesh_from_parts(furniture("chair", numpy_generator(1, "equivalents_test")))
+    return mesh_from_parts(make_furniture("chair", numpy_generator(1, "equivalents_test")))
 
 
 @pytest.mark.parametrize("clothes", EQUIVALENTS)
@@ -27,7 +27,9 @@ def test_the_file_is_another_and_the_surface_is_not(chair: Mesh, clothes: str) -
     assert mesh_digest(other) != mesh_digest(chair)
     assert other.colors is not None and other.colors.shape == other.vertices.shape
     same, mine = normalize(other), normalize(chair)
-    assert areas_and_normals(same)[0].sum() == pytest.approx(areas_and_normals(mine)[0].sum(), rel=1e-4)
+    assert compute_areas_and_normals(same)[0].sum() == pytest.approx(
+        compute_areas_and_normals(mine)[0].sum(), rel=1e-4
+    )
     extent = np.ptp(mine.vertices, axis=0)
     np.testing.assert_allclose(np.ptp(same.vertices, axis=0), extent, atol=1e-4)
 

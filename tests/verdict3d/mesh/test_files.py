@@ -18,10 +18,10 @@ from PIL import Image
 
 from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.furniture.catalogue import furniture, mesh_from_parts
+from verdict3d.furniture.catalogue import make_furniture, mesh_from_parts
 from verdict3d.mesh.files import read_mesh, write_mesh
-from verdict3d.mesh.mesh import Mesh, face_colors, mesh_digest, normalize
-from verdict3d.mesh.writers.glb import glb_bytes
+from verdict3d.mesh.mesh import Mesh, average_face_colors, mesh_digest, normalize
+from verdict3d.mesh.writers.glb import encode_glb
 
 TETRAHEDRON = Mesh(
     np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]),
@@ -59,7 +59,7 @@ def glb(document: dict[str, Any], binary: bytes = b"") -> bytes:
 
 def changed(tmp_path: Path, **entries: Any) -> Path:
     """Write the tetrahedron with entries of its glTF document replaced; ``a__0__b`` is ``["a"][0]["b"]``."""
-    document, binary = document_of(glb_bytes(TETRAHEDRON))
+    document, binary = document_of(encode_glb(TETRAHEDRON))
     for name, value in entries.items():
         place: Any = document
         *way, last = (int(key) if key.isdigit() else key for key in name.split("__"))
@@ -76,7 +76,7 @@ def changed(tmp_path: Path, **entries: Any) -> Path:
 
 @pytest.mark.parametrize("suffix", [".glb", ".ply", ".obj"])
 def test_round_trip_keeps_everything_and_bytes_repeat(tmp_path: Path, suffix: str) -> None:
-    mesh = mesh_from_parts(furniture("chair", np.random.default_rng(1)))
+    mesh = mesh_from_parts(make_furniture("chair", np.random.default_rng(1)))
     path = tmp_path / f"chair{suffix}"
     write_mesh(mesh, path)
     first = path.read_bytes()
@@ -113,7 +113,7 @@ def test_any_finite_mesh_survives_glb(data: st.DataObject) -> None:
     faces = np.concatenate(
         [faces, np.arange(count, dtype=np.int32)[np.arange(3 * count) % count].reshape(-1, 3)]
     )
-    document, binary = document_of(glb_bytes(Mesh(vertices, faces)))
+    document, binary = document_of(encode_glb(Mesh(vertices, faces)))
     accessor = document["accessors"][0]
     stored = np.frombuffer(binary, "<f4", 3 * count).reshape(-1, 3)
     assert (
@@ -172,7 +172,7 @@ def test_several_textures_become_an_atlas(tmp_path: Path, wrapped: bool) -> None
     )
     mesh = read_mesh(tmp_path / "two.obj")
     assert mesh.texture is not None
-    assert np.rint(face_colors(mesh) * 255).tolist() == [[255, 0, 0], [0, 0, 255], [0, 255, 0]]
+    assert np.rint(average_face_colors(mesh) * 255).tolist() == [[255, 0, 0], [0, 0, 255], [0, 255, 0]]
 
 
 def test_obj_polygons_relative_indices_and_texture_origin(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_every_truncation_fails_cleanly(tmp_path: Path, suffix: str) -> None:
 def test_flipped_bytes_of_a_glb_never_crash(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    content = bytearray(glb_bytes(TETRAHEDRON))
+    content = bytearray(encode_glb(TETRAHEDRON))
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.mktemp("flip") / "flip.glb"
@@ -322,7 +322,7 @@ def test_flipped_bytes_of_a_glb_never_crash(
 
 
 def test_limits_are_checked_before_work_is_done(tmp_path: Path) -> None:
-    mesh = mesh_from_parts(furniture("sofa", np.random.default_rng(0)))
+    mesh = mesh_from_parts(make_furniture("sofa", np.random.default_rng(0)))
     for suffix in (".glb", ".ply", ".obj"):
         path = tmp_path / f"sofa{suffix}"
         write_mesh(mesh, path)
@@ -367,7 +367,7 @@ def test_arrays_that_do_not_belong_together(tmp_path: Path) -> None:
 
 
 def test_glb_with_a_vertex_out_of_range_or_not_a_number(tmp_path: Path) -> None:
-    document, binary = document_of(glb_bytes(TETRAHEDRON))
+    document, binary = document_of(encode_glb(TETRAHEDRON))
     view = document["bufferViews"][document["meshes"][0]["primitives"][0]["indices"]]
     content = bytearray(binary)
     struct.pack_into("<I", content, view["byteOffset"], 99)
@@ -392,7 +392,7 @@ def test_a_glb_may_not_refer_to_a_file_elsewhere(tmp_path: Path, uri: str) -> No
 
 
 def test_a_glb_may_hold_its_buffer_as_data(tmp_path: Path) -> None:
-    document, binary = document_of(glb_bytes(TETRAHEDRON))
+    document, binary = document_of(encode_glb(TETRAHEDRON))
     document["buffers"][0]["uri"] = (
         "data:application/octet-stream;base64," + base64.b64encode(binary).decode()
     )

@@ -8,7 +8,7 @@ import pytest
 from support.solids import box, join
 from verdict3d.mesh.damage import drop_parts
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.soundness import face_components, soundness, weld
+from verdict3d.mesh.soundness import find_components, measure_soundness, weld
 
 
 def cracked(mesh: Mesh, gap: float) -> Mesh:
@@ -29,16 +29,16 @@ def test_places_are_numbered_as_numpy_numbers_unique_points(seed: int) -> None:
 
 def test_components_are_joined_by_any_shared_vertex() -> None:
     faces = np.array([[0, 1, 2], [5, 6, 7], [2, 3, 4], [9, 8, 7]])
-    count, component = face_components(faces)
+    count, component = find_components(faces)
     assert count == 2
     np.testing.assert_array_equal(component, [0, 1, 0, 1])
 
 
 def test_a_crack_is_measured_and_does_not_make_a_part_for_damage() -> None:
     whole = join(*(box((0.2, 0.2, 0.2), (x, 0, 0)) for x in (-0.4, 0.0, 0.4)))
-    sound, _ = soundness(whole)
+    sound, _ = measure_soundness(whole)
     torn = join(*(cracked(box((0.2, 0.2, 0.2), (x, 0, 0)), 1e-6) for x in (-0.4, 0.0, 0.4)))
-    broken, found = soundness(torn)
+    broken, found = measure_soundness(torn)
     assert sound is not None and broken is not None
     assert sound.watertight_share == 1.0 and sound.boundary_edge_share == 0.0
     assert broken.watertight_share == 0.0 and found.components == 6

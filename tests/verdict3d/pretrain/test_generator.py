@@ -12,12 +12,12 @@ import torch
 from verdict3d.errors import Verdict3DError
 from verdict3d.pretrain.architectures import MESH_RESOLUTION, STRUCTURE_RESOLUTION
 from verdict3d.pretrain.generator import Cells, Codes, train_latent_flow, train_mesh_decoder
-from verdict3d.pretrain.pool import DevicePool, Pool, PoolRecipe, Row, fill_pools
-from verdict3d.pretrain.rows import grid_rows, object_parts
+from verdict3d.pretrain.pool import DevicePool, Pool, PoolRecipe, PoolRow, fill_pools
+from verdict3d.pretrain.rows import make_grid_rows, make_parts
 from verdict3d.pretrain.sdf import pack_parts, signed_distance
-from verdict3d.pretrain.solids import REACH, distance_grid, latent_codes, solid_voxels
+from verdict3d.pretrain.solids import REACH, compute_distance_grid, encode_latents, find_solid_voxels
 from verdict3d.pretrain.training import Average, Schedule, Training, initial_weights
-from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
 from verdict3d.trellis.latent_flow import SLatFlowModel
 from verdict3d.trellis.latent_vae import SLatMeshDecoder
 from verdict3d.trellis.mesh_extraction import extract_meshes
@@ -31,8 +31,8 @@ def _one_thread() -> None:
 
 
 def test_the_windowed_distance_grid_is_the_whole_one_clamped() -> None:
-    parts = object_parts(5, 3)
-    distance, _ = distance_grid(parts, 24)
+    parts = make_parts(5, 3)
+    distance, _ = compute_distance_grid(parts, 24)
     ticks = np.arange(25, dtype=np.float32) / 24 - 0.5
     points = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(1, -1, 3)
     whole = signed_distance(torch.from_numpy(points), pack_parts([parts])).numpy().reshape(25, 25, 25)
@@ -40,13 +40,13 @@ def test_the_windowed_distance_grid_is_the_whole_one_clamped() -> None:
 
 
 def test_every_inside_vertex_lies_in_a_marked_voxel() -> None:
-    distance, color = distance_grid(object_parts(5, 0))
-    structure = solid_voxels(distance)
+    distance, color = compute_distance_grid(make_parts(5, 0))
+    structure = find_solid_voxels(distance)
     stride = MESH_RESOLUTION // STRUCTURE_RESOLUTION
     inside = np.argwhere(distance < 0)
     voxel = np.minimum(inside // stride, STRUCTURE_RESOLUTION - 1)
     assert structure[tuple(voxel.T)].all()
-    codes = latent_codes(distance, color)
+    codes = encode_latents(distance, color)
     np.testing.assert_array_equal(codes[3, 4, 5, 0], distance[12, 16, 20] / REACH)
     np.testing.assert_array_equal(codes[3, 4, 5, 7], distance[16, 20, 24] / REACH)
     np.testing.assert_array_equal(codes[3, 4, 5, 8], distance[14, 18, 22] / REACH)
@@ -64,7 +64,7 @@ def numbers(offset: int) -> object:
 def faulty(offset: int) -> object:
     """Row maker that makes the first row only."""
 
-    def make(index: int) -> Row:
+    def make(index: int) -> PoolRow:
         if index:
             raise RuntimeError("the row that no process can make")
         return {"value": np.array([offset], dtype=np.int64)}
@@ -73,10 +73,10 @@ def faulty(offset: int) -> object:
 
 
 def test_a_pool_fills_in_processes_and_goes_on_from_what_is_there(tmp_path: Path) -> None:
-    row: Row = {"value": np.array([-1], dtype=np.int64)}
+    row: PoolRow = {"value": np.array([-1], dtype=np.int64)}
     pool = Pool.create(tmp_path / "pool", 7, row)
     pool.put(2, row)
-    assert pool.missing() == [0, 1, 3, 4, 5, 6]
+    assert pool.list_missing() == [0, 1, 3, 4, 5, 6]
     fill_pools([PoolRecipe(tmp_path / "pool", 7, numbers, {"offset": 10})], 2)
     held = DevicePool(Pool(tmp_path / "pool"), ("value",), CPU)
     assert held.rows == 7
@@ -88,7 +88,7 @@ def test_a_pool_fills_in_processes_and_goes_on_from_what_is_there(tmp_path: Path
 def test_a_process_that_fails_is_no_full_pool(tmp_path: Path) -> None:
     with pytest.raises(Verdict3DError, match="1 of 2 processes that make training rows failed"):
         fill_pools([PoolRecipe(tmp_path / "pool", 2, faulty, {"offset": 1})], 2)
-    assert Pool(tmp_path / "pool").missing() == [1]
+    assert Pool(tmp_path / "pool").list_missing() == [1]
 
 
 def test_the_schedule_warms_up_and_ends_near_zero() -> None:
@@ -119,7 +119,7 @@ def test_a_loss_that_is_not_finite_ends_the_training() -> None:
 @pytest.fixture(scope="module")
 def grids(tmp_path_factory: pytest.TempPathFactory) -> DevicePool:
     """One row of grids."""
-    row = grid_rows(5)(0)
+    row = make_grid_rows(5)(0)
     source = Pool.create(tmp_path_factory.mktemp("grids") / "grids", 1, row)
     source.put(0, row)
     return DevicePool(source, ("structure", "codes", "distance", "color"), CPU)
@@ -142,21 +142,21 @@ def test_the_mesh_decoder_learns_and_repeats_bit_for_bit_on_several_threads(grid
 
 def test_exact_features_give_the_surface(grids: DevicePool) -> None:
     cells = Cells.of(grids, torch.tensor([0]))
-    fine = cells.codes.structure.subdivided().subdivided()
-    distance, _ = cells.at_corners(fine.coords)
+    fine = cells.codes.structure.subdivide().subdivide()
+    distance, _ = cells.look_up_corners(fine.coords)
     features = torch.zeros(len(fine), 101)
     features[:, :8] = distance + 1.0 / MESH_RESOLUTION
     (mesh,) = extract_meshes(fine.coords, features, MESH_RESOLUTION)
-    truth = signed_distance(mesh.vertices[None], pack_parts([object_parts(5, 0)]))[0]
+    truth = signed_distance(mesh.vertices[None], pack_parts([make_parts(5, 0)]))[0]
     assert truth.abs().median() < 0.15 / MESH_RESOLUTION
 
 
 def test_the_latent_flow_trains_on_codes(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    distance, color = distance_grid(object_parts(5, 4))
-    structure, codes = solid_voxels(distance), latent_codes(distance, color)
+    distance, color = compute_distance_grid(make_parts(5, 4))
+    structure, codes = find_solid_voxels(distance), encode_latents(distance, color)
     structure[:, :, 8:] = False
-    row: Row = {
+    row: PoolRow = {
         "conditions": np.zeros((1, 28, 28, 3), dtype=np.uint8),
         "structure": structure.astype(np.uint8),
         "codes": codes.astype(np.float16),
@@ -166,7 +166,7 @@ def test_the_latent_flow_trains_on_codes(tmp_path: Path) -> None:
         pool.put(index, row)
     held = DevicePool(pool, tuple(row), CPU)
     conditioner = Conditioner(
-        dinov2_config(hidden_size=12, num_hidden_layers=1, num_attention_heads=1, image_size=28)
+        make_dinov2_config(hidden_size=12, num_hidden_layers=1, num_attention_heads=1, image_size=28)
     )
     flow = SLatFlowModel(
         16, 12, 24, 12, 12, 1, num_heads=2, patch_size=2, num_io_res_blocks=2, io_block_channels=[8]

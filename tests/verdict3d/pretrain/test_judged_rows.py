@@ -10,21 +10,21 @@ import pytest
 import torch
 
 from support.tiny_trellis import write_tiny_generator
-from verdict3d.furniture.catalogue import furniture, mesh_from_parts
+from verdict3d.furniture.catalogue import make_furniture, mesh_from_parts
 from verdict3d.mesh.damage import damage
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.pretrain.judged_rows import (
     CANDIDATES,
     SETS,
     Shown,
-    coloured_rows,
-    damaged_rows,
     draw_view_set,
-    generated_rows,
-    generator_measures,
+    make_coloured_rows,
+    make_damaged_rows,
+    make_generated_rows,
+    measure_generator,
 )
-from verdict3d.pretrain.objects import EDITS, edit_parts, training_object
-from verdict3d.pretrain.pool import Pool, Row
+from verdict3d.pretrain.objects import EDITS, edit_parts, make_training_object
+from verdict3d.pretrain.pool import Pool, PoolRow
 from verdict3d.pretrain.quality import LIKENESS_RIG, MEASURES
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.renderer import Renderer
@@ -40,7 +40,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def chair() -> Mesh:
-    return mesh_from_parts(furniture("chair", numpy_generator(3, "chair")))
+    return mesh_from_parts(make_furniture("chair", numpy_generator(3, "chair")))
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -63,7 +63,7 @@ def test_a_copy_that_is_moved_and_scaled_is_as_good(name: str, chair: Mesh) -> N
     assert measure(moved) == pytest.approx(measure(chair), abs=0.02)
 
 
-@pytest.mark.parametrize("make_rows", [damaged_rows, coloured_rows])
+@pytest.mark.parametrize("make_rows", [make_damaged_rows, make_coloured_rows])
 def test_rows_have_a_true_first_candidate_and_come_out_again(make_rows) -> None:  # type: ignore[no-untyped-def]
     row, again = make_rows(SHOWN)(1), make_rows(SHOWN)(1)
     assert row["montages"].shape == (SETS, CANDIDATES, 48, 48, 3)
@@ -80,12 +80,12 @@ def test_rows_have_a_true_first_candidate_and_come_out_again(make_rows) -> None:
 def test_generations_are_worse_than_the_truth_and_are_counted(tmp_path: Path) -> None:
     write_tiny_generator(tmp_path / "generator")
     regimes = {name: {"operators": ["blur"], "count": 1, "severities": [5]} for name in ("medium", "severe")}
-    make = generated_rows(SHOWN, str(tmp_path / "generator"), regimes, 1)
-    row: Row = make(1)
+    make = make_generated_rows(SHOWN, str(tmp_path / "generator"), regimes, 1)
+    row: PoolRow = make(1)
     assert (row["quality"][1:] < row["quality"][0]).all() and row["quality"][0] < 1.0
     pool = Pool.create(tmp_path / "pool", 1, row)
     pool.put(0, row)
-    found = generator_measures(pool)
+    found = measure_generator(pool)
     assert list(found) == [
         "clean, full budget",
         "medium, full budget",
@@ -108,7 +108,7 @@ def test_a_third_of_the_view_sets_is_the_usual_one() -> None:
 def test_an_edit_changes_some_parts_and_leaves_one(edit: str) -> None:
     rng = numpy_generator(9, edit)
     for category in range(20):
-        parts, warp = training_object(category, rng)
+        parts, warp = make_training_object(category, rng)
         edited = edit_parts(parts, (edit,), rng)
         same = {id(part) for part in parts} & {id(part) for part in edited}
         assert edited and len(parts) - len(same) <= max(1, len(parts) // 3)

@@ -11,8 +11,8 @@ from support.judge_examples import FAMILIES, load, noise_picture
 from verdict3d.errors import Verdict3DError
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.pretrain.judge_measures import GAPS, measure_judge
-from verdict3d.pretrain.judge_pool import JudgePool, pixel_values, resize_pictures
-from verdict3d.pretrain.judges import _draw, _pairs, train_judge
+from verdict3d.pretrain.judge_pool import JudgePool, prepare_pixels, resize_pictures
+from verdict3d.pretrain.judges import _draw, _make_pairs, train_judge
 from verdict3d.pretrain.training import Schedule, Training
 
 CPU = torch.device("cpu")
@@ -49,7 +49,7 @@ def test_training_pixels_are_those_of_the_image_processor(
     judge = load(directory)
     size = embedded.pictures.size_px
     shown = np.asarray(Image.fromarray(noise_picture(5, 224)).resize((size, size), Image.Resampling.BICUBIC))
-    mine = pixel_values(embedded, torch.from_numpy(shown.copy())[None])[0]
+    mine = prepare_pixels(embedded, torch.from_numpy(shown.copy())[None])[0]
     theirs = judge._encoder.prepare({"shown": shown})[0]["shown"].pixels
     torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-5)
 
@@ -96,7 +96,7 @@ def test_pairs_have_a_known_winner() -> None:
     assert usable.all() and all(len(set(row.tolist())) == 4 for row in candidates)
     quality = pool.quality[chosen[:, None], candidates]
     tag = torch.arange(24.0).view(6, 4, 1, 1)  # stands for the features of a montage
-    x, y, gaps, weight, wrong = _pairs(tag, quality, usable, generator)
+    x, y, gaps, weight, wrong = _make_pairs(tag, quality, usable, generator)
     assert x.shape == y.shape == (6, 7, 1, 1) and wrong[:, :6].sum() == 0 and wrong[:, 6].all()
     flat = quality.flatten()
     for row, column in itertools.product(range(6), range(7)):

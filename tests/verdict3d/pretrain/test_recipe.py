@@ -13,7 +13,7 @@ import torch
 
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.pretrain.pool import Pool, Row
+from verdict3d.pretrain.pool import Pool, PoolRow
 from verdict3d.pretrain.recipe import JUDGES, TRAININGS, Recipe
 from verdict3d.pretrain.sequence import ORDER, make_checkpoints
 from verdict3d.pretrain.training import Training
@@ -113,7 +113,7 @@ def test_an_interrupted_recipe_ends_with_the_same_bits(
         if step == STEPS - 1:
             stop_once(training.name)
 
-    def put(pool: Pool, index: int, row: Row) -> None:
+    def put(pool: Pool, index: int, row: PoolRow) -> None:
         if index == 2 and pool.directory.name in ("furniture", "internvl-generated"):
             stop_once(pool.directory.name)
         kept(pool, index, row)
@@ -178,12 +178,12 @@ def test_the_cards_say_what_the_shipped_judges_were_taught() -> None:
 
 
 def test_the_scale_multiplies_steps_and_rows() -> None:
-    half, none = Recipe().scaled(0.5), Recipe().scaled(0.0)
+    half, none = Recipe().scale(0.5), Recipe().scale(0.0)
     assert half.trainings["structure_flow"].steps == TRAININGS["structure_flow"].steps / 2
     assert (half.furniture, half.grids, half.judges["internvl"].damaged) == (8000, 1500, 2600)
     assert half.trainings["structure_flow"].batch == TRAININGS["structure_flow"].batch
     assert {schedule.steps for schedule in none.trainings.values()} == {1} and none.furniture == 4
-    assert Recipe().scaled(1.0) == Recipe()
+    assert Recipe().scale(1.0) == Recipe()
 
 
 def test_the_command_says_what_it_does(

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.record import Part, Record, read_record, read_rows, write_record, write_rows
+from verdict3d.records.record import Record, RecordPart, read_record, read_rows, write_record, write_rows
 
 
-class Size(Part):
+class Size(RecordPart):
     width_px: int
     share: float
 

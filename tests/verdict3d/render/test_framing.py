@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.solids import box, join, sphere
 from verdict3d.errors import ItemFailure
-from verdict3d.furniture.catalogue import CATEGORIES, furniture, mesh_from_parts
+from verdict3d.furniture.catalogue import CATEGORIES, make_furniture, mesh_from_parts
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.framing import bulk_box, frame_mesh
@@ -55,7 +55,7 @@ def test_a_narrow_gap_counts_as_touching():
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_furniture_is_framed_by_its_whole_box(category):
     for draw in range(10):
-        mesh = mesh_from_parts(furniture(category, numpy_generator(7, "framing", category, draw)))
+        mesh = mesh_from_parts(make_furniture(category, numpy_generator(7, "framing", category, draw)))
         low, high = bulk_box(mesh)
         np.testing.assert_allclose((low, high), (mesh.vertices.min(0), mesh.vertices.max(0)), atol=1e-6)
 

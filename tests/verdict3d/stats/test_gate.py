@@ -19,12 +19,12 @@ from verdict3d.records.promotion import (
     Rule,
     TallyRow,
 )
-from verdict3d.records.record import Part
+from verdict3d.records.record import RecordPart
 from verdict3d.stats.claims import SMALL, believed_by_people
 from verdict3d.stats.gate import choose_bar, decide_all
 from verdict3d.stats.power import count_objects_for_mean, count_pairs_to_beat
 
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=RecordPart)
 
 
 def generators(name: str) -> np.random.Generator:

@@ -141,3 +141,9 @@ def test_more_objects_never_promote_less() -> None:
         chances.append(float(words.promoted.mean()))
     assert all(later >= earlier - 0.03 for earlier, later in pairwise(chances)), chances
     assert chances[-1] > 0.95
+
+
+def test_nothing_would_decide_where_all_are_ties() -> None:
+    held = decide_all({"arm": evidence((0, 0, 64))}, rule(), generators)["arm"]
+    assert held.decision == "HOLD"
+    assert held.outlook is None or all(one.promote == 0 for one in held.outlook.chances)

@@ -11,15 +11,15 @@ from safetensors.torch import load_file, save_file
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_file
 from verdict3d.records.files import write_json
-from verdict3d.trellis.conditioner import Conditioner, dinov2_config
-from verdict3d.trellis.conditioner_weights import names_from_hub, published_names
+from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
+from verdict3d.trellis.conditioner_weights import find_published_names, map_hub_names
 from verdict3d.trellis.convert_conditioner import convert
 
 
 def tiny(**changes: int) -> Conditioner:
     torch.manual_seed(0)
     sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 42}
-    return Conditioner(dinov2_config(**{**sizes, **changes})).eval()
+    return Conditioner(make_dinov2_config(**{**sizes, **changes})).eval()
 
 
 @torch.no_grad()
@@ -47,7 +47,7 @@ def test_files_round_trip_under_published_names(tmp_path: Path) -> None:
         assert digest_file(tmp_path / "a" / name) == digest_file(tmp_path / "b" / name)
     stored = load_file(tmp_path / "a/model.safetensors")
     assert "encoder.layer.0.attention.attention.query.weight" in stored
-    assert published_names(stored).keys() == stored.keys()
+    assert find_published_names(stored).keys() == stored.keys()
 
 
 def test_transformers_reads_the_files(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_misfits_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Verdict3DError, match="type 'dinov2'; expected 'dinov2_with_registers'"):
         Conditioner.load(tmp_path)
     with pytest.raises(Verdict3DError, match="unknown conditioner settings"):
-        dinov2_config(width=3)
+        make_dinov2_config(width=3)
     with pytest.raises(Verdict3DError, match="is no key of a"):
-        names_from_hub({"cls_token": torch.zeros(1), "blocks.0.strange": torch.zeros(1)})
+        map_hub_names({"cls_token": torch.zeros(1), "blocks.0.strange": torch.zeros(1)})
 
 
 def hub_state(channels: int = 24, blocks: int = 2, side: int = 3) -> dict[str, torch.Tensor]:
@@ -167,7 +167,9 @@ def test_a_torch_hub_file_becomes_a_directory_with_the_same_features(tmp_path: P
         "model.layernorm.weight",
         "model.layernorm.bias",
     ]
-    torch.testing.assert_close(loaded.raw_tokens(images), hub_tokens(state, images, 2), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        loaded.compute_raw_tokens(images), hub_tokens(state, images, 2), atol=1e-5, rtol=1e-5
+    )
 
 
 class Intruder:

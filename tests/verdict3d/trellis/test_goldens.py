@@ -17,15 +17,19 @@ from torch import Tensor
 from support.places import GOLDENS
 from verdict3d.config_generators import SamplerParams
 from verdict3d.trellis.checkpoint import MODEL_CLASSES
-from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
 from verdict3d.trellis.latent_flow import SLatFlowModel
 from verdict3d.trellis.latent_vae import SLatEncoder, SLatGaussianDecoder, SLatMeshDecoder
-from verdict3d.trellis.losses import diffuse, sample_times, velocity_target
+from verdict3d.trellis.losses import compute_velocity, diffuse, sample_times
 from verdict3d.trellis.network import Network
 from verdict3d.trellis.sampler import sample_flow, sample_steps, time_grid
 from verdict3d.trellis.sparse import SparseTensor
 from verdict3d.trellis.structure_flow import SparseStructureFlowModel
-from verdict3d.trellis.structure_vae import SparseStructureDecoder, SparseStructureEncoder, occupied_voxels
+from verdict3d.trellis.structure_vae import (
+    SparseStructureDecoder,
+    SparseStructureEncoder,
+    find_occupied_voxels,
+)
 
 
 @dataclass(frozen=True)
@@ -101,14 +105,14 @@ def test_structure_decoder() -> None:
     assert isinstance(model, SparseStructureDecoder)
     logits = model(r.inputs["z"])
     r.close("logits", logits)
-    assert torch.equal(occupied_voxels(logits), r.outputs["coords"])
+    assert torch.equal(find_occupied_voxels(logits), r.outputs["coords"])
 
 
 def test_structure_encoder() -> None:
     r = recorded("ss_encoder")
     model = r.network()
     assert isinstance(model, SparseStructureEncoder)
-    mean, logvar = model.distribution(r.inputs["x"])
+    mean, logvar = model.compute_distribution(r.inputs["x"])
     r.close("mean", mean)
     r.close("logvar", logvar)
     assert torch.equal(model(r.inputs["x"]), mean)
@@ -138,7 +142,7 @@ def test_latent_encoder() -> None:
     rows: list[Tensor] = []
     for block in model.blocks:
         block.register_forward_hook(lambda module, inputs, output: rows.append(output))
-    mean, logvar = model.distribution(r.sparse())
+    mean, logvar = model.compute_distribution(r.sparse())
     r.close("mean", mean)
     r.close("logvar", logvar)
     r.close("after_block0", rows[0])
@@ -150,10 +154,10 @@ def test_gaussian_decoder() -> None:
     r = recorded("slat_gs_decoder")
     model = r.network()
     assert isinstance(model, SLatGaussianDecoder)
-    torch.testing.assert_close(model.layout.perturbation(), r.weights["offset_perturbation"])
+    torch.testing.assert_close(model.layout.compute_perturbation(), r.weights["offset_perturbation"])
     raw = model(r.sparse())
     r.close("raw", raw.feats)
-    for index, attributes in enumerate(model.gaussians(raw)):
+    for index, attributes in enumerate(model.make_gaussians(raw)):
         for name, value in attributes.items():
             r.close(f"gs{index}.{name}", value)
 
@@ -174,7 +178,7 @@ def test_mesh_decoder() -> None:
 def test_conditioner() -> None:
     r = recorded("dino_cond")
     args = r.notes["args"]
-    config = dinov2_config(
+    config = make_dinov2_config(
         hidden_size=args["embed_dim"],
         num_hidden_layers=args["depth"],
         num_attention_heads=args["num_heads"],
@@ -184,7 +188,7 @@ def test_conditioner() -> None:
     model.load_weights(r.weights)
     model.eval()
     images = r.inputs["image01"]
-    r.close("x_prenorm", model.raw_tokens(images))
+    r.close("x_prenorm", model.compute_raw_tokens(images))
     r.close("cond", model(images))
     patches = r.outputs["x_prenorm"][:, model.prefix_tokens :].reshape(len(images), 4, 4, -1)
     torch.testing.assert_close(model.patch_features(images), patches, atol=2e-4, rtol=0)
@@ -193,7 +197,7 @@ def test_conditioner() -> None:
 def test_flow_matching() -> None:
     r = recorded("flow_matching")
     clean, noise, t = r.inputs["x_0"], r.inputs["noise"], r.inputs["t"]
-    x_t, target = diffuse(clean, noise, t), velocity_target(clean, noise)
+    x_t, target = diffuse(clean, noise, t), compute_velocity(clean, noise)
     r.close("x_t", x_t)
     r.close("v_target", target)
     r.close("mse", torch.nn.functional.mse_loss(r.inputs["pred"], target)[None])

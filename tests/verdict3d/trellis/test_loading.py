@@ -16,7 +16,7 @@ from support.places import ROOT
 from support.tiny_trellis import NETWORKS, write_tiny_generator
 from verdict3d.errors import Verdict3DError
 from verdict3d.trellis.checkpoint import build_model, save_model
-from verdict3d.trellis.conditioner import Conditioner, dinov2_config
+from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 HUB = """
@@ -42,7 +42,7 @@ def peak():
 before = peak()
 pipeline = TrellisPipeline.from_pretrained(sys.argv[1], device="cpu")
 after = peak()
-parts = [pipeline.conditioner, *pipeline.networks.by_released_name().values()]
+parts = [pipeline.conditioner, *pipeline.networks.map_released_names().values()]
 sizes = [sum(v.numel() * v.element_size() for v in part.state_dict().values()) for part in parts]
 print(after - before, sum(sizes), max(sizes))
 """
@@ -98,7 +98,7 @@ def test_loading_takes_one_network_more_than_the_total_at_most(tmp_path: Path) -
         kind, arguments = NETWORKS[name]
         model = build_model({"name": kind, "args": {**arguments, **wide, "use_fp16": True}})
         save_model(model, tmp_path, f"ckpts/{name}")
-    config = dinov2_config(hidden_size=768, num_hidden_layers=6, num_attention_heads=12, image_size=28)
+    config = make_dinov2_config(hidden_size=768, num_hidden_layers=6, num_attention_heads=12, image_size=28)
     Conditioner(config).save(tmp_path / "image_cond_model", torch.float32)
     taken, total, largest = map(int, run(MEMORY, str(tmp_path), OMP_NUM_THREADS="1").split())
     assert total > 600e6 and largest < total / 2

@@ -18,8 +18,8 @@ from verdict3d.trellis.checkpoint import (
     MODEL_CLASSES,
     build_model,
     compute_dtype,
-    file_dtypes,
     load_model,
+    read_dtypes,
     save_model,
 )
 from verdict3d.trellis.structure_flow import SparseStructureFlowModel
@@ -58,11 +58,11 @@ def test_keys_shapes_and_dtypes(name: str) -> None:
     found = {key: (list(value.shape), value.dtype) for key, value in model.state_dict().items()}
     assert found == expected
     assert list(found) == list(expected)
-    assert file_dtypes(model) == {key: dtype for key, (_, dtype) in expected.items()}
+    assert read_dtypes(model) == {key: dtype for key, (_, dtype) in expected.items()}
     assert sum(value.numel() for value in model.parameters()) == entry["parameters"]
     model.set_torso_dtype(torch.float32)
     assert {value.dtype for value in model.state_dict().values()} == {torch.float32}
-    assert file_dtypes(model) == {key: dtype for key, (_, dtype) in expected.items()}
+    assert read_dtypes(model) == {key: dtype for key, (_, dtype) in expected.items()}
 
 
 def test_round_trip_computes_in_float32_and_saves_the_same_bytes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from support.places import GOLDENS
-from verdict3d.trellis.flexicubes_tables import EDGES, corner_offsets, flexicubes_tables, quad_corners
+from verdict3d.trellis.flexicubes_tables import EDGES, list_corner_offsets, list_quad_corners, make_tables
 from verdict3d.trellis.mesh_extraction import extract_meshes
 
 
@@ -28,7 +28,7 @@ def sphere(
     offset = torch.tensor(centre, dtype=torch.float32)
     near = (((cubes + 0.5) / n - 0.5 - offset).norm(dim=1) - radius) < band / n
     cubes = cubes[near]
-    corners = (cubes[:, None] + torch.from_numpy(corner_offsets())) / n - 0.5 - offset
+    corners = (cubes[:, None] + torch.from_numpy(list_corner_offsets())) / n - 0.5 - offset
     features = torch.zeros(len(cubes), 101)
     features[:, :8] = corners.norm(dim=2) - radius + 1 / n
     return torch.cat([torch.zeros_like(cubes[:, :1]), cubes], dim=1).int(), features
@@ -54,7 +54,7 @@ def test_equals_the_recorded_meshes_of_a_batch() -> None:
 
 
 def test_tables_are_consistent() -> None:
-    tables = flexicubes_tables()
+    tables = make_tables()
     bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
     edges = np.array(EDGES)
     crossing = bits[:, edges[:, 0]] != bits[:, edges[:, 1]]
@@ -71,8 +71,8 @@ def test_tables_are_consistent() -> None:
 
 
 def test_the_four_cubes_of_a_quad_share_the_grid_edge() -> None:
-    offsets = corner_offsets()
-    for layout in quad_corners():
+    offsets = list_corner_offsets()
+    for layout in list_quad_corners():
         ends = [
             tuple(map(tuple, offsets[list(EDGES[edge])] + step))
             for edge, step in zip(layout.edges, layout.steps, strict=True)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from verdict3d.config import PhotosParams
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.trellis.background import MODELS, BackgroundRemover, background_identity, has_background
+from verdict3d.trellis.background import MODELS, BackgroundRemover, has_background, identify_background
 from verdict3d.trellis.photos import PhotoReader
 
 BIG, SMALL, SPECK = (10, 10, 50, 60), (80, 20, 100, 40), (110, 70, 111, 71)  # left, upper, right, lower
@@ -116,10 +116,10 @@ def test_a_remover_that_cannot_work_says_why(tmp_path: Path, monkeypatch: pytest
 def test_the_identity_of_a_file_is_its_content(tmp_path: Path) -> None:
     file = tmp_path / "mask.onnx"
     file.write_bytes(b"one")
-    first = background_identity(str(file))
+    first = identify_background(str(file))
     file.write_bytes(b"two")
-    assert background_identity(str(file)) != first and background_identity(None) == [None, None]
-    assert background_identity("u2net") == ["u2net", None]
+    assert identify_background(str(file)) != first and identify_background(None) == [None, None]
+    assert identify_background("u2net") == ["u2net", None]
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ def test_surfaces_fail_alone(pipeline: TrellisPipeline, monkeypatch: pytest.Monk
 
 def test_what_is_saved_is_what_is_loaded(pipeline: TrellisPipeline, directory: Path, tmp_path: Path) -> None:
     loaded = TrellisPipeline.from_pretrained(directory, device="cpu", extra=("slat_encoder",))
-    made, read = pipeline.networks.by_released_name(), loaded.networks.by_released_name()
+    made, read = pipeline.networks.map_released_names(), loaded.networks.map_released_names()
     assert set(read) == set(made) - {"sparse_structure_encoder"}
     assert loaded.networks.structure_encoder is None
     assert loaded.structure == pipeline.structure and loaded.latents == pipeline.latents

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from support.places import GOLDENS
 from verdict3d.errors import ItemFailure
-from verdict3d.trellis.preprocess import object_box, preprocess_image, read_image
+from verdict3d.trellis.preprocess import find_object_box, preprocess_image, read_image
 
 
 def photo(
@@ -43,8 +43,8 @@ def test_equals_the_recorded_reference() -> None:
 
 
 def test_the_box_is_square_centred_and_has_a_margin() -> None:
-    assert object_box(photo()) == (18, 8, 42, 32)  # centre (30, 20), side int(1.2 * 20)
-    assert object_box(photo(box=(0, 0, 63, 9))) == (31.5 - 37, 4.5 - 37, 31.5 + 37, 4.5 + 37)
+    assert find_object_box(photo()) == (18, 8, 42, 32)  # centre (30, 20), side int(1.2 * 20)
+    assert find_object_box(photo(box=(0, 0, 63, 9))) == (31.5 - 37, 4.5 - 37, 31.5 + 37, 4.5 + 37)
 
 
 def test_the_object_fills_the_same_share_at_any_size() -> None:

@@ -28,7 +28,7 @@ def test_a_compiled_network_is_replayed_and_its_copy_is_not() -> None:
     assert torch.equal(network(noise, times, cond), expected)
     assert torch.equal(copied(noise, times, cond), expected + 1)
     kinds = network.forward._kinds
-    network.forward._kind(noise, (noise, times))
+    network.forward._describe_kind(noise, (noise, times))
     assert kinds
     network.double()
     assert not kinds
@@ -37,13 +37,13 @@ def test_a_compiled_network_is_replayed_and_its_copy_is_not() -> None:
 def test_only_the_last_kinds_of_calls_are_remembered() -> None:
     replayed = Replayed(lambda x: x)
     states = [tiny_latents([60]) for _ in range(MOST_KINDS + 1)]
-    first = replayed._kind(states[0], (states[0].feats,))
-    assert replayed._kind(states[0], (states[0].feats,)) is first
-    assert replayed._kind(states[0], (states[0].feats.double(),)) is not first
+    first = replayed._describe_kind(states[0], (states[0].feats,))
+    assert replayed._describe_kind(states[0], (states[0].feats,)) is first
+    assert replayed._describe_kind(states[0], (states[0].feats.double(),)) is not first
     for state in states[1:]:
-        assert replayed._kind(state, (state.feats,)).structure is state.structure
+        assert replayed._describe_kind(state, (state.feats,)).structure is state.structure
     assert len(replayed._kinds) == MOST_KINDS
-    assert replayed._kind(states[0], (states[0].feats,)) is not first
+    assert replayed._describe_kind(states[0], (states[0].feats,)) is not first
 
 
 @torch.no_grad()
@@ -75,13 +75,13 @@ def test_gelu_goes_along_with_the_product(monkeypatch: pytest.MonkeyPatch) -> No
     layer, x = FeedForward(8, 4), torch.randn(2, 5, 8)
     apart = layer(x)
     first = layer.mlp[0]
-    assert isinstance(first, nn.Linear) and not transformer.takes_gelu_along(first, x)
+    assert isinstance(first, nn.Linear) and not transformer.take_gelu_along(first, x)
     monkeypatch.setattr(transformer, "in_half_on_gpu", lambda x: True)
-    assert not transformer.takes_gelu_along(first, x)  # there is something to learn
+    assert not transformer.take_gelu_along(first, x)  # there is something to learn
     with torch.no_grad():
-        assert transformer.takes_gelu_along(first, x)
+        assert transformer.take_gelu_along(first, x)
         along = layer(x)  # a CPU's kernel takes the exact form of GELU
         torch.testing.assert_close(along, apart, atol=2e-3, rtol=0)
         hook = first.register_forward_hook(lambda *_: None)
-        assert not transformer.takes_gelu_along(first, x)
+        assert not transformer.take_gelu_along(first, x)
         hook.remove()

@@ -11,12 +11,12 @@ from torch import Tensor
 from verdict3d.config_generators import SamplerParams
 from verdict3d.trellis import sampler
 from verdict3d.trellis.losses import (
+    compute_velocity,
     dice_loss,
     diffuse,
     drop_conditions,
     flow_matching_loss,
     kl_divergence,
-    velocity_target,
 )
 from verdict3d.trellis.sampler import sample_flow, sample_steps
 from verdict3d.trellis.sparse import SparseTensor
@@ -93,7 +93,7 @@ def test_items_do_not_see_one_another() -> None:
 def test_the_true_velocity_leads_to_the_data_in_one_step() -> None:
     clean, noise = torch.randn(2, 3, 3), torch.randn(2, 3, 3)
     params = settings(steps=1, guidance=0.0)
-    end = sample_flow(lambda x, t, c: velocity_target(clean, noise), noise, torch.zeros(2, 1, 1), params)
+    end = sample_flow(lambda x, t, c: compute_velocity(clean, noise), noise, torch.zeros(2, 1, 1), params)
     torch.testing.assert_close(end, clean + 1e-5 * noise)
 
 
@@ -122,7 +122,7 @@ def test_flow_loss_is_seeded_and_vanishes_for_the_true_velocity() -> None:
     def oracle(x: Tensor, t: Tensor, c: Tensor) -> Tensor:
         share = (1e-5 + (1 - 1e-5) * t / 1000)[:, None, None]
         noise = (x - (1 - t / 1000)[:, None, None] * clean) / share
-        return velocity_target(clean, noise)
+        return compute_velocity(clean, noise)
 
     assert flow_matching_loss(oracle, clean, cond, torch.Generator().manual_seed(1)).item() < 1e-8
     losses = [

@@ -20,7 +20,7 @@ from verdict3d.trellis.sparse import (
     SparseGroupNorm32,
     SparseTensor,
     gather_linear,
-    pair_linear,
+    multiply_pairs,
     pool_half,
     subdivide,
     unpool,
@@ -86,14 +86,14 @@ def test_kernel_one_reads_its_buffer_row_major() -> None:
 
 
 def test_neighbours_of_a_subdivision_are_derived_rightly() -> None:
-    child = voxels(90, 40).structure.subdivided()
+    child = voxels(90, 40).structure.subdivide()
     plain = Structure(child.coords, child.batch_size)
     assert torch.equal(child.neighbours, plain.neighbours)
-    assert torch.equal(child.subdivided().neighbours, Structure(child.subdivided().coords).neighbours)
+    assert torch.equal(child.subdivide().neighbours, Structure(child.subdivide().coords).neighbours)
 
 
 def test_subdivision_order() -> None:
-    child = Structure(torch.tensor([[0, 1, 2, 3]])).subdivided()
+    child = Structure(torch.tensor([[0, 1, 2, 3]])).subdivide()
     expected = [[0, 2 + i // 4, 4 + i // 2 % 2, 6 + i % 2] for i in range(8)]
     assert child.coords.tolist() == expected and child.coords.dtype == torch.int32
 
@@ -101,7 +101,7 @@ def test_subdivision_order() -> None:
 def test_convolution_of_a_subdivision_needs_no_subdivision() -> None:
     x, conv = voxels(60, 30), SparseConv3d(6, 5, 3)
     fill(conv)
-    target = x.structure.subdivided()
+    target = x.structure.subdivide()
     weights = torch.randn(8 * len(x), 5, generator=torch.Generator().manual_seed(1))
     results = []
     for convolve in (lambda y: conv(subdivide(y)), lambda y: conv.forward_subdivided(y, target)):
@@ -137,7 +137,7 @@ def test_products_may_be_gathered_instead_of_rows(at_once: int) -> None:
     kernel = torch.randn(5, 27, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     feats = x.feats.double()
     gathered = gather_linear(feats, kernel, rows, rows.flip(1))
-    products = sparse._gathered_products(feats, kernel, rows, at_once, RowSums())
+    products = sparse._multiply_gathered(feats, kernel, rows, at_once, RowSums())
     torch.testing.assert_close(products, gathered)
 
 
@@ -194,7 +194,7 @@ def test_gradients_by_pairs() -> None:
     kernel = torch.randn(3, 27, 2, dtype=torch.float64, requires_grad=True)
     feats = x.feats.double().requires_grad_()
     pairs = x.structure.pairs
-    assert torch.autograd.gradcheck(lambda f, k: pair_linear(f, k, pairs), (feats, kernel))
+    assert torch.autograd.gradcheck(lambda f, k: multiply_pairs(f, k, pairs), (feats, kernel))
 
 
 def test_pooling_counts_a_zero_row_and_sorts() -> None:
@@ -235,9 +235,9 @@ def test_windowed_attention_equals_masked_attention(shift: int) -> None:
     x, block = voxels(150, 7, 60, channels=16), Block(16, 2, 2)
     place = (x.coords[:, 1:] + shift) // 4
     group = ((x.coords[:, 0] * 9 + place[:, 0]) * 9 + place[:, 1]) * 9 + place[:, 2]
-    out = block(x.feats, x.structure.windows(4, shift))
+    out = block(x.feats, x.structure.cut_windows(4, shift))
     torch.testing.assert_close(out, masked_block(block, x.feats, group), atol=1e-5, rtol=0)
-    assert x.structure.windows(4, shift) is x.structure.windows(4, shift)
+    assert x.structure.cut_windows(4, shift) is x.structure.cut_windows(4, shift)
 
 
 def _models() -> dict[str, tuple[torch.nn.Module, Callable[[torch.nn.Module, SparseTensor, Tensor], Tensor]]]:
@@ -361,7 +361,7 @@ def test_attention_without_padding_is_the_same(monkeypatch: pytest.MonkeyPatch) 
     x, context = voxels(70, 0, 31, channels=16), torch.randn(3, 5, 12)
     within, across = SelfAttention(16, 2, True), CrossAttention(16, 12, 2)
     items = x.structure.items
-    windows = x.structure.windows(4, 2)
+    windows = x.structure.cut_windows(4, 2)
     assert items.order is None and windows.order is not None
     found = []
     for unpadded in (False, True):

@@ -41,8 +41,8 @@ from verdict3d.adapt.training import Schedule, collect_validated, train
 from verdict3d.config_arms import DegradedInputsParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.randomness import numpy_generator, torch_generator
-from verdict3d.trellis.losses import diffuse, sample_times, velocity_target
-from verdict3d.trellis.sampler import sample_steps, values_of
+from verdict3d.trellis.losses import compute_velocity, diffuse, sample_times
+from verdict3d.trellis.sampler import get_values, sample_steps
 
 if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
@@ -260,7 +260,7 @@ class TrainingLosses:
         """
         weights, flow, own = self.params.loss, self.student.flows[stage], self.processes.own
         target = targets.batch(own(rows))
-        values = values_of(target)
+        values = get_values(target)
         noise = targets.noise(rows, generator, self.processes).to(values)
         times = self._draw_times(len(rows), generator).to(values)
         state = diffuse(target, noise, own(times))
@@ -268,18 +268,18 @@ class TrainingLosses:
             state, reached = self._walk_own_sampler(stage, target, noise, tokens, generator)
             times = torch.full_like(times, reached)
         t = own(times)
-        predicted = values_of(flow(state, 1000 * t, tokens))
+        predicted = get_values(flow(state, 1000 * t, tokens))
         total = torch.zeros_like(t)
         if weights.velocity:
             with torch.no_grad():
-                wanted = values_of(self.pipeline.networks.flow(stage)(state, 1000 * t, clean))
+                wanted = get_values(self.pipeline.networks.get_flow(stage)(state, 1000 * t, clean))
             error = velocity_error(state, predicted, wanted)
             sampler = getattr(self.pipeline, stage)
             if self.params.guided:
                 error = error * own(guidance_weights(times, sampler.guidance, sampler.guidance_interval))
             total = total + weights.velocity * error
         if weights.flow_matching and not on_policy:
-            wanted = velocity_target(target, noise)
+            wanted = compute_velocity(target, noise)
             total = total + weights.flow_matching * velocity_error(state, predicted, wanted)
         return total
 
@@ -316,12 +316,12 @@ class TrainingLosses:
                 total += F.mse_loss(tokens, clean).item() * len(part)
             for stage in self.stages:
                 target = material.targets[stage].batch([material.target_row[row] for row in rows.tolist()])
-                values = values_of(target)
+                values = get_values(target)
                 noise = torch.randn(values.shape, generator=generator).to(values)
                 t = sample_times(len(part), generator).to(values)
                 state = diffuse(target, noise, t)
-                predicted = values_of(self.student.flows[stage](state, 1000 * t, tokens))
-                wanted = values_of(self.pipeline.networks.flow(stage)(state, 1000 * t, clean))
+                predicted = get_values(self.student.flows[stage](state, 1000 * t, tokens))
+                wanted = get_values(self.pipeline.networks.get_flow(stage)(state, 1000 * t, clean))
                 total += velocity_error(state, predicted, wanted).sum().item()
         return total / len(pictures)
 

@@ -32,8 +32,8 @@ from verdict3d.adapt.training import Schedule, train
 from verdict3d.config_arms import PreferenceParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.randomness import numpy_generator, torch_generator
-from verdict3d.trellis.losses import diffuse, drop_conditions, sample_times, velocity_target
-from verdict3d.trellis.sampler import values_of
+from verdict3d.trellis.losses import compute_velocity, diffuse, drop_conditions, sample_times
+from verdict3d.trellis.sampler import get_values
 
 if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
@@ -125,7 +125,7 @@ def resample(pipeline: TrellisPipeline, samples: Sequence[Sample], stages: Seque
     for sample in samples:
         tokens = pipeline.encode([pipeline.preprocess(sample.picture)])
         generators = [torch.Generator().manual_seed(sample.seed)]
-        noise = pipeline.structure_noise(generators)
+        noise = pipeline.draw_structure_noise(generators)
         steps = pipeline.structure.model_copy(update={"steps": sample.structure_steps})
         structure = pipeline.sample_structure_latents(tokens, noise, steps)
         if "structure" in stages:
@@ -135,7 +135,7 @@ def resample(pipeline: TrellisPipeline, samples: Sequence[Sample], stages: Seque
             (voxels,) = pipeline.decode_structure(structure)
             if isinstance(voxels, ItemFailure):
                 raise Verdict3DError(f"a preferred sample cannot be made again: {voxels}")
-            start = pipeline.latents_noise([voxels], generators)
+            start = pipeline.draw_latents_noise([voxels], generators)
             steps = pipeline.latents.model_copy(update={"steps": sample.latents_steps})
             latents["latents"] += pipeline.sample_normalized_latents(tokens, start, steps).split()
             noises["latents"] += start.split()
@@ -230,14 +230,14 @@ class PairCourse:
         noise = latents.noise(rows, generator, processes)
         rows, tokens, t = processes.own(rows), processes.own(tokens), processes.own(t)
         clean = latents.batch(rows)
-        values = values_of(clean)
+        values = get_values(clean)
         noise, times = noise.to(values), t.to(values)
         if self.params.stored_noise:
-            noise = values_of(self.sides[side].noise[stage].batch(rows))
-        state, target = diffuse(clean, noise, times), velocity_target(clean, noise)
-        predicted = values_of(self.student.flows[stage](state, 1000 * times, tokens)).float()
+            noise = get_values(self.sides[side].noise[stage].batch(rows))
+        state, target = diffuse(clean, noise, times), compute_velocity(clean, noise)
+        predicted = get_values(self.student.flows[stage](state, 1000 * times, tokens)).float()
         with torch.no_grad():
-            frozen = values_of(self.pipeline.networks.flow(stage)(state, 1000 * times, tokens))
+            frozen = get_values(self.pipeline.networks.get_flow(stage)(state, 1000 * times, tokens))
         reduction = self.params.reduction
         return Errors(
             velocity_error(state, predicted, target, reduction),

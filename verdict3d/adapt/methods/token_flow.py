@@ -23,7 +23,7 @@ from verdict3d.adapt.token_training import fit_on_tokens
 from verdict3d.adapt.tokens import TokenPairs
 from verdict3d.config_arms import TokenFlowParams
 from verdict3d.randomness import torch_generator
-from verdict3d.trellis.losses import diffuse, sample_times, velocity_target
+from verdict3d.trellis.losses import compute_velocity, diffuse, sample_times
 from verdict3d.trellis.transformer import TimestepEmbedder
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class TokenFlow(nn.Module):
         t = sample_times(len(clean), generator, 0.0).to(clean)
         degraded, clean, noise, t = (processes.own(values) for values in (degraded, clean, noise, t))
         predicted = self.velocity(diffuse(clean, noise, t), t, degraded)
-        return F.mse_loss(predicted, velocity_target(clean, noise))
+        return F.mse_loss(predicted, compute_velocity(clean, noise))
 
     def forward(self, degraded: Tensor, seeds: list[int]) -> Tensor:
         """Draw tokens for degraded ones (B, L, C), one seed each."""

@@ -194,7 +194,7 @@ class Measuring:
 
     def _measure_camera(self, rows: Sequence[ControlVerdict]) -> Interval:
         """Return how often two halves of the view sets say the same of a pair; undecided ones count half."""
-        said = [(row.object, same_word(row)) for row in rows]
+        said = [(row.object, repeat_word(row)) for row in rows]
         return self._average("camera", [(name, share) for name, share in said if share is not None])
 
     def _average(self, name: str, values: Iterable[tuple[str, float]]) -> Interval:
@@ -230,16 +230,16 @@ def make_finding(found: Summary, quantity: Interval, bar: Bar) -> Finding:
     )
 
 
-def same_word(row: ControlVerdict) -> float | None:
+def repeat_word(row: ControlVerdict) -> float | None:
     """Return whether two halves of the view sets say the same: 1, 0, or 1/2 where one is undecided.
 
     None where a half has no answer, as with a single view set.
     """
-    one, other = _word(row.sets[::2]), _word(row.sets[1::2])
+    one, other = _find_word(row.sets[::2]), _find_word(row.sets[1::2])
     return None if one is None or other is None else 0.5 + 0.5 * one * other
 
 
-def _word(sets: Sequence[tuple[float, float] | None]) -> int | None:
+def _find_word(sets: Sequence[tuple[float, float] | None]) -> int | None:
     """Return what some view sets together prefer: 1 for X, -1 for Y, 0 where the orders disagree."""
     margins = np.array([both for both in sets if both is not None])
     if not len(margins):

@@ -57,12 +57,12 @@ class PlantedJudge:
         if self.name == "always-first":
             return [Margins(2.0, 2.0) for _ in requests]
         if self.name == "coin-flip":
-            return [Margins(*self._toss(request)) for request in requests]
+            return [Margins(*self._toss_coin(request)) for request in requests]
         if self.name == "follows-the-camera":
             return [Margins(*self._favour(request)) for request in requests]
         return self.judge.compare([without_reference(request) for request in requests])
 
-    def _toss(self, request: PairRequest) -> tuple[float, float]:
+    def _toss_coin(self, request: PairRequest) -> tuple[float, float]:
         """Guess each order from each view set by itself; the same question gets the same guess."""
         orders = ((request.x, request.y), (request.y, request.x))
         about = ("coin", request.reference, request.rig)

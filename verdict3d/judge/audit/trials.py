@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from verdict3d.judge.audit.controls import same_word
+from verdict3d.judge.audit.controls import repeat_word
 from verdict3d.records.comparisons import Trial
 from verdict3d.records.names import Outcome
 from verdict3d.records.pairs import CLEAR_GRADES
@@ -50,7 +50,7 @@ def sum_up(
     groups[OTHERS] = [row for row in rows if row.control == OTHERS]
     groups[COLOUR] = [row for row in rows if row.control == COLOUR]
     said = [
-        (row.object, same_word(row)) for row in rows if row.control == DAMAGE and row.grade in CLEAR_GRADES
+        (row.object, repeat_word(row)) for row in rows if row.control == DAMAGE and row.grade in CLEAR_GRADES
     ]
     groups[CAMERA] = [Scored(name, _SAME_WORD[share]) for name, share in said if share is not None]
     for name in EQUAL:
@@ -75,8 +75,8 @@ def sum_up(
 def describe_trials(trials: Sequence[Trial]) -> list[str]:
     """Return what the judge can do on these meshes and what it cannot, a sentence each."""
     abilities = [trial for trial in trials if trial.name not in (*EQUAL, CAMERA)]
-    told = [_ability(trial) for trial in abilities if trial.tells]
-    not_told = [_ability(trial) for trial in abilities if not trial.tells]
+    told = [_say_ability(trial) for trial in abilities if trial.tells]
+    not_told = [_say_ability(trial) for trial in abilities if not trial.tells]
     sentences = []
     if told:
         sentences.append(f"On your meshes this judge tells {'; '.join(told)}.")
@@ -84,7 +84,7 @@ def describe_trials(trials: Sequence[Trial]) -> list[str]:
         sentences.append(f"It is not shown to tell {'; '.join(not_told)}.")
     for trial in trials:
         if trial.name == CAMERA:
-            share = f"in {trial.share.value:.2f}{_bounds(trial)} of {trial.pairs} clearly damaged meshes"
+            share = f"in {trial.share.value:.2f}{_say_bounds(trial)} of {trial.pairs} clearly damaged meshes"
             sentences.append(
                 f"Seen by other cameras it says the same {share}."
                 if trial.tells
@@ -100,11 +100,11 @@ def describe_trials(trials: Sequence[Trial]) -> list[str]:
     return sentences
 
 
-def _ability(trial: Trial) -> str:
-    return f"{trial_name(trial)} in {trial.share.value:.2f}{_bounds(trial)} of {trial.pairs}"
+def _say_ability(trial: Trial) -> str:
+    return f"{name_trial(trial)} in {trial.share.value:.2f}{_say_bounds(trial)} of {trial.pairs}"
 
 
-def trial_name(trial: Trial) -> str:
+def name_trial(trial: Trial) -> str:
     """Return what a trial asks, in words."""
     kind, _, grade = trial.name.partition("_")
     if kind == DAMAGE:
@@ -119,6 +119,6 @@ def trial_name(trial: Trial) -> str:
     return names[trial.name]
 
 
-def _bounds(trial: Trial) -> str:
+def _say_bounds(trial: Trial) -> str:
     share = trial.share
     return "" if share.low is None or share.high is None else f" [{share.low:.2f}, {share.high:.2f}]"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from verdict3d.errors import ItemFailure
 from verdict3d.judge.families import Family, PreparedPicture
-from verdict3d.judge.panel import Pixels, picture
+from verdict3d.judge.panel import Pixels, make_picture
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,7 +67,7 @@ class PictureEncoder:
         if name in self._prepared:
             return self._prepared[name]
         try:
-            usable = picture(pixels)
+            usable = make_picture(pixels)
             processed = self._image_processor(
                 images=[usable], input_data_format="channels_last", return_tensors="np"
             )
@@ -75,7 +75,7 @@ class PictureEncoder:
             return failure
         except ValueError as error:
             return ItemFailure("bad_image", f"the judge's image processor refuses a picture: {error}")
-        (prepared,) = self._family.pictures(processed)
+        (prepared,) = self._family.prepare_pictures(processed)
         return replace(prepared, pixels=prepared.pixels.to(self._dtype))
 
     @torch.inference_mode()
@@ -88,11 +88,11 @@ class PictureEncoder:
         features = {name: self._features[name] for name in pictures if name in self._features}
         fresh = [name for name in pictures if name not in features]
         size = _AT_ONCE[self._device.type]
-        for grid, names in grouped(fresh, lambda name: pictures[name].grid):
-            for part in chunks(names, size):
+        for grid, names in group_by(fresh, lambda name: pictures[name].grid):
+            for part in cut_chunks(names, size):
                 filled = part + part[-1:] * (size - len(part) if self._device.type == "cuda" else 0)
                 pixels = torch.stack([pictures[name].pixels.to(self._device) for name in filled])
-                encoded = self._family.features(self._model, pixels, grid)[: len(part)]
+                encoded = self._family.compute_features(self._model, pixels, grid)[: len(part)]
                 features.update(zip(part, encoded.unbind(), strict=True))
         self._remember(features)
         return features
@@ -108,19 +108,19 @@ class PictureEncoder:
             self._features_bytes -= self._features.popitem(last=False)[1].nbytes
 
 
-def grouped(items: Sequence[T], key: Callable[[T], Any]) -> Iterator[tuple[Any, list[T]]]:
+def group_by(items: Sequence[T], key: Callable[[T], Any]) -> Iterator[tuple[Any, list[T]]]:
     """Yield (key, items with that key), keys in ascending order, items in their own order."""
     for value, group in groupby(sorted(items, key=key), key=key):
         yield value, list(group)
 
 
-def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+def cut_chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
     """Yield ``items`` in lists of up to ``size``."""
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
 
 
-def one_ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def fetch_ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Yield ``work(item)`` of every item; while one is used, a thread works on the next."""
     with ThreadPoolExecutor(1) as thread:
         coming: deque[Future[R]] = deque()

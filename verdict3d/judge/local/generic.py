@@ -18,9 +18,9 @@ from torch import Tensor
 from transformers import PROCESSOR_MAPPING
 
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.judge.local.encoding import chunks, grouped
-from verdict3d.judge.local.network import answer_ids, chat_text
-from verdict3d.judge.panel import Pixels, picture
+from verdict3d.judge.local.encoding import cut_chunks, group_by
+from verdict3d.judge.local.network import answer_ids, write_chat
+from verdict3d.judge.panel import Pixels, make_picture
 
 _AT_ONCE = {"cpu": 4, "cuda": 16}
 _PROBE_PX = 64
@@ -44,7 +44,7 @@ def build_processor(directory: Path, config: Any, tokenizer: Any, image_processo
         }
         return kind(**{**options, **parts})
     except (KeyError, TypeError, ValueError, OSError, ImportError, AttributeError) as error:
-        raise Verdict3DError(_refusal(config.model_type, error)) from error
+        raise Verdict3DError(_refuse(config.model_type, error)) from error
 
 
 def _without_absent_parts(kind: Any) -> Any:
@@ -78,13 +78,13 @@ class ProcessorReader:
         first, second = answer_ids(tokenizer)
         self._answers = (first.to(self._device), second.to(self._device))
         try:
-            self._text, count = chat_text(tokenizer, prompt, template)
+            self._text, count = write_chat(tokenizer, prompt, template)
             grey = np.full((_PROBE_PX, _PROBE_PX, 3), 128, np.uint8)
-            one, two = (self._inputs([[grey] * number])["input_ids"] for number in (count, count))
+            one, two = (self._prepare([[grey] * number])["input_ids"] for number in (count, count))
         except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
-            raise Verdict3DError(_refusal(model.config.model_type, error)) from error
+            raise Verdict3DError(_refuse(model.config.model_type, error)) from error
         if one.shape != two.shape or one.shape[0] != 1:
-            raise Verdict3DError(_refusal(model.config.model_type, "its processor gave no single sequence"))
+            raise Verdict3DError(_refuse(model.config.model_type, "its processor gave no single sequence"))
 
     def prepare(self, wanted: Mapping[str, Pixels]) -> tuple[dict[str, Pixels], dict[str, ItemFailure]]:
         """Return the pictures, given by digest, that can be used, and why others cannot."""
@@ -92,26 +92,26 @@ class ProcessorReader:
         failures: dict[str, ItemFailure] = {}
         for name, pixels in wanted.items():
             try:
-                pictures[name] = picture(pixels)
+                pictures[name] = make_picture(pixels)
             except ItemFailure as failure:
                 failures[name] = failure
         return pictures, failures
 
     @torch.inference_mode()
-    def margins(
+    def read_margins(
         self, shown: Sequence[tuple[str, ...]], pictures: Mapping[str, Pixels]
     ) -> dict[tuple[str, ...], float]:
         """Return the margin of every sequence; sequences of pictures of the same sizes go together."""
         margins: dict[tuple[str, ...], float] = {}
-        for _, group in grouped(shown, lambda order: tuple(pictures[name].shape for name in order)):
-            for part in chunks(group, _AT_ONCE[self._device.type]):
-                inputs = self._inputs([[pictures[name] for name in order] for order in part])
+        for _, group in group_by(shown, lambda order: tuple(pictures[name].shape for name in order)):
+            for part in cut_chunks(group, _AT_ONCE[self._device.type]):
+                inputs = self._prepare([[pictures[name] for name in order] for order in part])
                 logits = self._model(**inputs.to(self._device)).logits[:, -1].float()
                 first, second = (logits[:, ids].logsumexp(dim=-1) for ids in self._answers)
                 margins.update(zip(part, (first - second).tolist(), strict=True))
         return margins
 
-    def _inputs(self, pictures: list[list[Pixels]]) -> Any:
+    def _prepare(self, pictures: list[list[Pixels]]) -> Any:
         """Return the model's inputs for sequences of pictures of the same sizes, so none is padded."""
         inputs = self._processor(
             images=pictures,
@@ -126,7 +126,7 @@ class ProcessorReader:
         return inputs
 
 
-def _refusal(model_type: str, reason: object) -> str:
+def _refuse(model_type: str, reason: object) -> str:
     return (
         f"a judge of type {model_type!r} cannot be asked through its processor: {reason}. It takes a "
         "tokenizer with a chat template for pictures, an image processor that runs on Pillow, and a class of "

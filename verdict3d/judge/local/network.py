@@ -13,7 +13,7 @@ from torch.nn.attention.bias import causal_lower_right
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.families import Family, Grid
-from verdict3d.judge.rubric import texts_between
+from verdict3d.judge.rubric import split_texts
 
 LETTERS = ("A", "B")
 _SPELLINGS = ("{}", " {}")
@@ -62,7 +62,9 @@ class Layout:
         )
 
 
-def chat_ids(tokenizer: Any, prompt: str, image_token_id: int, chat_template: str | None = None) -> list[int]:
+def tokenize_chat(
+    tokenizer: Any, prompt: str, image_token_id: int, chat_template: str | None = None
+) -> list[int]:
     """Render the prompt through the chat template, up to where the answer begins, and tokenize it.
 
     Each picture is still one placeholder. The template decides what stands around pictures.
@@ -70,7 +72,7 @@ def chat_ids(tokenizer: Any, prompt: str, image_token_id: int, chat_template: st
     Raises:
         Verdict3DError: The template did not put exactly the prompt's pictures into the text.
     """
-    text, pictures = chat_text(tokenizer, prompt, chat_template)
+    text, pictures = write_chat(tokenizer, prompt, chat_template)
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     if ids.count(image_token_id) != pictures:
         raise Verdict3DError(
@@ -81,13 +83,13 @@ def chat_ids(tokenizer: Any, prompt: str, image_token_id: int, chat_template: st
     return ids
 
 
-def chat_text(tokenizer: Any, prompt: str, chat_template: str | None = None) -> tuple[str, int]:
+def write_chat(tokenizer: Any, prompt: str, chat_template: str | None = None) -> tuple[str, int]:
     """Render the prompt through the chat template; return the text and its number of pictures.
 
     Raises:
         Verdict3DError: The template is none, or does what none may do: transformers renders it in a sandbox.
     """
-    before, *between = texts_between(prompt)
+    before, *between = split_texts(prompt)
     content: list[dict[str, str]] = [{"type": "text", "text": before}] if before else []
     for text in between:
         content.append({"type": "image"})
@@ -105,21 +107,21 @@ def chat_text(tokenizer: Any, prompt: str, chat_template: str | None = None) -> 
     return rendered, len(between)
 
 
-def panel_layout(family: Family, model: Any, tokenizer: Any, ids: list[int], grids: list[Grid]) -> Layout:
+def lay_out_panel(family: Family, model: Any, tokenizer: Any, ids: list[int], grids: list[Grid]) -> Layout:
     """Replace the placeholders, one a picture, by the tokens of pictures with these grids."""
-    image_token = family.image_token_id(model)
+    image_token = family.find_image_token(model)
     full: list[int] = []
     image_at: list[int] = []
     for number in ids:
         if number != image_token:
             full.append(number)
             continue
-        tokens = family.image_ids(model, tokenizer, grids[len(image_at)])
+        tokens = family.write_image_ids(model, tokenizer, grids[len(image_at)])
         image_at.append(len(full) + tokens.index(image_token))
         full.extend(tokens)
     whole = torch.tensor(full)
     picture_at = (whole == image_token).nonzero().flatten()
-    positions = family.positions(model, image_at, grids, len(full))
+    positions = family.number_positions(model, image_at, grids, len(full))
     return Layout(whole, picture_at, positions, tuple(image_at))
 
 
@@ -157,8 +159,8 @@ def read_margins(model: Any, layout: Layout, features: Tensor, answers: tuple[Te
     Returns:
         (panels,) float32 margins, positive where the first candidate is preferred.
     """
-    hidden = _language(model, layout, features)
-    return _margins(model, hidden, answers)
+    hidden = _find_language(model, layout, features)
+    return _compute_margins(model, hidden, answers)
 
 
 def read_margins_after(
@@ -184,12 +186,12 @@ def read_margins_after(
     from transformers import DynamicCache
 
     cache = DynamicCache()
-    _language(model, parts[0], features[0], cache)
+    _find_language(model, parts[0], features[0], cache)
     cache.batch_select_indices(beginning_of)
-    return _margins(model, _language(model, parts[1], features[1], cache), answers)
+    return _compute_margins(model, _find_language(model, parts[1], features[1], cache), answers)
 
 
-def _language(model: Any, layout: Layout, features: Tensor, cache: Any = None) -> Tensor:
+def _find_language(model: Any, layout: Layout, features: Tensor, cache: Any = None) -> Tensor:
     """Run the language model over (N, picture tokens, hidden) features; (N, hidden) at the last token."""
     language = model.model.language_model
     count = features.shape[0]
@@ -202,7 +204,7 @@ def _language(model: Any, layout: Layout, features: Tensor, cache: Any = None) -
     return done.last_hidden_state[:, -1]
 
 
-def _margins(model: Any, hidden: Tensor, answers: tuple[Tensor, Tensor]) -> Tensor:
+def _compute_margins(model: Any, hidden: Tensor, answers: tuple[Tensor, Tensor]) -> Tensor:
     logits = model.lm_head(hidden).float()
     first, second = (logits[:, ids].logsumexp(dim=-1) for ids in answers)
     return first - second

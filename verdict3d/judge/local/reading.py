@@ -14,12 +14,12 @@ from torch import Tensor
 from transformers import AttentionInterface
 
 from verdict3d.judge.families import Family, Grid, PreparedPicture
-from verdict3d.judge.local.encoding import PictureEncoder, chunks, grouped
+from verdict3d.judge.local.encoding import PictureEncoder, cut_chunks, group_by
 from verdict3d.judge.local.network import (
     Layout,
     answer_ids,
     attend_causally,
-    panel_layout,
+    lay_out_panel,
     read_margins,
     read_margins_after,
 )
@@ -65,10 +65,12 @@ class PanelReader:
         first, second = answer_ids(tokenizer)
         self._answers = (first.to(self._device), second.to(self._device))
         self._layouts: dict[tuple[Grid, ...], Layout] = {}
-        self._shares = _shares_beginnings(model)
+        self._shares = _share_beginnings(model)
 
     @torch.inference_mode()
-    def margins(self, shown: Sequence[Shown], pictures: dict[str, PreparedPicture]) -> dict[Shown, float]:
+    def read_margins(
+        self, shown: Sequence[Shown], pictures: dict[str, PreparedPicture]
+    ) -> dict[Shown, float]:
         """Return the margin of every sequence; sequences of one length go together.
 
         Args:
@@ -77,9 +79,9 @@ class PanelReader:
         """
         features = self._encoder.encode(pictures)
         margins: dict[Shown, float] = {}
-        for grids, group in grouped(shown, lambda order: tuple(pictures[name].grid for name in order)):
-            layout = self._layout(grids)
-            for part in chunks(group, _AT_ONCE[self._device.type]):
+        for grids, group in group_by(shown, lambda order: tuple(pictures[name].grid for name in order)):
+            layout = self._find_layout(grids)
+            for part in cut_chunks(group, _AT_ONCE[self._device.type]):
                 values = self._read(layout, part, features)
                 margins.update(zip(part, values.tolist(), strict=True))
         return margins
@@ -87,24 +89,24 @@ class PanelReader:
     def _read(self, layout: Layout, shown: Sequence[Shown], features: dict[str, Tensor]) -> Tensor:
         """Return (sequences,) margins of sequences of one layout."""
         if not self._shares:
-            return read_margins(self._model, layout, _stacked(shown, features), self._answers)
+            return read_margins(self._model, layout, _stack(shown, features), self._answers)
         parts = layout.split(layout.starts[self._leading])
         heads = [order[: self._leading] for order in shown]
         beginnings = list(dict.fromkeys(heads))
         numbers = {head: number for number, head in enumerate(beginnings)}
-        first = _stacked(beginnings, features)
-        rest = _stacked([order[self._leading :] for order in shown], features)
+        first = _stack(beginnings, features)
+        rest = _stack([order[self._leading :] for order in shown], features)
         beginning_of = torch.tensor([numbers[head] for head in heads], device=self._device)
         return read_margins_after(self._model, parts, (first, rest), beginning_of, self._answers)
 
-    def _layout(self, grids: tuple[Grid, ...]) -> Layout:
+    def _find_layout(self, grids: tuple[Grid, ...]) -> Layout:
         if grids not in self._layouts:
-            layout = panel_layout(self._family, self._model, self._tokenizer, self._ids, list(grids))
+            layout = lay_out_panel(self._family, self._model, self._tokenizer, self._ids, list(grids))
             self._layouts[grids] = layout.to(self._device)
         return self._layouts[grids]
 
 
-def _shares_beginnings(model: Any) -> bool:
+def _share_beginnings(model: Any) -> bool:
     """Make the language model attend by :func:`attend_causally`, unless some layers see less than all."""
     config = model.model.language_model.config
     kinds = getattr(config, "layer_types", None) or ["full_attention"]
@@ -115,7 +117,7 @@ def _shares_beginnings(model: Any) -> bool:
     return True
 
 
-def _stacked(shown: Sequence[Shown], features: dict[str, Tensor]) -> Tensor:
+def _stack(shown: Sequence[Shown], features: dict[str, Tensor]) -> Tensor:
     """Return (sequences, picture tokens, hidden) features of sequences of one layout."""
     nothing = next(iter(features.values()))[:0]
     return torch.stack([torch.cat([nothing, *(features[name] for name in order)]) for order in shown])

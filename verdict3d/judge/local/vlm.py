@@ -20,14 +20,14 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTo
 from verdict3d.config import JudgeParams
 from verdict3d.device import pick_device
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.judge.families import FAMILIES, Family, compile_judge, family_of
-from verdict3d.judge.identity import JudgeIdentity, dtype_for, identify, resolve_directory
-from verdict3d.judge.local.encoding import PictureEncoder, chunks, one_ahead
+from verdict3d.judge.families import FAMILIES, Family, compile_judge, find_family
+from verdict3d.judge.identity import JudgeIdentity, choose_dtype, identify, resolve_directory
+from verdict3d.judge.local.encoding import PictureEncoder, cut_chunks, fetch_ahead
 from verdict3d.judge.local.generic import ProcessorReader, build_processor
-from verdict3d.judge.local.network import chat_ids
+from verdict3d.judge.local.network import tokenize_chat
 from verdict3d.judge.local.reading import PanelReader, Shown
 from verdict3d.judge.panel import Arrangement, PairRequest, Pixels
-from verdict3d.judge.rubric import SLOTS, own_prompt, prompt_digest, prompt_of
+from verdict3d.judge.rubric import SLOTS, digest_prompt, own_prompt, write_prompt
 from verdict3d.judge.verdict import Margins
 from verdict3d.records.files import read_json
 
@@ -82,12 +82,12 @@ class TransformersJudge:
         self.loaded = loaded
         self.batch_size = batch_size
         model, template = loaded.model, loaded.chat_template
-        prompt = prompt_of(loaded.own_prompt, identity.panel, identity.mode)
+        prompt = write_prompt(loaded.own_prompt, identity.panel, identity.mode)
         if loaded.processor is not None:
             self._encoder = self._reader = ProcessorReader(model, loaded.processor, prompt, template)
             return
-        family: Family = family_of(model.config.model_type)
-        ids = chat_ids(loaded.tokenizer, prompt, family.image_token_id(model), template)
+        family: Family = find_family(model.config.model_type)
+        ids = tokenize_chat(loaded.tokenizer, prompt, family.find_image_token(model), template)
         leading = SLOTS[identity.panel].count("reference")
         self._encoder = encoder or PictureEncoder(model, family, loaded.image_processor)
         self._reader = PanelReader(model, family, self._encoder, loaded.tokenizer, ids, leading)
@@ -119,7 +119,7 @@ class TransformersJudge:
 
     def showing(self, panel: str, mode: str) -> TransformersJudge:
         """Return the same weights as a judge of another panel kind or of montages in another mode."""
-        prompt = prompt_digest(prompt_of(self.loaded.own_prompt, panel, mode))
+        prompt = digest_prompt(write_prompt(self.loaded.own_prompt, panel, mode))
         identity = replace(self.identity, panel=panel, mode=mode, prompt=prompt)
         return TransformersJudge(identity, self.loaded, self.batch_size, self._encoder)
 
@@ -133,35 +133,35 @@ class TransformersJudge:
             Answers in the order of ``requests``.
         """
         answers: list[Margins] = []
-        for questions, pictures in one_ahead(self._prepared, chunks(requests, self.batch_size)):
-            answers.extend(self._answers(questions, pictures))
+        for questions, pictures in fetch_ahead(self._prepare, cut_chunks(requests, self.batch_size)):
+            answers.extend(self._answer(questions, pictures))
         return answers
 
-    def _prepared(self, requests: Sequence[PairRequest]) -> tuple[list[_Question], dict[str, Any]]:
+    def _prepare(self, requests: Sequence[PairRequest]) -> tuple[list[_Question], dict[str, Any]]:
         """Return what is shown about every request, and the pictures that can be used, by digest."""
-        arranged = [self._arranged(request) for request in requests]
+        arranged = [self._arrange(request) for request in requests]
         wanted: dict[str, Pixels] = {}
         for part in arranged:
             wanted.update(part.pictures if isinstance(part, Arrangement) else {})
         pictures, failures = self._encoder.prepare(wanted)
-        return [_orders(part, failures) for part in arranged], pictures
+        return [_list_orders(part, failures) for part in arranged], pictures
 
-    def _answers(self, questions: Sequence[_Question], pictures: dict[str, Any]) -> list[Margins]:
+    def _answer(self, questions: Sequence[_Question], pictures: dict[str, Any]) -> list[Margins]:
         """Ask up to ``batch_size`` requests."""
         orders = [question for question in questions if not isinstance(question, ItemFailure)]
-        margins = self._reader.margins(
+        margins = self._reader.read_margins(
             list(dict.fromkeys(order for pair in orders for order in pair)), pictures
         )
         return [
             Margins.invalid(question.reason, str(question))
             if isinstance(question, ItemFailure)
-            else _finite(margins[question[0]], margins[question[1]])
+            else _check_finite(margins[question[0]], margins[question[1]])
             for question in questions
         ]
 
-    def _arranged(self, request: PairRequest) -> Arrangement | ItemFailure:
+    def _arrange(self, request: PairRequest) -> Arrangement | ItemFailure:
         try:
-            return request.panel.arranged(self.identity.panel)
+            return request.panel.arrange(self.identity.panel)
         except ItemFailure as failure:
             return failure
 
@@ -181,7 +181,7 @@ def _load(params: JudgeParams, directory: Path, device: torch.device) -> LoadedM
         image_processor = AutoImageProcessor.from_pretrained(directory, backend="pil")
         read: Any = AutoModelForImageTextToText.from_pretrained(
             directory,
-            dtype=dtype_for(directory, device),
+            dtype=choose_dtype(directory, device),
             device_map=None if device.type == "cpu" else {"": device},
             use_safetensors=True,
             output_loading_info=True,
@@ -203,18 +203,18 @@ def _load(params: JudgeParams, directory: Path, device: torch.device) -> LoadedM
         model,
         tokenizer,
         image_processor,
-        chat_template=_processor_template(directory),
+        chat_template=_read_template(directory),
         processor=(None if known else build_processor(directory, model.config, tokenizer, image_processor)),
     )
 
 
-def _finite(m1: float, m2: float) -> Margins:
+def _check_finite(m1: float, m2: float) -> Margins:
     if not (math.isfinite(m1) and math.isfinite(m2)):
         return Margins.invalid("non_finite_margin", f"the judge's margins are {m1} and {m2}")
     return Margins(m1, m2)
 
 
-def _orders(part: Arrangement | ItemFailure, failures: dict[str, ItemFailure]) -> _Question:
+def _list_orders(part: Arrangement | ItemFailure, failures: dict[str, ItemFailure]) -> _Question:
     """Return what is shown in both orders, or why nothing can be."""
     if isinstance(part, ItemFailure):
         return part
@@ -222,7 +222,7 @@ def _orders(part: Arrangement | ItemFailure, failures: dict[str, ItemFailure]) -
     return broken[0] if broken else part.orders
 
 
-def _processor_template(directory: Path) -> str | None:
+def _read_template(directory: Path) -> str | None:
     """Return the chat template that older releases keep beside the processor, else None."""
     path = directory / "chat_template.json"
     if (directory / "chat_template.jinja").is_file() or not path.is_file():

@@ -28,7 +28,7 @@ _NAMED = rf"{_MARKS}(?:(?:my|the|final|answer|choice|candidate|option|is){_MARKS
 _ANSWER = re.compile(rf"{_NAMED}(?P<letter>[AB]){_MARKS}", re.IGNORECASE)
 
 
-def margin_from_logprobs(reply: dict[str, Any], least_mass: float = LEAST_MASS) -> float:
+def read_logprobs(reply: dict[str, Any], least_mass: float = LEAST_MASS) -> float:
     """Return log P(A) - log P(B) at the first token of the answer.
 
     Spellings of a letter (case, quotes, brackets, spaces) are merged by log-sum-exp. A letter that is not
@@ -48,10 +48,10 @@ def margin_from_logprobs(reply: dict[str, Any], least_mass: float = LEAST_MASS) 
         listed = reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
         values = [(str(entry["token"]), float(entry["logprob"])) for entry in listed]
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ItemFailure("no_logprobs", f"the reply has no log-probabilities: {_shown(reply)}") from error
+        raise ItemFailure("no_logprobs", f"the reply has no log-probabilities: {_show(reply)}") from error
     values = [(token, value) for token, value in values if value != _NOT_COMPUTED]
     if not values or not all(math.isfinite(value) and value <= _LARGEST_LOG for _, value in values):
-        raise ItemFailure("unreadable_answer", f"values that are no log-probabilities: {_shown(reply)}")
+        raise ItemFailure("unreadable_answer", f"values that are no log-probabilities: {_show(reply)}")
     spelled: dict[str, list[float]] = {letter: [] for letter in LETTERS}
     for token, value in values:
         if found := _LETTER_TOKEN.fullmatch(token):
@@ -61,17 +61,17 @@ def margin_from_logprobs(reply: dict[str, Any], least_mass: float = LEAST_MASS) 
         raise ItemFailure(
             "unreadable_answer",
             f"A and B have probability {mass:.2g} together, below endpoint.least_mass {least_mass:g}: "
-            f"{_shown(reply)}",
+            f"{_show(reply)}",
         )
     left = 1.0 - sum(math.exp(value) for _, value in values)
     bound = min(*(value for _, value in values), math.log(max(left, _LEAST_REST)))
     first, second = (_log_sum_exp(spelled[letter]) if spelled[letter] else bound for letter in LETTERS)
     if first == second and not all(spelled.values()):
-        raise ItemFailure("unreadable_answer", f"too few tokens to compare A and B: {_shown(reply)}")
+        raise ItemFailure("unreadable_answer", f"too few tokens to compare A and B: {_show(reply)}")
     return first - second
 
 
-def margin_from_text(reply: dict[str, Any]) -> float:
+def read_text(reply: dict[str, Any]) -> float:
     """Return +1 for the answer A and -1 for B.
 
     The answer is the whole text, or its last line, if that is a letter with no more than a few words such as
@@ -84,13 +84,13 @@ def margin_from_text(reply: dict[str, Any]) -> float:
     choice = reply["choices"][0]
     text = choice["message"].get("content")
     if choice.get("finish_reason") == "length":
-        raise ItemFailure("cut_off", f"the answer was cut off; raise endpoint.text_tokens: {_shown(text)}")
+        raise ItemFailure("cut_off", f"the answer was cut off; raise endpoint.text_tokens: {_show(text)}")
     if isinstance(text, str) and text.strip():
         for part in (text, text.strip().splitlines()[-1]):
             found = _ANSWER.fullmatch(part)
             if found:
                 return TEXT_MARGIN if found["letter"].upper() == "A" else -TEXT_MARGIN
-    raise ItemFailure("unreadable_answer", f"neither A nor B: {_shown(text)}")
+    raise ItemFailure("unreadable_answer", f"neither A nor B: {_show(text)}")
 
 
 def _log_sum_exp(values: list[float]) -> float:
@@ -98,6 +98,6 @@ def _log_sum_exp(values: list[float]) -> float:
     return top + math.log(sum(math.exp(value - top) for value in values))
 
 
-def _shown(part: object) -> str:
+def _show(part: object) -> str:
     """Return a reply, or a text, on one line."""
     return repr(part)[:_SHOWN_CHARACTERS]

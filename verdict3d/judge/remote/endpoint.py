@@ -53,13 +53,13 @@ class EndpointClient:
         self._refused_in_a_row = 0
         self._silent_until = 0.0
 
-    def connected(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    def connect(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         """Return connections to the server, for :meth:`complete`.
 
         Raises:
             Verdict3DError: The environment asks for a proxy or certificates that cannot be used.
         """
-        return self._server.connected()
+        return self._server.connect()
 
     async def complete(self, connections: httpx.AsyncClient, body: dict[str, Any]) -> Reply:
         """Ask one question.
@@ -123,7 +123,7 @@ class EndpointClient:
                 self._names[field] = other
                 return await self._ask(connections, body)
         self._check_status(reply, words)
-        return self._checked(reply.content)
+        return self._check(reply.content)
 
     def _check_status(self, reply: exchange.Reply, words: str) -> None:
         if reply.status == 200:
@@ -145,7 +145,7 @@ class EndpointClient:
             )
         raise ItemFailure("endpoint_refused", text)
 
-    def _checked(self, received: bytes) -> Reply:
+    def _check(self, received: bytes) -> Reply:
         """Return the reply as JSON with a choice, from the model that was asked."""
         try:
             reply = json.loads(received)
@@ -156,7 +156,7 @@ class EndpointClient:
         if not isinstance(message, dict):
             raise PassingError(f"a reply without a message: {self._server.show(received)}")
         answering = reply.get("model")
-        if isinstance(answering, str) and not same_model(self._model, answering):
+        if isinstance(answering, str) and not match_model(self._model, answering):
             raise Verdict3DError(
                 f"the judge's endpoint {self._params.url} was asked for model {self._model!r} and "
                 f"{self.hide(repr(answering))} answered; a verdict must come from the configured judge. Set "
@@ -165,7 +165,7 @@ class EndpointClient:
         return reply
 
 
-def same_model(asked: str, answering: str) -> bool:
+def match_model(asked: str, answering: str) -> bool:
     """Return whether a server's name of a model is the one asked for, perhaps dated or without its owner."""
     wanted, found = asked.rsplit("/", 1)[-1], answering.rsplit("/", 1)[-1]
     return found == wanted or found.startswith(f"{wanted}-20")

@@ -16,10 +16,10 @@ from PIL import Image
 from verdict3d.config import EndpointParams, JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.identity import JudgeIdentity, identify_endpoint
-from verdict3d.judge.panel import PairRequest, Pixels, picture
-from verdict3d.judge.remote.answers import margin_from_logprobs, margin_from_text
+from verdict3d.judge.panel import PairRequest, Pixels, make_picture
+from verdict3d.judge.remote.answers import read_logprobs, read_text
 from verdict3d.judge.remote.endpoint import EndpointClient
-from verdict3d.judge.rubric import prompt_digest, prompt_of, prompt_parts
+from verdict3d.judge.rubric import digest_prompt, split_prompt, write_prompt
 from verdict3d.judge.verdict import Margins
 
 Shown = tuple[str, ...]
@@ -51,7 +51,9 @@ class RemoteJudge:
         self.batch_size = batch_size
         self._endpoint = endpoint
         self._client = client
-        self._texts = prompt_parts(prompt_of(endpoint.prompt, identity.panel, identity.mode), identity.panel)
+        self._texts = split_prompt(
+            write_prompt(endpoint.prompt, identity.panel, identity.mode), identity.panel
+        )
         self._answered = False
 
     @classmethod
@@ -74,7 +76,7 @@ class RemoteJudge:
 
     def showing(self, panel: str, mode: str) -> RemoteJudge:
         """Return the same server's judge of another panel kind or of montages in another mode."""
-        prompt = prompt_digest(prompt_of(self._endpoint.prompt, panel, mode))
+        prompt = digest_prompt(write_prompt(self._endpoint.prompt, panel, mode))
         identity = replace(self.identity, panel=panel, mode=mode, prompt=prompt)
         return RemoteJudge(identity, self._endpoint, self._client, self.batch_size)
 
@@ -97,8 +99,8 @@ class RemoteJudge:
         addresses: dict[str, str] = {}
         for request in requests:
             try:
-                arranged = request.panel.arranged(self.identity.panel)
-                addresses.update({name: _address(pixels) for name, pixels in arranged.pictures.items()})
+                arranged = request.panel.arrange(self.identity.panel)
+                addresses.update({name: _write_address(pixels) for name, pixels in arranged.pictures.items()})
                 orders.append(arranged.orders)
             except ItemFailure as failure:
                 orders.append(failure)
@@ -127,12 +129,12 @@ class RemoteJudge:
         limit = anyio.CapacityLimiter(self._endpoint.concurrency)
 
         async def ask(connections: httpx.AsyncClient, shown: Shown) -> None:
-            content = self._content([addresses[name] for name in shown])
+            content = self._write_content([addresses[name] for name in shown])
             async with limit:
                 replies[shown] = await self._ask(connections, content)
 
         try:
-            async with self._client.connected() as connections, anyio.create_task_group() as group:
+            async with self._client.connect() as connections, anyio.create_task_group() as group:
                 for shown in asked:
                     group.start_soon(ask, connections, shown)
         except BaseExceptionGroup as failed:
@@ -148,7 +150,7 @@ class RemoteJudge:
             body = {"messages": messages, "max_tokens": 1, "temperature": 0.0, "logprobs": True}
             body |= {"top_logprobs": self._endpoint.top_logprobs}
             reply = await self._client.complete(connections, body)
-            return margin_from_logprobs(reply, self._endpoint.least_mass)
+            return read_logprobs(reply, self._endpoint.least_mass)
         except ItemFailure as failure:
             return ItemFailure(failure.reason, self._client.hide(str(failure)))
 
@@ -158,7 +160,7 @@ class RemoteJudge:
             body = {"messages": messages, "max_tokens": self._endpoint.text_tokens, "temperature": 0.0}
             reply = await self._client.complete(connections, body)
             try:
-                return margin_from_text(reply)
+                return read_text(reply)
             except ItemFailure as failure:
                 if not left or failure.reason == "cut_off":
                     raise
@@ -170,7 +172,7 @@ class RemoteJudge:
                 ]
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _content(self, addresses: list[str]) -> Content:
+    def _write_content(self, addresses: list[str]) -> Content:
         """Return the question: texts and pictures in turn."""
         parts: Content = []
         for number, text in enumerate(self._texts):
@@ -190,8 +192,8 @@ def _answer(pair: tuple[Shown, Shown] | ItemFailure, replies: Replies) -> Margin
     return Margins(m1, m2)
 
 
-def _address(pixels: Pixels) -> str:
+def _write_address(pixels: Pixels) -> str:
     """Return a picture as a data address, PNG."""
     stream = io.BytesIO()
-    Image.fromarray(picture(pixels)).save(stream, "PNG", compress_level=1)
+    Image.fromarray(make_picture(pixels)).save(stream, "PNG", compress_level=1)
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -16,7 +16,7 @@ from PIL import Image
 
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.readers.reading import Reading
-from verdict3d.mesh.readers.textures import KEPT_PX, Texture, Wrap, wrapped
+from verdict3d.mesh.readers.textures import KEPT_PX, Texture, Wrap, wrap_texture
 
 _PERIODS: dict[Wrap, int] = {"repeat": 1, "mirror": 2, "clamp": 0}
 _MARGIN_PX = 8  # of the texture's own continuation around a cell, for whoever averages pixels
@@ -105,7 +105,7 @@ class _Cell:
     def size_px(self) -> Size:
         """Width and height with the margin."""
         across, up = (
-            _aligned(max(1, tile * (high - low)) + 2 * _MARGIN_PX)
+            _align(max(1, tile * (high - low)) + 2 * _MARGIN_PX)
             for tile, (low, high) in zip(self.tiles, self.windows, strict=True)
         )
         return across, up
@@ -118,8 +118,8 @@ class _Cell:
         across, up = (max(1, tile) for tile in self.tiles)
         small = np.asarray(Image.fromarray(self.texture.pixels).resize((across, up), Image.Resampling.BOX))
         left, top = self.windows[0][0] * across - _MARGIN_PX, (1 - self.windows[1][1]) * up - _MARGIN_PX
-        columns = wrapped(np.arange(left, left + width), across, self.texture.wrap[0])
-        rows = wrapped(np.arange(top, top + height), up, self.texture.wrap[1])
+        columns = wrap_texture(np.arange(left, left + width), across, self.texture.wrap[0])
+        rows = wrap_texture(np.arange(top, top + height), up, self.texture.wrap[1])
         return small[rows[:, None], columns]
 
     def place(self, uv: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,11 +147,11 @@ def pack(
     windows: dict[int, tuple[Texture | None, tuple[Window, Window]]] = {}
     for patch in patches:
         _, (across, up) = windows.get(id(patch.texture), (None, patch.windows))
-        joined = (_union(across, patch.windows[0]), _union(up, patch.windows[1]))
+        joined = (_unite(across, patch.windows[0]), _unite(up, patch.windows[1]))
         windows[id(patch.texture)] = (patch.texture, joined)
     for window_px in _WINDOWS_PX:
         cells = {key: _Cell.within(*wanted, window_px) for key, wanted in windows.items()}
-        found = _shelves([cell.size_px for cell in cells.values()])
+        found = _fill_shelves([cell.size_px for cell in cells.values()])
         if found is not None:
             break
     else:
@@ -174,10 +174,10 @@ def pack(
     return atlas, coordinates
 
 
-def _shelves(sizes: Sequence[Size]) -> tuple[list[Size], Size] | None:
+def _fill_shelves(sizes: Sequence[Size]) -> tuple[list[Size], Size] | None:
     """Put rectangles on shelves, the highest first; return their left upper corners and the size of all."""
     area = sum(width * height for width, height in sizes)
-    room = _aligned(max(math.ceil(1.1 * math.sqrt(area)), *(width for width, _ in sizes)))
+    room = _align(max(math.ceil(1.1 * math.sqrt(area)), *(width for width, _ in sizes)))
     if room > _ATLAS_PX:
         return None
     corners: dict[int, Size] = {}
@@ -206,9 +206,9 @@ def _note_reduced(cells: Sequence[_Cell], reading: Reading) -> None:
         reading.note("texture_reduced", text)
 
 
-def _union(one: Window, other: Window) -> Window:
+def _unite(one: Window, other: Window) -> Window:
     return min(one[0], other[0]), max(one[1], other[1])
 
 
-def _aligned(size: int) -> int:
+def _align(size: int) -> int:
     return -(-size // _ALIGN_PX) * _ALIGN_PX

@@ -46,7 +46,7 @@ class Material:
     offset: tuple[float, float] = (0.0, 0.0)
 
 
-def materials_of(libraries: Iterable[str], folder: OwnFolder, reading: Reading) -> dict[str, Material]:
+def read_materials(libraries: Iterable[str], folder: OwnFolder, reading: Reading) -> dict[str, Material]:
     """Return the materials of libraries by name; of those that cannot be read there are none, with a note.
 
     Args:
@@ -58,7 +58,7 @@ def materials_of(libraries: Iterable[str], folder: OwnFolder, reading: Reading) 
         ItemFailure: A library cannot be read, and ``reading`` wants textures.
     """
     found: dict[str, Material] = {}
-    for name in dict.fromkeys(one for line in libraries for one in _names(line, folder)):
+    for name in dict.fromkeys(one for line in libraries for one in _list_names(line, folder)):
         try:
             content = folder.get(name)
             found |= _read(content.removeprefix(b"\xef\xbb\xbf").decode("latin-1"), reading)
@@ -69,7 +69,7 @@ def materials_of(libraries: Iterable[str], folder: OwnFolder, reading: Reading) 
     return found
 
 
-def _names(line: str, folder: OwnFolder) -> list[str]:
+def _list_names(line: str, folder: OwnFolder) -> list[str]:
     """Return the names in a line: one with spaces where there is such a file, else each that ends in .mtl."""
     several = [match[0] for match in _LIBRARY.finditer(line)]
     return [line] if len(several) < 2 or folder.has(line) else several
@@ -89,7 +89,7 @@ def _read(text: str, reading: Reading) -> dict[str, Material]:
                 name = rest.strip()
                 materials.setdefault(name, Material())
             case "kd":
-                materials[name] = replace(material, color=_color(rest))
+                materials[name] = replace(material, color=_read_color(rest))
             case "d":
                 words = [word for word in rest.split() if word.lower() != "-halo"]
                 materials[name] = replace(material, opacity=min(max(float(words[0]), 0.0), 1.0))
@@ -103,7 +103,7 @@ def _read(text: str, reading: Reading) -> dict[str, Material]:
     return materials
 
 
-def _color(rest: str) -> tuple[int, int, int]:
+def _read_color(rest: str) -> tuple[int, int, int]:
     numbers = np.array([float(word) for word in rest.split()[:3]])
     red, green, blue = np.clip(np.rint(np.broadcast_to(numbers, 3) * 255), 0, 255).astype(int)
     return int(red), int(green), int(blue)
@@ -111,9 +111,9 @@ def _color(rest: str) -> tuple[int, int, int]:
 
 def _with_picture(material: Material, words: list[str]) -> Material:
     """Read ``map_Kd``: options stand before the name or behind it, and the name may hold spaces."""
-    start, values = _options(words, 0)
+    start, values = _read_options(words, 0)
     end = next((at for at in range(start + 1, len(words)) if words[at].lower() in _OPTIONS), len(words))
-    values |= _options(words, end)[1]
+    values |= _read_options(words, end)[1]
     scale, offset = values.get("-s", []), values.get("-o", [])
     return replace(
         material,
@@ -123,14 +123,16 @@ def _with_picture(material: Material, words: list[str]) -> Material:
     )
 
 
-def _options(words: list[str], start: int) -> tuple[int, dict[str, list[float]]]:
+def _read_options(words: list[str], start: int) -> tuple[int, dict[str, list[float]]]:
     """Return where a run of options that begins at ``start`` ends, and their numbers."""
     values: dict[str, list[float]] = {}
     while start < len(words) and words[start].lower() in _OPTIONS:
         option, most = words[start].lower(), _OPTIONS[words[start].lower()]
         start += 1
         numbers: list[float] = []
-        while start < len(words) and len(numbers) < most and (number := _value(words[start])) is not None:
+        while (
+            start < len(words) and len(numbers) < most and (number := _read_value(words[start])) is not None
+        ):
             numbers.append(number)
             start += 1
         if not numbers and option in ("-blendu", "-blendv", "-clamp", "-imfchan", "-type", "-cc"):
@@ -139,7 +141,7 @@ def _options(words: list[str], start: int) -> tuple[int, dict[str, list[float]]]
     return start, values
 
 
-def _value(word: str) -> float | None:
+def _read_value(word: str) -> float | None:
     try:
         return float(word)
     except ValueError:

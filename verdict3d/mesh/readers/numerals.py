@@ -15,7 +15,7 @@ _NOT_A_NUMBER = re.compile(r"[-+]?1\.#(IND|QNAN|SNAN|INF)\d*", re.IGNORECASE)  #
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.IGNORECASE)
 
 
-def number_of(word: str) -> float:
+def parse_number(word: str) -> float:
     """Return the number that a word stands for, NaN also for ``1.#IND`` and its like.
 
     Raises:
@@ -33,15 +33,15 @@ def number_of(word: str) -> float:
         raise
 
 
-def numbers_of(text: bytes) -> NDArray[np.float64]:
+def parse_numbers(text: bytes) -> NDArray[np.float64]:
     """Return all numbers of a text, (N,), separated by blanks.
 
     Raises:
-        ItemFailure, ValueError: As :func:`number_of`.
+        ItemFailure, ValueError: As :func:`parse_number`.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # of text that is no number
         try:
             return np.fromstring(text.decode("latin-1"), dtype=np.float64, sep=" ")
         except (DeprecationWarning, ValueError):
-            return np.array([number_of(word) for word in text.decode("latin-1").split()])
+            return np.array([parse_number(word) for word in text.decode("latin-1").split()])

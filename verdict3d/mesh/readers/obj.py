@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verdict3d.errors import ItemFailure
-from verdict3d.mesh.readers.mtl import Material, materials_of
+from verdict3d.mesh.readers.mtl import Material, read_materials
 from verdict3d.mesh.readers.obj_text import read_text
 from verdict3d.mesh.readers.own_folder import OwnFolder
 from verdict3d.mesh.readers.pieces import Piece
@@ -53,22 +53,24 @@ def read_obj(content: bytes, folder: OwnFolder, reading: Reading) -> list[Piece]
         table[corners[:, 0], :3], np.concatenate(parsed.sizes), reading.check_time
     )
     looks: dict[Material, int] = {}
-    known = materials_of(parsed.libraries, folder, reading)
+    known = read_materials(parsed.libraries, folder, reading)
     if known:
         _note_missing(parsed.names, known, reading)
-    numbers = [looks.setdefault(_material(name, known), len(looks)) for name in parsed.names]
+    numbers = [looks.setdefault(_find_material(name, known), len(looks)) for name in parsed.names]
     look = np.array(numbers)[np.concatenate(parsed.materials)[polygons]]
     layers = []
     for material, number in looks.items():
         reading.check_time()
         own = corners[triangles[look == number]]
         textured = (own[..., 1] >= 0).all(axis=1) & (material.picture is not None)
-        layers.append(_layer(_textured_piece(own[textured], table, uv, material, folder, reading), material))
-        layers.append(_layer(_plain_piece(own[~textured], table, material), material))
+        layers.append(
+            _make_layer(_make_textured_piece(own[textured], table, uv, material, folder, reading), material)
+        )
+        layers.append(_make_layer(_make_plain_piece(own[~textured], table, material), material))
     return without_transparency([layer for layer in layers if len(layer.piece.faces)], _UP, reading)
 
 
-def _layer(piece: Piece, material: Material) -> Layer:
+def _make_layer(piece: Piece, material: Material) -> Layer:
     if material.opacity == 1.0 and not material.cut_out:
         return Layer(piece)
     opacity = np.full(len(piece.vertices), material.opacity)
@@ -76,19 +78,21 @@ def _layer(piece: Piece, material: Material) -> Layer:
 
 
 def _note_missing(names: Iterable[str], known: dict[str, Material], reading: Reading) -> None:
-    missing = [name for name in names if name and _material(name, known) == Material() and name not in known]
+    missing = [
+        name for name in names if name and _find_material(name, known) == Material() and name not in known
+    ]
     if missing:
         name = missing[0].encode("latin-1").decode("utf-8", errors="replace")
         message = f"no library has {len(missing)} of its materials, such as {name!r}"
         reading.lose_texture(ItemFailure("missing_material", message))
 
 
-def _material(name: str, known: dict[str, Material]) -> Material:
+def _find_material(name: str, known: dict[str, Material]) -> Material:
     """Return a material by its name, in which a number sign may stand or begin a comment."""
     return known.get(name) or known.get(re.sub(r"\s#.*", "", name)) or Material()
 
 
-def _textured_piece(
+def _make_textured_piece(
     corners: Indices,
     table: np.ndarray,
     uv: np.ndarray,
@@ -98,12 +102,12 @@ def _textured_piece(
 ) -> Piece:
     """Return the piece of triangles (T, 3, 2) with texture coordinates, plain where the picture is lost."""
     if not len(corners) or material.picture is None:
-        return _plain_piece(corners[:0], table, material)
+        return _make_plain_piece(corners[:0], table, material)
     try:
-        texture = folder.texture(material.picture)
+        texture = folder.read_texture(material.picture)
     except ItemFailure as failure:
         reading.lose_texture(failure)
-        return _plain_piece(corners, table, material)
+        return _make_plain_piece(corners, table, material)
     used, places = np.unique(corners.reshape(-1, 2), axis=0, return_inverse=True)
     return Piece(
         table[used[:, 0], :3],
@@ -113,7 +117,7 @@ def _textured_piece(
     )
 
 
-def _plain_piece(corners: Indices, table: np.ndarray, material: Material) -> Piece:
+def _make_plain_piece(corners: Indices, table: np.ndarray, material: Material) -> Piece:
     """Return the piece of triangles (T, 3, 2) in vertex colours, where some have none in the material's."""
     used, places = np.unique(corners[..., 0].ravel(), return_inverse=True)
     rows, faces = table[used], places.reshape(-1, 3).astype(np.int64)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verdict3d.errors import ItemFailure
-from verdict3d.mesh.readers.numerals import number_of, numbers_of
+from verdict3d.mesh.readers.numerals import parse_number, parse_numbers
 from verdict3d.mesh.readers.reading import Reading
 
 _RUN = re.compile(
@@ -100,9 +100,9 @@ class _Parser:
                 self._read_faces(line.strip())
 
     def _read_vertices(self, run: bytes) -> None:
-        table = _table(run, b"v")
+        table = _read_table(run, b"v")
         if table is None:
-            table = np.array([_vertex(words) for words in _lines(run)])
+            table = np.array([_read_vertex(words) for words in _split_lines(run)])
         elif table.shape[1] < 3:
             raise ValueError(f"a vertex has {table.shape[1]} coordinates")
         else:  # a fourth number alone is a weight
@@ -112,9 +112,9 @@ class _Parser:
         self._vertices += len(table)
 
     def _read_coordinates(self, run: bytes) -> None:
-        table = _table(run, b"vt")
+        table = _read_table(run, b"vt")
         if table is None:
-            rows = [[number_of(word) for word in words[:2]] for words in _lines(run)]
+            rows = [[parse_number(word) for word in words[:2]] for words in _split_lines(run)]
             table = np.array([(*row, 0.0)[:2] for row in rows])
         elif table.shape[1] == 1:
             table = np.hstack([table, np.zeros_like(table)])
@@ -122,7 +122,7 @@ class _Parser:
         self._coordinates += len(table)
 
     def _read_faces(self, run: bytes) -> None:
-        numbers, sizes = _face_numbers(run)
+        numbers, sizes = _read_face_numbers(run)
         kept = np.repeat(sizes >= 3, sizes)
         numbers, sizes = numbers[kept], sizes[sizes >= 3]
         self._triangles += len(numbers) - 2 * len(sizes)
@@ -132,15 +132,15 @@ class _Parser:
             )
         self._reading.spend(_CORNER_BYTES * len(numbers), "its faces")
         corners = np.full((len(numbers), 2), -1, dtype=np.int64)
-        corners[:, 0] = _resolved(numbers[:, 0], self._vertices)
+        corners[:, 0] = _resolve(numbers[:, 0], self._vertices)
         mapped = ~np.isnan(numbers[:, 1])
-        corners[mapped, 1] = _resolved(numbers[mapped, 1], self._coordinates)
+        corners[mapped, 1] = _resolve(numbers[mapped, 1], self._coordinates)
         self._text.corners.append(corners)
         self._text.sizes.append(sizes)
         self._text.materials.append(np.full(len(sizes), self._material, dtype=np.int64))
 
 
-def _resolved(numbers: Numbers, count: int) -> Indices:
+def _resolve(numbers: Numbers, count: int) -> Indices:
     """Return places from 0 for numbers that count from 1, or back from ``count``."""
     if not (np.abs(numbers) < _LARGEST).all() or (numbers != np.floor(numbers)).any():
         raise ValueError("a face names no whole number")
@@ -152,27 +152,27 @@ def _resolved(numbers: Numbers, count: int) -> Indices:
     return places
 
 
-def _table(run: bytes, keyword: bytes) -> Numbers | None:
+def _read_table(run: bytes, keyword: bytes) -> Numbers | None:
     """Return the numbers (lines, words) of a run, or None where its lines are not all of one plain form."""
     if len(run) < _SHORT or _ODD.search(
         run[len(keyword) :].replace(b"\n" + keyword, b"\n").replace(b"\r" + keyword, b"\r")
     ):
         return None
-    starts, lines = _words_of(run)
+    starts, lines = _split_words(run)
     counts = np.diff(np.append(np.searchsorted(starts, lines), len(starts)))
     if not (counts == counts[0]).all() or counts[0] < 2:
         return None
     plain = bytearray(run)
     for offset in range(len(keyword)):
         np.frombuffer(plain, np.uint8)[lines + offset] = _BLANK
-    return numbers_of(bytes(plain)).reshape(len(lines), counts[0] - 1)
+    return parse_numbers(bytes(plain)).reshape(len(lines), counts[0] - 1)
 
 
-def _face_numbers(run: bytes) -> tuple[Numbers, Indices]:
+def _read_face_numbers(run: bytes) -> tuple[Numbers, Indices]:
     """Return vertex and texture coordinate (NaN: none) of each corner, (N, 2), and each line's corners."""
     if len(run) < _SHORT:
-        return _odd_face_numbers(run)
-    starts, lines = _words_of(run)
+        return _read_odd_face_numbers(run)
+    starts, lines = _split_words(run)
     sizes = np.diff(np.append(np.searchsorted(starts, lines), len(starts))) - 1
     characters = np.frombuffer(run, np.uint8)
     slashes = np.add.reduceat((characters == _SLASH).astype(np.int64), starts)
@@ -180,21 +180,21 @@ def _face_numbers(run: bytes) -> tuple[Numbers, Indices]:
     forms = set(slashes[corners].tolist())
     doubled = run.count(b"//")
     if len(forms) != 1 or doubled not in (0, int(corners.sum())) or not forms <= {0, 1, 2} or b"#" in run:
-        return _odd_face_numbers(run)
+        return _read_odd_face_numbers(run)
     plain = np.frombuffer(run, np.uint8).copy()
     plain[lines] = _BLANK
     try:
-        numbers = numbers_of(plain.tobytes().replace(b"/", b" ")).reshape(int(corners.sum()), -1)
+        numbers = parse_numbers(plain.tobytes().replace(b"/", b" ")).reshape(int(corners.sum()), -1)
     except ValueError:
-        return _odd_face_numbers(run)
+        return _read_odd_face_numbers(run)
     if doubled or numbers.shape[1] == 1:
         numbers = np.stack([numbers[:, 0], np.full(len(numbers), math.nan)], axis=1)
     return numbers[:, :2], sizes
 
 
-def _odd_face_numbers(run: bytes) -> tuple[Numbers, Indices]:
+def _read_odd_face_numbers(run: bytes) -> tuple[Numbers, Indices]:
     numbers, sizes = [], []
-    for words in _lines(run):
+    for words in _split_lines(run):
         for word in words:
             first, _, rest = word.partition("/")
             second = rest.partition("/")[0]
@@ -203,7 +203,7 @@ def _odd_face_numbers(run: bytes) -> tuple[Numbers, Indices]:
     return np.array(numbers, dtype=np.float64).reshape(-1, 2), np.array(sizes, dtype=np.int64)
 
 
-def _words_of(run: bytes) -> tuple[Indices, Indices]:
+def _split_words(run: bytes) -> tuple[Indices, Indices]:
     """Return where words begin, and where lines (with their keyword) do."""
     characters = np.frombuffer(run, np.uint8)
     blank = characters <= _BLANK
@@ -213,16 +213,16 @@ def _words_of(run: bytes) -> tuple[Indices, Indices]:
     return np.flatnonzero(starts), np.flatnonzero(starts & ended)
 
 
-def _lines(run: bytes) -> list[list[str]]:
+def _split_lines(run: bytes) -> list[list[str]]:
     """Return the words behind the keyword of each line, before a comment; ``1.#IND`` is a word."""
     text = run.decode("latin-1").replace("\t", " ")
     lines = (re.sub(r"(^|\s)#.*", "", line) if "#" in line else line for line in re.split(r"[\r\n]+", text))
     return [words[1:] for line in lines if (words := line.split())]
 
 
-def _vertex(words: list[str]) -> list[float]:
+def _read_vertex(words: list[str]) -> list[float]:
     """Return position and colour."""
     if len(words) < 3:
         raise ValueError(f"a vertex has {len(words)} coordinates")
-    numbers = [number_of(word) for word in words[:6]]
+    numbers = [parse_number(word) for word in words[:6]]
     return numbers if len(numbers) == 6 else numbers[:3] + [math.nan] * 3

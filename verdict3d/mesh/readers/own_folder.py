@@ -61,26 +61,26 @@ class OwnFolder:
             ItemFailure: ``external_reference`` or ``missing_reference``.
         """
         outside = True
-        for spelled in _spellings(name):
+        for spelled in _list_spellings(name):
             relative = PurePosixPath(spelled)
             if relative.suffix.lower() not in _OPENED:
                 continue
             for candidate in (relative, PurePosixPath(relative.name)):
                 if candidate.is_absolute() or ":" in str(candidate):
                     continue
-                path = self._existing(candidate)
+                path = self._find_existing(candidate)
                 if path is not None and path.resolve().is_relative_to(self._folder):
                     if path.is_file():
                         return path
                 elif path is None and ".." not in relative.parts and candidate == relative:
                     outside = False
         if outside:
-            raise ItemFailure("external_reference", self._refusal(name))
+            raise ItemFailure("external_reference", self._refuse(name))
         raise ItemFailure(
-            "missing_reference", f"refers to {_spellings(name)[0]!r}, which is not there; add the file"
+            "missing_reference", f"refers to {_list_spellings(name)[0]!r}, which is not there; add the file"
         )
 
-    def _existing(self, relative: PurePosixPath) -> Path | None:
+    def _find_existing(self, relative: PurePosixPath) -> Path | None:
         """Return the file or folder below the own one, whatever the case and the composition of its name."""
         place = self._folder
         try:
@@ -91,22 +91,22 @@ class OwnFolder:
                     place /= part
                     continue
                 if place not in self._names:
-                    self._names[place] = {_folded(child.name): child.name for child in place.iterdir()}
-                place /= self._names[place][_folded(part)]
+                    self._names[place] = {_fold(child.name): child.name for child in place.iterdir()}
+                place /= self._names[place][_fold(part)]
         except (OSError, KeyError):  # too long, no folder, not there
             return None
         return place
 
-    def texture(self, name: str) -> Texture:
+    def read_texture(self, name: str) -> Texture:
         """Return the referenced picture; see ``get`` and :meth:`Textures.decode`."""
         return self.textures.decode(self.get(name), repr(name))
 
     @staticmethod
-    def _refusal(name: str) -> str:
+    def _refuse(name: str) -> str:
         return f"refers to {name!r}; only .mtl, .bin and pictures inside the mesh's own folder are opened"
 
 
-def _spellings(name: str) -> list[str]:
+def _list_spellings(name: str) -> list[str]:
     """Return what the bytes of a name may mean, the likeliest first, with slashes only."""
     try:
         raw = name.encode("latin-1")
@@ -120,7 +120,7 @@ def _spellings(name: str) -> list[str]:
     return list(dict.fromkeys(posixpath.normpath(one) for one in cleaned))
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 

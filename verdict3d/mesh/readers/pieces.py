@@ -83,21 +83,21 @@ def merge_pieces(pieces: Sequence[Piece], reading: Reading) -> Mesh:
     pieces = [_with_sound_uv(piece, reading) for piece in pieces]
     texture, uv = None, None
     if any(piece.texture is not None for piece in pieces):
-        pieces, texture, uv = _textured(pieces, reading)
+        pieces, texture, uv = _join_textured(pieces, reading)
     counts = [len(piece.vertices) for piece in pieces]
     reading.spend(64 * sum(counts) + 24 * sum(len(piece.faces) for piece in pieces), "the joined mesh")
     offsets = np.cumsum([0, *counts[:-1]])
     faces = np.concatenate([piece.faces + offset for piece, offset in zip(pieces, offsets, strict=True)])
     return Mesh(
-        _single_precision(np.concatenate([piece.vertices for piece in pieces]), reading),
+        _reduce_precision(np.concatenate([piece.vertices for piece in pieces]), reading),
         np.ascontiguousarray(faces, dtype=np.int32),
-        _vertex_colors(pieces),
+        _join_vertex_colors(pieces),
         uv,
         texture,
     )
 
 
-def _single_precision(vertices: NDArray[np.float64], reading: Reading) -> NDArray[np.float32]:
+def _reduce_precision(vertices: NDArray[np.float64], reading: Reading) -> NDArray[np.float32]:
     """Return the vertices as float32, moved to the origin first where they lie so far off that it shows."""
     with np.errstate(over="ignore", invalid="ignore"):
         low, high = vertices.min(axis=0), vertices.max(axis=0)
@@ -120,7 +120,7 @@ def _with_sound_uv(piece: Piece, reading: Reading) -> Piece:
     return replace(piece, uv=None, texture=None)
 
 
-def _textured(
+def _join_textured(
     pieces: list[Piece], reading: Reading
 ) -> tuple[list[Piece], NDArray[np.uint8] | None, NDArray[np.float32] | None]:
     """Return the pieces, the one texture of all, and (V, 2) where each vertex lies on it."""
@@ -147,7 +147,7 @@ def _textured(
     return moved, pixels, np.concatenate(places).astype(np.float32)
 
 
-def _vertex_colors(pieces: Sequence[Piece]) -> NDArray[np.uint8] | None:
+def _join_vertex_colors(pieces: Sequence[Piece]) -> NDArray[np.uint8] | None:
     """Return (V, 3) colours, or what textures are multiplied with; None where no piece says any."""
     is_plain = all(piece.colors is None and piece.flat is None for piece in pieces)
     if is_plain and len({piece.texture is None for piece in pieces}) == 1:

@@ -30,7 +30,7 @@ def read_ply(content: bytes, folder: OwnFolder, reading: Reading) -> Piece:
         points = 0 if vertex is None else vertex.count
         raise ItemFailure("no_faces", f"the file holds {points} points and no faces")
     vertices = np.stack([vertex.single[axis] for axis in "xyz"], axis=1)
-    corners, sizes = _corners(face)
+    corners, sizes = _read_corners(face)
     kept = sizes >= 3
     corner_kept = np.repeat(kept, sizes)
     with np.errstate(invalid="ignore"):  # NaN in text: out of range below
@@ -45,17 +45,17 @@ def read_ply(content: bytes, folder: OwnFolder, reading: Reading) -> Piece:
         raise ItemFailure("index_out_of_range", f"a face names none of the {len(vertices)} vertices")
     corners_at = vertices[indices] if sizes.max() > 3 else vertices[:0]  # triangles stay as they are
     rows, polygons = triangulate(corners_at, sizes[kept], reading.check_time)
-    uv = _texture_coordinates(vertex, face, indices, corner_kept)
+    uv = _read_texture_coordinates(vertex, face, indices, corner_kept)
     if picture is not None and uv is not None:
         try:
-            texture = folder.texture(picture)
+            texture = folder.read_texture(picture)
         except ItemFailure as failure:
             reading.lose_texture(failure)
         else:
             flat = rows.ravel()
             return Piece(vertices[indices[flat]], _in_order(len(rows)), uv=uv[flat], texture=texture)
-    colors = _colors(vertex)
-    if colors is None and (by_face := _colors(face)) is not None:
+    colors = _read_colors(vertex)
+    if colors is None and (by_face := _read_colors(face)) is not None:
         own = np.repeat(by_face[kept][polygons], 3, axis=0)
         return Piece(vertices[indices[rows.ravel()]], _in_order(len(rows)), colors=own)
     return Piece(vertices, indices[rows], colors=colors)
@@ -65,14 +65,14 @@ def _in_order(count: int) -> NDArray[np.int64]:
     return np.arange(3 * count, dtype=np.int64).reshape(-1, 3)
 
 
-def _corners(face: Element) -> tuple[Numbers, NDArray[np.int64]]:
+def _read_corners(face: Element) -> tuple[Numbers, NDArray[np.int64]]:
     for name in ("vertex_indices", "vertex_index"):
         if name in face.lists:
             return face.lists[name]
     return next(iter(face.lists.values()))
 
 
-def _colors(element: Element) -> NDArray[np.uint8] | None:
+def _read_colors(element: Element) -> NDArray[np.uint8] | None:
     """Return red, green and blue (N, 3); floating-point ones are shares of 1."""
     kinds = {name: kind for name, _, kind in element.properties}
     for names in _COLORS:
@@ -83,13 +83,13 @@ def _colors(element: Element) -> NDArray[np.uint8] | None:
     return None
 
 
-def _texture_coordinates(
+def _read_texture_coordinates(
     vertex: Element, face: Element, indices: NDArray[np.int64], corner_kept: NDArray[np.bool_]
 ) -> Numbers | None:
     """Return (N, 2) of each kept corner: written with the faces, else with the vertices."""
     if "texcoord" in face.lists:
         flat, lengths = face.lists["texcoord"]
-        if (lengths == 2 * _corners(face)[1]).all():
+        if (lengths == 2 * _read_corners(face)[1]).all():
             return flat.reshape(-1, 2)[corner_kept]
     for names in _COORDINATES:
         if all(name in vertex.single for name in names):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verdict3d.errors import ItemFailure
-from verdict3d.mesh.readers.numerals import numbers_of
+from verdict3d.mesh.readers.numerals import parse_numbers
 from verdict3d.mesh.readers.reading import Reading
 
 _END = re.compile(rb"^end_header[ \t]*(\r\n|\n|\r)", re.MULTILINE)
@@ -59,12 +59,12 @@ def read_elements(content: bytes, reading: Reading) -> tuple[dict[str, Element],
     end = _END.search(content, 0, _HEADER_BYTES)
     if not content.startswith(b"ply") or end is None:
         raise ItemFailure("broken_file", "the file has no header of a PLY file")
-    order, picture, elements = _header(content[: end.start()].decode("latin-1"))
+    order, picture, elements = _read_header(content[: end.start()].decode("latin-1"))
     _check_counts(elements, len(content) - end.end(), reading)
     place, numbers = end.end(), None
     if not order:
         reading.spend(8 * (content.count(b" ") + content.count(b"\n")), "its numbers")
-        numbers = numbers_of(content[end.end() :])
+        numbers = parse_numbers(content[end.end() :])
     for element in (one for one in elements.values() if one.count):
         if numbers is None:
             place = _read_rows(content, place, order, element, reading)
@@ -73,7 +73,7 @@ def read_elements(content: bytes, reading: Reading) -> tuple[dict[str, Element],
     return elements, picture
 
 
-def _header(text: str) -> tuple[str, str | None, dict[str, Element]]:
+def _read_header(text: str) -> tuple[str, str | None, dict[str, Element]]:
     """Return the byte order ("" for text), the name of a picture, and the elements without content."""
     order, picture, elements = "", None, dict[str, Element]()
     for line in text.splitlines()[1:]:
@@ -114,7 +114,7 @@ def _check_counts(elements: dict[str, Element], size: int, reading: Reading) -> 
 
 def _read_rows(content: bytes, place: int, order: str, element: Element, reading: Reading) -> int:
     """Read the rows of one element, and return where the next begins."""
-    lengths = _first_lengths(content, place, order, element)
+    lengths = _read_first_lengths(content, place, order, element)
     row = np.dtype(
         [
             item
@@ -139,17 +139,19 @@ def _read_rows(content: bytes, place: int, order: str, element: Element, reading
     return _read_uneven_rows(content, place, order, element, reading)
 
 
-def _first_lengths(content: bytes, place: int, order: str, element: Element) -> dict[str, int]:
+def _read_first_lengths(content: bytes, place: int, order: str, element: Element) -> dict[str, int]:
     lengths: dict[str, int] = {}
     for name, length, kind in element.properties:
         if length is not None:
-            lengths[name] = _length(np.frombuffer(content, order + length, 1, place)[0], len(content) - place)
+            lengths[name] = _read_length(
+                np.frombuffer(content, order + length, 1, place)[0], len(content) - place
+            )
             place += np.dtype(length).itemsize
         place += np.dtype(kind).itemsize * lengths.get(name, 1)
     return lengths
 
 
-def _length(number: float, most: int) -> int:
+def _read_length(number: float, most: int) -> int:
     if not 0 <= number <= most:
         raise ItemFailure("broken_file", f"a list has {number:g} numbers, more than the file holds")
     return int(number)
@@ -168,7 +170,7 @@ def _read_uneven_rows(content: bytes, place: int, order: str, element: Element, 
         for name, length, kind in types:
             size = 1
             if length:
-                size = _length(np.frombuffer(content, length, 1, place)[0], len(content) - place)
+                size = _read_length(np.frombuffer(content, length, 1, place)[0], len(content) - place)
                 place += length.itemsize
             columns.parts[name].append(np.frombuffer(content, kind, size, place))
             place += kind.itemsize * size
@@ -193,7 +195,7 @@ def _read_text_rows(numbers: Numbers, element: Element, reading: Reading) -> int
         for name, length, _ in element.properties:
             size = 1
             if length:
-                size = _length(numbers[place], len(numbers) - place - 1)
+                size = _read_length(numbers[place], len(numbers) - place - 1)
                 place += 1
             columns.parts[name].append(numbers[place : place + size])
             place += size
@@ -203,7 +205,7 @@ def _read_text_rows(numbers: Numbers, element: Element, reading: Reading) -> int
 
 def _read_even_text_rows(numbers: Numbers, element: Element) -> bool:
     """Read lists that are all as long as the first, if they are, and return whether."""
-    size = _length(numbers[0], len(numbers) - 1)
+    size = _read_length(numbers[0], len(numbers) - 1)
     table = numbers[: element.count * (size + 1)]
     if len(table) < element.count * (size + 1):
         return False

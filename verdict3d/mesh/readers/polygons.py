@@ -33,7 +33,7 @@ def triangulate(points: Floats, sizes: Indices, check: Callable[[], None]) -> tu
         cut = np.broadcast_to(fan, (len(own), size - 2, 3)).copy()
         if size > 3:
             corners = points[rows]
-            misfits = np.flatnonzero(~_fans_fit(corners))
+            misfits = np.flatnonzero(~_check_fans(corners))
             if size == 4:
                 cut[misfits] = [[1, 2, 3], [1, 3, 0]]  # the other diagonal
             else:
@@ -47,7 +47,7 @@ def triangulate(points: Floats, sizes: Indices, check: Callable[[], None]) -> tu
     return np.concatenate(triangles)[order], np.concatenate(owners)[order]
 
 
-def _fans_fit(corners: Floats) -> NDArray[np.bool_]:
+def _check_fans(corners: Floats) -> NDArray[np.bool_]:
     """Return for polygons (P, n, 3) whether no triangle of the fan from the first corner is turned over."""
     spokes = corners[:, 1:] - corners[:, :1]
     crosses = np.cross(spokes[:, :-1], spokes[:, 1:])
@@ -58,7 +58,7 @@ def _fans_fit(corners: Floats) -> NDArray[np.bool_]:
 
 def _clip_ears(corners: Floats, check: Callable[[], None]) -> Indices:
     """Cut one polygon (n, 3), seen along its mean normal, into (n - 2, 3) triangles."""
-    flat = _flattened(corners)
+    flat = _flatten(corners)
     left = list(range(len(corners)))
     triangles = []
     at = 0
@@ -97,7 +97,7 @@ def _turn(a: Floats, b: Floats, c: Floats) -> Floats:
     return result
 
 
-def _flattened(corners: Floats) -> Floats:
+def _flatten(corners: Floats) -> Floats:
     """Return the corners (n, 2) seen along the polygon's mean normal, counter-clockwise."""
     spokes = corners - corners[0]
     normal = np.cross(spokes[:-1], spokes[1:]).sum(axis=0)

@@ -9,7 +9,7 @@ from array import array
 import numpy as np
 
 from verdict3d.errors import ItemFailure
-from verdict3d.mesh.readers.numerals import number_of, numbers_of
+from verdict3d.mesh.readers.numerals import parse_number, parse_numbers
 from verdict3d.mesh.readers.pieces import Piece
 from verdict3d.mesh.readers.reading import Reading
 
@@ -34,12 +34,16 @@ def read_stl(content: bytes, reading: Reading) -> Piece:
         ItemFailure: ``no_faces``, ``too_many_faces``, ``too_costly`` or ``broken_file``.
         ValueError: A number is malformed.
     """
-    corners = _ascii_corners(content, reading) if _is_ascii(content) else _binary_corners(content, reading)
-    vertices, places = _unique_rows(corners + 0.0)  # without -0
+    corners = (
+        _read_ascii_corners(content, reading)
+        if _is_ascii(content)
+        else _read_binary_corners(content, reading)
+    )
+    vertices, places = _find_unique_rows(corners + 0.0)  # without -0
     return Piece(vertices, places.reshape(-1, 3).astype(np.int64))
 
 
-def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the different rows of (N, 3) float64 in order, and which of them each row is, (N,).
 
     As ``np.unique(rows, axis=0, return_inverse=True)``, in a fifth of its time: equal rows are found by a
@@ -68,7 +72,7 @@ def _is_ascii(content: bytes) -> bool:
     return bool(_HEADER_BYTES + announced * _ROW.itemsize != len(content))
 
 
-def _binary_corners(content: bytes, reading: Reading) -> np.ndarray:
+def _read_binary_corners(content: bytes, reading: Reading) -> np.ndarray:
     """Return the corners (3 F, 3) float64."""
     if len(content) < _HEADER_BYTES:
         raise ItemFailure("no_faces", "the file holds no triangles")
@@ -82,19 +86,19 @@ def _binary_corners(content: bytes, reading: Reading) -> np.ndarray:
     return rows["corners"].reshape(-1, 3).astype(np.float64)
 
 
-def _ascii_corners(content: bytes, reading: Reading) -> np.ndarray:
+def _read_ascii_corners(content: bytes, reading: Reading) -> np.ndarray:
     """Return the corners (3 F, 3) float64."""
     content = content.lower()
     count = max(1, content.count(b"endfacet"))
     _check_count(count, reading)
-    if (corners := _regular_corners(content, count, reading)) is not None:
+    if (corners := _read_regular_corners(content, count, reading)) is not None:
         return corners
     numbers = array("d")
     for count, match in enumerate(_VERTEX.finditer(content)):
         if count % _AT_ONCE == 0:
             _check_count(max(1, count // 3), reading)
             reading.spend(_AT_ONCE * _FACE_BYTES / 3, "its faces")
-        numbers.extend(number_of(word.decode("latin-1")) for word in match.groups())
+        numbers.extend(parse_number(word.decode("latin-1")) for word in match.groups())
     corners = np.array(numbers).reshape(-1, 3)
     if len(corners) % 3:
         raise ItemFailure("broken_file", f"{len(corners)} corners are no whole number of triangles")
@@ -102,7 +106,7 @@ def _ascii_corners(content: bytes, reading: Reading) -> np.ndarray:
     return corners
 
 
-def _regular_corners(content: bytes, count: int, reading: Reading) -> np.ndarray | None:
+def _read_regular_corners(content: bytes, count: int, reading: Reading) -> np.ndarray | None:
     """Return the corners (3 F, 3) of text with one solid of ``count`` triangles, each with its normal.
 
     Nearly every file is like this, and is read ten times as fast as word by word; None where this one is not.
@@ -115,7 +119,7 @@ def _regular_corners(content: bytes, count: int, reading: Reading) -> np.ndarray
         return None
     reading.spend(_FACE_BYTES * count, "its faces")
     try:
-        numbers = numbers_of(body.translate(_NO_WORDS).replace(b" e", b"  "))
+        numbers = parse_numbers(body.translate(_NO_WORDS).replace(b" e", b"  "))
     except ValueError:
         return None
     return numbers.reshape(count, 4, 3)[:, 1:].reshape(-1, 3) if len(numbers) == 12 * count else None

@@ -86,7 +86,7 @@ class Textures:
         return Texture(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]))
 
 
-def wrapped(places: NDArray[np.int64], size: int, wrap: Wrap) -> NDArray[np.int64]:
+def wrap_texture(places: NDArray[np.int64], size: int, wrap: Wrap) -> NDArray[np.int64]:
     """Return which pixel, 0 to ``size`` - 1, stands at each place of an endless row of pixels."""
     if wrap == "clamp":
         return places.clip(0, size - 1)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from verdict3d.mesh.readers.pieces import Piece
 from verdict3d.mesh.readers.reading import Reading
-from verdict3d.mesh.readers.textures import Texture, wrapped
+from verdict3d.mesh.readers.textures import Texture, wrap_texture
 
 HALF = 0.5
 _DEPTH = 6  # a face is cut into at most 4 ** 6 pieces
@@ -54,8 +54,8 @@ def without_transparency(layers: Sequence[Layer], up: int, reading: Reading) -> 
     """
     if all(layer.opacity is None for layer in layers):
         return [layer.piece for layer in layers]
-    shadows = _shadows(layers, up)
-    parts = [_opaque_part(layer, reading) for layer in layers]
+    shadows = _find_shadows(layers, up)
+    parts = [_cut_opaque(layer, reading) for layer in layers]
     kept = [part for part, shadow in zip(parts, shadows, strict=True) if len(part.faces) and not shadow]
     if not kept:
         reading.note("transparent", "all of it is less than half opaque, and is kept as if it were solid")
@@ -79,7 +79,7 @@ def without_transparency(layers: Sequence[Layer], up: int, reading: Reading) -> 
     return kept
 
 
-def _shadows(layers: Sequence[Layer], up: int) -> list[bool]:
+def _find_shadows(layers: Sequence[Layer], up: int) -> list[bool]:
     """Return which layers are planes that blend, lie flat, and are below everything else."""
     boxes: list[NDArray[np.float64] | None] = []
     flat: list[bool] = []
@@ -108,10 +108,10 @@ def _is_see_through(layer: Layer) -> bool:
     if piece.texture is None or piece.texture.alpha is None or piece.uv is None:
         return bool(opacity[piece.faces].mean() < _SEE_THROUGH)
     corners = np.concatenate([piece.vertices, piece.uv, opacity[:, None]], axis=1)[piece.faces]
-    return bool(_opacities(corners, piece.texture, piece.texture.alpha).mean() < _SEE_THROUGH)
+    return bool(_read_opacities(corners, piece.texture, piece.texture.alpha).mean() < _SEE_THROUGH)
 
 
-def _opaque_part(layer: Layer, reading: Reading) -> Piece:
+def _cut_opaque(layer: Layer, reading: Reading) -> Piece:
     """Return the part of a piece that is there; the piece itself where all of it is."""
     piece, opacity = layer.piece, layer.opacity
     if opacity is None or not len(piece.faces):
@@ -139,7 +139,7 @@ def _cut(
     whole, fragments = np.zeros(len(piece.faces), dtype=bool), []
     for depth in range(_DEPTH + 1):
         reading.spend(8 * corners.size, "cutting out a surface")
-        share = (_opacities(corners, texture, alpha) >= cutoff).mean(axis=1)
+        share = (_read_opacities(corners, texture, alpha) >= cutoff).mean(axis=1)
         last = depth == _DEPTH or 4 * len(corners) > _MOST_CUT
         there = share >= (HALF if last else 1.0)
         if depth == 0:
@@ -149,7 +149,7 @@ def _cut(
         border = (share > 0) & ~there
         if last or not border.any():
             break
-        corners = _quartered(corners[border])
+        corners = _quarter(corners[border])
     if whole.all():
         return piece
     pieces = np.concatenate(fragments) if fragments else corners[:0]
@@ -165,22 +165,22 @@ def _cut(
     )
 
 
-def _opacities(
+def _read_opacities(
     corners: NDArray[np.float64], texture: Texture, alpha: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     """Return (F, places) the opacity all over each face of (F, 3, 6 or more) corners."""
-    grid = _grid(_FINE if len(corners) <= _MANY else _COARSE)
+    grid = _make_grid(_FINE if len(corners) <= _MANY else _COARSE)
     height, width = alpha.shape
     found = np.empty((len(corners), len(grid)), dtype=np.float32)
     for start in range(0, len(corners), _MANY):
         seen = np.einsum("pc,fcd->fpd", grid, corners[start : start + _MANY, :, 3:6])
-        columns = wrapped(np.floor(seen[..., 0] * width).astype(np.int64), width, texture.wrap[0])
-        rows = wrapped(np.floor((1 - seen[..., 1]) * height).astype(np.int64), height, texture.wrap[1])
+        columns = wrap_texture(np.floor(seen[..., 0] * width).astype(np.int64), width, texture.wrap[0])
+        rows = wrap_texture(np.floor((1 - seen[..., 1]) * height).astype(np.int64), height, texture.wrap[1])
         found[start : start + _MANY] = seen[..., 2] * alpha[rows, columns] / 255
     return found
 
 
-def _quartered(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+def _quarter(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the four triangles of each, cut at the middles of its edges, winding kept."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
@@ -188,7 +188,7 @@ def _quartered(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([np.stack(part, axis=1) for part in parts])
 
 
-def _grid(steps: int) -> NDArray[np.float64]:
+def _make_grid(steps: int) -> NDArray[np.float64]:
     """Return barycentric coordinates (P, 3) of places spread over the inside of a triangle."""
     places = [(i, j) for i in range(steps) for j in range(steps - i)]
     first, second = (np.array(places, dtype=np.float64).T + 1 / 3) / steps

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from verdict3d.mesh.axes import GLTF_UP, into_file_frame
+from verdict3d.mesh.axes import GLTF_UP, turn_into_file
 from verdict3d.mesh.mesh import Mesh
 
 MAGIC, VERSION, JSON_CHUNK, BIN_CHUNK = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
@@ -57,10 +57,10 @@ class _Buffer:
         return len(self.accessors) - 1
 
 
-def glb_bytes(mesh: Mesh) -> bytes:
+def encode_glb(mesh: Mesh) -> bytes:
     """Return ``mesh`` as GLB: y-up, vertex colours as linear COLOR_0, the texture embedded as PNG."""
     buffer = _Buffer()
-    positions = into_file_frame(mesh.vertices, GLTF_UP).astype("<f4")
+    positions = turn_into_file(mesh.vertices, GLTF_UP).astype("<f4")
     reach = {"min": positions.min(axis=0).tolist(), "max": positions.max(axis=0).tolist()}
     attributes = {"POSITION": buffer.add_array(positions, _FLOAT, "VEC3", _ARRAY_BUFFER, **reach)}
     document: dict[str, Any] = {"asset": {"version": "2.0", "generator": "Verdict3D"}}
@@ -88,10 +88,10 @@ def glb_bytes(mesh: Mesh) -> bytes:
         "bufferViews": buffer.views,
         "buffers": [{"byteLength": len(buffer.content)}],
     }
-    return _container(document, bytes(buffer.content))
+    return _write_container(document, bytes(buffer.content))
 
 
-def _container(document: dict[str, Any], binary: bytes) -> bytes:
+def _write_container(document: dict[str, Any], binary: bytes) -> bytes:
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-len(text) % 4)
     binary += b"\0" * (-len(binary) % 4)

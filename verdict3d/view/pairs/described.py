@@ -98,7 +98,6 @@ def make_document(entry: Entry) -> Row:
         "sides": {"x": _describe_side(entry.x), "y": _describe_side(entry.y)},
         "word": _dump_word(entry.word),
         "others": [_dump_word(word) for word in entry.others],
-        "people": [said.model_dump(mode="json") for said in entry.people],
     }
 
 

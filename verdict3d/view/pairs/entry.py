@@ -9,11 +9,8 @@ from pydantic import Strict
 from verdict3d.provenance import digest_json
 from verdict3d.records.generations import Truth
 from verdict3d.records.names import Outcome, Side
-from verdict3d.records.record import Part
+from verdict3d.records.record import RecordPart
 from verdict3d.records.verdicts import Judged
-from verdict3d.records.votes import Tag
-from verdict3d.stats.winrate import SCORES
-from verdict3d.votes.pairs import name_pair
 
 Place = Literal[
     "evaluate",
@@ -31,7 +28,7 @@ Known = Literal["x", "y", "same"]
 """What is known beforehand of a pair: which side is better, or that neither is."""
 
 
-class Shape(Part):
+class Shape(RecordPart):
     """One side of a pair.
 
     Attributes:
@@ -53,7 +50,7 @@ class Shape(Part):
     truth: dict[str, float]
 
 
-class Word(Part):
+class Word(RecordPart):
     """What one judge says of a pair; fields as in :class:`verdict3d.records.verdicts.Judged`.
 
     Attributes:
@@ -80,23 +77,7 @@ class Word(Part):
     message: str
 
 
-class PersonSaid(Part):
-    """What one person says of a pair.
-
-    Attributes:
-        outcome: Seen from X; ``close`` for equally good ones, ``invalid`` for "cannot tell".
-        first: The side that stood on the left.
-        x_tags: What the person found wrong with X.
-        y_tags: Likewise with Y.
-    """
-
-    outcome: Outcome
-    first: Side
-    x_tags: list[Tag]
-    y_tags: list[Tag]
-
-
-class Entry(Part):
+class Entry(RecordPart):
     """A pair with what a judge said of it.
 
     Attributes:
@@ -118,7 +99,6 @@ class Entry(Part):
         y: The other.
         word: Of the judge that the place is about.
         others: Of other judges that were asked the same.
-        people: Of people who were shown the same two meshes.
     """
 
     place: Place
@@ -139,7 +119,6 @@ class Entry(Part):
     y: Shape
     word: Word
     others: list[Word]
-    people: list[PersonSaid]
 
     @property
     def id(self) -> str:
@@ -150,7 +129,8 @@ class Entry(Part):
     @property
     def meshes(self) -> str:
         """Return what names the two meshes, in either order; empty where one is missing."""
-        return name_pair(self.object, self.x.mesh_digest, self.y.mesh_digest)
+        digests = sorted(side.mesh_digest or "" for side in (self.x, self.y))
+        return digest_json([self.object, *digests])[:16] if all(digests) else ""
 
 
 def make_word(row: Judged, role: str, model: str, panel: str, mode: str, question: str) -> Word:
@@ -184,15 +164,6 @@ def compute_gap(entry: Entry) -> float | None:
     """Return by how much X is nearer to the true mesh; None where that is not known of both."""
     scores = [side.truth.get("f_score") for side in (entry.x, entry.y)]
     return None if scores[0] is None or scores[1] is None else scores[0] - scores[1]
-
-
-def find_people_winner(entry: Entry) -> Side | Literal["same"] | None:
-    """Return the side that most people name, ``same`` where as many name either; None where nobody says."""
-    scores = [SCORES[said.outcome] for said in entry.people if said.outcome != "invalid"]
-    if not scores:
-        return None
-    balance = sum(scores) - len(scores) / 2
-    return "same" if balance == 0 else "x" if balance > 0 else "y"
 
 
 def find_winner(outcome: Outcome) -> Side | None:

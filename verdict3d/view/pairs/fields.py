@@ -8,14 +8,7 @@ from typing import Any, Literal
 
 from verdict3d.records.files import Row
 from verdict3d.view.audit import NAMES, PANELS
-from verdict3d.view.pairs.entry import (
-    Entry,
-    compute_gap,
-    compute_split,
-    find_better,
-    find_people_winner,
-    find_winner,
-)
+from verdict3d.view.pairs.entry import Entry, compute_gap, compute_split, find_better, find_winner
 
 Kind = Literal["choice", "range"]
 
@@ -50,12 +43,6 @@ JUDGES = {
     "differs": "Only some judges name a side",
     "agrees": "All judges say the same",
     "alone": "One judge was asked",
-}
-PEOPLE = {
-    "contradicts": "People name the other side",
-    "differs": "Judge or people name no side",
-    "agrees": "Judge agrees with people",
-    "unasked": "No person was asked",
 }
 CAMERAS = {
     "split": "View sets disagree",
@@ -95,7 +82,6 @@ FIELDS = (
     Field("panel", "Panel", "choice", PANELS),
     Field("truth", "Judge and truth", "choice", TRUTHS),
     Field("judges", "Judge and other judges", "choice", JUDGES),
-    Field("people", "Judge and people", "choice", PEOPLE),
     Field("outcome", "Verdict", "choice", OUTCOMES),
     Field("cameras", "View sets", "choice", CAMERAS),
     Field("regime", "Inputs", "choice"),
@@ -154,7 +140,6 @@ def list_values(entry: Entry) -> Row:
         "outcome": word.outcome,
         "truth": truth,
         "judges": compare_with_judges(entry),
-        "people": compare_with_people(entry),
         "cameras": "single" if split is None else "split" if split else "agree",
         "size": size,
         "gap": None if gap is None else abs(gap),
@@ -188,16 +173,6 @@ def compare_with_judges(entry: Entry) -> str:
     if len(set(named)) == 1:
         return "agrees"
     return "contradicts" if {"x", "y"} <= set(named) else "differs"
-
-
-def compare_with_people(entry: Entry) -> str:
-    """Return how the judge stands to people, a key of :data:`PEOPLE`."""
-    people, named = find_people_winner(entry), find_winner(entry.word.outcome)
-    if people is None or entry.word.outcome == "invalid":
-        return "unasked"
-    if named == (None if people == "same" else people):
-        return "agrees"
-    return "contradicts" if named is not None and people != "same" else "differs"
 
 
 def compute_wrongness(entry: Entry, truth: str) -> float | None:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verdict3d.errors import ItemFailure
-from verdict3d.mesh.files import read_mesh, vertex_colors
+from verdict3d.mesh.files import colour_vertices, read_mesh
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.writers.glb import glb_bytes
+from verdict3d.mesh.writers.glb import encode_glb
 from verdict3d.records.files import Row
 from verdict3d.render.framing import frame_mesh
 
@@ -40,12 +40,12 @@ def make_mesh_document(path: Path, most_faces: int) -> Row:
     """
     mesh = read_mesh(path)
     small = reduce_mesh(
-        frame_mesh(replace(mesh, colors=vertex_colors(mesh), uv=None, texture=None)), most_faces
+        frame_mesh(replace(mesh, colors=colour_vertices(mesh), uv=None, texture=None)), most_faces
     )
     return {
         "faces": len(mesh.faces),
         "shown": len(small.faces),
-        "glb": base64.b64encode(glb_bytes(small)).decode("ascii"),
+        "glb": base64.b64encode(encode_glb(small)).decode("ascii"),
     }
 
 

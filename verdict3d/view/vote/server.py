@@ -21,7 +21,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import read_json, write_json
-from verdict3d.records.record import Part
+from verdict3d.records.record import RecordPart
 from verdict3d.records.votes import Tag
 from verdict3d.view.environment import make_environment
 from verdict3d.view.pairs import server as pages
@@ -44,7 +44,7 @@ SHOWN_LAST = 4096
 """Meshes and photos that keep their addresses."""
 
 
-class Answer(Part):
+class Answer(RecordPart):
     """What the page sends: the name of a question, and the answer to it."""
 
     question: str = Field(max_length=64)

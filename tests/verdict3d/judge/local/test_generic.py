@@ -25,7 +25,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify
 from verdict3d.judge.local.generic import ProcessorReader, build_processor
 from verdict3d.judge.local.vlm import TransformersJudge
-from verdict3d.judge.rubric import prompt_of
+from verdict3d.judge.rubric import write_prompt
 from verdict3d.pretrain.embedded import build_judge
 
 TYPES = ("qwen3_vl", "idefics3")
@@ -165,12 +165,12 @@ def test_a_known_family_and_its_processor_agree(tmp_path: Path) -> None:
     processor = build_processor(
         tmp_path / "judge", judge.loaded.model.config, judge.loaded.tokenizer, judge.loaded.image_processor
     )
-    own = prompt_of(judge.loaded.own_prompt, "three_images", "normal")
+    own = write_prompt(judge.loaded.own_prompt, "three_images", "normal")
     reader = ProcessorReader(judge.loaded.model, processor, own, None)
     wanted = {f"{number}": noise_picture(number) for number in range(3)}
     shown = [("0", "1", "2"), ("0", "2", "1")]
-    slow = reader.margins(shown, reader.prepare(wanted)[0])
-    fast = judge._reader.margins(shown, judge._encoder.prepare(wanted)[0])
+    slow = reader.read_margins(shown, reader.prepare(wanted)[0])
+    fast = judge._reader.read_margins(shown, judge._encoder.prepare(wanted)[0])
     assert slow == pytest.approx(fast, abs=1e-4)
 
 

@@ -25,11 +25,11 @@ from verdict3d.judge import identity
 from verdict3d.judge.families import QwenFamily, _widen, compile_judge
 from verdict3d.judge.identity import JudgeIdentity, require_different
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.local.encoding import one_ahead
+from verdict3d.judge.local.encoding import fetch_ahead
 from verdict3d.judge.local.reading import PanelReader
 from verdict3d.judge.local.vlm import TransformersJudge
-from verdict3d.judge.panel import PairRequest, Panel, picture, read_picture
-from verdict3d.judge.rubric import RUBRIC, SLOTS, prompt_for, prompt_parts
+from verdict3d.judge.panel import PairRequest, Panel, make_picture, read_picture
+from verdict3d.judge.rubric import RUBRIC, SLOTS, split_prompt, write_prompt_for
 from verdict3d.pretrain.embedded import build_judge
 
 
@@ -59,7 +59,7 @@ def test_margins_are_those_of_the_stock_forward(
     judge = judges[family].showing(panel, "normal")
     asked = request(1, 2)
     verdict = judge.compare([asked])[0]
-    arranged = asked.panel.arranged(panel)
+    arranged = asked.panel.arrange(panel)
     for order, margin in zip(arranged.orders, (verdict.m1, verdict.m2), strict=True):
         assert len(order) == len(SLOTS[panel])
         pictures = [arranged.pictures[name] for name in order]
@@ -81,14 +81,14 @@ def test_another_panel_is_another_judge_with_the_same_weights(
 def test_panels_show_what_they_say() -> None:
     asked = request(1, 2)
     panel = asked.panel
-    seven = panel.arranged("seven_images")
+    seven = panel.arrange("seven_images")
     assert [part.shape for part in seven.x] == [(32, 32, 3)] * 3
     assert np.array_equal(np.concatenate(seven.x[:2], axis=1), panel.x[:32])
     assert np.array_equal(seven.y[2], panel.y[32:, :32])
-    (page,) = panel.arranged("two_sheets").x
+    (page,) = panel.arrange("two_sheets").x
     assert page.shape == (64, 96, 3) and np.array_equal(page[:, 32:], panel.x)
     assert (page[:16, :32] == 255).all() and not (page[16:48, :32] == 255).all()
-    alone = panel.arranged("reference_free")
+    alone = panel.arrange("reference_free")
     assert alone.reference == () and alone.x == (panel.x,)
 
 
@@ -99,7 +99,7 @@ def stock_margin(judge: TransformersJudge, family: str, pictures: list[np.ndarra
     model = AutoModelForImageTextToText.from_pretrained(judge.identity.model, dtype=torch.float32).eval()
     content = []
     panel = judge.identity.panel
-    texts = prompt_parts(prompt_for(judge.identity.model, panel), panel)
+    texts = split_prompt(write_prompt_for(judge.identity.model, panel), panel)
     for text, shown in zip(texts, [1] * len(pictures) + [0], strict=True):
         content += [{"type": "text", "text": text}] * bool(text) + [{"type": "image"}] * shown
     text = tokenizer.apply_chat_template(
@@ -152,7 +152,7 @@ def test_windows_in_one_call_are_the_stock_vision_tower() -> None:
         pixels = torch.randn(3, grid[0] * grid[1], 3 * 2 * 4 * 4)
         thw = torch.tensor([[1, *grid]] * 3)
         with torch.no_grad():
-            mine = QwenFamily().features(model, pixels, grid)
+            mine = QwenFamily().compute_features(model, pixels, grid)
             stock = model.model.get_image_features(pixels.flatten(0, 1), thw, return_dict=True).pooler_output
         assert mine.shape == (3, grid[0] * grid[1] // 4, 32)
         torch.testing.assert_close(mine, torch.stack(list(stock)), atol=1e-5, rtol=1e-5)
@@ -184,7 +184,7 @@ def test_a_shared_beginning_changes_nothing(
     shared, plain = PanelReader(*parts), PanelReader(*parts)
     plain._shares = False
     assert shared._shares
-    together, alone = shared.margins(shown, pictures), plain.margins(shown, pictures)
+    together, alone = shared.read_margins(shown, pictures), plain.read_margins(shown, pictures)
     assert list(together) == list(alone) and together == pytest.approx(alone, abs=1e-5)
 
 
@@ -204,7 +204,7 @@ def test_swapping_flips_and_identical_montages_tie_exactly(
     family: str, judges: dict[str, TransformersJudge]
 ) -> None:
     there, back, null = judges[family].compare([request(1, 2), request(2, 1), request(5, 5)])
-    assert back == there.flipped()
+    assert back == there.flip()
     assert there.m1 != there.m2
     assert null.both and null.m1 == null.m2
 
@@ -332,12 +332,12 @@ def test_compiled_layers_answer_alike(
 
 def test_the_next_item_is_worked_on_while_one_is_used() -> None:
     done: list[int] = []
-    results = one_ahead(lambda number: done.append(number) or 10 * number, range(4))
+    results = fetch_ahead(lambda number: done.append(number) or 10 * number, range(4))
     assert next(results) == 0
     assert list(results) == [10, 20, 30] and done == [0, 1, 2, 3]
-    assert list(one_ahead(str, [])) == []
+    assert list(fetch_ahead(str, [])) == []
     with pytest.raises(ZeroDivisionError):
-        list(one_ahead(lambda number: 1 // number, [1, 0]))
+        list(fetch_ahead(lambda number: 1 // number, [1, 0]))
 
 
 def test_widening_changes_no_answer() -> None:
@@ -398,13 +398,13 @@ def test_older_releases_keep_the_template_beside_the_processor(
 
 
 def test_prompts_are_checked(tmp_path: Path) -> None:
-    assert len(prompt_parts(RUBRIC)) == 4 and "tie" not in RUBRIC.lower().split()
+    assert len(split_prompt(RUBRIC)) == 4 and "tie" not in RUBRIC.lower().split()
     with pytest.raises(Verdict3DError, match="in this order"):
-        prompt_parts("{reference} {second} {first}")
-    assert prompt_for(tmp_path) == RUBRIC
+        split_prompt("{reference} {second} {first}")
+    assert write_prompt_for(tmp_path) == RUBRIC
     (tmp_path / "verdict3d.json").write_text('{"prompt": 3}')
     with pytest.raises(Verdict3DError, match="must be of the form"):
-        prompt_for(tmp_path)
+        write_prompt_for(tmp_path)
 
 
 def test_transparent_pictures_stand_on_black(tmp_path: Path) -> None:
@@ -414,7 +414,7 @@ def test_transparent_pictures_stand_on_black(tmp_path: Path) -> None:
     image.save(tmp_path / "condition.png")
     pixels = read_picture(tmp_path / "condition.png")
     # the box is 20 wide and 10 high around (50, 15); the crop is 24 square
-    assert pixels.shape == (24, 24, 3) and np.array_equal(pixels, picture(image.crop((38, 3, 62, 27))))
+    assert pixels.shape == (24, 24, 3) and np.array_equal(pixels, make_picture(image.crop((38, 3, 62, 27))))
     assert (pixels[7:17, 2:22] == (200, 100, 50)).all() and int((pixels > 0).all(axis=2).sum()) == 200
     Image.new("RGBA", (16, 16), (200, 100, 50, 0)).save(tmp_path / "empty.png")
     image.crop((4, 4, 8, 8)).convert("RGB").save(tmp_path / "minute.png")

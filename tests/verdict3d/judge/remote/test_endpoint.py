@@ -18,7 +18,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, Panel
-from verdict3d.judge.remote.endpoint import same_model
+from verdict3d.judge.remote.endpoint import match_model
 from verdict3d.judge.remote.remote import RemoteJudge
 from verdict3d.judge.store import VerdictStore
 from verdict3d.pretrain.embedded import PROMPT
@@ -76,7 +76,7 @@ def test_verdicts_are_those_of_the_local_judge(served: tuple[Path, str], panel: 
     far, near = remote(address, panel=panel).compare(ASKED), load(directory, panel=panel).compare(ASKED)
     for one, other in zip(far, near, strict=True):
         assert (one.m1, one.m2) == pytest.approx((other.m1, other.m2), abs=2e-5)
-    assert far[2].m1 == far[2].m2 and far[3] == far[0].flipped()
+    assert far[2].m1 == far[2].m2 and far[3] == far[0].flip()
     assert seen(address)["requests"] == 5  # 2 + 2 + 1; the swapped pair is the first one's question
     assert seen(address)["bodies"][0] == {
         **{"model": MODEL, "max_tokens": 1, "temperature": 0.0, "logprobs": True, "top_logprobs": 64}
@@ -91,7 +91,7 @@ def test_text_answers_have_a_direction(served: tuple[Path, str]) -> None:
     found = [far[0].m2, far[1].m1, far[1].m2, far[2].m1, far[2].m2]
     local = [near[0].m2, near[1].m1, near[1].m2, near[2].m1, near[2].m2]
     assert found == [1.0 if margin > 0 else -1.0 for margin in local]
-    assert far[3] == far[0].flipped() and seen(address)["requests"] == 5 + 1
+    assert far[3] == far[0].flip() and seen(address)["requests"] == 5 + 1
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,6 @@ def test_a_bad_picture_is_not_sent(served: tuple[Path, str]) -> None:
 
 
 def test_names_of_models() -> None:
-    assert same_model("Qwen/Qwen2.5-VL-7B-Instruct", "Qwen2.5-VL-7B-Instruct")
-    assert same_model("gpt-4o", "gpt-4o-2024-08-06") and not same_model("gpt-4o", "gpt-4o-mini")
-    assert not same_model("judge", "another")
+    assert match_model("Qwen/Qwen2.5-VL-7B-Instruct", "Qwen2.5-VL-7B-Instruct")
+    assert match_model("gpt-4o", "gpt-4o-2024-08-06") and not match_model("gpt-4o", "gpt-4o-mini")
+    assert not match_model("judge", "another")

@@ -19,8 +19,8 @@ from support.gltf_files import SQUARE, SQUARE_FACES, SQUARE_UV, GltfFile, glb_of
 from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import read_mesh
-from verdict3d.mesh.mesh import Mesh, face_colors, mesh_digest
-from verdict3d.mesh.sampling import areas_and_normals
+from verdict3d.mesh.mesh import Mesh, average_face_colors, mesh_digest
+from verdict3d.mesh.sampling import compute_areas_and_normals
 
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
 HALVES = np.full((16, 16, 3), BLUE, np.uint8)
@@ -28,7 +28,7 @@ HALVES[:, 8:] = RED
 
 
 def area(mesh: Mesh) -> float:
-    return float(areas_and_normals(mesh)[0].sum())
+    return float(compute_areas_and_normals(mesh)[0].sum())
 
 
 def bounds(mesh: Mesh) -> list[list[float]]:
@@ -36,8 +36,8 @@ def bounds(mesh: Mesh) -> list[list[float]]:
 
 
 def mean_color(mesh: Mesh) -> np.ndarray:
-    areas = areas_and_normals(mesh)[0]
-    return (face_colors(mesh) * areas[:, None]).sum(axis=0) / areas.sum() * 255
+    areas = compute_areas_and_normals(mesh)[0]
+    return (average_face_colors(mesh) * areas[:, None]).sum(axis=0) / areas.sum() * 255
 
 
 def kinds(mesh: Mesh) -> set[str]:
@@ -371,7 +371,7 @@ def test_strips_fans_and_corners_without_indices(tmp_path: Path) -> None:
     path = made.write(tmp_path / "a.glb")
     mesh = read_mesh(path)
     assert area(mesh) == pytest.approx(2) and bounds(mesh) == [[-0.5, 0, 0], [3.5, 0, 1]]
-    normals = areas_and_normals(mesh)[1]
+    normals = compute_areas_and_normals(mesh)[1]
     np.testing.assert_allclose(normals, [[0, -1, 0]] * 4, atol=1e-6)
 
 
@@ -508,7 +508,7 @@ def test_textures_beside_others_go_on_as_the_file_says(tmp_path: Path, across: i
         wanted = painted(blocks, seen, (across, up))
         assert inside.sum() > 200
         assert (found[inside] == wanted[inside]).all()
-    assert np.rint(face_colors(mesh)[2:] * 255).tolist() == [[0, 255, 0]] * 2
+    assert np.rint(average_face_colors(mesh)[2:] * 255).tolist() == [[0, 255, 0]] * 2
 
 
 def test_a_texture_far_along_needs_no_more_room_than_its_face(tmp_path: Path) -> None:
@@ -602,7 +602,7 @@ def test_a_surface_is_cut_where_its_texture_is_transparent(tmp_path: Path, mode:
     assert area(mesh) == pytest.approx(np.pi * (96 / 256) ** 2, rel=0.02)
     np.testing.assert_allclose(bounds(mesh), [[-0.375, 0, 0.125], [0.375, 0, 0.875]], atol=0.02)
     assert kinds(mesh) == {"transparent"} and mesh.texture is not None
-    assert (areas_and_normals(mesh)[1][:, 1] < -0.99).all(), "windings stay"
+    assert (compute_areas_and_normals(mesh)[1][:, 1] < -0.99).all(), "windings stay"
 
 
 def test_the_cutoff_of_a_mask_counts(tmp_path: Path) -> None:

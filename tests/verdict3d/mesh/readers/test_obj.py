@@ -13,9 +13,9 @@ from PIL import Image
 from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import read_mesh
-from verdict3d.mesh.mesh import Mesh, face_colors
+from verdict3d.mesh.mesh import Mesh, average_face_colors
 from verdict3d.mesh.readers.polygons import triangulate
-from verdict3d.mesh.sampling import areas_and_normals
+from verdict3d.mesh.sampling import compute_areas_and_normals
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
 MAPPED = f"{SQUARE}vt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n"
@@ -47,7 +47,7 @@ def shown(mesh: Mesh) -> tuple[int, ...]:
 
 
 def area(mesh: Mesh) -> float:
-    return float(areas_and_normals(mesh)[0].sum())
+    return float(compute_areas_and_normals(mesh)[0].sum())
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_faces_without_texture_coordinates_have_the_materials_colour(tmp_path: P
     library(tmp_path, "newmtl a\nKd 0 0 1\nmap_Kd red.png\n")
     mesh = read(tmp_path, f"mtllib it.mtl\n{MAPPED}usemtl a\nf 1/1 2/2 3/3\nf 1 3 4\n")
     assert mesh.texture is not None and len(mesh.faces) == 2
-    tones = np.sort(face_colors(mesh)[:, 0]) * 255
+    tones = np.sort(average_face_colors(mesh)[:, 0]) * 255
     np.testing.assert_allclose(tones, [0, RED[0]], atol=1)
 
 
@@ -181,7 +181,7 @@ def test_concave_polygons_keep_their_notch(tmp_path: Path, first: int, turned: b
     outline = np.roll(NOTCH, first, axis=0)[:: -1 if turned else 1]
     vertices = "".join(f"v {x} 0 {y}\n" for x, y in outline)
     mesh = read(tmp_path, f"{vertices}f {' '.join(map(str, range(1, 9)))}\n")
-    areas, normals = areas_and_normals(mesh)
+    areas, normals = compute_areas_and_normals(mesh)
     assert areas.sum() == pytest.approx(7) and len(mesh.faces) == 6
     assert (normals[:, 1] == (1.0 if turned else -1.0)).all()
 

@@ -17,7 +17,7 @@ from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.mesh.readers import reading
 from verdict3d.mesh.readers.reading import Reading, TooCostly
-from verdict3d.mesh.writers.glb import glb_bytes
+from verdict3d.mesh.writers.glb import encode_glb
 from verdict3d.records.assets import Asset, count_notes
 from verdict3d.records.files import read_json
 from verdict3d.records.record import read_rows
@@ -32,7 +32,7 @@ TEXTURED = Mesh(
 
 def torn(path: Path) -> Path:
     """A textured GLB whose picture is no picture."""
-    path.write_bytes(glb_bytes(TEXTURED).replace(b"\x89PNG", b"\x89GNP"))
+    path.write_bytes(encode_glb(TEXTURED).replace(b"\x89PNG", b"\x89GNP"))
     return path
 
 
@@ -87,7 +87,7 @@ def test_a_texture_that_cannot_be_read_is_left_out_with_a_note(tmp_path: Path) -
 def test_notes_stand_in_the_assets_row_and_are_counted(tmp_path: Path) -> None:
     (tmp_path / "meshes").mkdir()
     torn(tmp_path / "meshes/torn.glb")
-    (tmp_path / "meshes/whole.glb").write_bytes(glb_bytes(TEXTURED))
+    (tmp_path / "meshes/whole.glb").write_bytes(encode_glb(TEXTURED))
     params = load_params(ROOT / "params.yaml")
     assets = params.assets.model_copy(update={"source": "meshes", "condition_size_px": 32})
     tasks.assets.run(params.model_copy(update={"assets": assets}), tmp_path)

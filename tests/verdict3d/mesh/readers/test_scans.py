@@ -14,23 +14,23 @@ from PIL import Image
 
 from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
-from verdict3d.furniture.catalogue import CATEGORIES, furniture
+from verdict3d.furniture.catalogue import CATEGORIES, make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.mesh.readers import stl
 from verdict3d.mesh.readers.reading import Reading
 from verdict3d.mesh.readers.stl import read_stl
-from verdict3d.mesh.sampling import areas_and_normals
+from verdict3d.mesh.sampling import compute_areas_and_normals
 from verdict3d.randomness import numpy_generator
 
 
 def piece(category: str = "chair") -> Mesh:
-    return mesh_from_parts(furniture(category, np.random.default_rng(4)))
+    return mesh_from_parts(make_furniture(category, np.random.default_rng(4)))
 
 
 def area(mesh: Mesh) -> float:
-    return float(areas_and_normals(mesh)[0].sum())
+    return float(compute_areas_and_normals(mesh)[0].sum())
 
 
 def read(path: Path, content: bytes | str) -> Mesh:
@@ -248,7 +248,7 @@ def test_text_of_an_stl_is_read_the_same_word_by_word(
     text = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).export(file_type="stl_ascii").encode()
     content = change(text)
     quick = read_stl(content, Reading(MeshLimits()))
-    monkeypatch.setattr(stl, "_regular_corners", lambda *arguments: None)
+    monkeypatch.setattr(stl, "_read_regular_corners", lambda *arguments: None)
     slow = read_stl(content, Reading(MeshLimits()))
     assert np.array_equal(quick.vertices, slow.vertices) and np.array_equal(quick.faces, slow.faces)
     assert len(quick.faces) == len(mesh.faces) * (1 + (change(b"ab") == b"abab"))
@@ -260,6 +260,6 @@ def test_equal_corners_are_found_as_numpy_finds_them(odd: float | None) -> None:
     if odd is not None:
         rows[7] = odd
     rows = rows + 0.0
-    unique, places = stl._unique_rows(rows)
+    unique, places = stl._find_unique_rows(rows)
     expected, where = np.unique(rows, axis=0, return_inverse=True)
     assert np.array_equal(unique, expected, equal_nan=True) and np.array_equal(places, where.ravel())

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from support.pair_entries import entry, many, shape, word
-from support.rows import filled
 from verdict3d.errors import Verdict3DError
-from verdict3d.view.pairs.entry import PersonSaid
 from verdict3d.view.pairs.fields import FIELDS, list_values, write_search_text
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view.pairs.query import parse_query
@@ -139,22 +137,3 @@ def test_view_sets_that_disagree_are_counted() -> None:
     columns = list_values(entry(word=split))
     assert (columns["cameras"], columns["split"]) == ("split", pytest.approx(1 / 3))
     assert list_values(entry(word=word(sets=[(1.0, -1.0)])))["cameras"] == "single"
-
-
-@pytest.mark.parametrize(
-    ("judge", "people", "stands"),
-    [
-        ("win", [], "unasked"),
-        ("win", ["invalid"], "unasked"),
-        ("invalid", ["win"], "unasked"),
-        ("win", ["win", "win", "loss"], "agrees"),
-        ("win", ["loss", "loss", "close"], "contradicts"),
-        ("win", ["win", "loss"], "differs"),
-        ("flip", ["win"], "differs"),
-        ("close", ["close", "invalid"], "agrees"),
-    ],
-)
-def test_how_a_judge_stands_to_people(judge: str, people: list[str], stands: str) -> None:
-    said = [filled(PersonSaid, outcome=outcome) for outcome in people]
-    made = entry(word=word(judge, None if judge == "invalid" else 1.0), people=said)
-    assert list_values(made)["people"] == stands

@@ -101,8 +101,6 @@ def test_the_loudest_wrong_verdict_is_found_and_both_meshes_turn(
             "0.300",
             "0.600",
             QUESTION,
-            "What people said",
-            "wrong shape 1",
         ):
             assert words in text
         page.wait("[...document.querySelectorAll('model-viewer')].filter(one => one.loaded).length === 2")

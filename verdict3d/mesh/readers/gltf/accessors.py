@@ -9,7 +9,7 @@ import numpy as np
 
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.readers.gltf.compression import Arrays, Job, decompress
-from verdict3d.mesh.readers.gltf.document import DRACO, MESHOPT, Document, Json, extension
+from verdict3d.mesh.readers.gltf.document import DRACO, MESHOPT, Document, Json, find_extension
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
@@ -40,94 +40,94 @@ class Accessors:
 
     def count(self, index: Any) -> int:
         """Return how many elements an accessor has."""
-        return _whole(self._document.entry("accessors", index)["count"])
+        return _check_whole(self._document.find_entry("accessors", index)["count"])
 
-    def stored(self, index: Any) -> np.ndarray:
+    def read_stored(self, index: Any) -> np.ndarray:
         """Return an accessor's (count, width) array in its stored type.
 
         Raises:
             ItemFailure: ``broken_file``, ``too_costly``, or its buffer is not to be had.
         """
-        accessor = self._document.entry("accessors", index)
+        accessor = self._document.find_entry("accessors", index)
         if index not in self._stored:
             self._stored[index] = self._read(accessor)
         return self._stored[index]
 
-    def values(self, index: Any) -> np.ndarray:
+    def read_values(self, index: Any) -> np.ndarray:
         """Return an accessor as float64, normalised integers scaled to [-1, 1] or [0, 1]."""
-        stored = self.stored(index)
+        stored = self.read_stored(index)
         if index not in self._values:
-            self._values[index] = self._scaled(stored, index)
+            self._values[index] = self._scale(stored, index)
         return self._values[index]
 
-    def attribute(self, primitive: Json, name: str) -> np.ndarray | None:
+    def read_attribute(self, primitive: Json, name: str) -> np.ndarray | None:
         """Return an attribute of a primitive like :meth:`values`; None where it has none of that name."""
         index = primitive["attributes"].get(name)
         if index is None:
             return None
-        decoded = self._draco.get(_draco_key(primitive), {})
-        return self._scaled(decoded[name], index) if name in decoded else self.values(index)
+        decoded = self._draco.get(_write_draco_key(primitive), {})
+        return self._scale(decoded[name], index) if name in decoded else self.read_values(index)
 
-    def corners(self, primitive: Json) -> np.ndarray | None:
+    def read_corners(self, primitive: Json) -> np.ndarray | None:
         """Return (corners,) int64 indices into a primitive's vertices; None where they are used in order."""
-        decoded = self._draco.get(_draco_key(primitive))
+        decoded = self._draco.get(_write_draco_key(primitive))
         if decoded is not None:
             return decoded[_FACES].ravel().astype(np.int64)
         if "indices" not in primitive:
             return None
-        return self.stored(primitive["indices"]).ravel().astype(np.int64)
+        return self.read_stored(primitive["indices"]).ravel().astype(np.int64)
 
     def view(self, index: Any) -> memoryview:
         """Return the bytes of a buffer view."""
-        view = self._document.entry("bufferViews", index)
+        view = self._document.find_entry("bufferViews", index)
         if index in self._views:
             return self._views[index]
-        return self._part(view)
+        return self._cut_part(view)
 
-    def _scaled(self, stored: np.ndarray, index: int) -> np.ndarray:
+    def _scale(self, stored: np.ndarray, index: int) -> np.ndarray:
         self._document.reading.spend(8 * stored.size, "an accessor")
         values = stored.astype(np.float64)
-        if stored.dtype.kind in "iu" and self._document.entry("accessors", index).get("normalized"):
+        if stored.dtype.kind in "iu" and self._document.find_entry("accessors", index).get("normalized"):
             values = np.maximum(values / np.iinfo(stored.dtype).max, -1.0)
         return values
 
     def _read(self, accessor: Json) -> np.ndarray:
-        count, width = _whole(accessor["count"]), _WIDTHS[accessor["type"]]
+        count, width = _check_whole(accessor["count"]), _WIDTHS[accessor["type"]]
         dtype = np.dtype(_COMPONENTS[accessor["componentType"]])
         sparse = accessor.get("sparse")
         if "bufferView" in accessor:
-            stored = self._rows(accessor, count, width, dtype)
+            stored = self._read_rows(accessor, count, width, dtype)
         if "bufferView" not in accessor or sparse is not None:
             self._document.reading.spend(count * width * dtype.itemsize, "an accessor")
             stored = stored.copy() if "bufferView" in accessor else np.zeros((count, width), dtype)
         if sparse is not None:
-            changed, places = _whole(sparse["count"]), sparse["indices"]
-            at = self._rows(places, changed, 1, np.dtype(_COMPONENTS[places["componentType"]]))[:, 0]
-            stored[at.astype(np.int64)] = self._rows(sparse["values"], changed, width, dtype)
+            changed, places = _check_whole(sparse["count"]), sparse["indices"]
+            at = self._read_rows(places, changed, 1, np.dtype(_COMPONENTS[places["componentType"]]))[:, 0]
+            stored[at.astype(np.int64)] = self._read_rows(sparse["values"], changed, width, dtype)
         return stored
 
-    def _rows(self, place: Json, count: int, width: int, dtype: np.dtype[Any]) -> np.ndarray:
+    def _read_rows(self, place: Json, count: int, width: int, dtype: np.dtype[Any]) -> np.ndarray:
         """Return (count, width) numbers that lie where ``place`` says, without copying them."""
         row = width * dtype.itemsize
-        stride = self._document.entry("bufferViews", place["bufferView"]).get("byteStride") or row
+        stride = self._document.find_entry("bufferViews", place["bufferView"]).get("byteStride") or row
         content, start = self.view(place["bufferView"]), place.get("byteOffset", 0)
         if start < 0 or stride < row or (count and start + stride * (count - 1) + row > len(content)):
             raise ItemFailure("broken_file", "an accessor reaches beyond its buffer view")
         return np.ndarray((count, width), dtype, content, start, (stride, dtype.itemsize))
 
-    def _part(self, place: Json) -> memoryview:
-        content = self._buffer(place["buffer"])
+    def _cut_part(self, place: Json) -> memoryview:
+        content = self._read_buffer(place["buffer"])
         start, length = place.get("byteOffset", 0), place["byteLength"]
         if start < 0 or length < 0 or start + length > len(content):
             raise ItemFailure("broken_file", "a buffer view reaches beyond its buffer")
         return content[start : start + length]
 
-    def _buffer(self, index: Any) -> memoryview:
+    def _read_buffer(self, index: Any) -> memoryview:
         """Return a buffer: the binary chunk is the first one's, where that has no URI."""
-        entry = self._document.entry("buffers", index)
+        entry = self._document.find_entry("buffers", index)
         if index not in self._buffers:
             if "uri" in entry:
-                content = memoryview(self._document.content(entry["uri"]))
+                content = memoryview(self._document.read_content(entry["uri"]))
             elif index == 0:
                 content = self._document.binary
             else:
@@ -141,9 +141,11 @@ class Accessors:
         """Decompress everything that the file does not have uncompressed too."""
         views: dict[int, Job] = {}
         for index, view in enumerate(self._document.json.get("bufferViews", ())):
-            said = next((found for name in MESHOPT if (found := extension(view, name)) is not None), None)
+            said = next(
+                (found for name in MESHOPT if (found := find_extension(view, name)) is not None), None
+            )
             if said is not None and not self._has_plain_copy(view):
-                views[index] = self._meshopt_job(said)
+                views[index] = self._make_meshopt_job(said)
         for index, arrays in zip(
             views, decompress(list(views.values()), self._document.reading), strict=True
         ):
@@ -152,35 +154,35 @@ class Accessors:
         for mesh in self._document.json.get("meshes", ()):
             self._document.reading.spend(_PRIMITIVE_BYTES * len(mesh["primitives"]), "the parts of a mesh")
             for primitive in mesh["primitives"]:
-                said = extension(primitive, DRACO)
+                said = find_extension(primitive, DRACO)
                 if said is not None and not self._has_plain_numbers(primitive):
-                    parts.setdefault(_draco_key(primitive), self._draco_job(primitive, said))
+                    parts.setdefault(_write_draco_key(primitive), self._make_draco_job(primitive, said))
         self._draco = dict(zip(parts, decompress(list(parts.values()), self._document.reading), strict=True))
 
-    def _meshopt_job(self, said: Json) -> Job:
-        count, size = _whole(said["count"]), _whole(said["byteStride"])
+    def _make_meshopt_job(self, said: Json) -> Job:
+        count, size = _check_whole(said["count"]), _check_whole(said["byteStride"])
         options = {"count": count, "size": size, "mode": said["mode"], "filter": said.get("filter", "NONE")}
         if options["mode"] not in _MODES or options["filter"] not in _FILTERS:
             raise ItemFailure(
                 "unsupported_feature", "its geometry is compressed in an unknown mode of meshopt"
             )
-        return Job("meshopt", bytes(self._part(said)), options, count * size)
+        return Job("meshopt", bytes(self._cut_part(said)), options, count * size)
 
-    def _draco_job(self, primitive: Json, said: Json) -> Job:
+    def _make_draco_job(self, primitive: Json, said: Json) -> Job:
         size = 4 * self.count(primitive["indices"]) if "indices" in primitive else 0
         for name in said["attributes"]:
-            accessor = self._document.entry("accessors", primitive["attributes"][name])
-            size += 4 * _whole(accessor["count"]) * _WIDTHS[accessor["type"]]
+            accessor = self._document.find_entry("accessors", primitive["attributes"][name])
+            size += 4 * _check_whole(accessor["count"]) * _WIDTHS[accessor["type"]]
         content = bytes(self.view(said["bufferView"]))
         return Job("draco", content, {"attributes": said["attributes"]}, size)
 
     def _has_plain_copy(self, view: Json) -> bool:
-        buffer = self._document.entry("buffers", view["buffer"])
-        is_empty = any((extension(buffer, name) or {}).get("fallback") for name in MESHOPT)
+        buffer = self._document.find_entry("buffers", view["buffer"])
+        is_empty = any((find_extension(buffer, name) or {}).get("fallback") for name in MESHOPT)
         if "uri" not in buffer and (is_empty or view["buffer"] != 0):
             return False
         try:
-            self._part(view)
+            self._cut_part(view)
         except ItemFailure:
             return False
         return True
@@ -191,11 +193,11 @@ class Accessors:
             *([primitive["indices"]] if "indices" in primitive else []),
         ]
         return DRACO not in self._document.json.get("extensionsRequired", ()) and all(
-            "bufferView" in self._document.entry("accessors", name) for name in names
+            "bufferView" in self._document.find_entry("accessors", name) for name in names
         )
 
 
-def rows_of(values: np.ndarray, width: int, used: np.ndarray) -> np.ndarray:
+def read_rows(values: np.ndarray, width: int, used: np.ndarray) -> np.ndarray:
     """Return (V, width) of an attribute: the rows that ``used`` (V,) names.
 
     Raises:
@@ -209,13 +211,13 @@ def rows_of(values: np.ndarray, width: int, used: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _draco_key(primitive: Json) -> str:
+def _write_draco_key(primitive: Json) -> str:
     """Return what tells one primitive's compressed data from another's; empty where there are none."""
-    said = extension(primitive, DRACO)
+    said = find_extension(primitive, DRACO)
     return "" if said is None else json.dumps([said["bufferView"], said["attributes"]], sort_keys=True)
 
 
-def _whole(number: Any) -> int:
+def _check_whole(number: Any) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise ItemFailure("broken_file", f"{str(number)[:40]!r} is no number of elements")
     return number

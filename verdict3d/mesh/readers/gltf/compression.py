@@ -62,7 +62,7 @@ def decompress(jobs: Sequence[Job], reading: Reading) -> list[Arrays]:
         source.seek(0)
         answer = _answer(source)
     line, _, rest = answer.partition(b"\n")
-    return _arrays(json.loads(line), memoryview(rest))
+    return _read_arrays(json.loads(line), memoryview(rest))
 
 
 def _answer(source: IO[bytes]) -> bytes:
@@ -82,7 +82,7 @@ def _answer(source: IO[bytes]) -> bytes:
     raise ItemFailure("broken_file", f"its geometry cannot be decompressed: {last[:200] or done.returncode}")
 
 
-def _arrays(shapes: list[dict[str, Any]], content: memoryview) -> list[Arrays]:
+def _read_arrays(shapes: list[dict[str, Any]], content: memoryview) -> list[Arrays]:
     found: list[Arrays] = []
     offset = 0
     for job in shapes:

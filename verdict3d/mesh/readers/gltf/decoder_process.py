@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 def main(source: BinaryIO, sink: BinaryIO) -> None:
     """Do all jobs of ``source`` and write their arrays to ``sink``."""
     header = json.loads(source.readline())
-    decoders = {"draco": _draco, "meshopt": _meshopt}
+    decoders = {"draco": _decode_draco, "meshopt": _decode_meshopt}
     for kind in {job["kind"] for job in header["jobs"]}:
         decoders[kind](b"", None)  # imports, before the limits: libraries reserve more than they use
     _limit(header["bytes"], header["seconds"])
@@ -40,7 +40,7 @@ def _limit(more_bytes: int, seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _draco(content: bytes, job: dict[str, Any] | None) -> dict[str, Any]:
+def _decode_draco(content: bytes, job: dict[str, Any] | None) -> dict[str, Any]:
     """Return ``faces`` (F, 3) and each wanted attribute (V, width) by its name in the job."""
     import DracoPy
     import numpy as np
@@ -55,7 +55,7 @@ def _draco(content: bytes, job: dict[str, Any] | None) -> dict[str, Any]:
     return arrays
 
 
-def _meshopt(content: bytes, job: dict[str, Any] | None) -> dict[str, Any]:
+def _decode_meshopt(content: bytes, job: dict[str, Any] | None) -> dict[str, Any]:
     """Return ``rows``: (count * size) bytes."""
     import meshopt
     import numpy as np

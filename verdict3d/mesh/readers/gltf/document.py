@@ -71,10 +71,10 @@ class Document:
             ValueError, KeyError, struct.error: The file is malformed.
         """
         if content[:4] == struct.pack("<I", MAGIC):
-            text, binary = _chunks(memoryview(content))
+            text, binary = _cut_chunks(memoryview(content))
         else:
             text, binary = memoryview(content), memoryview(b"")
-        reading.spend(_decoded_bytes(content, text), "the glTF document")
+        reading.spend(_decode_bytes(content, text), "the glTF document")
         document = json.loads(bytes(text).strip(_PADDING))
         if not isinstance(document, dict):
             raise ItemFailure("broken_file", "the glTF document is not a JSON object")
@@ -89,7 +89,7 @@ class Document:
             )
         return cls(document, binary, folder, reading)
 
-    def entry(self, table: str, index: Any) -> Json:
+    def find_entry(self, table: str, index: Any) -> Json:
         """Return an entry of one of the document's tables.
 
         Raises:
@@ -102,7 +102,7 @@ class Document:
             raise ItemFailure("broken_file", f"{table}[{index}] is not an object")
         return entry
 
-    def content(self, uri: Any) -> bytes:
+    def read_content(self, uri: Any) -> bytes:
         """Return what a URI stands for: data inside it, or a file in the mesh's own folder.
 
         Raises:
@@ -114,10 +114,10 @@ class Document:
             return self.folder.get(unquote(uri))
         self.reading.spend(3 * len(uri), "data inside the file")
         header, _, payload = uri.partition(",")
-        return base64.b64decode(payload) if header.endswith(";base64") else _percent_decoded(payload)
+        return base64.b64decode(payload) if header.endswith(";base64") else _decode_percent(payload)
 
 
-def extension(entry: Json, name: str) -> Json | None:
+def find_extension(entry: Json, name: str) -> Json | None:
     """Return what ``entry`` says by an extension; None where it says nothing.
 
     Raises:
@@ -133,7 +133,7 @@ def _is_known(name: str) -> bool:
     return name in _READ or _HARMLESS.search(name) is not None
 
 
-def _chunks(content: memoryview) -> tuple[memoryview, memoryview]:
+def _cut_chunks(content: memoryview) -> tuple[memoryview, memoryview]:
     """Return the JSON and the binary chunk. The length of all that the header gives decides nothing."""
     _, version, _ = struct.unpack_from("<III", content)
     if version != 2:
@@ -155,7 +155,7 @@ def _begins_chunk(content: memoryview, offset: int) -> bool:
     return offset + 8 <= len(content) and struct.unpack_from("<I", content, offset + 4)[0] == BIN_CHUNK
 
 
-def _decoded_bytes(content: bytes, text: memoryview) -> float:
+def _decode_bytes(content: bytes, text: memoryview) -> float:
     """Return about what the JSON takes as Python objects; text inside it counts as it is."""
     start = content.find(text[:64].tobytes())
     end = start + len(text)
@@ -163,7 +163,7 @@ def _decoded_bytes(content: bytes, text: memoryview) -> float:
     return 2 * len(text) + sum(weight * content.count(sign, start, end) for sign, weight in weights)
 
 
-def _percent_decoded(payload: str) -> bytes:
+def _decode_percent(payload: str) -> bytes:
     """Return the bytes of percent-encoded text, as ``unquote_to_bytes`` of urllib, in little memory."""
     raw = np.frombuffer(payload.encode("utf-8", errors="replace"), dtype=np.uint8)
     digits = np.full(256, 16, dtype=np.uint8)

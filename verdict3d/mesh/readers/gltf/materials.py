@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verdict3d.errors import ItemFailure
-from verdict3d.mesh.readers.gltf.accessors import Accessors, rows_of
-from verdict3d.mesh.readers.gltf.document import SPECULAR, Document, Json, extension
+from verdict3d.mesh.readers.gltf.accessors import Accessors, read_rows
+from verdict3d.mesh.readers.gltf.document import SPECULAR, Document, Json, find_extension
 from verdict3d.mesh.readers.pieces import is_sound
 from verdict3d.mesh.readers.textures import Texture, Wrap
 from verdict3d.mesh.readers.transparency import HALF
@@ -57,68 +57,70 @@ class Materials:
         self._textures: dict[int, Texture | None] = {}
         self._wrapped: dict[tuple[int, tuple[Wrap, Wrap]], Texture] = {}
 
-    def surface(self, primitive: Json, used: NDArray[np.int64]) -> Surface:
+    def find_surface(self, primitive: Json, used: NDArray[np.int64]) -> Surface:
         """Return the looks of those vertices of a primitive that ``used`` (V,) names.
 
         Raises:
             ItemFailure: ``broken_file`` or ``too_costly``; or, where the limits refuse a mesh whose texture
                 cannot be read, the reason why.
         """
-        material = self._document.entry("materials", primitive["material"]) if "material" in primitive else {}
+        material = (
+            self._document.find_entry("materials", primitive["material"]) if "material" in primitive else {}
+        )
         surface = material.get("pbrMetallicRoughness", {})
         names = ("baseColorFactor", "baseColorTexture")
-        if (glossy := extension(material, SPECULAR)) is not None:
+        if (glossy := find_extension(material, SPECULAR)) is not None:
             surface, names = glossy, ("diffuseFactor", "diffuseTexture")
         factor = np.clip(np.array(surface.get(names[0], [1.0] * 4), dtype=np.float64), 0, 1)
         if factor.shape != (4,):
             raise ItemFailure("broken_file", "the colour of a material is not four numbers")
-        uv, texture = self._texture(primitive, surface.get(names[1]), used)
-        colors = self._accessors.attribute(primitive, "COLOR_0")
+        uv, texture = self._read_texture(primitive, surface.get(names[1]), used)
+        colors = self._accessors.read_attribute(primitive, "COLOR_0")
         mode = material.get("alphaMode", "OPAQUE")
         opacity = None if mode == "OPAQUE" else np.full(len(used), factor[3])
-        flat = _bytes_from_linear(factor[:3]) if names[0] in surface else None
+        flat = _encode_linear(factor[:3]) if names[0] in surface else None
         shades = None
         if colors is not None:
-            colors = rows_of(colors, 4 if colors.shape[1] == 4 else 3, used)
+            colors = read_rows(colors, 4 if colors.shape[1] == 4 else 3, used)
             if not (colors[:, :3] == 1).all() or texture is None:
-                shades, flat = _bytes_from_linear(colors[:, :3] * factor[:3]), None
+                shades, flat = _encode_linear(colors[:, :3] * factor[:3]), None
             if opacity is not None and colors.shape[1] == 4:
                 opacity = opacity * np.clip(np.nan_to_num(colors[:, 3]), 0, 1)
         cutoff = float(material.get("alphaCutoff", HALF)) if mode == "MASK" else HALF
         return Surface(shades, flat, uv, texture, opacity, cutoff, mode == "BLEND")
 
-    def _texture(
+    def _read_texture(
         self, primitive: Json, reference: Json | None, used: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], Texture] | tuple[None, None]:
         """Return where the vertices lie on the texture, and the texture; two None where it cannot be had."""
         if reference is None:
             return None, None
-        moved = extension(reference, "KHR_texture_transform") or {}
+        moved = find_extension(reference, "KHR_texture_transform") or {}
         channel = f"TEXCOORD_{moved.get('texCoord', reference.get('texCoord', 0))}"
-        places = self._accessors.attribute(primitive, channel)
+        places = self._accessors.read_attribute(primitive, channel)
         if places is None:
             return None, None
-        uv = _moved_uv(rows_of(places, 2, used), moved)
+        uv = _move_uv(read_rows(places, 2, used), moved)
         if not is_sound(uv):
             message = "a texture coordinate is NaN, infinite or beyond 100,000"
             self._document.reading.lose_texture(ItemFailure("non_finite", message))
             return None, None
-        texture = self._wrapped_texture(reference["index"])
+        texture = self._wrap_texture(reference["index"])
         return (None, None) if texture is None else (uv, texture)
 
-    def _wrapped_texture(self, index: Any) -> Texture | None:
+    def _wrap_texture(self, index: Any) -> Texture | None:
         """Return a texture; the same object for the same picture that goes on in the same way."""
-        entry = self._document.entry("textures", index)
+        entry = self._document.find_entry("textures", index)
         if index not in self._textures:
             try:
-                self._textures[index] = self._picture(entry)
+                self._textures[index] = self._find_picture(entry)
             except ItemFailure as failure:
                 self._document.reading.lose_texture(failure)
                 self._textures[index] = None
         texture = self._textures[index]
         if texture is None:
             return None
-        sampler = self._document.entry("samplers", entry["sampler"]) if "sampler" in entry else {}
+        sampler = self._document.find_entry("samplers", entry["sampler"]) if "sampler" in entry else {}
         across, up = (_WRAPS.get(sampler.get(name, 10497), "repeat") for name in ("wrapS", "wrapT"))
         key = (id(texture), (across, up))
         if key not in self._wrapped:
@@ -127,24 +129,26 @@ class Materials:
             self._wrapped[key] = Texture(texture.pixels[::-1], alpha, (across, up))
         return self._wrapped[key]
 
-    def _picture(self, texture: Json) -> Texture:
-        sources = [(extension(texture, name) or {}).get("source") for name in _SOURCES]
+    def _find_picture(self, texture: Json) -> Texture:
+        sources = [(find_extension(texture, name) or {}).get("source") for name in _SOURCES]
         found = [source for source in (*sources, texture.get("source")) if source is not None]
         if not found:
             names = ", ".join(map(str, texture.get("extensions", {}))) or "no format"
             raise ItemFailure("unsupported_texture", f"a texture has {names[:80]} only, which cannot be read")
-        return self._image(found[0])
+        return self._read_image(found[0])
 
-    def _image(self, index: Any) -> Texture:
-        image = self._document.entry("images", index)
+    def _read_image(self, index: Any) -> Texture:
+        image = self._document.find_entry("images", index)
         uri = image.get("uri")
         if isinstance(uri, str) and not uri.startswith("data:"):
-            return self._document.folder.texture(unquote(uri))
-        content = self._accessors.view(image["bufferView"]) if uri is None else self._document.content(uri)
+            return self._document.folder.read_texture(unquote(uri))
+        content = (
+            self._accessors.view(image["bufferView"]) if uri is None else self._document.read_content(uri)
+        )
         return self._document.folder.textures.decode(bytes(content), f"image {index}")
 
 
-def _moved_uv(uv: NDArray[np.float64], moved: Json) -> NDArray[np.float64]:
+def _move_uv(uv: NDArray[np.float64], moved: Json) -> NDArray[np.float64]:
     """Apply KHR_texture_transform: scale, then rotation, then offset."""
     if not moved:
         return uv
@@ -155,5 +159,5 @@ def _moved_uv(uv: NDArray[np.float64], moved: Json) -> NDArray[np.float64]:
     return turned + np.array(moved.get("offset", (0.0, 0.0)))
 
 
-def _bytes_from_linear(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _encode_linear(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.rint(srgb_from_linear(np.nan_to_num(values)) * 255).astype(np.uint8)

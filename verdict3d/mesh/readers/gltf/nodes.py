@@ -10,7 +10,14 @@ import numpy as np
 
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.readers.gltf.accessors import Accessors
-from verdict3d.mesh.readers.gltf.document import INSTANCING, LEVELS, VISIBILITY, Document, Json, extension
+from verdict3d.mesh.readers.gltf.document import (
+    INSTANCING,
+    LEVELS,
+    VISIBILITY,
+    Document,
+    Json,
+    find_extension,
+)
 
 _NODE_BYTES = 8192  # what a node takes as Python objects, and its time
 _PLACES = {"matrix", "translation", "rotation", "scale"}
@@ -34,28 +41,28 @@ class Placed:
     joints: np.ndarray | None
 
 
-def placed_meshes(document: Document, accessors: Accessors) -> Iterator[Placed]:
+def place_meshes(document: Document, accessors: Accessors) -> Iterator[Placed]:
     """Yield every mesh of the scene. What is hidden, and all levels of detail but the first, are left out.
 
     Raises:
         ItemFailure: ``broken_file``: the nodes are not a tree; or ``too_costly``.
     """
-    transforms = _scene_from_nodes(document)
+    transforms = _make_scene(document)
     for index, transform in transforms.items():
-        node = document.entry("nodes", index)
+        node = document.find_entry("nodes", index)
         if transform is None or "mesh" not in node:
             continue
-        mesh = document.entry("meshes", node["mesh"])
-        joints = _joints(document, accessors, node, transforms) if "skin" in node else None
-        yield Placed(node, mesh, transform @ _instances(document, accessors, node), joints)
+        mesh = document.find_entry("meshes", node["mesh"])
+        joints = _compute_joints(document, accessors, node, transforms) if "skin" in node else None
+        yield Placed(node, mesh, transform @ _read_instances(document, accessors, node), joints)
 
 
-def _scene_from_nodes(document: Document) -> dict[int, np.ndarray | None]:
+def _make_scene(document: Document) -> dict[int, np.ndarray | None]:
     """Return the (4, 4) transform of every node of the scene, in order; None for those that are not shown."""
     nodes = document.json.get("nodes", [])
     scenes = document.json.get("scenes")
     if scenes:
-        roots = document.entry("scenes", document.json.get("scene", 0)).get("nodes", [])
+        roots = document.find_entry("scenes", document.json.get("scene", 0)).get("nodes", [])
     else:
         children = {child for node in nodes for child in node.get("children", ())}
         roots = [index for index in range(len(nodes)) if index not in children]
@@ -65,13 +72,13 @@ def _scene_from_nodes(document: Document) -> dict[int, np.ndarray | None]:
     coarser: set[int] = set()
     while stack:
         index, parent, visible = stack.pop()
-        node = document.entry("nodes", index)
+        node = document.find_entry("nodes", index)
         if index in found:
             raise ItemFailure("broken_file", f"node {index} is used twice: the nodes are not a tree")
         document.reading.spend(_NODE_BYTES, "a node")
-        found[index] = parent if node.keys().isdisjoint(_PLACES) else parent @ _matrix(node)
-        shown[index] = visible and (extension(node, VISIBILITY) or {}).get("visible", True) is not False
-        coarser |= set((extension(node, LEVELS) or {}).get("ids", ()))
+        found[index] = parent if node.keys().isdisjoint(_PLACES) else parent @ _read_matrix(node)
+        shown[index] = visible and (find_extension(node, VISIBILITY) or {}).get("visible", True) is not False
+        coarser |= set((find_extension(node, LEVELS) or {}).get("ids", ()))
         stack += [(child, found[index], shown[index]) for child in reversed(node.get("children", []))]
     hidden = _with_descendants(document, coarser & set(found))
     if hidden:
@@ -86,21 +93,21 @@ def _scene_from_nodes(document: Document) -> dict[int, np.ndarray | None]:
 def _with_descendants(document: Document, indices: set[int]) -> set[int]:
     found, stack = set(indices), list(indices)
     while stack:
-        children = set(document.entry("nodes", stack.pop()).get("children", ())) - found
+        children = set(document.find_entry("nodes", stack.pop()).get("children", ())) - found
         found |= children
         stack += children
     return found
 
 
-def _matrix(node: Json) -> np.ndarray:
+def _read_matrix(node: Json) -> np.ndarray:
     """Return the (4, 4) parent_from_node transform."""
     if "matrix" in node:
         return np.array(node["matrix"], dtype=np.float64).reshape(4, 4).T
     parts = (("translation", (0, 0, 0)), ("rotation", (0, 0, 0, 1)), ("scale", (1, 1, 1)))
-    return _composed(*(np.array([node.get(name, plain)], dtype=np.float64) for name, plain in parts))[0]
+    return _compose(*(np.array([node.get(name, plain)], dtype=np.float64) for name, plain in parts))[0]
 
 
-def _composed(translations: np.ndarray, rotations: np.ndarray, scales: np.ndarray) -> np.ndarray:
+def _compose(translations: np.ndarray, rotations: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """Return (N, 4, 4) transforms of (N, 3) translations, (N, 4) quaternions xyzw and (N, 3) scales."""
     norms = np.einsum("ni,ni->n", rotations, rotations)
     x, y, z, w = rotations.T
@@ -116,9 +123,9 @@ def _composed(translations: np.ndarray, rotations: np.ndarray, scales: np.ndarra
     return matrices
 
 
-def _instances(document: Document, accessors: Accessors, node: Json) -> np.ndarray:
+def _read_instances(document: Document, accessors: Accessors, node: Json) -> np.ndarray:
     """Return the (N, 4, 4) node_from_mesh transforms of EXT_mesh_gpu_instancing; elsewhere the identity."""
-    attributes = (extension(node, INSTANCING) or {}).get("attributes", {})
+    attributes = (find_extension(node, INSTANCING) or {}).get("attributes", {})
     kinds = (("TRANSLATION", (0, 0, 0)), ("ROTATION", (0, 0, 0, 1)), ("SCALE", (1, 1, 1)))
     given = {name: attributes[name] for name, _ in kinds if name in attributes}
     if not given:
@@ -126,24 +133,24 @@ def _instances(document: Document, accessors: Accessors, node: Json) -> np.ndarr
     count = accessors.count(next(iter(given.values())))
     document.reading.spend(count * 3 * 16 * 8, "the instances of a mesh")
     parts = [
-        accessors.values(given[name])
+        accessors.read_values(given[name])
         if name in given
         else np.tile(np.array(plain, dtype=np.float64), (count, 1))
         for name, plain in kinds
     ]
     if any(part.shape != (count, len(plain)) for part, (_, plain) in zip(parts, kinds, strict=True)):
         raise ItemFailure("broken_file", "the instances of a mesh have attributes of different lengths")
-    return _composed(*parts)
+    return _compose(*parts)
 
 
-def _joints(
+def _compute_joints(
     document: Document, accessors: Accessors, node: Json, transforms: dict[int, np.ndarray | None]
 ) -> np.ndarray | None:
     """Return (J, 4, 4) scene_from_mesh of a skin's joints as the file poses them; None where one is unknown.
 
     The transform of the node itself does not count (glTF 2.0, section 3.7.3.3).
     """
-    skin = document.entry("skins", node["skin"])
+    skin = document.find_entry("skins", node["skin"])
     places = [place for index in skin["joints"] if (place := transforms.get(index)) is not None]
     if not places or len(places) < len(skin["joints"]):
         return None
@@ -151,7 +158,7 @@ def _joints(
     joints = np.stack(places)
     if "inverseBindMatrices" not in skin:
         return joints
-    inverse = accessors.values(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
+    inverse = accessors.read_values(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
     if len(inverse) < len(joints):
         raise ItemFailure("broken_file", "a skin has fewer inverse bind matrices than joints")
     return joints @ inverse[: len(joints)]

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verdict3d.errors import ItemFailure
-from verdict3d.mesh.readers.gltf.accessors import Accessors, rows_of
-from verdict3d.mesh.readers.gltf.document import DRACO, Document, Json, extension
+from verdict3d.mesh.readers.gltf.accessors import Accessors, read_rows
+from verdict3d.mesh.readers.gltf.document import DRACO, Document, Json, find_extension
 from verdict3d.mesh.readers.gltf.materials import Materials
-from verdict3d.mesh.readers.gltf.nodes import Placed, placed_meshes
+from verdict3d.mesh.readers.gltf.nodes import Placed, place_meshes
 from verdict3d.mesh.readers.own_folder import OwnFolder
 from verdict3d.mesh.readers.pieces import Piece
 from verdict3d.mesh.readers.reading import Reading
@@ -38,7 +38,7 @@ def read_gltf(content: bytes, folder: OwnFolder, reading: Reading) -> list[Piece
     document = Document.parse(content, folder, reading)
     accessors = Accessors(document)
     scene = _Scene(document, accessors, Materials(document, accessors))
-    layers = [layer for placed in placed_meshes(document, accessors) for layer in scene.layers(placed)]
+    layers = [layer for placed in place_meshes(document, accessors) for layer in scene.make_layers(placed)]
     return without_transparency(layers, _UP, reading)
 
 
@@ -48,7 +48,7 @@ class _Scene:
         self._reading = document.reading
         self._faces = 0
 
-    def layers(self, placed: Placed) -> Iterator[Layer]:
+    def make_layers(self, placed: Placed) -> Iterator[Layer]:
         """Yield every primitive of a mesh, once for each instance."""
         for primitive in placed.mesh["primitives"]:
             if primitive.get("mode", _TRIANGLES) not in (_TRIANGLES, _STRIP, _FAN):
@@ -56,13 +56,13 @@ class _Scene:
             if "POSITION" not in primitive["attributes"]:
                 continue
             self._count(primitive, len(placed.transforms))
-            faces, used = self._triangles(primitive)
+            faces, used = self._read_triangles(primitive)
             if not len(faces):
                 continue
-            local = self._positions(primitive, placed, used)
-            surface = self._materials.surface(primitive, used)
+            local = self._read_positions(primitive, placed, used)
+            surface = self._materials.find_surface(primitive, used)
             self._reading.spend(48 * len(used) * len(placed.transforms), "the placed vertices")
-            for vertices, turned in self._placed(primitive, placed, used, local):
+            for vertices, turned in self._place(primitive, placed, used, local):
                 piece = Piece(
                     vertices,
                     faces[:, ::-1] if turned else faces,
@@ -84,12 +84,12 @@ class _Scene:
             raise ItemFailure("too_many_faces", f"more than {most} faces, the most that is allowed")
         self._reading.spend(_PRIMITIVE_BYTES * instances + 24 * faces * instances, "a part of a mesh")
 
-    def _triangles(self, primitive: Json) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _read_triangles(self, primitive: Json) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (F, 3) faces and (V,) which of the primitive's vertices they use."""
         count = self._accessors.count(primitive["attributes"]["POSITION"])
-        corners = self._accessors.corners(primitive)
-        mode = _TRIANGLES if extension(primitive, DRACO) else primitive.get("mode", _TRIANGLES)
-        faces = _faces(np.arange(count) if corners is None else corners, mode)
+        corners = self._accessors.read_corners(primitive)
+        mode = _TRIANGLES if find_extension(primitive, DRACO) else primitive.get("mode", _TRIANGLES)
+        faces = _make_faces(np.arange(count) if corners is None else corners, mode)
         if not len(faces):
             return faces, np.zeros(0, dtype=np.int64)
         low, high = int(faces.min()), int(faces.max())
@@ -102,27 +102,30 @@ class _Scene:
         used, places = np.unique(faces, return_inverse=True)
         return places.reshape(-1, 3), used
 
-    def _positions(self, primitive: Json, placed: Placed, used: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _read_positions(
+        self, primitive: Json, placed: Placed, used: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
         """Return (V, 3) positions in the mesh's frame, moved by its morph targets at rest."""
-        local = self._rows(primitive, "POSITION", 3, used)
+        local = self._read_rows(primitive, "POSITION", 3, used)
         weights: list[float] = placed.node.get("weights") or placed.mesh.get("weights") or []
         for target, weight in zip(primitive.get("targets", ()), weights, strict=False):
             if weight and "POSITION" in target:
-                local = local + float(weight) * rows_of(self._accessors.values(target["POSITION"]), 3, used)
+                moved = self._accessors.read_values(target["POSITION"])
+                local = local + float(weight) * read_rows(moved, 3, used)
         return local
 
-    def _placed(
+    def _place(
         self, primitive: Json, placed: Placed, used: NDArray[np.int64], local: NDArray[np.float64]
     ) -> Iterator[tuple[NDArray[np.float64], bool]]:
         """Yield (V, 3) positions in the scene's frame, and whether they are mirrored, for each instance."""
         if placed.joints is not None and "JOINTS_0" in primitive["attributes"]:
-            yield self._skinned(primitive, placed.joints, used, local)
+            yield self._skin(primitive, placed.joints, used, local)
             return
         for transform in placed.transforms:
             turned = bool(np.linalg.det(transform[:3, :3]) < 0)
             yield local @ transform[:3, :3].T + transform[:3, 3], turned
 
-    def _skinned(
+    def _skin(
         self,
         primitive: Json,
         joints: NDArray[np.float64],
@@ -134,8 +137,8 @@ class _Scene:
         for number in (0, 1):
             if f"JOINTS_{number}" not in primitive["attributes"]:
                 continue
-            which = self._rows(primitive, f"JOINTS_{number}", 4, used).astype(np.int64)
-            shares = self._rows(primitive, f"WEIGHTS_{number}", 4, used)
+            which = self._read_rows(primitive, f"JOINTS_{number}", 4, used).astype(np.int64)
+            shares = self._read_rows(primitive, f"WEIGHTS_{number}", 4, used)
             if which.min() < 0 or which.max() >= len(joints):
                 raise ItemFailure("broken_file", f"a vertex hangs on joint {which.max()} of {len(joints)}")
             self._reading.spend(2 * 96 * len(used), "a skinned mesh")
@@ -146,14 +149,16 @@ class _Scene:
         turned = bool(np.linalg.det(mixed[:, :, :3]).mean() < 0)
         return np.einsum("vij,vj->vi", mixed[:, :, :3], local) + mixed[:, :, 3], turned
 
-    def _rows(self, primitive: Json, name: str, width: int, used: NDArray[np.int64]) -> NDArray[np.float64]:
-        values = self._accessors.attribute(primitive, name)
+    def _read_rows(
+        self, primitive: Json, name: str, width: int, used: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        values = self._accessors.read_attribute(primitive, name)
         if values is None:
             raise ItemFailure("broken_file", f"a part of a mesh has no {name}")
-        return rows_of(values, width, used)
+        return read_rows(values, width, used)
 
 
-def _faces(order: NDArray[np.int64], mode: int) -> NDArray[np.int64]:
+def _make_faces(order: NDArray[np.int64], mode: int) -> NDArray[np.int64]:
     """Return the (F, 3) triangles of a list, strip or fan of corners."""
     if mode == _TRIANGLES:
         return order[: len(order) // 3 * 3].reshape(-1, 3)

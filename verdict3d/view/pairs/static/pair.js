@@ -24,7 +24,6 @@ V3D.showPair = async (main, name, query) => {
       V3D.section("Truth", V3D.truthTable(pair, x, y, better))),
     V3D.section("What the judge saw", ...V3D.montages(facts, pair, x, y)),
     V3D.section("What other judges said", V3D.others(pair, x, y)),
-    pair.people.length ? V3D.section("What people said", ...V3D.people(pair, x, y)) : null,
     pair.elsewhere.length ? V3D.section("The same meshes elsewhere", V3D.rows(facts, pair.elsewhere, query)) : null,
     V3D.section("The question", V3D.question(facts, word)),
     V3D.section("Names", V3D.table("Names", ["", "X", "Y"], [["Generation", x.generation || "–", y.generation || "–"], ["Mesh digest", code(x.digest), code(y.digest)], ["Pair", code(pair.name), code(pair.id)]])));
@@ -82,19 +81,6 @@ V3D.others = (pair, x, y) => {
   if (!pair.others.length) return V3D.make("p", {}, "No other judge was asked about this pair in this way.");
   return V3D.table("What other judges said", ["Judge", "Verdict", "Preference", "X first", "Y first"], [pair.word, ...pair.others].map(word =>
     [V3D.title(word.role), V3D.outcomeChip(word.outcome, x.name, y.name), V3D.signed(word.d), V3D.signed(word.m1), V3D.signed(word.m2)]));
-};
-
-// People saw both meshes without names, each the pair in one order; tags are the faults that they named.
-V3D.people = (pair, x, y) => {
-  const count = outcome => pair.people.filter(said => said.outcome === outcome).length;
-  const tags = side => {
-    const found = {};
-    for (const said of pair.people) for (const tag of said[`${side}_tags`]) found[tag] = (found[tag] || 0) + 1;
-    return Object.entries(found).map(([tag, number]) => `${tag.replace("_", " ")} ${number}`).join(", ") || "–";
-  };
-  const side = place => pair.people.filter(said => said.first === place).length;
-  return [V3D.table("What people said", ["", "X", "Y"], [["Better, by people", count("win"), count("loss")], ["On the left for", side("x"), side("y")], ["Faults named", tags("x"), tags("y")]]),
-    V3D.make("p", { class: "note" }, `Equally good: ${count("close")}; cannot tell: ${count("invalid")}. Nobody knew whose meshes these are.`)];
 };
 
 V3D.question = (facts, word) => {
