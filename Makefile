@@ -31,7 +31,9 @@ run: install
 
 # Files are spread over the cores, the long ones first (tests/conftest.py says which), and tests come in a new
 # order every time; the head says the seed. `-p no:randomly` keeps the order, `PYTEST_OPTIONS=-n0` one process.
-PYTEST := $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --randomly-dont-reset-seed
+# There is one process more than cores, up to four: those that wait for servers leave theirs to the others.
+WORKERS = $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 4)))
+PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --randomly-dont-reset-seed
 PYTEST_OPTIONS ?=
 
 test: install browser postgres

@@ -31,7 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first, so that no worker is left alone with one of them at the end."""
 
     def weight(item: pytest.Item) -> int:
-        return sum(weights[name] for name in weights if item.get_closest_marker(name))
+        limit = item.get_closest_marker("timeout")
+        minutes = 4 if limit and limit.args[0] > 600 else 0
+        return minutes + sum(weights[name] for name in weights if item.get_closest_marker(name))
 
     weights = {"services": 2, "slow": 1}
     heaviest: dict[Path, int] = {}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
-import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,19 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from flows.chain.environment import make_project_environment
 from support.decisions import decided
-from support.loopback import free_port, server
 from tasks.registry.promotion import _parse_number
 from tasks.registry.promotion_record import RefusedError
 from tasks.scoring.champion import read_champion
-from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.mesh.files import read_mesh
 from verdict3d.records.adapters import read_card
-from verdict3d.records.files import read_json, read_jsonl, write_json
+from verdict3d.records.files import read_json, write_json
 from verdict3d.records.promotion import PromotionRecord
 from verdict3d.records.record import read_record, write_record
 
@@ -262,31 +255,6 @@ def test_bytes_that_differ_keep_the_champion(project: Project) -> None:
     assert registry().find_champion() == before
     right, _, items, _ = registry().list_versions()[0].tags["verified"].split()
     assert int(right) < int(items)
-
-
-@pytest.mark.services
-def test_the_served_model_answers_with_a_mesh(project: Project, tmp_path: Path) -> None:
-    root, _ = project
-    made = read_jsonl(root / f"data/evaluate/{ARM}/generations.jsonl")
-    row = next(row for row in made if row["regime"] == "clean" and row["mesh"])
-    photo = base64.b64encode((root / row["condition"]).read_bytes()).decode()
-    question = {"dataframe_split": {"columns": ["photo"], "data": [[photo], ["AAAA"]]}}
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/verdict3d/1"]
-    command += ["--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1"]
-    stores = {"MLFLOW_TRACKING_URI": EMBEDDED_STORE, "MLFLOW_REGISTRY_URI": EMBEDDED_STORE}
-    environment = {**make_project_environment(root), **stores}
-    with server(command, f"http://127.0.0.1:{port}/ping", tmp_path / "log", env=environment):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/invocations",
-            json.dumps(question).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=120) as stream:
-            mesh, failed = json.load(stream)["predictions"]
-    (tmp_path / "answer.glb").write_bytes(base64.b64decode(mesh["mesh"]))
-    assert len(read_mesh(tmp_path / "answer.glb").faces) > 0 and mesh["failure"] is None
-    assert failed == {"mesh": None, "failure": "not_an_image"}
 
 
 @pytest.mark.parametrize("text", ["²", "1.0", "-1", "", "latest"])
