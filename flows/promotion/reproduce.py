@@ -65,11 +65,15 @@ def reproduce_run(
         the folder is in use, or a stage fails.
     """
     environment = make_project_environment(workspace.project)
+    if into and into.exists() and any(into.iterdir()):
+        raise Verdict3DError(f"{into} is not empty; give a folder that is not there yet")
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder, "inputs")
         found = _fetch(workspace, environment, reference, inputs)
         target = (into or workspace.state / "reproduce" / found["key"][:12]).resolve()
-        _make_folder(target, may_replace=into is None)
+        if into is None:
+            shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True, exist_ok=True)
         target = _check_out(workspace, found, target, say)
         shutil.copytree(inputs, target, dirs_exist_ok=True)
     recorded = read_lock(target)
@@ -157,14 +161,6 @@ def _fetch(workspace: Workspace, environment: dict[str, str], reference: str, in
         raise Verdict3DError("\n".join(lines[-5:]).partition("error: ")[2] or "\n".join(lines[-5:]))
     found: dict[str, Any] = read_json(result)
     return found
-
-
-def _make_folder(target: Path, may_replace: bool) -> None:
-    if target.exists() and any(target.iterdir()):
-        if not may_replace:
-            raise Verdict3DError(f"{target} is not empty; give a folder that is not there yet")
-        shutil.rmtree(target)
-    target.mkdir(parents=True, exist_ok=True)
 
 
 def _check_out(workspace: Workspace, found: dict[str, Any], target: Path, say: Say) -> Path:

@@ -35,10 +35,10 @@ def git(project: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def recorded(toy_chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, str]:
+@pytest.fixture(scope="module")
+def recorded_once(toy_chain: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A project whose chain has run and is in MLflow, and which has moved on since; with the run's id."""
-    project = Path(shutil.copytree(toy_chain, tmp_path / "project"))
+    project = Path(shutil.copytree(toy_chain, tmp_path_factory.mktemp("recorded") / "project"))
     chain = (project / "dvc.yaml").read_text()
     (project / "dvc.yaml").write_text(chain.replace("deps: [stage.py]", "deps: [stage.py, params.yaml]"))
     assert run_toy_stage(project, "assets") == "ran"
@@ -46,16 +46,28 @@ def recorded(toy_chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     git(project, "init", "-q", ".")
     git(project, "add", ".", ":!dvc.lock")  # as before the chain has run
     git(project, "commit", "-q", "-m", "first")
-    monkeypatch.chdir(project)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    keep_run(Workspace(project, project, None))
-    assert send() == 0
-    run_id = Outbox(project).run_id(Path())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        keep_run(Workspace(project, project, None))
+        assert send() == 0
+        run_id = Outbox(project).run_id(Path())
     assert run_id
     (project / "stage.py").write_text((project / "stage.py").read_text().replace('b"weights"', 'b"others"'))
     (project / "params.yaml").write_text((project / "params.yaml").read_text().replace("seed: ", "seed: 1"))
     git(project, "commit", "-q", "-a", "-m", "second")
-    return Workspace(project, project, None), run_id
+    return project, run_id
+
+
+@pytest.fixture
+def recorded(
+    recorded_once: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Workspace, str]:
+    """A copy of that project, for one test, which works in it."""
+    project = Path(shutil.copytree(recorded_once[0], tmp_path / "project"))
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Workspace(project, project, None), recorded_once[1]
 
 
 def test_a_run_is_made_again_from_its_own_code_and_parameters(
