@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 START_S = 180.0
+POLL_S = 0.2
 
 
 def free_port() -> int:
@@ -24,12 +25,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], Any], what: str, limit_s: float = START_S) -> Any:
+def wait_until(
+    condition: Callable[[], Any], what: str, limit_s: float = START_S, poll_s: float = POLL_S
+) -> Any:
     """Return the first true value of ``condition``; fail when the limit passes."""
     deadline = time.monotonic() + limit_s
     while not (found := condition()):
         assert time.monotonic() < deadline, f"waited {limit_s:.0f} s for {what}"
-        time.sleep(0.2)
+        time.sleep(poll_s)
     return found
 
 

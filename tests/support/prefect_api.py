@@ -21,6 +21,8 @@ from support.loopback import wait_until
 from support.places import ROOT
 
 ANSWER_S = 30.0
+ASK_S = 1.0
+"""Between questions to a server that is waited for: asked five times a second it does little else."""
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -100,7 +102,7 @@ class PrefectApi:
             state: dict[str, Any] = self.run(run_id)["state"]
             return state if state["type"] in ENDED else None
 
-        found: dict[str, Any] = wait_until(ended, f"run {run_id} to end", limit_s)
+        found: dict[str, Any] = wait_until(ended, f"run {run_id} to end", limit_s, ASK_S)
         return found
 
     def set_state(self, run_id: str, kind: str) -> None:

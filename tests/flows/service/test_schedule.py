@@ -18,21 +18,23 @@ from flows.chain.environment import HEARTBEAT_S, make_project_environment
 from flows.chain.prefect_server import run_prefect_server, wait_for_server
 from support.loopback import processes_of, wait_until, webhook
 from support.places import ROOT
-from support.prefect_api import PrefectApi
+from support.prefect_api import ASK_S, PrefectApi
 from support.toy_chain import ARM, write_toy_chain
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 
 POOL = "pool-of-the-test"
 EVERY_MINUTE = "* * * * *"
-NOT_NOW = "0 0 29 2 *"
-"""Serving again starts a paused schedule: a run of its own would do what the test's run is to do."""
+SERVE = ["flows.cli.main", "serve", "--pool", POOL]
+WORK = ["prefect", "worker", "start", "--pool", POOL, "--type", "process"]
 
 
 @contextmanager
-def serving(project: Path, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `verdict3d serve` for the pool until the block ends; it leaves no process behind."""
-    command = [sys.executable, "-m", "flows.cli.main", "serve", "--pool", POOL]
+def serving(
+    project: Path, environment: dict[str, str], log: Path, words: list[str] = SERVE
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `verdict3d serve`, or a worker that somebody else starts, until the block ends; all ends then."""
+    command = [sys.executable, "-m", *words]
     with log.open("ab") as stream:
         process = subprocess.Popen(command, cwd=project, env=environment, stdout=stream, stderr=stream)
     try:
@@ -54,11 +56,11 @@ def with_ends_of(*logs: Path) -> Callable[..., None]:
     return add
 
 
-def change(project: Path, seed: int, cron: str = NOT_NOW) -> None:
-    """Set the seed, and the schedule of the next `verdict3d serve`."""
+def change(project: Path, seed: int) -> None:
+    """Set the seed, and a schedule for every minute."""
     values = yaml.safe_load((project / "params.yaml").read_text())
     values["seed"] = seed
-    values["schedule"]["cron"] = cron
+    values["schedule"]["cron"] = EVERY_MINUTE
     (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
@@ -68,15 +70,16 @@ def stage_processes(project: Path) -> dict[int, str]:
 
 @pytest.mark.services
 @pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("prefect_home")
 def test_a_schedule_with_a_server_and_a_worker(tmp_path: Path) -> None:
     project = write_toy_chain(tmp_path / "project").resolve()
-    change(project, 1, EVERY_MINUTE)
+    change(project, 1)
     (project / "fail-once-train").touch()
     log = tmp_path / "serve.log"
     with ExitStack() as stack:
         address, heard = stack.enter_context(webhook())
         environment = make_project_environment(project) | {"VERDICT3D_WEBHOOK": address}
-        environment |= {"PREFECT_WORKER_QUERY_SECONDS": "1"}  # it looks for due runs every 10 s by default
+        environment |= {"PREFECT_WORKER_QUERY_SECONDS": "2"}  # it looks for due runs every 10 s by default
         environment.pop("MLFLOW_TRACKING_URI", None)
         stack.push(with_ends_of(tmp_path / "server.log", log))
         own = run_prefect_server(
@@ -98,23 +101,25 @@ def test_a_schedule_with_a_server_and_a_worker(tmp_path: Path) -> None:
             kill_processes(project, "worker start", "prefect.engine")
             assert first.wait(60) == 1  # it says that its worker has ended
             wait_until(lambda: not stage_processes(project), "the stages to end", 30)
-        with serving(project, environment, log):
+        with serving(project, environment, log, WORK):
             state = api.wait_for_end(silent)
             assert state["type"] == "CRASHED" and "heartbeat" in state["message"], state
             (project / "hold-assets").unlink()
             assert api.wait_for_end(api.start_run())["name"] == "Completed"
+            assert (project / "data/evaluate" / ARM / "whole").read_text() == "whole"
+            ends_with_its_children(api, project, "kill the worker")
     assert processes_of(project) == {}
-    assert (project / "data/evaluate" / ARM / "whole").read_text() == "whole"
 
 
 def fires_and_tries_again(api: PrefectApi, project: Path) -> None:
     """The first run is due within a minute; its stage that fails once is tried again."""
-    wait_until(api.deployment, "the deployment")
+    wait_until(api.deployment, "the deployment", poll_s=ASK_S)
     fired: dict[str, Any] = wait_until(
         lambda: next(
             (run for run in api.runs() if run["state"]["type"] not in ("SCHEDULED", "PENDING")), None
         ),
         "a run to be due",
+        poll_s=ASK_S,
     )
     api.pause()
     assert fired["auto_scheduled"]
@@ -152,12 +157,13 @@ def kill_processes(project: Path, *words: str) -> None:
 
 
 def ends_with_its_children(api: PrefectApi, project: Path, how: str) -> None:
+    """A run that is cancelled or killed ends, and so does one whose worker is gone."""
     run_id = start_and_wait_for_the_stage(api, project)
     if how == "cancel":
         api.set_state(run_id, "CANCELLING")
     else:
-        kill_processes(project, "prefect.engine")
-    assert api.wait_for_end(run_id)["type"] == {"cancel": "CANCELLED", "kill": "CRASHED"}[how]
+        kill_processes(project, {"kill": "prefect.engine", "kill the worker": "worker start"}[how])
+    assert api.wait_for_end(run_id)["type"] == ("CANCELLED" if how == "cancel" else "CRASHED")
     wait_until(lambda: not stage_processes(project), "the stages to end", 30)
 
 

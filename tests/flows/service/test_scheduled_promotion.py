@@ -27,6 +27,7 @@ print(state.name, state.message)
 
 
 @pytest.mark.services
+@pytest.mark.usefixtures("prefect_home")
 def test_a_decision_left_behind_by_a_killed_run_is_acted_on_once(tmp_path: Path) -> None:
     project = write_deciding_chain(tmp_path / "project")
     command = [sys.executable, "-c", RETRAIN]

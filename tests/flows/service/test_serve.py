@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -12,16 +13,18 @@ import pytest
 
 from flows.chain.prefect_server import KEY_FILE
 from support.loopback import free_port, processes_of, wait_until
-from support.prefect_api import PrefectApi
+from support.prefect_api import ASK_S, PrefectApi
 from support.toy_chain import write_toy_chain
 
 
 @pytest.mark.services
-def test_serving_ends_quietly_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_serving_ends_quietly_and_leaves_nothing_behind(tmp_path: Path, prefect_database: Path) -> None:
     project, port = write_toy_chain(tmp_path / "project").resolve(), free_port()
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     command = [sys.executable, "-m", "flows.cli.main", "serve", "--port", str(port)]
     log, key_file = tmp_path / "serve.log", project / ".verdict3d/prefect" / KEY_FILE
+    key_file.parent.mkdir(parents=True)
+    shutil.copyfile(prefect_database, key_file.with_name("prefect.db"))
 
     def is_served() -> bool:
         try:
@@ -33,7 +36,7 @@ def test_serving_ends_quietly_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with log.open("wb") as stream:
         process = subprocess.Popen(command, cwd=project, env=environment, stdout=stream, stderr=stream)
     try:
-        wait_until(lambda: process.poll() is not None or is_served(), "the deployment")
+        wait_until(lambda: process.poll() is not None or is_served(), "the deployment", poll_s=ASK_S)
         api = PrefectApi(f"http://127.0.0.1:{port}/api", key_file.read_text())
         start = f"/deployments/{api.deployment()}/create_flow_run"
         # each would be a folder outside presets, whose code would run
