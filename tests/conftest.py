@@ -53,17 +53,19 @@ def own_thread_count() -> Iterator[None]:
 
 
 def forget_mlflow_stores() -> None:
-    """Make MLflow forget its open stores: it keeps them by URI, and the embedded one's is relative."""
-    if "mlflow" in sys.modules:
-        from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as ModelStore
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as RunStore
-        from mlflow.tracking._model_registry.registry import ModelRegistryStoreRegistry
-        from mlflow.tracking._tracking_service.registry import TrackingStoreRegistry
+    """Make MLflow forget its open stores: it keeps them by URI, and the embedded one's is relative.
 
-        for store in (ModelStore, RunStore):
-            store._engine_map.clear()
-        for registry in (ModelRegistryStoreRegistry, TrackingStoreRegistry):
-            registry._get_store_with_resolved_uri.cache_clear()
+    What has not been imported holds none, and takes a second to import.
+    """
+    for name in ("mlflow.store.model_registry.sqlalchemy_store", "mlflow.store.tracking.sqlalchemy_store"):
+        if module := sys.modules.get(name):
+            module.SqlAlchemyStore._engine_map.clear()
+    for name, registry in (
+        ("mlflow.tracking._model_registry.registry", "ModelRegistryStoreRegistry"),
+        ("mlflow.tracking._tracking_service.registry", "TrackingStoreRegistry"),
+    ):
+        if module := sys.modules.get(name):
+            getattr(module, registry)._get_store_with_resolved_uri.cache_clear()
 
 
 @pytest.fixture(autouse=True)
