@@ -3,7 +3,8 @@
 It reads what the other stages left and names on the page what is not there. What the files hold stands with
 the records (:mod:`verdict3d.records`); ``dvc.lock`` has the digests of the outputs of all other stages.
 
-Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures) and ``metrics.json``
+Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures), ``<arm>.json`` (an arm's win-rates,
+for ``dvc metrics show``) and ``metrics.json``
 (``{"arms": {arm: {regime: headline numbers and standing}}, "missing", "page_bytes", "exhibits",
 "quarantined", "failed", "people": what people say, or null}``).
 """
@@ -61,7 +62,7 @@ from verdict3d.view.arms import find_control, rank_arms
 from verdict3d.view.audit import compare_judges, pick_examples
 from verdict3d.view.content import Audit, Failures, LossCurve, Report, Stage
 from verdict3d.view.gallery import pick_gallery
-from verdict3d.view.page import collect_metrics, collect_people, render_page
+from verdict3d.view.page import collect_metrics, collect_people, collect_rates, render_page
 from verdict3d.view.views import name_missing
 
 T = TypeVar("T")
@@ -85,6 +86,8 @@ def run(params: Params, root: Path) -> None:
             "quarantined": len(report.quarantine or ()),
         },
     )
+    for arm, rates in collect_rates(report).items():
+        write_json(root / REPORT / f"{arm}.json", rates)
     print(f"report: {root / PAGE} ({len(page) / 1e6:.1f} MB)")
 
 

@@ -163,7 +163,8 @@ def test_the_report_declares_all_parameters_that_concern_results() -> None:
     assert stages()["report"]["params"] == [name for name in params() if name not in ("schedule", "photos")]
 
 
-def test_every_arm_has_its_metrics_listed() -> None:
-    metrics = yaml.safe_load((ROOT / "dvc.yaml").read_text())["metrics"]
-    for arm in params()["train"]["arms"]:
-        assert {f"data/train/{arm}/metrics.json", f"data/evaluate/{arm}/metrics.json"} <= set(metrics)
+def test_every_arm_has_its_numbers_and_losses_listed() -> None:
+    chain = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    arms = params()["train"]["arms"]
+    assert chain["metrics"] == [f"data/report/{arm}.json" for arm in arms]
+    assert list(chain["plots"][0]["losses"]["y"]) == [f"data/train/{arm}/losses.csv" for arm in arms]

@@ -18,7 +18,8 @@ from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, read_jsonl, write_bytes, write_json
 from verdict3d.records.numbers import Interval, Summary
-from verdict3d.records.record import read_rows, write_rows
+from verdict3d.records.promotion import Decision
+from verdict3d.records.record import read_record, read_rows, write_rows
 from verdict3d.records.results import RegimeResults, Results
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.view.arms import find_control, make_control_rows
@@ -158,6 +159,23 @@ def test_metrics(project: Path, page: str) -> None:
     assert metrics["page_bytes"] == len(page.encode())
     assert (metrics["quarantined"], metrics["failed"], metrics["exhibits"]) == (2, 2, 12)
     assert set(metrics["arms"][ARM]) == {"clean", "severe"}
+    rates = read_json(project / f"data/report/{ARM}.json")  # a line of `dvc metrics show`
+    assert list(rates) == ["clean", "high", "low", "severe"]
+    assert rates["severe"] == round(metrics["arms"][ARM]["severe"]["half_credit"]["value"], 3)
+
+
+def test_the_first_screen_says_what_the_decision_means(page: str, project: Path) -> None:
+    decision = read_record(project / "data/gate/decision.json", Decision).arms[ARM]
+    first = " ".join(outline(page.partition('<div class="cards">')[0]).text.split())
+    wanting = [row.words for row in decision.conditions if row.state == "open"]
+    assert decision.decision == "HOLD" and "HOLD: Conditioner repair" in first
+    assert "Nothing changes: the base stays in use." in first
+    assert (
+        f"{len(wanting)} of {len(decision.conditions)} conditions are open, the first: {wanting[0]}." in first
+    )
+    assert '<b class="even">' in page.partition('<div class="cards">')[0]
+    for word in ("Half-credit (win-rate)", "Decisive win-rate, coverage", "Base, arm", "arXiv 2606.20364"):
+        assert word in page.partition('id="words"')[2]
 
 
 def test_the_page_counts_what_was_changed_while_reading(page: str, project: Path) -> None:

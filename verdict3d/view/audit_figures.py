@@ -65,7 +65,9 @@ def draw_curves(role: str, curves: Mapping[str, Curve | None]) -> str:
     """Draw the psychometric curve of each defect in small multiples, with its 75% point if there is one."""
     drawn = {name: curve for name, curve in curves.items() if curve is not None}
     rows = -(-len(drawn) // 3)
-    figure, axes = make_figure(0.3 + 1.25 * rows, rows=rows, columns=3)
+    figure, axes = make_figure(0.6 + 1.5 * rows, rows=rows, columns=3)
+    figure.supxlabel("grade of the damage", color=MUTED, fontsize=9)
+    figure.supylabel("share named right", color=MUTED, fontsize=9)
     spoken = []
     for (name, curve), place in zip(drawn.items(), axes, strict=False):
         _draw_curve(place, "all defects" if name == "all" else say_title(name), curve)

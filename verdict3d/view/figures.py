@@ -21,11 +21,15 @@ from verdict3d.view.words import say_interval, say_number
 
 # Drawn in these colours, then replaced by the page's variables; the colour behind one is for use elsewhere.
 INK, MUTED, GRID, GOAL = "#010101", "#020202", "#030303", "#040404"
+CARD = "#0c0c0c"
+BEHIND = {"facecolor": CARD, "edgecolor": "none", "pad": 1.5}
+"""What stands behind words that a line would cross."""
 GOOD, EVEN, BAD = "#050505", "#060606", "#070707"
 LINES = ("#080808", "#090909", "#0a0a0a", "#0b0b0b")
 _COLORS = {
     INK: "var(--ink, #17191c)",
     MUTED: "var(--muted, #5b616b)",
+    CARD: "var(--card, #ffffff)",
     GRID: "var(--line, #d9dce1)",
     GOAL: "var(--goal, #5b3fd0)",
     GOOD: "var(--good, #0a7a4b)",
@@ -36,6 +40,8 @@ _COLORS = {
     LINES[2]: "var(--line-3, #0a7a4b)",
     LINES[3]: "var(--muted, #5b616b)",
 }
+STYLES = ("-", "--", ":")
+"""Of lines, in turn where there are more of them than colours."""
 _MOST_POINTS = 300
 
 
@@ -71,7 +77,7 @@ def draw_forest(rows: Sequence[ForestRow], target: float) -> str:
     axes.text(target, -0.8, f"target {target:g}", color=GOAL, ha="left", va="bottom", weight="bold")
     for place, row in enumerate(rows):
         color = {"good": GOOD, "even": EVEN, "bad": BAD}[row.tone]
-        axes.text(0, place - 0.3, row.label, color=INK, va="center", weight="bold")
+        axes.text(*(0, place - 0.3, row.label), color=INK, va="center", weight="bold", bbox=BEHIND, zorder=6)
         axes.plot([0, 1], [place, place], color=GRID, linewidth=1, zorder=1)
         if row.low is not None and row.high is not None:
             axes.plot([row.low, row.high], [place, place], color=color, linewidth=5, zorder=3, alpha=0.45)
@@ -92,7 +98,8 @@ def draw_forest(rows: Sequence[ForestRow], target: float) -> str:
 
 def draw_losses(curve: LossCurve) -> str:
     """Draw an arm's losses; long curves are averaged in bins, wide ranges get a logarithmic scale."""
-    figure, (axes,) = make_figure(height_in=2.4)
+    drawn = sum(bool(np.isfinite(np.asarray(values, dtype=float)).any()) for values in curve.series.values())
+    figure, (axes,) = make_figure(height_in=2.2 + 0.2 * -(-drawn // 2))
     lowest, highest = np.inf, 0.0
     spoken = []
     for position, (name, values) in enumerate(curve.series.items()):
@@ -100,15 +107,18 @@ def draw_losses(curve: LossCurve) -> str:
         if not y.size:
             continue
         lowest, highest = min(lowest, float(y.min())), max(highest, float(y.max()))
-        axes.plot(x, y, color=LINES[position % len(LINES)], linewidth=1.8, label=name.replace("_", " "))
+        style = STYLES[position // len(LINES) % len(STYLES)]
+        color = LINES[position % len(LINES)]
+        axes.plot(x, y, style, color=color, linewidth=1.8, label=name.replace("_", " "))
         spoken.append(f"{name}: from {y[0]:.3g} to {y[-1]:.3g}")
     if 0 < lowest < highest / 10:
         axes.set_yscale("log")
     axes.set_xlabel(curve.x_name)
+    axes.set_ylabel("loss")
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.margins(x=0.01)
     if spoken:
-        axes.legend(frameon=False, labelcolor=INK, loc="upper right")
+        figure.legend(frameon=False, labelcolor=INK, loc="outside lower center", ncols=2)
     return as_svg(figure, f"loss-{curve.arm}", f"Training losses of {curve.arm}. {'; '.join(spoken)}")
 
 

@@ -28,7 +28,7 @@ def render_page(report: Report, pairs_page: str | None = None) -> str:
     forbids scripts and all loading except embedded pictures. The same report gives the same text.
     """
     found = views.collect_results(report)
-    lead = views.find_leading(found)
+    lead = views.find_leading(report, found)
     return (
         make_environment()
         .get_template("page.html.j2")
@@ -37,6 +37,8 @@ def render_page(report: Report, pairs_page: str | None = None) -> str:
             results=found,
             lead=lead,
             headline=views.say_first(report, lead),
+            reason=views.say_reason(report),
+            tone=views.choose_decided_tone(report, lead),
             side_words=views.say_others(found, lead),
             forest=Markup(_draw_forest(report, found)) if found else None,
             ways=make_ways(report),
@@ -82,6 +84,22 @@ def collect_metrics(report: Report) -> dict[str, Any]:
             **{name: getattr(result.summary, name) for name in ("same", "flips", "close", "invalid")},
             "standing": result.standing,
         }
+    return arms
+
+
+def collect_rates(report: Report) -> dict[str, dict[str, float]]:
+    """Return each arm's win-rates, as few and short numbers as fit a line of a terminal.
+
+    The bounds are those of the hardest inputs; numbers that are undefined are left out.
+    """
+    arms: dict[str, dict[str, float]] = {}
+    for result in views.collect_results(report):  # from the hardest inputs on
+        half = result.summary.half_credit
+        numbers = {result.regime: half.value}
+        if result.arm not in arms:
+            numbers |= {"low": half.low, "high": half.high}
+        known = {name: round(value, 3) for name, value in numbers.items() if value is not None}
+        arms.setdefault(result.arm, {}).update(known)
     return arms
 
 

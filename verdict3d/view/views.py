@@ -24,6 +24,7 @@ from verdict3d.view.words import (
     say_title,
 )
 
+DECIDED = {"PROMOTE": "good", "HOLD": "even", "REJECT": "bad"}
 TONES: dict[Standing, str] = {
     "clears": "good",
     "reaches": "good",
@@ -100,9 +101,14 @@ def collect_results(report: Report) -> list[Result]:
     return found
 
 
-def find_leading(found: list[Result]) -> Result | None:
-    """Return the result the headline is about: the best half-credit under the hardest regime."""
+def find_leading(report: Report, found: list[Result]) -> Result | None:
+    """Return the result the headline is about: the decided arm's, or else the best on the hardest inputs."""
     defined = [result for result in found if result.summary.half_credit.value is not None]
+    if report.promotion and (arm := find_decided(report)) is not None:
+        about = arm, report.promotion.rule.regime
+        decided = [result for result in defined if (result.arm, result.regime) == about]
+        if decided:
+            return decided[0]
     if not defined:
         return None
     hardest = max(_rank_severity(result.regime) for result in defined)
@@ -110,16 +116,48 @@ def find_leading(found: list[Result]) -> Result | None:
     return max(rivals, key=lambda result: result.summary.half_credit.value or 0.0)
 
 
+def find_decided(report: Report) -> str | None:
+    """Return the candidate that the page is about: the chosen one, or the best; None without a decision."""
+    if not (report.promotion and report.promotion.arms):
+        return None
+    arms = report.promotion.arms
+    return report.promotion.chosen or max(sorted(arms), key=lambda name: summarise_half_credit(arms[name]))
+
+
 def say_first(report: Report, lead: Result | None) -> str:
     """Return the page's first sentence: the gate's decision, or else what the leading arm shows."""
-    if report.promotion and report.promotion.arms:
-        decision = report.promotion
-        arms = decision.arms
-        arm = decision.chosen or max(sorted(arms), key=lambda name: summarise_half_credit(arms[name]))
-        return say_decision(arm, decision)
+    if report.promotion and (arm := find_decided(report)) is not None:
+        return say_decision(arm, report.promotion)
     if lead is None:
         return "No arm has been evaluated yet"
     return say_headline(lead.arm, lead.regime, lead.standing, report.target)
+
+
+def say_reason(report: Report) -> str:
+    """Return what the decision means and what it rests on, in one or two sentences; "" without one."""
+    arm = find_decided(report)
+    if arm is None or report.promotion is None:
+        return ""
+    found, champion = report.promotion.arms[arm], report.promotion.champion.name
+    state = "failed" if found.decision == "REJECT" else "open"
+    wanting = [row.words for row in found.conditions if row.state == state]
+    if found.decision == "PROMOTE":
+        return f"It may replace {champion}: all {len(found.conditions)} conditions are met."
+    kept = f"Nothing changes: {champion} stays in use."
+    if not wanting:
+        return kept
+    some = (
+        f"{len(wanting)} of {len(found.conditions)} conditions {'fail' if state == 'failed' else 'are open'}"
+    )
+    return f"{kept} {some}, the first: {wanting[0]}."
+
+
+def choose_decided_tone(report: Report, lead: Result | None) -> str:
+    """Return the tone of the page's number: that of the decision, or else of the result."""
+    arm = find_decided(report)
+    if arm is not None and report.promotion is not None:
+        return DECIDED[report.promotion.arms[arm].decision]
+    return lead.tone if lead else "even"
 
 
 def say_others(found: list[Result], lead: Result | None) -> list[str]:
@@ -218,13 +256,12 @@ class PromotionView:
 
 def collect_promotions(report: Report) -> list[PromotionView]:
     """Return the gate's decision on every candidate."""
-    tones = {"PROMOTE": "good", "HOLD": "even", "REJECT": "bad"}
     marks = {"met": ("✓", "good"), "open": ("?", "even"), "failed": ("✗", "bad")}
     return [
         PromotionView(
             arm=arm,
             decision=found.decision,
-            tone=tones[found.decision],
+            tone=DECIDED[found.decision],
             outlook=tuple(say_outlook(found)),
             conditions=tuple((*marks[row.state], row.words) for row in found.conditions),
             untested=tuple(found.untested),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from support.browser import CHROMIUM, PHONE, needs_chromium
+from support.browser import CHROMIUM, PHONE, needs_chromium, opened_browser
 from support.report_project import ARM, write_project
 from tasks.report import run
 from verdict3d.config import load_params
@@ -102,6 +102,16 @@ def test_it_fits_and_every_picture_is_decoded(tmp_path: Path, project: Path, wid
     assert "Conditioner repair" in seen["headline"]
     assert seen["headline_bottom_px"] < PHONE[1] / 2
     assert seen["smallest_text_px"] >= 12
+
+
+def test_no_table_is_cut_on_paper(tmp_path: Path, project: Path) -> None:
+    width_px = 703  # of A4 with margins of 12 mm
+    cut = f"[...document.querySelectorAll('table')].filter(t => t.getBoundingClientRect().right > {width_px})"
+    with opened_browser(tmp_path, (width_px, 1030)) as tab:
+        tab.call("Emulation.setEmulatedMedia", media="print", features=[])
+        tab.open((project / "data/report/index.html").as_uri())
+        tab.wait("document.querySelector('#provenance')")
+        assert tab.run(f"{cut}.map(t => t.parentElement.getAttribute('aria-label'))") == []
 
 
 def test_it_follows_the_dark_mode(tmp_path: Path, project: Path) -> None:
