@@ -18,6 +18,7 @@ from verdict3d.records.votes import Choice, Tag, Vote
 from verdict3d.votes.counted import drop_replaced
 from verdict3d.votes.journal import VoteJournal
 from verdict3d.votes.pairs import PURPOSE, AskedPair, name_voted, order_pairs
+from verdict3d.votes.raters import find_careless
 
 Pick = Literal["a", "b", "tie", "unsure"]
 """An answer as it is given: A is the left side."""
@@ -192,6 +193,8 @@ class Ballot:
             return vote
 
     def _remember(self, votes: Sequence[Vote]) -> None:
+        """Take earlier answers into account; those of careless people do not spare others the pair."""
+        careless = find_careless(votes)
         for vote in votes:
             key, person = name_voted(vote), self._people.setdefault(vote.person, _Person())
             if key not in self._by_key:
@@ -201,7 +204,7 @@ class Ballot:
             person.handed, person.answered = person.handed + 1, person.answered + 1
             if vote.again:
                 person.repeated.add(key)
-            else:
+            elif vote.person not in careless:
                 self._sides.setdefault(key, []).append(mine)
 
     def _choose(self, name: str, person: _Person) -> tuple[AskedPair, bool] | None:

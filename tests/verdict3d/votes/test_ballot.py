@@ -16,6 +16,7 @@ from verdict3d.votes.ballot import Ballot
 from verdict3d.votes.counted import drop_replaced
 from verdict3d.votes.journal import VoteJournal
 from verdict3d.votes.pairs import AskedPair, class_contest, name_voted, order_pairs
+from verdict3d.votes.raters import find_careless
 
 
 def two_arms(count: int) -> list[AskedPair]:
@@ -134,6 +135,19 @@ def test_another_server_goes_on_where_one_stopped(journal: VoteJournal) -> None:
     second = answer_all(ballot, "two", 5)
     sides = {name_voted(one): one.first for one in before}
     assert all(sides.get(name_voted(one)) != one.first for one in second)
+
+
+def test_others_are_asked_about_what_a_careless_person_answered(journal: VoteJournal) -> None:
+    calm, hasty = (Ballot(two_arms(8), [], journal, seed=5) for _ in range(2))
+    for number in range(12):
+        calm.answer("calm", calm.open_questions("calm")[0].token, ("a", "b")[number % 2], seconds=5.0)
+    while len(journal.read()) < 24:
+        hasty.answer("hasty", hasty.open_questions("hasty")[0].token, "tie", seconds=0.2)
+    assert find_careless(journal.read()) == {"hasty"}
+    again = Ballot(two_arms(8), [], journal, seed=5)
+    calm_pairs = {name_voted(one) for one in journal.read() if one.person == "calm"}
+    asked = {name_voted(one) for one in answer_all(again, "third", 12) if not one.again}
+    assert len(asked & calm_pairs) >= 11
 
 
 def test_people_at_once_lose_no_answer(journal: VoteJournal) -> None:

@@ -103,6 +103,7 @@ def test_the_loudest_wrong_verdict_is_found_and_both_meshes_turn(
             QUESTION,
         ):
             assert words in text
+        assert "null" not in text and "undefined" not in text
         page.wait("[...document.querySelectorAll('model-viewer')].filter(one => one.loaded).length === 2")
         assert "96 faces" in page.text() and "24 faces" in page.text()
         images = "[...document.images].filter(one => one.checkVisibility())"

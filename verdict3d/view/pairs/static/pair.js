@@ -4,7 +4,7 @@ V3D.showPair = async (main, name, query) => {
   const facts = await V3D.facts(), pair = await V3D.pair(name), { x, y } = pair.sides, word = pair.word;
   const viewers = V3D.viewers([{ ...x, label: `X: ${x.name}` }, { ...y, label: `Y: ${y.name}` }], V3D.lastMode);
   const better = { x: x.name, y: y.name, same: "neither" }[pair.better];
-  main.replaceChildren(
+  main.replaceChildren(...[
     V3D.make("p", { class: "back" }, V3D.make("a", { href: `#/?${query}` }, "← Back to the list"), V3D.make("span", { id: "place", class: "note" }),
       V3D.make("span", { class: "turn" }, V3D.make("button", { type: "button", id: "previous", disabled: true }, "Previous"), V3D.make("button", { type: "button", id: "next", disabled: true }, "Next"))),
     V3D.make("h1", {}, pair.object, " ", V3D.make("small", {}, `${V3D.title(x.name)} against ${y.name}`)),
@@ -26,7 +26,8 @@ V3D.showPair = async (main, name, query) => {
     V3D.section("What other judges said", V3D.others(pair, x, y)),
     pair.elsewhere.length ? V3D.section("The same meshes elsewhere", V3D.rows(facts, pair.elsewhere, query)) : null,
     V3D.section("The question", V3D.question(facts, word)),
-    V3D.section("Names", V3D.table("Names", ["", "X", "Y"], [["Generation", x.generation || "–", y.generation || "–"], ["Mesh digest", code(x.digest), code(y.digest)], ["Pair", code(pair.name), code(pair.id)]])));
+    V3D.section("Names", V3D.table("Names", ["", "X", "Y"], [["Generation", x.generation || "–", y.generation || "–"], ["Mesh digest", code(x.digest), code(y.digest)], ["Pair", code(pair.name), code(pair.id)]])),
+  ].filter(Boolean));
   document.title = `${pair.object}: ${x.name} against ${y.name} · Verdict3D`;
   return { viewers, neighbours: V3D.placeInList(name, query) };
 };

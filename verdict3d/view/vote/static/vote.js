@@ -20,9 +20,9 @@
     V3D.make("p", { class: "gap", role: "alert" }, problem.message),
     V3D.make("p", {}, V3D.make("button", { type: "button", onclick: start }, "Try again")));
 
-  const finish = () => main.replaceChildren(V3D.make("h1", {}, "Thank you"),
+  const finish = () => main.replaceChildren(...[V3D.make("h1", {}, "Thank you"),
     V3D.make("p", { id: "done" }, `You have answered ${turn.answered} questions; there are no more for you.`),
-    done.length ? V3D.make("p", {}, V3D.make("button", { type: "button", id: "back", onclick: goBack }, "Change my last answer")) : null);
+    done.length ? V3D.make("p", {}, V3D.make("button", { type: "button", id: "back", onclick: goBack }, "Change my last answer")) : null].filter(Boolean));
 
   const tagButtons = (side, label) => V3D.make("div", { class: "tags", role: "group", "aria-label": `What is wrong with ${label}` },
     TAGS.map(([name, words], place) => V3D.make("button", { type: "button", class: "chip", "data-tag": `${side}-${name}`, "aria-pressed": "false", onclick: event => toggle(event.currentTarget) },
