@@ -40,6 +40,47 @@ def keep_run(workspace: Workspace, stages_file: Path | None = None) -> None:
         outbox.put(collect_run(workspace.root, workspace.preset or "", stages, list_difference(workspace)))
 
 
+def find_recorded(workspace: Workspace) -> str:
+    """Return the id of the MLflow run that holds the results of ``workspace``.
+
+    Raises:
+        Verdict3DError: They are not recorded.
+    """
+    run = Outbox(workspace.project).run_id(workspace.root)
+    if run is None:
+        raise Verdict3DError(
+            f"the results here are not recorded in MLflow; `verdict3d run{workspace.option}` or `verdict3d sync` "
+            "records them"
+        )
+    return run
+
+
+def attach_to_run(
+    workspace: Workspace, environment: dict[str, str], folder: Path, name: str, say: Say
+) -> None:
+    """Copy a folder to the artifacts of the run that holds the results of ``workspace``.
+
+    Args:
+        workspace: Whose results.
+        environment: For the process that sends.
+        folder: What is copied.
+        name: Where it goes among the artifacts.
+        say: Called with each line for people.
+
+    Raises:
+        Verdict3DError: The results are not recorded, or the store cannot be used.
+    """
+    find_recorded(workspace)
+    ended = run_supervised(
+        [sys.executable, "-m", "tasks.tracking.attachment", str(workspace.root), str(folder.resolve()), name],
+        cwd=workspace.project,
+        environment=environment,
+        on_line=lambda line, redraws: say(hide_secrets(line)),
+    )
+    if ended.status != 0:
+        raise Verdict3DError("the folder is written, but not among the artifacts of the run")
+
+
 def send_kept(
     project: Path, environment: dict[str, str], say: Say, *, limit_s: float | None = LIMIT_S
 ) -> bool:

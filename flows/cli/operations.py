@@ -13,7 +13,7 @@ from flows.cli.options import MACHINE, SERVERS, AsJson, Preset, Up, UpAxis, prin
 
 def register_operations(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command(rich_help_panel=SERVERS, epilog="Example:  verdict3d ui --open")(ui)
+    app.command(rich_help_panel=SERVERS, epilog="Example:  verdict3d ui --last --open")(ui)
     examples = "Examples:  verdict3d serve   |   verdict3d serve --pool verdict3d"
     app.command(rich_help_panel=SERVERS, epilog=examples)(serve)
     app.command(rich_help_panel=SERVERS, epilog="Example:  verdict3d services")(services)
@@ -28,16 +28,22 @@ def ui(
         int | None,
         typer.Option(min=1, max=65535, help="Port of the pages. Default: 5000, or a free one."),
     ] = None,
+    last: Annotated[
+        bool, typer.Option("--last", help="Show the page of the run of the results here.")
+    ] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the runs in the browser.")] = False,
 ) -> None:
     """Show the recorded runs: start MLflow's pages on this machine until Ctrl-C, without its telemetry.
 
     Where MLFLOW_TRACKING_URI names a server, the address of the runs there is printed and nothing is started.
     """
-    from flows.chain.workspace import find_project
+    from flows.chain.tracking_step import find_recorded
+    from flows.chain.workspace import find_project, open_workspace
     from flows.service.ui import show_runs
 
-    show_runs(find_project(), preset, port, typer.echo, typer.launch if open_page else None)
+    project = find_project()
+    run = find_recorded(open_workspace(project, preset)) if last else None
+    show_runs(project, preset, port, typer.echo, typer.launch if open_page else None, run)
 
 
 def serve(

@@ -42,6 +42,10 @@ def view(
             "Goes on where it was."
         ),
     ] = None,
+    record: Annotated[
+        bool,
+        typer.Option("--record", help="Also keep the bundle in MLflow: `pairs` among the run's artifacts."),
+    ] = False,
     mesh_megabytes: Annotated[
         float,
         typer.Option(min=1, help="Megabytes for all meshes of a bundle; each keeps at least 1,500 faces."),
@@ -58,6 +62,8 @@ def view(
     ] = False,
 ) -> None:
     """Show every pair of every arm, comparison and audit: a list with filters, and both meshes of each."""
+    from flows.chain.environment import make_project_environment
+    from flows.chain.tracking_step import attach_to_run
     from flows.chain.workspace import find_project, open_workspace
     from flows.products.view import bundle_pairs, open_pairs, serve_pairs
     from verdict3d.view.pairs.query import parse_query
@@ -74,6 +80,8 @@ def view(
             f"({made.mesh_bytes / 1e6:.1f} MB), {made.all_bytes / 1e6:.1f} MB in all{missing}"
         )
         typer.echo(bundle / "index.html", err=as_json)
+        if record:
+            attach_to_run(workspace, make_project_environment(workspace.project), bundle, "pairs", say)
     elif as_json:
         print_json(asdict(open_pairs(workspace, folders, say).find(parse_query(query))))
     else:

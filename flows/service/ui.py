@@ -29,6 +29,7 @@ def show_runs(
     port: int | None,
     say: Callable[[str], None],
     open_page: Callable[[str], object] | None,
+    run: str | None = None,
 ) -> None:
     """Serve MLflow's pages until a signal and say where the runs are; of a server that runs, only say it.
 
@@ -38,6 +39,7 @@ def show_runs(
         port: Port on 127.0.0.1; None: 5000, or a free one where that is in use.
         say: Prints a line for people.
         open_page: Opens an address in the browser; None: nothing is opened.
+        run: Show the page of the run with this id; None: the list.
 
     Raises:
         Verdict3DError: Nothing has been recorded, the port is in use, or the server does not start or ends.
@@ -46,7 +48,7 @@ def show_runs(
     store = environment.get("MLFLOW_TRACKING_URI") or EMBEDDED_STORE
 
     def show(server: str) -> None:
-        address = find_runs_page(server, preset)
+        address = find_runs_page(server, preset, run)
         say(address)
         if open_page:
             open_page(address)
@@ -74,12 +76,13 @@ def show_runs(
         raise Verdict3DError(f"MLflow's pages ended by themselves; {folder / 'mlflow-ui.log'} says why")
 
 
-def find_runs_page(server: str, preset: str | None) -> str:
+def find_runs_page(server: str, preset: str | None, run: str | None = None) -> str:
     """Return the address of the runs on a server: past the view for language models that MLflow opens first.
 
     Args:
         server: Address of the server.
         preset: Show the runs of this preset only.
+        run: Show the page of the run with this id instead.
 
     Raises:
         Verdict3DError: The server does not answer.
@@ -99,6 +102,8 @@ def find_runs_page(server: str, preset: str | None) -> str:
     if not answer.is_success:
         return f"{server}/#/experiments"
     experiment = answer.json()["experiment"]["experiment_id"]
+    if run is not None:
+        return f"{server}/#/experiments/{experiment}/runs/{run}"
     wanted = f"tags.preset = '{preset}'"
     only = f"&searchFilter={quote(wanted)}" if preset else ""
     return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning{only}"

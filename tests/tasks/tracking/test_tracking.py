@@ -18,7 +18,7 @@ import yaml
 
 from flows.chain.environment import make_project_environment
 from flows.chain.results import HEADINGS, format_text, format_win_rate, read_win_rates
-from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
+from flows.chain.tracking_step import describe_unsent, find_recorded, keep_run, send_kept
 from flows.chain.workspace import Workspace
 from support.loopback import wait_until
 from support.toy_chain import ARM, run_toy_stage
@@ -330,6 +330,27 @@ def test_the_last_results_as_text(finished: Path) -> None:
     (rate,) = read_win_rates(finished)
     lines = format_text(HEADINGS, [format_win_rate(rate)]).splitlines()
     assert "0.700 [0.600, 0.800]" in lines[1] and lines[1].index("0.700") == lines[0].index("decisive")
+
+
+def test_a_folder_joins_the_artifacts_of_its_run(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tasks.tracking.attachment import main
+
+    client, (parent,), _ = runs(finished, monkeypatch)
+    workspace = Workspace(finished, finished, None)
+    assert find_recorded(workspace) == parent.info.run_id
+    (tmp_path / "pages/meshes").mkdir(parents=True)
+    (tmp_path / "pages/meshes/a.glb").write_bytes(b"mesh")
+    assert main(str(finished), str(tmp_path / "pages"), "pairs") == 0
+    assert [file.path for file in client.list_artifacts(parent.info.run_id, "pairs/meshes")] == [
+        "pairs/meshes/a.glb"
+    ]
+    (finished / "dvc.lock").write_text("other results")
+    assert main(str(finished), str(tmp_path / "pages"), "pairs") == 1
+    assert "not recorded" in capsys.readouterr().err
+    with pytest.raises(Verdict3DError, match="not recorded"):
+        find_recorded(workspace)
 
 
 def test_a_recorded_run_is_found_by_what_people_call_it(
