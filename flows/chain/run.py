@@ -106,9 +106,7 @@ def describe_results(workspace: Workspace) -> str:
         lines.append("\n".join(["", *decisions, why]))
     if workspace.report.is_file():
         lines.append(f"\nreport: {workspace.report}")
-    lines.append(
-        f"runs:   `verdict3d ui{workspace.option}` shows them in MLflow; with `--last --open` it opens this one"
-    )
+    lines.append(f"runs:   `verdict3d ui{workspace.option}` shows them in MLflow, with `--last` this one")
     lines += describe_unsent(workspace.project)
     return "\n".join(lines)
 

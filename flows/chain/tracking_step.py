@@ -49,8 +49,8 @@ def find_recorded(workspace: Workspace) -> str:
     run = Outbox(workspace.project).run_id(workspace.root)
     if run is None:
         raise Verdict3DError(
-            f"the results here are not recorded in MLflow; `verdict3d run{workspace.option}` or `verdict3d sync` "
-            "records them"
+            "the results here are not recorded in MLflow; "
+            f"`verdict3d run{workspace.option}` or `verdict3d sync` records them"
         )
     return run
 
