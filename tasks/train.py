@@ -24,7 +24,7 @@ from tasks.making.machine import settle_torch
 from tasks.making.networks import find_generator_directory, load_networks
 from tasks.making.outside_sets import digest_outside_sets
 from tasks.making.training_pictures import make_examples, read_preferences
-from tasks.paths import LORAS, TRAIN, read_assets, start_folder
+from tasks.paths import CHECKPOINTS, LORAS, TRAIN, read_assets, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.adapt.method import Example, FitInputs, Preference
@@ -112,6 +112,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
             preferences,
             processes,
             root / LORAS,
+            root / CHECKPOINTS,
         )
         fit = method.fit(inputs, settings)
         if not processes.main:

@@ -109,6 +109,8 @@ class DegradedInputsParams(Pictures):
     """How times are drawn: as the flow was trained (logit-normal), or early: t = 1 - 0.3 u^1.5, u uniform."""
     targets: Literal["assets", "samples"] = "assets"
     """Clean latents: those of the training meshes, or samples of the base from their clean pictures."""
+    start: str | None = Field(default=None, pattern=NAME)
+    """Folder in ``data/checkpoints`` with trained weights of the same parts, which training goes on from."""
     leave_clean: Share | None = None
     """A picture keeps its tokens unless they change more than in this share of clean pictures.
 

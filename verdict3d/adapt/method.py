@@ -83,6 +83,7 @@ class FitInputs:
         preferences: The training judge's decisive verdicts on training assets.
         processes: Those that train together; all are given the same.
         sets: Folder with the LoRA sets of others.
+        starts: Folder with the folders of weights that a training may go on from.
     """
 
     pipeline: TrellisPipeline
@@ -94,6 +95,7 @@ class FitInputs:
     preferences: Sequence[Preference] = ()
     processes: Processes = ALONE
     sets: Path = Path()
+    starts: Path = Path()
 
 
 @dataclass(frozen=True)

@@ -92,12 +92,13 @@ def train(
     checkpoints: Path,
     description: str,
     processes: Processes = ALONE,
+    base: Mapping[str, float] | None = None,
 ) -> TrainingState:
     """Train parameters and leave the best weights in them.
 
     Args:
         trained: Parameters by name, or a module whose parameters that require gradients are meant; in their
-            initial state, which must leave the base untouched.
+            initial state.
         loss_at: Scalar loss of a step, counted from 0; all its randomness is keyed by the step. Of several
             processes each gives the mean over its own share of the items.
         validate: Losses by name on data that is never trained on; an empty mapping when there is none.
@@ -105,6 +106,7 @@ def train(
         checkpoints: Folder of this training alone; a checkpoint found there is continued.
         description: What the progress bar says.
         processes: Those that train together, from the same initial state.
+        base: Validation losses of the base; None where the initial state is the base.
 
     Raises:
         Verdict3DError: The loss is not finite at some step.
@@ -120,7 +122,7 @@ def train(
     path = checkpoints / CHECKPOINT
     state = _load(path, weights, optimizer) if path.exists() else TrainingState()
     if not path.exists():
-        _validate(state, weights, validate, processes)
+        _validate(state, weights, validate, processes, base)
     progress = tqdm(
         total=schedule.steps,
         initial=state.step,
@@ -134,7 +136,7 @@ def train(
             _take_step(state, weights, optimizer, loss_at, schedule, processes)
             progress.update()
             if state.step % schedule.checkpoint_every == 0 or state.step == schedule.steps:
-                _validate(state, weights, validate, processes)
+                _validate(state, weights, validate, processes, base)
                 progress.set_postfix(_select_headline(state.losses[-1]))
                 if processes.main:
                     _save(path, state, weights, optimizer)
@@ -144,15 +146,21 @@ def train(
     return state
 
 
-def collect_validated(state: TrainingState, weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the size of what was trained, and the validation losses of the kept weights and of the base."""
+def collect_validated(
+    state: TrainingState, weights: Mapping[str, Tensor], base: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """Return the size of what was trained, and the validation losses of the kept weights and of the base.
+
+    With ``base`` as given to :func:`train`, those that the training started with are told apart from them.
+    """
     kept = next(row for row in state.losses if row["step"] == state.best_step)
     names = [name for name in kept if name.startswith("validation_loss")]
-    return {
+    start = {name: state.losses[0][name] for name in names}
+    found = {
         "parameters": sum(weight.numel() for weight in weights.values()),
         "adapter": {name: kept[name] for name in names},
-        "base": {name: state.losses[0][name] for name in names},
     }
+    return found | ({"base": start} if base is None else {"base": _name_losses(base), "start": start})
 
 
 def _take_step(
@@ -187,25 +195,31 @@ def _validate(
     weights: Mapping[str, Tensor],
     validate: Callable[[], Mapping[str, float]],
     processes: Processes,
+    base: Mapping[str, float] | None,
 ) -> None:
     """Add validation losses to the newest row and keep the weights when they are the best so far.
 
-    The first validation is the base's own, for the start leaves the base untouched; it is written beside
-    every later one as ``base_validation_loss``.
+    The base's own, which the first validation measures unless ``base`` gives it, is written beside every
+    one as ``base_validation_loss``.
     """
     with torch.no_grad():
         losses = processes.from_main(lambda: dict(validate()))
     if not state.losses:
         state.losses.append({"step": 0, "learning_rate": None, "train_loss": None})
-    mean = sum(losses.values()) / len(losses) if losses else None
-    baseline = state.losses[0].get("validation_loss", mean)
-    state.losses[-1].update(
-        {"validation_loss": mean, "base_validation_loss": baseline}
-        | {f"validation_loss_{name}": value for name, value in losses.items()}
-    )
+    named = _name_losses(losses)
+    mean = named["validation_loss"]
+    first = state.losses[0].get("validation_loss", mean)
+    baseline = first if base is None else _name_losses(base)["validation_loss"]
+    state.losses[-1].update({"validation_loss": mean, "base_validation_loss": baseline} | named)
     if mean is None or mean < state.best_loss:
         state.best_step, state.best_loss = state.step, math.inf if mean is None else mean
         state.best = {name: weight.detach().clone() for name, weight in weights.items()}
+
+
+def _name_losses(losses: Mapping[str, float]) -> dict[str, float | None]:
+    """Return the mean of validation losses, None without any, and each by its name."""
+    mean = sum(losses.values()) / len(losses) if losses else None
+    return {"validation_loss": mean} | {f"validation_loss_{name}": value for name, value in losses.items()}
 
 
 def _select_headline(row: LossRow) -> dict[str, str]:

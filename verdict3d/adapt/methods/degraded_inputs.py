@@ -11,6 +11,8 @@ flow and v' the student, at a noisy state x_t of the object:
 A repair also changes the tokens of clean pictures a little, which need none. With ``leave_clean`` a picture
 whose tokens it hardly changes keeps the base's, bit for bit.
 
+Training starts at the base, or goes on from weights that were trained before (``start``).
+
 The settings choose what is trained: the conditioner's encoder, a transformer over its tokens, the structure
 flow, the latent flow, or several of them. A conditioner repair that reads d alone can only aim at an average
 of what d may show; a flow that is trained under d also sees x_t, and can follow the one among these objects
@@ -24,14 +26,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.conditioners import UnlessClean, measure_token_change
 from verdict3d.adapt.flow_losses import guidance_weights, velocity_error
+from verdict3d.adapt.layers import load_into
 from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.adapt.student import Student, load_student, make_student
@@ -41,6 +46,7 @@ from verdict3d.adapt.training import Schedule, collect_validated, train
 from verdict3d.config_arms import DegradedInputsParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.randomness import numpy_generator, torch_generator
+from verdict3d.records.adapters import read_card
 from verdict3d.trellis.losses import compute_velocity, diffuse, sample_times
 from verdict3d.trellis.sampler import get_values, sample_steps
 
@@ -85,6 +91,11 @@ class DegradedInputs:
             raise Verdict3DError(f"{self.name} needs training pictures, but no asset is in the train split")
         held_back = gather_material(inputs, params, student, inputs.validation, "validation")
         losses = TrainingLosses(inputs.pipeline, params, student, inputs.seed, inputs.processes)
+        base = None
+        if params.start is not None:
+            with torch.no_grad():
+                base = losses.validate(held_back)
+            load_into(student.parameters, _read_start(inputs.starts / params.start, inputs.pipeline.digest))
         state = train(
             student.parameters,
             lambda step: losses.loss(material, step),
@@ -93,8 +104,9 @@ class DegradedInputs:
             inputs.checkpoints,
             f"train {self.name}",
             inputs.processes,
+            base,
         )
-        measures = collect_validated(state, student.parameters)
+        measures = collect_validated(state, student.parameters, base)
         tensors: dict[str, Tensor] = dict(student.parameters)
         if params.leave_clean is not None:
             tensors[LIMIT] = _measure_clean_limit(student, held_back or material, params.leave_clean)
@@ -115,6 +127,16 @@ class DegradedInputs:
             limit = float(tensors[LIMIT])
             wrapped.conditioner = UnlessClean(pipeline.conditioner, wrapped.conditioner, limit).eval()
         return wrapped
+
+
+def _read_start(folder: Path, base_digest: str) -> dict[str, Tensor]:
+    """Read weights to go on from.
+
+    Raises:
+        Verdict3DError: There are none, they are not those of their card, or belong to another generator.
+    """
+    found = load_adapter(folder, arm=read_card(folder).arm, base_digest=base_digest)
+    return {name: tensor for name, tensor in found.tensors.items() if name != LIMIT}
 
 
 @torch.no_grad()
