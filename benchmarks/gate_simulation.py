@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri
 
-from benchmarks.recompute import ARMS, Kept, read_kept
+from benchmarks.recompute import DEFAULT, Kept, read_kept
 from tasks.gate import make_rule
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
@@ -358,8 +358,8 @@ def main() -> None:
         chances = (f"{count_promoted(one, rule, size, 'good').mean():.2f}" for size in SIZES)
         rows.append([f"{views}, {seeds}", *chances])
     print(write_table(["view sets, seeds", *map(str, SIZES)], rows))
-    kept = with_view_sets(read_kept())
-    arm = ARMS[0]
+    kept = with_view_sets(read_kept(DEFAULT.rows))
+    arm = DEFAULT.arms[0]
     print(f"\nP(PROMOTE) of {arm} as measured in the default run, and what is in the way at 64 objects:\n")
     rows = []
     for views in (1, 2, 4, 8):

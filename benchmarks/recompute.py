@@ -1,8 +1,9 @@
-"""Numbers of docs/results.md, computed again from verdicts: ``python -m benchmarks.recompute``.
+"""Numbers of the documents, computed again from verdicts: ``python -m benchmarks.recompute``.
 
-``docs/rows/default.csv.gz`` has a line for each pair of the default run that a number rests on. Prints every
-number with its interval, and those that the document lacks; ends with status 1 if there are any.
-``--keep ROOT`` writes the rows from the finished run below ROOT.
+``docs/rows/<run>.csv.gz`` has a line for each pair that a number of a run rests on: of the default run, whose
+numbers stand in docs/results.md, and of the proof and its replicate (docs/proof.md). Prints every number with
+its interval, and those that its document lacks; ends with status 1 if there are any.
+``--keep RUN ROOT`` writes the rows of a run from the folder where it finished.
 
 The verdicts behind the sweep and its replicate were not kept; what its table still allows is computed.
 """
@@ -22,21 +23,63 @@ from typing import get_args
 
 import numpy as np
 
-from verdict3d.config import Params, load_params
+from flows.chain.workspace import overlay
+from verdict3d.config import Params
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Interval
+from verdict3d.records.yaml_files import read_yaml
 from verdict3d.stats.bootstrap import cluster_bootstrap, divide
 from verdict3d.stats.winrate import SCORES, Scored, summarise, turn
 
 ROOT = Path(__file__).resolve().parents[1]
-ROWS = ROOT / "docs/rows/default.csv.gz"
-DOCUMENT = ROOT / "docs/results.md"
-ARMS = ("repair_and_consensus", "conditioner_repair")
 COLUMNS = ("source", "slice", "object", "category", "outcome", "m1", "m2", "f_x", "f_y", "sets")
 SMALL_GAP = 0.15
 """Of F-scores: below it one verdict from one view set says little."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run whose rows are kept.
+
+    Attributes:
+        name: Of the file of rows.
+        document: Where its numbers stand.
+        arms: What was evaluated.
+        presets: Overlays of ``params.yaml``, in ``presets``.
+        labelled: Whether the training judge labelled pairs.
+    """
+
+    name: str
+    document: str
+    arms: tuple[str, ...]
+    presets: tuple[str, ...] = ()
+    labelled: bool = False
+
+    @property
+    def rows(self) -> Path:
+        """The file of rows."""
+        return ROOT / f"docs/rows/{self.name}.csv.gz"
+
+    def read_params(self) -> Params:
+        """Return the parameters that it ran with."""
+        values = read_yaml(ROOT / "params.yaml")
+        for preset in self.presets:
+            values = overlay(values, read_yaml(ROOT / f"presets/{preset}.yaml"))
+        return Params.model_validate(values)
+
+
+DEFAULT = Run("default", "docs/results.md", ("repair_and_consensus", "conditioner_repair"), labelled=True)
+PROVED = ("repair_and_majority",)
+RUNS = {
+    run.name: run
+    for run in (
+        DEFAULT,
+        Run("proof", "docs/proof.md", PROVED, ("proof",)),
+        Run("replicate", "docs/proof.md", PROVED, ("proof", "replicate")),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -62,23 +105,25 @@ class Kept:
     sets: tuple[tuple[float, float] | None, ...]
 
 
-def keep(root: Path) -> None:
-    """Write the rows from the run below ``root``."""
+def keep(run: Run, root: Path) -> None:
+    """Write the rows of a run that has finished below ``root``."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_read_rows(root / "data"))
-    write_bytes(ROWS, gzip.compress(text.getvalue().encode(), mtime=0))
+    writer.writerows(_read_rows(run, root / "data"))
+    write_bytes(run.rows, gzip.compress(text.getvalue().encode(), mtime=0))
 
 
-def _read_rows(data: Path) -> Iterator[Row]:
-    for arm in ARMS:
+def _read_rows(run: Run, data: Path) -> Iterator[Row]:
+    for arm in run.arms:
         for source, name in (("evaluation", "verdicts"), ("training", "training_judge")):
             for row in read_jsonl(data / f"evaluate/{arm}/{name}.jsonl"):
                 sides = {"f_x": row["arm"]["f_score"], "f_y": row["base"]["f_score"]}
                 yield _make_row(f"{source} {arm}", row["regime"], row["object"], row) | sides
-    for row in read_jsonl(data / f"evaluate/{ARMS[0]}/controls.jsonl"):
+    for row in read_jsonl(data / f"evaluate/{run.arms[0]}/controls.jsonl"):
         yield _make_row("controls", "clean", row["object"], row)
+    if not run.labelled:
+        return
     for row in read_jsonl(data / "label/verdicts.jsonl"):
         seen = Scored(row["asset"], row["outcome"], row["m1"], row["m2"])
         sets = row["sets"]
@@ -94,7 +139,7 @@ def _make_row(source: str, part: str, name: str, row: Row) -> Row:
     }
 
 
-def read_kept(path: Path = ROWS) -> list[Kept]:
+def read_kept(path: Path) -> list[Kept]:
     """Return the rows."""
 
     def number(text: str) -> float | None:
@@ -125,10 +170,10 @@ def _parse_outcome(text: str) -> Outcome:
     return known[text]
 
 
-def recompute(rows: Sequence[Kept], params: Params) -> dict[str, str]:
-    """Return every number with its interval as the document has it, by what it is."""
+def recompute(run: Run, rows: Sequence[Kept], params: Params) -> dict[str, str]:
+    """Return every number of a run with its interval as its document has it, by what it is."""
     found: dict[str, str] = {}
-    for arm in ARMS:
+    for arm in run.arms:
         for regime in ("severe", "clean"):
             mine = _select(rows, f"evaluation {arm}", regime)
             trained = _select(rows, f"training {arm}", regime)
@@ -151,7 +196,7 @@ def recompute(rows: Sequence[Kept], params: Params) -> dict[str, str]:
         summarise(controls, *_find_drawing(params, "evaluate", "controls")).half_credit, 2
     )
     kinds = {"contrastive": ("decisive", "half_credit"), "same_base": ("half_credit",)}
-    for kind, measures in kinds.items():
+    for kind, measures in kinds.items() if run.labelled else ():
         labelled = [row.verdict for row in _select(rows, "label", kind)]
         counted = summarise(labelled, *_find_drawing(params, "label", kind))
         for measure in measures:
@@ -211,31 +256,39 @@ def correlate_sweep(table: Row) -> str:
     return f"r {np.corrcoef(credit, gain)[0, 1]:.2f}"
 
 
-def recompute_all(params: Params) -> dict[str, str]:
-    """Return every number that can be computed again."""
+def recompute_all() -> dict[Run, dict[str, str]]:
+    """Return every number that can be computed again, by run."""
+    found = {run: recompute(run, read_kept(run.rows), run.read_params()) for run in RUNS.values()}
     table = read_json(ROOT / "docs/sweep/table.json")
-    return {**recompute(read_kept(), params), "sweep, half-credit and F-score": correlate_sweep(table)}
+    found[DEFAULT]["sweep, half-credit and F-score"] = correlate_sweep(table)
+    return found
 
 
-def list_missing(found: dict[str, str], document: str) -> list[str]:
-    """Return what the document does not have."""
-    text = " ".join(document.split())
+def list_missing(run: Run, found: dict[str, str]) -> list[str]:
+    """Return what the document of a run does not have."""
+    text = " ".join((ROOT / run.document).read_text().split())
     return [name for name, words in found.items() if words not in text]
 
 
 def main() -> int:
-    """Print every number; return 1 if the document lacks one."""
+    """Print every number; return 1 if a document lacks one."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--keep", type=Path, metavar="ROOT", help="Finished run whose rows to keep first.")
+    parser.add_argument(
+        "--keep", nargs=2, metavar=("RUN", "ROOT"), help="Finished run whose rows to keep first."
+    )
     given = parser.parse_args()
     if given.keep:
-        keep(given.keep)
-    found = recompute_all(load_params(ROOT / "params.yaml"))
-    print(json.dumps(found, indent=2, ensure_ascii=False))
-    lacking = list_missing(found, DOCUMENT.read_text())
-    for name in lacking:
-        print(f"not in {DOCUMENT.relative_to(ROOT)}: {name}: {found[name]}", file=sys.stderr)
-    return 1 if lacking else 0
+        name, root = given.keep
+        if name not in RUNS:
+            parser.error(f"RUN is {name!r}; one of {', '.join(RUNS)}")
+        keep(RUNS[name], Path(root))
+    status = 0
+    for run, found in recompute_all().items():
+        print(json.dumps({run.name: found}, indent=2, ensure_ascii=False))
+        for name in list_missing(run, found):
+            print(f"not in {run.document}: {run.name}: {name}: {found[name]}", file=sys.stderr)
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

@@ -1,22 +1,22 @@
-"""The numbers of the document are those of the verdicts that are kept."""
+"""The numbers of the documents are those of the verdicts that are kept."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.recompute import DOCUMENT, list_missing, read_kept, recompute, recompute_all
-from support.places import ROOT
-from verdict3d.config import load_params
+from benchmarks.recompute import DEFAULT, RUNS, list_missing, read_kept, recompute, recompute_all
 
 
-def test_every_number_of_the_default_run_is_in_the_document() -> None:
-    found = recompute_all(load_params(ROOT / "params.yaml"))
-    assert len(found) > 25
-    assert list_missing(found, DOCUMENT.read_text()) == []
+def test_every_number_is_in_its_document() -> None:
+    found = recompute_all()
+    assert {run.name for run in found} == set(RUNS)
+    for run, numbers in found.items():
+        assert len(numbers) > (25 if run.labelled else 12)
+        assert list_missing(run, numbers) == []
 
 
 def test_another_verdict_gives_another_number() -> None:
-    rows = read_kept()
+    rows = read_kept(DEFAULT.rows)
     place = next(
         number
         for number, row in enumerate(rows)
@@ -24,6 +24,5 @@ def test_another_verdict_gives_another_number() -> None:
         == ("evaluation repair_and_consensus", "severe", "loss")
     )
     rows[place] = replace(rows[place], verdict=replace(rows[place].verdict, outcome="win"))
-    found = recompute(rows, load_params(ROOT / "params.yaml"))
-    lacking = list_missing(found, DOCUMENT.read_text())
+    lacking = list_missing(DEFAULT, recompute(DEFAULT, rows, DEFAULT.read_params()))
     assert "repair_and_consensus, severe: half-credit" in lacking and len(lacking) < 8

@@ -287,6 +287,33 @@ def test_search_keeps_what_the_judge_prefers_and_sees_the_given_photo(inputs):
         method.wrap(inputs.pipeline, search, {}, Tools())
 
 
+def test_training_goes_on_from_weights_of_the_same_base(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(inputs.pipeline), "digest", "d1")
+    method = find_method("degraded_inputs")
+    arm = section({**ARMS["encoder_whole"], "leave_clean": 1.0})
+
+    def fit(arm, name):
+        folder = tmp_path / name
+        folder.mkdir()
+        return method.fit(FitInputs(**{**vars(inputs), "checkpoints": folder, "starts": tmp_path}), arm)
+
+    first = fit(arm, "first")
+    moved = {name: tensor.detach() + 0.02 for name, tensor in first.tensors.items()}
+    halved = {name: tensor.half() for name, tensor in moved.items()}
+    save_adapter(halved, make_origin("mine", "d1", arm), first.measures, tmp_path / "repair")
+    further = section({**arm.model_dump(), "start": "repair", "learning_rate": 1e-12})
+    again = fit(further, "again")
+    for name, tensor in again.tensors.items():
+        if name != LIMIT:
+            assert torch.allclose(tensor, halved[name].float(), atol=1e-6), name
+    assert again.measures["base"] == first.measures["base"] != again.measures["start"]
+    kept = [row["base_validation_loss"] for row in again.losses if "base_validation_loss" in row]
+    assert kept and set(kept) == {first.measures["base"]["validation_loss"]}
+    save_adapter(halved, make_origin("mine", "d2", arm), first.measures, tmp_path / "repair")
+    with pytest.raises(Verdict3DError, match="digest d2"):
+        fit(further, "other")
+
+
 def test_a_repair_leaves_pictures_alone_that_it_hardly_changes(inputs, tmp_path):
     arm = section({**ARMS["encoder_whole"], "leave_clean": 1.0})
     method = find_method("degraded_inputs")
