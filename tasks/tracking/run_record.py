@@ -26,12 +26,14 @@ from tasks.paths import (
     HOLDOUT,
     LABEL,
     PAGE,
+    REPORT,
     TRAIN,
     locate_certificate,
 )
 from tasks.tracking.run_summary import Outcome, select_numbers
 from tasks.tracking.run_values import (
     clean_name,
+    collect_people_numbers,
     collect_stage_numbers,
     collect_ties,
     collect_win_rates,
@@ -187,6 +189,7 @@ def collect_run(
     numbers = sorted((root / DATA).glob("*/metrics.json"))
     for path in numbers:
         parent.metrics |= collect_stage_numbers(path, path.parent.name)
+    parent.metrics |= collect_people_numbers(root / REPORT / "metrics.json")
     for certificate in certificates:
         parent.tags |= make_certificate_tags(certificate)
     for results in found.values():

@@ -52,6 +52,12 @@ def collect_stage_numbers(path: Path, group: str) -> dict[str, float]:
     return {f"{group}/{name.lstrip('.')}": value for name, value in flatten_numbers(plain, "")}
 
 
+def collect_people_numbers(path: Path) -> dict[str, float]:
+    """Return what people say, as the group ``people``, of the report's numbers; none without votes."""
+    people = read_json(path).get("people") if path.is_file() else None
+    return {f"people/{name.lstrip('.')}": value for name, value in flatten_numbers(people, "")}
+
+
 def group_by_first(metrics: Mapping[str, float]) -> dict[str, float]:
     """Return metrics in groups, as MLflow shows them: ``severe.flips`` becomes ``severe/flips``."""
     return {name.replace(".", "/", 1): value for name, value in metrics.items()}

@@ -13,7 +13,9 @@ from tasks.label import make_pair_verdict, select_preferences
 from tasks.paths import COUNTED_VOTES, VOTE_JOURNAL
 from tasks.report import gather
 from tasks.scoring.people import label_by_people, tally_people
+from tasks.tracking.run_values import collect_people_numbers
 from verdict3d.config import load_params
+from verdict3d.records.files import write_json
 from verdict3d.records.pairs import Candidate, Pair
 from verdict3d.records.record import read_rows, write_rows
 from verdict3d.records.verdicts import Contender, HeldoutVerdict
@@ -109,6 +111,12 @@ def test_the_report_shows_what_people_say(tmp_path: Path) -> None:
     found = collect_people(report)
     assert found is not None and found["counted"] == 80 and found["careless"] == 0
     assert found["half_credit"][ARM]["severe"]["value"] > 0.9
+    write_json(tmp_path / "metrics.json", {"people": found})
+    numbers = collect_people_numbers(tmp_path / "metrics.json")
+    assert numbers["people/answers"] == 80 and numbers["people/agreement.evaluation.low"] < 1
+    assert 0.9 < numbers[f"people/half_credit.{ARM}.severe"] <= 1
+    write_json(tmp_path / "metrics.json", {"people": None})
+    assert collect_people_numbers(tmp_path / "metrics.json") == {}
     page = render_page(report)
     assert "2 people gave 80 answers" in page and "Evaluation judge" in page and "holes 40" in page
 
