@@ -103,7 +103,7 @@ def find_runs_page(server: str, preset: str | None, run: str | None = None) -> s
         return f"{server}/#/experiments"
     experiment = answer.json()["experiment"]["experiment_id"]
     if run is not None:
-        return f"{server}/#/experiments/{experiment}/runs/{run}"
+        return f"{server}/#/experiments/{experiment}/runs/{run}?workflowType=machine_learning"
     wanted = f"tags.preset = '{preset}'"
     only = f"&searchFilter={quote(wanted)}" if preset else ""
     return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning{only}"

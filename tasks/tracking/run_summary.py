@@ -50,12 +50,12 @@ class Outcome:
         return max(sorted(known), key=lambda arm: known[arm]) if known else None
 
     def say_name(self, key: str) -> str:
-        """Return what the run is called: day, preset, decision, arm and win-rate."""
+        """Return what the run is called: decision, win-rate, arm, preset and day."""
         arm = self.leading
         if arm is None:
-            return " ".join(filter(None, [self.day, self.preset, key[:8]]))
+            return " ".join(filter(None, [key[:8], self.preset, self.day]))
         rate = _find_hardest(self.results[arm]).summary.half_credit.value
-        return " ".join(filter(None, [self.day, self.preset, self._find_word(arm), arm, say_number(rate)]))
+        return " ".join(filter(None, [self._find_word(arm), say_number(rate), arm, self.preset, self.day]))
 
     def select_numbers(self) -> dict[str, float]:
         """Return the numbers of the run that come first."""
