@@ -52,6 +52,10 @@ def compare(
     audit: Annotated[
         bool, typer.Option(help="Try the judge on copies and damaged copies of these meshes first.")
     ] = True,
+    pairs_page: Annotated[
+        str | None,
+        typer.Option("--pairs", help="Address of the pages of `verdict3d view` that numbers link to."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge folders of meshes of the same photos against each other, and write a page of every pair.
@@ -70,7 +74,7 @@ def compare(
     if background:
         changed = params.photos.model_copy(update={"background": background})
         params = params.model_copy(update={"photos": changed})
-    options = CompareOptions(judge, design, tags, up, audit)
+    options = CompareOptions(judge, design, tags, up, audit, pairs_page)
     found = compare_folders(folders, photos, output, options, params, project, choose_progress(as_json))
     if as_json:
         print_json(as_values(found))

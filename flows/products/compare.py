@@ -44,6 +44,7 @@ class CompareOptions:
         tags: CSV file with a tag for each photo; None for none.
         up: Axis of the mesh files that points up.
         trials: Whether the judge is tried on these meshes first.
+        pairs_page: Address of the page of pairs that numbers lead to; None: they lead nowhere.
     """
 
     role: JudgeRole = "evaluation"
@@ -51,6 +52,7 @@ class CompareOptions:
     tags: Path | None = None
     up: Up = "auto"
     trials: bool = True
+    pairs_page: str | None = None
 
 
 def compare_folders(
@@ -129,7 +131,8 @@ def compare_folders(
         seed=params.seed,
         confidence=confidence,
     )
-    write_page(comparison, rows, {photo.name: reference for photo, reference in references}, meshes, output)
+    shown = {photo.name: reference for photo, reference in references}
+    write_page(comparison, rows, shown, meshes, output, options.pairs_page)
     write_rows(output / ROWS, rows)
     write_rows(output / COLOUR_ROWS, colours)
     write_record(output / DOCUMENT, comparison)

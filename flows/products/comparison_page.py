@@ -30,6 +30,7 @@ def write_page(
     references: Mapping[str, Path],
     meshes: DrawnMeshes,
     output: Path,
+    pairs_page: str | None = None,
 ) -> None:
     """Write ``index.html`` and ``pictures`` into a folder.
 
@@ -39,6 +40,7 @@ def write_page(
         references: Picture of each photo's object, by the photo's file name.
         meshes: Knows the montages.
         output: The folder.
+        pairs_page: Address of the page of pairs that numbers lead to; None: they lead nowhere.
     """
     shutil.rmtree(output / PICTURES, ignore_errors=True)
     names = picture_names(rows)
@@ -63,7 +65,8 @@ def write_page(
         PairExhibit(row, photo(row), montage(row, row.mine), montage(row, row.theirs))
         for row in tqdm(rows, desc="page", unit="pair", mininterval=1.0)
     ]
-    write_bytes(output / PAGE, render_comparison(comparison, exhibits).encode())
+    page = render_comparison(comparison, exhibits, output.resolve().name, pairs_page)
+    write_bytes(output / PAGE, page.encode())
 
 
 def picture_names(rows: Sequence[PairOfMeshes]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Summary
 from verdict3d.view.content import Picture
 from verdict3d.view.environment import make_environment
+from verdict3d.view.links import PairLinks
 from verdict3d.view.words import say_interval, say_number, say_p_value, say_ties
 
 
@@ -24,7 +25,9 @@ class PairExhibit:
     theirs: Picture | None
 
 
-def render_comparison(comparison: Comparison, exhibits: Sequence[PairExhibit]) -> str:
+def render_comparison(
+    comparison: Comparison, exhibits: Sequence[PairExhibit], group: str = "", pairs_page: str | None = None
+) -> str:
     """Return the page as one HTML document.
 
     Everything that comes from outside (names, reasons, tags) is escaped; the page's content policy forbids
@@ -33,6 +36,8 @@ def render_comparison(comparison: Comparison, exhibits: Sequence[PairExhibit]) -
     Args:
         comparison: What was found.
         exhibits: Every pair.
+        group: What the page of pairs calls the comparison.
+        pairs_page: Address of the page of pairs that numbers lead to; None: they lead nowhere.
     """
     return (
         make_environment()
@@ -40,6 +45,9 @@ def render_comparison(comparison: Comparison, exhibits: Sequence[PairExhibit]) -
         .render(
             comparison=comparison,
             exhibits=exhibits,
+            group=group,
+            pairs=PairLinks(pairs_page),
+            no_pairs=PairLinks(),
             headline=say_headline(comparison),
             believing=say_what_to_know(comparison),
             not_apart=say_not_apart(comparison),
