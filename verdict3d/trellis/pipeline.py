@@ -53,7 +53,7 @@ class TrellisPipeline:
         normalization: Mean and standard deviation (C,) of the structured latents.
         sigma_min: Noise that the structure sampler and the latent sampler leave at t = 0.
         device: Where everything runs.
-        files: What was read, for ``digest``; empty for a pipeline made in memory.
+        files: What makes meshes, for ``digest``; empty for a pipeline made in memory.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class TrellisPipeline:
             *layout.GENERATOR_NETWORKS,
             *(name for name in extra if name not in layout.GENERATOR_NETWORKS),
         ]
-        files = layout.list_files(root, arguments, wanted, conditioner)
+        files = layout.list_files(root, arguments, layout.GENERATOR_NETWORKS, conditioner)
         networks = {name: load_model(root, arguments.models[name], dtype, place) for name in wanted}
         if place.type == "cuda":
             prefer_flash_attention_3()
@@ -193,7 +193,7 @@ class TrellisPipeline:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the files this generator was read from.
+        """SHA-256 over the files that meshes are made with; encoders that training reads do not count.
 
         Raises:
             Verdict3DError: It was made in memory.

@@ -17,11 +17,13 @@ from support.tiny_trellis import NETWORKS, write_tiny_generator
 from verdict3d.errors import Verdict3DError
 from verdict3d.trellis.checkpoint import build_model, save_model
 from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
+from verdict3d.trellis.layout import STRUCTURE_ENCODER
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 HUB = """
 import sys
 from verdict3d.errors import Verdict3DError
+from verdict3d.trellis.layout import STRUCTURE_ENCODER
 from verdict3d.trellis.pipeline import TrellisPipeline
 try:
     found = TrellisPipeline.from_pretrained(
@@ -33,6 +35,7 @@ except Verdict3DError as error:
 """
 MEMORY = """
 import sys
+from verdict3d.trellis.layout import STRUCTURE_ENCODER
 from verdict3d.trellis.pipeline import TrellisPipeline
 
 def peak():
@@ -60,6 +63,13 @@ def put(cache: Path, model: str, source: Path, revisions: dict[str, str]) -> Non
 def run(code: str, *arguments: str, **environment: str) -> str:
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.check_output(command, env=os.environ | environment, cwd=ROOT, text=True)
+
+
+def test_a_generator_read_with_its_encoders_is_the_same_generator() -> None:
+    folder = ROOT / "data/checkpoints/generator"
+    teacher = TrellisPipeline.from_pretrained(folder, device="cpu", extra=(STRUCTURE_ENCODER,))
+    assert teacher.networks.structure_encoder is not None
+    assert teacher.digest == TrellisPipeline.from_pretrained(folder, device="cpu").digest
 
 
 def test_hub_ids_are_loaded_from_the_cache_at_their_revision(tmp_path: Path) -> None:
