@@ -37,7 +37,7 @@ from flows.chain.dvc_stages import (
 from flows.chain.environment import make_project_environment
 from flows.chain.lost_server import leave_at_once, leaving_lost_server
 from flows.chain.prefect_artifacts import leave_artifacts_task, leave_difference, leave_stage_numbers
-from flows.chain.prefect_server import ADDRESS
+from flows.chain.prefect_server import ADDRESS, is_reachable
 from flows.chain.shared import Chain
 from flows.chain.tracking_step import keep_run
 from flows.chain.workspace import Workspace
@@ -92,7 +92,8 @@ def run_stage_task(chain: Chain, stage: str) -> StageRun | State[Any]:
         logger.error(str(error).partition("\n")[0])
         return Failed(message=f"{stage} failed")
     logger.info("%s (%.1f s)", done.outcome, done.seconds)
-    leave_stage_numbers(chain.workspace, stage, logger.warning)
+    if is_reachable(chain.environment):
+        leave_stage_numbers(chain.workspace, stage, logger.warning)
     return done
 
 
@@ -108,7 +109,7 @@ def compare_task(chain: Chain) -> None:
     logger = get_run_logger()
     try:
         difference = compare_with_before(chain.workspace, chain.environment, logger.info)
-        if difference is not None:
+        if difference is not None and is_reachable(chain.environment):
             leave_difference(difference)
     except Exception as error:  # also whatever Prefect's client raises
         logger.warning("no comparison with the run before: %s", error)

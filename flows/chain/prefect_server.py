@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,11 @@ DATABASE_BYTES = 2 << 20
 def answers(url: str) -> bool:
     """Tell whether an HTTP server answers at ``url``, with whatever status."""
     return ask_status(url) is not None
+
+
+def is_reachable(environment: Mapping[str, str]) -> bool:
+    """Tell whether the Prefect server of an environment answers; its clients would try for minutes."""
+    return answers(f"{environment[ADDRESS].rstrip('/')}/health")
 
 
 def ask_status(url: str, key: str = "") -> int | None:

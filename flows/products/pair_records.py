@@ -10,6 +10,7 @@ from typing import Any
 from tasks.asking.certificates import with_chosen_panels
 from tasks.paths import ASSETS, CHALLENGE, DEGRADE, EVALUATE, GENERATE, read_assets, read_conditions
 from verdict3d.config import JudgeParams, Params
+from verdict3d.judge.identity import choose_first_panel
 from verdict3d.judge.rubric import digest_prompt, write_prompt, write_prompt_for
 from verdict3d.records.assets import Asset
 from verdict3d.records.generations import Generation
@@ -109,7 +110,7 @@ class RunRecords:
         judge = self._judges.get(role)  # type: ignore[call-overload]
         if judge is None:
             return make_word(row, role, "", panel or "", mode or "", "")
-        panel, mode = panel or judge.panel, mode or judge.mode
+        panel, mode = panel or choose_first_panel(judge), mode or judge.mode
         if (role, panel, mode) not in self._asked:
             text = question_text(judge, panel, mode, self.root)
             self._asked[role, panel, mode] = digest_prompt(text)

@@ -194,5 +194,5 @@ def test_a_set_of_somebody_else_concerns_the_arm_that_takes_it_over(project: Pat
     params = load_params(project / "params.yaml")
     (project / "data/loras/chairs/adapter_model.safetensors").write_bytes(b"other weights")
     assert find_changed_identities(params, project) == {
-        "train@chairs": {"changed files": ["chairs/adapter_model.safetensors"]}
+        "train@chairs": {"changed files": ["data/loras/chairs/adapter_model.safetensors"]}
     }

@@ -166,7 +166,7 @@ def test_a_third_judge_is_asked_about_the_same_pairs_and_decides_nothing(project
             == agreed["evaluation_third"]["value"]
         )
         assert (
-            sent[f"{regime}.judge_agreement.evaluation_third.observed"]
+            sent[f"{regime}/judge_agreement.evaluation_third.observed"]
             == agreed["evaluation_third"]["observed"]
         )
 

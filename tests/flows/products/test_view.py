@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,18 @@ def test_every_verdict_is_a_pair_of_the_index(workspace: Workspace) -> None:
     assert sum(counts["truth"].values()) == 40 and counts["truth"]["unknown"] == 1
     question = index.document(index.ids(parse_query("place=evaluate"))[0])["word"]["question"]  # type: ignore[index]
     assert "{reference}" in index.fact("questions")[question]
+
+
+def test_pairs_of_judges_that_were_not_audited_show_their_first_question(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    root = tmp_path / "run"
+    shutil.copytree(workspace.root, root)
+    for folder in ("audit", "certify"):
+        shutil.rmtree(root / "data" / folder, ignore_errors=True)
+    index = open_index(Workspace(root, root, None), [], print)
+    word = index.document(index.ids(parse_query("place=evaluate"))[0])["word"]
+    assert word["panel"] == "three_images"  # type: ignore[index]
 
 
 def test_an_index_is_made_again_only_when_a_stage_has_written(workspace: Workspace) -> None:

@@ -81,7 +81,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_published_is_what_ships(whole: Path) -> None:
     shipped = ROOT / "data/checkpoints"
-    names = {str(path.relative_to(shipped)) for path in shipped.rglob("*") if path.is_file()}
+    found = [path.relative_to(shipped) for path in shipped.rglob("*") if path.is_file()]
+    names = {str(path) for path in found if path.parts[0] != "repair"}  # an arm's; docs/proof.md
     assert set(digests(whole)) == names
     TrellisPipeline.from_pretrained(whole / "checkpoints/generator", device="cpu")
     for folder, trainings in {"generator": set(TRAININGS), "judge-train": {"judge"}}.items():

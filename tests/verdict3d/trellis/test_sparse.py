@@ -175,7 +175,7 @@ def test_convolution_by_pairs_is_the_same_and_is_used_where_neighbours_are_few(
     results = []
     for share in (0.0, 0.5):
         monkeypatch.setattr(sparse, "PAIRS_SHARE", share)
-        assert conv._by_pairs(x) == (share > 0)
+        assert conv._is_sparse(x) == (share > 0)
         feats = x.feats.clone().requires_grad_()
         conv.zero_grad()
         out = conv(x.replace(feats)).feats
@@ -183,13 +183,13 @@ def test_convolution_by_pairs_is_the_same_and_is_used_where_neighbours_are_few(
         results.append((out, feats.grad, conv.conv.weight.grad))
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-5)
-    assert not SparseConv3d(64, 32, 3)._by_pairs(x)
-    assert not conv._by_pairs(subdivide(x)) and not conv._by_pairs(voxels(300, channels=64))
+    assert not SparseConv3d(64, 32, 3)._is_sparse(x)
+    assert not conv._is_sparse(subdivide(x)) and not conv._is_sparse(voxels(300, channels=64))
     with torch.autocast("cpu", torch.bfloat16):
         assert conv(x).feats.dtype == torch.bfloat16
 
 
-def test_gradients_by_pairs() -> None:
+def test_gradients_is_sparse() -> None:
     x = voxels(9, 5, side=3, channels=2)
     kernel = torch.randn(3, 27, 2, dtype=torch.float64, requires_grad=True)
     feats = x.feats.double().requires_grad_()
