@@ -1,6 +1,6 @@
 """The README's picture: photo, degraded photo, the meshes of base and adapter, and the verdict.
 
-`python -m benchmarks.pair_picture --arm repair_and_consensus --regime severe -o docs/pair.png` reads a
+`python -m benchmarks.pair_picture --arm repair_and_majority --regime severe -o docs/pair.png` reads a
 finished run. It shows the decided pair with the median |d|, neither the clearest nor the closest one.
 """
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", type=Path, default=Path(), help="folder of the finished run")
-    parser.add_argument("--arm", default="repair_and_consensus")
+    parser.add_argument("--arm", default="repair_and_majority")
     parser.add_argument("--regime", default="severe")
     parser.add_argument("-o", "--output", type=Path, required=True, help="PNG file")
     options = parser.parse_args(arguments)

@@ -70,7 +70,7 @@ class Run:
         return Params.model_validate(values)
 
 
-DEFAULT = Run("default", "docs/results.md", ("repair_and_consensus", "conditioner_repair"), labelled=True)
+DEFAULT = Run("default", "docs/results.md", ("repair_and_majority", "conditioner_repair"), labelled=True)
 PROVED = ("repair_and_majority",)
 RUNS = {
     run.name: run

@@ -309,7 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", type=Path, default=Path(), help="folder of the finished run")
-    parser.add_argument("--arms", nargs="+", default=["repair_and_consensus", "conditioner_repair"])
+    parser.add_argument("--arms", nargs="+", default=["repair_and_majority", "conditioner_repair"])
     parser.add_argument("--regimes", nargs="+", default=["severe", "clean"])
     parser.add_argument("--rows", type=Path, help="read margins that an earlier call saved")
     parser.add_argument("--save", type=Path, help="keep all margins (.npz)")

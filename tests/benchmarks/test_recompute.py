@@ -21,8 +21,8 @@ def test_another_verdict_gives_another_number() -> None:
         number
         for number, row in enumerate(rows)
         if (row.source, row.slice, row.verdict.outcome)
-        == ("evaluation repair_and_consensus", "severe", "loss")
+        == ("evaluation repair_and_majority", "severe", "loss")
     )
     rows[place] = replace(rows[place], verdict=replace(rows[place].verdict, outcome="win"))
     lacking = list_missing(DEFAULT, recompute(DEFAULT, rows, DEFAULT.read_params()))
-    assert "repair_and_consensus, severe: half-credit" in lacking and len(lacking) < 8
+    assert "repair_and_majority, severe: half-credit" in lacking and len(lacking) < 8

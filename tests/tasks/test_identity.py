@@ -16,7 +16,7 @@ from tasks.identity import find_changed_identities, find_stage_identities
 from verdict3d.config import load_params
 from verdict3d.records.files import Row, read_json
 
-REPAIR, STACK = "conditioner_repair", "repair_and_consensus"
+REPAIR, STACK = "conditioner_repair", "repair_and_majority"
 
 
 @pytest.fixture(scope="module")

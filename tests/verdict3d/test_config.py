@@ -45,7 +45,7 @@ def changed(place: str, value: Any) -> dict[str, Any]:
 
 
 REPAIR_PLACE = "train.conditioner_repair"
-STACK_PLACE = "train.repair_and_consensus.parts"
+STACK_PLACE = "train.repair_and_majority.parts"
 WRONG = [
     ("seed", -1),
     ("seed", 2**63),
@@ -113,7 +113,7 @@ WRONG = [
     ("evaluate.confidence", 1.0),
     ("evaluate.bootstrap", 0),
     ("evaluate.target", 1.5),
-    ("promotion.arms", ["repair_and_consensus", "repair_and_consensus"]),
+    ("promotion.arms", ["repair_and_majority", "repair_and_majority"]),
     ("promotion.alpha", 0.2),
     ("promotion.margins.clean", 0.5),
     ("promotion.limits.holdout_queries", 0),
