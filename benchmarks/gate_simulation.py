@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri
 
-from benchmarks.recompute import DEFAULT, Kept, read_kept
+from benchmarks.recompute import RUNS, Kept, Run, read_kept
 from tasks.gate import make_rule
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
@@ -34,8 +34,6 @@ from verdict3d.stats.tally import average_against
 SEED = 20260623
 POPULATION, SAMPLES = 2000, 4000
 CATEGORIES = 10
-VIEW_SETS = Path("docs/rows/view_sets.npz")
-"""Margins of the default run's pairs from eight view sets (``benchmarks.view_sets``)."""
 SIZES = (40, 64, 96, 128, 160, 240, 400)
 
 
@@ -178,29 +176,6 @@ def _tilt(values: Array, means: Sequence[float]) -> Array:
         direction -= np.linalg.solve((centred * chances[:, None]).T @ centred - np.outer(slope, slope), slope)
     assert np.abs(chances @ centred).max() < 1e-9
     return chances
-
-
-def with_view_sets(rows: Sequence[Kept], path: Path = VIEW_SETS) -> list[Kept]:
-    """Return the rows with the margins of eight view sets, which were asked about the same pairs later.
-
-    Pairs that look the same were not asked.
-    """
-    found: list[Kept] = []
-    places: dict[str, int] = {}
-    with np.load(path) as measured:
-        for row in rows:
-            role, _, arm = row.source.partition(" ")
-            key = f"{role}/{arm}/{row.slice}:margins"
-            if key not in measured:
-                continue
-            place = places.setdefault(key, 0)
-            places[key] += 1
-            margins = measured[key][place]
-            asked = not np.isnan(margins).all()
-            verdict = replace(row.verdict, outcome="close" if asked else "same")
-            sets = tuple(None if np.isnan(one).any() else (float(one[0]), float(one[1])) for one in margins)
-            found.append(replace(row, verdict=verdict, sets=sets if asked else ()))
-    return found
 
 
 def as_measured(rows: Sequence[Kept], arm: str, views: int) -> Evidence:
@@ -358,12 +333,18 @@ def main() -> None:
         chances = (f"{count_promoted(one, rule, size, 'good').mean():.2f}" for size in SIZES)
         rows.append([f"{views}, {seeds}", *chances])
     print(write_table(["view sets, seeds", *map(str, SIZES)], rows))
-    kept = with_view_sets(read_kept(DEFAULT.rows))
-    arm = DEFAULT.arms[0]
-    print(f"\nP(PROMOTE) of {arm} as measured in the default run, and what is in the way at 64 objects:\n")
-    rows = []
-    for views in (1, 2, 4, 8):
-        evidence = as_measured(kept, arm, views)
+    for run in RUNS.values():
+        print(
+            f"\nP(PROMOTE) of {run.arms[0]}, measured in {run.name}, and what is in the way at 64 objects:\n"
+        )
+        print_measured(run, rule)
+
+
+def print_measured(run: Run, rule: Rule) -> None:
+    """Print the chances of a run's first arm, by the view sets that its judges saw."""
+    kept, rows = read_kept(run.rows), []
+    for views in (1, 2):
+        evidence = as_measured(kept, run.arms[0], views)
         for certain in (True, False):
             words = {size: measure_chances(evidence, rule, size, certain) for size in SIZES}
             unmet = {found.name: (~found.met).mean() for found in words[64].conditions}
