@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.chain.workspace import Workspace
 from flows.products.pair_index import KEPT, open_index, open_report
@@ -12,6 +13,9 @@ from flows.service.serve import ending_at_signals
 from verdict3d.errors import Verdict3DError
 from verdict3d.view.pairs.bundle import Bundled, write_bundle
 from verdict3d.view.pairs.index import PairIndex
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 USUAL_PORT = 7373
 
@@ -37,8 +41,6 @@ def serve_pairs(
     Raises:
         Verdict3DError: There are no pairs, or the address cannot be had.
     """
-    import uvicorn
-
     from verdict3d.view.pairs.server import make_app
 
     index = open_pairs(workspace, comparisons, say)
@@ -52,6 +54,13 @@ def serve_pairs(
     say("Ctrl-C ends it")
     if open_page:
         open_page(address)
+    serve(app, listening)
+
+
+def serve(app: FastAPI, listening: socket.socket) -> None:
+    """Answer on a socket until a signal ends it; the socket is closed."""
+    import uvicorn
+
     config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False)
     with listening, ending_at_signals():
         uvicorn.Server(config).run(sockets=[listening])

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from flows.chain.workspace import Workspace
 from flows.products.pair_index import KEPT
-from flows.products.view import allowed_hosts, listen, open_pairs
+from flows.products.view import allowed_hosts, listen, open_pairs, serve
 from flows.products.voted_pairs import Source, list_asked_pairs, make_known_pairs
-from flows.service.serve import ending_at_signals
 from tasks.paths import VOTE_JOURNAL
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
@@ -46,8 +45,6 @@ def serve_votes(
     Raises:
         Verdict3DError: There is nothing to ask, or the address cannot be had.
     """
-    import uvicorn
-
     from verdict3d.view.vote.server import make_vote_app
 
     host = LOOPBACK if share is None else require_one_address(share)
@@ -63,9 +60,7 @@ def serve_votes(
     say(f"answers go to {workspace.root / VOTE_JOURNAL}; Ctrl-C ends it")
     if open_page:
         open_page(address)
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False)
-    with listening, ending_at_signals():
-        uvicorn.Server(config).run(sockets=[listening])
+    serve(app, listening)
 
 
 def open_ballot(

@@ -68,9 +68,10 @@ def make_examples(
     return examples
 
 
-ViewsOf = Callable[[Asset], list[tuple[str, int, Image.Image]]]
-"""Gives an asset's views: (asset, view, RGBA picture)."""
-Degraded = Callable[[list[tuple[str, int, Image.Image]]], list[Example]]
+Views = Sequence[tuple[str, int, Image.Image]]
+"""Views of an asset: (asset, view, RGBA picture)."""
+ViewsOf = Callable[[Asset], Views]
+Degraded = Callable[[Views], list[Example]]
 
 
 def _make_in_order(
@@ -97,9 +98,7 @@ def _draw_and_degrade(views_of: ViewsOf, degraded: Degraded, asset: Asset) -> li
     return degraded(views_of(asset))
 
 
-def _collect_views(
-    params: Params, root: Path, views: int, asset: Asset
-) -> list[tuple[str, int, Image.Image]]:
+def _collect_views(params: Params, root: Path, views: int, asset: Asset) -> Views:
     """Return an asset's condition picture and ``views`` rendered ones."""
     found = [(asset.id, 0, Image.open(root / asset.condition).convert("RGBA"))]
     if not views:
@@ -124,7 +123,7 @@ def _degrade_views(
     regimes: Sequence[tuple[str, RegimeParams | None]],
     draws: int,
     size_px: int,
-    views: Sequence[tuple[str, int, Image.Image]],
+    views: Views,
 ) -> list[Example]:
     return [made for view in views for made in _degrade(seed, regimes, draws, size_px, *view)]
 
