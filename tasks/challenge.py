@@ -23,12 +23,12 @@ from pathlib import Path
 from tasks.asking.certificates import may_judge_colour, with_chosen_panels
 from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.asking.preferences import find_adapter_dependencies, make_search_tools
-from tasks.making.arms import find_outside_generator, load_adapted
+from tasks.making.arms import load_adapted
 from tasks.making.base import load_base
 from tasks.making.generation import choose_texture_judge, generating
 from tasks.making.meetings import Meeting, make_heldout_verdict, plan_arm, select_base_generations
 from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, TRAIN, read_assets, read_generations, start_folder
-from tasks.scoring.champion import read_champion
+from tasks.scoring.champion import find_champion_generator, read_champion
 from tasks.scoring.holdout import describe_this_use
 from tasks.scoring.measures import select_in_colour
 from tasks.stage import run_stage
@@ -37,7 +37,7 @@ from verdict3d.generators.generator import Generator
 from verdict3d.judge.identity import identify
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.adapters import adapter_identity, read_card
+from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
@@ -97,7 +97,7 @@ def make_champion_generations(
         stage="challenge",
         out=CHALLENGE / "champion",
         adapter=find_adapter_dependencies(params, root, root / CHAMPION),
-        outside=find_outside_generator(read_card(root / CHAMPION).params),
+        outside=find_champion_generator(root),
     ) as rows:
         yield rows
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from tasks.making.outside_sets import digest_outside_sets
 from tasks.paths import IDENTITY, locate_identity, start_folder
+from tasks.scoring.champion import find_champion_generator
 from tasks.stage import run_stage
 from verdict3d.adapt.registry import list_methods, module_of, modules_of
 from verdict3d.config import Params
@@ -38,6 +39,8 @@ DISPATCHER = "verdict3d/adapt/registry.py"
 """Whoever imports it works with methods that it finds by name."""
 GENERATORS = "verdict3d/generators/registry.py"
 """Whoever imports it works with a generator whose kind it finds by name."""
+CHALLENGE = "challenge"
+"""The stage that lets the champion generate."""
 DRAWING = ("generate", "controls")
 """Stages that draw what the judges look at, and depend on nothing else of them."""
 
@@ -67,20 +70,27 @@ def find_stage_identities(params: Params, root: Path) -> dict[str, Row]:
                 else {},
                 "generators": {
                     name: describe(generator)
-                    for name, generator in _outside_generators(params, item, listed).items()
+                    for name, generator in _outside_generators(params, root, stage, item, listed).items()
                 },
             }
     return identities
 
 
-def _outside_generators(params: Params, item: str | None, listed: Sequence[str]) -> dict[str, AnyGenerator]:
-    """Return the generators that are not ours of a stage that lists ``generator``: the base, an arm's own."""
+def _outside_generators(
+    params: Params, root: Path, stage: str, item: str | None, listed: Sequence[str]
+) -> dict[str, AnyGenerator]:
+    """Return the generators that are not ours of a stage that lists ``generator``.
+
+    These are the base, an arm's own and, where candidates meet it, the champion's.
+    """
     if "generator" not in listed:
         return {}
     named: dict[str, AnyGenerator] = {"base": params.generator}
     arm = params.train.sections.get(item or "")
     if isinstance(arm, OutsideArmParams):
         named[str(item)] = arm.generator
+    if stage == CHALLENGE and (champion := find_champion_generator(root)):
+        named["champion"] = champion
     return {name: found for name, found in named.items() if not isinstance(found, TrellisParams)}
 
 
@@ -92,7 +102,7 @@ def _find_code(params: Params, root: Path, stage: str, item: str | None) -> dict
     if DISPATCHER in code:
         named += modules_of(arm) if arm else [module_of(name) for name in list_methods()]
     if GENERATORS in code:
-        kinds = KINDS if stage == "challenge" else (params.generator.kind,)
+        kinds = KINDS if stage == CHALLENGE else (params.generator.kind,)
         named += [name_kind_module(kind) for kind in kinds]
     return dict(sorted((code | code_of(*named, sources=root)).items())) if named else code
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flows.chain.workspace import Workspace
 from tasks.paths import GENERATORS, WATCHED_GENERATORS
+from tasks.scoring.champion import find_champion_generator
 from verdict3d.config import load_params
 from verdict3d.config_arms import OutsideArmParams
 from verdict3d.config_generators import TrellisParams
@@ -27,6 +28,8 @@ def watch_generators(workspace: Workspace) -> None:
     params, root = load_params(workspace.root / "params.yaml"), workspace.root
     arms = [params.train.sections[arm] for arm in params.train.arms]
     generators = [params.generator, *(arm.generator for arm in arms if isinstance(arm, OutsideArmParams))]
+    if champion := find_champion_generator(root):
+        generators.append(champion)
     listing: dict[str, list[int]] = {}
     for generator in generators:
         if not isinstance(generator, TrellisParams):

@@ -10,8 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.paths import CHAMPION, CHAMPION_RECORD
+from verdict3d.config_arms import OutsideArmParams
+from verdict3d.config_generators import AnyOutside
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.adapters import adapter_files, adapter_identity, copy_adapter, remove_adapter
+from verdict3d.records.adapters import (
+    adapter_files,
+    adapter_identity,
+    copy_adapter,
+    read_card,
+    remove_adapter,
+)
 from verdict3d.records.promotion import Champion
 from verdict3d.records.record import read_record, write_record
 
@@ -41,6 +49,18 @@ def read_champion(root: Path) -> Champion:
             f"{folder} does not hold the adapter of {champion.name}; `verdict3d promote` fetches it again"
         )
     return champion
+
+
+def find_champion_generator(root: Path) -> AnyOutside | None:
+    """Return the generator of a champion that is an outside one; None for any other champion.
+
+    Raises:
+        Verdict3DError: The champion's adapter is not the one that its record names.
+    """
+    if read_champion(root).version is None:
+        return None
+    params = read_card(root / CHAMPION).params
+    return params.generator if isinstance(params, OutsideArmParams) else None
 
 
 def place_champion(root: Path, champion: Champion, adapter: Path | None) -> bool:

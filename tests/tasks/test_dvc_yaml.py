@@ -116,7 +116,7 @@ def test_a_stage_depends_on_its_identity_and_else_on_data(stage: str) -> None:
 
 
 def test_the_identities_depend_on_all_code_and_values() -> None:
-    files = ["data/loras", "data/generators", "data/watched"]
+    files = ["data/loras", "data/generators", "data/watched", "data/registry/champion"]
     assert stages()["identity"]["deps"] == [*PACKAGES, "params.yaml", *files]
 
 

@@ -11,10 +11,19 @@ from typing import Any
 import pytest
 import yaml
 
+from support.adapters import make_origin
+from support.outside import box_settings, outside
 from support.places import ROOT, append
 from tasks.identity import find_changed_identities, find_stage_identities
+from tasks.scoring.champion import make_champion, place_champion
+from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import load_params
+from verdict3d.config_arms import OutsideArmParams
+from verdict3d.generators.identity import describe_generator
+from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.files import Row, read_json
+from verdict3d.records.generators import GENERATOR
+from verdict3d.records.record import write_record
 
 REPAIR, STACK = "conditioner_repair", "repair_and_majority"
 
@@ -98,6 +107,22 @@ def test_an_edit_concerns_the_stages_that_import_the_file(project: Path) -> None
         "challenge": {"changed code": ["verdict3d/adapt/methods/search.py"]},
         "report": {"changed code": ["verdict3d/view/templates/page.css"]},
     }
+
+
+def test_a_file_of_an_outside_champion_concerns_the_challenge(project: Path, tmp_path: Path) -> None:
+    params = load_params(project / "params.yaml")
+    generator = outside(**box_settings(project))
+    arm = OutsideArmParams(method="outside", generator=generator)
+    record = describe_generator(generator, project)
+    adapter = tmp_path / "adapter"
+    save_adapter({}, make_origin("boxes", record.digest, arm), {"parameters": 0}, adapter)
+    write_record(adapter / GENERATOR, record)
+    place_champion(project, make_champion(1, "boxes", adapter_identity(adapter)), adapter)
+    assert find_changed_identities(params, project) == {"challenge": {"changed generators": ["champion"]}}
+    written(project)
+    assert find_changed_identities(params, project) == {}
+    append(project / "data/generators/box.py", "# edited\n")
+    assert find_changed_identities(params, project) == {"challenge": {"changed generators": ["champion"]}}
 
 
 def test_parameters_concern_the_stages_that_list_them(project: Path) -> None:
