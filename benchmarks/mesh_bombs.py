@@ -320,6 +320,13 @@ def stl_as_text(folder: Path, scale: float) -> Path:
     return folder / "text.stl"
 
 
+def stl_of_solids_as_text(folder: Path, scale: float) -> Path:
+    facet = "facet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\n"
+    solid = f"solid a\n{facet * _repeat(scale, 700_000)}endsolid a\n"
+    (folder / "solids.stl").write_text(solid * 2)
+    return folder / "solids.stl"
+
+
 Maker = Callable[[Path, float], Path]
 GLTF: tuple[Maker, ...] = (
     nodes_with_one_mesh,
@@ -348,6 +355,7 @@ OTHERS: tuple[Maker, ...] = (
     obj_of_materials,
     ply_of_one_polygon,
     stl_as_text,
+    stl_of_solids_as_text,
 )
 
 

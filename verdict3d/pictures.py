@@ -57,18 +57,18 @@ def open_picture(source: Path | bytes, name: str, max_pixels: int, upright: bool
                 Image.open(stream, formats=_formats(stream.read(12), name)) as image,
             ):
                 if image.width * image.height > max_pixels:
-                    raise _too_large(name, f"{image.width} x {image.height}", max_pixels)
+                    raise _too_large(name, f"{image.width} x {image.height} pixels", max_pixels)
                 shown = _eight_bits(image)
                 mode = "RGBA" if shown.has_transparency_data else "RGB"
                 shown.load()
                 decoded = shown if shown.mode == mode else shown.convert(mode)
                 return ImageOps.exif_transpose(decoded) if upright else decoded
     except Image.DecompressionBombError as error:
-        raise _too_large(name, "huge", max_pixels) from error
+        raise _too_large(name, "far too many pixels", max_pixels) from error
     except UnidentifiedImageError as error:  # its own message holds an address
         raise ItemFailure("not_an_image", f"{name} is no picture; allowed: {', '.join(FORMATS)}") from error
     except MemoryError as error:
-        raise _too_large(name, "more than this machine can hold", max_pixels) from error
+        raise _too_large(name, "more pixels than this machine can hold", max_pixels) from error
     except _BROKEN as error:
         message = f"{name} cannot be read as an image ({error}); allowed: intact {', '.join(FORMATS)}"
         raise ItemFailure("not_an_image", message) from error
@@ -114,7 +114,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return shown
 
 
-def _too_large(name: str, size: str, max_pixels: int) -> ItemFailure:
+def _too_large(name: str, what: str, max_pixels: int) -> ItemFailure:
     return ItemFailure(
-        "too_large", f"{name} is {size} pixels; at most {max_pixels} in all are allowed: shrink it"
+        "too_large", f"{name} has {what}; at most {max_pixels} pixels in all are allowed: shrink it"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,9 @@ def test_mutated_pictures_are_read_or_refused(recwarn: pytest.WarningsRecorder) 
 def test_size_is_checked_before_decoding_and_formats_that_run_programs_are_not_tried(tmp_path: Path) -> None:
     with pytest.raises(ItemFailure, match="1025 x 1024") as failure:
         opened(stored(Image.new("1", (1025, 1024)), "PNG"))
+    assert failure.value.reason == "too_large"
+    with pytest.raises(ItemFailure, match="has far too many pixels; at most") as failure:
+        opened(b"GIF89a" + struct.pack("<HH", 60_000, 60_000) + bytes(3) + b"," + bytes(9) + b"\2;")
     assert failure.value.reason == "too_large"
     with pytest.raises(ItemFailure, match="no picture"):
         opened(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
