@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from tasks.asking.comparisons import make_measuring
-from tasks.paths import AUDIT, CERTIFY, locate_certificate
 from verdict3d.config import load_params
 from verdict3d.judge.audit.controls import CONTROLS, Measuring, select
 from verdict3d.judge.audit.ordering import find_on_generations
+from verdict3d.project import AUDIT, CERTIFY, locate_certificate
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.certificates import Certificate, Finding
 from verdict3d.records.record import read_record, read_rows

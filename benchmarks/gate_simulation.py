@@ -15,7 +15,6 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.recompute import RUNS, Kept, Run, read_kept
-from tasks.gate import make_rule
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
 from verdict3d.records.promotion import (
@@ -29,6 +28,7 @@ from verdict3d.records.promotion import (
 )
 from verdict3d.stats.bootstrap import Array
 from verdict3d.stats.outlook import Flags, Words, choose_own_categories, decide_drawn, draw_categories
+from verdict3d.stats.rule import make_rule
 from verdict3d.stats.tally import average_against
 
 SEED = 20260623

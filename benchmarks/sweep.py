@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.sweep_table import write_table
-from flows.chain.workspace import find_project, open_workspace
+from flows.chain.workspace import open_workspace
 from tasks.making.machine import WORKERS, list_visible_gpus
 from verdict3d.config import Params, load_params
+from verdict3d.project import find_project
 
 Step = tuple[str, ...]
 """A stage, and what it is run for."""

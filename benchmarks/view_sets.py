@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.asking.certificates import with_chosen_panels
+from verdict3d.asking.certificates import with_chosen_panels
 from verdict3d.config import JudgeParams, load_params
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, make_requests, read_picture

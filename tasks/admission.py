@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.asking.certificates import refuse
-from tasks.paths import ADMISSION, audit_path, start_folder
+from tasks.paths import ADMISSION, start_folder
 from tasks.stage import run_stage
+from verdict3d.asking.certificates import refuse
 from verdict3d.config import Params
+from verdict3d.project import audit_path
 from verdict3d.records.certificates import Admission, Certificate
 from verdict3d.records.record import read_record, write_record
 

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import get_args
 
 from tasks.asking.comparisons import compare_panels, compare_views, make_measuring
-from tasks.asking.pairings import STORE
-from tasks.asking.questions import ask, plan_questions
-from tasks.asking.roles import read_role, select_judge, summarise_certificate
-from tasks.making.machine import settle_torch
-from tasks.paths import AUDIT, CONTROLS, audit_path, start_folder
+from tasks.asking.roles import read_role, summarise_certificate
+from tasks.paths import CONTROLS, start_folder
 from tasks.stage import run_stage
+from verdict3d.asking.pairings import STORE
+from verdict3d.asking.questions import ask, plan_questions
+from verdict3d.asking.roles import select_judge
 from verdict3d.config import JudgeParams, JudgeRole, Params
+from verdict3d.device import settle_torch
 from verdict3d.judge.audit.certificate import issue
 from verdict3d.judge.audit.controls import measure_sureness, select, select_clear_gaps
 from verdict3d.judge.audit.panel_choice import choose_panel, list_panel_warnings
@@ -36,6 +37,7 @@ from verdict3d.judge.lineage import find_lineage, find_shared_parts, warn_of_lin
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.damage import KINDS
+from verdict3d.project import AUDIT, audit_path
 from verdict3d.records.certificates import Certificate, Lineage
 from verdict3d.records.files import read_json, write_json
 from verdict3d.records.pairs import ControlPair

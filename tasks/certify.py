@@ -14,30 +14,23 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from tasks.asking.certificates import with_chosen_panels
 from tasks.asking.comparisons import make_measuring
-from tasks.asking.pairings import STORE
-from tasks.asking.questions import ask, plan_questions
-from tasks.asking.roles import read_role, select_judge, summarise_certificate
-from tasks.making.machine import settle_torch
-from tasks.paths import (
-    AUDIT,
-    CERTIFY,
-    GENERATE,
-    audit_path,
-    locate_certificate,
-    read_assets,
-    read_generations,
-    start_folder,
-)
+from tasks.asking.roles import read_role, summarise_certificate
+from tasks.paths import GENERATE, read_assets, read_generations, start_folder
 from tasks.stage import run_stage
+from verdict3d.asking.certificates import with_chosen_panels
+from verdict3d.asking.pairings import STORE
+from verdict3d.asking.questions import ask, plan_questions
+from verdict3d.asking.roles import select_judge
 from verdict3d.config import JudgeRole, Params
+from verdict3d.device import settle_torch
 from verdict3d.judge.audit.certificate import complete
 from verdict3d.judge.audit.ordering import find_on_generations, order_generations
 from verdict3d.judge.audit.planted import AuditedJudge
 from verdict3d.judge.audit.words import describe
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.store import VerdictStore
+from verdict3d.project import AUDIT, CERTIFY, audit_path, locate_certificate
 from verdict3d.records.assets import Asset
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import write_json

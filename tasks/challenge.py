@@ -20,22 +20,23 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from tasks.asking.certificates import may_judge_colour, with_chosen_panels
-from tasks.asking.pairings import Pairing, judge_pairings
-from tasks.asking.preferences import find_adapter_dependencies, make_search_tools
-from tasks.making.arms import load_adapted
-from tasks.making.base import load_base
 from tasks.making.generation import choose_texture_judge, generating
 from tasks.making.meetings import Meeting, make_heldout_verdict, plan_arm, select_base_generations
-from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, TRAIN, read_assets, read_generations, start_folder
+from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, read_assets, read_generations, start_folder
 from tasks.scoring.champion import find_champion_generator, read_champion
 from tasks.scoring.holdout import describe_this_use
 from tasks.scoring.measures import select_in_colour
 from tasks.stage import run_stage
+from verdict3d.asking.certificates import may_judge_colour, with_chosen_panels
+from verdict3d.asking.pairings import Pairing, judge_pairings
+from verdict3d.asking.preferences import find_adapter_dependencies, make_search_tools
 from verdict3d.config import Params
 from verdict3d.generators.generator import Generator
 from verdict3d.judge.identity import identify
 from verdict3d.judge.verdict import Verdict
+from verdict3d.making.arms import load_adapted
+from verdict3d.making.base import load_base
+from verdict3d.project import TRAIN
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.assets import Asset

@@ -18,10 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from tasks.asking.certificates import may_judge_colour, require_certified_judge, with_chosen_panels
-from tasks.asking.pairings import Pairing, judge_pairings
-from tasks.asking.preferences import find_adapter_dependencies, make_search_tools
-from tasks.making.arms import find_outside_generator, load_arm, read_arm, select_arm_params
+from tasks.making.arms import read_arm
 from tasks.making.generation import choose_texture_judge, generating
 from tasks.making.meetings import (
     Meeting,
@@ -29,7 +26,7 @@ from tasks.making.meetings import (
     plan_arm,
     select_base_generations,
 )
-from tasks.paths import EVALUATE, GENERATE, TRAIN, read_assets, read_generations
+from tasks.paths import EVALUATE, GENERATE, read_assets, read_generations
 from tasks.scoring.measures import (
     measure_made_shares,
     select_in_colour,
@@ -38,9 +35,14 @@ from tasks.scoring.measures import (
 from tasks.scoring.regimes import judge_regime, select_headline_metrics, summarise_rows
 from tasks.scoring.washout import measure_washout
 from tasks.stage import run_stage
+from verdict3d.asking.certificates import may_judge_colour, require_certified_judge, with_chosen_panels
+from verdict3d.asking.pairings import Pairing, judge_pairings
+from verdict3d.asking.preferences import find_adapter_dependencies, make_search_tools
 from verdict3d.config import JudgeParams, Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.generators.generator import Generator
+from verdict3d.making.arms import find_outside_generator, load_arm, select_arm_params
+from verdict3d.project import TRAIN
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import CHALLENGE, DECISION, EVALUATE, GATE, LABEL, locate_certificate, start_folder
+from tasks.paths import CHALLENGE, DECISION, EVALUATE, GATE, LABEL, start_folder
 from tasks.scoring.holdout import read_earlier, use_of
 from tasks.scoring.people import tally_people
 from tasks.stage import run_stage
 from verdict3d.config import Params
+from verdict3d.project import locate_certificate
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.certificates import Certificate
@@ -31,15 +32,14 @@ from verdict3d.records.promotion import (
     Decision,
     Evidence,
     EvidenceByArm,
-    Margins,
     ObjectEvidence,
-    Rule,
     Total,
 )
 from verdict3d.records.record import as_values, read_record, read_rows, write_record
 from verdict3d.records.results import Labels
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.gate import choose_bar, decide_all, summarise_half_credit
+from verdict3d.stats.rule import make_rule
 from verdict3d.stats.tally import Tally, count_sets, tally_rows, tally_sets
 from verdict3d.stats.winrate import Scored
 
@@ -68,27 +68,6 @@ def run(params: Params, root: Path) -> None:
     write_json(root / GATE / "metrics.json", {arm: _select_headline(arms[arm]) for arm in arms})
     for arm, found in arms.items():
         print(f"{arm}: {found.decision}" + "".join(f"\n  {reason}" for reason in found.reasons))
-
-
-def make_rule(params: Params) -> Rule:
-    """Return the rule that the parameters fix."""
-    promotion = params.promotion
-    return Rule(
-        regime=promotion.regime,
-        bar=promotion.bar,
-        target=params.evaluate.target,
-        test=promotion.test,
-        alpha=promotion.alpha,
-        looks=promotion.looks,
-        objects=promotion.objects,
-        margins=Margins(**promotion.margins.model_dump()),
-        f_score_gain=promotion.f_score_gain,
-        category_objects=promotion.category_objects,
-        gap_limit=promotion.limits.over_optimisation_gap,
-        candidates_limit=promotion.limits.holdout_candidates,
-        queries_limit=promotion.limits.holdout_queries,
-        resamples=params.evaluate.bootstrap,
-    )
 
 
 def collect_evidence(params: Params, root: Path, arm: str, challenge: Challenge) -> Evidence:

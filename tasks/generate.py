@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks.making.base import choose_full_steps, load_base
 from tasks.making.generation import GenerationItem, generating
 from tasks.paths import GENERATE, Conditions, find_condition, read_assets, read_conditions
 from tasks.stage import run_stage
 from verdict3d.config import Params
+from verdict3d.making.base import choose_full_steps, load_base
 from verdict3d.randomness import seed_for
 from verdict3d.records.assets import Asset
 from verdict3d.records.files import write_json

@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tasks.asking.certificates import require_certified_judge
-from tasks.asking.pairings import Pairing, judge_pairings
 from tasks.paths import LABEL, PAIRS, start_folder
 from tasks.scoring.people import label_by_people, read_votes
 from tasks.stage import run_stage
+from verdict3d.asking.certificates import require_certified_judge
+from verdict3d.asking.pairings import Pairing, judge_pairings
 from verdict3d.config import Params
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import numpy_generator

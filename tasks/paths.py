@@ -1,4 +1,6 @@
-"""Every path below ``data``, and the records that several stages read. No other module spells such a path.
+"""The paths below ``data`` that only stages use, and the records that several of them read.
+
+Those that commands of the library read as well are in :mod:`verdict3d.project`; no other module spells one.
 
 Paths are relative to the project's top folder, from which every stage runs; so are the paths inside records.
 """
@@ -10,12 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import DATA
 from verdict3d.records.assets import Asset, Condition
 from verdict3d.records.generations import Generation
 from verdict3d.records.record import read_rows
 
-DATA = Path("data")
-CHECKPOINTS = DATA / "checkpoints"
 MESHES = DATA / "meshes"
 LORAS = DATA / "loras"
 GENERATORS = DATA / "generators"
@@ -31,12 +32,9 @@ DEGRADE = DATA / "degrade"
 GENERATE = DATA / "generate"
 PAIRS = DATA / "pairs"
 CONTROLS = DATA / "controls"
-AUDIT = DATA / "audit"
 ADMISSION = DATA / "admission"
-CERTIFY = DATA / "certify"
 LABEL = DATA / "label"
 PREFLIGHT = DATA / "preflight"
-TRAIN = DATA / "train"
 EVALUATE = DATA / "evaluate"
 CHALLENGE = DATA / "challenge"
 GATE = DATA / "gate"
@@ -55,16 +53,6 @@ Conditions = dict[tuple[str, str], str]
 def locate_identity(stage: str) -> Path:
     """Return where what a stage (``<stage>`` or ``<stage>@<item>``) depends on is written down."""
     return IDENTITY / f"{stage.replace('@', '/')}.json"
-
-
-def audit_path(role: str) -> Path:
-    """Return where the audit on the objects leaves the certificate of a role's judge."""
-    return AUDIT / role / "certificate.json"
-
-
-def locate_certificate(role: str) -> Path:
-    """Return where the whole certificate is, which says of generations too what the judge has shown."""
-    return CERTIFY / role / "certificate.json"
 
 
 def read_assets(root: Path) -> list[Asset]:

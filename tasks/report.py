@@ -19,8 +19,6 @@ from typing import TypeVar, get_args
 from tasks.asking.comparisons import make_measuring
 from tasks.paths import (
     ASSETS,
-    AUDIT,
-    CERTIFY,
     CONTROLS,
     DECISION,
     DEGRADE,
@@ -30,10 +28,7 @@ from tasks.paths import (
     PAGE,
     PREFLIGHT,
     REPORT,
-    TRAIN,
     Conditions,
-    audit_path,
-    locate_certificate,
     read_assets,
     read_conditions,
     read_generations,
@@ -43,6 +38,7 @@ from tasks.stage import run_stage
 from verdict3d.config import JudgeRole, Params
 from verdict3d.config_generators import TrellisParams
 from verdict3d.judge.audit.ordering import group_arms_by_gap
+from verdict3d.project import AUDIT, CERTIFY, TRAIN, audit_path, locate_certificate
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.adapters import WEIGHTS

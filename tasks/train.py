@@ -17,14 +17,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tasks.making.arms import read_arm, select_arm_params
-from tasks.making.base import find_base_dependencies
+from tasks.making.arms import read_arm
 from tasks.making.batches import RESUME_ROOT, resuming
-from tasks.making.machine import settle_torch
 from tasks.making.networks import find_generator_directory, load_networks
 from tasks.making.outside_sets import digest_outside_sets
 from tasks.making.training_pictures import make_examples, read_preferences
-from tasks.paths import CHECKPOINTS, LORAS, TRAIN, read_assets, start_folder
+from tasks.paths import LORAS, read_assets, start_folder
 from tasks.stage import run_stage
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.adapt.method import Example, FitInputs, Preference
@@ -41,8 +39,11 @@ from verdict3d.adapt.registry import find_method, modules_of, parts_of
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm, OutsideArmParams, Pictures, PreferenceParams, Trained
 from verdict3d.config_generators import TrellisParams, require_trellis
-from verdict3d.device import pick_device
+from verdict3d.device import pick_device, settle_torch
 from verdict3d.generators.identity import describe_generator
+from verdict3d.making.arms import select_arm_params
+from verdict3d.making.base import find_base_dependencies
+from verdict3d.project import CHECKPOINTS, TRAIN
 from verdict3d.provenance import code_of, digest_bytes, digest_file, digest_json
 from verdict3d.records.adapters import AdapterOrigin, AssetCounts
 from verdict3d.records.assets import Asset

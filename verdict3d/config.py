@@ -190,8 +190,8 @@ class LineageParams(Section):
 class JudgeParams(Section):
     """One judge: which model, what it is shown, from how many view sets.
 
-    ``panel`` is a kind, or ``audited``: the audit chooses, and :mod:`tasks.asking.certificates` tells what it
-    chose. ``compiled`` is for large models on a GPU: torch.compile takes a minute and other last bits.
+    ``panel`` is a kind, or ``audited``: the audit chooses (:mod:`verdict3d.asking.certificates`).
+    ``compiled`` is for large models on a GPU: torch.compile takes a minute and other last bits.
     """
 
     model: Text

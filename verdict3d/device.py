@@ -1,6 +1,9 @@
-"""Where networks run: one answer for the generator, the judges and training."""
+"""Where networks run and what makes them repeat: one answer for the generator, the judges and training."""
 
 from __future__ import annotations
+
+import os
+from typing import Any
 
 import torch
 
@@ -30,3 +33,20 @@ def pick_device(device: str | torch.device) -> torch.device:
             "'cpu', or check the driver (nvidia-smi) and CUDA_VISIBLE_DEVICES"
         )
     return picked
+
+
+def settle_torch() -> dict[str, Any]:
+    """Ask torch for deterministic algorithms and return what else its results depend on.
+
+    Sums are split over threads and kernels differ between versions and GPUs, so results repeat bit for bit on
+    one machine with one torch; unfinished work of another is not continued. The thread count is torch's own
+    choice (all physical cores, or ``OMP_NUM_THREADS``). An operation without a deterministic algorithm warns.
+
+    Returns:
+        Versions, thread count and accelerator, as JSON values for :func:`tasks.making.batches.resuming`.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"torch": torch.__version__, "threads": torch.get_num_threads(), "accelerator": accelerator}

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from flows.chain.dvc_digests import find_damaged_outputs, forget_damaged, read_lock, read_lock_bytes
 from flows.chain.dvc_words import BUSY, OUTCOMES, Listener, StageOutcome
-from tasks.paths import EVALUATE, TRAIN
+from tasks.paths import EVALUATE
 from verdict3d.errors import Verdict3DError, storage_problem
 from verdict3d.processes.commands import run_supervised
+from verdict3d.project import TRAIN
 
 Changes = dict[str, dict[str, list[str]]]
 """Stages that would run, with their reasons in DVC's words and the paths each reason names."""

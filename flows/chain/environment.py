@@ -1,4 +1,4 @@
-"""The environment of a run: nothing reports home, loopback is reached directly, caches stay in the project.
+"""The environment of a run, which adds to that of every process what the pipeline's packages read.
 
 Everything that a run writes lies in the project, with one exception: models from the Hugging Face hub, which
 other projects share, go where ``HF_HOME`` says (``~/.cache/huggingface``).
@@ -10,25 +10,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from verdict3d.errors import Verdict3DError
-
-STATE_FOLDER = ".verdict3d"
-
-TELEMETRY_OFF = {
-    "DO_NOT_TRACK": "true",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
-    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DVC_NO_ANALYTICS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
-"""Every switch against phoning home of the packages in use; these win over what the shell has set."""
+from verdict3d.processes.environment import TELEMETRY_OFF, exempt_loopback, place_caches
+from verdict3d.project import STATE_FOLDER
 
 HEARTBEAT_S = 30
 """How often a run tells the server that it lives; ``prefect.yaml`` says the same to a pool's workers."""
@@ -52,18 +38,6 @@ DEFAULTS = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 """Values that a user's own environment overrides."""
-
-CACHES = {
-    "U2NET_HOME": "rembg",
-    "TORCHINDUCTOR_CACHE_DIR": "inductor",
-    "TRITON_CACHE_DIR": "triton",
-    "CUDA_CACHE_PATH": "cuda",
-    "MESA_SHADER_CACHE_DIR": "mesa",
-    "MPLCONFIGDIR": "matplotlib",
-}
-"""Folders below ``.verdict3d/cache`` for packages that would write to the home folder or ``/tmp``."""
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def make_project_environment(project: Path) -> dict[str, str]:
@@ -94,25 +68,3 @@ def make_project_environment(project: Path) -> dict[str, str]:
     if path.split(os.pathsep)[0] != binaries:
         environment["PATH"] = os.pathsep.join([binaries, path])
     return environment
-
-
-def protect_state(project: Path) -> None:
-    """Make the folder for state, or take it back from others: it holds keys, logs and pickles of packages."""
-    state = project / STATE_FOLDER
-    state.mkdir(mode=0o700, exist_ok=True)
-    (state / "cache").mkdir(exist_ok=True)  # Mesa makes the last folder of its place only, and complains
-    if state.stat().st_mode & 0o077:
-        state.chmod(0o700)
-
-
-def place_caches(project: Path) -> dict[str, str]:
-    """Return the variables that keep the caches of packages in ``project``."""
-    return {name: str(project / STATE_FOLDER / "cache" / folder) for name, folder in CACHES.items()}
-
-
-def exempt_loopback(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that keep loopback off any proxy, beside what ``environment`` exempts already."""
-    exempt = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    named = [name.strip() for name in exempt.split(",") if name.strip()]
-    value = ",".join(dict.fromkeys([*named, *LOOPBACK]))
-    return {"no_proxy": value, "NO_PROXY": value}

@@ -13,7 +13,7 @@ import uvicorn
 from prefect.server.api.server import create_app
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from flows.chain.environment import LOOPBACK
+from verdict3d.processes.environment import LOOPBACK
 
 
 def main(descriptor: int) -> None:

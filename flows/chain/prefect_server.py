@@ -26,9 +26,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from flows.chain.environment import LOOPBACK
 from verdict3d.errors import Verdict3DError, storage_problem
 from verdict3d.processes.commands import supervised
+from verdict3d.processes.environment import LOOPBACK
 
 ADDRESS = "PREFECT_API_URL"
 KEY = "PREFECT_API_AUTH_STRING"

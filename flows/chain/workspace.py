@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.chain.environment import STATE_FOLDER
-from tasks.paths import CHAMPION, CHECKPOINTS, GENERATORS, LORAS, MESHES, PAGE, VOTES, WATCHED
+from tasks.paths import CHAMPION, GENERATORS, LORAS, MESHES, PAGE, VOTES, WATCHED
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import CHECKPOINTS, STATE_FOLDER
 from verdict3d.records.files import write_bytes
 from verdict3d.records.yaml_files import format_yaml, read_yaml
 
@@ -72,21 +72,6 @@ class Workspace:
     def option(self) -> str:
         """What a command needs to mean this workspace: `` --preset NAME``, or nothing."""
         return f" --preset {self.preset}" if self.preset else ""
-
-
-def find_project(start: Path | None = None) -> Path:
-    """Return the nearest folder at or above ``start`` with ``dvc.yaml`` and ``params.yaml``.
-
-    Falls back to the checkout this package was installed from, so that commands work from anywhere.
-
-    Raises:
-        Verdict3DError: There is none.
-    """
-    here = (start or Path.cwd()).resolve()
-    for folder in [here, *here.parents, Path(__file__).resolve().parents[2]]:
-        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
-            return folder
-    raise Verdict3DError(f"no project at or above {here}: go to the folder with dvc.yaml and params.yaml")
 
 
 def open_workspace(project: Path, preset: str | None = None) -> Workspace:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import JUDGES, AsJson, Preset, choose_progress, print_json
+from verdict3d.cli.options import JUDGES, AsJson, Preset, choose_progress, print_json
 from verdict3d.config import JudgeRole, PlantedFault
 
 
@@ -34,9 +34,10 @@ def audit(
 
     Nothing is generated for it.
     """
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.products.audit import audit_judges, drill
     from verdict3d.judge.audit.words import describe
+    from verdict3d.project import find_project
     from verdict3d.records.record import as_values
 
     workspace = open_workspace(find_project(), preset)
@@ -58,9 +59,10 @@ def preflight(preset: Preset = None, as_json: AsJson = False) -> None:
 
     Status 1 when there is not.
     """
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from tasks.preflight import examine
     from verdict3d.config import load_params
+    from verdict3d.project import find_project
     from verdict3d.records.record import as_values
     from verdict3d.stats.preflight import describe_preflight
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import CHAIN, AsJson, Preset, choose_progress, print_json
+from verdict3d.cli.options import CHAIN, AsJson, Preset, choose_progress, print_json
 from verdict3d.errors import Verdict3DError
 
 
@@ -38,7 +38,8 @@ def run(
 ) -> None:
     """Bring the whole chain up to date, record the run in MLflow, and show the win-rates."""
     from flows.chain.run import read_results, run_chain
-    from flows.chain.workspace import find_project, name_uncertified, open_workspace
+    from flows.chain.workspace import name_uncertified, open_workspace
+    from verdict3d.project import find_project
 
     workspace = open_workspace(find_project(), name_uncertified(preset) if allow_uncertified else preset)
     done = run_chain(workspace, jobs, stage_timeout_s, choose_progress(as_json), to_stderr=as_json)
@@ -54,7 +55,8 @@ def status(preset: Preset = None, as_json: AsJson = False) -> None:
     from flows.chain.outside_files import watch_generators
     from flows.chain.own_meshes import watch_own_meshes
     from flows.chain.run import describe_changes, describe_results, read_results
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
+    from verdict3d.project import find_project
 
     workspace = open_workspace(find_project(), preset)
     watch_own_meshes(workspace)
@@ -76,7 +78,8 @@ def report(
 ) -> None:
     """Print where the report page of the last run is; of one that stopped, the page of what there is."""
     from flows.chain.stopped import locate_page
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
+    from verdict3d.project import find_project
 
     workspace = open_workspace(find_project(), preset)
     stopped = locate_page(workspace).is_file()

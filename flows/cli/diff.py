@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import VERSIONS, AsJson, Preset, choose_progress, print_json
+from verdict3d.cli.options import VERSIONS, AsJson, Preset, choose_progress, print_json
 
 WORSE = 3
 """Exit status where a win-rate is shown to have fallen."""
@@ -53,8 +53,9 @@ def diff(
 
     Status 0: compared; 3: compared, and a win-rate is shown to have fallen; 1: an error.
     """
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.products.difference_page import write_difference
+    from verdict3d.project import find_project
     from verdict3d.records.record import as_values
     from verdict3d.view.difference import describe_difference, list_worse
 

@@ -9,21 +9,21 @@ from typing import Annotated
 
 import typer
 
-from flows.chain.environment import TELEMETRY_OFF, exempt_loopback, place_caches, protect_state
-from flows.chain.workspace import find_project
 from flows.cli.audit import register_audit
 from flows.cli.chain import register_chain
-from flows.cli.compare import register_compare
 from flows.cli.diff import register_diff
-from flows.cli.generate import register_generate
 from flows.cli.operations import register_operations
 from flows.cli.promotion import register_promotion
-from flows.cli.single import register_single
 from flows.cli.verdicts import register_verdicts
 from flows.cli.view import register_view
 from flows.cli.vote import register_vote
 from flows.cli.votes import register_votes
+from verdict3d.cli.compare import register_compare
+from verdict3d.cli.generate import register_generate
+from verdict3d.cli.single import register_single
 from verdict3d.errors import Verdict3DError, one_message
+from verdict3d.processes.environment import TELEMETRY_OFF, exempt_loopback, place_caches, protect_state
+from verdict3d.project import find_project
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import MACHINE, SERVERS, AsJson, Preset, Up, UpAxis, print_json
+from verdict3d.cli.options import MACHINE, SERVERS, AsJson, Preset, Up, UpAxis, print_json
 
 
 def register_operations(app: typer.Typer) -> None:
@@ -38,8 +38,9 @@ def ui(
     Where MLFLOW_TRACKING_URI names a server, the address of the runs there is printed and nothing is started.
     """
     from flows.chain.tracking_step import find_recorded
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.service.ui import show_runs
+    from verdict3d.project import find_project
 
     project = find_project()
     run = find_recorded(open_workspace(project, preset)) if last else None
@@ -59,8 +60,8 @@ def serve(
     ] = 4200,
 ) -> None:
     """Retrain on the schedule of params.yaml until Ctrl-C, with a Prefect server of its own if need be."""
-    from flows.chain.workspace import find_project
     from flows.service.serve import serve_schedule
+    from verdict3d.project import find_project
 
     serve_schedule(find_project(), pool=pool, preset=preset, port=port, say=typer.echo)
 
@@ -75,9 +76,8 @@ def services(
     prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="Prefect port.")] = 4200,
 ) -> None:
     """Run MLflow and Prefect on PostgreSQL, on this machine only, until Ctrl-C."""
-    from flows.chain.environment import STATE_FOLDER
-    from flows.chain.workspace import find_project
     from flows.service.services import Ports, run_services
+    from verdict3d.project import STATE_FOLDER, find_project
 
     project = find_project()
     place = (folder or project / STATE_FOLDER / "services").resolve()
@@ -88,7 +88,7 @@ def sync() -> None:
     """Send the runs that MLflow did not take because it was down, too slow, or refused them."""
     from flows.chain.environment import make_project_environment
     from flows.chain.tracking_step import send_everything
-    from flows.chain.workspace import find_project
+    from verdict3d.project import find_project
 
     project = find_project()
     if not send_everything(project, make_project_environment(project), typer.echo):
@@ -106,8 +106,9 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check whether this machine has what a run needs, or which meshes are usable; status 1 if one is not."""
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.products.doctor import examine
+    from verdict3d.project import find_project
 
     if meshes is not None:
         _examine_meshes(meshes, up, as_json)
@@ -127,10 +128,9 @@ def doctor(
 def _examine_meshes(folder: Path, up: Up, as_json: bool) -> None:
     from tqdm import tqdm
 
-    from flows.chain.environment import STATE_FOLDER
-    from flows.chain.workspace import find_project
-    from flows.products.doctor_meshes import describe_finding, examine_meshes, summarise_findings
     from verdict3d.config import load_params
+    from verdict3d.products.doctor_meshes import describe_finding, examine_meshes, summarise_findings
+    from verdict3d.project import STATE_FOLDER, find_project
 
     project = find_project()
     sheet = project / STATE_FOLDER / "meshes.png"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import VERSIONS, AsJson, Preset, choose_progress, print_json
+from verdict3d.cli.options import VERSIONS, AsJson, Preset, choose_progress, print_json
 from verdict3d.errors import Verdict3DError
 
 STATUS = {"PROMOTE": 0, "HOLD": 3, "REJECT": 4}
@@ -46,8 +46,9 @@ def promote(
 
     Status 0: promoted (or the candidate is the champion already). 3: HOLD. 4: REJECT. 1: an error.
     """
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.promotion.promote import explain_decision, promote_candidate, read_decision
+    from verdict3d.project import find_project
 
     if force != bool(reason.strip()):
         raise Verdict3DError("--force and --reason belong together: say why the gate is overruled")
@@ -76,8 +77,9 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Restore the previous champion."""
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.promotion.promote import roll_back
+    from verdict3d.project import find_project
 
     done = roll_back(open_workspace(find_project(), preset), to, reason, choose_progress(as_json))
     if as_json:
@@ -97,8 +99,9 @@ def reproduce(
     as_json: AsJson = False,
 ) -> None:
     """Make a recorded run once more from its own code, data and parameters, and compare all digests."""
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.promotion.reproduce import reproduce_run
+    from verdict3d.project import find_project
 
     workspace = open_workspace(find_project(), preset)
     say = choose_progress(as_json)
@@ -129,8 +132,9 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write an arm as a LoRA set for the hub: PEFT's two files, and a card with what was measured of it."""
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.products.hub import export_arm
+    from verdict3d.project import find_project
 
     workspace = open_workspace(find_project(), preset)
     done = export_arm(workspace.root, arm, folder, licence, base, workspace.option)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.options import JUDGES, Preset
+from verdict3d.cli.options import JUDGES, Preset
 from verdict3d.records.names import Outcome
 
 if TYPE_CHECKING:
@@ -104,9 +104,10 @@ def explain(
 
 
 def _open(preset: str | None) -> tuple[Book, Params]:
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.products.verdict_book import open_book
     from verdict3d.config import load_params
+    from verdict3d.project import find_project
 
     workspace = open_workspace(find_project(), preset)
     params = load_params(workspace.root / "params.yaml")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import SERVERS, Preset, choose_progress, print_json
+from verdict3d.cli.options import SERVERS, Preset, choose_progress, print_json
 
 
 def register_view(app: typer.Typer) -> None:
@@ -64,8 +64,9 @@ def view(
     """Show every pair of every arm, comparison and audit: a list with filters, and both meshes of each."""
     from flows.chain.environment import make_project_environment
     from flows.chain.tracking_step import attach_to_run
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.products.view import bundle_pairs, open_pairs, serve_pairs
+    from verdict3d.project import find_project
     from verdict3d.view.pairs.query import parse_query
 
     workspace = open_workspace(find_project(), preset)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import JUDGES, Preset, choose_progress
+from verdict3d.cli.options import JUDGES, Preset, choose_progress
 
 
 class From(Enum):
@@ -59,9 +59,10 @@ def vote(
     preset: Preset = None,
 ) -> None:
     """Serve a page on which people say which of two meshes is better, without knowing whose they are."""
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.products.vote import serve_votes
     from flows.products.voted_pairs import SOURCES
+    from verdict3d.project import find_project
 
     workspace = open_workspace(find_project(), preset)
     named = {one.value for one in sources or (From.EVALUATE,)}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import JUDGES, AsJson, Preset, choose_progress, print_json
+from verdict3d.cli.options import JUDGES, AsJson, Preset, choose_progress, print_json
 
 votes = typer.Typer(
     help="Take over, write out and report what people answered.",
@@ -28,8 +28,9 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Take over answers of another machine; those that are there already are left alone."""
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.products.votes import import_votes
+    from verdict3d.project import find_project
 
     new, known = import_votes(open_workspace(find_project(), preset), files)
     if as_json:
@@ -51,8 +52,9 @@ def export(
     preset: Preset = None,
 ) -> None:
     """Write answers for another machine or for a spreadsheet, or the preferences that follow from them."""
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.products.votes import export_preferences, export_votes
+    from verdict3d.project import find_project
 
     workspace = open_workspace(find_project(), preset)
     if labels:
@@ -73,8 +75,9 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Show what people say, how far they agree with each other, and how far each judge agrees with them."""
-    from flows.chain.workspace import find_project, open_workspace
+    from flows.chain.workspace import open_workspace
     from flows.products.votes import report_votes
+    from verdict3d.project import find_project
     from verdict3d.records.record import as_values
     from verdict3d.votes.words import describe_people
 

@@ -1,1 +1,1 @@
-"""What a user asks for one at a time: meshes of photos, verdicts, an audit, a check-up."""
+"""What a user asks for about runs: verdicts, an audit, pages of pairs, differences, a check-up."""

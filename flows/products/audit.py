@@ -13,9 +13,10 @@ from flows.chain.outside_files import watch_generators
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.workspace import Workspace
 from flows.processes.run_lock import recover_dvc_locks, run_lock
-from tasks.paths import CONTROLS, audit_path, locate_certificate
+from tasks.paths import CONTROLS
 from verdict3d.config import JudgeRole, load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import audit_path, locate_certificate
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.record import read_record
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from flows.products.drift import collect_drift
 from flows.products.run_files import RunFiles
-from tasks.paths import ASSETS, DECISION, EVALUATE, locate_certificate
+from tasks.paths import ASSETS, DECISION, EVALUATE
 from tasks.tracking.run_values import flatten
 from verdict3d.config import JudgeRole
+from verdict3d.project import locate_certificate
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tasks.asking.certificates import read_certificate
-from tasks.paths import EVALUATE, TRAIN
+from tasks.paths import EVALUATE
+from verdict3d.asking.certificates import read_certificate
 from verdict3d.config_arms import LoraParams, StackParams
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import TRAIN
 from verdict3d.records.adapters import CARD, CONFIG, AdapterCard, adapter_files, copy_adapter, read_card
 from verdict3d.records.files import write_bytes
 from verdict3d.records.record import read_record

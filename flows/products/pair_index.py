@@ -8,9 +8,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from flows.chain.workspace import Workspace
-from tasks.paths import DATA
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import DATA
 from verdict3d.provenance import code_of, digest_file, digest_json
 from verdict3d.records.files import write_bytes
 from verdict3d.view.pairs.index import PairIndex
@@ -82,9 +82,9 @@ def write_index(path: Path, root: Path, comparisons: Sequence[Path], facts: Mapp
     Raises:
         Verdict3DError: As :func:`open_index`.
     """
-    from flows.products.compared_entries import compared_entries
     from flows.products.pair_entries import PairReader
     from flows.products.pair_records import RunRecords
+    from verdict3d.products.compared_entries import compared_entries
 
     records = RunRecords(load_params(root / "params.yaml"), root)
     entries = [

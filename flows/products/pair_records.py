@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.asking.certificates import with_chosen_panels
 from tasks.paths import ASSETS, CHALLENGE, DEGRADE, EVALUATE, GENERATE, read_assets, read_conditions
+from verdict3d.asking.certificates import with_chosen_panels
 from verdict3d.config import JudgeParams, Params
 from verdict3d.judge.identity import choose_first_panel
 from verdict3d.judge.rubric import digest_prompt, write_prompt, write_prompt_for

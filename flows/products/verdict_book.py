@@ -10,12 +10,13 @@ from typing import cast
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tasks.asking.pairings import STORE
-from tasks.paths import DATA, read_assets
+from tasks.paths import read_assets
+from verdict3d.asking.pairings import STORE
 from verdict3d.config import JudgesParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import RecordedAnswer, VerdictStore
 from verdict3d.judge.verdict import Margins, Verdict
+from verdict3d.project import DATA
 from verdict3d.records.files import replacing
 from verdict3d.records.generations import Generation
 from verdict3d.records.names import Side

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.chain.environment import STATE_FOLDER, make_project_environment
+from flows.chain.environment import make_project_environment
 from flows.chain.prefect_server import ADDRESS, KEY_FILE, find_server, run_prefect_server, wait_for_server
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import supervised
+from verdict3d.project import STATE_FOLDER
 
 POLL_S = 0.5
 

@@ -1,1 +1,1 @@
-"""How stages ask judges: pairs, certificates, questions, preferences."""
+"""What stages ask judges about: the pairs that are compared, the specimens of the controls."""

@@ -5,21 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any, get_args
 
-from verdict3d.config import JudgeParams, JudgeRole, JudgesParams
+from verdict3d.config import JudgeRole
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.certificates import Certificate
-
-
-def select_judge(judges: JudgesParams, role: JudgeRole) -> JudgeParams:
-    """Return the judge of a role.
-
-    Raises:
-        Verdict3DError: None is configured.
-    """
-    judge: JudgeParams | None = getattr(judges, role)
-    if judge is None:
-        raise Verdict3DError(f"there is no {role} judge; set judges.{role} in params.yaml")
-    return judge
 
 
 def summarise_certificate(certificate: Certificate) -> dict[str, Any]:

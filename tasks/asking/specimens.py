@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from verdict3d.mesh.damage import damage
 from verdict3d.mesh.equivalents import EQUIVALENTS
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
+from verdict3d.mesh.recolouring import recolour
 from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, link_file
@@ -116,19 +117,6 @@ class SpecimenWorker:
         if item.grade is not None:
             return damage(normalize(mesh), item.change, item.grade, rng)
         return recolour(mesh) if item.change == "recoloured" else EQUIVALENTS[item.change](mesh, rng)
-
-
-def recolour(mesh: Mesh) -> Mesh:
-    """Return the mesh in wrong colours: channels rotated (green, blue, red) and inverted, uint8.
-
-    Raises:
-        ItemFailure: ``no_colors``: it has neither vertex colours nor a texture.
-    """
-    if mesh.texture is not None:
-        return replace(mesh, texture=255 - mesh.texture[..., [1, 2, 0]])
-    if mesh.colors is not None:
-        return replace(mesh, colors=255 - mesh.colors[:, [1, 2, 0]])
-    raise ItemFailure("no_colors", "the mesh has neither vertex colours nor a texture")
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""How stages make meshes and adapters: batches, generators, training pictures."""
+"""How stages make meshes and adapters: batches, networks, training pictures."""

@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.making.base import find_generator_dependencies
 from tasks.making.batches import RESUME_ROOT, ItemResult, resuming, run_batches
-from tasks.making.machine import settle_torch
 from tasks.paths import start_folder
 from verdict3d.config import JudgeParams, JudgesParams, Params
 from verdict3d.config_generators import AnyGenerator, SurfaceKind
+from verdict3d.device import settle_torch
 from verdict3d.errors import ItemFailure
 from verdict3d.generators.generator import Generator, Request
 from verdict3d.judge.modes import TEXTURE_MODE, TEXTURE_VIEWS, list_modes
+from verdict3d.making.base import find_generator_dependencies
 from verdict3d.mesh.accuracy import Surface, compare_meshes, sample_true_surface
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import MeshOrFailure, mesh_digest, normalize
@@ -239,7 +239,7 @@ def generating(
         root: The project's top folder.
         stage: Name for the progress bar and the resume folder.
         out: Folder below ``root``, relative to it, emptied first.
-        adapter: What else its meshes depend on, from :func:`~tasks.asking.preferences.adapter_dependencies`.
+        adapter: What else its meshes depend on, as ``verdict3d.asking.preferences`` finds it.
         outside: The generator where it is not the configured one, with or without an adapter on it.
     """
     modes = list_modes(params.judges)

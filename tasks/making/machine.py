@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 from verdict3d.errors import Verdict3DError
 
@@ -66,22 +65,3 @@ def list_visible_gpus() -> list[str]:
     count = torch.cuda.device_count()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",")[:count] if named else [str(number) for number in range(count)]
-
-
-def settle_torch() -> dict[str, Any]:
-    """Ask torch for deterministic algorithms and return what else its results depend on.
-
-    Sums are split over threads and kernels differ between versions and GPUs, so results repeat bit for bit on
-    one machine with one torch; unfinished work of another is not continued. The thread count is torch's own
-    choice (all physical cores, or ``OMP_NUM_THREADS``). An operation without a deterministic algorithm warns.
-
-    Returns:
-        Versions, thread count and accelerator, as JSON values for :func:`tasks.making.batches.resuming`.
-    """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    import torch
-
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"torch": torch.__version__, "threads": torch.get_num_threads(), "accelerator": accelerator}

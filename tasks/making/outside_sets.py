@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.paths import CHECKPOINTS, LORAS
+from tasks.paths import LORAS
 from verdict3d.adapt.registry import parts_of
 from verdict3d.config_arms import AnyArm, DegradedInputsParams, LoraParams
+from verdict3d.project import CHECKPOINTS
 from verdict3d.provenance import digest_file
 from verdict3d.records.adapters import CARD, CONFIG, WEIGHTS
 

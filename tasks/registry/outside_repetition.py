@@ -13,16 +13,16 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from tasks.asking.preferences import make_search_tools
-from tasks.making.arms import load_adapted
-from tasks.making.base import choose_full_steps
 from tasks.making.generation import TRUTH_POINTS
 from tasks.paths import EVALUATE, read_assets, read_generations
 from tasks.registry.promotion_record import PROGRESS, RefusedError
 from tasks.registry.versions import Registry
+from verdict3d.asking.preferences import make_search_tools
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
 from verdict3d.generators.generator import Request
+from verdict3d.making.arms import load_adapted
+from verdict3d.making.base import choose_full_steps
 from verdict3d.mesh.accuracy import compare_meshes, sample_true_surface
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh, MeshOrFailure, mesh_digest, normalize

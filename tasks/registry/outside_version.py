@@ -10,8 +10,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tasks.paths import EVALUATE, TRAIN, read_generations
+from tasks.paths import EVALUATE, read_generations
 from tasks.registry.promotion_record import describe_decision
+from verdict3d.project import TRAIN
 from verdict3d.provenance import digest_json
 from verdict3d.records.adapters import copy_adapter
 from verdict3d.records.files import write_bytes

@@ -15,12 +15,13 @@ from mlflow.models import ModelSignature
 from mlflow.pyfunc import save_model
 from mlflow.types import ColSpec, DataType, Schema
 
-from tasks.paths import TRAIN, read_assets
+from tasks.paths import read_assets
 from tasks.registry.promotion_record import describe_decision
 from verdict3d.adapt.registry import modules_of
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm
 from verdict3d.config_generators import require_trellis
+from verdict3d.project import TRAIN
 from verdict3d.provenance import PACKAGES, SOURCES, imported_files
 from verdict3d.records.adapters import AdapterCard, copy_adapter, read_card
 from verdict3d.records.files import write_bytes

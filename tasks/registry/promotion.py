@@ -23,7 +23,7 @@ from pathlib import Path
 
 from mlflow.entities.model_registry import ModelVersion
 
-from tasks.paths import DECISION, HOLDOUT, TRAIN
+from tasks.paths import DECISION, HOLDOUT
 from tasks.registry.outside_version import is_outside, make_generator_tags, write_version
 from tasks.registry.promotion_record import (
     PROGRESS,
@@ -39,6 +39,7 @@ from tasks.tracking.mlflow_runs import record_decision
 from tasks.tracking.store import DATABASE, EMBEDDED_STORE, make_paths_relative, saying_failures
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import TRAIN
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import Row, write_json
 from verdict3d.records.promotion import ArmDecision, Decision, HoldoutSet, HoldoutSets, PromotionRecord

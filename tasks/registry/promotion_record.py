@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.paths import DECISION, TRAIN, locate_certificate
+from tasks.paths import DECISION
 from tasks.tracking.run_record import read_source_tags, run_key
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import TRAIN, locate_certificate
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.adapters import adapter_identity, read_card
 from verdict3d.records.files import read_json, write_json

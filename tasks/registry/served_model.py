@@ -18,13 +18,13 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
-from tasks.making.arms import with_adapter
-from tasks.making.machine import settle_torch
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.method import Tools
 from verdict3d.config import load_params
 from verdict3d.config_generators import require_trellis
+from verdict3d.device import settle_torch
 from verdict3d.errors import ItemFailure
+from verdict3d.making.arms import with_adapter
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.finishing import finish_mesh
 from verdict3d.mesh.mesh import Mesh

@@ -7,13 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tasks.making.base import choose_full_steps
 from tasks.making.batches import compose_batches
 from tasks.paths import EVALUATE, read_generations
 from tasks.registry.promotion_record import PROGRESS, RefusedError
 from tasks.registry.versions import Registry
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
+from verdict3d.making.base import choose_full_steps
 from verdict3d.provenance import SOURCES, digest_file
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import Row, read_json, write_json

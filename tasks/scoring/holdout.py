@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tasks.paths import AUDIT, CERTIFY, CHALLENGE, EVALUATE, HOLDOUT, TRAIN
+from tasks.paths import CHALLENGE, EVALUATE, HOLDOUT
 from verdict3d.config import Params
+from verdict3d.project import AUDIT, CERTIFY, TRAIN
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.assets import Asset

@@ -16,20 +16,20 @@ import torch
 from PIL import Image, ImageChops
 from torch import Tensor
 
-from tasks.making.arms import with_adapter
 from tasks.making.meetings import Meeting
 from tasks.making.networks import load_networks
-from tasks.paths import TRAIN
 from verdict3d.adapt.adapter import load_adapter
 from verdict3d.adapt.method import Tools
 from verdict3d.config import Params
 from verdict3d.config_arms import OutsideArmParams
 from verdict3d.config_generators import TrellisParams, require_trellis
 from verdict3d.errors import ItemFailure
+from verdict3d.making.arms import with_adapter
 from verdict3d.mesh.accuracy import chamfer_distance
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import normalize
 from verdict3d.mesh.sampling import sample_surface
+from verdict3d.project import TRAIN
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
 from verdict3d.records.generations import Generation

@@ -17,7 +17,6 @@ from typing import Any
 from tasks.paths import (
     ASSETS,
     CHAMPION_RECORD,
-    DATA,
     DECISION,
     DEGRADE,
     EVALUATE,
@@ -27,8 +26,6 @@ from tasks.paths import (
     LABEL,
     PAGE,
     REPORT,
-    TRAIN,
-    locate_certificate,
 )
 from tasks.tracking.run_summary import Outcome, select_numbers
 from tasks.tracking.run_values import (
@@ -42,6 +39,7 @@ from tasks.tracking.run_values import (
     read_series,
 )
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import DATA, TRAIN, locate_certificate
 from verdict3d.provenance import ask_git, digest_file
 from verdict3d.records.adapters import adapter_files
 from verdict3d.records.certificates import Certificate

@@ -8,7 +8,6 @@ import numpy as np
 
 from support.rows import filled
 from support.toy_chain import ARM
-from tasks.gate import make_rule
 from tasks.scoring.champion import read_champion
 from verdict3d.config import load_params
 from verdict3d.provenance import digest_json
@@ -23,6 +22,7 @@ from verdict3d.records.promotion import (
 )
 from verdict3d.records.record import write_record
 from verdict3d.stats.gate import decide_all
+from verdict3d.stats.rule import make_rule
 
 
 def decided(root: Path, word: str, certified: bool = True, arm: str = ARM) -> None:

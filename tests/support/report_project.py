@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from support.audit_examples import write_audit
 from support.places import ROOT
 from support.rows import filled
-from tasks.gate import count_by_object, make_rule
+from tasks.gate import count_by_object
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
 from verdict3d.records.assets import Asset, Condition, Note, Quarantined
@@ -47,6 +47,7 @@ from verdict3d.records.results import (
 from verdict3d.records.verdicts import Contender, HeldoutVerdict
 from verdict3d.stats.agreement import measure_agreement
 from verdict3d.stats.gate import decide_all
+from verdict3d.stats.rule import make_rule
 from verdict3d.stats.tally import tally_rows
 from verdict3d.stats.winrate import Scored, summarise, summarise_slices
 

@@ -13,13 +13,13 @@ from PIL import Image
 from support.places import ROOT
 from support.rows import filled
 from support.tiny_trellis import tiny_photo, write_tiny_generator
-from tasks.paths import locate_certificate
 from verdict3d.config import Params, load_params
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
 from verdict3d.pretrain.embedded import build_judge
+from verdict3d.project import locate_certificate
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset, Condition
 from verdict3d.records.certificates import Certificate, Finding

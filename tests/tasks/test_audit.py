@@ -18,11 +18,11 @@ import tasks.label
 import tasks.report
 from support.audited_project import write_audited_project
 from support.rows import filled
-from tasks.asking.certificates import require_certificate, with_chosen_panels
-from tasks.asking.pairings import STORE
 from tasks.pairs import describe_candidate
 from tasks.paths import read_assets, read_generations
 from tasks.tracking.run_values import make_certificate_tags
+from verdict3d.asking.certificates import require_certificate, with_chosen_panels
+from verdict3d.asking.pairings import STORE
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.audit.controls import CONTROLS

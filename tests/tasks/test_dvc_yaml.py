@@ -143,9 +143,10 @@ def test_parameters_exist(stage: str) -> None:
 def test_every_parameter_that_is_read_is_declared(stage: str) -> None:
     declared = stages()[stage]["params"]
     for module in imported(stage):
-        if not module.startswith("tasks."):
-            continue
-        for chain in parameter_chains(ROOT / f"{module.replace('.', '/')}.py"):
+        path = ROOT / f"{module.replace('.', '/')}.py"
+        if not path.is_file():
+            continue  # a package's own file holds its docstring
+        for chain in parameter_chains(path):
             if chain in (
                 "train",
                 "train.arms",

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from support.judge_examples import FAMILIES, noise_picture
-from tasks.asking.pairings import STORE
 from tasks.label import measure_kinds, run, select_preferences
+from verdict3d.asking.pairings import STORE
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore

@@ -1,4 +1,4 @@
-"""Paths below ``data`` are spelled in one module, and the library is handed data, not paths."""
+"""Paths below ``data`` are spelled in two modules, and the library is handed data, not paths."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULES = sorted(
     path.relative_to(ROOT).as_posix()
     for layer in ("verdict3d", "tasks", "flows")
     for path in (ROOT / layer).rglob("*.py")
-    if path != ROOT / "tasks/paths.py"
+    if path not in (ROOT / "verdict3d/project.py", ROOT / "tasks/paths.py")
 )
 
 
@@ -55,7 +55,7 @@ def test_prose_may_name_folders(source: str) -> None:
     assert not list(spelled_paths(source))
 
 
-def test_paths_below_data_are_spelled_in_one_module() -> None:
+def test_paths_below_data_are_spelled_in_two_modules() -> None:
     found = {name: list(spelled_paths((ROOT / name).read_text(encoding="utf-8"))) for name in MODULES}
     assert {name for name, places in found.items() if places} == set(EXCEPTIONS), {
         name: places for name, places in found.items() if places and name not in EXCEPTIONS

@@ -19,18 +19,18 @@ import tasks.train
 from support.rows import filled
 from support.tiny_project import SPLITS
 from support.tiny_trellis import tiny_photo, write_tiny_generator
-from tasks.asking.pairings import STORE
-from tasks.asking.preferences import make_search_tools
-from tasks.making.arms import load_arm, select_arm_params
 from tasks.making.generation import GenerationWorker
 from tasks.making.networks import load_networks
 from tasks.tracking.run_values import collect_win_rates
 from verdict3d.adapt.method import Tools
 from verdict3d.adapt.methods.conditioner_repair import ConditionerRepair, TokenRepair
 from verdict3d.adapt.registry import find_method, list_methods
+from verdict3d.asking.pairings import STORE
+from verdict3d.asking.preferences import make_search_tools
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import VerdictStore
+from verdict3d.making.arms import load_arm, select_arm_params
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import mesh_digest
 from verdict3d.pretrain.embedded import build_judge

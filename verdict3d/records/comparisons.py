@@ -97,6 +97,15 @@ class PairOfMeshes(Judged):
         return self.theirs.side
 
 
+def count_lost(mine: PairedMesh, theirs: PairedMesh) -> dict[str, str]:
+    """Return the fields of a pair's row where exactly one side has no mesh: it has lost; else none."""
+    if mine.failure is None and theirs.failure is not None:
+        return {"outcome": "win", "reason": theirs.failure, "message": theirs.message}
+    if mine.failure is not None and theirs.failure is None:
+        return {"outcome": "loss", "reason": mine.failure, "message": mine.message}
+    return {}
+
+
 class Duel(RecordPart):
     """Two sides against each other.
 

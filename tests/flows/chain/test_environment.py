@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.chain.environment import make_project_environment, protect_state
+from flows.chain.environment import make_project_environment
 from support.command_line import call_command_line
 from support.toy_chain import write_toy_chain
 from verdict3d.errors import Verdict3DError
+from verdict3d.processes.environment import protect_state
 
 
 def mode(path: Path) -> int:

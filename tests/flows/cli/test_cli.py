@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.chain.environment import TELEMETRY_OFF, make_project_environment
+from flows.chain.environment import make_project_environment
 from support.command_line import call_command_line as call
 from support.toy_chain import ARM, write_toy_chain
 from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
+from verdict3d.processes.environment import TELEMETRY_OFF
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import write_json
 

@@ -14,20 +14,20 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.products.photo_meshes import make_meshes
-from flows.products.photo_plan import MeshOptions
-from flows.products.single import describe_verdict, judge_files
 from support.rows import filled
 from support.tiny_project import write_tiny_project
 from support.tiny_trellis import tiny_photo
+from verdict3d.cli.judged_files import describe_verdict, judge_files
 from verdict3d.config import Params, PhotosParams
 from verdict3d.errors import Verdict3DError
+from verdict3d.interface.judge import Judge
 from verdict3d.mesh.files import read_mesh
+from verdict3d.products.photo_meshes import make_meshes
+from verdict3d.products.photo_plan import MeshOptions
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json, write_json
 from verdict3d.records.record import write_record
 from verdict3d.records.results import JudgeUsed
-from verdict3d.render.rig import Rig
 
 pytestmark = pytest.mark.slow
 
@@ -199,13 +199,14 @@ def test_outputs_that_cannot_be_written_are_refused_first(
 
 
 def test_a_verdict_turns_with_the_order_of_the_meshes(project: tuple[Path, Params]) -> None:
-    root, params = project
+    root, _ = project
     reference = next((root / "data/assets/conditions").iterdir())
     first, second = sorted((root / "data/assets/meshes").iterdir())[:2]
-    row = judge_files(reference, first, second, params.judges.evaluation, Rig(view_px=56), root)
-    turned = judge_files(reference, second, first, params.judges.evaluation, Rig(view_px=56), root)
+    judge = Judge.load(project=root)
+    row = judge_files(reference, first, second, judge)
+    turned = judge_files(reference, second, first, judge)
     assert (turned["m1"], turned["m2"]) == pytest.approx((row["m2"], row["m1"]), abs=1e-5)
-    same = judge_files(reference, first, first, params.judges.evaluation, Rig(view_px=56), root)
+    same = judge_files(reference, first, first, judge)
     assert (same["outcome"], same["d"], same["sets"]) == ("same", 0.0, [])
     assert f"{row['m1']:+.3f}" in describe_verdict(row)
     assert "both files hold one mesh" in describe_verdict(same)

@@ -109,7 +109,7 @@ def test_a_folder_with_something_else_stays_as_it_is(root: Path) -> None:
 
 
 def test_the_command_answers_in_json(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.chain.workspace.find_project", lambda: root)
+    monkeypatch.setattr("verdict3d.project.find_project", lambda: root)
     command = ["export", "theirs", str(root / "hub"), "--licence", "mit", "--json"]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output

@@ -15,14 +15,15 @@ import tasks.controls
 import tasks.evaluate
 import tasks.generate
 import tasks.train
-from flows.products.photo_meshes import MeshOptions, _digest_way
 from support.adapters import make_origin
 from support.rows import filled
 from support.tiny_project import write_tiny_project
-from tasks.paths import TRAIN, read_assets
+from tasks.paths import read_assets
 from tasks.registry.packaging import copy_code
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params, load_params
+from verdict3d.products.photo_meshes import MeshOptions, _digest_way
+from verdict3d.project import TRAIN
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.generations import Generation, Steps
 from verdict3d.records.record import write_record, write_rows
@@ -171,7 +172,11 @@ def test_the_code_behind_unfinished_meshes_is_that_of_the_arm(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = identity_of(project, monkeypatch, tasks.evaluate.run, ARM)
-    mine = {"verdict3d/adapt/methods/search.py", "verdict3d/judge/local/reading.py", "tasks/making/arms.py"}
+    mine = {
+        "verdict3d/adapt/methods/search.py",
+        "verdict3d/judge/local/reading.py",
+        "verdict3d/making/arms.py",
+    }
     assert mine <= set(found["adapter"]["code"])
     assert "verdict3d/adapt/methods/preference.py" not in found["adapter"]["code"]
     assert "verdict3d/trellis/sampler.py" in found["base"]["code"]

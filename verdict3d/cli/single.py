@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.options import JUDGES, SINGLE, AsJson, UpAxis, print_json
+from verdict3d.cli.options import JUDGES, SINGLE, AsJson, UpAxis, print_json
 from verdict3d.config import JudgeRole, Mode
 
 View = Literal["condition", "montage", "rig"]
@@ -40,7 +40,7 @@ def render(
     up: UpAxis = "auto",
 ) -> None:
     """Draw a mesh."""
-    from flows.products.single import render_file
+    from verdict3d.products.drawing import render_file
 
     notes = render_file(
         mesh,
@@ -65,17 +65,13 @@ def judge(
     as_json: AsJson = False,
 ) -> None:
     """Ask in both orders which of two meshes is better, and print the margins."""
-    from flows.chain.workspace import find_project
-    from flows.products.single import describe_verdict, judge_files
-    from tasks.asking.certificates import read_audit, with_chosen_panels
-    from tasks.asking.roles import select_judge
-    from verdict3d.config import load_params
-    from verdict3d.render.rig import Rig
+    from verdict3d.asking.certificates import read_audit
+    from verdict3d.cli.judged_files import describe_verdict, judge_files
+    from verdict3d.interface.judge import Judge
+    from verdict3d.project import find_project
 
     project = find_project()
-    judges = with_chosen_panels(load_params(project / "params.yaml"), project).judges
-    rig = Rig(view_px=judges.view_px)
-    row = judge_files(reference, x, y, select_judge(judges, by), rig, project, up)
+    row = judge_files(reference, x, y, Judge.load(role=by, project=project), up)
     if as_json:
         print_json(row)
     else:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from tasks.paths import AUDIT, CERTIFY, audit_path, locate_certificate
 from verdict3d.config import JudgeParams, JudgeRole, Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.audit.certificate import list_objections
 from verdict3d.judge.identity import JudgeIdentity, identify, require_different
+from verdict3d.project import AUDIT, CERTIFY, audit_path, locate_certificate
 from verdict3d.provenance import digest_json
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.record import as_values, read_record

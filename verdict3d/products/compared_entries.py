@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.products.compare import DOCUMENT, ROWS
-from flows.products.comparison_page import mesh_key, photo_key, picture_names
+from verdict3d.products.compare import DOCUMENT, ROWS
+from verdict3d.products.comparison_page import mesh_key, photo_key, picture_names
 from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes
 from verdict3d.records.record import read_record, read_rows
 from verdict3d.view.pairs.entry import Entry, Shape, make_word

@@ -8,8 +8,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from flows.products.contact_sheet import draw_contact_sheet, pair_photos
-from flows.products.photo_plan import (
+from verdict3d.config import Params, PhotosParams
+from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.mesh.files import write_mesh
+from verdict3d.mesh.finishing import check_finish, finish_identity, finish_mesh
+from verdict3d.mesh.mesh import Mesh, mesh_digest
+from verdict3d.products.contact_sheet import draw_contact_sheet, pair_photos
+from verdict3d.products.photo_plan import (
     OUTPUT_FORMATS,
     MeshOptions,
     PlannedMesh,
@@ -17,12 +22,7 @@ from flows.products.photo_plan import (
     plan_meshes,
     without_originals,
 )
-from tasks.paths import TRAIN
-from verdict3d.config import Params, PhotosParams
-from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.mesh.files import write_mesh
-from verdict3d.mesh.finishing import check_finish, finish_identity, finish_mesh
-from verdict3d.mesh.mesh import Mesh, mesh_digest
+from verdict3d.project import TRAIN
 from verdict3d.provenance import code_of, digest_file, digest_json
 from verdict3d.records.adapters import CARD
 from verdict3d.records.files import Row, read_json, write_json
@@ -136,9 +136,9 @@ class _Worker:
     """The generator, loaded once."""
 
     def __init__(self, options: MeshOptions, params: Params, project: Path) -> None:
-        from tasks.asking.preferences import make_search_tools
-        from tasks.making.arms import load_arm
-        from tasks.making.base import load_base
+        from verdict3d.asking.preferences import make_search_tools
+        from verdict3d.making.arms import load_arm
+        from verdict3d.making.base import load_base
         from verdict3d.trellis.photos import PhotoReader
 
         self._reader = PhotoReader(params.photos)
@@ -200,8 +200,8 @@ def _write_row(plan: PlannedMesh, mesh: Mesh | ItemFailure) -> Row:
 
 def _digest_way(options: MeshOptions, params: Params, project: Path) -> str:
     """Return one digest over everything but the photo and the seed that decides a mesh."""
-    from tasks.asking.preferences import find_adapter_dependencies
-    from tasks.making.base import find_generator_dependencies
+    from verdict3d.asking.preferences import find_adapter_dependencies
+    from verdict3d.making.base import find_generator_dependencies
     from verdict3d.trellis.background import identify_background
 
     arm = options.arm

@@ -11,13 +11,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.products.doctor_meshes import describe_finding, examine_meshes, summarise_findings
 from support.places import ROOT
 from verdict3d.config_generators import MeshLimits
 from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
 from verdict3d.mesh.mesh import Mesh
+from verdict3d.products.doctor_meshes import describe_finding, examine_meshes, summarise_findings
 
 
 def piece(category: str) -> Mesh:

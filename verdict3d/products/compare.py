@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.products.asked_judge import ORDERS, AskedJudge
-from flows.products.compared_files import MeshFolder, find_compared_photos, match_files, read_tags
-from flows.products.compared_numbers import count_duels, describe_side
-from flows.products.compared_pairs import Judging, plan_pairs
-from flows.products.comparison_page import write_page
-from flows.products.drawn_meshes import DrawnMeshes, PreparedPhotos
-from tasks.asking.certificates import read_certificate, with_chosen_panels
-from tasks.asking.pairings import STORE
-from tasks.asking.roles import select_judge
-from tasks.making.machine import settle_torch
+from verdict3d.asking.certificates import read_certificate, with_chosen_panels
+from verdict3d.asking.pairings import STORE
+from verdict3d.asking.roles import select_judge
 from verdict3d.config import JudgeRole, Params
+from verdict3d.device import settle_torch
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.audit.certificate import list_objections
 from verdict3d.judge.audit.trials import COLOUR, describe_trials
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.axes import Up
+from verdict3d.products.asked_judge import ORDERS, AskedJudge
+from verdict3d.products.compared_files import MeshFolder, find_compared_photos, match_files, read_tags
+from verdict3d.products.compared_numbers import count_duels, describe_side
+from verdict3d.products.compared_pairs import Judging, plan_pairs
+from verdict3d.products.comparison_page import write_page
+from verdict3d.products.drawn_meshes import DrawnMeshes, PreparedPhotos
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.comparisons import Colours, Comparison, RefusedPhoto, Trial
 from verdict3d.records.record import write_record, write_rows

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-from flows.products.compared_files import MeshFolder
-from flows.products.drawn_meshes import DrawnMeshes
 from verdict3d.config import Params
+from verdict3d.products.compared_files import MeshFolder
+from verdict3d.products.drawn_meshes import DrawnMeshes
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.comparisons import Duel, PairOfMeshes, SideFiles
 from verdict3d.stats.winrate import summarise, summarise_slices

@@ -9,19 +9,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from flows.products.asked_judge import ORDERS, AskedJudge
-from flows.products.compared_files import MeshFolder
-from flows.products.drawn_meshes import Drawn, DrawnMeshes
-from flows.products.judge_trials import Sample, choose_samples, plan_trials
-from tasks.asking.pairings import Pairing, judge_list
-from tasks.asking.questions import ANOTHER_MODE, Question, ask
+from verdict3d.asking.pairings import Pairing, judge_list
 from verdict3d.config import Params
-from verdict3d.judge.audit.trials import sum_up
 from verdict3d.judge.modes import TEXTURE_MODE, TEXTURE_VIEWS
 from verdict3d.judge.store import VerdictStore
 from verdict3d.judge.verdict import Verdict
-from verdict3d.randomness import numpy_generator
-from verdict3d.records.comparisons import PairedMesh, PairOfMeshes, Trial
+from verdict3d.products.asked_judge import ORDERS, AskedJudge
+from verdict3d.products.compared_files import MeshFolder
+from verdict3d.products.drawn_meshes import Drawn, DrawnMeshes
+from verdict3d.products.judge_trials import Sample, TrialRules, try_judge
+from verdict3d.records.comparisons import PairedMesh, PairOfMeshes, Trial, count_lost
 from verdict3d.records.pairs import Candidate
 from verdict3d.render.rig import Rig
 from verdict3d.stats.design import Design, count_rounds, plan_meetings
@@ -105,23 +102,9 @@ class Judging:
                 if file is not None:
                     sample = Sample(pair.photo.stem, pair.reference, file)
                     samples.setdefault(pair.photo, {}).setdefault(side, sample)
-        mode, panel = self.judge.identity.mode, self.judge.identity.panel
-        choice = choose_samples([list(of_side.values()) for of_side in samples.values()], params.seed)
-        pairs = plan_trials(choice, self.meshes, mode, params.seed)
-        rows = ask(
-            self.judge,
-            self.store,
-            [Question(pair, panel, ANOTHER_MODE.get(pair.control, mode)) for pair in pairs],
-            self.rig,
-            self.project,
-        )
-        return sum_up(
-            rows,
-            lambda name: numpy_generator(params.seed, "compare_trial", name),
-            params.evaluate.bootstrap,
-            params.evaluate.confidence,
-            params.audit.thresholds.right,
-        )
+        choice = [list(of_side.values()) for of_side in samples.values()]
+        rules = TrialRules.of(params, params.seed)
+        return try_judge(self.judge, self.store, choice, self.meshes, self.rig, self.project, rules)
 
     def judge_plan(
         self, plan: Sequence[PlannedPair], sides: Sequence[MeshFolder], say: Callable[[str], None]
@@ -206,11 +189,7 @@ def describe_pair(
         )
         for side, file, one in zip(pair.sides, pair.files, drawn, strict=True)
     )
-    values: dict[str, Any] = verdict.row()
-    if mine.failure is None and theirs.failure is not None:
-        values |= {"outcome": "win", "reason": theirs.failure, "message": theirs.message}
-    elif mine.failure is not None and theirs.failure is None:
-        values |= {"outcome": "loss", "reason": mine.failure, "message": mine.message}
+    values: dict[str, Any] = verdict.row() | count_lost(mine, theirs)
     return PairOfMeshes(
         object=pair.photo.stem,
         photo=pair.photo.name,

@@ -13,13 +13,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli.compare import NOTHING_COMPARED
 from flows.cli.main import app
-from flows.products.compare import CompareOptions, compare_folders
-from flows.products.compared_files import match_files, name_sides, read_tags
-from flows.products.comparison_page import LEAST_PX, MOST_PX, PICTURE_BUDGET_BYTES, choose_picture_size
 from support.tiny_project import write_tiny_project
 from support.tiny_trellis import tiny_photo
+from verdict3d.cli.compare import NOTHING_COMPARED
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.furniture.catalogue import make_furniture
@@ -27,6 +24,9 @@ from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.damage import damage
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import normalize
+from verdict3d.products.compare import CompareOptions, compare_folders
+from verdict3d.products.compared_files import match_files, name_sides, read_tags
+from verdict3d.products.comparison_page import LEAST_PX, MOST_PX, PICTURE_BUDGET_BYTES, choose_picture_size
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.comparisons import Comparison, PairOfMeshes
 from verdict3d.records.record import read_record, read_rows
@@ -255,7 +255,7 @@ def test_colours_are_asked_about_where_both_meshes_have_a_surface(
 def test_the_command_answers_in_json_and_says_when_nothing_could_be_compared(
     project: tuple[Path, Params], folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.chain.workspace.find_project", lambda: project[0])
+    monkeypatch.setattr("verdict3d.project.find_project", lambda: project[0])
     for folder in ("whole", "worse"):
         for path in (folders / folder).iterdir():
             path.write_bytes(b"broken")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.options import SINGLE, AsJson, choose_progress, print_json
+from verdict3d.cli.options import SINGLE, AsJson, choose_progress, print_json
 from verdict3d.errors import Verdict3DError
 
 
@@ -54,11 +54,11 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Make meshes from photos. A folder gets a manifest and a contact sheet, and keeps the meshes it has."""
-    from flows.chain.workspace import find_project
-    from flows.products.photo_meshes import make_meshes
-    from flows.products.photo_plan import MeshOptions
     from verdict3d.config import load_params
     from verdict3d.config_generators import require_trellis
+    from verdict3d.products.photo_meshes import make_meshes
+    from verdict3d.products.photo_plan import MeshOptions
+    from verdict3d.project import find_project
 
     project = find_project()
     params = load_params(project / "params.yaml")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tasks.making.machine import settle_torch
 from verdict3d.config import JudgeParams
+from verdict3d.device import settle_torch
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, make_requests, read_picture
 from verdict3d.judge.store import Judge, VerdictStore

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import JUDGES, AsJson, UpAxis, choose_progress, print_json
+from verdict3d.cli.options import JUDGES, AsJson, UpAxis, choose_progress, print_json
 from verdict3d.config import JudgeRole
 from verdict3d.stats.design import Design
 
@@ -62,10 +62,10 @@ def compare(
 
     Status 5 when no pair has a verdict.
     """
-    from flows.chain.workspace import find_project
-    from flows.products.compare import CompareOptions, compare_folders, is_compared
-    from flows.products.comparison_page import PAGE
     from verdict3d.config import load_params
+    from verdict3d.products.compare import CompareOptions, compare_folders, is_compared
+    from verdict3d.products.comparison_page import PAGE
+    from verdict3d.project import find_project
     from verdict3d.records.record import as_values
     from verdict3d.view.comparison import describe_comparison
 

@@ -10,16 +10,22 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from flows.products.drawn_meshes import DrawnMeshes
-from tasks.asking.specimens import recolour
+from verdict3d.asking.questions import ANOTHER_MODE, Question, ask
+from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
-from verdict3d.judge.audit.trials import COLOUR, COPIES, DAMAGE, OTHERS, TURNED
+from verdict3d.judge.audit.planted import AuditedJudge
+from verdict3d.judge.audit.trials import COLOUR, COPIES, DAMAGE, OTHERS, TURNED, sum_up
 from verdict3d.judge.modes import TEXTURE_MODE
+from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.damage import KINDS, damage
 from verdict3d.mesh.equivalents import EQUIVALENTS
 from verdict3d.mesh.mesh import Mesh, normalize
+from verdict3d.mesh.recolouring import recolour
+from verdict3d.products.drawn_meshes import DrawnMeshes
 from verdict3d.randomness import numpy_generator
+from verdict3d.records.comparisons import Trial
 from verdict3d.records.pairs import ControlPair, Shown
+from verdict3d.render.rig import Rig
 
 TRIED_MESHES = 16
 """Meshes that a judge is tried on, of different photos where there are enough."""
@@ -54,6 +60,64 @@ class _Tried:
     @property
     def object(self) -> str:
         return self.sample.object
+
+
+@dataclass(frozen=True)
+class TrialRules:
+    """How trials are drawn and counted.
+
+    Attributes:
+        seed: Of the choice of meshes, of the damage and of the bootstraps.
+        resamples: Bootstrap resamples.
+        confidence: Level of the intervals.
+        certain: What the lower bound on right colours must reach.
+    """
+
+    seed: int
+    resamples: int
+    confidence: float
+    certain: float
+
+    @classmethod
+    def of(cls, params: Params, seed: int) -> TrialRules:
+        """Return those of the parameters, with another seed."""
+        evaluate = params.evaluate
+        return cls(seed, evaluate.bootstrap, evaluate.confidence, params.audit.thresholds.right)
+
+
+def try_judge(
+    judge: AuditedJudge,
+    store: VerdictStore,
+    samples: Sequence[Sequence[Sample]],
+    meshes: DrawnMeshes,
+    rig: Rig,
+    root: Path,
+    rules: TrialRules,
+) -> list[Trial]:
+    """Try a judge on some of the meshes, as copies, damaged, and beside those of other photos.
+
+    Args:
+        judge: Who is tried.
+        store: Answers on record.
+        samples: For each photo, a mesh of each side that has one.
+        meshes: Reads and draws.
+        rig: Where the judge looks from.
+        root: What relative paths are relative to.
+        rules: How the trials are drawn and counted.
+
+    Returns:
+        A trial for each control that could be asked; none where no mesh could be read and drawn.
+    """
+    mode, panel = judge.identity.mode, judge.identity.panel
+    pairs = plan_trials(choose_samples(samples, rules.seed), meshes, mode, rules.seed)
+    questions = [Question(pair, panel, ANOTHER_MODE.get(pair.control, mode)) for pair in pairs]
+    return sum_up(
+        ask(judge, store, questions, rig, root),
+        lambda name: numpy_generator(rules.seed, "compare_trial", name),
+        rules.resamples,
+        rules.confidence,
+        rules.certain,
+    )
 
 
 def choose_samples(samples: Sequence[Sequence[Sample]], seed: int) -> Iterator[Sample]:

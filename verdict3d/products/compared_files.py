@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.products.photo_plan import find_photos, without_originals
 from verdict3d.errors import Verdict3DError
 from verdict3d.mesh.mesh import SUFFIXES
+from verdict3d.products.photo_plan import find_photos, without_originals
 
 _SAMPLE = re.compile(r"(?P<photo>.+)-(?P<sample>\d+)")
 ONLY = ""

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from flows.products.contact_sheet import Exhibit, draw_contact_sheet, make_painter
 from verdict3d.config_generators import MeshLimits
 from verdict3d.errors import ItemFailure
 from verdict3d.library import FoundMesh, mesh_paths, read_folder
 from verdict3d.mesh.axes import Up
 from verdict3d.mesh.posture import lies
+from verdict3d.products.contact_sheet import Exhibit, draw_contact_sheet, make_painter
 from verdict3d.records.assets import Quarantined
 
 COLUMNS = 8

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from flows.products.drawn_meshes import DrawnMeshes
+from verdict3d.products.drawn_meshes import DrawnMeshes
 from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes
 from verdict3d.records.files import write_bytes
 from verdict3d.view.comparison import PairExhibit, render_comparison

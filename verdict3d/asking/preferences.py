@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from tasks.asking.certificates import with_chosen_panels
-from tasks.asking.pairings import STORE
 from verdict3d.adapt.method import Tools
 from verdict3d.adapt.registry import modules_of, parts_of
+from verdict3d.asking.certificates import with_chosen_panels
+from verdict3d.asking.pairings import STORE
 from verdict3d.config import Params
 from verdict3d.config_arms import SearchParams
 from verdict3d.errors import ItemFailure
@@ -50,7 +50,7 @@ def find_adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
     judge = with_chosen_panels(params, root, ["training"]).judges.training if asks else None
     return {
         "adapter": adapter_identity(folder),
-        "code": code_of("tasks.making.arms", *modules_of(settings), *([__name__] if asks else [])),
+        "code": code_of("verdict3d.making.arms", *modules_of(settings), *([__name__] if asks else [])),
         "judge": [identify(judge, root).digest, judge.model_dump(mode="json")] if judge else None,
     }
 

@@ -1,0 +1,1 @@
+"""How judges are asked: pairs, certificates, questions, preferences; nothing is asked twice."""
