@@ -2,13 +2,16 @@
 # make test       all tests
 # make test-fast  those that start no server and take no more than some seconds each
 # make check      formatting, lint, types, import layers
+# make docs       the site, in build/site; a dead link or a request to another host is an error
+# make lint-files workflows, container files, shell scripts, schemas
+# make licences   docs/licences.md, from what is installed
 # Each makes the environment in .venv first, once for every requirements.lock.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
-.PHONY: run test test-fast check format install system browser postgres lock clean
+.PHONY: run test test-fast check docs lint-files licences format install system browser postgres lock lock-tools clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -47,6 +50,27 @@ check: install
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) $(VENV)/bin/lint-imports
+
+# what mkdocs and the linters need comes on top of the environment, when one of them is called first
+TOOLS := $(VENV)/.tools-$(shell (pwd; cat requirements.lock requirements-tools.lock) | sha256sum | cut -c1-16)
+
+$(TOOLS): requirements-tools.lock | install
+	$(PY) -m pip install -q --require-hashes -r requirements-tools.lock
+	@rm -f $(VENV)/.tools-*; touch $@
+
+docs: install $(TOOLS)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
+# nothing is asked of other hosts: schemas and rules are those of the tools
+lint-files: install $(TOOLS)
+	$(VENV)/bin/shellcheck .ci/run
+	$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+licences: install $(TOOLS)
+	$(PY) docs/licences.py
 
 format: install
 	$(PY) -m ruff check --fix .
@@ -101,6 +125,13 @@ lock: install
 	{ echo '# Everything installed, exactly; written by `make lock`. CONTRIBUTING.md says which pins matter.'; \
 	  cat requirements.lock.new; } > requirements.lock
 	rm requirements.lock.new
+
+# the same for requirements-tools.lock, with uv, which finds the digests of every platform's files
+lock-tools: install
+	$(PY) -m venv build/uv
+	build/uv/bin/python -m pip install -q uv
+	build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command 'make lock-tools' --constraint requirements.lock --group tools -o requirements-tools.lock
 
 # what tools leave behind; results (data, mlflow.db, mlruns, .dvc/cache) and the environment stay
 clean:

@@ -26,7 +26,7 @@ class JudgePool:
 
     Raises:
         Verdict3DError: Shapes or dtypes do not fit together, or there are fewer than two objects or
-        candidates.
+            candidates.
     """
 
     references: Tensor
