@@ -184,6 +184,8 @@ def as_measured(rows: Sequence[Kept], arm: str, views: int) -> Evidence:
     def single(row: Kept) -> Counts:
         if row.verdict.outcome == "same":
             return 0, 0, views
+        if not row.sets:  # a mesh is missing, which is a loss of its side, or both are
+            return {"win": (views, 0, 0), "loss": (0, views, 0)}.get(row.verdict.outcome, (0, 0, 0))
         sets = [one for one in row.sets[:views] if one is not None]
         won, lost = sum(m1 > 0 > m2 for m1, m2 in sets), sum(m1 < 0 < m2 for m1, m2 in sets)
         return won, lost, len(sets) - won - lost
@@ -218,7 +220,7 @@ def as_measured(rows: Sequence[Kept], arm: str, views: int) -> Evidence:
                 validity=(0, 0, len(mine) + len(clean[name])),
                 f_score=gain(mine),
                 clean_f_score=gain(clean[name]),
-                gap=(_credit_one(counted(trained[name])) - _credit_one(counted(mine)), 1),
+                gap=_measure_gap(counted(trained[name]), counted(mine)),
             )
             for name, mine in severe.items()
         ],
@@ -227,6 +229,13 @@ def as_measured(rows: Sequence[Kept], arm: str, views: int) -> Evidence:
         certificates={"training": met, "evaluation": met},
         holdout=HoldoutUse(candidates=1, queries=1, looks=1),
     )
+
+
+def _measure_gap(trained: Counts, evaluated: Counts) -> Total:
+    """Return how much half-credit the training judge gives more, unless a judge said nothing."""
+    if not (sum(trained) and sum(evaluated)):
+        return 0.0, 0
+    return _credit_one(trained) - _credit_one(evaluated), 1
 
 
 def _credit_one(counts: Counts) -> float:

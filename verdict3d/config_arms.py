@@ -191,6 +191,14 @@ class SearchParams(Section):
     """A tournament of the training judge, chance, the structures' agreement, or a vote on their voxels."""
     agreed: Share = 1.0
     """The first structure is kept where all have at least this mean IoU with each other."""
+    unless_clean: bool = False
+    """Sample once, as the base does, where the repair before it in a stack leaves the picture alone."""
+
+    @model_validator(mode="after")
+    def _structures_are_left(self) -> SearchParams:
+        if self.unless_clean and not self.picks_structures:
+            raise ValueError("unless_clean is for `consensus` and `majority`")
+        return self
 
     @property
     def picks_structures(self) -> bool:
@@ -253,6 +261,14 @@ class StackParams(Section):
                     f"part {number} leaves clean pictures their tokens, and part {changing[-1]} changes them "
                     f"again: give leave_clean to part {changing[-1]} alone, the last that changes tokens"
                 )
+        for number, part in enumerate(self.parts):
+            if part.method == "search" and part.unless_clean:
+                before = [other for other in self.parts[:number] if _changes_tokens(other)]
+                if not before or getattr(before[-1], "leave_clean", None) is None:
+                    raise ValueError(
+                        f"part {number} samples once what a repair before it leaves alone, and none leaves "
+                        "anything: give that one leave_clean, such as 0.95"
+                    )
         return self
 
 

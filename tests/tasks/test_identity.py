@@ -36,6 +36,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, root / name)
+    edit(root, "params.yaml", f"  arms: [{STACK}] # presets", f"  arms: [{REPAIR}, {STACK}] # presets")
     written(root)
     return root
 

@@ -33,6 +33,16 @@ def test_the_last_part_that_changes_tokens_may_leave_clean_pictures_alone() -> N
     assert section({"method": "stack", "parts": [earlier, REPAIR, SEARCH]}).parts[1].leave_clean == 0.9
 
 
+def test_a_search_samples_once_only_what_a_repair_before_it_leaves_alone() -> None:
+    search = {**SEARCH, "unless_clean": True}
+    assert section({"method": "stack", "parts": [REPAIR, search]}).parts[1].unless_clean
+    for first in (ARMS["token_regression"], {**REPAIR, "leave_clean": None}, SEARCH):
+        with pytest.raises(ValidationError, match="give that one leave_clean"):
+            section({"method": "stack", "parts": [first, search]})
+    with pytest.raises(ValidationError, match="consensus"):
+        section({**search, "pick": "random"})
+
+
 def changed(place: str, value: Any) -> dict[str, Any]:
     """Return the parameters with the value at a dotted place replaced."""
     values = read_yaml(ROOT / "params.yaml")

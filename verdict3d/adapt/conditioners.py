@@ -71,7 +71,14 @@ class UnlessClean(RepairedConditioner):
     def forward(self, images: Tensor) -> Tensor:
         """Encode pictures (B, 3, H, W) in [0, 1] to tokens (B, L, C) float32."""
         before, after = self.conditioner(images), self.repair(images)
-        return torch.where(measure_token_change(before, after)[:, None, None] > self.limit, after, before)
+        return torch.where(self._exceeds(before, after)[:, None, None], after, before)
+
+    def find_changed(self, images: Tensor) -> Tensor:
+        """Return which pictures (B, 3, H, W) in [0, 1] get other tokens than before, as booleans (B,)."""
+        return self._exceeds(self.conditioner(images), self.repair(images))
+
+    def _exceeds(self, before: Tensor, after: Tensor) -> Tensor:
+        return measure_token_change(before, after) > self.limit
 
 
 def measure_token_change(before: Tensor, after: Tensor) -> Tensor:

@@ -171,14 +171,13 @@ def _simulate_bar(evidence: Evidence, rule: Rule, times: Array) -> States:
     counts = collect_counts(evidence.objects, "primary")
     totals = collect_credits(evidence.objects, "primary")
     found = _find_bounds(totals, 0.5, rule.test, rule.alpha, times)
-    objects = times @ (totals[:, 1] > 0)
     met = found.above
     if rule.test == "fixed":
         balances = counts[:, 0] - counts[:, 1]
         with np.errstate(divide="ignore", invalid="ignore"):
             # exact sign-flip test, by the normal distribution with half a step of 2 as correction
             extreme = (times @ balances - 1) / np.sqrt(times @ balances**2)
-        met = met & (ndtr(-np.nan_to_num(extreme)) <= rule.alpha) & (objects >= rule.objects)
+        met = met & (ndtr(-np.nan_to_num(extreme)) <= rule.alpha) & (times.sum(axis=1) >= rule.objects)
     if rule.bar != "beats":
         wins, losses, ties = times @ counts[:, 0], times @ counts[:, 1], times @ counts[:, 2]
         with np.errstate(divide="ignore", invalid="ignore"):

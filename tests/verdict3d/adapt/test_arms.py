@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -340,6 +341,36 @@ def test_a_repair_leaves_pictures_alone_that_it_hardly_changes(inputs, tmp_path)
     for row, change in enumerate(of_degraded):
         wanted = repaired if change > of_degraded.median() else base(degraded)
         assert torch.equal(mixed[row], wanted[row])
+
+
+def test_a_search_samples_once_what_the_repair_leaves_alone(inputs, tmp_path):
+    repair = section({**ARMS["encoder_whole"], "leave_clean": 1.0})
+    fit = find_method("degraded_inputs").fit(FitInputs(**{**vars(inputs), "checkpoints": tmp_path}), repair)
+    photos, seeds = [tiny_photo(1), tiny_photo(2)], [5, 6]
+    moved = {name: tensor.detach() + 0.01 for name, tensor in fit.tensors.items()}
+    pictures = [np.array(inputs.pipeline.preprocess(photo).convert("RGB")) for photo in photos]
+    pixels = as_input(torch.from_numpy(np.stack(pictures)))
+    repaired = find_method("degraded_inputs").wrap(inputs.pipeline, repair, moved, Tools()).conditioner
+    changes = measure_token_change(inputs.pipeline.conditioner(pixels), repaired.repair(pixels))
+    moved[LIMIT] = changes.mean().reshape(1)  # one photo is below, one above
+    once = find_method("degraded_inputs").wrap(inputs.pipeline, repair, moved, Tools())
+
+    def search(unless_clean):
+        arm = section({"method": "search", "samples": 4, "pick": "majority", "unless_clean": unless_clean})
+        return find_method("search").wrap(once, arm, {}, Tools())
+
+    def digests(pipeline, places):
+        made = pipeline.generate([photos[place] for place in places], [seeds[place] for place in places])
+        return [mesh_digest(mesh) for mesh in made]
+
+    left = int(changes.argmin())
+    (single,), (voted,) = digests(once, [left]), digests(search(False), [1 - left])
+    assert digests(search(True), [left, 1 - left]) == [single, voted]
+    assert digests(search(False), [left]) != [single] and digests(once, [1 - left]) != [voted]
+    failed = search(True).generate([photos[left].convert("RGB"), photos[1 - left]], [0, seeds[1 - left]])
+    assert isinstance(failed[0], ItemFailure) and mesh_digest(failed[1]) == voted
+    with pytest.raises(Verdict3DError, match="behind leave_clean"):
+        find_method("search").wrap(inputs.pipeline, search(True).search, {}, Tools())
 
 
 def test_most_agreed_upon_by_hand():

@@ -242,6 +242,15 @@ def test_fewer_objects_than_were_fixed_do_not_promote() -> None:
     assert decision.outlook.chances[0].objects == 64 and decision.outlook.chances[0].promote > 0.5
 
 
+def test_an_object_that_both_failed_at_counts_among_those_fixed() -> None:
+    found = evidence()
+    (first, *others), none = found.objects, (0, 0, 0)
+    failed = changed(first, primary=none, f_score=(0.0, 0), gap=(0.0, 0))
+    decision = decide(changed(found, objects=[failed, *others]))
+    assert decision.decision == "PROMOTE", decision.reasons
+    assert choose_bar(decision).measured["objects"] == 63
+
+
 def test_higher_bars_ask_for_more() -> None:
     found = evidence((46, 14, 4))
     assert decide(found, changed(RULE, bar="reaches")).decision == "PROMOTE"

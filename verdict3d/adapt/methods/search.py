@@ -18,12 +18,16 @@ own. What is kept is decided
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from verdict3d.adapt.conditioners import UnlessClean
 from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
+from verdict3d.adapt.tokens import as_input
 from verdict3d.config_arms import SearchParams
 from verdict3d.config_generators import SamplerParams
 from verdict3d.errors import ItemFailure, Verdict3DError
@@ -49,8 +53,10 @@ class Search:
         """Return a pipeline that generates several samples and keeps one.
 
         Raises:
-            Verdict3DError: Nobody gave it a judge.
+            Verdict3DError: Nobody gave it a judge, or no repair says which pictures it leaves alone.
         """
+        if params.unless_clean and not isinstance(pipeline.conditioner, UnlessClean):
+            raise Verdict3DError("unless_clean is for a later part of a stack, behind leave_clean")
         if params.pick == "judge" and tools.prefers is None:
             raise Verdict3DError("a search by the training judge needs that judge; none is configured here")
         return SearchingPipeline(pipeline, params, tools)
@@ -67,6 +73,7 @@ class SearchingPipeline(TrellisPipeline):
 
     def __init__(self, pipeline: TrellisPipeline, search: SearchParams, tools: Tools) -> None:
         super().__init__(**pipeline.parts())
+        self.once = pipeline
         self.search, self.picker = search, Picker(search, tools.prefers)
 
     def generate(
@@ -79,6 +86,8 @@ class SearchingPipeline(TrellisPipeline):
         latents_images: Sequence[Image.Image] | None = None,
     ) -> list[MeshOrFailure]:
         """Generate the kept sample for each photo; arguments and results as of the base."""
+        if self.search.unless_clean:
+            return self._generate_changed(images, seeds, structure, latents, latents_images)
         if self.search.picks_structures:
             return super().generate(images, seeds, structure, latents, latents_images=latents_images)
         rounds: list[list[MeshOrFailure]] = []
@@ -89,6 +98,37 @@ class SearchingPipeline(TrellisPipeline):
             self.picker.pick(image, seed, [made[place] for made in rounds])
             for place, (image, seed) in enumerate(zip(images, seeds, strict=True))
         ]
+
+    def _generate_changed(
+        self,
+        images: Sequence[Image.Image],
+        seeds: Sequence[int],
+        structure: SamplerParams | None,
+        latents: SamplerParams | None,
+        latents_images: Sequence[Image.Image] | None,
+    ) -> list[MeshOrFailure]:
+        """Sample once where the repair leaves the picture alone, several times where not."""
+        changed = self._find_changed(images)
+        made: dict[int, MeshOrFailure] = {}
+        for several, generate in ((False, self.once.generate), (True, super().generate)):
+            places = [place for place, one in enumerate(changed) if one is several]
+            others = latents_images and [latents_images[place] for place in places]
+            mine = [images[place] for place in places], [seeds[place] for place in places]
+            made |= zip(places, generate(*mine, structure, latents, latents_images=others), strict=True)
+        return [made[place] for place in range(len(images))]
+
+    def _find_changed(self, images: Sequence[Image.Image]) -> list[bool]:
+        """Say of each photo whether the repair changes its tokens; one without an object has none."""
+        pictures = {}
+        for place, image in enumerate(images):
+            with suppress(ItemFailure):
+                pictures[place] = np.array(self.preprocess(image).convert("RGB"))
+        if not pictures:
+            return [False] * len(images)
+        pixels = as_input(torch.from_numpy(np.stack(list(pictures.values()))), self.device)
+        with torch.no_grad():
+            changed = dict(zip(pictures, self.conditioner.find_changed(pixels).tolist(), strict=True))
+        return [changed.get(place, False) for place in range(len(images))]
 
     def sample_structure(
         self, tokens: Tensor, generators: Sequence[torch.Generator], params: SamplerParams | None = None
