@@ -1,10 +1,11 @@
 """Mesh files of a folder, read by this project, trimesh and Assimp: what is refused, noted, seen otherwise.
 
-    python -m benchmarks.mesh_readers FOLDER [-v]
+    python -m benchmarks.mesh_readers FOLDER [FOLDER ...] [-v] [--again]
 
 The others read each file with whatever lies beside it. A file differs where the area, or a side of the
 bounding box in the file's own frame, is more than 1% off. Skins, instances, transparency, hidden nodes and
-levels of detail are known to differ: the others do not look at them.
+levels of detail are known to differ: the others do not look at them. With ``--again`` trimesh also writes
+what it reads as OBJ, PLY and STL, with y up in each, and it is counted how many stand as the files do.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import logging
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections import Counter
@@ -70,6 +72,13 @@ def read_with_assimp(path: Path) -> Read:
 
 
 OTHERS = {"trimesh": read_with_trimesh, "Assimp": read_with_assimp}
+COLUMNS = (
+    "read",
+    "read with notes",
+    "refused",
+    *(f"differ from {name}" for name in OTHERS),
+    *(f"{name} refuses" for name in OTHERS),
+)
 
 
 def measure_difference(mesh: Mesh, area: float, sides: np.ndarray) -> float:
@@ -80,21 +89,11 @@ def measure_difference(mesh: Mesh, area: float, sides: np.ndarray) -> float:
     return max(abs(ours - area) / max(area, 1e-30), float(apart))
 
 
-def main() -> int:
-    """Read a folder and print one row of a table, and with ``-v`` a line for each file that is not plain."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="name files with notes, reasons, differences"
-    )
-    options = parser.parse_args()
-    logging.getLogger("trimesh").setLevel(logging.CRITICAL)
-    warnings.simplefilter("ignore")
+def compare_readers(folder: Path, title: str, verbose: bool) -> None:
+    """Read a folder and print its row of the table, and a line for each file that is not plain."""
     found: Counter[str] = Counter()
     seconds: Counter[str] = Counter()
-    for path in mesh_paths(options.folder):
+    for path in mesh_paths(folder):
         said = []
         mesh = None
         start = time.process_time()
@@ -117,15 +116,51 @@ def main() -> int:
             if mesh is not None and (apart := measure_difference(mesh, area, sides)) > APART:
                 found[f"differ from {name}"] += 1
                 said.append(f"{apart:.1%} from {name}")
-        if said and options.verbose:
-            print(f"{path.relative_to(options.folder)}: {'; '.join(said)}")
-    columns = ["read", "read with notes", "refused"]
-    columns += [f"differ from {name}" for name in OTHERS]
-    columns += [f"{name} refuses" for name in OTHERS]
-    print(f"| {' | '.join([*columns, 'seconds: ours', *OTHERS])} |")
-    print("|" + "---|" * (len(columns) + 1 + len(OTHERS)))
-    numbers = [str(found[name]) for name in columns]
-    print(f"| {' | '.join([*numbers, *(f'{seconds[name]:.2f}' for name in ('ours', *OTHERS))])} |")
+        if said and verbose:
+            print(f"{path.relative_to(folder)}: {'; '.join(said)}")
+    cells = [title, *(str(found[name]) for name in COLUMNS)]
+    print(f"| {' | '.join([*cells, *(f'{seconds[name]:.2f}' for name in ('ours', *OTHERS))])} |", flush=True)
+
+
+def compare_again(folder: Path, verbose: bool) -> None:
+    """Do the same with what trimesh writes of a folder, and print how many of it stand as the files do."""
+    for suffix in (".obj", ".ply", ".stl"):
+        with tempfile.TemporaryDirectory() as place:
+            upright = written = 0
+            for number, path in enumerate(mesh_paths(folder)):
+                target = Path(place, f"{number}{suffix}")
+                try:
+                    mesh = read_mesh(path)
+                    trimesh.load_scene(path, process=False).to_mesh().export(target)
+                    again = read_mesh(target)
+                except Exception:  # the folder's own row counts what cannot be read
+                    target.unlink(missing_ok=True)
+                    continue
+                sides = (np.ptp(one.vertices, axis=0) for one in (mesh, again))
+                written, upright = written + 1, upright + bool(np.allclose(*sides, rtol=APART, atol=1e-6))
+            title = f"{folder.name} as {suffix} ({upright} of {written} stand as the files do)"
+            compare_readers(Path(place), title, verbose)
+
+
+def main() -> int:
+    """Print the table, and with ``-v`` a line for each file that is not plain."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="name files with notes, reasons, differences"
+    )
+    parser.add_argument("--again", action="store_true", help="also what trimesh writes as OBJ, PLY and STL")
+    options = parser.parse_args()
+    logging.getLogger("trimesh").setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    print(f"| {' | '.join(['folder', *COLUMNS, 'seconds: ours', *OTHERS])} |")
+    print("|" + "---|" * (len(COLUMNS) + 2 + len(OTHERS)))
+    for folder in options.folders:
+        compare_readers(folder, folder.name, options.verbose)
+        if options.again:
+            compare_again(folder, options.verbose)
     return 0
 
 

@@ -125,3 +125,16 @@ def test_ordering_keeps_every_face_and_its_winding():
 
     assert triangles(order_faces(mesh)) == triangles(mesh)
     np.testing.assert_array_equal(order_faces(mesh).vertices, mesh.vertices)
+
+
+@pytest.mark.parametrize("mode", ["normal", "clay"])
+def test_rounded_places_of_coincident_faces_change_hardly_a_pixel(renderer, mode):
+    """As programs do that keep positions as whole numbers of 14 bits."""
+    for mesh in (shelf(), join(*shade()), join(*shade(other_diagonal=True))):
+        low, side = mesh.vertices.min(axis=0), np.ptp(mesh.vertices, axis=0).max()
+        whole = np.rint((mesh.vertices - low) / side * (2**14 - 1))
+        rounded = replace(mesh, vertices=(whole / (2**14 - 1) * side + low).astype(np.float32))
+        assert not np.array_equal(rounded.vertices, mesh.vertices)
+        expected, found = (renderer.montage(one, mode, 160).astype(int) for one in (mesh, rounded))
+        drawn = (expected < 250).any(axis=-1)
+        assert (np.abs(expected - found).max(axis=-1) > 24).sum() < 0.005 * drawn.sum()
