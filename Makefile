@@ -63,7 +63,9 @@ docs: install $(TOOLS)
 
 # nothing is asked of other hosts: schemas and rules are those of the tools
 lint-files: install $(TOOLS)
-	$(VENV)/bin/shellcheck .ci/run
+	$(VENV)/bin/shellcheck .ci/run containers/start.sh
+	$(VENV)/bin/hadolint containers/Dockerfile
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec containers/compose*.yaml
 	$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
