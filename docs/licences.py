@@ -38,7 +38,7 @@ NAMES = {
 }
 """How metadata of older form spell a licence, and its SPDX name where there is one."""
 
-UNSAID = {"huey": "MIT", "skops": "MIT"}
+UNSAID = {"assimp_py": "MIT, with Assimp (BSD-3-Clause)", "huey": "MIT", "skops": "MIT"}
 """Of packages whose metadata say nothing: what their licence files are."""
 
 REST = """
@@ -88,7 +88,11 @@ def read_pins(lock: str) -> dict[str, str]:
 
 
 def name_licence(package: Distribution) -> str:
-    """Return the licence that a package names in its metadata: an SPDX expression where it has one."""
+    """Return the licence that a package names in its metadata: an SPDX expression where it has one.
+
+    Raises:
+        SystemExit: It names none, and nobody has read its licence file.
+    """
     given = package.metadata
     if expression := given.get("License-Expression"):
         return str(expression)
@@ -99,7 +103,11 @@ def name_licence(package: Distribution) -> str:
     ]
     lines = (given.get("License") or "").strip().splitlines()
     found = classified or [line for line in lines[:1] if len(line) < 60 and line != "UNKNOWN"]
-    return " and ".join(sorted({NAMES.get(one, one) for one in found})) or UNSAID[package.metadata["Name"]]
+    if not found and given["Name"] not in UNSAID:
+        sys.exit(
+            f"the metadata of {given['Name']} name no licence: read its licence file and add it to UNSAID here"
+        )
+    return " and ".join(sorted({NAMES.get(one, one) for one in found})) or UNSAID[given["Name"]]
 
 
 def write_page() -> str:
