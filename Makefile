@@ -2,6 +2,7 @@
 # make test       all tests
 # make test-fast  those that start no server and take no more than some seconds each
 # make check      formatting, lint, types, import layers
+# make wheel      builds the wheel and uses it in a clean environment as the README shows
 # make docs       the site, in build/site; a dead link or a request to another host is an error
 # make lint-files workflows, container files, shell scripts, schemas
 # make licences   docs/licences.md, from what is installed
@@ -11,7 +12,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
-.PHONY: run test test-fast check docs lint-files licences format install system browser postgres lock lock-tools clean
+.PHONY: run test test-fast check docs lint-files licences format install system browser postgres lock lock-tools wheel \
+	clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -19,8 +21,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))'; \
 	then command -v $$p; break; fi; done)
 # where the environment stands is part of the key: environments cannot be moved
-KEY := $(shell (pwd; cat requirements.lock pyproject.toml) | sha256sum | cut -c1-16)
+KEY := $(shell (pwd; cat requirements.lock requirements-cuda.lock pyproject.toml) | sha256sum | cut -c1-16)
 STAMP := $(VENV)/.installed-$(KEY)
+UV := build/uv/bin/uv
 
 # $(call apt,PACKAGES) installs Debian packages as root or with a sudo that asks nothing; otherwise it fails
 apt = if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo="sudo -n"; else false; fi \
@@ -30,7 +33,7 @@ apt = if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then su
 	    && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }; }
 
 run: install
-	@$(PY) -m flows.cli.main run
+	@$(PY) -m verdict3d run
 
 # Files are spread over the cores, the long ones first (tests/conftest.py says which), and tests come in a new
 # order every time; the head says the seed. `-p no:randomly` keeps the order, `PYTEST_OPTIONS=-n0` one process.
@@ -114,25 +117,33 @@ $(STAMP): | system
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(call apt,python3-venv); } || { \
 	  echo "Python cannot make environments here. Type:  sudo apt-get install -y python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install -r requirements.lock -c requirements.lock
+	@# pip takes what an index names by hash before a file in --find-links, so a build of torch there comes first
+	@sed -n '/^torch==/,/[^\\]$$/p' requirements.lock > $(VENV)/torch.txt
+	$(PY) -m pip install --quiet --no-index --require-hashes --no-deps -r $(VENV)/torch.txt 2>/dev/null || true
+	$(PY) -m pip install --require-hashes --no-deps -r requirements.lock
+	case "$$($(PY) -c 'from importlib.metadata import version; print(version("torch"))')" in *+cpu) ;; \
+	  *) $(PY) -m pip install --require-hashes --no-deps -r requirements-cuda.lock ;; esac
 	$(PY) -m pip install --no-deps --no-build-isolation -e .
+	$(PY) -m pip check
 	@rm -f $(VENV)/.installed-*; touch $@
 
-# writes down what is installed; a local build of torch ("+cpu") is the same version, and its CUDA packages
-# come with the build that needs them
-lock: install
-	$(PY) -m pip freeze --all --exclude-editable \
-	  | grep -E '^[A-Za-z0-9._-]+==' | grep -v -i -E '^(pip|wheel|triton|nvidia-.*|cuda-.*)==' \
-	  | sed -E 's/\+[A-Za-z0-9.]+$$//' > requirements.lock.new
-	{ echo '# Everything installed, exactly; written by `make lock`. CONTRIBUTING.md says which pins matter.'; \
-	  cat requirements.lock.new; } > requirements.lock
-	rm requirements.lock.new
+# writes down what is installed, with the hashes of all files of each version
+lock: install $(UV)
+	$(PY) .ci/lock.py $(UV)
 
-# the same for requirements-tools.lock, with uv, which finds the digests of every platform's files
-lock-tools: install
+$(UV): | install
 	$(PY) -m venv build/uv
 	build/uv/bin/python -m pip install -q uv
-	build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+
+# builds the wheel, and uses it in an environment of its own as the README shows
+wheel: install
+	rm -rf build/lib build/bdist.* dist
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(PY) .ci/wheel.py dist/*.whl
+
+# the same for requirements-tools.lock, with uv, which finds the digests of every platform's files
+lock-tools: install $(UV)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command 'make lock-tools' --constraint requirements.lock --group tools -o requirements-tools.lock
 
 # what tools leave behind; results (data, mlflow.db, mlruns, .dvc/cache) and the environment stay

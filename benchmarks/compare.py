@@ -95,7 +95,7 @@ def measure(command: list[str], project: Path) -> tuple[Cost, str]:
         "json.dump([cost, done.stdout], open(sys.argv[1], 'w'))\n"
     )
     with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        program = [sys.executable, "-m", "flows.cli.main", *command]
+        program = [sys.executable, "-m", "verdict3d", *command]
         subprocess.run(
             [sys.executable, "-c", waiter, result.name, *program],
             cwd=project,

@@ -130,7 +130,7 @@ def run_cycle(folder: Path, rehearse: bool) -> bool:
             put_candidate(project, arm, rehearse)
             started = time.monotonic()
             done = subprocess.run(
-                [sys.executable, "-m", "flows.cli.main", *words],
+                [sys.executable, "-m", "verdict3d", *words],
                 cwd=project,
                 env=environment,
                 stdout=subprocess.PIPE,

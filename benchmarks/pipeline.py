@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 SIZES = (100, 1_000, 10_000)
 NOTHING_S, RESTORED_S, ABOVE_DVC_S = 5.0, 20.0, 1.0
 LINEAR = 1.1
-VERDICT3D = [sys.executable, "-m", "flows.cli.main", "run", "--preset", "small"]
+VERDICT3D = [sys.executable, "-m", "verdict3d", "run", "--preset", "small"]
 DVC = [sys.executable, "-m", "dvc", "repro"]
 DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train"]
 REPAIR = {"steps": 4, "draws": 2, "checkpoint_every": 2}

@@ -70,7 +70,7 @@ def document_commands() -> str:
         sys.executable,
         "-m",
         "typer",
-        "flows.cli.main",
+        "verdict3d.cli.main",
         "utils",
         "docs",
         "--name",

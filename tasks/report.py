@@ -25,9 +25,7 @@ from tasks.paths import (
     EVALUATE,
     GENERATE,
     LABEL,
-    PAGE,
     PREFLIGHT,
-    REPORT,
     Conditions,
     read_assets,
     read_conditions,
@@ -38,7 +36,7 @@ from tasks.stage import run_stage
 from verdict3d.config import JudgeRole, Params
 from verdict3d.config_generators import TrellisParams
 from verdict3d.judge.audit.ordering import group_arms_by_gap
-from verdict3d.project import AUDIT, CERTIFY, TRAIN, audit_path, locate_certificate
+from verdict3d.project import AUDIT, CERTIFY, PAGE, REPORT, TRAIN, audit_path, locate_certificate
 from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.adapters import WEIGHTS

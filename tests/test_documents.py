@@ -41,7 +41,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names(DOCUMENTS))
 def test_commands_that_a_document_shows_exist(document: Path) -> None:
-    from flows.cli.main import app
+    from verdict3d.cli.main import app
 
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     shown = re.findall(r"^    (?:\$ )?verdict3d ([a-z]+)", document.read_text(), re.MULTILINE)

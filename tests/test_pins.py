@@ -1,13 +1,18 @@
-"""Pins whose breach is silent: newer versions import and start, and do not work, or answer otherwise."""
+"""What is installed: bounds whose breach is silent, a lock with hashes, and nothing that nothing imports."""
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import packages_distributions, version
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from support.places import ROOT
@@ -20,11 +25,67 @@ BOUNDS = {
     "mlflow": "==3.17.2",
     "transformers": ">=5.23,<5.24",
 }
+LOCKS = ("requirements.lock", "requirements-cuda.lock")
+RUN_ONLY = {"psycopg2-binary": "SQLAlchemy loads it for addresses of PostgreSQL"}
+"""Dependencies that no file imports, with who does."""
+TOOLS = {
+    "ruff",
+    "mypy",
+    "import-linter",
+    "pytest-timeout",
+    "pytest-xdist",
+    "pytest-randomly",
+    "uv",
+    "dvc-s3",
+    "moto",
+}
+"""Development dependencies that are started, or loaded by what is started."""
+COMES_WITH = {
+    "pydantic-core": "pydantic",
+    "starlette": "fastapi",
+    "tokenizers": "transformers",
+    "alembic": "mlflow",
+    "markupsafe": "jinja2",
+    "mlflow-skinny": "mlflow",
+    "mlflow-tracing": "mlflow",
+    "ruamel-yaml-clib": "ruamel.yaml",
+}
+"""What is imported although only a dependency asks for it."""
+
+
+@cache
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def declared(*extras: str) -> dict[str, Requirement]:
+    """Return the dependencies, with those of extras, by canonical name."""
+    lines = [*project()["dependencies"]]
+    for extra in extras:
+        lines += project()["optional-dependencies"][extra]
+    found = map(Requirement, lines)
+    return {canonicalize_name(one.name): one for one in found if one.name != "verdict3d"}
 
 
 def locked() -> dict[str, str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    return dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
+    pins = re.findall(r"^(\S+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    return {canonicalize_name(name): pin for name, pin in pins}
+
+
+@cache
+def imported(*folders: str) -> set[str]:
+    """Return the distributions that files below these folders import, by canonical name."""
+    owners, names = packages_distributions(), set()
+    for folder in folders:
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module.partition(".")[0])
+    return {
+        canonicalize_name(owner) for name in names - sys.stdlib_module_names for owner in owners.get(name, [])
+    }
 
 
 @pytest.mark.parametrize("name", BOUNDS)
@@ -34,25 +95,46 @@ def test_installed_and_locked_versions_are_within_the_bounds(name: str) -> None:
     assert Version(locked()[name]) in allowed
 
 
-def test_the_lock_holds_exact_versions_and_nothing_of_a_machine() -> None:
-    text = (ROOT / "requirements.lock").read_text()
-    for line in text.splitlines()[1:]:
-        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line), line
-    assert "torch==2.13.0\n" in text
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_holds_exact_versions_with_hashes_and_nothing_of_a_machine(name: str) -> None:
+    entries = (ROOT / name).read_text().split("\n", 1)[1].removesuffix("\n")
+    for entry in re.split(r"\n(?=\S)", entries):
+        pin, *hashes = entry.split(" \\\n    ")
+        assert re.fullmatch(r"[a-z0-9._-]+==[0-9][A-Za-z0-9.]*( ; .*)?", pin), pin
+        assert hashes and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes), pin
+
+
+def test_the_lock_has_torch_for_every_machine() -> None:
+    assert (
+        locked()["torch"] == "2.13.0"
+    )  # without a local suffix, so that CPU and CUDA builds both satisfy it
 
 
 def test_the_bounds_are_those_that_are_declared() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {requirement.name: requirement for requirement in map(Requirement, project["dependencies"])}
-    assert {name: declared[name].specifier for name in BOUNDS} == {
+    here = declared("pipeline")
+    assert {name: here[name].specifier for name in BOUNDS} == {
         name: Requirement(f"{name}{bound}").specifier for name, bound in BOUNDS.items()
     }
 
 
 def test_every_declared_dependency_is_in_the_lock() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    pins = {re.sub(r"[-_.]+", "-", name): pin for name, pin in locked().items()}
-    for requirement in map(Requirement, declared):
-        pin = pins[re.sub(r"[-_.]+", "-", requirement.name.lower())]
-        assert Version(pin) in requirement.specifier, requirement
+    for name, requirement in declared("pipeline", "dev").items():
+        assert Version(locked()[name]) in requirement.specifier, requirement
+
+
+def test_nothing_is_installed_that_nothing_imports() -> None:
+    library, all_of_it = imported("verdict3d"), imported("verdict3d", "tasks", "flows")
+    assert set(declared()) <= library
+    assert set(declared("pipeline")) <= all_of_it
+    tests = imported("verdict3d", "tasks", "flows", "tests", "benchmarks")
+    assert set(declared("pipeline", "dev")) - tests <= TOOLS | set(RUN_ONLY) | {"types-pyyaml", "types-tqdm"}
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Otherwise it goes with whoever brings it now."""
+    assert imported("verdict3d") - {"verdict3d"} <= {*declared(), *COMES_WITH}
+    assert imported("tasks", "flows") - {"verdict3d"} <= {*declared("pipeline"), *COMES_WITH}
+
+
+def test_the_library_needs_no_package_of_the_pipeline() -> None:
+    assert not {"prefect", "dvc", "mlflow", "sqlalchemy"} & set(declared())

@@ -7,6 +7,7 @@ folder of its own, whose ``params.yaml`` and checkpoints are those that came wit
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from verdict3d.errors import Verdict3DError
@@ -19,9 +20,41 @@ CHECKPOINTS = DATA / "checkpoints"
 AUDIT = DATA / "audit"
 CERTIFY = DATA / "certify"
 TRAIN = DATA / "train"
+REPORT = DATA / "report"
+PAGE = REPORT / "index.html"
 
 _SHIPPED = Path(__file__).with_name("shipped")
 """Parameters and checkpoints of an installed package; a checkout has none."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One place where results are: a project, or one of its presets.
+
+    Attributes:
+        project: The project: a checkout with code and presets, or the folder of an installed package.
+        root: Where ``params.yaml``, ``dvc.lock`` and ``data`` of this run are.
+        preset: Name of the preset, or None for the project's own parameters.
+    """
+
+    project: Path
+    root: Path
+    preset: str | None
+
+    @property
+    def state(self) -> Path:
+        """Folder for what belongs to neither git nor DVC: locks, logs, unsent runs."""
+        return self.project / STATE_FOLDER
+
+    @property
+    def report(self) -> Path:
+        """The report page of the last run here."""
+        return self.root / PAGE
+
+    @property
+    def option(self) -> str:
+        """What a command needs to mean this workspace: `` --preset NAME``, or nothing."""
+        return f" --preset {self.preset}" if self.preset else ""
 
 
 def audit_path(role: str) -> Path:

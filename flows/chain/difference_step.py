@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flows.chain.finished import find_before, locate_kept
-from flows.chain.workspace import Workspace
 from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
+from verdict3d.project import Workspace
 from verdict3d.records.differences import Difference
 from verdict3d.records.files import read_json
 from verdict3d.records.record import read_record
@@ -42,7 +42,7 @@ def compare_with_before(
         return None
     preset = ["--preset", workspace.preset] if workspace.preset else []
     ended = run_supervised(
-        [sys.executable, "-m", "flows.cli.main", "diff", "before", ".", "--output", str(folder), *preset],
+        [sys.executable, "-m", "verdict3d", "diff", "before", ".", "--output", str(folder), *preset],
         cwd=workspace.project,
         environment=environment,
         on_line=lambda line, redraws: None if redraws else say(line),

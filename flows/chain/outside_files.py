@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.chain.workspace import Workspace
 from tasks.paths import GENERATORS, WATCHED_GENERATORS
 from tasks.scoring.champion import find_champion_generator
 from verdict3d.config import load_params
@@ -16,6 +15,7 @@ from verdict3d.config_arms import OutsideArmParams
 from verdict3d.config_generators import TrellisParams
 from verdict3d.folders import files_below, readable
 from verdict3d.generators.identity import list_visible_files
+from verdict3d.project import Workspace
 from verdict3d.records.files import read_json, write_json
 
 

@@ -7,11 +7,11 @@ that lead out of ``data/meshes``, which DVC does not follow.
 
 from __future__ import annotations
 
-from flows.chain.workspace import Workspace
 from tasks.paths import MESHES, WATCHED_LISTING
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.folders import files_below, readable
+from verdict3d.project import Workspace
 from verdict3d.records.files import read_json, write_json
 
 PROCEDURAL = "procedural"

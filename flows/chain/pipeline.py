@@ -40,8 +40,8 @@ from flows.chain.prefect_artifacts import leave_artifacts_task, leave_difference
 from flows.chain.prefect_server import ADDRESS, is_reachable
 from flows.chain.shared import Chain
 from flows.chain.tracking_step import keep_run
-from flows.chain.workspace import Workspace
 from verdict3d.processes.commands import stopping_all_on_error
+from verdict3d.project import Workspace
 from verdict3d.records.files import write_json
 from verdict3d.records.yaml_files import read_yaml
 

@@ -11,10 +11,9 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.chain.results import HEADINGS, format_markdown, format_win_rate, read_win_rates
-from flows.chain.workspace import Workspace
 from tasks.paths import EVALUATE
 from tasks.tracking.run_values import flatten_numbers
-from verdict3d.project import DATA
+from verdict3d.project import DATA, Workspace
 from verdict3d.records.differences import Difference
 from verdict3d.records.files import read_json
 from verdict3d.records.generations import Generation

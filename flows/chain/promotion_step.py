@@ -11,12 +11,12 @@ from typing import Any
 
 from flows.chain.notify import notify
 from flows.chain.tracking_step import LIMIT_S
-from flows.chain.workspace import Workspace
 from tasks.registry.promotion_record import PROGRESS
 from tasks.tracking.store import EMBEDDED_STORE, hide_secrets, mask_uri, read_tracking_uri
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
+from verdict3d.project import Workspace
 from verdict3d.records.files import read_json
 
 Say = Callable[[str], None]

@@ -20,12 +20,12 @@ from flows.chain.promotion_step import refresh_champion
 from flows.chain.results import HEADINGS, describe_decisions, format_text, format_win_rate, read_win_rates
 from flows.chain.stopped import describe_failures, locate_page, write_page
 from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
-from flows.chain.workspace import Workspace
 from flows.processes.run_lock import recover_dvc_locks, run_lock
 from tasks.paths import DECISION
 from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
+from verdict3d.project import Workspace
 from verdict3d.records.files import read_json
 
 GIB_PER_STAGE = 8

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from flows.chain.dvc_stages import StageRun
-from flows.chain.workspace import Workspace
+from verdict3d.project import Workspace
 
 
 class Chain:

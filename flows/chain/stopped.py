@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flows.chain.workspace import Workspace
 from verdict3d.config import load_params
+from verdict3d.project import Workspace
 
 MOST_LINES = 8
 _OF_DVC = re.compile(r"^ERROR: failed to reproduce ")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from flows.chain.difference_step import list_difference
 from flows.chain.finished import keep_finished
-from flows.chain.workspace import Workspace
 from tasks.tracking.outbox import Outbox
 from tasks.tracking.run_record import collect_run
 from tasks.tracking.store import hide_secrets, mask_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
+from verdict3d.project import Workspace
 from verdict3d.records.files import read_json
 
 Say = Callable[[str], None]

@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import CHAMPION, GENERATORS, LORAS, MESHES, PAGE, VOTES, WATCHED
+from tasks.paths import CHAMPION, GENERATORS, LORAS, MESHES, VOTES, WATCHED
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.project import CHECKPOINTS, STATE_FOLDER
+from verdict3d.project import CHECKPOINTS, STATE_FOLDER, Workspace
 from verdict3d.records.files import write_bytes
 from verdict3d.records.yaml_files import format_yaml, read_yaml
 
@@ -42,36 +41,6 @@ LINKED = (
 
 CHOOSING = ("kind", "method")
 """Names that say which fields a mapping has."""
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """One place where the chain runs.
-
-    Attributes:
-        project: The checkout: code, presets, ``mlflow.db``.
-        root: Where ``params.yaml``, ``dvc.lock`` and ``data`` of this run are.
-        preset: Name of the preset, or None for the project's own parameters.
-    """
-
-    project: Path
-    root: Path
-    preset: str | None
-
-    @property
-    def state(self) -> Path:
-        """Folder for what belongs to neither git nor DVC: locks, logs, unsent runs."""
-        return self.project / STATE_FOLDER
-
-    @property
-    def report(self) -> Path:
-        """The report page of the last run here."""
-        return self.root / PAGE
-
-    @property
-    def option(self) -> str:
-        """What a command needs to mean this workspace: `` --preset NAME``, or nothing."""
-        return f" --preset {self.preset}" if self.preset else ""
 
 
 def open_workspace(project: Path, preset: str | None = None) -> Workspace:

@@ -1,14 +1,13 @@
-"""Commands about this machine and what is left running on it: pages, servers, the schedule."""
+"""Commands about what is left running on this machine: pages, servers, the schedule."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from verdict3d.cli.options import MACHINE, SERVERS, AsJson, Preset, Up, UpAxis, print_json
+from verdict3d.cli.options import SERVERS, Preset
 
 
 def register_operations(app: typer.Typer) -> None:
@@ -18,8 +17,6 @@ def register_operations(app: typer.Typer) -> None:
     app.command(rich_help_panel=SERVERS, epilog=examples)(serve)
     app.command(rich_help_panel=SERVERS, epilog="Example:  verdict3d services")(services)
     app.command(rich_help_panel=SERVERS, epilog="Example:  verdict3d sync")(sync)
-    examples = "Examples:  verdict3d doctor --preset full   |   verdict3d doctor --meshes FOLDER"
-    app.command(rich_help_panel=MACHINE, epilog=examples)(doctor)
 
 
 def ui(
@@ -93,59 +90,3 @@ def sync() -> None:
     project = find_project()
     if not send_everything(project, make_project_environment(project), typer.echo):
         typer.echo("nothing waits to be sent")
-
-
-def doctor(
-    context: typer.Context,
-    preset: Preset = None,
-    meshes: Annotated[
-        Path | None,
-        typer.Option(help="Examine the meshes in this folder instead, and draw a contact sheet of them."),
-    ] = None,
-    up: UpAxis = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Check whether this machine has what a run needs, or which meshes are usable; status 1 if one is not."""
-    from flows.chain.workspace import open_workspace
-    from flows.products.doctor import examine
-    from verdict3d.project import find_project
-
-    if meshes is not None:
-        _examine_meshes(meshes, up, as_json)
-        return
-    findings = []
-    for check in examine(open_workspace(find_project(), preset), context.obj or dict(os.environ)):
-        findings.append(check)
-        if not as_json:
-            mark = "ok  " if check.ok else "BAD " if check.needed else "note"
-            typer.echo(f"{mark} {check.name:12} {check.detail}")
-    if as_json:
-        print_json([check.as_dict() for check in findings])
-    if not all(check.ok or not check.needed for check in findings):
-        raise typer.Exit(1)
-
-
-def _examine_meshes(folder: Path, up: Up, as_json: bool) -> None:
-    from tqdm import tqdm
-
-    from verdict3d.config import load_params
-    from verdict3d.products.doctor_meshes import describe_finding, examine_meshes, summarise_findings
-    from verdict3d.project import STATE_FOLDER, find_project
-
-    project = find_project()
-    sheet = project / STATE_FOLDER / "meshes.png"
-    limits = load_params(project / "params.yaml").assets.limits
-    findings = []
-    outcomes = examine_meshes(folder, limits, up, sheet)
-    for finding in tqdm(outcomes, desc="meshes", unit="mesh") if as_json else outcomes:
-        findings.append(finding)
-        if not as_json:
-            typer.echo(describe_finding(finding))
-    refused = [finding for finding in findings if finding.reason is not None]
-    if as_json:
-        print_json([finding.as_dict() for finding in findings])
-    else:
-        pictures = [f"look at them in {sheet}"] if len(refused) < len(findings) else []
-        typer.echo("\n".join([*summarise_findings(findings), *pictures]))
-    if refused:
-        raise typer.Exit(1)

@@ -11,12 +11,11 @@ from flows.chain.dvc_stages import read_stage_graph, run_stage_through_dvc
 from flows.chain.environment import make_project_environment
 from flows.chain.outside_files import watch_generators
 from flows.chain.own_meshes import watch_own_meshes
-from flows.chain.workspace import Workspace
 from flows.processes.run_lock import recover_dvc_locks, run_lock
 from tasks.paths import CONTROLS
 from verdict3d.config import JudgeRole, load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.project import audit_path, locate_certificate
+from verdict3d.project import Workspace, audit_path, locate_certificate
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.record import read_record
 

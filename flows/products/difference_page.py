@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.chain.workspace import Workspace
 from flows.products.difference import compare_runs
 from flows.products.run_files import open_runs
+from verdict3d.project import Workspace
 from verdict3d.records.differences import Difference
 from verdict3d.records.files import write_bytes
 from verdict3d.records.record import write_record

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 from flows.chain.dvc_digests import compute_dvc_digest, find_dvc_cache, read_lock
 from flows.chain.environment import make_project_environment
 from flows.chain.finished import find_before
-from flows.chain.workspace import Workspace
 from tasks.tracking.run_record import read_source_tags, run_key
 from tasks.tracking.store import DATABASE, EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
+from verdict3d.project import Workspace
 from verdict3d.provenance import ask_git
 from verdict3d.records.differences import RunNamed
 from verdict3d.records.files import Row, read_json

@@ -7,13 +7,14 @@ import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flows.chain.workspace import Workspace
-from flows.products.pair_index import KEPT
-from flows.products.view import allowed_hosts, listen, open_pairs, serve
+from flows.products.run_pairs import READER
 from flows.products.voted_pairs import Source, list_asked_pairs, make_known_pairs
 from tasks.paths import VOTE_JOURNAL
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.products.pair_index import KEPT
+from verdict3d.products.view import allowed_hosts, listen, open_pairs, serve
+from verdict3d.project import Workspace
 from verdict3d.votes.ballot import Ballot
 from verdict3d.votes.journal import VoteJournal
 
@@ -75,7 +76,7 @@ def open_ballot(
     Raises:
         Verdict3DError: There is nothing to ask, or an answer cannot be read.
     """
-    index = open_pairs(workspace, comparisons, say)
+    index = open_pairs(workspace, comparisons, READER, say)
     pairs = list_asked_pairs(index, sources)
     if not pairs:
         raise Verdict3DError(

@@ -7,13 +7,14 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from flows.chain.workspace import Workspace
-from flows.products.pair_index import open_index
+from flows.products.run_pairs import READER
 from flows.products.voted_pairs import SOURCES, read_documents
 from tasks.paths import PAIRS, VOTE_JOURNAL
 from tasks.scoring.people import label_by_people
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.products.pair_index import open_index
+from verdict3d.project import Workspace
 from verdict3d.records.files import format_row_line, write_bytes
 from verdict3d.records.pairs import Pair
 from verdict3d.records.record import as_values, read_rows, write_rows
@@ -141,7 +142,7 @@ def report_votes(
     if not votes:
         raise Verdict3DError(f"nobody has voted yet; `verdict3d vote{workspace.option}` asks people")
     params = load_params(workspace.root / "params.yaml")
-    pairs = list(list_judged_pairs(open_index(workspace, comparisons, say)))
+    pairs = list(list_judged_pairs(open_index(workspace, comparisons, READER, say)))
     return report_people(votes, pairs, params.seed, params.evaluate.bootstrap, params.evaluate.confidence)
 
 

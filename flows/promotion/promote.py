@@ -8,11 +8,11 @@ from flows.chain.dvc_stages import find_changed_stages
 from flows.chain.environment import make_project_environment
 from flows.chain.promotion_step import Say, call_promotion, refresh_champion, tell
 from flows.chain.run import run_chain
-from flows.chain.workspace import Workspace
 from flows.processes.run_lock import run_lock
 from tasks.paths import GATE
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import Workspace
 from verdict3d.records.promotion import PromotionRecord
 from verdict3d.records.record import as_values, parse_record
 from verdict3d.view.words import say_outlook

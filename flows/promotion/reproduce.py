@@ -24,12 +24,12 @@ from flows.chain.dvc_digests import compute_dvc_digest, drop_damaged_listings, r
 from flows.chain.dvc_stages import read_stage_graph, run_stage_through_dvc
 from flows.chain.environment import make_project_environment
 from flows.chain.results import format_text
-from flows.chain.workspace import LINKED, Workspace
+from flows.chain.workspace import LINKED
 from tasks.paths import CHAMPION, GENERATORS, LORAS, MESHES, VOTES, WATCHED
 from verdict3d.config_values import NAME
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
-from verdict3d.project import TRAIN
+from verdict3d.project import TRAIN, Workspace
 from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.files import read_json, write_bytes
 from verdict3d.records.yaml_files import read_yaml

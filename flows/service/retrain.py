@@ -28,7 +28,7 @@ from flows.chain.results import describe_win_rate, read_win_rates
 from flows.chain.run import choose_jobs, describe_changes, locate_stages_file, look_for_changes
 from flows.chain.shared import Chain
 from flows.chain.tracking_step import send_kept
-from flows.chain.workspace import PRESET, Workspace, open_workspace
+from flows.chain.workspace import PRESET, open_workspace
 from flows.processes.run_lock import run_lock
 from flows.promotion.promote import act_on_decision
 from tasks.registry.promotion_record import has_waiting_decision
@@ -36,7 +36,7 @@ from tasks.tracking.run_record import run_key
 from verdict3d.config import ScheduleParams, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import ending_with_parent
-from verdict3d.project import find_project
+from verdict3d.project import Workspace, find_project
 
 SKIPPED = "Skipped"
 Preset = Annotated[str, Field(pattern=f"^({PRESET})$")]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from flows.chain.environment import make_project_environment
@@ -16,24 +14,10 @@ from flows.chain.prefect_server import ADDRESS, KEY_FILE, find_server, run_prefe
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import supervised
+from verdict3d.processes.signals import ending_at_signals
 from verdict3d.project import STATE_FOLDER
 
 POLL_S = 0.5
-
-
-@contextmanager
-def ending_at_signals() -> Iterator[None]:
-    """Turn SIGTERM into KeyboardInterrupt, and leave the block quietly at either."""
-
-    def interrupt(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        with contextlib.suppress(KeyboardInterrupt):
-            yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def serve_schedule(

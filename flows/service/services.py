@@ -31,9 +31,9 @@ from flows.chain.prefect_server import (
     wait_for_answer,
     wait_for_server,
 )
-from flows.service.serve import ending_at_signals
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import supervised
+from verdict3d.processes.signals import ending_at_signals
 
 DATABASES = ("mlflow", "prefect")
 USER = "verdict3d"

@@ -12,12 +12,12 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from flows.chain.environment import make_project_environment
-from flows.service.serve import ending_at_signals
 from flows.service.services import run_mlflow_server
 from tasks.tracking.outbox import EXPERIMENT
 from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.environment import LOOPBACK
+from verdict3d.processes.signals import ending_at_signals
 from verdict3d.project import STATE_FOLDER
 
 USUAL_PORT = 5000

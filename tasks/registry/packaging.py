@@ -41,13 +41,12 @@ REQUIREMENTS = (
     "pandas",
     "pillow",
     "pydantic",
-    "pyyaml",
+    "ruamel.yaml",
+    "cronsim",
     "trimesh",
     "tqdm",
-    "networkx",
-    "lxml",
 )
-"""What the code of a served model imports."""
+"""What the code of a served model imports, without what comes with these."""
 
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(DataType.binary, "photo"), ColSpec(DataType.long, "seed", required=False)]),

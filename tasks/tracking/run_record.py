@@ -14,19 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import (
-    ASSETS,
-    CHAMPION_RECORD,
-    DECISION,
-    DEGRADE,
-    EVALUATE,
-    GATE,
-    GENERATE,
-    HOLDOUT,
-    LABEL,
-    PAGE,
-    REPORT,
-)
+from tasks.paths import ASSETS, CHAMPION_RECORD, DECISION, DEGRADE, EVALUATE, GATE, GENERATE, HOLDOUT, LABEL
 from tasks.tracking.run_summary import Outcome, select_numbers
 from tasks.tracking.run_values import (
     clean_name,
@@ -39,7 +27,7 @@ from tasks.tracking.run_values import (
     read_series,
 )
 from verdict3d.errors import Verdict3DError
-from verdict3d.project import DATA, TRAIN, locate_certificate
+from verdict3d.project import DATA, PAGE, REPORT, TRAIN, locate_certificate
 from verdict3d.provenance import ask_git, digest_file
 from verdict3d.records.adapters import adapter_files
 from verdict3d.records.certificates import Certificate

@@ -31,7 +31,7 @@ from support.toy_chain import STAGES, run_toy_stage
 from tasks.tracking.run_record import run_key
 from verdict3d.records.files import read_json, write_json
 
-RUN = [sys.executable, "-m", "flows.cli.main", "run"]
+RUN = [sys.executable, "-m", "verdict3d", "run"]
 ROLES = {
     "stage": "stage.py",
     "worker of a stage": "multiprocessing.spawn",
@@ -41,7 +41,7 @@ ROLES = {
     "Prefect's server": "prefect",
     "sender": "-m tasks.tracking.mlflow_runs",
     "supervisor": "supervisor.py",
-    "command line": "flows.cli.main run",
+    "command line": "-m verdict3d run",
 }
 """What a run consists of, and by which words of its command each is found; the rest is killed with "all"."""
 OUTSIDE = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "VERDICT3D_PROJECT")

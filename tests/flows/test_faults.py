@@ -15,7 +15,7 @@ import yaml
 from support.toy_chain import ROOT, run_toy_stage, write_toy_chain
 from verdict3d.errors import storage_problem
 
-RUN = [sys.executable, "-m", "flows.cli.main", "run"]
+RUN = [sys.executable, "-m", "verdict3d", "run"]
 
 
 @contextmanager

@@ -12,13 +12,13 @@ from PIL import Image
 
 from flows.chain.dvc_digests import compute_dvc_digest
 from flows.chain.finished import keep_finished
-from flows.chain.workspace import Workspace
 from support.audit_examples import write_audit
 from support.places import ROOT
 from support.report_project import ARM, paint, results, verdict, write_project
 from support.rows import filled
 from support.tiny_trellis import write_tiny_generator
 from verdict3d.config import load_params
+from verdict3d.project import Workspace
 from verdict3d.records.assets import Asset, Condition
 from verdict3d.records.record import read_rows, write_record, write_rows
 from verdict3d.records.verdicts import HeldoutVerdict

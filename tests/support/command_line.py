@@ -22,7 +22,7 @@ class Called:
 
 def call_command_line(*arguments: str | Path, cwd: Path | None = None) -> Called:
     """Call ``verdict3d`` as its console script does, standing in ``cwd``; the environment stays as it was."""
-    from flows.cli.main import main
+    from verdict3d.cli.main import main
 
     environment, out, err = dict(os.environ), io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):

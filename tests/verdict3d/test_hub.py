@@ -12,12 +12,12 @@ import pytest
 import torch
 import yaml
 
-from flows.products.doctor_models import ModelFinding, examine_memory, examine_models
 from support.places import ROOT
 from tasks.making.networks import find_generator_directory
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import EXPECTED_BYTES, is_hub_id, local_directory, look_up
+from verdict3d.products.doctor_models import ModelFinding, examine_memory, examine_models
 from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.interface.judge import Judge
+from verdict3d.judge.panel import read_picture
 from verdict3d.mesh.axes import Up
 from verdict3d.products.drawing import list_notes, read_one
 from verdict3d.records.verdicts import Judged
 
 
-def judge_files(reference: Path, first: Path, second: Path, judge: Judge, up: Up = "auto") -> dict[str, Any]:
+def judge_files(
+    reference: Path, first: Path, second: Path, load: Callable[[], Judge], up: Up = "auto"
+) -> dict[str, Any]:
     """Ask a judge which of two mesh files is the better mesh of the object in a picture.
 
     Args:
         reference: Picture of the object.
         first: Mesh X.
         second: Mesh Y.
-        judge: Who is asked.
+        load: Loads the judge, which is done when the files have been read.
         up: Axis of both files that points up.
 
     Returns:
@@ -30,7 +33,9 @@ def judge_files(reference: Path, first: Path, second: Path, judge: Judge, up: Up
     Raises:
         Verdict3DError: A file or the judge cannot be used.
     """
+    read_picture(reference)
     x, y = (read_one(path, up) for path in (first, second))
+    judge = load()
     pair = judge.compare(reference, x, y)
     for path, side in ((first, pair.mine), (second, pair.theirs)):
         if side.failure is not None:

@@ -71,7 +71,7 @@ def judge(
     from verdict3d.project import find_project
 
     project = find_project()
-    row = judge_files(reference, x, y, Judge.load(role=by, project=project), up)
+    row = judge_files(reference, x, y, lambda: Judge.load(role=by, project=project), up)
     if as_json:
         print_json(row)
     else:

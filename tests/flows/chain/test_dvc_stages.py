@@ -24,13 +24,13 @@ from flows.chain.dvc_stages import (
 )
 from flows.chain.environment import make_project_environment
 from flows.chain.own_meshes import watch_own_meshes
-from flows.chain.workspace import Workspace, open_workspace, overlay
+from flows.chain.workspace import open_workspace, overlay
 from support.places import ROOT, append
 from support.toy_chain import ARM, write_toy_chain
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.environment import CACHES, TELEMETRY_OFF
-from verdict3d.project import find_project
+from verdict3d.project import Workspace, find_project
 from verdict3d.records.files import read_json
 
 

@@ -18,7 +18,7 @@ from support.prefect_api import PrefectApi
 from support.toy_chain import ARM, write_deciding_chain, write_toy_chain
 from tasks.registry.promotion_record import has_waiting_decision
 
-RUN = [sys.executable, "-m", "flows.cli.main", "run"]
+RUN = [sys.executable, "-m", "verdict3d", "run"]
 LEFT_OUT = ("MLFLOW_TRACKING_URI", ADDRESS, KEY)
 
 

@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from flows.chain.outside_files import watch_generators
-from flows.chain.workspace import Workspace
 from support.adapters import make_origin
 from support.outside import box_settings, outside
 from support.outside_project import OUTSIDE, write_outside_project
@@ -17,6 +16,7 @@ from tasks.scoring.champion import BASE, make_champion, place_champion
 from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config_arms import OutsideArmParams
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import Workspace
 from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.files import read_json
 

@@ -19,7 +19,7 @@ from support.toy_chain import ARM, write_toy_chain
 
 pytestmark = pytest.mark.services
 
-RUN = [sys.executable, "-m", "flows.cli.main", "run"]
+RUN = [sys.executable, "-m", "verdict3d", "run"]
 
 
 def finished_runs(project: Path) -> int:

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from flows.chain.run import describe_changes, describe_results
-from flows.chain.workspace import Workspace
 from support.adapters import make_origin
 from support.decisions import decided
 from support.toy_chain import ARM, RESULTS, write_toy_chain
 from tasks.paths import EVALUATE
-from verdict3d.project import TRAIN
+from verdict3d.project import TRAIN, Workspace
 from verdict3d.records.adapters import AdapterCard
 from verdict3d.records.record import write_record
 

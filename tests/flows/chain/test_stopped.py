@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.chain.stopped import describe_failures, last_words, locate_page, write_page
-from flows.chain.workspace import Workspace
 from support.toy_chain import write_toy_chain
+from verdict3d.project import Workspace
 
 LOG = """Running stage 'admission':
 > python -m tasks.admission

@@ -64,7 +64,7 @@ COMMANDS = (
 def test_importing_the_command_line_imports_nothing_heavy() -> None:
     """Nor does a run that finds nothing to do; acting on a decision needs MLflow, but seldom torch."""
     code = f"""
-import sys, flows.cli.main, flows.chain.run
+import sys, verdict3d.cli.main, flows.chain.run
 print([name for name in {HEAVY!r} if name in sys.modules])
 import tasks.registry.promotion
 print("torch" in sys.modules)
@@ -176,7 +176,7 @@ def test_no_package_reports_from_the_environment_of_a_run(
 
 
 def test_the_version_and_the_hint_for_a_mistyped_option() -> None:
-    command = [sys.executable, "-m", "flows.cli.main", "--version"]
+    command = [sys.executable, "-m", "verdict3d", "--version"]
     assert subprocess.check_output(command, text=True) == f"verdict3d {version('verdict3d')}\n"
     done = call("status", "--jsn")
     assert done.returncode == 2 and "--json" in done.stderr

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from flows.cli.main import app
 from support.rows import filled
 from support.tiny_project import write_tiny_project
 from support.tiny_trellis import tiny_photo
 from verdict3d.cli.judged_files import describe_verdict, judge_files
+from verdict3d.cli.main import app
 from verdict3d.config import Params, PhotosParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.interface.judge import Judge
@@ -203,10 +203,10 @@ def test_a_verdict_turns_with_the_order_of_the_meshes(project: tuple[Path, Param
     reference = next((root / "data/assets/conditions").iterdir())
     first, second = sorted((root / "data/assets/meshes").iterdir())[:2]
     judge = Judge.load(project=root)
-    row = judge_files(reference, first, second, judge)
-    turned = judge_files(reference, second, first, judge)
+    row = judge_files(reference, first, second, lambda: judge)
+    turned = judge_files(reference, second, first, lambda: judge)
     assert (turned["m1"], turned["m2"]) == pytest.approx((row["m2"], row["m1"]), abs=1e-5)
-    same = judge_files(reference, first, first, judge)
+    same = judge_files(reference, first, first, lambda: judge)
     assert (same["outcome"], same["d"], same["sets"]) == ("same", 0.0, [])
     assert f"{row['m1']:+.3f}" in describe_verdict(row)
     assert "both files hold one mesh" in describe_verdict(same)

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from flows.cli.main import app
 from flows.products.verdict_book import combine_answers, open_book
 from support.judge_examples import request
 from support.rows import filled
 from support.tiny_project import write_tiny_project
 from verdict3d.asking.pairings import STORE, Pairing, judge_pairings
+from verdict3d.cli.main import app
 from verdict3d.config import JudgeParams, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify

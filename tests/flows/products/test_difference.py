@@ -9,15 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.chain.finished import find_before, keep_finished
-from flows.chain.workspace import Workspace
-from flows.cli.main import app
 from flows.products.difference_page import write_difference
 from flows.products.drift import measure_distances
 from flows.products.run_files import open_runs
 from support.browser import PHONE, needs_chromium, opened_browser
 from support.cached_runs import CAME, CHANGED, WENT, keep_in_cache, write_two_runs
 from support.report_project import ARM, write_project
+from verdict3d.cli.main import app
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import Workspace
 from verdict3d.records.differences import Difference
 from verdict3d.records.files import read_json
 from verdict3d.records.record import read_record, read_rows

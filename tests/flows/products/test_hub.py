@@ -10,7 +10,6 @@ import torch
 from peft import PeftModel
 from typer.testing import CliRunner
 
-from flows.cli.main import app
 from flows.products.hub import export_arm
 from support.adapters import make_origin
 from support.arm_examples import ARMS, section
@@ -20,6 +19,7 @@ from verdict3d.adapt.adapter import save_adapter
 from verdict3d.adapt.lora import networks_of, peft_root
 from verdict3d.adapt.lora_sets import read_lora
 from verdict3d.adapt.student import make_student
+from verdict3d.cli.main import app
 from verdict3d.config_arms import LoraParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import CARD, CONFIG, WEIGHTS

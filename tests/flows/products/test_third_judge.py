@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.products.doctor_models import examine_models
 from flows.products.verdict_book import find_question
 from support.command_line import call_command_line
 from support.places import ROOT
 from support.toy_chain import write_toy_chain
 from verdict3d.config import Params, load_params
 from verdict3d.judge.rubric import digest_prompt, write_prompt_for
+from verdict3d.products.doctor_models import examine_models
 
 
 def with_third(params: Params, model: str) -> Params:

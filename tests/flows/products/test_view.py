@@ -8,13 +8,14 @@ import pytest
 from markupsafe import Markup
 from PIL import Image
 
-from flows.chain.workspace import Workspace
-from flows.products.pair_index import find_comparisons, open_index, open_report
-from flows.products.view import allowed_hosts, bundle_pairs, listen, open_pairs
+from flows.products.run_pairs import READER
 from support.places import append
 from support.report_project import ARM, write_project
 from support.rows import filled
 from verdict3d.errors import Verdict3DError
+from verdict3d.products.pair_index import find_comparisons, open_index, open_report
+from verdict3d.products.view import allowed_hosts, bundle_pairs, listen, open_pairs
+from verdict3d.project import Workspace
 from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes, SideFiles
 from verdict3d.records.names import Outcome
 from verdict3d.records.record import read_rows, write_record, write_rows
@@ -58,7 +59,7 @@ def write_comparison(folder: Path) -> None:
 
 
 def test_every_verdict_is_a_pair_of_the_index(workspace: Workspace) -> None:
-    index = open_index(workspace, [], print)
+    index = open_index(workspace, [], READER, print)
     assert index.find(parse_query(f"place=evaluate&arm={ARM}")).total == 40
     audited = [
         row
@@ -81,26 +82,26 @@ def test_pairs_of_judges_that_were_not_audited_show_their_first_question(
     shutil.copytree(workspace.root, root)
     for folder in ("audit", "certify"):
         shutil.rmtree(root / "data" / folder, ignore_errors=True)
-    index = open_index(Workspace(root, root, None), [], print)
+    index = open_index(Workspace(root, root, None), [], READER, print)
     word = index.document(index.ids(parse_query("place=evaluate"))[0])["word"]
     assert word["panel"] == "three_images"  # type: ignore[index]
 
 
 def test_an_index_is_made_again_only_when_a_stage_has_written(workspace: Workspace) -> None:
     said: list[str] = []
-    index = open_index(workspace, [], said.append)
+    index = open_index(workspace, [], READER, said.append)
     before = index.path.stat().st_mtime_ns
     said.clear()
-    assert open_index(workspace, [], said.append).path.stat().st_mtime_ns == before
+    assert open_index(workspace, [], READER, said.append).path.stat().st_mtime_ns == before
     assert said == []
     append(workspace.root / "params.yaml", "# edited\n")
-    open_index(workspace, [], said.append)
+    open_index(workspace, [], READER, said.append)
     assert said == ["reading what the stages left"]
 
 
 def test_numbers_of_the_report_lead_to_pairs_that_are_there(workspace: Workspace) -> None:
-    index = open_index(workspace, [], print)
-    page = open_report(workspace, index)
+    index = open_index(workspace, [], READER, print)
+    page = open_report(workspace, index, READER)
     assert page is not None
     links = [Markup(part.split('"')[0]).unescape() for part in page.split('href="index.html#/?')[1:]]
     assert len(links) > 60
@@ -117,7 +118,7 @@ def test_comparisons_are_found_or_named(workspace: Workspace, tmp_path: Path) ->
     assert find_comparisons(tmp_path, []) == [tmp_path / "june-july"]
     with pytest.raises(Verdict3DError, match="verdict3d compare"):
         find_comparisons(tmp_path, [tmp_path])
-    index = open_index(workspace, [tmp_path / "june-july"], print)
+    index = open_index(workspace, [tmp_path / "june-july"], READER, print)
     query = parse_query("place=compare&group=june-july&category=red&sort=object")
     pairs = [index.document(name) for name in index.ids(query)]
     assert [pair["outcome"] for pair in pairs if pair] == ["win", "loss"]
@@ -129,8 +130,8 @@ def test_comparisons_are_found_or_named(workspace: Workspace, tmp_path: Path) ->
 
 
 def test_a_bundle_of_a_workspace_opens_with_its_report(workspace: Workspace, tmp_path: Path) -> None:
-    made = bundle_pairs(workspace, [], tmp_path / "bundle", 64, print)
-    assert made.pairs == len(open_pairs(workspace, [], print))
+    made = bundle_pairs(workspace, [], READER, tmp_path / "bundle", 64, print)
+    assert made.pairs == len(open_pairs(workspace, [], READER, print))
     assert made.pictures == 40  # photos, clean and degraded
     assert 'href="index.html#/?' in (tmp_path / "bundle/report.html").read_text()
     assert 'href="report.html"' in (tmp_path / "bundle/index.html").read_text()
@@ -140,7 +141,7 @@ def test_a_bundle_of_a_workspace_opens_with_its_report(workspace: Workspace, tmp
 def test_a_workspace_without_verdicts_says_what_makes_some(tmp_path: Path, workspace: Workspace) -> None:
     (tmp_path / "params.yaml").write_bytes((workspace.root / "params.yaml").read_bytes())
     with pytest.raises(Verdict3DError, match="`verdict3d run` asks about some"):
-        open_pairs(Workspace(tmp_path, tmp_path, None), [], print)
+        open_pairs(Workspace(tmp_path, tmp_path, None), [], READER, print)
 
 
 def test_a_port_in_use_is_refused_and_without_one_another_is_taken() -> None:

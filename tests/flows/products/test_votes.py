@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.chain.workspace import Workspace
 from flows.products.vote import open_ballot, require_one_address
 from flows.products.votes import export_votes, import_votes, open_journal, report_votes
 from support.ballots import vote, write_pairs
 from support.places import ROOT
 from support.rows import filled
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import Workspace
 from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes, SideFiles
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.results import JudgeUsed

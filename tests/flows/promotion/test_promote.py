@@ -15,13 +15,13 @@ import pytest
 
 from flows.chain.environment import make_project_environment
 from flows.chain.promotion_step import refresh_champion
-from flows.chain.workspace import Workspace
 from flows.promotion import promote
 from support.command_line import call_command_line
 from support.loopback import free_port, processes_of, wait_until
 from support.toy_chain import ARM, write_deciding_chain, write_toy_chain
+from verdict3d.project import Workspace
 
-CLI = [sys.executable, "-m", "flows.cli.main"]
+CLI = [sys.executable, "-m", "verdict3d"]
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from flows.chain.dvc_digests import compute_dvc_digest
 from flows.chain.dvc_stages import find_changed_stages
 from flows.chain.environment import make_project_environment
 from flows.chain.tracking_step import keep_run
-from flows.chain.workspace import Workspace
 from flows.promotion.reproduce import StageMatch, compare_entries, reproduce_run, verify_inputs
 from support.toy_chain import ARM, run_toy_stage
 from tasks.tracking.mlflow_runs import main as send
 from tasks.tracking.outbox import Outbox
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import Workspace
 from verdict3d.provenance import digest_file
 
 pytestmark = pytest.mark.slow

@@ -25,7 +25,7 @@ from verdict3d.errors import Verdict3DError
 
 POOL = "pool-of-the-test"
 EVERY_MINUTE = "* * * * *"
-SERVE = ["flows.cli.main", "serve", "--pool", POOL]
+SERVE = ["verdict3d", "serve", "--pool", POOL]
 WORK = ["prefect", "worker", "start", "--pool", POOL, "--type", "process"]
 
 

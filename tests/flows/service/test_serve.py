@@ -21,7 +21,7 @@ from support.toy_chain import write_toy_chain
 def test_serving_ends_quietly_and_leaves_nothing_behind(tmp_path: Path, prefect_database: Path) -> None:
     project, port = write_toy_chain(tmp_path / "project").resolve(), free_port()
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    command = [sys.executable, "-m", "flows.cli.main", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "verdict3d", "serve", "--port", str(port)]
     log, key_file = tmp_path / "serve.log", project / ".verdict3d/prefect" / KEY_FILE
     key_file.parent.mkdir(parents=True)
     shutil.copyfile(prefect_database, key_file.with_name("prefect.db"))

@@ -24,7 +24,7 @@ from support.prefect_api import PrefectApi
 from support.toy_chain import ARM, write_toy_chain
 from verdict3d.errors import Verdict3DError
 
-CLI = [sys.executable, "-m", "flows.cli.main"]
+CLI = [sys.executable, "-m", "verdict3d"]
 
 
 class Services:

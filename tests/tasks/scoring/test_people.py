@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.chain.counted_votes import count_new_votes, count_votes
-from flows.chain.workspace import Workspace
 from support.ballots import ARMS, asked_pair, vote
 from support.report_project import ARM, write_project
 from support.rows import filled
@@ -15,6 +14,7 @@ from tasks.report import gather
 from tasks.scoring.people import label_by_people, tally_people
 from tasks.tracking.run_values import collect_people_numbers
 from verdict3d.config import load_params
+from verdict3d.project import Workspace
 from verdict3d.records.files import write_json
 from verdict3d.records.pairs import Candidate, Pair
 from verdict3d.records.record import read_rows, write_rows

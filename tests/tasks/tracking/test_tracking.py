@@ -19,7 +19,6 @@ import yaml
 from flows.chain.environment import make_project_environment
 from flows.chain.results import HEADINGS, format_text, format_win_rate, read_win_rates
 from flows.chain.tracking_step import describe_unsent, find_recorded, keep_run, send_kept
-from flows.chain.workspace import Workspace
 from support.loopback import wait_until
 from support.toy_chain import ARM, run_toy_stage
 from tasks.tracking.outbox import Outbox
@@ -27,6 +26,7 @@ from tasks.tracking.run_record import collect_run, run_key
 from tasks.tracking.run_values import flatten, flatten_numbers, read_series
 from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
+from verdict3d.project import Workspace
 
 STAGES = [{"stage": "assets", "outcome": "ran", "seconds": 2.0, "max_rss_mib": 50.0}]
 

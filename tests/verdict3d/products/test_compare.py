@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli.main import app
 from support.tiny_project import write_tiny_project
 from support.tiny_trellis import tiny_photo
 from verdict3d.cli.compare import NOTHING_COMPARED
+from verdict3d.cli.main import app
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.furniture.catalogue import make_furniture

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from flows.cli.main import app
 from support.places import ROOT
+from verdict3d.cli.main import app
 from verdict3d.config_generators import MeshLimits
 from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts

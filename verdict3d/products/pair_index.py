@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from flows.chain.workspace import Workspace
-from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
-from verdict3d.project import DATA
+from verdict3d.project import DATA, Workspace
 from verdict3d.provenance import code_of, digest_file, digest_json
 from verdict3d.records.files import write_bytes
+from verdict3d.view.pairs.entry import Entry
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view_sets import VIEW_SETS
 
@@ -23,16 +23,34 @@ COMPARISON = "comparison.json"
 READ = ("*.jsonl", "*/*.jsonl", "*/*/*.jsonl", "*/*.json", "*/*/*.json")
 """What the index depends on, below ``data``."""
 SHOWN = ("verdict3d.view.pairs.index", "verdict3d.view.pairs.controls")
-READERS = ("pair_entries.py", "pair_records.py", "compared_entries.py")
-"""Modules of the library, and files beside this one, that decide what the index holds of a record."""
+COMPARED = Path(__file__).with_name("compared_entries.py")
+"""Modules of the library, and a file, that decide what the index holds of a comparison."""
 
 
-def open_index(workspace: Workspace, comparisons: Sequence[Path], say: Callable[[str], None]) -> PairIndex:
+@dataclass(frozen=True)
+class RunReader:
+    """What reads the pairs of a run, which the library knows nothing of. The functions are given its root.
+
+    Attributes:
+        read: Returns its pairs, and the texts of its judges' questions by digest.
+        report: Returns its report, with links to a page of pairs (the second argument).
+        files: Files whose code decides what ``read`` returns.
+    """
+
+    read: Callable[[Path], tuple[list[Entry], dict[str, str]]]
+    report: Callable[[Path, str], str]
+    files: tuple[Path, ...]
+
+
+def open_index(
+    workspace: Workspace, comparisons: Sequence[Path], reader: RunReader | None, say: Callable[[str], None]
+) -> PairIndex:
     """Return the index of a workspace's pairs, made anew where a stage has written since.
 
     Args:
         workspace: Whose pairs.
         comparisons: Folders that ``verdict3d compare`` wrote; those right below the project are found.
+        reader: Reads the pairs of its runs; None: only comparisons are shown.
         say: Prints a line for people.
 
     Raises:
@@ -43,14 +61,14 @@ def open_index(workspace: Workspace, comparisons: Sequence[Path], say: Callable[
     read = sorted({path for pattern in READ for path in (root / DATA).glob(pattern)} | {root / "params.yaml"})
     read += [folder / COMPARISON for folder in folders]
     states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in read]
-    readers = [digest_file(Path(__file__).with_name(name)) for name in READERS]
+    readers = [digest_file(path) for path in (COMPARED, *(reader.files if reader else ()))]
     state = digest_json([states, code_of(*SHOWN), readers])
     path = workspace.state / KEPT / (workspace.preset or "project") / "pairs.sqlite"
     if path.is_file() and PairIndex(path).fact("state") == state:
         return PairIndex(path)
     say("reading what the stages left")
     facts = {"state": state, "title": f"preset {workspace.preset}" if workspace.preset else root.name}
-    _in_a_process(write_index, path, root, folders, facts)
+    _in_a_process(write_index, path, root, folders, reader, facts)
     path.with_name(REPORT_PAGE).unlink(missing_ok=True)
     return PairIndex(path)
 
@@ -70,32 +88,30 @@ def find_comparisons(project: Path, named: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(folder.resolve() for folder in [*named, *found]))
 
 
-def write_index(path: Path, root: Path, comparisons: Sequence[Path], facts: Mapping[str, str]) -> None:
+def write_index(
+    path: Path, root: Path, comparisons: Sequence[Path], reader: RunReader | None, facts: Mapping[str, str]
+) -> None:
     """Read the pairs of a workspace into an index.
 
     Args:
         path: The index.
         root: Where ``params.yaml`` and ``data`` are.
         comparisons: Folders of comparisons.
+        reader: Reads the pairs of runs; None: there are none.
         facts: What the page must know beside pairs, questions and view sets.
 
     Raises:
         Verdict3DError: As :func:`open_index`.
     """
-    from flows.products.pair_entries import PairReader
-    from flows.products.pair_records import RunRecords
     from verdict3d.products.compared_entries import compared_entries
 
-    records = RunRecords(load_params(root / "params.yaml"), root)
-    entries = [
-        *PairReader(records).entries(),
-        *(entry for folder in comparisons for entry in compared_entries(folder)),
-    ]
+    entries, questions = reader.read(root) if reader else ([], {})
+    entries = [*entries, *(entry for folder in comparisons for entry in compared_entries(folder))]
     views = [one.name for one in VIEW_SETS]
-    PairIndex.write(path, entries, {**facts, "questions": records.questions, "views": views})
+    PairIndex.write(path, entries, {**facts, "questions": questions, "views": views})
 
 
-def open_report(workspace: Workspace, index: PairIndex) -> str | None:
+def open_report(workspace: Workspace, index: PairIndex, reader: RunReader | None) -> str | None:
     """Return the report with links from its numbers to their pairs, made where it is not there.
 
     Returns:
@@ -104,21 +120,17 @@ def open_report(workspace: Workspace, index: PairIndex) -> str | None:
     Raises:
         Verdict3DError: A record cannot be read.
     """
-    if not workspace.report.is_file():
+    if reader is None or not workspace.report.is_file():
         return None
     path = index.path.with_name(REPORT_PAGE)
     if not path.is_file():
-        _in_a_process(write_report, path, workspace.root)
+        _in_a_process(write_report, path, workspace.root, reader)
     return path.read_text(encoding="utf-8")
 
 
-def write_report(path: Path, root: Path) -> None:
+def write_report(path: Path, root: Path, reader: RunReader) -> None:
     """Write the report of what the stages left, with links to the page of pairs beside it."""
-    from tasks.report import gather
-    from verdict3d.view.page import render_page
-
-    report = gather(load_params(root / "params.yaml"), root)
-    write_bytes(path, render_page(report, PAIRS_PAGE).encode())
+    write_bytes(path, reader.report(root, PAIRS_PAGE).encode())
 
 
 def _in_a_process(work: Callable[..., None], *arguments: object) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.chain.workspace import Workspace
-from flows.products.pair_index import KEPT, open_index, open_report
-from flows.service.serve import ending_at_signals
 from verdict3d.errors import Verdict3DError
+from verdict3d.processes.signals import ending_at_signals
+from verdict3d.products.pair_index import KEPT, RunReader, open_index, open_report
+from verdict3d.project import Workspace
 from verdict3d.view.pairs.bundle import Bundled, write_bundle
 from verdict3d.view.pairs.index import PairIndex
 
@@ -23,6 +23,7 @@ USUAL_PORT = 7373
 def serve_pairs(
     workspace: Workspace,
     comparisons: Sequence[Path],
+    reader: RunReader | None,
     host: str,
     port: int | None,
     say: Callable[[str], None],
@@ -33,6 +34,7 @@ def serve_pairs(
     Args:
         workspace: Whose pairs.
         comparisons: Folders that ``verdict3d compare`` wrote.
+        reader: Reads the pairs of its runs; None: only comparisons are shown.
         host: Address to listen at.
         port: Port; None: the usual one, or a free one where that is in use.
         say: Prints a line for people.
@@ -43,12 +45,15 @@ def serve_pairs(
     """
     from verdict3d.view.pairs.server import make_app
 
-    index = open_pairs(workspace, comparisons, say)
+    index = open_pairs(workspace, comparisons, reader, say)
     listening = listen(host, port)
     port = int(listening.getsockname()[1])
     address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"
     app = make_app(
-        index, workspace.state / KEPT / "meshes", allowed_hosts(host), lambda: open_report(workspace, index)
+        index,
+        workspace.state / KEPT / "meshes",
+        allowed_hosts(host),
+        lambda: open_report(workspace, index, reader),
     )
     say(f"{len(index)} pairs: {address}")
     say("Ctrl-C ends it")
@@ -69,6 +74,7 @@ def serve(app: FastAPI, listening: socket.socket) -> None:
 def bundle_pairs(
     workspace: Workspace,
     comparisons: Sequence[Path],
+    reader: RunReader | None,
     output: Path,
     megabytes: float,
     say: Callable[[str], None],
@@ -78,6 +84,7 @@ def bundle_pairs(
     Args:
         workspace: Whose pairs.
         comparisons: Folders that ``verdict3d compare`` wrote.
+        reader: Reads the pairs of its runs; None: only comparisons are shown.
         output: The folder.
         megabytes: What all meshes together may take, though each keeps some faces.
         say: Prints a line for people.
@@ -85,21 +92,24 @@ def bundle_pairs(
     Raises:
         Verdict3DError: There are no pairs, or the folder holds something else.
     """
-    index = open_pairs(workspace, comparisons, say)
-    return write_bundle(index, output, int(megabytes * 1e6), open_report(workspace, index), say)
+    index = open_pairs(workspace, comparisons, reader, say)
+    return write_bundle(index, output, int(megabytes * 1e6), open_report(workspace, index, reader), say)
 
 
-def open_pairs(workspace: Workspace, comparisons: Sequence[Path], say: Callable[[str], None]) -> PairIndex:
+def open_pairs(
+    workspace: Workspace, comparisons: Sequence[Path], reader: RunReader | None, say: Callable[[str], None]
+) -> PairIndex:
     """Return the index of a workspace that has pairs.
 
     Raises:
         Verdict3DError: As :func:`open_index`, or there are none.
     """
-    index = open_index(workspace, comparisons, say)
+    index = open_index(workspace, comparisons, reader, say)
     if not len(index):
-        raise Verdict3DError(
-            f"no pair was judged in {workspace.root}; `verdict3d run{workspace.option}` asks about some"
-        )
+        makes = "name a folder that `verdict3d compare` wrote"
+        if reader:
+            makes = f"`verdict3d run{workspace.option}` asks about some"
+        raise Verdict3DError(f"no pair was judged in {workspace.root}; {makes}")
     return index
 
 

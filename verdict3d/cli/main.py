@@ -9,18 +9,12 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.audit import register_audit
-from flows.cli.chain import register_chain
-from flows.cli.diff import register_diff
-from flows.cli.operations import register_operations
-from flows.cli.promotion import register_promotion
-from flows.cli.verdicts import register_verdicts
-from flows.cli.view import register_view
-from flows.cli.vote import register_vote
-from flows.cli.votes import register_votes
 from verdict3d.cli.compare import register_compare
+from verdict3d.cli.doctor import register_doctor
 from verdict3d.cli.generate import register_generate
+from verdict3d.cli.pipeline import add_commands
 from verdict3d.cli.single import register_single
+from verdict3d.cli.view import register_view
 from verdict3d.errors import Verdict3DError, one_message
 from verdict3d.processes.environment import TELEMETRY_OFF, exempt_loopback, place_caches, protect_state
 from verdict3d.project import find_project
@@ -34,9 +28,9 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        import verdict3d
 
-        typer.echo(f"verdict3d {version('verdict3d')}")
+        typer.echo(f"verdict3d {verdict3d.__version__}")
         raise typer.Exit
 
 
@@ -53,20 +47,14 @@ def verdict3d(
 
 
 for register in (
-    register_chain,
     register_single,
     register_generate,
     register_compare,
-    register_audit,
-    register_verdicts,
     register_view,
-    register_vote,
-    register_votes,
-    register_promotion,
-    register_diff,
-    register_operations,
+    register_doctor,
 ):
     register(app)
+add_commands(app)
 
 
 def main() -> None:
@@ -83,7 +71,3 @@ def main() -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

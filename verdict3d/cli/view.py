@@ -62,17 +62,17 @@ def view(
     ] = False,
 ) -> None:
     """Show every pair of every arm, comparison and audit: a list with filters, and both meshes of each."""
-    from flows.chain.environment import make_project_environment
-    from flows.chain.tracking_step import attach_to_run
-    from flows.chain.workspace import open_workspace
-    from flows.products.view import bundle_pairs, open_pairs, serve_pairs
+    from verdict3d.cli.pipeline import find_pipeline, open_workspace, require_pipeline
+    from verdict3d.products.view import bundle_pairs, open_pairs, serve_pairs
     from verdict3d.project import find_project
     from verdict3d.view.pairs.query import parse_query
 
     workspace = open_workspace(find_project(), preset)
+    pipeline = require_pipeline("--record") if record else find_pipeline()
+    reader = pipeline.find_reader() if pipeline else None
     say, folders = choose_progress(as_json), comparisons or []
     if bundle is not None:
-        made = bundle_pairs(workspace, folders, bundle, mesh_megabytes, say)
+        made = bundle_pairs(workspace, folders, reader, bundle, mesh_megabytes, say)
         if as_json:
             print_json(asdict(made))
         missing = f"; {made.missing} pictures and meshes are gone or unreadable" if made.missing else ""
@@ -81,9 +81,9 @@ def view(
             f"({made.mesh_bytes / 1e6:.1f} MB), {made.all_bytes / 1e6:.1f} MB in all{missing}"
         )
         typer.echo(bundle / "index.html", err=as_json)
-        if record:
-            attach_to_run(workspace, make_project_environment(workspace.project), bundle, "pairs", say)
+        if record and pipeline:
+            pipeline.keep_pages(workspace, bundle, say)
     elif as_json:
-        print_json(asdict(open_pairs(workspace, folders, say).find(parse_query(query))))
+        print_json(asdict(open_pairs(workspace, folders, reader, say).find(parse_query(query))))
     else:
-        serve_pairs(workspace, folders, host, port, say, typer.launch if open_page else None)
+        serve_pairs(workspace, folders, reader, host, port, say, typer.launch if open_page else None)

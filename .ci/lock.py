@@ -1,0 +1,93 @@
+"""Writes requirements.lock and requirements-cuda.lock: every version with the hashes of its files.
+
+    python .ci/lock.py UV [PINS]
+
+UV is its program. PINS is a file of exact versions; by default those of the environment that runs this.
+The second lock has what PyTorch's CUDA build needs beside the first. uv asks the index for the hashes of all
+files of a version, whatever Python and machine they are for. Local builds of torch ("+cpu") lie on other
+indexes: the hash of the one that is installed here joins those that the lock has already.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LOCK, CUDA_LOCK = ROOT / "requirements.lock", ROOT / "requirements-cuda.lock"
+LEFT_OUT = re.compile(r"(pip|wheel|triton|nvidia-.*|cuda-.*)==", re.IGNORECASE)
+HEAD = "# Everything installed, exactly; written by `make lock`. CONTRIBUTING.md says which pins matter.\n"
+CUDA_HEAD = "# What PyTorch's CUDA build needs beside requirements.lock; written by `make lock`.\n"
+HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+
+
+def list_installed() -> str:
+    """Return what is installed here, a pin a line; local builds are the same version."""
+    command = [sys.executable, "-m", "pip", "freeze", "--all", "--exclude-editable"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    pins = [line for line in said.splitlines() if "==" in line and not LEFT_OUT.match(line)]
+    return "".join(re.sub(r"\+[A-Za-z0-9.]+$", "", pin) + "\n" for pin in pins)
+
+
+def resolve(requirements: str, *options: str) -> str:
+    """Return pins with hashes for Linux, macOS and Windows and all versions of Python from 3.11 on."""
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "compile",
+        "-",
+        "--quiet",
+        "--generate-hashes",
+        "--universal",
+    ]
+    command += ["--python-version", "3.11", "--no-annotate", "--no-header", "--system-certs", *options]
+    return subprocess.run(command, check=True, input=requirements, capture_output=True, text=True).stdout
+
+
+def hash_local_torch(pin: str) -> set[str]:
+    """Return the hashes of local builds of torch at ``pin``: those locked before, and the installed one's."""
+    before = find_torch(LOCK.read_text(encoding="utf-8"))
+    known = set(HASH.findall(before)) if before.startswith(f"{pin} ") else set()
+    if "+" not in version("torch"):
+        return known
+    with tempfile.TemporaryDirectory() as folder:
+        get = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, pin]
+        subprocess.run(get, check=True, stderr=subprocess.DEVNULL)
+        file = next(Path(folder).iterdir())
+        said = subprocess.check_output([sys.executable, "-m", "pip", "hash", str(file)], text=True)
+    return known | set(HASH.findall(said))
+
+
+def find_torch(lock: str) -> str:
+    """Return the entry of torch in a lock; empty where there is none."""
+    found = re.search(r"^torch==.*(\n    --hash=.*)*", lock, re.MULTILINE)
+    return found.group() if found else ""
+
+
+def main() -> None:
+    """Write both locks."""
+    pins = Path(sys.argv[2]).read_text(encoding="utf-8") if len(sys.argv) > 2 else list_installed()
+    lock = resolve(pins, "--no-deps")
+    entry = find_torch(lock)
+    torch = entry.split(" ", 1)[0]
+    hashes = sorted(set(HASH.findall(entry)) | hash_local_torch(torch))
+    lock = lock.replace(entry, " \\\n    ".join([torch, *hashes]))
+    names = {line.partition("==")[0] for line in lock.splitlines() if "==" in line}
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        constraints.write(pins)
+        constraints.flush()
+        whole = resolve(torch, "--constraint", constraints.name)
+    entries = re.findall(r"^\S+==.*(?:\n    --hash=.*)*\n", whole, re.MULTILINE)
+    cuda = [one for one in entries if one.partition("==")[0] not in names]
+    LOCK.write_text(HEAD + lock, encoding="utf-8")
+    CUDA_LOCK.write_text(CUDA_HEAD + "".join(cuda), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
