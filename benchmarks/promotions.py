@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from flows.chain.workspace import LINKED, overlay
-from tasks.paths import AUDIT, CERTIFY, DECISION, EVALUATE
+from tasks.paths import DECISION, EVALUATE
 from verdict3d.config import check_params
+from verdict3d.project import AUDIT, CERTIFY
 from verdict3d.records.files import read_json, write_bytes, write_json
 from verdict3d.records.yaml_files import format_yaml, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-SEEDS = (20261211, 20261212, 20261213, 20261214, 20261215)
+SEEDS = (20261221, 20261222, 20261223, 20261224, 20261225)
 PLANTED = SEEDS[:2]
 NO_BETTER = {
     "train": {"arms": ["no_better"], "no_better": {"method": "search", "samples": 2, "pick": "random"}},
