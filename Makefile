@@ -87,6 +87,7 @@ install: system $(STAMP)
 system:
 	@missing=(); \
 	ldconfig -p 2>/dev/null | grep -q 'libEGL\.so\.1' || missing+=(libegl1); \
+	ldconfig -p 2>/dev/null | grep -q 'libGL\.so\.1' || missing+=(libgl1); \
 	compgen -G '/usr/lib*/*/dri/*_dri.so' >/dev/null || compgen -G '/usr/lib*/*/libgallium*' >/dev/null \
 	  || compgen -G '/usr/lib*/dri/*_dri.so' >/dev/null \
 	  || ldconfig -p 2>/dev/null | grep -q 'libEGL_nvidia' || missing+=(libgl1-mesa-dri); \
@@ -94,7 +95,7 @@ system:
 	  echo "installing $${missing[*]}"; \
 	  { $(call apt,$${missing[*]}); } || { echo; \
 	    echo "OpenGL is missing and cannot be installed from here. Type:"; \
-	    echo "    sudo apt-get update && sudo apt-get install -y libegl1 libgl1-mesa-dri"; exit 1; } >&2; \
+	    echo "    sudo apt-get update && sudo apt-get install -y libegl1 libgl1 libgl1-mesa-dri"; exit 1; } >&2; \
 	fi
 
 # some tests open pages in Chromium; they say why they were skipped where there is none

@@ -11,7 +11,7 @@ from verdict3d.errors import Verdict3DError
 
 _INSTALL = (
     "Rendering needs OpenGL 3.3 through EGL. On Debian or Ubuntu: "
-    "apt-get install libegl1 libgl1-mesa-dri   (with an NVIDIA driver, libegl1 alone is enough)"
+    "apt-get install libegl1 libgl1 libgl1-mesa-dri   (with an NVIDIA driver, the first two are enough)"
 )
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software")
 _MAX_DEVICES = 8

@@ -259,7 +259,7 @@ def test_missing_opengl_names_the_packages(monkeypatch):
 
     monkeypatch.setattr(context, "_contexts", {})
     monkeypatch.setattr(moderngl, "create_context", fail)
-    with pytest.raises(Verdict3DError, match="apt-get install libegl1 libgl1-mesa-dri"):
+    with pytest.raises(Verdict3DError, match="apt-get install libegl1 libgl1 libgl1-mesa-dri"):
         Renderer()
 
 
