@@ -46,6 +46,12 @@ def test_an_image_gets_what_a_run_reads_and_nothing_else() -> None:
     assert rules[0] == "*" and rules[-1] == "**/__pycache__"
     wanted = [rule.removeprefix("!") for rule in rules[1:-1]]
     assert [name for name in wanted if not list(ROOT.glob(name))] == []
+    copied = {
+        word for line in re.findall(r"(?m)^COPY (?!--from)(.+) \S+$", DOCKERFILE) for word in line.split()
+    }
+    assert copied - {"."} <= set(wanted)
+    kept = {path.relative_to(ROOT).as_posix() for path in (ROOT / "data").rglob("README.md")}
+    assert kept <= set(wanted)  # DVC wants the folders that these keep
     assert {"verdict3d", "tasks", "flows", "presets", "data/checkpoints", "dvc.yaml", "params.yaml"} <= set(
         wanted
     )
