@@ -62,3 +62,9 @@ def test_what_sees_the_clean_picture_is_no_candidate(arm: str) -> None:
         assert Params.model_validate(overlay(values, {"promotion": {"arms": [allowed]}}))
     with pytest.raises(ValueError, match=f"'{arm}'.*is given the clean picture"):
         Params.model_validate(overlay(values, {"promotion": {"arms": ["repair_longer", arm]}}))
+
+
+@pytest.mark.parametrize("name", ["outside", "served"])
+def test_presets_that_go_the_whole_way_have_the_objects_that_the_gate_asks_for(name: str) -> None:
+    params = preset(name)
+    assert params.assets.heldout >= params.promotion.objects
