@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flows.chain.counted_votes import count_votes
+from flows.chain.counted_votes import count_new_votes, count_votes
 from flows.chain.dvc_stages import Changes, find_changed_stages
 from flows.chain.environment import make_project_environment
 from flows.chain.outside_files import watch_generators
@@ -22,6 +22,7 @@ from flows.chain.stopped import describe_failures, locate_page, write_page
 from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
 from flows.processes.run_lock import recover_dvc_locks, run_lock
 from tasks.paths import DECISION
+from tasks.tracking.outbox import Outbox
 from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
@@ -112,13 +113,24 @@ def describe_results(workspace: Workspace) -> str:
 
 
 def read_results(workspace: Workspace) -> dict[str, Any]:
-    """Return the last results of ``workspace`` as JSON values: win-rates, decision, where the report is."""
-    decision = workspace.root / DECISION
+    """Return the last results of ``workspace`` as JSON values.
+
+    Returns:
+        ``preset``; ``win_rates``; ``decision``; ``report``: its page; ``stopped``: the page of a run that
+        stopped since; ``new_votes``: answers of people that no run has counted; ``unsent``: how many runs
+        wait for MLflow, and why it has refused others, by the folder that keeps each.
+    """
+    decision, stopped = workspace.root / DECISION, locate_page(workspace)
+    outbox = Outbox(workspace.project)
+    refused = {str(place): reason.strip() for place, reason in outbox.list_refused().items()}
     return {
         "preset": workspace.preset,
         "win_rates": [asdict(rate) for rate in read_win_rates(workspace.root)],
         "decision": read_json(decision) if decision.is_file() else None,
         "report": str(workspace.report) if workspace.report.is_file() else None,
+        "stopped": str(stopped) if stopped.is_file() else None,
+        "new_votes": count_new_votes(workspace),
+        "unsent": {"waiting": len(outbox.list_waiting()), "refused": refused},
     }
 
 

@@ -55,6 +55,7 @@ def status(preset: Preset = None, as_json: AsJson = False) -> None:
     from flows.chain.outside_files import watch_generators
     from flows.chain.own_meshes import watch_own_meshes
     from flows.chain.run import describe_changes, describe_results, read_results
+    from flows.chain.stopped import locate_page
     from flows.chain.workspace import open_workspace
     from verdict3d.project import find_project
 
@@ -66,6 +67,8 @@ def status(preset: Preset = None, as_json: AsJson = False) -> None:
         print_json({"changed": changed, **read_results(workspace)})
         return
     typer.echo(describe_changes(workspace, changed))
+    if locate_page(workspace).is_file():
+        typer.echo(f"the last run stopped; what there is, on a page: {locate_page(workspace)}")
     if new := count_new_votes(workspace):
         typer.echo(f"{new} new answers of people: a run counts them")
     typer.echo(f"\n{describe_results(workspace)}")

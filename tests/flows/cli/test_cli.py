@@ -14,14 +14,21 @@ import pytest
 from PIL import Image
 
 from flows.chain.environment import make_project_environment
+from flows.chain.stopped import locate_page
+from support.ballots import vote
 from support.command_line import call_command_line as call
 from support.toy_chain import ARM, write_toy_chain
+from tasks.paths import VOTE_JOURNAL
+from tasks.tracking.outbox import Outbox
+from tasks.tracking.run_record import RunPart, RunRecord
 from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
 from verdict3d.processes.environment import TELEMETRY_OFF
+from verdict3d.project import Workspace
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import write_json
+from verdict3d.votes.journal import VoteJournal
 
 HEAVY = (
     "torch",
@@ -131,6 +138,27 @@ def test_status_and_report_of_a_project_that_has_not_run(tmp_path: Path) -> None
     assert document["win_rates"] == [] and document["report"] is None
     done = call("report", cwd=project)
     assert done.returncode == 1 and "`verdict3d run` makes it" in done.stderr
+
+
+def test_status_says_what_waits_in_words_and_as_json(tmp_path: Path) -> None:
+    project = write_toy_chain(tmp_path / "project")
+    nothing = {"waiting": 0, "refused": {}}
+    document = json.loads(call("status", "--json", cwd=project).stdout)
+    assert (document["new_votes"], document["unsent"], document["stopped"]) == (0, nothing, None)
+
+    VoteJournal(project / VOTE_JOURNAL).append([vote(number=0), vote(number=1)])
+    outbox, part = Outbox(project), RunPart("run")
+    homes = [outbox.put(RunRecord(key * 64, 1.0, part, [])) for key in "ab"]
+    place = outbox.set_aside(homes[0], "a name with +")
+    stopped = locate_page(Workspace(project, project, None))
+    stopped.parent.mkdir(parents=True)
+    stopped.write_text("<p>")
+    document = json.loads(call("status", "--json", cwd=project).stdout)
+    assert document["new_votes"] == 2 and document["stopped"] == str(stopped)
+    assert document["unsent"] == {"waiting": 1, "refused": {str(place): "a name with +"}}
+    said = call("status", cwd=project).stdout
+    assert "2 new answers of people" in said
+    assert f"the last run stopped; what there is, on a page: {stopped}" in said
 
 
 def test_doctor_names_what_is_missing(tmp_path: Path) -> None:
