@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 import typer
 
+from examples.two_folders import write_folders
 from support.places import ROOT
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -46,3 +51,21 @@ def test_commands_that_a_document_shows_exist(document: Path) -> None:
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     shown = re.findall(r"^    (?:\$ )?verdict3d ([a-z]+)", document.read_text(), re.MULTILINE)
     assert [name for name in shown if name not in known] == []
+
+
+@pytest.mark.slow
+def test_the_lines_of_python_in_the_readme_judge_two_folders(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"^    from pathlib import Path\n(?:    .*\n|\n)+", text, re.MULTILINE)
+    assert found
+    lines = textwrap.dedent(found.group())
+    assert (
+        len([line for line in lines.splitlines() if line and not line.startswith(("import", "from"))]) <= 10
+    )
+    write_folders(tmp_path, ("chair", "table", "lamp"))
+    (tmp_path / "readme.py").write_text(lines)
+    command = [sys.executable, "-W", "error::DeprecationWarning:verdict3d", "readme.py"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(r"^june wins Estimate.* coverage 1\.0$", done.stdout, re.MULTILINE), done.stdout
