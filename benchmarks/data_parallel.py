@@ -28,7 +28,7 @@ from torch import Tensor
 
 from benchmarks.full_size_trellis import FULL, TINY, draw_structure_state
 from benchmarks.lora_step import Step
-from benchmarks.timing import Row, read_peak_gib, synchronize
+from benchmarks.timing import read_peak_gib, synchronize
 from benchmarks.trellis import DTYPES
 from verdict3d.adapt.flow_losses import velocity_error
 from verdict3d.adapt.parallel import (
@@ -40,6 +40,7 @@ from verdict3d.adapt.parallel import (
 from verdict3d.adapt.training import Schedule, train
 from verdict3d.device import settle_torch
 from verdict3d.randomness import torch_generator
+from verdict3d.records.files import Row
 from verdict3d.trellis.losses import compute_velocity, diffuse, sample_times
 
 RESULT = "PARALLEL_RESULT"

@@ -69,16 +69,16 @@ def make_random_judge(
     with torch.device(device):
         model = make_random_model(family, size, dtype)
     identity = JudgeIdentity(
-        family,
-        "random",
-        "random",
-        type(model).__name__,
-        "rubric",
-        "three_images",
-        "normal",
-        str(dtype),
-        1,
-        "",
+        model=family,
+        weights="random",
+        settings="random",
+        model_class=type(model).__name__,
+        prompt="rubric",
+        panel="three_images",
+        mode="normal",
+        dtype=str(dtype),
+        views=1,
+        view_sets="",
     )
     loaded = LoadedModel(model.eval(), build_judge(family, 0).tokenizer, make_image_processor(family))
     return TransformersJudge(identity, loaded, batch_size)

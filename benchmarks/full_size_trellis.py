@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.gaussian_decoder import SLatGaussianDecoder
 from benchmarks.sparse_convolution import make_shell
 from verdict3d.trellis.attention import CrossAttention, SelfAttention
 from verdict3d.trellis.checkpoint import build_model
@@ -100,7 +101,13 @@ def read_config(part: str, size: Size) -> dict[str, Any]:
 def make_random_network(part: str, size: Size, device: str, dtype: torch.dtype) -> Any:
     """Return a network with random weights (its zero layers too), its torso in ``dtype``."""
     torch.manual_seed(0)
-    network = build_model(read_config(part, size), device)
+    config = read_config(part, size)
+    with torch.device(device):
+        network: Any = (
+            SLatGaussianDecoder(**config["args"])
+            if config["name"] == SLatGaussianDecoder.__name__
+            else build_model(config, device)
+        )
     network.set_torso_dtype(torch.float32)
     generator = torch.Generator(device).manual_seed(0)
     with torch.no_grad():

@@ -17,15 +17,8 @@ from scipy.special import ndtri
 from benchmarks.recompute import RUNS, Kept, Run, read_kept
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
-from verdict3d.records.promotion import (
-    CertificateState,
-    Counts,
-    Evidence,
-    HoldoutUse,
-    ObjectEvidence,
-    Rule,
-    Total,
-)
+from verdict3d.records.decisions import CertificateState, Counts, Evidence, ObjectEvidence, Rule, Total
+from verdict3d.records.holdout import HoldoutUse
 from verdict3d.stats.bootstrap import Array
 from verdict3d.stats.outlook import Flags, Words, choose_own_categories, decide_drawn, draw_categories
 from verdict3d.stats.rule import make_rule

@@ -71,7 +71,7 @@ def main() -> None:
     if options.objects < len(CATEGORIES):
         parser.error(f"--objects is {options.objects}; at least {len(CATEGORIES)}, one of each category")
     started = time.perf_counter()
-    params, renderer = load_params(), Renderer()
+    params, renderer = load_params("params.yaml"), Renderer()
     pipeline = TrellisPipeline.from_pretrained(options.generator)
     full = (pipeline.structure, pipeline.latents)
     low = tuple(own.model_copy(update={"steps": params.generate.low_budget_steps}) for own in full)

@@ -69,7 +69,7 @@ def measure_speed(pairs: int) -> None:
     wall, cpu = watch.lap()
     each, cpu_each = 1e3 * wall / len(montages), 1e3 * cpu / len(montages)
     print(f"draw {len(montages)} montages with their meshes: {each:.1f} ms each ({cpu_each:.1f} CPU)")
-    judges = load_params().judges
+    judges = load_params("params.yaml").judges
     for params in (judges.training, judges.evaluation):
         judge = load_judge(params, Path())
         sides = list(zip(montages[::2], montages[1::2], strict=True))
@@ -87,7 +87,7 @@ def measure_speed(pairs: int) -> None:
 
 def measure_growth(total: int) -> None:
     """Ask for ``total`` verdicts and print cost and memory on the way."""
-    params = load_params().judges.evaluation
+    params = load_params("params.yaml").judges.evaluation
     judge = load_judge(params, Path())
     with tempfile.TemporaryDirectory() as folder:
         store = VerdictStore(Path(folder) / "verdicts.db")

@@ -31,9 +31,10 @@ from benchmarks.full_size_trellis import (
     draw_tokens,
     make_random_network,
 )
-from benchmarks.timing import Row, read_peak_gib, synchronize
+from benchmarks.timing import read_peak_gib, synchronize
 from benchmarks.trellis import DTYPES
 from verdict3d.adapt.layers import FLOW_LAYERS, checkpoint_blocks, trainable_copy
+from verdict3d.records.files import Row
 from verdict3d.trellis.losses import flow_matching_loss
 
 ATTENTION = ("self_attention", "cross_attention")

@@ -32,7 +32,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.full_size_trellis import RELEASED, Size, count_weight_bytes, read_config
-from benchmarks.timing import Row, measure
+from benchmarks.timing import measure
+from verdict3d.records.files import Row
 from verdict3d.trellis.sampler import get_values
 from verdict3d.trellis.sparse import SparseTensor
 

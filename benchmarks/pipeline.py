@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
@@ -31,6 +31,7 @@ from tasks.paths import read_assets, read_conditions
 from verdict3d.config import load_params
 from verdict3d.furniture.catalogue import CATEGORIES
 from verdict3d.records.files import write_jsonl
+from verdict3d.records.record import RecordPart
 
 ROOT = Path(__file__).parents[1]
 SIZES = (100, 1_000, 10_000)
@@ -160,7 +161,7 @@ def find_growth(root: Path, size: int) -> dict[str, float]:
     work.mkdir()
 
     def run() -> None:
-        run_batches(items, lambda: make_record, folder=work, batch_size=8, description="batches")
+        run_batches(items, lambda: make_record, Number, folder=work, batch_size=8, description="batches")
 
     times["map over batches, doing nothing"] = measure_time(run)
     times["the same, all done before"] = measure_time(run)
@@ -178,9 +179,15 @@ def find_growth(root: Path, size: int) -> dict[str, float]:
     return times
 
 
-def make_record(items: object, folder: Path) -> list[dict[str, int]]:
+class Number(RecordPart):
+    """The number of an item."""
+
+    item: int
+
+
+def make_record(items: Sequence[object], folder: Path) -> list[Number]:
     """Stand for a worker: one record an item, no file."""
-    return [{"item": number} for number, _ in enumerate(items)]  # type: ignore[call-overload]
+    return [Number(item=number) for number, _ in enumerate(items)]
 
 
 def write_manifest(root: Path, size: int, regimes: tuple[str, ...]) -> None:

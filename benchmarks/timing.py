@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-Row = dict[str, Any]
-
 
 def synchronize(device: str) -> None:
     """Wait until the device is done."""

@@ -40,9 +40,10 @@ from benchmarks.full_size_trellis import (
     unreplayed,
 )
 from benchmarks.official_trellis import Official
-from benchmarks.timing import Row, measure, measure_once, measure_seconds
+from benchmarks.timing import measure, measure_once, measure_seconds
 from verdict3d.config_generators import SamplerParams
 from verdict3d.library import procedural_asset
+from verdict3d.records.files import Row
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera
 from verdict3d.trellis.attention import prefer_flash_attention_3

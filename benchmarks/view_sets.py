@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verdict3d.asking.certificates import with_chosen_panels
-from verdict3d.config import JudgeParams, load_params
+from verdict3d.config import load_params
+from verdict3d.config_judges import JudgeParams
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, make_requests, read_picture
 from verdict3d.judge.verdict import Verdict

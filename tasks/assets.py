@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from tasks.paths import ASSETS, start_folder
 from tasks.stage import run_stage
-from verdict3d.config import AssetsParams, Params
+from verdict3d.config import Params
+from verdict3d.config_inputs import AssetsParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.library import SPLITS, LoadedAsset, folder_assets, mesh_paths, procedural_assets
 from verdict3d.mesh.files import write_mesh

@@ -25,7 +25,8 @@ from tasks.stage import run_stage
 from verdict3d.asking.pairings import STORE
 from verdict3d.asking.questions import ask, plan_questions
 from verdict3d.asking.roles import select_judge
-from verdict3d.config import JudgeParams, JudgeRole, Params
+from verdict3d.config import Params
+from verdict3d.config_judges import JudgeParams, JudgeRole
 from verdict3d.device import settle_torch
 from verdict3d.judge.audit.certificate import issue
 from verdict3d.judge.audit.controls import measure_sureness, select, select_clear_gaps

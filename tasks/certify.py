@@ -22,7 +22,8 @@ from verdict3d.asking.certificates import with_chosen_panels
 from verdict3d.asking.pairings import STORE
 from verdict3d.asking.questions import ask, plan_questions
 from verdict3d.asking.roles import select_judge
-from verdict3d.config import JudgeRole, Params
+from verdict3d.config import Params
+from verdict3d.config_judges import JudgeRole
 from verdict3d.device import settle_torch
 from verdict3d.judge.audit.certificate import complete
 from verdict3d.judge.audit.ordering import find_on_generations, order_generations

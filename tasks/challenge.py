@@ -21,11 +21,16 @@ from functools import partial
 from pathlib import Path
 
 from tasks.making.generation import choose_texture_judge, generating
-from tasks.making.meetings import Meeting, make_heldout_verdict, plan_arm, select_base_generations
+from tasks.making.meetings import (
+    Meeting,
+    make_heldout_verdict,
+    plan_arm,
+    select_base_generations,
+    select_in_colour,
+)
 from tasks.paths import CHALLENGE, CHAMPION, EVALUATE, read_assets, read_generations, start_folder
 from tasks.scoring.champion import find_champion_generator, read_champion
 from tasks.scoring.holdout import describe_this_use
-from tasks.scoring.measures import select_in_colour
 from tasks.stage import run_stage
 from verdict3d.asking.certificates import may_judge_colour, with_chosen_panels
 from verdict3d.asking.pairings import Pairing, judge_pairings
@@ -40,10 +45,10 @@ from verdict3d.project import TRAIN
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.assets import Asset
+from verdict3d.records.decisions import Challenge, Challenger, Champion
 from verdict3d.records.files import write_json
 from verdict3d.records.generations import Generation
 from verdict3d.records.names import Regime
-from verdict3d.records.promotion import Challenge, Challenger, Champion
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.render.rig import Rig

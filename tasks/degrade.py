@@ -20,7 +20,8 @@ from tqdm import tqdm
 from tasks.making.machine import start_helpers
 from tasks.paths import DEGRADE, read_assets, start_folder
 from tasks.stage import run_stage
-from verdict3d.config import Params, RegimeParams
+from verdict3d.config import Params
+from verdict3d.config_inputs import RegimeParams
 from verdict3d.degrade.operators import OPERATORS
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import ItemFailure, Verdict3DError

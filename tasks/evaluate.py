@@ -25,20 +25,18 @@ from tasks.making.meetings import (
     make_heldout_verdict,
     plan_arm,
     select_base_generations,
-)
-from tasks.paths import EVALUATE, GENERATE, read_assets, read_generations
-from tasks.scoring.measures import (
-    measure_made_shares,
     select_in_colour,
     select_in_mode,
 )
-from tasks.scoring.regimes import judge_regime, select_headline_metrics, summarise_rows
+from tasks.paths import EVALUATE, GENERATE, read_assets, read_generations
+from tasks.scoring.regimes import judge_regime, measure_made_shares, select_headline_metrics, summarise_rows
 from tasks.scoring.washout import measure_washout
 from tasks.stage import run_stage
 from verdict3d.asking.certificates import may_judge_colour, require_certified_judge, with_chosen_panels
 from verdict3d.asking.pairings import Pairing, judge_pairings
 from verdict3d.asking.preferences import find_adapter_dependencies, make_search_tools
-from verdict3d.config import JudgeParams, Params
+from verdict3d.config import Params
+from verdict3d.config_judges import JudgeParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.generators.generator import Generator
 from verdict3d.making.arms import find_outside_generator, load_arm, select_arm_params
@@ -71,22 +69,12 @@ def run(params: Params, root: Path, arm: str) -> None:
         adapter=find_adapter_dependencies(params, root, root / TRAIN / arm),
         outside=find_outside_generator(select_arm_params(params, arm)),
     ) as adapted:
-        pairs = {"controls": pair_controls(generations), arm: list(zip(adapted, base, strict=True))}
-        asked = [
-            (f"judge {name}", [Pairing(assets[x.asset].condition, x, y) for x, y in pairs[name]])
-            for name in pairs
-        ]
-        colours = select_in_colour(pairs[arm]) if may_judge_colour(root) else []
-        answers = judge_pairings(asked, judge.settings, rig, root)
-        controls, rows = (
-            [
-                make_heldout_verdict(x, y, verdict)
-                for (x, y), verdict in zip(pairs[name], verdicts, strict=True)
-            ]
-            for name, verdicts in zip(pairs, answers, strict=True)
-        )
+        pairs = list(zip(adapted, base, strict=True))
+        asked = {"judge controls": pair_controls(generations), f"judge {arm}": pairs}
+        controls, rows = ask(asked, judge.settings, assets, rig, root)
+        colours = select_in_colour(pairs) if may_judge_colour(root) else []
         others = {
-            role: ask_other_judge(role, settings, pairs[arm], assets, rig, root)
+            role: ask_other_judge(role, settings, pairs, assets, rig, root)
             for role, settings in (("training", params.judges.training), ("third", params.judges.third))
             if settings is not None
         }
@@ -106,7 +94,7 @@ def run(params: Params, root: Path, arm: str) -> None:
                 for name in params.evaluate.regimes
                 if textures
             },
-            washout=follow_change(params, root, arm, assets, pairs[arm], rows),
+            washout=follow_change(params, root, arm, assets, pairs, rows),
             validity=measure_made_shares(rows),
             controls=ControlResults(base_vs_base=summarise_rows(params, controls, "controls")),
         )
@@ -132,9 +120,8 @@ def judge_texture(
         return []
     judge = choose_texture_judge(params.judges.evaluation)
     rig = Rig(view_px=params.judges.view_px)
-    asked = [Pairing(assets[x.asset].condition, x, y) for x, y in pairs]
-    (answers,) = judge_pairings([(f"judge texture of {arm}", asked)], judge, rig, root)
-    return [make_heldout_verdict(x, y, one) for (x, y), one in zip(pairs, answers, strict=True)]
+    (found,) = ask({f"judge texture of {arm}": pairs}, judge, assets, rig, root)
+    return found
 
 
 def ask_other_judge(
@@ -155,9 +142,26 @@ def ask_other_judge(
         raise Verdict3DError(
             f"the {role} judge looks at {judge.mode} montages, and {GENERATE} has none; rerun generate"
         )
-    asked = [Pairing(assets[x.asset].condition, x, y) for x, y in shown]
-    (answers,) = judge_pairings([(f"{role} judge", asked)], judge, rig, root)
-    return [make_heldout_verdict(x, y, one) for (x, y), one in zip(shown, answers, strict=True)]
+    (found,) = ask({f"{role} judge": shown}, judge, assets, rig, root)
+    return found
+
+
+def ask(
+    pairs: Mapping[str, Sequence[Meeting]],
+    judge: JudgeParams,
+    assets: Mapping[str, Asset],
+    rig: Rig,
+    root: Path,
+) -> list[list[HeldoutVerdict]]:
+    """Return a judge's verdicts on each list of pairs; lists are named by what the progress bar says."""
+    asked = [
+        (name, [Pairing(assets[x.asset].condition, x, y) for x, y in those]) for name, those in pairs.items()
+    ]
+    answers = judge_pairings(asked, judge, rig, root)
+    return [
+        [make_heldout_verdict(x, y, verdict) for (x, y), verdict in zip(those, verdicts, strict=True)]
+        for those, verdicts in zip(pairs.values(), answers, strict=True)
+    ]
 
 
 def follow_change(

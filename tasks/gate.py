@@ -4,7 +4,7 @@ Collects the evidence from what the other stages left and hands it to :mod:`verd
 there counts as not measured, which never promotes. The registry is not touched: ``verdict3d promote`` acts on
 the decision.
 
-Writes ``data/gate/``: ``evidence.json`` and ``decision.json`` (:mod:`verdict3d.records.promotion`) and
+Writes ``data/gate/``: ``evidence.json`` and ``decision.json`` (:mod:`verdict3d.records.decisions`) and
 ``metrics.json``.
 """
 
@@ -23,8 +23,7 @@ from verdict3d.project import locate_certificate
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.certificates import Certificate
-from verdict3d.records.files import write_json
-from verdict3d.records.promotion import (
+from verdict3d.records.decisions import (
     ArmDecision,
     CertificateState,
     Challenge,
@@ -35,6 +34,7 @@ from verdict3d.records.promotion import (
     ObjectEvidence,
     Total,
 )
+from verdict3d.records.files import write_json
 from verdict3d.records.record import as_values, read_record, read_rows, write_record
 from verdict3d.records.results import Labels
 from verdict3d.records.verdicts import HeldoutVerdict

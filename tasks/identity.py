@@ -1,12 +1,10 @@
 """Stage ``identity``: what every other stage depends on besides the data that it reads.
 
-Writes ``data/identity/<stage>.json``, or ``<stage>/<item>.json`` for each arm and role: ``code`` (a digest of
-each file that the stage imports, directly or not; :func:`verdict3d.provenance.code_of`), ``params`` (the
-values of the parameters that ``dvc.yaml`` lists for it, defaults filled in), ``files`` (digests of the LoRA
-sets of others that it takes over) and ``generators`` (the records of those that are not ours, where it uses
-their meshes). Every other stage depends on its own file, so an edit reruns the stages that import the file, a
-changed default those that read it, another file of a generator those that ask it. DVC lets no stage depend on
-``dvc.yaml``; a stage whose list of parameters changes is rerun by DVC itself.
+Writes ``data/identity/<stage>.json``, or ``<stage>/<item>.json`` for each arm and role
+(:class:`verdict3d.records.identities.StageIdentity`; code by :func:`verdict3d.provenance.code_of`). Every
+other stage depends on its own file, so an edit reruns the stages that import the file, a changed default
+those that read it, another file of a generator those that ask it. DVC lets no stage depend on ``dvc.yaml``; a
+stage whose list of parameters changes is rerun by DVC itself.
 
 The stages of an arm depend on the methods of that arm alone; what works with adapters of any arm depends on
 all methods. So do stages on the kinds of the generators that they use.
@@ -31,7 +29,9 @@ from verdict3d.generators.identity import describe_generator
 from verdict3d.generators.registry import name_kind_module
 from verdict3d.judge.modes import list_modes
 from verdict3d.provenance import code_of
-from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.files import read_json
+from verdict3d.records.identities import StageIdentity
+from verdict3d.records.record import write_record
 from verdict3d.records.yaml_files import read_yaml
 
 STAGE = "identity"
@@ -45,7 +45,7 @@ DRAWING = ("generate", "controls")
 """Stages that draw what the judges look at, and depend on nothing else of them."""
 
 
-def find_stage_identities(params: Params, root: Path) -> dict[str, Row]:
+def find_stage_identities(params: Params, root: Path) -> dict[str, StageIdentity]:
     """Return the identity of each stage of ``dvc.yaml`` below ``root``, by ``<stage>`` or ``<stage>@<item>``.
 
     Args:
@@ -53,8 +53,8 @@ def find_stage_identities(params: Params, root: Path) -> dict[str, Row]:
         root: Folder of ``dvc.yaml`` and of the packages.
     """
     values = params.model_dump(mode="json")
-    identities: dict[str, Row] = {}
-    describe = lru_cache(maxsize=None)(lambda generator: describe_generator(generator, root).model_dump())
+    identities: dict[str, StageIdentity] = {}
+    describe = lru_cache(maxsize=None)(lambda generator: describe_generator(generator, root))
     for stage, entry in read_yaml(root / "dvc.yaml")["stages"].items():
         if stage == STAGE:
             continue
@@ -62,17 +62,15 @@ def find_stage_identities(params: Params, root: Path) -> dict[str, Row]:
         for item in [None] if each is None else _look_up(values, each.removeprefix("${").removesuffix("}")):
             listed = [name.replace("${item}", str(item)) for name in entry.get("do", entry)["params"]]
             drawn = {"montage_modes": list_modes(params.judges)} if stage in DRAWING else {}
-            identities[stage if item is None else f"{stage}@{item}"] = {
-                "code": _find_code(params, root, stage, item),
-                "params": {name: _look_up(values, name) for name in listed} | drawn,
-                "files": digest_outside_sets(params.train.sections[str(item)], root)
-                if stage == "train"
-                else {},
-                "generators": {
+            identities[stage if item is None else f"{stage}@{item}"] = StageIdentity(
+                code=_find_code(params, root, stage, item),
+                params={name: _look_up(values, name) for name in listed} | drawn,
+                files=digest_outside_sets(params.train.sections[str(item)], root) if stage == "train" else {},
+                generators={
                     name: describe(generator)
                     for name, generator in _outside_generators(params, root, stage, item, listed).items()
                 },
-            }
+            )
     return identities
 
 
@@ -107,7 +105,7 @@ def _find_code(params: Params, root: Path, stage: str, item: str | None) -> dict
     return dict(sorted((code | code_of(*named, sources=root)).items())) if named else code
 
 
-def _look_up(values: Row, name: str) -> Any:
+def _look_up(values: dict[str, Any], name: str) -> Any:
     """Return the value of a dotted name."""
     for key in name.split("."):
         values = values[key]
@@ -122,14 +120,16 @@ def find_changed_identities(params: Params, root: Path) -> dict[str, dict[str, l
     found: dict[str, dict[str, list[str]]] = {}
     for stage, now in find_stage_identities(params, root).items():
         path = root / locate_identity(stage)
-        before = read_json(path) if path.is_file() else now
-        for kind, entries in now.items():
+        if not path.is_file():
+            continue
+        before = read_json(path)  # of any version: whatever is not as it would be now has changed
+        for kind, entries in now.model_dump().items():
             if names := _list_differing(before.get(kind, {}), entries):
                 found.setdefault(stage, {})[f"changed {kind}"] = names
     return found
 
 
-def _list_differing(before: Row, now: Row) -> list[str]:
+def _list_differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return the names of files or parameters that are new, gone or not what they were."""
     missing = object()
     names = sorted(before.keys() | now.keys())
@@ -140,7 +140,7 @@ def run(params: Params, root: Path) -> None:
     """Run the stage below ``root``."""
     start_folder(root / IDENTITY)
     for stage, identity in find_stage_identities(params, root).items():
-        write_json(root / locate_identity(stage), identity)
+        write_record(root / locate_identity(stage), identity)
 
 
 if __name__ == "__main__":

@@ -31,36 +31,33 @@ from tasks.paths import (
     read_conditions,
     read_generations,
 )
+from tasks.scoring.origins import collect_provenance, read_stages
 from tasks.scoring.people import report_on_people
 from tasks.stage import run_stage
-from verdict3d.config import JudgeRole, Params
-from verdict3d.config_generators import TrellisParams
+from verdict3d.config import Params
+from verdict3d.config_judges import JudgeRole
 from verdict3d.judge.audit.ordering import group_arms_by_gap
 from verdict3d.project import AUDIT, CERTIFY, PAGE, REPORT, TRAIN, audit_path, locate_certificate
-from verdict3d.provenance import digest_directory, digest_file, digest_json
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.adapters import WEIGHTS
 from verdict3d.records.assets import Asset, Quarantined, count_notes
 from verdict3d.records.certificates import Certificate, Stratum
+from verdict3d.records.decisions import Decision
 from verdict3d.records.files import write_bytes, write_json
-from verdict3d.records.generators import GENERATOR, GeneratorRecord
 from verdict3d.records.losses import read_losses
 from verdict3d.records.pairs import ControlPair
-from verdict3d.records.promotion import Decision
 from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.results import Labels, Preflight, Results
 from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict
-from verdict3d.records.yaml_files import format_yaml, read_yaml
+from verdict3d.records.yaml_files import format_yaml
 from verdict3d.stats.preflight import describe_preflight
 from verdict3d.view.arms import find_control, rank_arms
 from verdict3d.view.audit import compare_judges, pick_examples
-from verdict3d.view.content import Audit, Failures, LossCurve, Report, Stage
+from verdict3d.view.content import Audit, Failures, LossCurve, Report
 from verdict3d.view.gallery import pick_gallery
 from verdict3d.view.page import collect_metrics, collect_people, collect_rates, render_page
 from verdict3d.view.views import name_missing
 
 T = TypeVar("T")
-MOST_DIGESTED_BYTES = 512 * 2**20
 
 
 def run(params: Params, root: Path) -> None:
@@ -149,7 +146,7 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
         quarantine=None if quarantine is None else tuple(quarantine),
         noted=count_notes(assets or ()),
         failures=_count_failures(root, evaluations),
-        stages=_read_stages(root),
+        stages=read_stages(root),
         promotion=_read(lambda path: read_record(path, Decision), root / DECISION),
         audits=tuple(
             Audit(role, certificate, examples, _group_arms_by_gap(params, root, role))
@@ -164,7 +161,7 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
             )
         ),
         warnings=(*filter(None, [stopped]), *_collect_warnings(certificates, evaluations, labels)),
-        provenance=_collect_provenance(params, root, evaluations),
+        provenance=collect_provenance(params, root, evaluations),
         parameters=format_yaml(params.experiment()),
     )
 
@@ -248,58 +245,6 @@ def _count_failures(root: Path, evaluations: Mapping[str, Results]) -> tuple[Fai
         for reason, count in sorted(reasons.items())
         if count
     )
-
-
-def _read_stages(root: Path) -> tuple[Stage, ...]:
-    lock = root / "dvc.lock"
-    if not lock.exists():
-        return ()
-    stages = read_yaml(lock).get("stages", {})
-    found = []
-    for name, stage in stages.items():
-        if name != "report":
-            digests = [f"{out['path']} {out.get('md5', '')}" for out in stage.get("outs", ())]
-            found.append(Stage(name, "; ".join(digests) or None))
-    return tuple(found)
-
-
-def _collect_provenance(params: Params, root: Path, evaluations: Mapping[str, Results]) -> dict[str, str]:
-    values = {
-        "Seed": str(params.seed),
-        "Parameters, SHA-256": digest_json(params.experiment()),
-        "Generator": _generator(params, root),
-    }
-    for role, judge in params.judges.by_role.items():
-        values[f"{role.capitalize()} judge"] = _describe_model(root, judge.model, judge.revision)
-    for arm, results in evaluations.items():
-        identity = sorted(results.judge.model_dump().items())
-        values[f"Judge of {arm}"] = "; ".join(f"{key}: {value}" for key, value in identity)
-    for arm in params.train.arms:
-        adapter = root / TRAIN / arm / WEIGHTS
-        if adapter.exists():
-            values[f"Adapter of {arm}, SHA-256"] = digest_file(adapter)
-    return values
-
-
-def _generator(params: Params, root: Path) -> str:
-    """Return the configured generator; of one that is not ours the record that its meshes came with."""
-    generator = params.generator
-    if isinstance(generator, TrellisParams):
-        return _describe_model(root, generator.model, generator.revision)
-    record = _read(lambda path: read_record(path, GeneratorRecord), root / GENERATE / GENERATOR)
-    made = "" if record is None else f", SHA-256 of its record {record.digest}"
-    about = f"{generator.kind}, {generator.determinism}, surface {generator.surface}, {generator.licence}"
-    return f"{generator.name} {generator.version} ({about}){made}"
-
-
-def _describe_model(root: Path, model: str, revision: str | None = None) -> str:
-    """Return a model's place with a digest of its files (very large ones go by their revision only)."""
-    folder = root / model
-    if not folder.is_dir():
-        return f"{model}, revision {revision or 'not pinned'}"
-    if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > MOST_DIGESTED_BYTES:
-        return f"{model}, too large to digest"
-    return f"{model}, SHA-256 {digest_directory(folder)}"
 
 
 if __name__ == "__main__":

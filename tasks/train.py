@@ -37,7 +37,7 @@ from verdict3d.adapt.parallel import (
 )
 from verdict3d.adapt.registry import find_method, modules_of, parts_of
 from verdict3d.config import Params
-from verdict3d.config_arms import AnyArm, OutsideArmParams, Pictures, PreferenceParams, Trained
+from verdict3d.config_arms import AnyArm, OutsideArmParams, PreferenceParams, Trained, TrainedOnPictures
 from verdict3d.config_generators import TrellisParams, require_trellis
 from verdict3d.device import pick_device, settle_torch
 from verdict3d.generators.identity import describe_generator
@@ -89,7 +89,7 @@ def run(params: Params, root: Path, arm: str, processes: Processes = ALONE) -> N
     )
     identity = {
         "origin": origin.model_dump(mode="json"),
-        "base": find_base_dependencies(params, root),
+        "base": find_base_dependencies(params, root).model_dump(),
         "pictures": [params.assets.view.model_dump(), params.assets.condition_size_px],
         "preferences": [_digest_preference(preference) for preference in preferences],
         "machine": settle_torch(),
@@ -173,7 +173,7 @@ def _make_examples(
     params: Params, root: Path, splits: Mapping[str, Sequence[Asset]], settings: AnyArm, size_px: int
 ) -> tuple[list[Example], list[Example]]:
     """Return training and validation pictures, as the most demanding part of the arm wants them."""
-    parts = [part for part in parts_of(settings) if isinstance(part, Pictures)]
+    parts = [part for part in parts_of(settings) if isinstance(part, TrainedOnPictures)]
     if not parts:
         return [], []
     regimes = tuple(dict.fromkeys(regime for part in parts for regime in part.regimes))

@@ -11,8 +11,9 @@ import yaml
 from flows.chain.workspace import overlay
 from support.places import ROOT
 from verdict3d.adapt.conditioners import TokenTransformer
-from verdict3d.config import JudgeRole, Params
+from verdict3d.config import Params
 from verdict3d.config_generators import TrellisParams
+from verdict3d.config_judges import JudgeRole
 from verdict3d.judge.lineage import find_lineage, warn_of_lineage
 from verdict3d.records.files import read_json
 from verdict3d.trellis.conditioner import make_dinov2_config

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -18,105 +18,27 @@ from verdict3d.config_arms import (
     Regime,
     SearchParams,
 )
-from verdict3d.config_generators import ADDRESS, AnyGenerator, MeshLimits, TrellisParams
+from verdict3d.config_generators import AnyGenerator, TrellisParams
+from verdict3d.config_inputs import AssetsParams, DegradeParams, PhotosParams
+from verdict3d.config_judges import AuditParams, JudgesParams
+from verdict3d.config_promotion import PromotionParams
 from verdict3d.config_values import (
     Choices,
     Count,
     CountFromZero,
-    Listed,
     Name,
-    NotNegative,
-    Positive,
-    Range,
     Section,
     Share,
     Text,
     Variable,
     fitting,
-    within,
 )
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.yaml_files import read_yaml
-from verdict3d.view_sets import VIEW_SETS
-
-Mode = Literal["normal", "clay", "rgb"]
-PanelKind = Literal["three_images", "two_sheets", "reference_free", "seven_images"]
-PanelChoice = Literal["audited", PanelKind]
-JudgeRole = Literal["training", "evaluation", "third"]
-OperatorName = Literal["crop", "occlusion", "downscale", "blur", "noise", "jpeg", "low_light"]
-Severity = Annotated[int, Field(ge=0, le=5)]
-Margin = Annotated[float, Field(gt=0.0, lt=0.5)]
-PlantedFault = Literal["always-first", "reference-blind", "coin-flip", "follows-the-camera"]
-"""Bad judges on purpose, for a drill of the audit."""
 
 LONGEST_MESSAGE = 500
 """Characters that are shown of what is wrong with one value."""
 _CRON = "minute, hour, day of month, month and day of week that come due, such as 0 3 * * *"
-
-
-class ViewParams(Section):
-    """Where the condition picture is taken from: ranges are sampled uniformly for each asset."""
-
-    yaw_deg: Annotated[Range, within(-360, 360)]
-    elevation_deg: Annotated[Range, within(-89, 89)]
-    fov_deg: float = Field(gt=1.0, lt=120.0)
-    distance: float = Field(gt=0.9, le=100.0)
-
-
-class AssetsParams(Section):
-    """Stage ``assets``."""
-
-    source: Text
-    train: CountFromZero
-    validation: CountFromZero
-    heldout: CountFromZero
-    split_shares: dict[Literal["train", "validation", "heldout"], Share]
-    up_axis: Literal["auto", "x", "y", "z"]
-    base_may_have_seen: bool
-    condition_size_px: int = Field(ge=32, le=4096)
-    view: ViewParams
-    limits: MeshLimits
-
-
-class RegimeParams(Section):
-    """A mixture: ``count`` different operators, each with a severity drawn from ``severities``."""
-
-    operators: Choices[OperatorName] = Field(min_length=1)
-    count: Count
-    severities: Listed[Severity] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _enough_operators(self) -> RegimeParams:
-        if self.count > len(self.operators):
-            raise ValueError(f"count {self.count} needs that many operators, got {', '.join(self.operators)}")
-        return self
-
-
-class DegradeParams(Section):
-    """Stage ``degrade``."""
-
-    regimes: dict[Literal["mild", "medium", "severe"], RegimeParams]
-
-
-class FinishParams(Section):
-    """What is done to meshes from photos before they are written (``verdict3d.mesh.finishing``)."""
-
-    floater_share: Share | None = None
-    """Parts with less than this share of the largest part's area are removed."""
-    fill_holes: bool = False
-    """Close holes by fans: right for convex ones."""
-    faces: Count | None = None
-    """Simplify to about so many faces."""
-
-
-class PhotosParams(Section):
-    """Photos in ``verdict3d generate`` and the registered model; concerns no stage."""
-
-    background: Text | None = None
-    """Model that removes it from opaque photos (``verdict3d.trellis.background``); None: they are refused."""
-    objects: Literal["all", "largest"] = "all"
-    """Which objects of a photo are kept, where it shows several."""
-    finish: FinishParams = FinishParams()
 
 
 class GenerateParams(Section):
@@ -141,109 +63,6 @@ class LabelParams(Section):
 
     by: Literal["judge", "people"]
     """Whose verdicts become preferences."""
-
-
-class EndpointParams(Section):
-    """An OpenAI-compatible server that answers for a judge; docs/judges.md says how to use one."""
-
-    url: Annotated[str, fitting(ADDRESS, "http(s)://host/path, without name and query")]
-    """Address up to the version, such as ``http://127.0.0.1:8000/v1``; without name, password or query."""
-    key_variable: Variable | None = None
-    """Environment variable that holds the key."""
-    answers: Literal["logprobs", "text"] = "logprobs"
-    top_logprobs: Count = 20
-    """Tokens whose log-probabilities are asked for; 20 is the most that many servers give."""
-    least_mass: Share = 0.5
-    """Smallest probability of A and B together; an answer below it is invalid."""
-    text_tokens: Count = 64
-    """Most tokens of a text answer; models that reason before they answer need thousands."""
-    concurrency: Count = 8
-    timeout_s: Positive = 120.0
-    """Longest time for one whole reply."""
-    attempts: Count = 6
-    pause_s: NotNegative = 0.5
-    """Before the second attempt; doubles from one to the next."""
-    prompt: Annotated[str, Field(min_length=1)] | None = None
-    """Question with picture slots for three images; by default the rubric."""
-
-
-class LineageParams(Section):
-    """What a model was made from: two judges are only as independent as these differ.
-
-    Attributes:
-        vision_tower: The image encoder.
-        language_model: The language model it was built on.
-        language_family: Models of one family share their pretraining; the language model itself when empty.
-        vendor: Who trained the model.
-        licence: Under which terms the weights may be used.
-        source: Paper, card or file that says so.
-    """
-
-    vision_tower: Text
-    language_model: Text
-    language_family: str = ""
-    vendor: Text
-    licence: Text
-    source: Text
-
-
-class JudgeParams(Section):
-    """One judge: which model, what it is shown, from how many view sets.
-
-    ``panel`` is a kind, or ``audited``: the audit chooses (:mod:`verdict3d.asking.certificates`).
-    ``compiled`` is for large models on a GPU: torch.compile takes a minute and other last bits.
-    """
-
-    model: Text
-    revision: Text | None
-    panel: PanelChoice
-    mode: Mode
-    device: Literal["auto", "cpu", "cuda"]
-    batch_size: Count
-    views: Annotated[int, Field(ge=1, le=len(VIEW_SETS))]
-    compiled: bool = False
-    endpoint: EndpointParams | None = None
-    lineage: LineageParams | None = None
-
-
-class JudgesParams(Section):
-    """The training judge labels pairs; the evaluation judge, another model, decides win-rates.
-
-    A third judge decides nothing: its agreement with the others is shown. All see the same montages, of views
-    with ``view_px`` pixels a side.
-    """
-
-    view_px: Annotated[int, Field(ge=8, le=2048)]
-    training: JudgeParams
-    evaluation: JudgeParams
-    third: JudgeParams | None = None
-
-    @property
-    def by_role(self) -> dict[JudgeRole, JudgeParams]:
-        """Every configured judge by its role, in the order of :data:`JudgeRole`."""
-        found = {role: getattr(self, role) for role in get_args(JudgeRole)}
-        return {role: judge for role, judge in found.items() if judge is not None}
-
-
-class AuditThresholds(Section):
-    """What a judge must reach on the controls; params.yaml says why."""
-
-    right: Share
-    reference_drop: Share
-    equal: Share
-
-
-class AuditParams(Section):
-    """Stages ``controls``, ``audit`` and ``certify``, and what the certificates are for."""
-
-    roles: Choices[JudgeRole]
-    rows_per_defect: Count
-    compared: Count
-    copies: Count
-    coloured: Count
-    valid_days: Count
-    allow_uncertified: bool
-    thresholds: AuditThresholds
 
 
 class TrainParams(Section):
@@ -286,45 +105,6 @@ class EvaluateParams(Section):
     target: Share
     bootstrap: Count
     confidence: float = Field(gt=0.5, lt=1.0)
-
-
-class MarginParams(Section):
-    """How much half-credit against the champion may be below 1/2, by what is compared.
-
-    ``f_score`` is how much the mean F-score on clean inputs may be below the champion's.
-    """
-
-    clean: Margin
-    category: Margin
-    texture: Margin
-    validity: Margin
-    f_score: Margin
-    people: Margin
-
-
-class PromotionLimits(Section):
-    """What no candidate may exceed."""
-
-    over_optimisation_gap: Share
-    holdout_candidates: Count
-    holdout_queries: Count
-
-
-class PromotionParams(Section):
-    """Stages ``challenge`` and ``gate``: what is fixed before a candidate is seen."""
-
-    arms: Choices[Name] = Field(min_length=1, max_length=3)
-    regime: Regime
-    bar: Literal["beats", "reaches", "clears"]
-    test: Literal["fixed", "sequential"]
-    batch_objects: Count
-    alpha: float = Field(gt=0.0, le=0.1)
-    looks: Count
-    objects: Count
-    category_objects: Annotated[int, Field(ge=2, le=1_000_000_000)]
-    margins: MarginParams
-    f_score_gain: Share
-    limits: PromotionLimits
 
 
 class ReportParams(Section):
@@ -449,8 +229,8 @@ def _changes_networks(arm: AnyArm) -> bool:
     return not isinstance(arm, OutsideArmParams)
 
 
-def load_params(path: str | Path = "params.yaml") -> Params:
-    """Read and check ``params.yaml``.
+def load_params(path: str | Path) -> Params:
+    """Read and check a ``params.yaml``.
 
     Raises:
         Verdict3DError: The file is missing, not YAML, or a value or key is not allowed; every problem is

@@ -37,7 +37,7 @@ class Trained(Section):
     checkpoint_every: Count
 
 
-class Pictures(Trained):
+class TrainedOnPictures(Trained):
     """Arms that learn from degraded pictures beside clean ones."""
 
     clean_share: Share
@@ -49,7 +49,7 @@ class Pictures(Trained):
     regimes: Choices[Regime] = Field(min_length=1)
 
 
-class ConditionerRepairParams(Pictures):
+class ConditionerRepairParams(TrainedOnPictures):
     """The paper's token regression: a residual adapter from degraded to clean tokens."""
 
     method: Literal["conditioner_repair"]
@@ -90,7 +90,7 @@ class LossWeights(Section):
     """Distance to the clean tokens."""
 
 
-class DegradedInputsParams(Pictures):
+class DegradedInputsParams(TrainedOnPictures):
     """Learn to make of a degraded picture what the base makes of the clean one."""
 
     method: Literal["degraded_inputs"]
@@ -166,7 +166,7 @@ class PreferenceParams(Trained):
         return self
 
 
-class TokenFlowParams(Pictures):
+class TokenFlowParams(TrainedOnPictures):
     """Generative repair: a flow that draws clean tokens given degraded ones."""
 
     method: Literal["token_flow"]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from verdict3d.config import AssetsParams
 from verdict3d.config_generators import MeshLimits
+from verdict3d.config_inputs import AssetsParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.folders import files_below, readable
 from verdict3d.furniture.catalogue import CATEGORIES, World, make_furniture

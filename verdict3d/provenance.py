@@ -20,6 +20,9 @@ VALUES = (
     "verdict3d/config.py",
     "verdict3d/config_arms.py",
     "verdict3d/config_generators.py",
+    "verdict3d/config_inputs.py",
+    "verdict3d/config_judges.py",
+    "verdict3d/config_promotion.py",
     "verdict3d/config_values.py",
 )
 """Files that hold values and refuse wrong ones: their values, defaults among them, stand beside the code."""

@@ -42,7 +42,8 @@ from flows.chain.shared import Chain
 from flows.chain.tracking_step import keep_run
 from verdict3d.processes.commands import stopping_all_on_error
 from verdict3d.project import Workspace
-from verdict3d.records.files import write_json
+from verdict3d.records.record import write_record
+from verdict3d.records.stages import StageEnd, StageEnds
 from verdict3d.records.yaml_files import read_yaml
 
 BUSY_DELAYS_S: list[float] = [1, 2, 4, 8, 16]
@@ -147,7 +148,8 @@ def _run_stages(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) 
             for future in futures.values():
                 future.wait()
     finally:
-        write_json(stages_file, [_describe_stage(stage, future) for stage, future in futures.items()])
+        ends = [_describe_stage(stage, future) for stage, future in futures.items()]
+        write_record(stages_file, StageEnds(stages=ends))
     unfinished = [stage for stage, future in futures.items() if not future.state.is_completed()]
     if unfinished:
         chain.ended.set_result(False)
@@ -174,15 +176,13 @@ def list_arms(stages: Iterable[str]) -> list[str]:
     return sorted(stage.partition("@")[2] for stage in stages if stage.startswith("evaluate@"))
 
 
-def _describe_stage(stage: str, future: PrefectFuture[StageRun]) -> dict[str, object]:
-    """Return what became of a stage, as JSON."""
-    row: dict[str, object] = {"stage": stage, "outcome": "not run", "seconds": None, "max_rss_mib": None}
+def _describe_stage(stage: str, future: PrefectFuture[StageRun]) -> StageEnd:
+    """Return what became of a stage."""
     if future.state.is_completed():
         done = future.result()
-        row |= {"outcome": done.outcome, "seconds": done.seconds, "max_rss_mib": done.max_rss_mib}
-    elif future.state.is_failed() or future.state.is_crashed():
-        row["outcome"] = "failed"
-    return row
+        return StageEnd(stage=stage, outcome=done.outcome, seconds=done.seconds, max_rss_mib=done.max_rss_mib)
+    failed = future.state.is_failed() or future.state.is_crashed()
+    return StageEnd(stage=stage, outcome="failed" if failed else "not run", seconds=None, max_rss_mib=None)
 
 
 def run_flow(chain: Chain, stages_file: Path) -> State[Any]:

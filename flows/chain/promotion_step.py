@@ -17,7 +17,8 @@ from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
 from verdict3d.project import Workspace
-from verdict3d.records.files import read_json
+from verdict3d.records.promotion import PlacedChampion
+from verdict3d.records.record import R, read_record
 
 Say = Callable[[str], None]
 
@@ -29,10 +30,11 @@ def call_promotion(
     environment: dict[str, str],
     lock: int | None,
     say: Say,
+    kind: type[R],
     command: str,
     *arguments: str,
     limit_s: float | None = None,
-) -> dict[str, Any]:
+) -> R:
     """Run one command of :mod:`tasks.registry.promotion`, pass on its progress, return what it did.
 
     Raises:
@@ -50,7 +52,15 @@ def call_promotion(
         result = Path(folder, "result.json")
         root = os.path.relpath(workspace.root, workspace.project)
         ended = run_supervised(
-            [*_PROMOTION, command, root, workspace.preset or "", str(result), *arguments],
+            [
+                *_PROMOTION,
+                command,
+                str(workspace.project),
+                root,
+                workspace.preset or "",
+                str(result),
+                *arguments,
+            ],
             cwd=workspace.project,
             environment=environment,
             on_line=hear,
@@ -60,8 +70,7 @@ def call_promotion(
         if ended.timed_out:
             raise Verdict3DError(f"MLflow at {mask_uri()} took more than {limit_s:.0f} s")
         if ended.status == 0:
-            done: dict[str, Any] = read_json(result)
-            return done
+            return read_record(result, kind)
     told = [number for number, line in enumerate(lines) if line.startswith("error: ")]
     said = lines[told[-1] :] if told else lines[-15:]
     raise Verdict3DError("\n".join(said).removeprefix("error: ") or f"promotion: {command} was stopped")
@@ -81,14 +90,15 @@ def refresh_champion(
     if read_tracking_uri() == EMBEDDED_STORE and not (workspace.project / "mlflow.db").exists():
         return
     try:
-        found = call_promotion(workspace, environment, lock, say, "sync", limit_s=None if needed else LIMIT_S)
+        limit_s = None if needed else LIMIT_S
+        found = call_promotion(workspace, environment, lock, say, PlacedChampion, "sync", limit_s=limit_s)
     except Verdict3DError as error:
         if needed:
             raise
         say(f"the champion may have moved since it was last seen: {error}")
         return
-    if found["changed"]:
-        say(f"champion: {found['champion']['name']}")
+    if found.changed:
+        say(f"champion: {found.champion.name}")
 
 
 def tell(workspace: Workspace, text: str, facts: dict[str, Any], say: Say) -> None:

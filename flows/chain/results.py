@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.paths import DECISION, EVALUATE
+from verdict3d.records.decisions import Decision
 from verdict3d.records.numbers import Interval
-from verdict3d.records.promotion import Decision
 from verdict3d.records.record import read_record
 from verdict3d.records.results import Results
 from verdict3d.view.words import say_outlook

@@ -28,6 +28,8 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
 from verdict3d.project import Workspace
 from verdict3d.records.files import read_json
+from verdict3d.records.record import read_record
+from verdict3d.records.stages import StageEnd, StageEnds
 
 GIB_PER_STAGE = 8
 CORES_PER_STAGE = 4
@@ -61,7 +63,7 @@ def run_chain(
     Raises:
         Verdict3DError: A stage failed, or another run holds the checkout.
     """
-    rows: list[dict[str, Any]] = []
+    ends: list[StageEnd] = []
     started = time.monotonic()
     environment = make_project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
@@ -70,7 +72,7 @@ def run_chain(
             say(describe_changes(workspace, changed))
             refresh_champion(workspace, environment, lock, say)
             limits = jobs or choose_jobs(), stage_timeout_s
-            rows = _run_flow(workspace, environment, *limits, lock, say, to_stderr)
+            ends = _run_flow(workspace, environment, *limits, lock, say, to_stderr)
         else:
             say("nothing changed: every stage is up to date")
             if run_key(workspace.root):
@@ -80,7 +82,7 @@ def run_chain(
     say(describe_results(workspace))
     seconds = time.monotonic() - started
     say(f"\n{seconds:.1f} s")
-    return {"changed": changed, "stages": rows, "seconds": seconds}
+    return {"changed": changed, "stages": [end.model_dump() for end in ends], "seconds": seconds}
 
 
 def look_for_changes(
@@ -170,7 +172,7 @@ def _run_flow(
     lock: int,
     say: Callable[[str], None],
     to_stderr: bool,
-) -> list[dict[str, Any]]:
+) -> list[StageEnd]:
     stages_file = locate_stages_file(workspace)
     stages_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "flows.chain.pipeline", str(workspace.project), workspace.preset or ""]
@@ -184,12 +186,12 @@ def _run_flow(
             lock_descriptor=lock,
             to_stderr=to_stderr,
         )
-    rows: list[dict[str, Any]] = read_json(stages_file) if stages_file.exists() else []
-    if rows:
+    ends = read_record(stages_file, StageEnds).stages if stages_file.exists() else []
+    if ends:
         say("")
-        say(format_text(("stage", "outcome", "seconds", "peak MiB"), [_format_stage(row) for row in rows]))
+        say(format_text(("stage", "outcome", "seconds", "peak MiB"), [_format_stage(end) for end in ends]))
     if ended.status != 0:
-        failed = [row["stage"] for row in rows if row["outcome"] == "failed"]
+        failed = [end.stage for end in ends if end.outcome == "failed"]
         where = f" in {', '.join(failed)}" if failed else ""
         logs = workspace.state / "logs" / (workspace.preset or "default")
         words = describe_failures(logs, failed)
@@ -199,7 +201,7 @@ def _run_flow(
             "Finished work is kept: the next run goes on from here." + (f"\n{words}" if words else "")
         )
     locate_page(workspace).unlink(missing_ok=True)
-    return rows
+    return ends
 
 
 def locate_stages_file(workspace: Workspace) -> Path:
@@ -207,7 +209,7 @@ def locate_stages_file(workspace: Workspace) -> Path:
     return workspace.state / "stages" / f"{workspace.preset or 'default'}.json"
 
 
-def _format_stage(row: dict[str, Any]) -> tuple[str, str, str, str]:
-    seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
-    peak = "" if row["max_rss_mib"] is None else f"{row['max_rss_mib']:.0f}"
-    return row["stage"], row["outcome"], seconds, peak
+def _format_stage(end: StageEnd) -> tuple[str, str, str, str]:
+    seconds = "" if end.seconds is None else f"{end.seconds:.1f}"
+    peak = "" if end.max_rss_mib is None else f"{end.max_rss_mib:.0f}"
+    return end.stage, end.outcome, seconds, peak

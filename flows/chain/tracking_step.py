@@ -14,7 +14,8 @@ from tasks.tracking.store import hide_secrets, mask_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
 from verdict3d.project import Workspace
-from verdict3d.records.files import read_json
+from verdict3d.records.record import read_record
+from verdict3d.records.stages import StageEnds
 
 Say = Callable[[str], None]
 LIMIT_S = 120.0
@@ -36,7 +37,7 @@ def keep_run(workspace: Workspace, stages_file: Path | None = None) -> None:
     keep_finished(workspace)
     outbox = Outbox(workspace.project)
     if outbox.run_id(workspace.root) is None:
-        stages = read_json(stages_file) if stages_file else None
+        stages = read_record(stages_file, StageEnds).stages if stages_file else None
         outbox.put(collect_run(workspace.root, workspace.preset or "", stages, list_difference(workspace)))
 
 
@@ -72,7 +73,15 @@ def attach_to_run(
     """
     find_recorded(workspace)
     ended = run_supervised(
-        [sys.executable, "-m", "tasks.tracking.attachment", str(workspace.root), str(folder.resolve()), name],
+        [
+            sys.executable,
+            "-m",
+            "tasks.tracking.attachment",
+            str(workspace.project),
+            str(workspace.root),
+            str(folder.resolve()),
+            name,
+        ],
         cwd=workspace.project,
         environment=environment,
         on_line=lambda line, redraws: say(hide_secrets(line)),
@@ -98,7 +107,7 @@ def send_kept(
     if not outbox.list_waiting():
         return True
     ended = run_supervised(
-        [sys.executable, "-m", "tasks.tracking.mlflow_runs"],
+        [sys.executable, "-m", "tasks.tracking.mlflow_runs", str(project)],
         cwd=project,
         environment=environment,
         on_line=lambda line, redraws: say(hide_secrets(line)),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from verdict3d.cli.options import JUDGES, AsJson, Preset, choose_progress, print_json
-from verdict3d.config import JudgeRole, PlantedFault
+from verdict3d.config_judges import JudgeRole, PlantedFault
 
 
 def register_audit(app: typer.Typer) -> None:

@@ -13,7 +13,8 @@ from flows.chain.outside_files import watch_generators
 from flows.chain.own_meshes import watch_own_meshes
 from flows.processes.run_lock import recover_dvc_locks, run_lock
 from tasks.paths import CONTROLS
-from verdict3d.config import JudgeRole, load_params
+from verdict3d.config import load_params
+from verdict3d.config_judges import JudgeRole
 from verdict3d.errors import Verdict3DError
 from verdict3d.project import Workspace, audit_path, locate_certificate
 from verdict3d.records.certificates import Certificate

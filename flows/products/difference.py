@@ -13,12 +13,13 @@ from flows.products.drift import collect_drift
 from flows.products.run_files import RunFiles
 from tasks.paths import ASSETS, DECISION, EVALUATE
 from tasks.tracking.run_values import flatten
-from verdict3d.config import JudgeRole
+from verdict3d.config_judges import JudgeRole
 from verdict3d.project import locate_certificate
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.assets import Asset
 from verdict3d.records.certificates import Certificate
+from verdict3d.records.decisions import Decision
 from verdict3d.records.differences import (
     AssetChanges,
     AssetNamed,
@@ -28,12 +29,10 @@ from verdict3d.records.differences import (
     JudgeChange,
     PairChange,
     Paired,
-    PastRate,
     RateDifference,
 )
-from verdict3d.records.files import Row
-from verdict3d.records.promotion import Decision
 from verdict3d.records.record import as_values
+from verdict3d.records.recorded_runs import PastRate
 from verdict3d.records.results import Results
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.multiplicity import holm
@@ -43,7 +42,7 @@ PairKey = tuple[str, str, int]
 GeneratorFor = Callable[[str], np.random.Generator]
 
 
-def compare_runs(before: RunFiles, after: RunFiles, history: Sequence[Row], root: Path) -> Difference:
+def compare_runs(before: RunFiles, after: RunFiles, history: Sequence[PastRate], root: Path) -> Difference:
     """Compare two runs; what one of them does not keep is named in ``left_out``.
 
     Args:
@@ -83,7 +82,7 @@ def compare_runs(before: RunFiles, after: RunFiles, history: Sequence[Row], root
         pairs=sorted(pairs, key=_loudest),
         decisions=_compare_decisions(before, after),
         drift=drift,
-        history=[PastRate(**row) for row in history],
+        history=list(history),
         left_out=list(dict.fromkeys([*before.left_out, *after.left_out])),
     )
 

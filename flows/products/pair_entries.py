@@ -10,12 +10,12 @@ from typing import Any, get_args
 from flows.products.pair_records import RunRecords
 from tasks.certify import plan_pairs
 from tasks.paths import CHALLENGE, CONTROLS, EVALUATE, GENERATE, LABEL, PAIRS
-from verdict3d.config import JudgeRole
+from verdict3d.config_judges import JudgeRole
 from verdict3d.judge.modes import TEXTURE_MODE
 from verdict3d.project import AUDIT, CERTIFY
+from verdict3d.records.decisions import Challenge
 from verdict3d.records.generations import Generation
 from verdict3d.records.pairs import ControlPair, Pair
-from verdict3d.records.promotion import Challenge
 from verdict3d.records.record import read_record
 from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict, PairVerdict
 from verdict3d.view.pairs.controls import find_known, name_side

@@ -9,7 +9,8 @@ from typing import Any
 
 from tasks.paths import ASSETS, CHALLENGE, DEGRADE, EVALUATE, GENERATE, read_assets, read_conditions
 from verdict3d.asking.certificates import with_chosen_panels
-from verdict3d.config import JudgeParams, Params
+from verdict3d.config import Params
+from verdict3d.config_judges import JudgeParams
 from verdict3d.judge.identity import choose_first_panel
 from verdict3d.judge.rubric import digest_prompt, write_prompt, write_prompt_for
 from verdict3d.records.assets import Asset

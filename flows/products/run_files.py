@@ -24,9 +24,8 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
 from verdict3d.project import Workspace
 from verdict3d.provenance import ask_git
-from verdict3d.records.differences import RunNamed
-from verdict3d.records.files import Row, read_json
 from verdict3d.records.record import R, read_record, read_rows
+from verdict3d.records.recorded_runs import PastRate, RecordedRuns, RunNamed
 from verdict3d.records.yaml_files import read_yaml
 
 T = TypeVar("T")
@@ -123,7 +122,7 @@ class RunFiles:
 
 
 @contextmanager
-def open_runs(workspace: Workspace, names: Sequence[str]) -> Iterator[tuple[list[RunFiles], list[Row]]]:
+def open_runs(workspace: Workspace, names: Sequence[str]) -> Iterator[tuple[list[RunFiles], list[PastRate]]]:
     """Yield the files of runs, and what MLflow knows of ties and flips of the runs so far.
 
     Args:
@@ -139,7 +138,7 @@ def open_runs(workspace: Workspace, names: Sequence[str]) -> Iterator[tuple[list
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         found = _ask_store(workspace, environment, folder, list(asked.values()))
-        recorded = dict(zip(asked, found["runs"], strict=True))
+        recorded = dict(zip(asked, found.runs, strict=True))
         places = {name: folder / str(number) for number, name in enumerate(asked)}
         runs = []
         for name in names:
@@ -150,8 +149,8 @@ def open_runs(workspace: Workspace, names: Sequence[str]) -> Iterator[tuple[list
                 named = RunNamed(name="the run before", key=_key(place), run=None, commit=None)
                 runs.append(RunFiles(named, place, cache))
             else:
-                runs.append(RunFiles(RunNamed(**recorded[name]), places[name], cache))
-        yield runs, found["history"]
+                runs.append(RunFiles(recorded[name], places[name], cache))
+        yield runs, found.history
 
 
 def _open_here(workspace: Workspace) -> RunFiles:
@@ -182,11 +181,11 @@ def _spell(workspace: Workspace, name: str) -> str:
 
 def _ask_store(
     workspace: Workspace, environment: dict[str, str], folder: Path, names: list[str]
-) -> dict[str, list[Row]]:
+) -> RecordedRuns:
     """Ask MLflow in a process of its own, which takes seconds to load it; without names it may fail."""
     store = environment.get("MLFLOW_TRACKING_URI") or EMBEDDED_STORE
     if not names and store == EMBEDDED_STORE and not (workspace.project / DATABASE).is_file():
-        return {"runs": [], "history": []}
+        return RecordedRuns(runs=[], history=[])
     lines: list[str] = []
     ended = run_supervised(
         [sys.executable, "-m", "tasks.registry.recorded", workspace.preset or "", str(folder), *names],
@@ -195,9 +194,8 @@ def _ask_store(
         on_line=lambda line, redraws: lines.append(line),
     )
     if ended.status == 0:
-        answer: dict[str, list[Row]] = read_json(folder / "found.json")
-        return answer
+        return read_record(folder / "found.json", RecordedRuns)
     if not names:
-        return {"runs": [], "history": []}
+        return RecordedRuns(runs=[], history=[])
     text = "\n".join(lines[-5:])
     raise Verdict3DError(text.partition("error: ")[2] or text)

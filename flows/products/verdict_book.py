@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from tasks.paths import read_assets
 from verdict3d.asking.pairings import STORE
-from verdict3d.config import JudgesParams
+from verdict3d.config_judges import JudgesParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.store import RecordedAnswer, VerdictStore
 from verdict3d.judge.verdict import Margins, Verdict

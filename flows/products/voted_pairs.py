@@ -15,9 +15,11 @@ from verdict3d.mesh.files import colour_vertices, read_mesh, write_mesh
 from verdict3d.mesh.mesh import mesh_digest, normalize
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, replacing
+from verdict3d.records.files import replacing
+from verdict3d.records.names import Side
 from verdict3d.records.pairs import CLEAR_GRADES
 from verdict3d.records.verdicts import Compared
+from verdict3d.view.pairs.described import PairDocument
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view.pairs.query import Query
 from verdict3d.votes.pairs import AskedPair, class_contest
@@ -25,6 +27,7 @@ from verdict3d.votes.pairs import AskedPair, class_contest
 Source = Literal["evaluate", "challenge", "label", "compare"]
 """Arms against the base, candidates against the champion, pairs to learn from, folders of meshes."""
 SOURCES: tuple[Source, ...] = get_args(Source)
+SIDES: tuple[Side, ...] = get_args(Side)
 SHAPE_MODES = ("normal", "clay", "rgb")
 KNOWN = "known"
 """Place of the pairs with a known answer."""
@@ -42,40 +45,40 @@ def list_asked_pairs(index: PairIndex, sources: Sequence[Source]) -> list[AskedP
     """
     found = []
     for row in read_documents(index, sources):
-        if row["outcome"] == "same":
+        if row.outcome == "same":
             continue
-        files = [index.file(row["sides"][side]["mesh"] or "", "mesh") for side in ("x", "y")]
-        x, y = (describe_compared(row, side) for side in ("x", "y"))
+        files = [index.file(row.sides[side].mesh or "", "mesh") for side in SIDES]
+        x, y = (describe_compared(row, side) for side in SIDES)
         if files[0] is None or files[1] is None or x.mesh_digest == y.mesh_digest:
             continue
         found.append(
             AskedPair(
                 **_select_about(row),
-                object=row["object"],
+                object=row.object,
                 x=x,
                 y=y,
-                photo=index.file(row["photo"] or "", "photo"),
+                photo=index.file(row.photo or "", "photo"),
                 x_mesh=files[0],
                 y_mesh=files[1],
-                contest=class_contest(word["outcome"] for word in (row["word"], *row["others"])),
-                size=None if row["d"] is None else abs(row["d"]),
+                contest=class_contest(word.outcome for word in (row.word, *row.others)),
+                size=None if row.d is None else abs(row.d),
             )
         )
     return found
 
 
-def read_documents(index: PairIndex, places: Sequence[str]) -> Iterator[Row]:
-    """Yield what the pages show of the pairs of some places, as :meth:`PairIndex.document`."""
+def read_documents(index: PairIndex, places: Sequence[str]) -> Iterator[PairDocument]:
+    """Yield what the pages show of the pairs of some places."""
     for name in index.ids(Query(choices={"place": tuple(places)})):
         row = index.document(name)
         if row is not None:
             yield row
 
 
-def describe_compared(row: Row, side: Literal["x", "y"]) -> Compared:
+def describe_compared(row: PairDocument, side: Side) -> Compared:
     """Return a side of a pair's document as verdicts name it."""
-    shown = row["sides"][side]
-    return Compared(generation=shown["generation"], mesh_digest=shown["digest"])
+    shown = row.sides[side]
+    return Compared(generation=shown.generation, mesh_digest=shown.digest)
 
 
 def make_known_pairs(
@@ -110,16 +113,16 @@ def make_known_pairs(
 
 def _find_originals(index: PairIndex) -> Iterator[AskedPair]:
     for row in read_documents(index, ["audit"]):
-        mesh = index.file(row["sides"]["x"]["mesh"] or "", "mesh")
-        if row["control"] == "ladder" and mesh is not None and row["word"]["mode"] in SHAPE_MODES:
-            x, photo = describe_compared(row, "x"), index.file(row["photo"] or "", "photo")
+        mesh = index.file(row.sides["x"].mesh or "", "mesh")
+        if row.control == "ladder" and mesh is not None and row.word.mode in SHAPE_MODES:
+            x, photo = describe_compared(row, "x"), index.file(row.photo or "", "photo")
             yield AskedPair(
-                **_select_about(row), object=row["object"], x=x, y=x, photo=photo, x_mesh=mesh, y_mesh=mesh
+                **_select_about(row), object=row.object, x=x, y=x, photo=photo, x_mesh=mesh, y_mesh=mesh
             )
 
 
-def _select_about(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in ("place", "group", "arm", "against", "regime", "category")}
+def _select_about(row: PairDocument) -> dict[str, Any]:
+    return row.model_dump(include={"place", "group", "arm", "against", "regime", "category"})
 
 
 def _spoil(pair: AskedPair, defect: str, folder: Path, seed: int) -> AskedPair:
@@ -136,14 +139,12 @@ def _spoil(pair: AskedPair, defect: str, folder: Path, seed: int) -> AskedPair:
         spoiled = damage(plain, defect, grade, numpy_generator(seed, "known_damage", pair.object))
         with replacing(path) as temporary:
             write_mesh(spoiled, temporary)
-    return replace(
-        pair,
-        place=KNOWN,
-        group="",
-        arm="",
-        against="",
-        regime="",
-        y=Compared(generation=f"{defect}-{grade}", mesh_digest=mesh_digest(read_mesh(path))),
-        y_mesh=path,
-        known="x",
+    return pair.model_copy(
+        update={
+            **dict.fromkeys(("group", "arm", "against", "regime"), ""),
+            "place": KNOWN,
+            "y": Compared(generation=f"{defect}-{grade}", mesh_digest=mesh_digest(read_mesh(path))),
+            "y_mesh": path,
+            "known": "x",
+        }
     )

@@ -149,10 +149,14 @@ def report_votes(
 def list_judged_pairs(index: PairIndex) -> Iterator[JudgedPair]:
     """Yield every pair of the index that people can be asked about, with what judges say."""
     for row in read_documents(index, SOURCES):
-        words = (row["word"], *row["others"])
         yield JudgedPair(
-            **{name: row[name] for name in ("object", "place", "group", "arm", "against", "regime")},
-            x=row["sides"]["x"]["digest"],
-            y=row["sides"]["y"]["digest"],
-            outcomes={word["role"]: word["outcome"] for word in words},
+            object=row.object,
+            place=row.place,
+            group=row.group,
+            arm=row.arm,
+            against=row.against,
+            regime=row.regime,
+            x=row.sides["x"].digest,
+            y=row.sides["y"].digest,
+            outcomes={word.role: word.outcome for word in (row.word, *row.others)},
         )

@@ -13,8 +13,8 @@ from tasks.paths import GATE
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.project import Workspace
-from verdict3d.records.promotion import PromotionRecord
-from verdict3d.records.record import as_values, parse_record
+from verdict3d.records.promotion import Promotion, PromotionRecord, Rollback
+from verdict3d.records.record import as_values
 from verdict3d.view.words import say_outlook
 
 
@@ -31,7 +31,7 @@ def promote_candidate(
         to_stderr: What a run of the chain prints goes to standard error.
 
     Returns:
-        What was done; see :func:`tasks.registry.promotion.promote`.
+        What was done, a :class:`~verdict3d.records.promotion.Promotion` as JSON values.
     """
     environment = make_project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
@@ -40,7 +40,7 @@ def promote_candidate(
     if stale:
         run_chain(workspace, say=say, to_stderr=to_stderr)
     with run_lock(workspace.state / "run.lock", say) as lock:
-        return act_on_decision(workspace, environment, lock, say, arm, reason)
+        return as_values(act_on_decision(workspace, environment, lock, say, arm, reason))
 
 
 def act_on_decision(
@@ -50,19 +50,19 @@ def act_on_decision(
     say: Say,
     arm: str = "",
     reason: str = "",
-) -> dict[str, Any]:
+) -> Promotion:
     """Act on the gate's decision as it is, print it and tell the webhook; needs the run lock."""
-    done = call_promotion(workspace, environment, lock, say, "promote", arm, reason)
-    decision = parse_record(done["record"], PromotionRecord, "the record of the promotion").decision
-    mine = decision.arms[done["arm"]]
-    lines = [f"{done['decision']}: {done['arm']} against {decision.champion.name}"]
+    done = call_promotion(workspace, environment, lock, say, Promotion, "promote", arm, reason)
+    decision = done.record.decision
+    mine = decision.arms[done.arm]
+    lines = [f"{done.decision}: {done.arm} against {decision.champion.name}"]
     lines += [f"  {why}" for why in mine.reasons]
     lines += [f"  {words}" for words in say_outlook(mine)]
-    if done["moved"]:
-        lines.append(f"champion: version {done['version']}")
-    elif done["version"]:
-        lines.append(f"challenger: version {done['version']}; the champion stays")
-    facts = {key: done[key] for key in ("arm", "decision", "version", "moved", "digest")}
+    if done.moved:
+        lines.append(f"champion: version {done.version}")
+    elif done.version:
+        lines.append(f"challenger: version {done.version}; the champion stays")
+    facts = done.model_dump(include={"arm", "decision", "version", "moved", "digest"})
     tell(workspace, "\n".join(lines), {**facts, "reasons": mine.reasons}, say)
     return done
 
@@ -90,11 +90,11 @@ def _make_record(workspace: Workspace, arm: str) -> PromotionRecord:
 
 
 def roll_back(workspace: Workspace, to: str, reason: str, say: Say) -> dict[str, Any]:
-    """Restore the previous champion, or the version ``to``."""
+    """Restore the previous champion, or the version ``to``; return ``from`` and ``champion``, as JSON."""
     environment = make_project_environment(workspace.project)
     with run_lock(workspace.state / "run.lock", say) as lock:
-        done = call_promotion(workspace, environment, lock, say, "rollback", to, reason)
-    before = "the base" if done["from"] is None else f"version {done['from']}"
-    text = f"rolled back from {before} to {done['champion']['name']}"
-    tell(workspace, text, {"from": done["from"], "to": done["champion"]["version"], "reason": reason}, say)
-    return done
+        done = call_promotion(workspace, environment, lock, say, Rollback, "rollback", to, reason)
+    before = "the base" if done.before is None else f"version {done.before}"
+    text = f"rolled back from {before} to {done.champion.name}"
+    tell(workspace, text, {"from": done.before, "to": done.champion.version, "reason": reason}, say)
+    return {"from": done.before, "champion": done.champion.model_dump()}

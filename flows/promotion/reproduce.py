@@ -31,7 +31,9 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
 from verdict3d.project import TRAIN, Workspace
 from verdict3d.records.adapters import adapter_identity
-from verdict3d.records.files import read_json, write_bytes
+from verdict3d.records.files import write_bytes
+from verdict3d.records.record import read_record
+from verdict3d.records.recorded_runs import RunOrigin
 from verdict3d.records.yaml_files import read_yaml
 
 Say = Callable[[str], None]
@@ -71,7 +73,7 @@ def reproduce_run(
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder, "inputs")
         found = _fetch(workspace, environment, reference, inputs)
-        target = (into or workspace.state / "reproduce" / found["key"][:12]).resolve()
+        target = (into or workspace.state / "reproduce" / found.key[:12]).resolve()
         if into is None:
             shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True, exist_ok=True)
@@ -89,9 +91,9 @@ def reproduce_run(
         StageMatch(stage, outcomes.get(stage, "gone"), compare_entries(entry, made.get(stage)))
         for stage, entry in recorded.items()
     ]
-    if found["adapter"]:
-        adapter = adapter_identity(target / TRAIN / found["arm"])
-        same = () if adapter == found["adapter"] else ("adapter",)
+    if found.arm is not None:
+        adapter = adapter_identity(target / TRAIN / found.arm)
+        same = () if adapter == found.adapter else ("adapter",)
         matches.append(StageMatch(f"version {reference}", "compared", same))
     rows = [_format_match(match) for match in matches]
     say(format_text(("stage", "outcome", "compared with the record"), rows))
@@ -140,7 +142,7 @@ def verify_inputs(target: Path, recorded: dict[str, Any]) -> None:
                 raise Verdict3DError(f"params.yaml of this run has names that are none: {wrong}")
 
 
-def _fetch(workspace: Workspace, environment: dict[str, str], reference: str, inputs: Path) -> dict[str, Any]:
+def _fetch(workspace: Workspace, environment: dict[str, str], reference: str, inputs: Path) -> RunOrigin:
     lines: list[str] = []
     inputs.mkdir()
     result = inputs.with_name("result.json")
@@ -160,17 +162,16 @@ def _fetch(workspace: Workspace, environment: dict[str, str], reference: str, in
     )
     if ended.status != 0:
         raise Verdict3DError("\n".join(lines[-5:]).partition("error: ")[2] or "\n".join(lines[-5:]))
-    found: dict[str, Any] = read_json(result)
-    return found
+    return read_record(result, RunOrigin)
 
 
-def _check_out(workspace: Workspace, found: dict[str, Any], target: Path, say: Say) -> Path:
+def _check_out(workspace: Workspace, found: RunOrigin, target: Path, say: Say) -> Path:
     """Put the commit's code there; outside git this checkout's, whose digests then have to agree.
 
     Returns:
         The project's folder: ``target``, or one below it where the project is a part of its repository.
     """
-    if found["commit"] is None:
+    if found.commit is None:
         say("the run was made outside git: this checkout's code is taken, and its digests are compared")
         for name in (*LINKED, "presets", ".dvc/config"):
             source, place = workspace.project / name, target / name
@@ -180,11 +181,11 @@ def _check_out(workspace: Workspace, found: dict[str, Any], target: Path, say: S
             elif source.exists():
                 shutil.copyfile(source, place)
         return target
-    if found["dirty"]:
-        say(f"made with uncommitted changes on {found['commit']}: stages that they touched will differ")
+    if found.dirty:
+        say(f"made with uncommitted changes on {found.commit}: stages that they touched will differ")
     top = _run_git(workspace.project, "rev-parse", "--show-toplevel")
     _run_git(workspace.project, "clone", "--quiet", "--no-checkout", top, str(target))
-    _run_git(target, "checkout", "--quiet", "--detach", found["commit"])
+    _run_git(target, "checkout", "--quiet", "--detach", found.commit)
     return target / _run_git(workspace.project, "rev-parse", "--show-prefix")
 
 

@@ -1,4 +1,4 @@
-"""Puts the scheduled flow onto a Prefect server: ``python -m flows.service.schedule [POOL [PRESET]]``.
+"""The scheduled flow on a Prefect server: ``python -m flows.service.schedule PROJECT [POOL [PRESET]]``.
 
 Without a pool this process runs the flow itself when it is due. With one it deploys ``prefect.yaml`` and
 works for the pool. Either way runs that have stopped sending heartbeats are marked as crashed.
@@ -24,6 +24,7 @@ from prefect.types.entrypoint import EntrypointType
 from flows.chain.environment import HEARTBEAT_S
 from flows.service.retrain import SKIPPED, retrain
 from verdict3d.config import load_params
+from verdict3d.project import find_project
 
 AUTOMATION = "verdict3d: runs without a heartbeat have crashed"
 SILENCE_S = 5 * HEARTBEAT_S // 2
@@ -31,8 +32,8 @@ _HEARTBEAT = "prefect.flow-run.heartbeat"
 
 
 def read_schedule() -> dict[str, str]:
-    """Return cron and time zone of ``params.yaml`` in the current folder, as a build step of prefect.yaml."""
-    schedule = load_params(Path("params.yaml")).schedule
+    """Return the project's cron and time zone, as a build step of prefect.yaml, which passes nothing."""
+    schedule = load_params(find_project() / "params.yaml").schedule
     return {"cron": schedule.cron, "timezone": schedule.timezone}
 
 
@@ -69,9 +70,9 @@ async def ensure_crash_automation() -> None:
             await client.create_automation(make_crash_automation())
 
 
-def serve_here(preset: str | None) -> None:
+def serve_here(project: Path, preset: str | None) -> None:
     """Run the flow in child processes of this one when it is due, never two at a time, until a signal."""
-    schedule = load_params(Path("params.yaml")).schedule
+    schedule = load_params(project / "params.yaml").schedule
     # Prefect's runner does not await its own end at SIGTERM; the supervisor ends what it has started
     warnings.filterwarnings("ignore", "coroutine 'Runner.astop' was never awaited", RuntimeWarning)
     retrain.serve(
@@ -94,13 +95,13 @@ def work_for(pool: str) -> None:
     os.execv(sys.executable, [*prefect, "worker", "start", "--pool", pool, "--type", "process"])
 
 
-def main(pool: str = "", preset: str = "") -> None:
+def main(project: str, pool: str = "", preset: str = "") -> None:
     """Serve the flow until a signal ends this process."""
     asyncio.run(ensure_crash_automation())
     if pool:
         work_for(pool)
     else:
-        serve_here(preset or None)
+        serve_here(Path(project), preset or None)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def serve_schedule(
             gone = server.gone
         say(f"Prefect: {environment[ADDRESS].removesuffix('/api')}")
         say(f"retraining at {schedule.cron} ({schedule.timezone}); Ctrl-C ends it")
-        command = [sys.executable, "-m", "flows.service.schedule", pool or "", preset or ""]
+        command = [sys.executable, "-m", "flows.service.schedule", str(project), pool or "", preset or ""]
         serving = stack.enter_context(supervised(command, cwd=project, environment=environment))
         while serving.poll() is None and not gone.is_set():
             time.sleep(POLL_S)

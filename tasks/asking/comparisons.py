@@ -12,16 +12,14 @@ from verdict3d.randomness import numpy_generator
 from verdict3d.records.certificates import (
     Comparisons,
     Overload,
-    PanelResults,
-    SplatResults,
+    PanelScores,
+    SplatScores,
 )
 from verdict3d.records.numbers import Summary
 from verdict3d.records.verdicts import ControlVerdict
 
 
-def compare_panels(
-    measuring: Measuring, rows: Sequence[ControlVerdict], mode: str
-) -> dict[str, PanelResults]:
+def compare_panels(measuring: Measuring, rows: Sequence[ControlVerdict], mode: str) -> dict[str, PanelScores]:
     """Return two controls on the pairs that were asked with every panel, by kind.
 
     Args:
@@ -40,7 +38,7 @@ def compare_panels(
         return measuring.summarise(f"panel {kind} {name}", [row for row in part if row.panel == kind])
 
     return {
-        kind: PanelResults(
+        kind: PanelScores(
             clear_gap=shown(kind, clear, "clear_gap"),
             clean_but_wrong=shown(kind, wrong, "clean_but_wrong"),
         )
@@ -52,7 +50,7 @@ def compare_views(
     measuring: Measuring,
     rows: Sequence[ControlVerdict],
     own: JudgeIdentity,
-    panels: Mapping[str, PanelResults],
+    panels: Mapping[str, PanelScores],
 ) -> Comparisons:
     """Return what changes when the same pairs are shown otherwise.
 
@@ -68,7 +66,7 @@ def compare_views(
     return Comparisons(
         panels=dict(panels),
         overload=Overload(own=mine, seven_images=panels["seven_images"].clear_gap),
-        splat=SplatResults(own=mine, splat=measuring.summarise("splat", splats)),
+        splat=SplatScores(own=mine, splat=measuring.summarise("splat", splats)),
         turned=measuring.summarise("turned", backwards),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, get_args
 
-from verdict3d.config import JudgeRole
+from verdict3d.config_judges import JudgeRole
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.certificates import Certificate
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.making.batches import RESUME_ROOT, ItemResult, resuming, run_batches
+from tasks.making.batches import RESUME_ROOT, Finished, resuming, run_batches
 from tasks.paths import CONTROLS, start_folder
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
@@ -23,7 +23,7 @@ from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
 from verdict3d.mesh.recolouring import recolour
 from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, link_file
+from verdict3d.records.files import link_file
 from verdict3d.records.pairs import Shown
 from verdict3d.render.montage_files import write_montages
 from verdict3d.render.renderer import Renderer
@@ -72,11 +72,11 @@ class SpecimenWorker:
         self.root = root
         self.renderer = Renderer(Rig(view_px=view_px))
 
-    def __call__(self, items: Sequence[Specimen], folder: Path) -> list[Row]:
+    def __call__(self, items: Sequence[Specimen], folder: Path) -> list[Shown]:
         """Draw one batch into ``folder``: this thread draws while others make meshes and write files.
 
         Returns:
-            A ``Shown`` as JSON values for each item, in order; montages are names of files in ``folder``.
+            A side of a pair for each item, in order; montages are names of files in ``folder``.
         """
         with ThreadPoolExecutor(2) as threads:
             made = [threads.submit(self._make, item) for item in items]
@@ -94,15 +94,15 @@ class SpecimenWorker:
         except ItemFailure as failure:
             return failure
 
-    def _record(self, item: Specimen, drawn: Drawn | ItemFailure, folder: Path) -> Row:
+    def _record(self, item: Specimen, drawn: Drawn | ItemFailure, folder: Path) -> Shown:
         """Write the pictures and return the side of a pair that a specimen can be, with their names."""
         if isinstance(drawn, ItemFailure):
-            return Shown(mesh_digest=None, montages={}, failure=drawn.reason, truth=None).model_dump()
+            return Shown(mesh_digest=None, montages={}, failure=drawn.reason, truth=None)
         mesh, pictures = drawn
         names = {mode: f"{item.id}.{mode}.png" for mode in pictures}
         for mode, picture in pictures.items():
             write_montages(folder / names[mode], picture)
-        return Shown(mesh_digest=mesh_digest(mesh), montages=names, failure=None, truth=None).model_dump()
+        return Shown(mesh_digest=mesh_digest(mesh), montages=names, failure=None, truth=None)
 
     def _make(self, item: Specimen) -> Mesh:
         """Return the specimen's mesh.
@@ -144,6 +144,7 @@ def draw_specimens(params: Params, specimens: Sequence[Specimen], root: Path) ->
         results = run_batches(
             specimens,
             partial(SpecimenWorker, params.seed, params.judges.view_px, root),
+            Shown,
             folder=folder,
             batch_size=BATCH,
             description="controls",
@@ -152,9 +153,9 @@ def draw_specimens(params: Params, specimens: Sequence[Specimen], root: Path) ->
         yield {one.id: _place(result, root) for one, result in zip(specimens, results, strict=True)}
 
 
-def _place(result: ItemResult, root: Path) -> Shown:
+def _place(result: Finished[Shown], root: Path) -> Shown:
     """Put a specimen's pictures among the stage's outputs and return its side of a pair."""
-    shown = Shown.model_validate(result.record)
+    shown = result.record
     montages = {}
     for mode, name in (shown.montages or {}).items():
         target = CONTROLS / "montages" / mode / name.replace(f".{mode}.", ".")

@@ -17,31 +17,34 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_compl
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
 from tasks.making.machine import count_workers, end_with_parent, list_visible_gpus
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
-from verdict3d.records.files import Row, read_json, sync_file, write_json
+from verdict3d.records.files import read_json, sync_file, write_json
+from verdict3d.records.record import RecordPart
 
 RESUME_ROOT = Path(".verdict3d/resume")
 RECORDS = "records.json"
 
 Item = TypeVar("Item")
-Worker = Callable[[Sequence[Item], Path], list[Row]]
-"""Maps a batch to one record an item, as JSON values; files go into the given folder and are named there.
+Made = TypeVar("Made", bound=RecordPart)
+"""The kind of record that an item becomes."""
+Worker = Callable[[Sequence[Item], Path], Sequence[Made]]
+"""Maps a batch to one record an item; files go into the given folder and are named there.
 
 The folder counts only when it is whole and on the disk, so a worker need not write them atomically.
 """
 
 
 @dataclass(frozen=True)
-class ItemResult:
-    """What one item became: its record as JSON values, and the folder with the files that it names."""
+class Finished(Generic[Made]):
+    """What one item became: its record, and the folder with the files that it names."""
 
-    record: Row
+    record: Made
     folder: Path
 
 
@@ -92,19 +95,21 @@ def compose_batches(
 
 def run_batches(
     items: Sequence[Item],
-    worker_factory: Callable[[], Worker[Item]],
+    worker_factory: Callable[[], Worker[Item, Made]],
+    kind: type[Made],
     *,
     folder: Path,
     batch_size: int,
     description: str,
     group_by: Callable[[Item], Hashable] | None = None,
-) -> list[ItemResult]:
+) -> list[Finished[Made]]:
     """Map a worker over batches of ``items``, skipping batches that an earlier run finished.
 
     Args:
         items: The manifest; its order alone decides the batches.
         worker_factory: Makes the worker (models, render context), once in each process, and only when a batch
             is left to do. Several processes get it by pickle.
+        kind: The kind of record that it makes.
         folder: Where finished batches are kept, from :func:`resuming`, whose identity covers ``items``.
         batch_size: Largest number of items in a batch.
         description: What the progress bar says.
@@ -127,18 +132,18 @@ def run_batches(
         if not home.exists()
     ]
     several = min(count_workers(), len(missing)) > 1
-    results: dict[int, ItemResult] = {}
+    results: dict[int, Finished[Made]] = {}
     with tqdm(total=len(items), initial=finished, desc=description, unit="item", mininterval=1.0) as progress:
         for done in (_finish_together if several else _finish_here)(worker_factory, missing):
             progress.update(done)
         for batch, home in zip(batches, homes, strict=True):
-            for position, record in zip(batch, read_json(home / RECORDS), strict=True):
-                results[position] = ItemResult(record, home)
+            for position, values in zip(batch, read_json(home / RECORDS), strict=True):
+                results[position] = Finished(kind.model_validate(values), home)
     return [results[position] for position in range(len(items))]
 
 
 def _finish_here(
-    worker_factory: Callable[[], Worker[Item]], missing: Sequence[tuple[Sequence[Item], Path]]
+    worker_factory: Callable[[], Worker[Item, Made]], missing: Sequence[tuple[Sequence[Item], Path]]
 ) -> Iterator[int]:
     """Finish batches one after another; yield the number of items of each."""
     worker = worker_factory() if missing else None
@@ -149,7 +154,7 @@ def _finish_here(
 
 
 def _finish_together(
-    worker_factory: Callable[[], Worker[Item]], missing: Sequence[tuple[Sequence[Item], Path]]
+    worker_factory: Callable[[], Worker[Item, Made]], missing: Sequence[tuple[Sequence[Item], Path]]
 ) -> Iterator[int]:
     """Finish batches in several processes, spread over the GPUs; yield the number of items of each."""
     context = multiprocessing.get_context("spawn")
@@ -170,7 +175,7 @@ _process: dict[str, Any] = {}
 """In a process of a pool: the factory, and the worker once it is made."""
 
 
-def _enter_process(worker_factory: Callable[[], Worker[Item]], places: Any) -> None:
+def _enter_process(worker_factory: Callable[[], Worker[Item, Made]], places: Any) -> None:
     """Settle on a GPU."""
     gpu = places.get()
     if gpu is not None:
@@ -185,14 +190,14 @@ def _finish_in_process(batch: Sequence[Any], home: Path) -> None:
     _finish_batch(_process["worker"], batch, home)
 
 
-def _finish_batch(worker: Worker[Item], batch: Sequence[Item], home: Path) -> None:
+def _finish_batch(worker: Worker[Item, Made], batch: Sequence[Item], home: Path) -> None:
     """Run one batch into a temporary folder and rename it to ``home``."""
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=home.parent))
     try:
         records = worker(batch, unfinished)
         if len(records) != len(batch):
             raise Verdict3DError(f"the worker returned {len(records)} records for {len(batch)} items")
-        write_json(unfinished / RECORDS, records)
+        write_json(unfinished / RECORDS, [record.model_dump() for record in records])
         with ThreadPoolExecutor(8) as threads:  # a disk takes syncs together faster than in turn
             list(threads.map(sync_file, unfinished.iterdir()))
         unfinished.replace(home)

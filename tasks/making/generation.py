@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.making.batches import RESUME_ROOT, ItemResult, resuming, run_batches
+from tasks.making.batches import RESUME_ROOT, Finished, resuming, run_batches
 from tasks.paths import start_folder
-from verdict3d.config import JudgeParams, JudgesParams, Params
+from verdict3d.config import Params
 from verdict3d.config_generators import AnyGenerator, SurfaceKind
+from verdict3d.config_judges import JudgeParams, JudgesParams
 from verdict3d.device import settle_torch
 from verdict3d.errors import ItemFailure
 from verdict3d.generators.generator import Generator, Request
@@ -33,11 +34,11 @@ from verdict3d.mesh.mesh import MeshOrFailure, mesh_digest, normalize
 from verdict3d.mesh.writers.glb import encode_glb
 from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import seed_for
-from verdict3d.records.files import Row, link_file
+from verdict3d.records.files import link_file
 from verdict3d.records.generations import Generation, Steps
-from verdict3d.records.generators import GENERATOR, GeneratorRecord
+from verdict3d.records.generators import GENERATOR
 from verdict3d.records.names import Regime, Split
-from verdict3d.records.record import write_record, write_rows
+from verdict3d.records.record import RecordPart, write_record, write_rows
 from verdict3d.render.montage_files import write_montages
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Rig
@@ -115,7 +116,7 @@ class GenerationWorker:
         self._true_surface = lru_cache(maxsize=64)(self._sample_truth)
         self._truth_lock = Lock()  # both threads often want the same surface at the same time
 
-    def __call__(self, items: Sequence[GenerationItem], folder: Path) -> list[Row]:
+    def __call__(self, items: Sequence[GenerationItem], folder: Path) -> list[Generation]:
         """Generate one batch; all its items have the same numbers of steps."""
         made = self.generator.generate([self._request(item) for item in items])
         with ThreadPoolExecutor(2) as threads:  # this thread draws on while they measure and write
@@ -155,7 +156,7 @@ class GenerationWorker:
 
     def _record(
         self, item: GenerationItem, mesh: MeshOrFailure, montages: Montages | ItemFailure, folder: Path
-    ) -> Row:
+    ) -> Generation:
         """Write the files of one generation into ``folder`` and return its row, with their names there.
 
         A failure is recorded, not raised.
@@ -191,7 +192,7 @@ class GenerationWorker:
             truth = compare_meshes(normalize(mesh), surface, seed, TRUTH_POINTS)
         except ItemFailure as failure:
             why = {"failure": failure.reason, "failure_message": str(failure)}
-            return row.model_copy(update=why).model_dump()
+            return row.model_copy(update=why)
         names = {mode: f"{item.id}.{mode}.png" for mode in montages}
         (folder / f"{item.id}.glb").write_bytes(encode_glb(mesh))
         for mode, pictures in montages.items():
@@ -202,7 +203,7 @@ class GenerationWorker:
             "montages": names,
             "truth": truth,
         }
-        return row.model_copy(update=found).model_dump()
+        return row.model_copy(update=found)
 
 
 def _start_worker(
@@ -221,7 +222,7 @@ def generating(
     root: Path,
     stage: str,
     out: Path,
-    adapter: Row | None = None,
+    adapter: RecordPart | None = None,
     outside: AnyGenerator | None = None,
 ) -> Iterator[list[Generation]]:
     """Generate ``items`` into the folder ``out`` and yield their rows.
@@ -250,8 +251,8 @@ def generating(
             path: digest_file(root / path)
             for path in {path for item in items for path in (item.picture, item.latents_picture, item.truth)}
         },
-        "base": made_by,
-        "adapter": adapter,
+        "base": made_by.model_dump(),
+        "adapter": adapter and adapter.model_dump(),
         "modes": modes,
         "view_px": params.judges.view_px,
         "seed": params.seed,
@@ -263,6 +264,7 @@ def generating(
         results = run_batches(
             items,
             partial(_start_worker, make_generator, params, modes, root),
+            Generation,
             folder=folder,
             batch_size=params.generate.batch_size,
             description=stage,
@@ -271,13 +273,13 @@ def generating(
         start_folder(root / out)
         rows = [_place(result, root, out, params.judges) for result in results]
         write_rows(root / out / "generations.jsonl", rows)
-        write_record(root / out / GENERATOR, GeneratorRecord.model_validate(made_by["record"]))
+        write_record(root / out / GENERATOR, made_by.record)
         yield rows
 
 
-def _place(result: ItemResult, root: Path, out: Path, judges: JudgesParams) -> Generation:
+def _place(result: Finished[Generation], root: Path, out: Path, judges: JudgesParams) -> Generation:
     """Put the files of one generation among the stage's outputs and return its row."""
-    row = Generation.model_validate(result.record)
+    row = result.record
     if row.mesh is None or row.montages is None:
         return row
     judge = judges.evaluation if row.split == "heldout" else judges.training

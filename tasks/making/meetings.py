@@ -8,6 +8,7 @@ from tasks.making.generation import GenerationItem
 from verdict3d.config import Params
 from verdict3d.config_arms import AnyArm, ControlParams
 from verdict3d.errors import Verdict3DError
+from verdict3d.judge.modes import TEXTURE_MODE
 from verdict3d.judge.verdict import Verdict
 from verdict3d.randomness import seed_for
 from verdict3d.records.assets import Asset
@@ -66,6 +67,22 @@ def plan_arm(
         )
         for row in base
     ]
+
+
+def select_in_colour(pairs: Sequence[Meeting]) -> list[Meeting]:
+    """Return the pairs with their montages in colour; none when a mesh has no such montage."""
+    return select_in_mode(pairs, TEXTURE_MODE)
+
+
+def select_in_mode(pairs: Sequence[Meeting], mode: str) -> list[Meeting]:
+    """Return the pairs with their montages in ``mode``; none when a mesh has no such montage."""
+    shown = [(_show_in(x, mode), _show_in(y, mode)) for x, y in pairs]
+    lacking = any(made.montage is None and made.failure is None for pair in shown for made in pair)
+    return [] if lacking else shown
+
+
+def _show_in(made: Generation, mode: str) -> Generation:
+    return made.model_copy(update={"montage": (made.montages or {}).get(mode)})
 
 
 def make_heldout_verdict(x: Generation, y: Generation, verdict: Verdict) -> HeldoutVerdict:

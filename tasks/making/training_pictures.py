@@ -16,7 +16,8 @@ from tasks.making.machine import start_helpers
 from tasks.paths import LABEL, read_generations
 from verdict3d.adapt.method import ConditionPixels, Example, Preference, Sample
 from verdict3d.adapt.parallel import shows_progress
-from verdict3d.config import Params, RegimeParams
+from verdict3d.config import Params
+from verdict3d.config_inputs import RegimeParams
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import read_mesh

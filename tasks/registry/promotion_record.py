@@ -16,8 +16,9 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.project import TRAIN, locate_certificate
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.adapters import adapter_identity, read_card
+from verdict3d.records.decisions import Decision
 from verdict3d.records.files import read_json, write_json
-from verdict3d.records.promotion import BoundTo, Candidate, Decision, PromotionRecord
+from verdict3d.records.promotion import BoundTo, Candidate, PromotionRecord
 from verdict3d.records.record import read_record
 from verdict3d.records.yaml_files import read_yaml
 from verdict3d.view.words import say_outlook

@@ -2,7 +2,7 @@
 
 A name is a version of the registered model, the id of a run or the beginning of one, or the git commit that a
 run was made with. FOLDER gets ``NUMBER/params.yaml`` and ``NUMBER/dvc.lock`` of each name by its place, and
-``found.json``: ``{"runs": [...], "history": [...]}``, the latter with ties and flips of the last runs.
+``found.json``, a :class:`~verdict3d.records.recorded_runs.RecordedRuns`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from tasks.registry.versions import Registry
 from tasks.tracking.outbox import EXPERIMENT
 from tasks.tracking.run_record import NO_PRESET, run_key
 from tasks.tracking.store import mask_uri, saying_failures
-from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import Row, write_json
+from verdict3d.errors import Verdict3DError, one_message
+from verdict3d.records.record import write_record
+from verdict3d.records.recorded_runs import PastRate, RecordedRuns, RunNamed
 
 INPUTS = ("params.yaml", "dvc.lock")
 LEAST_PREFIX = 4
@@ -92,7 +93,7 @@ def list_finished(client: MlflowClient, preset: str | None = None) -> list[Run]:
     return [run for run in runs if MLFLOW_PARENT_RUN_ID not in run.data.tags]
 
 
-def fetch_inputs(client: MlflowClient, run: Run, folder: Path) -> Row:
+def fetch_inputs(client: MlflowClient, run: Run, folder: Path) -> RunNamed:
     """Fetch ``params.yaml`` and ``dvc.lock`` of a run into a folder, and return what it is called.
 
     Raises:
@@ -105,15 +106,12 @@ def fetch_inputs(client: MlflowClient, run: Run, folder: Path) -> Row:
     tags = run.data.tags
     if run_key(folder) != tags.get("dvc.lock"):
         raise Verdict3DError(f"run {run.info.run_id} does not hold the dvc.lock that it was recorded with")
-    return {
-        "run": run.info.run_id,
-        "name": run.info.run_name,
-        "key": tags["dvc.lock"],
-        "commit": tags.get("git.commit"),
-    }
+    return RunNamed(
+        name=run.info.run_name, key=tags["dvc.lock"], run=run.info.run_id, commit=tags.get("git.commit")
+    )
 
 
-def collect_history(client: MlflowClient, preset: str) -> list[Row]:
+def collect_history(client: MlflowClient, preset: str) -> list[PastRate]:
     """Return ties and flips of the last runs of a preset, oldest first: a row for each arm and regime."""
     rows = []
     for run in reversed(list_finished(client, preset)[:PAST_RUNS]):
@@ -123,35 +121,30 @@ def collect_history(client: MlflowClient, preset: str) -> list[Row]:
             if match := re.fullmatch(r"ties/(.+)/(.+)/tie_rate", name):
                 arm, regime = match.groups()
                 rows.append(
-                    {
-                        "run": run.info.run_id,
-                        "ended": ended,
-                        "arm": arm,
-                        "regime": regime,
-                        "half_credit": numbers.get(f"ties/{arm}/{regime}/half_credit"),
-                        "tie_rate": numbers[name],
-                        "flip_rate": numbers.get(f"ties/{arm}/{regime}/flip_rate"),
-                    }
+                    PastRate(
+                        run=run.info.run_id,
+                        ended=ended,
+                        arm=arm,
+                        regime=regime,
+                        half_credit=numbers.get(f"ties/{arm}/{regime}/half_credit"),
+                        tie_rate=numbers[name],
+                        flip_rate=numbers.get(f"ties/{arm}/{regime}/flip_rate"),
+                    )
                 )
     return rows
 
 
-def main(preset: str, folder: str, *names: str) -> int:
-    """Fetch the runs and describe them; return the exit status."""
-    try:
-        with saying_failures():
-            registry = Registry(preset)
-            runs = [
-                fetch_inputs(registry.client, find_run(registry, name), Path(folder, str(number)))
-                for number, name in enumerate(names)
-            ]
-            history = collect_history(registry.client, preset)
-        write_json(Path(folder, "found.json"), {"runs": runs, "history": history})
-    except Verdict3DError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+def main(preset: str, folder: str, *names: str) -> None:
+    """Fetch the runs and describe them."""
+    with one_message(), saying_failures():
+        registry = Registry(preset)
+        runs = [
+            fetch_inputs(registry.client, find_run(registry, name), Path(folder, str(number)))
+            for number, name in enumerate(names)
+        ]
+        history = collect_history(registry.client, preset)
+        write_record(Path(folder, "found.json"), RecordedRuns(runs=runs, history=history))
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

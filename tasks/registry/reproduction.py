@@ -1,8 +1,8 @@
 """What a recorded run was made of: ``python -m tasks.registry.reproduction REFERENCE PRESET FOLDER RESULT``.
 
 REFERENCE is what :func:`tasks.registry.recorded.find_run` takes.
-FOLDER gets ``params.yaml``, ``dvc.lock`` and ``data/registry`` as they were; RESULT gets ``run``,
-``commit``, ``dirty``, ``key`` (digest of ``dvc.lock``), ``arm`` and ``adapter`` (of a version, else None).
+FOLDER gets ``params.yaml``, ``dvc.lock`` and ``data/registry`` as they were; RESULT gets a
+:class:`~verdict3d.records.recorded_runs.RunOrigin`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from tasks.registry.recorded import find_run
 from tasks.registry.versions import Registry
 from tasks.tracking.run_record import run_key
 from tasks.tracking.store import saying_failures
-from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import Row, read_json, write_bytes, write_json
+from verdict3d.errors import Verdict3DError, one_message
+from verdict3d.records.files import read_json, write_bytes
+from verdict3d.records.record import write_record
+from verdict3d.records.recorded_runs import RunOrigin
 
 FILES = {
     "params.yaml": Path("params.yaml"),
@@ -29,7 +31,7 @@ FILES = {
 """Where the artifacts of a run belong in a project."""
 
 
-def fetch(reference: str, registry: Registry, folder: Path) -> Row:
+def fetch(reference: str, registry: Registry, folder: Path) -> RunOrigin:
     """Fetch what a run was made of into ``folder``.
 
     Args:
@@ -57,14 +59,14 @@ def fetch(reference: str, registry: Registry, folder: Path) -> Row:
             f"run {run.info.run_id} does not hold the params.yaml and dvc.lock that it was recorded with"
         )
     _fetch_champion(registry, folder)
-    return {
-        "run": run.info.run_id,
-        "commit": tags.get("git.commit"),
-        "dirty": tags.get("git.dirty") == "true",
-        "key": tags["dvc.lock"],
-        "arm": arm,
-        "adapter": adapter,
-    }
+    return RunOrigin(
+        run=run.info.run_id,
+        commit=tags.get("git.commit"),
+        dirty=tags.get("git.dirty") == "true",
+        key=tags["dvc.lock"],
+        arm=arm,
+        adapter=adapter,
+    )
 
 
 def _fetch_champion(registry: Registry, folder: Path) -> None:
@@ -82,16 +84,11 @@ def _fetch_champion(registry: Registry, folder: Path) -> None:
                 write_bytes(folder / CHAMPION / path.name, path.read_bytes())
 
 
-def main(reference: str, preset: str, folder: str, result: str) -> int:
-    """Fetch and describe; return the exit status."""
-    try:
-        with saying_failures():
-            write_json(Path(result), fetch(reference, Registry(preset), Path(folder)))
-    except Verdict3DError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+def main(reference: str, preset: str, folder: str, result: str) -> None:
+    """Fetch and describe."""
+    with one_message(), saying_failures():
+        write_record(Path(result), fetch(reference, Registry(preset), Path(folder)))
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -16,11 +16,30 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.making.base import choose_full_steps
 from verdict3d.provenance import SOURCES, digest_file
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_json, write_json
+from verdict3d.records.files import read_json, write_json
 from verdict3d.records.generations import Generation
+from verdict3d.records.record import RecordPart
 
 REGENERATE = Path(__file__).with_name("regeneration.py")
 VERIFIED_BATCHES = 2
+
+
+class ExpectedMesh(RecordPart):
+    """What the registered model is asked for, and what the evaluation got.
+
+    Attributes:
+        id: Id of the generation.
+        photo: Path of the condition picture.
+        seed: Seed of the noise.
+        mesh: SHA-256 of the GLB; None where there is none.
+        failure: Reason of the failure; None where there is a mesh.
+    """
+
+    id: str
+    photo: str
+    seed: int
+    mesh: str | None
+    failure: str | None
 
 
 def verify(params: Params, root: Path, arm: str, registry: Registry, version: int) -> None:
@@ -39,7 +58,7 @@ def verify(params: Params, root: Path, arm: str, registry: Registry, version: in
                 "tracking_uri": registry.uri,
                 "model": registry.uri_of(version),
                 "progress": PROGRESS,
-                "batches": batches,
+                "batches": [[item.model_dump() for item in batch] for batch in batches],
             },
         )
         done = subprocess.run(
@@ -65,7 +84,7 @@ def verify(params: Params, root: Path, arm: str, registry: Registry, version: in
         )
 
 
-def sample_batches(params: Params, root: Path, arm: str) -> list[list[Row]]:
+def sample_batches(params: Params, root: Path, arm: str) -> list[list[ExpectedMesh]]:
     """Return some of the batches that the evaluation generated, whole and in order, with what came out."""
     rows = read_generations(root, EVALUATE / arm)
     batches = compose_batches(
@@ -79,11 +98,11 @@ def sample_batches(params: Params, root: Path, arm: str) -> list[list[Row]]:
     return [[_select_expected(root, rows[position]) for position in usable[number]] for number in chosen]
 
 
-def _select_expected(root: Path, row: Generation) -> Row:
-    return {
-        "id": row.id,
-        "photo": str((root / row.condition).resolve()),
-        "seed": row.seed,
-        "mesh": digest_file(root / row.mesh) if row.mesh else None,
-        "failure": row.failure,
-    }
+def _select_expected(root: Path, row: Generation) -> ExpectedMesh:
+    return ExpectedMesh(
+        id=row.id,
+        photo=str((root / row.condition).resolve()),
+        seed=row.seed,
+        mesh=digest_file(root / row.mesh) if row.mesh else None,
+        failure=row.failure,
+    )

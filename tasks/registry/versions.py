@@ -24,7 +24,8 @@ from tasks.tracking.lease import Lease, turn
 from tasks.tracking.store import open_store, read_tracking_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import CARD
-from verdict3d.records.promotion import Champion, HoldoutSet
+from verdict3d.records.decisions import Champion
+from verdict3d.records.holdout import HoldoutSet
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 WHAT = "Single photos to meshes"

@@ -1,6 +1,6 @@
 """The champion as the stages see it: a copy of its adapter in ``data/registry``, put there from the registry.
 
-``data/registry/champion`` holds ``champion.json`` (:class:`verdict3d.records.promotion.Champion`) with the
+``data/registry/champion`` holds ``champion.json`` (:class:`verdict3d.records.decisions.Champion`) with the
 adapter's files, or nothing: then the base is the champion. ``tasks.registry.promotion`` writes it, stages
 only read.
 """
@@ -20,7 +20,7 @@ from verdict3d.records.adapters import (
     read_card,
     remove_adapter,
 )
-from verdict3d.records.promotion import Champion
+from verdict3d.records.decisions import Champion
 from verdict3d.records.record import read_record, write_record
 
 BASE = Champion(name="the base", version=None, arm=None, adapter=None)

@@ -2,7 +2,7 @@
 
 Objects are known by a digest of their mesh and clean picture, so what was asked of them still counts when
 others are added. ``data/registry/holdout.json`` holds the earlier uses
-(:class:`verdict3d.records.promotion.HoldoutSets`); ``tasks.registry.promotion`` writes it, stages only read.
+(:class:`verdict3d.records.holdout.HoldoutSets`); ``tasks.registry.promotion`` writes it, stages only read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from verdict3d.project import AUDIT, CERTIFY, TRAIN
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.adapters import adapter_identity
 from verdict3d.records.assets import Asset
-from verdict3d.records.promotion import Champion, HoldoutSet, HoldoutSets, HoldoutUse
+from verdict3d.records.decisions import Champion
+from verdict3d.records.holdout import HoldoutSet, HoldoutSets, HoldoutUse
 from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict, Judged
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from tasks.paths import COUNTED_VOTES, EVALUATE
 from verdict3d.config import Params
 from verdict3d.judge.verdict import Verdict
+from verdict3d.records.decisions import ObjectTally
 from verdict3d.records.pairs import Pair
-from verdict3d.records.promotion import TallyRow
 from verdict3d.records.record import read_rows
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.records.votes import PeopleReport, Vote
@@ -48,7 +48,7 @@ def label_by_people(pairs: Sequence[Pair], votes: Sequence[Vote]) -> list[Verdic
     return verdicts
 
 
-def tally_people(rows: Sequence[HeldoutVerdict], arm: str, seed: int, root: Path) -> list[TallyRow] | None:
+def tally_people(rows: Sequence[HeldoutVerdict], arm: str, seed: int, root: Path) -> list[ObjectTally] | None:
     """Return what people say of a candidate against the champion, by object, in the drawn order.
 
     Args:

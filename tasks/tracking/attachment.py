@@ -1,6 +1,6 @@
-"""A folder among the artifacts of a recorded run: ``python -m tasks.tracking.attachment ROOT FOLDER NAME``.
+"""A folder among the artifacts of a run: ``python -m tasks.tracking.attachment PROJECT ROOT FOLDER NAME``.
 
-ROOT has the results of the run, NAME is where the folder goes. Started in the project's folder.
+PROJECT is the checkout, ROOT has the results of the run, NAME is where the folder goes.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from pathlib import Path
 
 from tasks.tracking.outbox import Outbox
 from tasks.tracking.store import open_store, saying_failures
-from verdict3d.errors import Verdict3DError
+from verdict3d.errors import Verdict3DError, one_message
 
 
-def attach_folder(root: Path, folder: Path, name: str) -> str:
+def attach_folder(project: Path, root: Path, folder: Path, name: str) -> str:
     """Copy a folder to the artifacts of the run of the results below ``root``; return the run's id.
 
     Raises:
         Verdict3DError: These results are not recorded, or the store cannot be used.
     """
-    run = Outbox(Path.cwd()).run_id(root)
+    run = Outbox(project).run_id(root)
     if run is None:
         raise Verdict3DError("these results are not recorded in MLflow yet; `verdict3d run` records them")
     with saying_failures():
@@ -27,15 +27,12 @@ def attach_folder(root: Path, folder: Path, name: str) -> str:
     return run
 
 
-def main(root: str, folder: str, name: str) -> int:
-    """Copy and say where to; return the exit status."""
-    try:
-        print(f"among the artifacts of run {attach_folder(Path(root), Path(folder), name)}: {name}")
-    except Verdict3DError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+def main(project: str, root: str, folder: str, name: str) -> None:
+    """Copy and say where to."""
+    with one_message():
+        run = attach_folder(Path(project), Path(root), Path(folder), name)
+        print(f"among the artifacts of run {run}: {name}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Send finished runs to MLflow: ``python -m tasks.tracking.mlflow_runs`` sends what waits in the outbox.
+"""Finished runs sent to MLflow: ``python -m tasks.tracking.mlflow_runs PROJECT`` sends what waits.
 
 Only this module, its neighbours :mod:`~tasks.tracking.lease` and :mod:`~tasks.tracking.store`,
 :mod:`tasks.registry.versions` and what uses it know MLflow. This one writes from the files of the outbox,
@@ -227,10 +227,13 @@ def _delete_models(client: MlflowClient, experiment: str, run_id: str) -> None:
         client.delete_logged_model(model.model_id)
 
 
-def record_decision(root: Path, preset: str, arm: str, word: str, record: Path, note: str) -> dict[str, str]:
+def record_decision(
+    project: Path, root: Path, preset: str, arm: str, word: str, record: Path, note: str
+) -> dict[str, str]:
     """Attach a promotion record to the run of the results below ``root``, which is recorded first if need be.
 
     Args:
+        project: The checkout, whose outbox sends.
         root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``.
         preset: Name of the preset the results were made with.
         arm: The candidate.
@@ -244,7 +247,7 @@ def record_decision(root: Path, preset: str, arm: str, word: str, record: Path, 
     Raises:
         Verdict3DError: The store cannot be used.
     """
-    outbox = Outbox(Path.cwd())
+    outbox = Outbox(project)
     parent = outbox.run_id(root)
     if parent is None:
         home = outbox.put(collect_run(root, preset))
@@ -264,9 +267,9 @@ def record_decision(root: Path, preset: str, arm: str, word: str, record: Path, 
     return {run.data.tags["arm"]: str(run.info.run_id) for run in children}
 
 
-def main() -> int:
+def main(project: str) -> int:
     """Send whatever waits, which is expected to arrive; return the exit status."""
-    outbox = Outbox(Path.cwd())
+    outbox = Outbox(Path(project))
     try:
         for run_id in send_waiting(outbox).values():
             print(f"recorded in MLflow ({mask_uri()}) as run {run_id}")
@@ -277,4 +280,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

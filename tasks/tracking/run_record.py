@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.paths import ASSETS, CHAMPION_RECORD, DECISION, DEGRADE, EVALUATE, GATE, GENERATE, HOLDOUT, LABEL
-from tasks.tracking.run_summary import Outcome, select_numbers
+from tasks.tracking.run_summary import RunSummary, select_numbers
 from tasks.tracking.run_values import (
     clean_name,
     collect_people_numbers,
@@ -31,10 +31,11 @@ from verdict3d.project import DATA, PAGE, REPORT, TRAIN, locate_certificate
 from verdict3d.provenance import ask_git, digest_file
 from verdict3d.records.adapters import adapter_files
 from verdict3d.records.certificates import Certificate
+from verdict3d.records.decisions import Decision
 from verdict3d.records.generations import Generation
-from verdict3d.records.promotion import Decision
 from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.results import Results
+from verdict3d.records.stages import StageEnd
 from verdict3d.records.yaml_files import read_yaml
 
 MONTAGES_KEPT = 8
@@ -121,7 +122,7 @@ def run_key(root: Path) -> str | None:
 def collect_run(
     root: Path,
     preset: str = "",
-    stages: list[dict[str, Any]] | None = None,
+    stages: Sequence[StageEnd] | None = None,
     beside: Sequence[tuple[Path, str]] = (),
 ) -> RunRecord:
     """Collect the run below ``root``.
@@ -129,7 +130,7 @@ def collect_run(
     Args:
         root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``.
         preset: Name of the preset it ran with, "" for none.
-        stages: What became of every stage (stage, outcome, seconds, max_rss_mib).
+        stages: What became of every stage.
         beside: Other files to keep, each with its folder among the artifacts.
 
     Raises:
@@ -150,7 +151,7 @@ def collect_run(
     audits = sorted(root.glob(str(locate_certificate("*"))))
     certificates = [read_record(path, Certificate) for path in audits]
     found = _read_results(root, arms)
-    outcome = Outcome(
+    summary = RunSummary(
         results=found,
         decision=read_record(root / DECISION, Decision) if (root / DECISION).is_file() else None,
         certified={one.role: one.passed for one in certificates},
@@ -158,20 +159,21 @@ def collect_run(
         preset=preset,
     )
     parent = RunPart(
-        name=outcome.say_name(key),
+        name=summary.say_name(key),
         params=dict(flatten(params)),
         tags=tags,
-        metrics=outcome.select_numbers(),
-        note=outcome.describe(),
+        metrics=summary.select_numbers(),
+        note=summary.describe(),
         datasets=_list_datasets(root),
     )
     seconds = 0.0
-    for stage in stages or []:
-        parent.tags[f"stage.{clean_name(stage['stage'])}"] = stage["outcome"]
-        if stage["seconds"] is not None:
-            seconds += stage["seconds"]
-            parent.metrics[f"seconds/{clean_name(stage['stage'])}"] = stage["seconds"]
-            parent.metrics[f"max_rss_mib/{clean_name(stage['stage'])}"] = stage["max_rss_mib"]
+    for end in stages or []:
+        name = clean_name(end.stage)
+        parent.tags[f"stage.{name}"] = end.outcome
+        if end.seconds is not None and end.max_rss_mib is not None:
+            seconds += end.seconds
+            parent.metrics[f"seconds/{name}"] = end.seconds
+            parent.metrics[f"max_rss_mib/{name}"] = end.max_rss_mib
     numbers = sorted((root / DATA).glob("*/metrics.json"))
     for path in numbers:
         parent.metrics |= collect_stage_numbers(path, path.parent.name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from verdict3d.records.decisions import Decision
 from verdict3d.records.numbers import Interval
-from verdict3d.records.promotion import Decision
 from verdict3d.records.results import RegimeResults, Results
 from verdict3d.view.content import REGIMES
 from verdict3d.view.words import say_interval, say_number, say_outlook
@@ -19,7 +19,7 @@ STEPS = {"PROMOTE": 1.0, "HOLD": 0.0, "REJECT": -1.0}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunSummary:
     """What came out of a run.
 
     Args:

@@ -134,7 +134,7 @@ def promote_until_stopped(folder: Path, seed: int) -> None:
             threading.Timer(choice.uniform(0.0, 1.0), die).start()
         try:
             done = rollback(registry, str(choice.randint(1, VERSIONS)), why)
-            note(json.dumps({"why": why, "from": done["from"], "to": done["champion"]["version"]}))
+            note(json.dumps({"why": why, "from": done.before, "to": done.champion.version}))
         except BusyError:
             note("promoters turned away")
         except Verdict3DError as error:

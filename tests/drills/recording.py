@@ -75,7 +75,12 @@ def send_for(uri: str, folder: Path, seconds: float, checkouts: int, seed: int) 
     for process in senders.values():
         process.kill()
         process.wait()
-    last = [sys.executable, "-m", "tasks.tracking.mlflow_runs"]  # ends what was left behind
+    last = [
+        sys.executable,
+        "-m",
+        "tasks.tracking.mlflow_runs",
+        str(folder / "0"),
+    ]  # ends what was left behind
     subprocess.run(last, cwd=folder / "0", env=environment, check=True)
     found.update(count_runs(uri, sent))
     return found

@@ -78,7 +78,16 @@ def generated_rows() -> list[ControlVerdict]:
 def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Certificate:
     """Write the audit and the certificate of ``role`` below ``root``; return the certificate."""
     judge = JudgeIdentity(
-        f"judge-{role}", role, "s", "Class", "p", "three_images", "normal", "float32", 1, "sets"
+        model=f"judge-{role}",
+        weights=role,
+        settings="s",
+        model_class="Class",
+        prompt="p",
+        panel="three_images",
+        mode="normal",
+        dtype="float32",
+        views=1,
+        view_sets="sets",
     )
     rows, measuring = audit_rows(len(role), sees), make_measuring(params, role)
     mine = [row for row in rows if (row.panel, row.mode) == ("three_images", "normal")]

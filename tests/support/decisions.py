@@ -12,14 +12,8 @@ from tasks.scoring.champion import read_champion
 from verdict3d.config import load_params
 from verdict3d.provenance import digest_json
 from verdict3d.records.adapters import adapter_identity
-from verdict3d.records.promotion import (
-    CertificateState,
-    Decision,
-    Evidence,
-    HoldoutSet,
-    HoldoutUse,
-    ObjectEvidence,
-)
+from verdict3d.records.decisions import CertificateState, Decision, Evidence, ObjectEvidence
+from verdict3d.records.holdout import HoldoutSet, HoldoutUse
 from verdict3d.records.record import write_record
 from verdict3d.stats.gate import decide_all
 from verdict3d.stats.rule import make_rule
@@ -27,8 +21,9 @@ from verdict3d.stats.rule import make_rule
 
 def decided(root: Path, word: str, certified: bool = True, arm: str = ARM) -> None:
     """Let the gate decide on evidence that leads to ``word``, against the champion below ``root``."""
-    wins = {"PROMOTE": 56, "HOLD": 36, "REJECT": 6}[word]
-    order = [f"o{number:03d}" for number in range(64)]
+    rule = make_rule(load_params(root / "params.yaml"))
+    share = {"PROMOTE": 0.875, "HOLD": 0.5625, "REJECT": 0.09375}[word]
+    wins, order = round(share * rule.objects), [f"o{number:03d}" for number in range(rule.objects)]
     state = CertificateState(
         state="met" if certified else "open", words="it has no certificate", digest="0" if certified else None
     )
@@ -53,7 +48,6 @@ def decided(root: Path, word: str, certified: bool = True, arm: str = ARM) -> No
         certificates={"training": state, "evaluation": state},
         holdout=HoldoutUse(candidates=1, queries=10, looks=1),
     )
-    rule = make_rule(load_params(root / "params.yaml"))
     arms = decide_all({arm: evidence}, rule, lambda name: np.random.default_rng(1))
     assert arms[arm].decision == word, arms[arm].reasons
     decision = Decision(

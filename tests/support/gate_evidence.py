@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from verdict3d.records.promotion import (
+from verdict3d.records.decisions import (
     CertificateState,
     Champion,
     Counts,
     Evidence,
-    HoldoutUse,
     Margins,
     ObjectEvidence,
     Rule,
 )
+from verdict3d.records.holdout import HoldoutUse
 
 BASE = Champion(name="the base", version=None, arm=None, adapter=None)
 RULE = Rule(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from verdict3d.config import JudgeParams
+from verdict3d.config_judges import JudgeParams
 from verdict3d.judge.local import vlm
 from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel, Pixels

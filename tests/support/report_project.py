@@ -18,17 +18,11 @@ from tasks.gate import count_by_object
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
 from verdict3d.records.assets import Asset, Condition, Note, Quarantined
+from verdict3d.records.decisions import CertificateState, Decision, Evidence, ObjectEvidence
 from verdict3d.records.files import write_bytes
 from verdict3d.records.generations import Generation
+from verdict3d.records.holdout import HoldoutSet, HoldoutUse
 from verdict3d.records.numbers import Interval, Kappa, Summary
-from verdict3d.records.promotion import (
-    CertificateState,
-    Decision,
-    Evidence,
-    HoldoutSet,
-    HoldoutUse,
-    ObjectEvidence,
-)
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.records.results import (
     CertificateUse,

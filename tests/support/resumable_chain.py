@@ -15,6 +15,12 @@ from pathlib import Path
 from tasks.making.batches import resuming, run_batches
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import read_jsonl, write_bytes, write_json, write_jsonl
+from verdict3d.records.record import RecordPart
+
+class Piece(RecordPart):
+    item: int
+    file: str
+    value: int
 
 name, out, needed, pause_s, count = sys.argv[1:]
 
@@ -26,8 +32,8 @@ def make_worker():
             noise = numpy_generator(1, name, item["item"])
             picture = home / f"{item['item']}.bin"
             write_bytes(picture, noise.bytes(2000))
-            rows.append({"item": item["item"], "file": picture.name,
-                         "value": int(noise.integers(1 << 30)) ^ item["before"]})
+            rows.append(Piece(item=item["item"], file=picture.name,
+                              value=int(noise.integers(1 << 30)) ^ item["before"]))
         return rows
     return work
 
@@ -37,12 +43,12 @@ if __name__ == "__main__":
     items = [{"item": number, "before": value} for number, value in enumerate(before)]
     folder = Path(out)
     with resuming(name, {"items": items}) as home:
-        results = run_batches(items, make_worker, folder=home, batch_size=2, description=name)
+        results = run_batches(items, make_worker, Piece, folder=home, batch_size=2, description=name)
         for result in results:
-            file = result.record["file"]
+            file = result.record.file
             write_bytes(folder / "files" / file, (result.folder / file).read_bytes())
-        write_jsonl(folder / "rows.jsonl", [result.record for result in results])
-        write_json(folder / "metrics.json", {"sum": sum(result.record["value"] for result in results)})
+        write_jsonl(folder / "rows.jsonl", [result.record.model_dump() for result in results])
+        write_json(folder / "metrics.json", {"sum": sum(result.record.value for result in results)})
 """
 
 OUTS = ("data/assets", f"data/train/{ARM}", f"data/evaluate/{ARM}")

@@ -26,8 +26,9 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
 from verdict3d.records.adapters import adapter_identity, read_card
 from verdict3d.records.certificates import Certificate
+from verdict3d.records.decisions import Challenge, Champion
 from verdict3d.records.files import read_json, read_jsonl
-from verdict3d.records.promotion import Challenge, Champion, HoldoutSet, HoldoutSets, HoldoutUse
+from verdict3d.records.holdout import HoldoutSet, HoldoutSets, HoldoutUse
 from verdict3d.records.record import read_record, read_rows, write_record
 from verdict3d.records.results import JudgeUsed
 from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict

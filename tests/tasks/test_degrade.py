@@ -16,7 +16,8 @@ from support.tiny_project import write_tiny_project
 from tasks.degrade import run
 from tasks.making.training_pictures import make_examples
 from tasks.paths import read_assets
-from verdict3d.config import RegimeParams, load_params
+from verdict3d.config import load_params
+from verdict3d.config_inputs import RegimeParams
 from verdict3d.degrade.operators import OPERATORS, degrade
 from verdict3d.degrade.regimes import degrade_by_regime, regime_params
 from verdict3d.errors import Verdict3DError

@@ -32,7 +32,7 @@ def judges(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def with_judges(training: Path, evaluation: Path) -> Params:
-    params = load_params()
+    params = load_params("params.yaml")
     sections = {"training": training, "evaluation": evaluation}
     judges = {
         name: getattr(params.judges, name).model_copy(
@@ -141,7 +141,7 @@ def test_measures_are_seen_from_the_expected_side() -> None:
         labelled(3, 1.0, 1.0, "y"),  # first slot twice
         labelled(4, 2.0, 2.0, None, "same_base"),
     ]
-    measured = measure_kinds(load_params(), rows)
+    measured = measure_kinds(load_params("params.yaml"), rows)
     contrastive = measured["contrastive"]
     assert contrastive.decisive.value == pytest.approx(2 / 3)
     assert contrastive.half_credit.value == pytest.approx(2.5 / 4)

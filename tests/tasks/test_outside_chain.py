@@ -19,7 +19,7 @@ from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, read_jsonl, write_json
 from verdict3d.records.generators import GeneratorRecord
-from verdict3d.records.record import read_record
+from verdict3d.records.record import as_values, read_record
 
 pytestmark = pytest.mark.slow
 
@@ -112,8 +112,8 @@ def act(project: Project, command: str, *rest: str) -> dict[str, object]:
     from tasks.registry.versions import Registry
 
     if command == "promote":
-        return promote(project[1], Path(), "", Registry(), *rest)
-    return rollback(Registry(), *rest) if command == "rollback" else sync(Path(), Registry())
+        return as_values(promote(project[1], project[0], Path(), "", Registry(), *rest))
+    return as_values(rollback(Registry(), *rest) if command == "rollback" else sync(Path(), Registry()))
 
 
 def test_an_outside_champion_is_registered_promoted_beaten_and_rolled_back(project: Project) -> None:

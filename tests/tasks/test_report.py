@@ -16,15 +16,15 @@ from support.rows import filled
 from tasks.report import gather, run
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
+from verdict3d.records.decisions import Decision
 from verdict3d.records.files import read_json, read_jsonl, write_bytes, write_json
 from verdict3d.records.numbers import Interval, Summary
-from verdict3d.records.promotion import Decision
 from verdict3d.records.record import read_record, read_rows, write_rows
 from verdict3d.records.results import RegimeResults, Results
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.view.arms import find_control, make_control_rows
 from verdict3d.view.content import LossCurve, Report
-from verdict3d.view.figures import ForestRow, draw_forest, draw_losses
+from verdict3d.view.figures import ForestLine, draw_forest, draw_losses
 from verdict3d.view.gallery import order_gallery
 from verdict3d.view.page import render_page
 from verdict3d.view.pictures import embed_picture
@@ -245,7 +245,7 @@ def test_gallery_order_ignores_results() -> None:
 
 def test_the_target_stands_where_it_should() -> None:
     """The dashed line of the figure is at 0.65 of the axis, the solid one at one half."""
-    figure = draw_forest([ForestRow("Arm, severe", 0.7, 0.6, 0.8, 0.9, "good")], 0.65)
+    figure = draw_forest([ForestLine("Arm, severe", 0.7, 0.6, 0.8, 0.9, "good")], 0.65)
     spans = re.findall(r"M ([\d.]+) [\d.]+ \nL ([\d.]+) [\d.]+ \n\"[^>]*var\(--(line|muted|goal)", figure)
     left, right = next((float(a), float(b)) for a, b, color in spans if color == "line" and a != b)
     verticals = {color: float(a) for a, b, color in spans if a == b and color in ("muted", "goal")}

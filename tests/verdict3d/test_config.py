@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from support.arm_examples import ARMS, section
 from support.outside import SAID
 from support.places import ROOT
-from verdict3d.config import OperatorName, Params, load_params
+from verdict3d.config import Params, load_params
+from verdict3d.config_inputs import OperatorName
 from verdict3d.degrade.operators import OPERATORS
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.yaml_files import format_yaml, read_yaml

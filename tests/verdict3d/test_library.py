@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from support.places import ROOT
-from verdict3d.config import AssetsParams, Params, load_params
+from verdict3d.config import Params, load_params
+from verdict3d.config_inputs import AssetsParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.furniture.catalogue import CATEGORIES, make_furniture, mesh_from_parts
 from verdict3d.library import (

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.generators.search import Prefers
-from verdict3d.records.losses import LossRow
+from verdict3d.records.losses import StepLosses
 
 if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
@@ -110,7 +110,7 @@ class Fit:
     """
 
     tensors: Mapping[str, Tensor]
-    losses: Sequence[LossRow]
+    losses: Sequence[StepLosses]
     best_step: int
     measures: Mapping[str, Any]
 

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from verdict3d.adapt.parallel import ALONE, Processes
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_bytes
-from verdict3d.records.losses import LossRow
+from verdict3d.records.losses import StepLosses
 
 CHECKPOINT = "checkpoint.safetensors"
 GRADIENT_NORM_LIMIT = 1.0
@@ -65,7 +65,7 @@ class Schedule:
 
 
 @dataclass
-class TrainingState:
+class TrainingProgress:
     """Where a training stands after ``step`` steps.
 
     Attributes:
@@ -78,7 +78,7 @@ class TrainingState:
     """
 
     step: int = 0
-    losses: list[LossRow] = field(default_factory=list)
+    losses: list[StepLosses] = field(default_factory=list)
     best_step: int = 0
     best_loss: float = math.inf
     best: Weights = field(default_factory=dict)
@@ -93,7 +93,7 @@ def train(
     description: str,
     processes: Processes = ALONE,
     base: Mapping[str, float] | None = None,
-) -> TrainingState:
+) -> TrainingProgress:
     """Train parameters and leave the best weights in them.
 
     Args:
@@ -120,7 +120,7 @@ def train(
         weights.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
     )
     path = checkpoints / CHECKPOINT
-    state = _load(path, weights, optimizer) if path.exists() else TrainingState()
+    state = _load(path, weights, optimizer) if path.exists() else TrainingProgress()
     if not path.exists():
         _validate(state, weights, validate, processes, base)
     progress = tqdm(
@@ -147,7 +147,7 @@ def train(
 
 
 def collect_validated(
-    state: TrainingState, weights: Mapping[str, Tensor], base: Mapping[str, float] | None = None
+    state: TrainingProgress, weights: Mapping[str, Tensor], base: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
     """Return the size of what was trained, and the validation losses of the kept weights and of the base.
 
@@ -164,7 +164,7 @@ def collect_validated(
 
 
 def _take_step(
-    state: TrainingState,
+    state: TrainingProgress,
     weights: Mapping[str, nn.Parameter],
     optimizer: torch.optim.Optimizer,
     loss_at: Callable[[int], Tensor],
@@ -191,7 +191,7 @@ def _take_step(
 
 
 def _validate(
-    state: TrainingState,
+    state: TrainingProgress,
     weights: Mapping[str, Tensor],
     validate: Callable[[], Mapping[str, float]],
     processes: Processes,
@@ -222,7 +222,7 @@ def _name_losses(losses: Mapping[str, float]) -> dict[str, float | None]:
     return {"validation_loss": mean} | {f"validation_loss_{name}": value for name, value in losses.items()}
 
 
-def _select_headline(row: LossRow) -> dict[str, str]:
+def _select_headline(row: StepLosses) -> dict[str, str]:
     """Return what the progress bar shows of a validated row."""
     shown = {name: row.get(name) for name in ("train_loss", "validation_loss", "base_validation_loss")}
     return {name: f"{value:.4f}" for name, value in shown.items() if value is not None}
@@ -274,7 +274,7 @@ def read_checkpoint(
 
 
 def _save(
-    path: Path, state: TrainingState, weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
+    path: Path, state: TrainingProgress, weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> None:
     story = {
         "step": state.step,
@@ -285,7 +285,9 @@ def _save(
     write_checkpoint(path, weights, optimizer, state.best, story)
 
 
-def _load(path: Path, weights: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> TrainingState:
+def _load(
+    path: Path, weights: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+) -> TrainingProgress:
     best, story = read_checkpoint(path, weights, optimizer)
     best_loss = math.inf if story["best_loss"] is None else story["best_loss"]
-    return TrainingState(story["step"], story["losses"], story["best_step"], best_loss, best)
+    return TrainingProgress(story["step"], story["losses"], story["best_step"], best_loss, best)

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from verdict3d.config import JudgeParams, JudgeRole, Params
+from verdict3d.config import Params
+from verdict3d.config_judges import JudgeParams, JudgeRole
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.audit.certificate import list_objections
 from verdict3d.judge.identity import JudgeIdentity, identify, require_different

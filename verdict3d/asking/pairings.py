@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from verdict3d.config import JudgeParams
+from verdict3d.config_judges import JudgeParams
 from verdict3d.device import settle_torch
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, make_requests, read_picture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -22,7 +23,7 @@ from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.provenance import code_of
 from verdict3d.records.adapters import adapter_identity, read_card
-from verdict3d.records.files import Row
+from verdict3d.records.record import RecordPart
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Rig
 
@@ -32,10 +33,22 @@ def make_search_tools(params: Params, root: Path) -> Tools:
     return Tools(lambda: load_training_judge(params, root), params.seed)
 
 
-def find_adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
-    """Return what meshes with the adapter in ``folder`` on the base depend on besides the base.
+class AdapterDependencies(RecordPart):
+    """What meshes with an adapter on a generator depend on besides the generator.
 
-    Weights and card, the code of the arm's methods, and the training judge where a search asks it.
+    Attributes:
+        adapter: Identity of its weights and card.
+        code: Digest of each file of the arm's methods, by path.
+        judge: Digest and settings of the training judge; None where no search asks it.
+    """
+
+    adapter: str
+    code: dict[str, str]
+    judge: tuple[str, dict[str, Any]] | None
+
+
+def find_adapter_dependencies(params: Params, root: Path, folder: Path) -> AdapterDependencies:
+    """Return what meshes with the adapter in ``folder`` on the base depend on besides the base.
 
     Args:
         params: The judges.
@@ -48,11 +61,11 @@ def find_adapter_dependencies(params: Params, root: Path, folder: Path) -> Row:
     settings = read_card(folder).params
     asks = any(isinstance(part, SearchParams) and part.pick == "judge" for part in parts_of(settings))
     judge = with_chosen_panels(params, root, ["training"]).judges.training if asks else None
-    return {
-        "adapter": adapter_identity(folder),
-        "code": code_of("verdict3d.making.arms", *modules_of(settings), *([__name__] if asks else [])),
-        "judge": [identify(judge, root).digest, judge.model_dump(mode="json")] if judge else None,
-    }
+    return AdapterDependencies(
+        adapter=adapter_identity(folder),
+        code=code_of("verdict3d.making.arms", *modules_of(settings), *([__name__] if asks else [])),
+        judge=(identify(judge, root).digest, judge.model_dump(mode="json")) if judge else None,
+    )
 
 
 def load_training_judge(params: Params, root: Path) -> Prefers:

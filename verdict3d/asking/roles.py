@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verdict3d.config import JudgeParams, JudgeRole, JudgesParams
+from verdict3d.config_judges import JudgeParams, JudgeRole, JudgesParams
 from verdict3d.errors import Verdict3DError
 
 

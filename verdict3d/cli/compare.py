@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from verdict3d.cli.options import JUDGES, AsJson, UpAxis, choose_progress, print_json
-from verdict3d.config import JudgeRole
+from verdict3d.config_judges import JudgeRole
 from verdict3d.stats.design import Design
 
 NOTHING_COMPARED = 5

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from verdict3d.cli.options import JUDGES, SINGLE, AsJson, UpAxis, print_json
-from verdict3d.config import JudgeRole, Mode
+from verdict3d.config_judges import JudgeRole, Mode
 
 View = Literal["condition", "montage", "rig"]
 DrawMode = Literal[Mode, "splat"]

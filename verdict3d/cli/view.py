@@ -84,6 +84,6 @@ def view(
         if record and pipeline:
             pipeline.keep_pages(workspace, bundle, say)
     elif as_json:
-        print_json(asdict(open_pairs(workspace, folders, reader, say).find(parse_query(query))))
+        print_json(open_pairs(workspace, folders, reader, say).find(parse_query(query)).model_dump())
     else:
         serve_pairs(workspace, folders, reader, host, port, say, typer.launch if open_page else None)

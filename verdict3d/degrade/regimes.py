@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from verdict3d.config import DegradeParams, RegimeParams
+from verdict3d.config_inputs import DegradeParams, RegimeParams
 from verdict3d.degrade.operators import OPERATORS, degrade
 from verdict3d.errors import Verdict3DError
 

@@ -56,7 +56,7 @@ class Host:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "verdict3d.generators.host"]
-        command += [str(theirs.fileno()), self._settings.function]
+        command += [str(theirs.fileno()), str(self._root), self._settings.function]
         with theirs:
             self._process.enter_context(
                 supervised(command, self._root, dict(os.environ), descriptor=theirs.fileno())

@@ -1,7 +1,8 @@
-"""The process that runs somebody's function: ``python -m verdict3d.generators.host DESCRIPTOR FUNCTION``.
+"""Runs somebody's function in a process: ``python -m verdict3d.generators.host DESCRIPTOR FOLDER FUNCTION``.
 
-It imports the function once, says so through the socket of that descriptor, and answers one line of JSON with
-another: ``{"photo", "seed", "output"}`` with ``{"error": words or null}``. It ends when the socket closes.
+It imports the function once, from FOLDER first, says so through the socket of that descriptor, and answers
+one line of JSON with another: ``{"photo", "seed", "output"}`` with ``{"error": words or null}``. It ends when
+the socket closes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 _LINES = 3
 
 
-def main(descriptor: str, name: str) -> None:
+def main(descriptor: str, folder: str, name: str) -> None:
     """Serve until the socket closes."""
     channel = socket.socket(fileno=int(descriptor))
     with channel, channel.makefile("rw", encoding="utf-8") as stream:
@@ -26,7 +27,7 @@ def main(descriptor: str, name: str) -> None:
             stream.flush()
 
         module, _, function = name.partition(":")
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.insert(0, folder)
         try:
             make = getattr(importlib.import_module(module), function)
         except Exception:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.promotion import ArmDecision, Evidence, EvidenceByArm, Rule
+from verdict3d.records.decisions import ArmDecision, Evidence, EvidenceByArm, Rule
 
 __all__ = ["ArmDecision", "Evidence", "Rule", "decide", "read_evidence", "read_rule"]
 

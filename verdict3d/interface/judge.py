@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from verdict3d.errors import ItemFailure, Verdict3DError
 
 if TYPE_CHECKING:
-    from verdict3d.config import JudgeParams, JudgeRole, PanelKind
+    from verdict3d.config_judges import JudgeParams, JudgeRole, PanelKind
     from verdict3d.judge.audit.planted import AuditedJudge
     from verdict3d.judge.panel import Pixels
     from verdict3d.mesh.axes import Up
@@ -24,7 +24,7 @@ class Judge:
     towards the first slot. :meth:`load` makes one.
 
     Attributes:
-        settings: Model, panel, mode, views, device (:class:`verdict3d.config.JudgeParams`).
+        settings: Model, panel, mode, views, device (:class:`verdict3d.config_judges.JudgeParams`).
         rig: What its pictures are drawn by.
         network: The loaded model, or the server that answers for it.
     """

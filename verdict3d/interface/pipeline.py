@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from verdict3d.errors import ItemFailure, Verdict3DError
 
 if TYPE_CHECKING:
-    from verdict3d.config import PhotosParams
+    from verdict3d.config_inputs import PhotosParams
     from verdict3d.generators.generator import Generator
     from verdict3d.mesh.mesh import Mesh
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
 
-from verdict3d.config import EndpointParams, JudgeParams, PanelKind
+from verdict3d.config_judges import EndpointParams, JudgeParams, PanelKind
 from verdict3d.device import pick_device
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import JUDGE_PATTERNS, local_directory
@@ -18,7 +17,7 @@ from verdict3d.judge.lineage import match_known_model
 from verdict3d.judge.rubric import PROMPT_FILE, digest_prompt, write_prompt, write_prompt_for
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import read_json
-from verdict3d.records.results import JudgeUsed
+from verdict3d.records.results import JudgeSettings, JudgeUsed
 from verdict3d.view_sets import view_sets_digest
 from verdict3d.weight_digests import digest_weights
 
@@ -42,34 +41,8 @@ ENDPOINT = "endpoint"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class JudgeIdentity:
-    """Everything that decides a judge's answers.
-
-    Args:
-        model: Directory or hub id, as configured; where the files lie does not enter the digest.
-        weights: Digest of the contents of all safetensors files.
-        settings: Digest of configuration, tokenizer, image processor, chat template and own prompt.
-        model_class: Class named in ``config.json``.
-        prompt: Digest of the prompt.
-        panel: Kind of panel.
-        mode: What the montages show.
-        dtype: Type of the weights while judging, ``"float32"`` or ``"bfloat16"``; ``"bfloat16 compiled"``
-            where torch.compile made the layers.
-        views: Number of view sets that a verdict rests on.
-        view_sets: Digest of these sets.
-    """
-
-    model: str
-    weights: str
-    settings: str
-    model_class: str
-    prompt: str
-    panel: str
-    mode: str
-    dtype: str
-    views: int
-    view_sets: str
+class JudgeIdentity(JudgeSettings):
+    """Which judge it is: everything that decides its answers, and digests over it."""
 
     @cached_property
     def digest(self) -> str:
@@ -82,11 +55,22 @@ class JudgeIdentity:
         return self._digest("model", "views", "view_sets")
 
     def _digest(self, *without: str) -> str:
-        return digest_json({name: value for name, value in asdict(self).items() if name not in without})
+        return digest_json({name: value for name, value in self.model_dump().items() if name not in without})
+
+    def showing(self, panel: str, mode: str, own_prompt: str | None) -> JudgeIdentity:
+        """Return the identity of the same model asked with another kind of panel or another mode.
+
+        Args:
+            panel: Kind of panel.
+            mode: What the montages show.
+            own_prompt: The judge's own question; None for the rubric.
+        """
+        prompt = digest_prompt(write_prompt(own_prompt, panel, mode))
+        return JudgeIdentity(**self.model_dump() | {"panel": panel, "mode": mode, "prompt": prompt})
 
     def record(self) -> JudgeUsed:
         """Return it as it is written, with its digest."""
-        return JudgeUsed(**asdict(self), digest=self.digest)
+        return JudgeUsed(**self.model_dump(), digest=self.digest)
 
 
 def resolve_directory(params: JudgeParams, root: Path) -> Path:

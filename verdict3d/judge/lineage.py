@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from verdict3d.config import JudgeParams, LineageParams
+from verdict3d.config_judges import JudgeParams, LineageParams
 from verdict3d.errors import Verdict3DError
 
 QWEN, INTERN, LLAVA = "Alibaba Qwen", "OpenGVLab", "LLaVA-VL"
@@ -144,7 +144,7 @@ def _simplify(model: str) -> str:
 
 
 def find_family(lineage: LineageParams) -> str:
-    """Return the name under which a language model's relatives go."""
+    """Return the name that related language models share: the family, or the model itself without one."""
     return lineage.language_family or lineage.language_model
 
 

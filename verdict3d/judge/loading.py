@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verdict3d.config import JudgeParams
+from verdict3d.config_judges import JudgeParams
 
 if TYPE_CHECKING:
     from verdict3d.judge.local.vlm import TransformersJudge

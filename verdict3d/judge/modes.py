@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verdict3d.config import JudgesParams
+from verdict3d.config_judges import JudgesParams
 
 TEXTURE_MODE = "rgb"
 """Held-out meshes are also drawn in colour: texture is judged beside shape, never for it."""

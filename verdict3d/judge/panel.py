@@ -156,7 +156,7 @@ class Arrangement:
 
 
 def separate_views(montage: Pixels) -> tuple[Pixels, ...]:
-    """Cut the first three views out of a 2x2 montage, row by row.
+    """Cut the first three views out of a 2x2 montage (height, width, 3), row by row: half as high and wide.
 
     Raises:
         ItemFailure: ``bad_image``: the montage has fewer than 16 pixels a side.
@@ -170,7 +170,7 @@ def separate_views(montage: Pixels) -> tuple[Pixels, ...]:
 
 
 def draw_sheet(reference: Pixels, montage: Pixels) -> Pixels:
-    """Return a montage with the reference at its left, half as high, on white."""
+    """Return a montage with the reference at its left, half as high, on white: uint8, as high as it."""
     whole = make_picture(montage)
     side = whole.shape[0] // 2
     inset = Image.fromarray(make_picture(reference)).resize((side, side), Image.Resampling.BICUBIC)

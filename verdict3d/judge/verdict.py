@@ -25,7 +25,7 @@ class Margins:
     """What a judge says about X and Y from one view set.
 
     Args:
-        m1: Margin logit(A) - logit(B) with X first; None where invalid.
+        m1: Margin logit(A) - logit(B), in nats, with X first; None where invalid.
         m2: The same with Y first; None where invalid.
         reason: Why there are no margins, as a short snake_case code; empty where there are.
         message: The same for people.

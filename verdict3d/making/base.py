@@ -10,19 +10,32 @@ from verdict3d.generators.generator import Generator
 from verdict3d.generators.identity import describe_generator
 from verdict3d.generators.registry import load_generator, name_kind_module
 from verdict3d.provenance import code_of
-from verdict3d.records.files import Row
 from verdict3d.records.generations import Steps
+from verdict3d.records.generators import GeneratorRecord
+from verdict3d.records.record import RecordPart
 
 
-def find_generator_dependencies(generator: AnyGenerator, root: Path) -> Row:
-    """Return what a generator's meshes depend on besides photo, seed and steps: code, files, settings."""
-    return {
-        "code": code_of(__name__, name_kind_module(generator.kind)),
-        "record": describe_generator(generator, root).model_dump(),
-    }
+class GeneratorDependencies(RecordPart):
+    """What a generator's meshes depend on besides photo, seed and steps.
+
+    Attributes:
+        code: Digest of each file of its code, by path.
+        record: Its settings and files.
+    """
+
+    code: dict[str, str]
+    record: GeneratorRecord
 
 
-def find_base_dependencies(params: Params, root: Path) -> Row:
+def find_generator_dependencies(generator: AnyGenerator, root: Path) -> GeneratorDependencies:
+    """Return what a generator's meshes depend on besides photo, seed and steps."""
+    return GeneratorDependencies(
+        code=code_of(__name__, name_kind_module(generator.kind)),
+        record=describe_generator(generator, root),
+    )
+
+
+def find_base_dependencies(params: Params, root: Path) -> GeneratorDependencies:
     """Return what the base's meshes depend on besides photo, seed and steps."""
     return find_generator_dependencies(params.generator, root)
 

@@ -27,7 +27,16 @@ class Neighbours(NamedTuple):
 
 
 def find_neighbours(points: Points, truth: Points, tree: cKDTree | None = None) -> Neighbours:
-    """Find the nearest neighbours of two sets of points, neither empty; ``tree`` holds the truth."""
+    """Find the nearest neighbours of two sets of points.
+
+    Args:
+        points: (N, 3) from the generated surface, at least one.
+        truth: (M, 3) from the true surface, at least one.
+        tree: The tree of ``truth``, where there is one.
+
+    Returns:
+        Distances float64 in the unit of the points, and indices int64: (N,) into the truth, (M,) back.
+    """
     tree = cKDTree(truth) if tree is None else tree
     return Neighbours(tree.query(points), cKDTree(points).query(truth))
 
@@ -60,7 +69,16 @@ def f_score(
 
 
 def chamfer_distance(points: Points, truth: Points, *, near: Neighbours | None = None) -> float | None:
-    """Mean of the two mean nearest distances, in object units; None when either set is empty."""
+    """Mean of the two mean nearest distances (Fan et al. 2017, without squares).
+
+    Args:
+        points: (N, 3) from the generated surface.
+        truth: (M, 3) from the true surface.
+        near: Their neighbours, where they are known.
+
+    Returns:
+        At least 0, in the unit of the points; None when either set is empty.
+    """
     if len(points) == 0 or len(truth) == 0:
         return None
     there, back = near or find_neighbours(points, truth)
@@ -76,6 +94,13 @@ def normal_consistency(
     near: Neighbours | None = None,
 ) -> float | None:
     """Mean |cosine| between a point's normal and its nearest neighbour's, both ways (Mescheder et al. 2019).
+
+    Args:
+        points: (N, 3) from the generated surface.
+        normals: (N, 3) unit normals there.
+        truth: (M, 3) from the true surface.
+        truth_normals: (M, 3) unit normals there.
+        near: Neighbours of the points, where they are known.
 
     Returns:
         In [0, 1], about 0.5 for unrelated surfaces; None when either set is empty.
@@ -97,7 +122,13 @@ class Surface(NamedTuple):
 
 
 def sample_true_surface(truth: Mesh, seed: int, samples: int = SAMPLES) -> Surface:
-    """Return points of the outer surface of the true mesh, which has faces, for :func:`compare_meshes`."""
+    """Return points of the outer surface of the true mesh, for :func:`compare_meshes`.
+
+    Args:
+        truth: The mesh, with faces.
+        seed: Decides the points.
+        samples: Number of points.
+    """
     points, normals = sample_outside(truth, samples, numpy_generator(seed, "compare_truth"))
     return Surface(points, normals, cKDTree(points))
 

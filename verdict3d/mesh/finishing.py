@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import KDTree
 
-from verdict3d.config import FinishParams
+from verdict3d.config_inputs import FinishParams
 from verdict3d.errors import missing_extra
 from verdict3d.mesh.mesh import Mesh
 

@@ -86,6 +86,10 @@ def measure_soundness(mesh: Mesh, seed: int = 0) -> tuple[Validity | None, Float
     """Measure the triangulation (None without faces), and find the pieces of ``mesh``.
 
     Components with sampled surface points within 2% of the bounding box diagonal are one piece.
+
+    Args:
+        mesh: With faces or without, in any frame.
+        seed: Decides the sampled points.
     """
     if len(mesh.faces) == 0:
         return None, Floaters(0, 0, 0.0)

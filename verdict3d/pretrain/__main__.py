@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     shop = Workshop(
         replace(Recipe(), world=options.world).scale(options.scale),
-        load_params(),
+        load_params("params.yaml"),
         options.work,
         options.pools or options.work / "pools",
         options.checkpoints,

@@ -26,7 +26,8 @@ from transformers import (
 )
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.families import Family, Grid, find_family
+from verdict3d.judge.families import find_family
+from verdict3d.judge.family import Family, Grid
 from verdict3d.judge.local.network import Layout, answer_ids, lay_out_panel, tokenize_chat
 from verdict3d.judge.rubric import PROMPT_FILE
 from verdict3d.pretrain.training import initial_weights

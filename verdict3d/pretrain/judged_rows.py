@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from verdict3d.config import RegimeParams
+from verdict3d.config_inputs import RegimeParams
 from verdict3d.degrade.regimes import degrade_by_regime
 from verdict3d.errors import ItemFailure
 from verdict3d.furniture.catalogue import CATEGORIES, World, make_furniture, mesh_from_parts

@@ -10,7 +10,8 @@ from pathlib import Path
 from verdict3d.asking.certificates import read_certificate, with_chosen_panels
 from verdict3d.asking.pairings import STORE
 from verdict3d.asking.roles import select_judge
-from verdict3d.config import JudgeRole, Params
+from verdict3d.config import Params
+from verdict3d.config_judges import JudgeRole
 from verdict3d.device import settle_torch
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.audit.certificate import list_objections

@@ -13,7 +13,7 @@ from verdict3d.products.drawn_meshes import DrawnMeshes
 from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes
 from verdict3d.records.files import write_bytes
 from verdict3d.view.comparison import PairExhibit, render_comparison
-from verdict3d.view.content import Picture
+from verdict3d.view.content import Illustration
 from verdict3d.view.pictures import link_picture
 
 PAGE, PICTURES = "index.html", "pictures"
@@ -37,7 +37,7 @@ def write_page(
     Args:
         comparison: What was found.
         rows: Every pair.
-        references: Picture of each photo's object, by the photo's file name.
+        references: Illustration of each photo's object, by the photo's file name.
         meshes: Knows the montages.
         output: The folder.
         pairs_page: Address of the page of pairs that numbers lead to; None: they lead nowhere.
@@ -45,17 +45,17 @@ def write_page(
     shutil.rmtree(output / PICTURES, ignore_errors=True)
     names = picture_names(rows)
     longest_px = choose_picture_size(len(names))
-    linked: dict[str, Picture | None] = {}
+    linked: dict[str, Illustration | None] = {}
 
-    def picture(key: str, path: Path, alt: str, montage: bool) -> Picture | None:
+    def picture(key: str, path: Path, alt: str, montage: bool) -> Illustration | None:
         if key not in linked:
             linked[key] = link_picture(path, longest_px, alt, output, names[key], montage)
         return linked[key]
 
-    def photo(row: PairOfMeshes) -> Picture | None:
+    def photo(row: PairOfMeshes) -> Illustration | None:
         return picture(photo_key(row), references[row.photo], f"The object of {row.photo}", False)
 
-    def montage(row: PairOfMeshes, mesh: PairedMesh) -> Picture | None:
+    def montage(row: PairOfMeshes, mesh: PairedMesh) -> Illustration | None:
         if mesh.mesh_digest is None:
             return None
         alt = f"Four views of a mesh of {row.object}"

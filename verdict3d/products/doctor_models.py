@@ -7,8 +7,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from verdict3d.config import JudgeParams, Params
+from verdict3d.config import Params
 from verdict3d.config_generators import AnyGenerator, TrellisParams
+from verdict3d.config_judges import JudgeParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.hub import (
     EXPECTED_BYTES,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from verdict3d.config import PhotosParams
+from verdict3d.config_inputs import PhotosParams
 from verdict3d.errors import ItemFailure
 from verdict3d.judge.modes import TEXTURE_MODE, TEXTURE_VIEWS
 from verdict3d.mesh.axes import Up

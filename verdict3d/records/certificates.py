@@ -57,7 +57,7 @@ class Curve(RecordPart):
     points: list[Annotated[tuple[float, float, int], Strict(False)]]
 
 
-class PanelResults(RecordPart):
+class PanelScores(RecordPart):
     """Two controls with one kind of panel, on the same pairs for every kind."""
 
     clear_gap: Summary
@@ -71,7 +71,7 @@ class Overload(RecordPart):
     seven_images: Summary
 
 
-class SplatResults(RecordPart):
+class SplatScores(RecordPart):
     """The clear gap on the judge's montages and on splats."""
 
     own: Summary
@@ -104,9 +104,9 @@ class Ordering(RecordPart):
 class Comparisons(RecordPart):
     """The same pairs shown otherwise, and objects that were turned by 180 degrees against themselves."""
 
-    panels: dict[str, PanelResults]
+    panels: dict[str, PanelScores]
     overload: Overload
-    splat: SplatResults
+    splat: SplatScores
     turned: Summary
 
 
@@ -125,7 +125,7 @@ class PanelChoice(RecordPart):
 
 
 class Lineage(RecordPart):
-    """What a judge was made from (:class:`verdict3d.config.LineageParams`).
+    """What a judge was made from (:class:`verdict3d.config_judges.LineageParams`).
 
     Attributes:
         shared: What it has in common with the other judges, by role.
@@ -155,7 +155,7 @@ class Validity(RecordPart):
 
 
 class Thresholds(RecordPart):
-    """What a judge must reach (:class:`verdict3d.config.AuditThresholds`)."""
+    """What a judge must reach (:class:`verdict3d.config_judges.AuditThresholds`)."""
 
     right: float
     reference_drop: float

@@ -9,26 +9,11 @@ from pydantic import Strict
 from verdict3d.records.names import Outcome, Split
 from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.record import Record, RecordPart
+from verdict3d.records.recorded_runs import PastRate, RunNamed
 from verdict3d.records.results import JudgeUsed
 
 Feature = Literal["number", "class"]
 """What is compared of old and new: values by their order, or the shares of names."""
-
-
-class RunNamed(RecordPart):
-    """One of the two runs.
-
-    Attributes:
-        name: What people call it.
-        key: SHA-256 of its ``dvc.lock``.
-        run: Id of its MLflow run; None where it was not taken from there.
-        commit: Git commit of its code; None where nothing says it.
-    """
-
-    name: str
-    key: str
-    run: str | None
-    commit: str | None
 
 
 class ChangedValue(RecordPart):
@@ -175,18 +160,6 @@ class DriftTest(RecordPart):
     psi: float
     psi_by_chance: float
     shares: dict[str, Annotated[tuple[float, float], Strict(False)]]
-
-
-class PastRate(RecordPart):
-    """What one recorded run says of ties and flips of an arm; ``ended`` is the day, in UTC."""
-
-    run: str
-    ended: str
-    arm: str
-    regime: str
-    half_credit: float | None
-    tie_rate: float | None
-    flip_rate: float | None
 
 
 class DecisionChange(RecordPart):

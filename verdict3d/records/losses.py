@@ -11,7 +11,7 @@ from pathlib import Path
 
 from verdict3d.errors import Verdict3DError
 
-LossRow = dict[str, float | None]
+StepLosses = dict[str, float | None]
 """What was measured at one step, by heading; None is what was not."""
 
 
@@ -30,7 +30,7 @@ class Losses:
     columns: dict[str, tuple[float, ...]]
 
 
-def format_losses(rows: Sequence[LossRow]) -> bytes:
+def format_losses(rows: Sequence[StepLosses]) -> bytes:
     """Return the table as CSV; columns in the order of their first appearance."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()

@@ -9,8 +9,22 @@ from verdict3d.records.numbers import Interval, Kappa, Standing, Summary
 from verdict3d.records.record import Record, RecordPart
 
 
-class JudgeUsed(RecordPart):
-    """The identity of a judge (:class:`verdict3d.judge.identity.JudgeIdentity`) with its digest."""
+class JudgeSettings(RecordPart):
+    """Everything that decides a judge's answers.
+
+    Attributes:
+        model: Directory or hub id, as configured; where the files lie does not enter the digest.
+        weights: Digest of the contents of all safetensors files.
+        settings: Digest of configuration, tokenizer, image processor, chat template and own prompt.
+        model_class: Class named in ``config.json``.
+        prompt: Digest of the prompt.
+        panel: Kind of panel.
+        mode: What the montages show.
+        dtype: Type of the weights while judging, ``"float32"`` or ``"bfloat16"``; ``"bfloat16 compiled"``
+            where torch.compile made the layers.
+        views: Number of view sets that a verdict rests on.
+        view_sets: Digest of these sets.
+    """
 
     model: str
     weights: str
@@ -22,6 +36,11 @@ class JudgeUsed(RecordPart):
     dtype: str
     views: int
     view_sets: str
+
+
+class JudgeUsed(JudgeSettings):
+    """The settings of a judge with the digest of its identity."""
+
     digest: str
 
 

@@ -14,13 +14,10 @@ Tag = Literal["holes", "floaters", "wrong_shape", "blurry"]
 OUTCOMES: dict[Choice, Outcome] = {"x": "win", "y": "loss", "tie": "close", "unsure": "invalid"}
 
 
-class Vote(Record):
-    """One person's answer about a pair in one order: a line of ``votes.jsonl``.
+class PairAbout(RecordPart):
+    """Which two meshes are compared, and where they come from.
 
     Attributes:
-        id: Unique name.
-        person: Random name of who answered.
-        at: When, in UTC, as ``2026-01-31T12:00:00Z``.
         place: Which question of the run the pair belongs to, as on the page of pairs.
         group: Name of the comparison it belongs to; empty in a run.
         arm: The arm or side that X is of; empty in labels and known answers.
@@ -30,6 +27,26 @@ class Vote(Record):
         category: Its category or tag.
         x: The side that outcomes are seen from.
         y: The other.
+    """
+
+    place: str
+    group: str
+    arm: str
+    against: str
+    regime: str
+    object: str
+    category: str
+    x: Compared
+    y: Compared
+
+
+class Vote(PairAbout, Record):
+    """One person's answer about a pair in one order: a line of ``votes.jsonl``.
+
+    Attributes:
+        id: Unique name.
+        person: Random name of who answered.
+        at: When, in UTC, as ``2026-01-31T12:00:00Z``.
         first: The side that was shown on the left.
         choice: The better side, ``tie`` for equally good ones, ``unsure`` for "cannot tell".
         x_tags: What is wrong with X.
@@ -45,15 +62,6 @@ class Vote(Record):
     id: str
     person: str
     at: str
-    place: str
-    group: str
-    arm: str
-    against: str
-    regime: str
-    object: str
-    category: str
-    x: Compared
-    y: Compared
     first: Side
     choice: Choice
     x_tags: list[Tag]

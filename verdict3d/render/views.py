@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from verdict3d.config import ViewParams
+from verdict3d.config_inputs import ViewParams
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.render.rig import Camera, camera_from_world
 

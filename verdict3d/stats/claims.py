@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from verdict3d.records.promotion import Evidence, ObjectEvidence, Rule
+from verdict3d.records.decisions import Evidence, ObjectEvidence, Rule
 from verdict3d.stats.bootstrap import Array
 
 Credit = Literal["primary", "clean", "texture", "validity"]

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from verdict3d.records.decisions import CertificateState, ConditionState, Evidence, Rule
+from verdict3d.records.holdout import HoldoutUse
 from verdict3d.records.numbers import Interval, Standing
-from verdict3d.records.promotion import CertificateState, ConditionState, Evidence, HoldoutUse, Rule
 from verdict3d.stats.claims import Claim
 from verdict3d.stats.power import count_pairs_to_beat
 from verdict3d.stats.standing import standing

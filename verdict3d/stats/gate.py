@@ -15,14 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from verdict3d.records.promotion import (
-    ArmDecision,
-    ConditionState,
-    Evidence,
-    Requirement,
-    Rule,
-    Word,
-)
+from verdict3d.records.decisions import ArmDecision, ConditionState, Evidence, Requirement, Rule, Word
 from verdict3d.stats.claims import SMALL, state_category_claims, state_claims
 from verdict3d.stats.conditions import (
     Generators,

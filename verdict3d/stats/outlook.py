@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import beta
 
-from verdict3d.records.promotion import ArmDecision, Chance, Evidence, Outlook, Rule
+from verdict3d.records.decisions import ArmDecision, Chance, Evidence, Outlook, Rule
 from verdict3d.stats.betting import compute_fortunes
 from verdict3d.stats.bootstrap import Array
 from verdict3d.stats.claims import SMALL, Claim, collect_counts, collect_credits, state_claims, unspoiled
@@ -36,7 +36,7 @@ SIZES = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
-class States:
+class SimulatedCondition:
     """One condition in every simulation: (D,) whether it is met, and whether it has failed."""
 
     name: str
@@ -50,7 +50,7 @@ class Words:
 
     promoted: Flags
     rejected: Flags
-    conditions: Sequence[States]
+    conditions: Sequence[SimulatedCondition]
 
 
 def foresee(evidence: Evidence, rule: Rule, decision: ArmDecision, rng: np.random.Generator) -> Outlook:
@@ -149,13 +149,13 @@ def decide_drawn(evidence: Evidence, rule: Rule, times: Times, categories: Mappi
     for about, (drawn, alone) in groups.items():
         if alone.any():
             found = _simulate_claim(unspoiled(about, credit, rule), rule, drawn, tests)
-            conditions.append(States(found.name, found.met | ~alone, found.failed & alone))
+            conditions.append(SimulatedCondition(found.name, found.met | ~alone, found.failed & alone))
     rejected = np.any([found.failed for found in conditions], axis=0)
     met = np.all([found.met for found in conditions], axis=0)
     return Words(met & ~rejected, rejected, conditions)
 
 
-def _simulate_claim(claim: Claim, rule: Rule, times: Array, tests: Array) -> States:
+def _simulate_claim(claim: Claim, rule: Rule, times: Array, tests: Array) -> SimulatedCondition:
     def side(alpha: float | Array, null: float) -> _Bounds:
         test = rule.test if claim.order is None else "sequential"
         return _find_bounds(claim.totals, null, test, alpha, times, claim.span, claim.counted)
@@ -164,10 +164,10 @@ def _simulate_claim(claim: Claim, rule: Rule, times: Array, tests: Array) -> Sta
     met = found.above if claim.asks == "bound" else found.value >= claim.bound
     if claim.asks == "doubt":
         met = met | ~side(rule.alpha / tests, 0.5).below
-    return States(claim.name, met & ~failed, failed)
+    return SimulatedCondition(claim.name, met & ~failed, failed)
 
 
-def _simulate_bar(evidence: Evidence, rule: Rule, times: Array) -> States:
+def _simulate_bar(evidence: Evidence, rule: Rule, times: Array) -> SimulatedCondition:
     counts = collect_counts(evidence.objects, "primary")
     totals = collect_credits(evidence.objects, "primary")
     found = _find_bounds(totals, 0.5, rule.test, rule.alpha, times)
@@ -191,7 +191,7 @@ def _simulate_bar(evidence: Evidence, rule: Rule, times: Array) -> States:
         clears = (low > rule.target) & (found.value >= rule.target)
         reaches = clears | ((decisive >= rule.target) & (coverage >= LEAST_COVERAGE))
         met = met & (clears if rule.bar == "clears" else reaches)
-    return States("bar", met, found.below)
+    return SimulatedCondition("bar", met, found.below)
 
 
 @dataclass(frozen=True)

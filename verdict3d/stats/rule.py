@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verdict3d.config import Params
-from verdict3d.records.promotion import Margins, Rule
+from verdict3d.records.decisions import Margins, Rule
 
 
 def make_rule(params: Params) -> Rule:

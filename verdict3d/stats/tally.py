@@ -13,15 +13,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from verdict3d.records.decisions import Counts, ObjectTally
 from verdict3d.records.names import Outcome
-from verdict3d.records.promotion import Counts, TallyRow
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.betting import compute_anytime_p_values, find_confidence_sequence
 from verdict3d.stats.bootstrap import Array, cluster_bootstrap, divide
 from verdict3d.stats.intervals import compute_sign_flip_p_value, unanimous_interval
 from verdict3d.stats.winrate import COLUMNS, Answered, Scored
 
-Tally = Sequence[TallyRow]
+Tally = Sequence[ObjectTally]
 Method = Literal["fixed", "sequential"]
 CLASSES: tuple[Outcome, ...] = ("win", "loss", "close")
 """A class that stands for each of a tally's counts; which tie it was is not in them."""
@@ -56,7 +56,7 @@ class Bounded:
         return asdict(self)
 
 
-def tally_rows(rows: Iterable[Answered], order: Sequence[str]) -> list[TallyRow]:
+def tally_rows(rows: Iterable[Answered], order: Sequence[str]) -> list[ObjectTally]:
     """Count pairs by object, in ``order``; leave out those without any."""
     counts = {name: [0, 0, 0] for name in order}
     for row in rows:
@@ -65,7 +65,7 @@ def tally_rows(rows: Iterable[Answered], order: Sequence[str]) -> list[TallyRow]
     return [(name, found[0], found[1], found[2]) for name, found in counts.items() if any(found)]
 
 
-def tally_sets(rows: Iterable[HeldoutVerdict], order: Sequence[str], views: int) -> list[TallyRow]:
+def tally_sets(rows: Iterable[HeldoutVerdict], order: Sequence[str], views: int) -> list[ObjectTally]:
     """Count single verdicts by object, in ``order``: one for each view set of each pair.
 
     The mean of several single verdicts says more than the class of their mean: 7 of 8 sets is not 5 of 8.

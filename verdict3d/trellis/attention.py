@@ -178,7 +178,11 @@ class CrossAttention(nn.Module):
         self.to_out = nn.Linear(channels, channels)
 
     def of_zeros(self, context: Tensor) -> Tensor:
-        """Return (1, C): what every token gets from context tokens of zeros, which are all alike."""
+        """Return (1, C): what every token gets from context tokens of zeros, which are all alike.
+
+        Args:
+            context: (B, S, C') of any values; only its dtype and device count.
+        """
         nothing = context.new_zeros(1, context.shape[-1])
         return self.to_out(self.to_kv(nothing).chunk(2, dim=-1)[1])
 

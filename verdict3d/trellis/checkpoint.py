@@ -11,7 +11,7 @@ from torch import Tensor
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, replacing, write_json
 from verdict3d.trellis.latent_flow import SLatFlowModel
-from verdict3d.trellis.latent_vae import SLatEncoder, SLatGaussianDecoder, SLatMeshDecoder
+from verdict3d.trellis.latent_vae import SLatEncoder, SLatMeshDecoder
 from verdict3d.trellis.network import Network
 from verdict3d.trellis.structure_flow import SparseStructureFlowModel
 from verdict3d.trellis.structure_vae import SparseStructureDecoder, SparseStructureEncoder
@@ -26,7 +26,6 @@ MODEL_CLASSES: dict[str, type[Network]] = {
         SLatFlowModel,
         SLatEncoder,
         SLatMeshDecoder,
-        SLatGaussianDecoder,
     )
 }
 

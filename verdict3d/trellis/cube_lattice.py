@@ -24,14 +24,23 @@ CHANNELS, CHANNELS_WITH_COLOUR = 53, 101
 
 @dataclass(frozen=True, eq=False)
 class SiteTables:
-    """The tables as tensors on one device; ``corner_step`` and ``ambiguous_step`` are site differences."""
+    """The tables of :mod:`verdict3d.trellis.flexicubes_tables` as int64 tensors on one device.
 
-    corner_step: Tensor  # (8,)
-    edges: Tensor  # (12, 2)
-    groups: Tensor  # (256,)
-    edge_group: Tensor  # (256, 12)
-    group_edges: Tensor  # (256, 4, K)
-    ambiguous_step: Tensor  # (256,)
+    Attributes:
+        corner_step: (8,) difference of sites from a cube to each of its corners.
+        edges: (12, 2) corners of each edge.
+        groups: (256,) dual vertices of each case.
+        edge_group: (256, 12) dual vertex of each edge, -1 where it does not cross.
+        group_edges: (256, 4, K) edges of each dual vertex, -1 padded.
+        ambiguous_step: (256,) difference of sites across the face through which a case is ambiguous, else 0.
+    """
+
+    corner_step: Tensor
+    edges: Tensor
+    groups: Tensor
+    edge_group: Tensor
+    group_edges: Tensor
+    ambiguous_step: Tensor
 
 
 @lru_cache(maxsize=8)
@@ -52,16 +61,27 @@ def make_site_tables(side: int, device: torch.device) -> SiteTables:
 
 @dataclass(frozen=True, eq=False)
 class CubeLattice:
-    """Active cubes of some items: features by corner, their sites, and the row of the cube at each site."""
+    """T active cubes of some items: their features, their sites, and which cube is at each site.
+
+    Attributes:
+        resolution: Cubes along each side of the grid.
+        items: Number of items.
+        sites: (T,) int64 site of each cube.
+        row: (volume,) int32 row of the cube at each site, -1 where none is active.
+        sdf: (T, 8, 1) float32 by corner, bias included; positive outside.
+        deform: (T, 8, 3) by corner, before tanh; a view of the features, as the next two.
+        colour: (T, 8, 6) colour and normal by corner, before sigmoid; (T, 8, 0) without them.
+        weights: (T, 21) weights of edges, corners and quads, before their activation.
+    """
 
     resolution: int
     items: int
-    sites: Tensor  # (T,)
-    row: Tensor  # int32 (sites of the lattice,), -1 where no cube is active
-    sdf: Tensor  # (T, 8, 1), bias included
-    deform: Tensor  # (T, 8, 3), a view of the features, as the next two
-    colour: Tensor  # (T, 8, 0 or 6)
-    weights: Tensor  # (T, 21)
+    sites: Tensor
+    row: Tensor
+    sdf: Tensor
+    deform: Tensor
+    colour: Tensor
+    weights: Tensor
 
     @property
     def side(self) -> int:
@@ -108,14 +128,14 @@ def gather_cubes(coords: Tensor, features: Tensor, resolution: int, items: int) 
 
 
 def find_distinct_sites(cubes: CubeLattice, sites: Tensor) -> Tensor:
-    """Return the distinct values of ``sites``, ascending."""
+    """Return the distinct values (N,) of int64 ``sites`` of any shape, ascending."""
     seen = torch.zeros(cubes.volume, dtype=torch.bool, device=sites.device)
     seen[sites.flatten()] = True
     return seen.nonzero().squeeze(1)
 
 
 def make_row_table(cubes: CubeLattice, sites: Tensor) -> Tensor:
-    """Return int32 (volume,): the row of each of ``sites``, undefined elsewhere."""
+    """Return int32 (volume,): the row of each of the distinct ``sites`` (N,), undefined elsewhere."""
     table = torch.empty(cubes.volume, dtype=torch.int32, device=sites.device)
     table[sites] = torch.arange(len(sites), dtype=torch.int32, device=sites.device)
     return table
@@ -127,7 +147,12 @@ def take_rows(table: Tensor, rows: Tensor) -> Tensor:
 
 
 def average_corners(cubes: CubeLattice, sites: Tensor, *corner_values: Tensor) -> tuple[Tensor, Tensor]:
-    """Average corner values (T, 8, C) over the active cubes around grid vertices, each counted once.
+    """Average corner values over the active cubes around grid vertices, each counted once.
+
+    Args:
+        cubes: The cubes.
+        sites: (V,) int64 sites of the vertices.
+        *corner_values: (T, 8, C) each, any float type.
 
     Returns:
         float32 means (V, sum of C), zero where no cube is active, and the number of active cubes (V,).
@@ -146,6 +171,14 @@ def find_surface_cubes(cubes: CubeLattice, vertex_sites: Tensor, sdf: Tensor) ->
 
     Inactive vertices are outside (sdf +1), so every cube with an inside corner touches an active vertex; it
     may itself be inactive.
+
+    Args:
+        cubes: The cubes.
+        vertex_sites: (V,) int64 sites of the active vertices.
+        sdf: (V,) there; negative inside.
+
+    Returns:
+        (N,) int64 sites and (N,) int64 cases, 0 to 255.
     """
     tables, side = cubes.tables, cubes.side
     inside = vertex_sites[sdf < 0]

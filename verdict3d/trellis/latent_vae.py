@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verdict3d.trellis.gaussians import GaussianLayout
 from verdict3d.trellis.network import Network, clear_layer
 from verdict3d.trellis.sparse import SparseConv3d, SparseGroupNorm32, SparseTensor, subdivide
 from verdict3d.trellis.structure_vae import sample_gaussian
@@ -19,8 +18,13 @@ WEIGHT_CHANNELS = 21
 """Interpolation weights of a cube: 12 beta, 8 alpha, 1 gamma."""
 
 
-class _SLatTransformer(Network):
-    """A windowed transformer whose other arguments have the same names in all three released classes."""
+class SLatTransformer(Network):
+    """A windowed transformer whose other arguments have the same names in all released classes.
+
+    Args:
+        arguments: Those of the subclass's constructor.
+        in_channels: Channels (C_in) of the features.
+    """
 
     TORSO: tuple[str, ...] = ("blocks",)
 
@@ -51,7 +55,7 @@ class _SLatTransformer(Network):
         clear_layer(self.get_submodule("out_layer"))
 
 
-class SLatEncoder(_SLatTransformer):
+class SLatEncoder(SLatTransformer):
     """Image features on voxels to structured latents.
 
     Args:
@@ -98,59 +102,6 @@ class SLatEncoder(_SLatTransformer):
         return x.replace(sample_gaussian(mean, logvar, generator) if sample_posterior else mean)
 
 
-class SLatGaussianDecoder(_SLatTransformer):
-    """Structured latents to raw Gaussian parameters.
-
-    Nothing here draws or judges splats. The class lets the released Gaussian decoder be loaded,
-    compared with its recording and measured.
-
-    Args:
-        resolution: Side of the voxel grid.
-        model_channels: Width C.
-        latent_channels: Latent channels.
-        num_blocks: Transformer blocks.
-        num_heads: Attention heads.
-        mlp_ratio: Hidden width of the feed-forward parts over C.
-        attn_mode: "swin" for shifted windows, "full" for whole items.
-        window_size: Side of a window in voxels.
-        use_fp16: Keep the blocks in float16.
-        representation_config: Count, learning-rate factors and biases of the Gaussians.
-    """
-
-    offset_perturbation: Tensor
-
-    def __init__(
-        self,
-        resolution: int,
-        model_channels: int,
-        latent_channels: int,
-        num_blocks: int,
-        num_heads: int,
-        mlp_ratio: float = 4,
-        attn_mode: AttentionMode = "swin",
-        window_size: int = 8,
-        use_fp16: bool = False,
-        *,
-        representation_config: dict[str, Any],
-    ) -> None:
-        super().__init__(locals(), latent_channels)
-        self.layout = GaussianLayout.from_config(representation_config, resolution)
-        self.out_layer = nn.Linear(model_channels, self.layout.channels)
-        self.register_buffer("offset_perturbation", self.layout.compute_perturbation())
-        self._finish()
-
-    def forward(self, x: SparseTensor) -> SparseTensor:
-        """Decode (T, latent) to (T, 14 K) raw channels in the order of the layout."""
-        h = self.run_trunk(x).feats.to(x.feats.dtype)
-        return x.replace(self.out_layer(F.layer_norm(h, h.shape[-1:])))
-
-    def make_gaussians(self, raw: SparseTensor) -> list[dict[str, Tensor]]:
-        """Activate raw channels: xyz, features_dc, scaling, rotation and opacity per item."""
-        return [
-            self.layout.activate(feats, coords, self.offset_perturbation) for feats, coords in raw.split()
-        ]
-
-
 class SparseSubdivideBlock3d(nn.Module):
     """Halve the voxels and convolve: conv(SiLU(GN(conv(sub(SiLU(GN(x))))))) + conv1(sub(x))."""
 
@@ -179,7 +130,7 @@ class SparseSubdivideBlock3d(nn.Module):
         return h.replace(h.feats + skip.feats)
 
 
-class SLatMeshDecoder(_SLatTransformer):
+class SLatMeshDecoder(SLatTransformer):
     """Structured latents to the features that mesh extraction reads, at four times the resolution.
 
     Channels: 8 sdf, 24 deformation, 21 weights, then 48 colour and normal with ``use_color``; corners x

@@ -75,12 +75,28 @@ def flow_matching_loss(
 
 
 def dice_loss(logits: Tensor, occupancy: Tensor) -> Tensor:
-    """Return 1 - (2 sum p y + 1) / (sum p + sum y + 1) over the whole batch, p = sigmoid(logits)."""
+    """Return 1 - (2 sum p y + 1) / (sum p + sum y + 1) over the whole batch, p = sigmoid(logits).
+
+    Args:
+        logits: (B, 1, R, R, R).
+        occupancy: The same shape, 0 or 1.
+
+    Returns:
+        Scalar in [0, 1] (Milletari et al. 2016, smoothed by 1).
+    """
     p = torch.sigmoid(logits.float())
     return 1 - (2 * (p * occupancy).sum() + 1) / (p.sum() + occupancy.sum() + 1)
 
 
 def kl_divergence(mean: Tensor, logvar: Tensor) -> Tensor:
-    """Return the mean divergence of N(mean, exp(logvar)) from the standard normal."""
+    """Return the divergence of N(mean, exp(logvar)) from the standard normal, in nats, averaged.
+
+    Args:
+        mean: Any shape.
+        logvar: The same shape.
+
+    Returns:
+        Scalar, at least 0 (Kingma and Welling 2014, appendix B).
+    """
     mean, logvar = mean.float(), logvar.float()
     return 0.5 * (mean.square() + logvar.exp() - logvar - 1).mean()

@@ -20,7 +20,7 @@ def decode_meshes(decoder: Any, latents: SparseTensor) -> list[MeshOrFailure]:
     """Decode structured latents with a mesh decoder, large batches in parts.
 
     Returns:
-        Per item a mesh (z up, inside [-0.5, 0.5]^3, vertex colours) or a failure ``find_non_finite`` or
+        Per item a mesh (z up, inside [-0.5, 0.5]^3, vertex colours) or a failure ``non_finite`` or
         ``no_faces``.
     """
     items = latents.split()

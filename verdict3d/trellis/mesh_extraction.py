@@ -44,7 +44,7 @@ class ExtractedMesh:
 
     @property
     def success(self) -> bool:
-        """True when there is a surface."""
+        """Whether there is a surface."""
         return len(self.faces) > 0
 
 

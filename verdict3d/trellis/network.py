@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from verdict3d.trellis.gathering import RowSums
 from verdict3d.trellis.replay import Replayed
-from verdict3d.trellis.sparse import KernelWeights, RowSums
+from verdict3d.trellis.sparse import KernelWeights
 from verdict3d.trellis.transformer import ActivatedNorm, ModulatedNorm
 
 TORSO_LAYERS = (nn.Linear, nn.Conv3d, KernelWeights)

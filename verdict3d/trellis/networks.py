@@ -73,7 +73,11 @@ class Networks:
         return {name: network for name, network in found.items() if network is not None}
 
     def get_flow(self, stage: str) -> SparseStructureFlowModel | SLatFlowModel:
-        """Return the flow of a stage, ``structure`` or ``latents``."""
+        """Return the flow of a stage.
+
+        Args:
+            stage: ``structure`` or ``latents``.
+        """
         flows: dict[str, SparseStructureFlowModel | SLatFlowModel] = {
             "structure": self.structure_flow,
             "latents": self.latent_flow,

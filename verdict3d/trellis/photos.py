@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from verdict3d.config import PhotosParams
+from verdict3d.config_inputs import PhotosParams
 from verdict3d.errors import ItemFailure
 from verdict3d.trellis.background import BackgroundRemover, has_background
 from verdict3d.trellis.preprocess import FOREGROUND_ALPHA, REMOVE_BACKGROUND, find_object_box, read_image

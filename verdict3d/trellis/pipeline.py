@@ -23,19 +23,15 @@ from torch import Tensor
 from verdict3d.config_generators import SamplerParams
 from verdict3d.device import pick_device
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.hub import GENERATOR_PATTERNS, TRANSFORMERS_PATTERNS, local_directory
 from verdict3d.mesh.mesh import MeshOrFailure
 from verdict3d.provenance import digest_json
-from verdict3d.records.files import write_json
-from verdict3d.trellis import layout
-from verdict3d.trellis.attention import prefer_flash_attention_3
-from verdict3d.trellis.checkpoint import load_model, save_model
 from verdict3d.trellis.conditioner import Conditioner
 from verdict3d.trellis.layout import check_parts
 from verdict3d.trellis.mesh_decoding import decode_meshes, find_non_finite
 from verdict3d.trellis.network import Network
 from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.preprocess import preprocess_image
+from verdict3d.trellis.pretrained import read_generator, write_generator
 from verdict3d.trellis.sampler import sample_flow
 from verdict3d.trellis.sparse import SparseTensor
 from verdict3d.trellis.structure_vae import find_occupied_voxels
@@ -111,40 +107,17 @@ class TrellisPipeline:
         Raises:
             Verdict3DError: There is no such model, or a file is missing, foreign or damaged.
         """
-        place, here = pick_device(device), Path()
-        root = local_directory(model, revision, GENERATOR_PATTERNS, "generator", here)
-        if conditioner is not None:
-            conditioner = local_directory(
-                conditioner, conditioner_revision, TRANSFORMERS_PATTERNS, "conditioner", here
-            )
-        arguments = layout.read_pipeline_file(root)
-        unknown = sorted(set(extra) - set(arguments.models))
-        if unknown:
-            listed = ", ".join(sorted(arguments.models))
-            raise Verdict3DError(
-                f"{root / layout.PIPELINE_FILE} has no {', '.join(unknown)}; it lists {listed}"
-            )
-        wanted = [
-            *layout.GENERATOR_NETWORKS,
-            *(name for name in extra if name not in layout.GENERATOR_NETWORKS),
-        ]
-        files = layout.list_files(root, arguments, layout.GENERATOR_NETWORKS, conditioner)
-        networks = {name: load_model(root, arguments.models[name], dtype, place) for name in wanted}
-        if place.type == "cuda":
-            prefer_flash_attention_3()
-        for name in ("sparse_structure_flow_model", "slat_flow_model") if compiled else ():
-            networks[name].compile_blocks()
-        statistics = arguments.slat_normalization
-        structure, latents = arguments.sparse_structure_sampler, arguments.slat_sampler
         return cls(
-            Conditioner.load(files[layout.CONDITIONER_CONFIG].parent, place),
-            Networks.from_released(networks),
-            structure.settings(),
-            latents.settings(),
-            (torch.tensor(statistics.mean), torch.tensor(statistics.std)),
-            (structure.sigma_min, latents.sigma_min),
-            place,
-            files,
+            **read_generator(
+                model,
+                revision=revision,
+                dtype=dtype,
+                device=device,
+                conditioner=conditioner,
+                conditioner_revision=conditioner_revision,
+                extra=extra,
+                compiled=compiled,
+            )
         )
 
     def parts(self) -> dict[str, Any]:
@@ -181,15 +154,8 @@ class TrellisPipeline:
         """
         if not isinstance(self.conditioner, Conditioner):
             raise Verdict3DError("this pipeline carries an adapter; save the base, and the adapter beside it")
-        root = Path(directory)
-        networks = self.networks.map_released_names()
-        models = {name: f"ckpts/{name}" for name in sorted(networks)}
-        for name, stem in models.items():
-            save_model(networks[name], root, stem)
-        self.conditioner.save(root / layout.CONDITIONER_DIRECTORY)
         samplers = (self.structure, self.sigma_min[0]), (self.latents, self.sigma_min[1])
-        document = layout.make_document(models, *samplers, self.mean.tolist(), self.std.tolist())
-        write_json(root / layout.PIPELINE_FILE, document)
+        write_generator(Path(directory), self.conditioner, self.networks, samplers, (self.mean, self.std))
 
     @cached_property
     def digest(self) -> str:

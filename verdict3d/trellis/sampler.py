@@ -65,12 +65,12 @@ def time_grid(steps: int, rescale_t: float) -> list[float]:
 
 
 def get_values(state: Tensor | SparseTensor) -> Tensor:
-    """Return the numbers of a dense or sparse state."""
+    """Return the numbers of a state: a dense one itself, (T, C) features of a sparse one."""
     return state.feats if isinstance(state, SparseTensor) else state
 
 
 def with_values(state: FlowState, values: Tensor) -> FlowState:
-    """Return ``state`` with other numbers."""
+    """Return ``state`` with other numbers, in the form that :func:`get_values` gives."""
     return state.replace(values) if isinstance(state, SparseTensor) else values
 
 

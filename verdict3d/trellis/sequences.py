@@ -71,7 +71,7 @@ class Sequences:
         return values if self.order is None else values.index_select(0, self.order)
 
     def unsort(self, values: Tensor) -> Tensor:
-        """Invert :meth:`sorted`."""
+        """Return (T, ...) rows of :meth:`sort` in their own order."""
         return values if self.order is None else torch.empty_like(values).index_copy(0, self.order, values)
 
 

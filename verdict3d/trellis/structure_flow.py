@@ -26,7 +26,13 @@ def patchify(x: Tensor, patch: int) -> Tensor:
 
 
 def unpatchify(tokens: Tensor, patch: int, side: int) -> Tensor:
-    """Invert :func:`patchify` for a grid of ``side`` patches a side."""
+    """Return (B, C, R, R, R) of :func:`patchify`'s tokens.
+
+    Args:
+        tokens: (B, side^3, C p^3).
+        patch: Side p of a patch.
+        side: Patches along each side of the grid: R = side * p.
+    """
     batch = len(tokens)
     x = tokens.reshape(batch, side, side, side, -1, patch, patch, patch).permute(0, 4, 1, 5, 2, 6, 3, 7)
     return x.reshape(batch, -1, side * patch, side * patch, side * patch)

@@ -192,7 +192,16 @@ class SparseStructureDecoder(_StructureVAE):
 
 
 def sample_gaussian(mean: Tensor, logvar: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Return mean + exp(logvar / 2) * noise with noise drawn on the generator's device."""
+    """Draw from a normal distribution.
+
+    Args:
+        mean: Any shape.
+        logvar: Logarithm of the variance, the same shape.
+        generator: Draws the noise, on its own device; None: torch's default generator.
+
+    Returns:
+        mean + exp(logvar / 2) * noise, in the shape, dtype and device of ``mean``.
+    """
     device = mean.device if generator is None else generator.device
     noise = torch.randn(mean.shape, generator=generator, device=device, dtype=torch.float32)
     return mean + torch.exp(0.5 * logvar) * noise.to(mean)

@@ -53,7 +53,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class ControlRow:
+class ControlLine:
     """One control under one regime, with its expected value.
 
     Attributes:
@@ -125,9 +125,9 @@ def make_ways(report: Report) -> list[Way]:
     return found
 
 
-def make_control_rows(report: Report) -> list[ControlRow]:
+def make_control_rows(report: Report) -> list[ControlLine]:
     """Return the controls of the evaluation: those that must stay at 1/2, and those that show headroom."""
-    found: list[ControlRow] = []
+    found: list[ControlLine] = []
     for arm, results in report.evaluations.items():
         if not found:
             base = results.controls.base_vs_base
@@ -142,20 +142,20 @@ def make_control_rows(report: Report) -> list[ControlRow]:
     return found
 
 
-def _make_half(half: Interval, name: str, regime: str) -> ControlRow:
+def _make_half(half: Interval, name: str, regime: str) -> ControlLine:
     low, high = half.low, half.high
     if low is None or high is None:
-        return ControlRow(name, regime, half, "0.50", "no interval", "even")
+        return ControlLine(name, regime, half, "0.50", "no interval", "even")
     holds = low <= 0.5 <= high
-    return ControlRow(name, regime, half, "0.50", *(("✓ holds", "good") if holds else ("✗ off", "bad")))
+    return ControlLine(name, regime, half, "0.50", *(("✓ holds", "good") if holds else ("✗ off", "bad")))
 
 
-def _make_oracle(half: Interval, name: str, regime: str, least: float) -> ControlRow:
+def _make_oracle(half: Interval, name: str, regime: str, least: float) -> ControlLine:
     value = half.value
     enough = value is not None and value >= least
     chip, tone = ("✓ headroom", "good") if enough else ("no headroom", "even")
     wanted = "no gain to expect" if regime == "clean" else f"at least {least:.2f}"
-    return ControlRow(name, regime, half, wanted, chip, tone)
+    return ControlLine(name, regime, half, wanted, chip, tone)
 
 
 def _sort_severe_first(regimes: Mapping[Regime, T]) -> list[tuple[Regime, T]]:

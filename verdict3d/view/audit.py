@@ -17,7 +17,7 @@ from verdict3d.records.results import JudgeUsed
 from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.stats.agreement import measure_agreement
 from verdict3d.stats.psychometric import weibull
-from verdict3d.view.content import Picture
+from verdict3d.view.content import Illustration
 from verdict3d.view.pictures import embed_picture
 
 PICTURE_PX = 224
@@ -59,7 +59,7 @@ class Failure:
     bars: tuple[tuple[str, float | None, float | None, float | None], ...]
 
 
-def pick_examples(root: Path, pairs: Sequence[ControlPair]) -> dict[str, Picture]:
+def pick_examples(root: Path, pairs: Sequence[ControlPair]) -> dict[str, Illustration]:
     """Return example pictures of the failures: a pair that was also drawn as splats, and its wrong rival.
 
     Args:

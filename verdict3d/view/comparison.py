@@ -9,7 +9,7 @@ from verdict3d.judge.audit.trials import describe_trials, name_trial
 from verdict3d.records.comparisons import Comparison, Duel, PairOfMeshes
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Summary
-from verdict3d.view.content import Picture
+from verdict3d.view.content import Illustration
 from verdict3d.view.environment import make_environment
 from verdict3d.view.links import PairLinks
 from verdict3d.view.words import say_interval, say_number, say_p_value, say_ties
@@ -20,9 +20,9 @@ class PairExhibit:
     """One pair on the page; a picture is None where there is nothing to show."""
 
     row: PairOfMeshes
-    photo: Picture | None
-    mine: Picture | None
-    theirs: Picture | None
+    photo: Illustration | None
+    mine: Illustration | None
+    theirs: Illustration | None
 
 
 def render_comparison(

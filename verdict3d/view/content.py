@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from verdict3d.records.assets import Quarantined
 from verdict3d.records.certificates import Certificate, Stratum
+from verdict3d.records.decisions import Decision
 from verdict3d.records.names import Outcome, PairKind
 from verdict3d.records.numbers import Summary
-from verdict3d.records.promotion import Decision
 from verdict3d.records.results import Results
 from verdict3d.records.votes import PeopleReport
 
@@ -19,8 +19,8 @@ Control = Literal["base_again", "random_pick", "oracle", "oracle_stage"]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture: ``uri`` is a data URI or a path beside the page, sizes in px, ``alt`` says what it shows."""
+class Illustration:
+    """A picture on a page: data URI or path beside it, sizes in px, ``alt`` says what it shows."""
 
     uri: str
     width_px: int
@@ -59,10 +59,10 @@ class Exhibit:
     m2: float | None
     se: float | None
     views: int
-    clean: Picture | None
-    degraded: Picture | None
-    base: Picture | None
-    adapted: Picture | None
+    clean: Illustration | None
+    degraded: Illustration | None
+    base: Illustration | None
+    adapted: Illustration | None
     base_f_score: float | None = None
     arm_f_score: float | None = None
 
@@ -87,7 +87,7 @@ class Failures:
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageOutputs:
     """One stage of the run, and the digest of its outputs."""
 
     name: str
@@ -107,7 +107,7 @@ class Audit:
 
     role: str
     certificate: Certificate
-    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    pictures: Mapping[str, Illustration] = field(default_factory=dict)
     arms_by_gap: Sequence[Stratum] = ()
 
 
@@ -156,7 +156,7 @@ class Report:
     quarantine: tuple[Quarantined, ...] | None = None
     noted: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[Failures, ...] | None = None
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[StageOutputs, ...] = ()
     promotion: Decision | None = None
     audits: tuple[Audit, ...] = ()
     agreements: tuple[Mapping[str, Any], ...] = ()

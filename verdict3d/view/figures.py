@@ -46,7 +46,7 @@ _MOST_POINTS = 300
 
 
 @dataclass(frozen=True)
-class ForestRow:
+class ForestLine:
     """One row of the win-rate figure: half-credit with its bounds, decisive as a second, hollow mark."""
 
     label: str
@@ -57,7 +57,7 @@ class ForestRow:
     tone: str
 
 
-def draw_forest(rows: Sequence[ForestRow], target: float) -> str:
+def draw_forest(rows: Sequence[ForestLine], target: float) -> str:
     """Draw win-rates with intervals against the base (1/2) and the target.
 
     Args:

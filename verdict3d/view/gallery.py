@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from verdict3d.records.verdicts import Contender, HeldoutVerdict
-from verdict3d.view.content import REGIMES, Exhibit, Picture
+from verdict3d.view.content import REGIMES, Exhibit, Illustration
 from verdict3d.view.pictures import embed_picture
 
 PICTURE_PX = 320
@@ -76,13 +76,13 @@ def order_gallery(rows: Sequence[JudgedArm]) -> list[JudgedArm]:
 def _make_exhibit(
     root: Path, arm: str, row: HeldoutVerdict, conditions: Mapping[tuple[str, str], str]
 ) -> Exhibit:
-    def montage(side: Contender, whose: str) -> Picture | None:
+    def montage(side: Contender, whose: str) -> Illustration | None:
         if side.montage is None:
             return None
         alt = f"Four views of the mesh of {row.object} that {whose} made"
         return embed_picture(root / side.montage, PICTURE_PX, alt, montage=True)
 
-    def condition(shown: str) -> Picture | None:
+    def condition(shown: str) -> Illustration | None:
         path = conditions.get((row.object, shown))
         alt = f"{shown.capitalize()} input picture of {row.object}"
         return embed_picture(root / path, PICTURE_PX, alt) if path else None

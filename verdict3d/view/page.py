@@ -13,7 +13,7 @@ from verdict3d.view.audit import NAMES, PANELS, collect_failures
 from verdict3d.view.audit_figures import draw_curves, draw_failures
 from verdict3d.view.content import Audit, Report
 from verdict3d.view.environment import make_environment
-from verdict3d.view.figures import ForestRow, draw_forest, draw_losses
+from verdict3d.view.figures import ForestLine, draw_forest, draw_losses
 from verdict3d.view.links import PairLinks, filter_control
 
 
@@ -45,7 +45,7 @@ def render_page(report: Report, pairs_page: str | None = None) -> str:
             controls=make_control_rows(report),
             queries=_count_questions(report),
             categories=views.make_category_tables(found),
-            labels=views.make_label_rows(report),
+            labels=views.make_label_lines(report),
             promotions=views.collect_promotions(report),
             curves=[(curve, Markup(draw_losses(curve))) for curve in report.curves],
             audits=[(audit, *_draw_audit(audit)) for audit in report.audits],
@@ -124,9 +124,9 @@ def collect_people(report: Report) -> dict[str, Any] | None:
     }
 
 
-def _draw_forest(report: Report, found: list[views.Result]) -> str:
+def _draw_forest(report: Report, found: list[views.ArmInRegime]) -> str:
     rows = [
-        ForestRow(
+        ForestLine(
             label=f"{words.say_title(result.arm)}, {result.regime}",
             value=result.summary.half_credit.value,
             low=result.summary.half_credit.low,

@@ -10,10 +10,10 @@ from PIL import Image, UnidentifiedImageError
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import write_bytes
-from verdict3d.view.content import Picture
+from verdict3d.view.content import Illustration
 
 
-def embed_picture(path: str | Path, longest_px: int, alt: str, montage: bool = False) -> Picture | None:
+def embed_picture(path: str | Path, longest_px: int, alt: str, montage: bool = False) -> Illustration | None:
     """Read a picture and return it embedded; the longer side is at most ``longest_px``, alpha is kept.
 
     Of a file of montages (:mod:`verdict3d.render.montage_files`) the first view set is shown.
@@ -28,12 +28,12 @@ def embed_picture(path: str | Path, longest_px: int, alt: str, montage: bool = F
     if image is None:
         return None
     uri = "data:image/webp;base64," + base64.b64encode(encode_picture(image, longest_px)).decode("ascii")
-    return Picture(uri=uri, width_px=image.width, height_px=image.height, alt=alt)
+    return Illustration(uri=uri, width_px=image.width, height_px=image.height, alt=alt)
 
 
 def link_picture(
     path: str | Path, longest_px: int, alt: str, page: Path, name: str, montage: bool = False
-) -> Picture | None:
+) -> Illustration | None:
     """Put a picture into a file beside a page and return it linked; see :func:`embed_picture`.
 
     Args:
@@ -48,7 +48,7 @@ def link_picture(
     if image is None:
         return None
     write_bytes(page / name, encode_picture(image, longest_px))
-    return Picture(uri=name, width_px=image.width, height_px=image.height, alt=alt)
+    return Illustration(uri=name, width_px=image.width, height_px=image.height, alt=alt)
 
 
 def read_picture_file(path: str | Path) -> Image.Image | None:

@@ -36,7 +36,7 @@ TONES: dict[Standing, str] = {
 
 
 @dataclass(frozen=True)
-class Result:
+class ArmInRegime:
     """One arm under one regime: what was found and which claim it supports."""
 
     arm: str
@@ -71,7 +71,7 @@ class CategoryTable:
 
 
 @dataclass(frozen=True)
-class LabelRow:
+class LabelLine:
     """One pair kind of the label stage beside the paper's number."""
 
     kind: str
@@ -81,7 +81,7 @@ class LabelRow:
     paper_decisive: float | None
 
 
-def collect_results(report: Report) -> list[Result]:
+def collect_results(report: Report) -> list[ArmInRegime]:
     """Return every evaluated arm and regime: arms as configured, regimes from severe to clean."""
     found = []
     for arm in [*report.arms, *sorted(set(report.evaluations) - set(report.arms))]:
@@ -90,7 +90,7 @@ def collect_results(report: Report) -> list[Result]:
         for regime in sorted(regimes, key=_rank_severity, reverse=True):
             part = regimes[regime]
             found.append(
-                Result(
+                ArmInRegime(
                     arm=arm,
                     regime=regime,
                     found=part,
@@ -101,7 +101,7 @@ def collect_results(report: Report) -> list[Result]:
     return found
 
 
-def find_leading(report: Report, found: list[Result]) -> Result | None:
+def find_leading(report: Report, found: list[ArmInRegime]) -> ArmInRegime | None:
     """Return the result the headline is about: the decided arm's, or else the best on the hardest inputs."""
     defined = [result for result in found if result.summary.half_credit.value is not None]
     if report.promotion and (arm := find_decided(report)) is not None:
@@ -124,7 +124,7 @@ def find_decided(report: Report) -> str | None:
     return report.promotion.chosen or max(sorted(arms), key=lambda name: summarise_half_credit(arms[name]))
 
 
-def say_first(report: Report, lead: Result | None) -> str:
+def say_first(report: Report, lead: ArmInRegime | None) -> str:
     """Return the page's first sentence: the gate's decision, or else what the leading arm shows."""
     if report.promotion and (arm := find_decided(report)) is not None:
         return say_decision(arm, report.promotion)
@@ -152,7 +152,7 @@ def say_reason(report: Report) -> str:
     return f"{kept} {some}, the first: {wanting[0]}."
 
 
-def choose_decided_tone(report: Report, lead: Result | None) -> str:
+def choose_decided_tone(report: Report, lead: ArmInRegime | None) -> str:
     """Return the tone of the page's number: that of the decision, or else of the result."""
     arm = find_decided(report)
     if arm is not None and report.promotion is not None:
@@ -160,7 +160,7 @@ def choose_decided_tone(report: Report, lead: Result | None) -> str:
     return lead.tone if lead else "even"
 
 
-def say_others(found: list[Result], lead: Result | None) -> list[str]:
+def say_others(found: list[ArmInRegime], lead: ArmInRegime | None) -> list[str]:
     """Return a sentence for every other result of the leading arm."""
     if lead is None:
         return []
@@ -183,7 +183,7 @@ def say_others(found: list[Result], lead: Result | None) -> list[str]:
     return sentences
 
 
-def make_category_tables(found: list[Result]) -> list[CategoryTable]:
+def make_category_tables(found: list[ArmInRegime]) -> list[CategoryTable]:
     """Return one table an arm; arms without categories are left out."""
     tables = []
     for arm in dict.fromkeys(result.arm for result in found):
@@ -198,13 +198,13 @@ def make_category_tables(found: list[Result]) -> list[CategoryTable]:
     return tables
 
 
-def make_label_rows(report: Report) -> list[LabelRow]:
+def make_label_lines(report: Report) -> list[LabelLine]:
     """Return the pair kinds with the paper's numbers."""
     rows = []
     for kind, summary in sorted(report.labels.items()):
         measure, value = PAPER.get(kind, ("", None))
         rows.append(
-            LabelRow(
+            LabelLine(
                 kind=kind,
                 name=KINDS.get(kind, say_title(kind)),
                 summary=summary,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from verdict3d.records.decisions import ArmDecision, Decision
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Standing, Summary
-from verdict3d.records.promotion import ArmDecision, Decision
 from verdict3d.view.content import Exhibit
 
 MINUS = "\u2212"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from verdict3d.records.votes import Vote
 
@@ -12,9 +12,3 @@ def drop_replaced(votes: Iterable[Vote]) -> list[Vote]:
     once = {vote.id: vote for vote in votes}
     replaced = {vote.replaces for vote in once.values()}
     return [vote for vote in once.values() if vote.id not in replaced]
-
-
-def join_votes(*several: Sequence[Vote]) -> list[Vote]:
-    """Return the answers of several files, each once: by time, then by name."""
-    once = {vote.id: vote for votes in several for vote in votes}
-    return sorted(once.values(), key=lambda vote: (vote.at, vote.id))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import cycle, zip_longest
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from verdict3d.provenance import digest_json
 from verdict3d.randomness import seed_for
 from verdict3d.records.names import Outcome, Side
-from verdict3d.records.verdicts import Compared
-from verdict3d.records.votes import Vote
+from verdict3d.records.votes import PairAbout, Vote
 
 PURPOSE = "votes"
 Contest = Literal["contradicted", "undecided", "clear"]
@@ -20,20 +18,10 @@ Contest = Literal["contradicted", "undecided", "clear"]
 _CONTESTS: tuple[Contest, ...] = ("contradicted", "undecided", "clear")
 
 
-@dataclass(frozen=True)
-class AskedPair:
+class AskedPair(PairAbout):
     """A pair as people can be asked about it.
 
     Attributes:
-        place: Which question of the run it belongs to.
-        group: Name of the comparison; empty in a run.
-        arm: The arm or side that X is of.
-        against: What it is compared with.
-        regime: Regime of the input.
-        object: Id of the asset, or name of the photo.
-        category: Its category or tag.
-        x: One side.
-        y: The other.
         photo: Picture of the object; None for none.
         x_mesh: File of X's mesh.
         y_mesh: File of Y's mesh.
@@ -42,21 +30,17 @@ class AskedPair:
         known: The better side where it is known beforehand.
     """
 
-    place: str
-    group: str
-    arm: str
-    against: str
-    regime: str
-    object: str
-    category: str
-    x: Compared
-    y: Compared
     photo: Path | None
     x_mesh: Path
     y_mesh: Path
     contest: Contest = "clear"
     size: float | None = None
     known: Side | None = None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Return the fields that an answer about it takes over."""
+        return {name: getattr(self, name) for name in PairAbout.model_fields}
 
     @property
     def key(self) -> str:

@@ -55,7 +55,7 @@ def test_alone_killed_gone_on_with_and_at_rest(tmp_path: Path, prefect_home: Pat
     second = subprocess.run(RUN, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stdout + second.stderr
     assert half.read_text() == "whole"
-    rows = json.loads((project / ".verdict3d/stages/default.json").read_text())
+    rows = json.loads((project / ".verdict3d/stages/default.json").read_text())["stages"]
     assert {row["stage"]: row["outcome"] for row in rows} == {
         "assets": "up to date",
         f"train@{ARM}": "ran",

@@ -18,7 +18,8 @@ from support.tiny_project import write_tiny_project
 from support.tiny_trellis import tiny_photo
 from verdict3d.cli.judged_files import describe_verdict, judge_files
 from verdict3d.cli.main import app
-from verdict3d.config import Params, PhotosParams
+from verdict3d.config import Params
+from verdict3d.config_inputs import PhotosParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.interface.judge import Judge
 from verdict3d.mesh.files import read_mesh

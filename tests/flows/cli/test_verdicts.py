@@ -15,7 +15,8 @@ from support.rows import filled
 from support.tiny_project import write_tiny_project
 from verdict3d.asking.pairings import STORE, Pairing, judge_pairings
 from verdict3d.cli.main import app
-from verdict3d.config import JudgeParams, load_params
+from verdict3d.config import load_params
+from verdict3d.config_judges import JudgeParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import identify
 from verdict3d.judge.panel import PairRequest

@@ -71,7 +71,7 @@ def test_every_verdict_is_a_pair_of_the_index(workspace: Workspace) -> None:
     counts = index.find(parse_query("place=evaluate")).counts
     assert counts["regime"] == {"severe": 20, "clean": 20}
     assert sum(counts["truth"].values()) == 40 and counts["truth"]["unknown"] == 1
-    question = index.document(index.ids(parse_query("place=evaluate"))[0])["word"]["question"]  # type: ignore[index]
+    question = index.document(index.ids(parse_query("place=evaluate"))[0]).word.question  # type: ignore[union-attr]
     assert "{reference}" in index.fact("questions")[question]
 
 
@@ -83,8 +83,8 @@ def test_pairs_of_judges_that_were_not_audited_show_their_first_question(
     for folder in ("audit", "certify"):
         shutil.rmtree(root / "data" / folder, ignore_errors=True)
     index = open_index(Workspace(root, root, None), [], READER, print)
-    word = index.document(index.ids(parse_query("place=evaluate"))[0])["word"]
-    assert word["panel"] == "three_images"  # type: ignore[index]
+    document = index.document(index.ids(parse_query("place=evaluate"))[0])
+    assert document is not None and document.word.panel == "three_images"
 
 
 def test_an_index_is_made_again_only_when_a_stage_has_written(workspace: Workspace) -> None:
@@ -121,12 +121,12 @@ def test_comparisons_are_found_or_named(workspace: Workspace, tmp_path: Path) ->
     index = open_index(workspace, [tmp_path / "june-july"], READER, print)
     query = parse_query("place=compare&group=june-july&category=red&sort=object")
     pairs = [index.document(name) for name in index.ids(query)]
-    assert [pair["outcome"] for pair in pairs if pair] == ["win", "loss"]
+    assert [pair.outcome for pair in pairs if pair] == ["win", "loss"]
     chair, lamp = (pair for pair in pairs if pair)
-    assert index.file(chair["sides"]["x"]["mesh"], "mesh") == Path("/meshes/june/chair.glb")
-    assert index.file(chair["photo"], "photo") == tmp_path / "june-july/pictures/000000.webp"
-    assert index.file(lamp["photo"], "photo") == tmp_path / "june-july/pictures/000003.webp"
-    assert (lamp["sides"]["x"]["failure"], lamp["sides"]["x"]["mesh"]) == ("missing_mesh", None)
+    assert index.file(chair.sides["x"].mesh or "", "mesh") == Path("/meshes/june/chair.glb")
+    assert index.file(chair.photo or "", "photo") == tmp_path / "june-july/pictures/000000.webp"
+    assert index.file(lamp.photo or "", "photo") == tmp_path / "june-july/pictures/000003.webp"
+    assert (lamp.sides["x"].failure, lamp.sides["x"].mesh) == ("missing_mesh", None)
 
 
 def test_a_bundle_of_a_workspace_opens_with_its_report(workspace: Workspace, tmp_path: Path) -> None:

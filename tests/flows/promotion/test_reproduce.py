@@ -50,7 +50,7 @@ def recorded_once(toy_chain: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         patch.chdir(project)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         keep_run(Workspace(project, project, None))
-        assert send() == 0
+        assert send(str(project)) == 0
         run_id = Outbox(project).run_id(Path())
     assert run_id
     (project / "stage.py").write_text((project / "stage.py").read_text().replace('b"weights"', 'b"others"'))

@@ -16,12 +16,27 @@ from hypothesis import strategies as st
 from tasks.making.batches import compose_batches, resuming, run_batches
 from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_directory
+from verdict3d.records.record import RecordPart
+
+
+class Number(RecordPart):
+    """What a worker of these tests makes of an item: a number, and the process that made it."""
+
+    item: int
+    process: int = 0
+
 
 STAGE = """
 import os, sys
 from pathlib import Path
 from tasks.making.batches import resuming, run_batches
 from verdict3d.records.files import write_jsonl
+from verdict3d.records.record import RecordPart
+
+class Piece(RecordPart):
+    item: int
+    file: str
+    share: float
 
 root, killed_at = Path(sys.argv[1]), int(sys.argv[2])
 
@@ -34,17 +49,17 @@ def make_worker():
             log.write(f"{items}\\n")
         for item in items:
             (folder / f"{item}.bin").write_bytes(bytes([item]) * 100)
-        return [{"item": item, "file": f"{item}.bin", "share": item / 7} for item in items]
+        return [Piece(item=item, file=f"{item}.bin", share=item / 7) for item in items]
     return work
 
 with resuming("slow", {"items": 12}, root / "resume") as folder:
-    results = run_batches(range(12), make_worker, folder=folder, batch_size=2, description="slow")
+    results = run_batches(range(12), make_worker, Piece, folder=folder, batch_size=2, description="slow")
     out = root / "out"
     out.mkdir(exist_ok=True)
     for result in results:
-        name = result.record["file"]
+        name = result.record.file
         (out / name).write_bytes((result.folder / name).read_bytes())
-    write_jsonl(out / "rows.jsonl", [result.record for result in results])
+    write_jsonl(out / "rows.jsonl", [result.record.model_dump() for result in results])
 """
 
 
@@ -72,7 +87,7 @@ def test_killed_run_resumes_to_the_same_bytes(tmp_path):
 def doubling_worker(made: list[int]):
     def factory():
         made.append(1)
-        return lambda items, folder: [{"double": 2 * item} for item in items]
+        return lambda items, folder: [Number(item=2 * item) for item in items]
 
     return factory
 
@@ -81,9 +96,9 @@ def test_worker_is_made_once_and_only_when_needed(tmp_path):
     made: list[int] = []
     for _ in range(2):
         results = run_batches(
-            [3, 1, 2], doubling_worker(made), folder=tmp_path, batch_size=2, description="double"
+            [3, 1, 2], doubling_worker(made), Number, folder=tmp_path, batch_size=2, description="double"
         )
-        assert [result.record["double"] for result in results] == [6, 2, 4]
+        assert [result.record.item for result in results] == [6, 2, 4]
     assert made == [1]
 
 
@@ -93,7 +108,7 @@ def sign(items, folder):
         raise Verdict3DError("7 is too much")
     for item in items:
         (folder / f"{item}.txt").write_text(str(item))
-    return [{"item": item, "process": os.getpid()} for item in items]
+    return [Number(item=item, process=os.getpid()) for item in items]
 
 
 def make_sign():
@@ -106,10 +121,10 @@ def test_several_processes_leave_what_one_does(tmp_path, monkeypatch):
         monkeypatch.setenv("VERDICT3D_WORKERS", workers)
         folder = tmp_path / workers
         folder.mkdir()
-        results = run_batches(range(6), make_sign, folder=folder, batch_size=1, description="sign")
-        assert [result.record["item"] for result in results] == list(range(6))
+        results = run_batches(range(6), make_sign, Number, folder=folder, batch_size=1, description="sign")
+        assert [result.record.item for result in results] == list(range(6))
         assert all((result.folder / f"{item}.txt").is_file() for item, result in enumerate(results))
-        made[workers] = {result.record["process"] for result in results}
+        made[workers] = {result.record.process for result in results}
     assert made["1"] == {os.getpid()}
     assert os.getpid() not in made["3"]
 
@@ -117,7 +132,7 @@ def test_several_processes_leave_what_one_does(tmp_path, monkeypatch):
 def test_a_failure_in_one_of_several_processes_is_raised_and_leaves_the_finished_ones(tmp_path, monkeypatch):
     monkeypatch.setenv("VERDICT3D_WORKERS", "2")
     with pytest.raises(Verdict3DError, match="7 is too much"):
-        run_batches([1, 2, 7], make_sign, folder=tmp_path, batch_size=1, description="sign")
+        run_batches([1, 2, 7], make_sign, Number, folder=tmp_path, batch_size=1, description="sign")
     assert not (tmp_path / "000002").exists()
     assert not list(tmp_path.glob(".unfinished-*"))
 
@@ -133,7 +148,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
         "def make_worker():\n"
         "    return work\n"
         "if __name__ == '__main__':\n"
-        "    run_batches(range(2), make_worker, folder=root, batch_size=1, description='slow')\n"
+        "    run_batches(range(2), make_worker, Piece, folder=root, batch_size=1, description='slow')\n"
     )
     process = subprocess.Popen(
         [sys.executable, str(tmp_path / "slow_stage.py"), str(tmp_path), "0"],
@@ -163,12 +178,15 @@ def is_running(process: int) -> bool:
 def test_a_wrong_number_of_processes_is_refused(tmp_path, monkeypatch, value):
     monkeypatch.setenv("VERDICT3D_WORKERS", value)
     with pytest.raises(Verdict3DError, match="VERDICT3D_WORKERS"):
-        run_batches([1], make_sign, folder=tmp_path, batch_size=1, description="sign")
+        run_batches([1], make_sign, Number, folder=tmp_path, batch_size=1, description="sign")
 
 
 def test_no_items_make_no_worker(tmp_path):
     made: list[int] = []
-    assert run_batches([], doubling_worker(made), folder=tmp_path, batch_size=2, description="double") == []
+    assert (
+        run_batches([], doubling_worker(made), Number, folder=tmp_path, batch_size=2, description="double")
+        == []
+    )
     assert made == []
 
 
@@ -178,19 +196,24 @@ def test_a_failing_batch_leaves_the_finished_ones(tmp_path):
             (folder / "half-written").write_text("x")
             if 2 in items:
                 raise RuntimeError("broken")
-            return [{} for _ in items]
+            return [Number(item=item) for item in items]
 
         return work
 
     with pytest.raises(RuntimeError, match="broken"), resuming("s", {"n": 4}, tmp_path) as folder:
-        run_batches(range(4), factory, folder=folder, batch_size=2, description="fail")
+        run_batches(range(4), factory, Number, folder=folder, batch_size=2, description="fail")
     assert [path.name for path in tmp_path.glob("s/*/*")] == ["000000"]
 
 
 def test_wrong_number_of_records_is_refused(tmp_path):
     with pytest.raises(Verdict3DError, match="1 records for 2 items"):
         run_batches(
-            [1, 2], lambda: lambda items, folder: [{}], folder=tmp_path, batch_size=2, description="bad"
+            [1, 2],
+            lambda: lambda items, folder: [Number(item=1)],
+            Number,
+            folder=tmp_path,
+            batch_size=2,
+            description="bad",
         )
 
 
@@ -246,8 +269,8 @@ def test_batches_hold_every_position_once_in_order(groups, batch_size):
 
 def test_one_batch_shows_its_progress(tmp_path, capfd):
     def make_worker():
-        return lambda items, folder: [{"item": item} for item in items]
+        return lambda items, folder: [Number(item=item) for item in items]
 
-    run_batches([1, 2], make_worker, folder=tmp_path, batch_size=8, description="meshes of photos")
+    run_batches([1, 2], make_worker, Number, folder=tmp_path, batch_size=8, description="meshes of photos")
     said = capfd.readouterr().err
     assert "meshes of photos" in said and "2/2" in said

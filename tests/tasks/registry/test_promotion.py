@@ -23,7 +23,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import read_card
 from verdict3d.records.files import read_json, write_json
 from verdict3d.records.promotion import PromotionRecord
-from verdict3d.records.record import read_record, write_record
+from verdict3d.records.record import as_values, read_record, write_record
 
 pytestmark = pytest.mark.slow
 
@@ -87,11 +87,11 @@ def act(project: Project, *arguments: str) -> dict[str, Any]:
     """Run a command of ``tasks.registry.promotion`` as the command line does, in this process."""
     from tasks.registry.promotion import promote, rollback, sync
 
-    _, params = project
+    root, params = project
     command, *rest = arguments
     if command == "promote":
-        return promote(params, Path(), "", registry(), *rest)
-    return rollback(registry(), *rest) if command == "rollback" else sync(Path(), registry())
+        return as_values(promote(params, root, Path(), "", registry(), *rest))
+    return as_values(rollback(registry(), *rest) if command == "rollback" else sync(Path(), registry()))
 
 
 def waits(root: Path) -> bool:
@@ -204,7 +204,7 @@ def test_a_version_knows_what_it_was_made_of(project: Project, tmp_path: Path) -
     into.mkdir()
     better = fetch("3", registry(), into)
     tags = registry().find_version(3).tags
-    assert (better["arm"], better["adapter"], better["key"]) == (ARM, tags["adapter"], tags["dvc.lock"])
+    assert (better.arm, better.adapter, better.key) == (ARM, tags["adapter"], tags["dvc.lock"])
     assert (into / "params.yaml").read_bytes() == (project[0] / "params.yaml").read_bytes()
     assert read_champion(into).version == 1  # whom it was compared with, with its adapter
     with pytest.raises(Verdict3DError, match="no version 77"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.scoring.holdout import set_identity, use_of
-from verdict3d.records.promotion import HoldoutSet
+from verdict3d.records.holdout import HoldoutSet
 
 OLD = [f"old {number}" for number in range(64)]
 NEW = [f"new {number}" for number in range(64)]

@@ -27,8 +27,10 @@ from tasks.tracking.run_values import flatten, flatten_numbers, read_series
 from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
 from verdict3d.project import Workspace
+from verdict3d.records.record import write_record
+from verdict3d.records.stages import StageEnd, StageEnds
 
-STAGES = [{"stage": "assets", "outcome": "ran", "seconds": 2.0, "max_rss_mib": 50.0}]
+STAGES = StageEnds(stages=[StageEnd(stage="assets", outcome="ran", seconds=2.0, max_rss_mib=50.0)])
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def recorded(toy_chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (project / ".gitignore").write_text("/data\n/.verdict3d\n/mlflow.db\n/mlruns\n/log\n")
     subprocess.run(["git", "add", "."], cwd=project, check=True)
     subprocess.run(["git", *identity, "commit", "-q", "-m", "x"], cwd=project, check=True)
-    (project / "stages.json").write_text(json.dumps(STAGES))
+    write_record(project / "stages.json", STAGES)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as said:
         assert track(project, patch, stages="stages.json") == 0
     (project / "stages.json").unlink()
@@ -61,7 +63,7 @@ def track(project: Path, monkeypatch: pytest.MonkeyPatch, uri: str = "", stages:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     keep_run(Workspace(project, project, None), Path(stages) if stages else None)
-    return main()
+    return main(str(project))
 
 
 def runs(project: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
@@ -342,12 +344,13 @@ def test_a_folder_joins_the_artifacts_of_its_run(
     assert find_recorded(workspace) == parent.info.run_id
     (tmp_path / "pages/meshes").mkdir(parents=True)
     (tmp_path / "pages/meshes/a.glb").write_bytes(b"mesh")
-    assert main(str(finished), str(tmp_path / "pages"), "pairs") == 0
+    main(str(finished), str(finished), str(tmp_path / "pages"), "pairs")
     assert [file.path for file in client.list_artifacts(parent.info.run_id, "pairs/meshes")] == [
         "pairs/meshes/a.glb"
     ]
     (finished / "dvc.lock").write_text("other results")
-    assert main(str(finished), str(tmp_path / "pages"), "pairs") == 1
+    with pytest.raises(SystemExit, match="1"):
+        main(str(finished), str(finished), str(tmp_path / "pages"), "pairs")
     assert "not recorded" in capsys.readouterr().err
     with pytest.raises(Verdict3DError, match="not recorded"):
         find_recorded(workspace)
@@ -369,7 +372,7 @@ def test_a_recorded_run_is_found_by_what_people_call_it(
         with pytest.raises(Verdict3DError, match=said):
             find_run(registry, name)
 
-    assert main("", str(tmp_path / "found"), whole, commit[:9]) == 0
+    main("", str(tmp_path / "found"), whole, commit[:9])
     told = json.loads((tmp_path / "found/found.json").read_text())
     assert [run["run"] for run in told["runs"]] == [whole, whole]
     assert told["runs"][0]["key"] == run_key(finished) == run_key(tmp_path / "found/1")

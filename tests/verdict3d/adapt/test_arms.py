@@ -26,9 +26,10 @@ from verdict3d.adapt.conditioners import (
     measure_token_change,
     picture_seeds,
 )
+from verdict3d.adapt.degraded_losses import TrainingLosses, gather_material
 from verdict3d.adapt.layers import ENCODER_LAYERS, FLOW_LAYERS, checkpoint_blocks, trainable_copy
 from verdict3d.adapt.method import FitInputs, Tools
-from verdict3d.adapt.methods.degraded_inputs import LIMIT, TrainingLosses, gather_material
+from verdict3d.adapt.methods.degraded_inputs import LIMIT
 from verdict3d.adapt.methods.search import choose_most_agreed, vote_on_voxels
 from verdict3d.adapt.methods.token_flow import TokenFlow
 from verdict3d.adapt.registry import find_method, list_methods

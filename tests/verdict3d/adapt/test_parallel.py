@@ -21,7 +21,7 @@ from support.arm_examples import ARMS, make_inputs, section
 from support.parallel_arms import fit_arm
 from support.places import TESTS
 from support.tiny_project import write_tiny_project
-from verdict3d.adapt.methods.degraded_inputs import TrainingLosses, gather_material
+from verdict3d.adapt.degraded_losses import TrainingLosses, gather_material
 from verdict3d.adapt.parallel import Processes, count_processes
 from verdict3d.adapt.student import make_student
 from verdict3d.adapt.training import CHECKPOINT

@@ -15,7 +15,7 @@ from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.damage import damage
 from verdict3d.mesh.mesh import mesh_digest, normalize
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.promotion import EvidenceByArm
+from verdict3d.records.decisions import EvidenceByArm
 from verdict3d.records.record import write_record, write_rows
 from verdict3d.render.renderer import Renderer
 from verdict3d.render.rig import Camera

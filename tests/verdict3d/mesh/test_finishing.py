@@ -10,7 +10,7 @@ import pytest
 import trimesh
 
 from support.solids import box, join, sphere
-from verdict3d.config import FinishParams
+from verdict3d.config_inputs import FinishParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.mesh.finishing import check_finish, finish_identity, finish_mesh
 from verdict3d.mesh.mesh import Mesh

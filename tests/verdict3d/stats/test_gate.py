@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from support.gate_evidence import BASE, RULE, counts, evidence
-from verdict3d.records.promotion import (
+from verdict3d.records.decisions import (
     ArmDecision,
     CertificateState,
     ConditionState,
     Evidence,
-    HoldoutUse,
+    ObjectTally,
     Requirement,
     Rule,
-    TallyRow,
 )
+from verdict3d.records.holdout import HoldoutUse
 from verdict3d.records.record import RecordPart
 from verdict3d.stats.claims import SMALL, believed_by_people
 from verdict3d.stats.gate import choose_bar, decide_all
@@ -294,7 +294,7 @@ def test_sequential_test_decides_at_any_number_of_objects() -> None:
     assert decide(evidence((4, 86, 0)), rule).decision == "REJECT"
 
 
-def by_people(wins: int, losses: int, ties: int) -> list[TallyRow]:
+def by_people(wins: int, losses: int, ties: int) -> list[ObjectTally]:
     """Two answers about each object, of all or the first objects."""
     return [
         (f"o{place:03d}", 2 * w, 2 * lost, 2 * tie)
@@ -313,7 +313,7 @@ def by_people(wins: int, losses: int, ties: int) -> list[TallyRow]:
     ],
 )
 def test_people_must_not_find_it_worse_where_they_were_asked(
-    people: list[TallyRow] | None, state: str | None, word: str
+    people: list[ObjectTally] | None, state: str | None, word: str
 ) -> None:
     decision = decide(evidence(people=people))
     found = {one.name: one.state for one in decision.conditions}

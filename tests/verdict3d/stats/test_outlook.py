@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from support.gate_evidence import RULE, evidence
-from verdict3d.records.promotion import Evidence, Rule
+from verdict3d.records.decisions import Evidence, Rule
 from verdict3d.stats.gate import decide, decide_all
 from verdict3d.stats.outlook import Times, Words, choose_own_categories, decide_drawn, draw_categories
 

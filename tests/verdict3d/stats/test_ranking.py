@@ -18,7 +18,7 @@ from verdict3d.stats.winrate import Scored
 
 
 @dataclass(frozen=True)
-class Row:
+class Played:
     object: str
     x: str
     y: str
@@ -27,16 +27,16 @@ class Row:
     m2: float | None = None
 
 
-def row(name: str, x: str, y: str, outcome: Outcome) -> Row:
+def row(name: str, x: str, y: str, outcome: Outcome) -> Played:
     margin = {"win": 1.0, "loss": -1.0}[outcome]
-    return Row(name, x, y, outcome, margin, -margin)
+    return Played(name, x, y, outcome, margin, -margin)
 
 
-def board(rows: list[Row], sides: str = "abc", resamples: int = 40) -> Board:
+def board(rows: list[Played], sides: str = "abc", resamples: int = 40) -> Board:
     return rank_sides(rows, list(sides), np.random.default_rng(0), resamples, 0.95)
 
 
-def one_best(objects: int) -> list[Row]:
+def one_best(objects: int) -> list[Played]:
     """a wins everything, b and c are even: as even as an odd number allows."""
     rows = []
     for number in range(objects):
@@ -116,7 +116,9 @@ def test_a_side_without_a_mesh_loses_and_the_same_mesh_ties() -> None:
 
 
 def test_a_side_without_a_verdict_may_have_any_rank() -> None:
-    found = board([row("o", "a", "b", "win"), Row("o", "a", "c", "invalid"), Row("o", "b", "c", "invalid")])
+    found = board(
+        [row("o", "a", "b", "win"), Played("o", "a", "c", "invalid"), Played("o", "b", "c", "invalid")]
+    )
     last = found.ranked[-1]
     assert (last.side, last.rank, last.rank_low, last.rank_high) == ("c", None, 1, 3)
     assert board([]).ranked[0].rank is None

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from support.places import GOLDENS
+from support.recordings import recorded
 from verdict3d.config_generators import SamplerParams
-from verdict3d.trellis.checkpoint import MODEL_CLASSES
 from verdict3d.trellis.conditioner import Conditioner, make_dinov2_config
 from verdict3d.trellis.latent_flow import SLatFlowModel
-from verdict3d.trellis.latent_vae import SLatEncoder, SLatGaussianDecoder, SLatMeshDecoder
+from verdict3d.trellis.latent_vae import SLatEncoder, SLatMeshDecoder
 from verdict3d.trellis.losses import compute_velocity, diffuse, sample_times
-from verdict3d.trellis.network import Network
 from verdict3d.trellis.sampler import sample_flow, sample_steps, time_grid
 from verdict3d.trellis.sparse import SparseTensor
 from verdict3d.trellis.structure_flow import SparseStructureFlowModel
@@ -30,35 +27,6 @@ from verdict3d.trellis.structure_vae import (
     SparseStructureEncoder,
     find_occupied_voxels,
 )
-
-
-@dataclass(frozen=True)
-class Recording:
-    notes: dict[str, Any]
-    weights: dict[str, Tensor]
-    inputs: dict[str, Tensor]
-    outputs: dict[str, Tensor]
-
-    def close(self, key: str, value: Tensor, tolerance: float = 2e-4) -> None:
-        torch.testing.assert_close(value, self.outputs[key], atol=tolerance, rtol=0)
-
-    def network(self) -> Network:
-        model = MODEL_CLASSES[self.notes["cls"]](**self.notes["args"])
-        model.load_state_dict(self.weights)
-        return model.eval()
-
-    def sparse(self) -> SparseTensor:
-        return SparseTensor(self.inputs["feats"], self.inputs["coords"])
-
-
-def recorded(name: str) -> Recording:
-    tensors = load_file(GOLDENS / f"{name}.safetensors")
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-    weights = {key: value.float() for key, value in part("w.").items()}
-    return Recording(json.loads((GOLDENS / f"{name}.json").read_text()), weights, part("in."), part("out."))
 
 
 @pytest.fixture(autouse=True)
@@ -148,18 +116,6 @@ def test_latent_encoder() -> None:
     r.close("after_block0", rows[0])
     r.close("after_block1", rows[1])
     assert torch.equal(model(r.sparse()).feats, mean)
-
-
-def test_gaussian_decoder() -> None:
-    r = recorded("slat_gs_decoder")
-    model = r.network()
-    assert isinstance(model, SLatGaussianDecoder)
-    torch.testing.assert_close(model.layout.compute_perturbation(), r.weights["offset_perturbation"])
-    raw = model(r.sparse())
-    r.close("raw", raw.feats)
-    for index, attributes in enumerate(model.make_gaussians(raw)):
-        for name, value in attributes.items():
-            r.close(f"gs{index}.{name}", value)
 
 
 def test_mesh_decoder() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from verdict3d.config import PhotosParams
+from verdict3d.config_inputs import PhotosParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.trellis.background import MODELS, BackgroundRemover, has_background, identify_background
 from verdict3d.trellis.photos import PhotoReader

@@ -9,18 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from verdict3d.trellis import attention, sparse
+from verdict3d.trellis import attention, gathering, sparse
 from verdict3d.trellis.attention import CrossAttention, SelfAttention
+from verdict3d.trellis.gathering import RowSums, gather_linear, multiply_pairs
 from verdict3d.trellis.latent_flow import SLatFlowModel
 from verdict3d.trellis.latent_vae import SLatEncoder, SLatMeshDecoder, SparseSubdivideBlock3d
 from verdict3d.trellis.losses import flow_matching_loss
 from verdict3d.trellis.sparse import (
-    RowSums,
     SparseConv3d,
     SparseGroupNorm32,
     SparseTensor,
-    gather_linear,
-    multiply_pairs,
     pool_half,
     subdivide,
     unpool,
@@ -72,7 +70,7 @@ def test_convolution_in_blocks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     x, conv = voxels(200, 150), SparseConv3d(6, 5, 3)
     fill(conv)
     whole = conv(x).feats
-    monkeypatch.setattr(sparse, "CPU_BLOCK", 1)
+    monkeypatch.setattr(gathering, "CPU_BLOCK", 1)
     torch.testing.assert_close(conv(x).feats, whole, atol=1e-6, rtol=0)
 
 
@@ -137,7 +135,7 @@ def test_products_may_be_gathered_instead_of_rows(at_once: int) -> None:
     kernel = torch.randn(5, 27, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     feats = x.feats.double()
     gathered = gather_linear(feats, kernel, rows, rows.flip(1))
-    products = sparse._multiply_gathered(feats, kernel, rows, at_once, RowSums())
+    products = gathering._multiply_gathered(feats, kernel, rows, at_once, RowSums())
     torch.testing.assert_close(products, gathered)
 
 

@@ -7,7 +7,6 @@ import pytest
 from support.ballots import ARMS, asked_pair, vote
 from verdict3d.records.names import Outcome
 from verdict3d.records.votes import Vote
-from verdict3d.votes.counted import join_votes
 from verdict3d.votes.pairs import draw_rank
 from verdict3d.votes.people import JudgedPair, count_along, group_votes, report_people
 from verdict3d.votes.raters import find_careless, rate_people
@@ -119,8 +118,3 @@ def test_faults_are_counted_by_side() -> None:
     ]
     rate = report(votes, [judged(0)]).rates[0]
     assert (rate.x_tags, rate.y_tags) == ({"holes": 2}, {"blurry": 1})
-
-
-def test_files_of_several_machines_become_one() -> None:
-    a, b = vote("one", 0, at="2026-01-02T00:00:00Z"), vote("two", 0, at="2026-01-01T00:00:00Z")
-    assert join_votes([a], [b, a]) == [b, a]

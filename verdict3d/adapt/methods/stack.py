@@ -12,7 +12,7 @@ from verdict3d.adapt.layers import under_prefix, with_prefix
 from verdict3d.adapt.method import Fit, FitInputs, Method, Tools
 from verdict3d.adapt.registry import find_method
 from verdict3d.config_arms import StackParams
-from verdict3d.records.losses import LossRow
+from verdict3d.records.losses import StepLosses
 
 if TYPE_CHECKING:
     from verdict3d.trellis.pipeline import TrellisPipeline
@@ -27,7 +27,7 @@ class Stack:
     def fit(self, inputs: FitInputs, params: StackParams) -> Fit:
         """Fit part after part; the losses stand one after another, with the number of their part."""
         tensors: dict[str, Tensor] = {}
-        losses: list[LossRow] = []
+        losses: list[StepLosses] = []
         measures: dict[str, Any] = {"parameters": 0}
         pipeline, best_step = inputs.pipeline, 0
         for number, part in enumerate(params.parts):

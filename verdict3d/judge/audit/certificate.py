@@ -8,10 +8,9 @@ issue and ends after ``validity.days``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import date, timedelta
 
-from verdict3d.config import AuditThresholds
+from verdict3d.config_judges import AuditThresholds
 from verdict3d.judge.identity import ENDPOINT, JudgeIdentity
 from verdict3d.records.certificates import (
     Certificate,
@@ -191,7 +190,7 @@ def list_objections(
     if certificate.judge.digest != judge.digest:
         changed = [
             name
-            for name, value in asdict(judge).items()
+            for name, value in judge.model_dump().items()
             if name != "model" and getattr(certificate.judge, name) != value
         ]
         found.append(f"its certificate is for another judge: {', '.join(changed)} differ")

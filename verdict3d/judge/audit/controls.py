@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verdict3d.config import AuditThresholds
+from verdict3d.config_judges import AuditThresholds
 from verdict3d.judge.audit.bars import Bar
 from verdict3d.records.certificates import Curve, Finding, Sureness
 from verdict3d.records.numbers import Interval, Summary

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from verdict3d.judge.rubric import SLOTS
-from verdict3d.records.certificates import PanelChoice, PanelResults
+from verdict3d.records.certificates import PanelChoice, PanelScores
 
 
-def choose_panel(asked: str, panels: Mapping[str, PanelResults]) -> PanelChoice:
+def choose_panel(asked: str, panels: Mapping[str, PanelScores]) -> PanelChoice:
     """Return the panel of a judge and what it is chosen by.
 
     Args:
@@ -48,7 +48,7 @@ def list_panel_warnings(role: str, panel: PanelChoice) -> list[str]:
     ]
 
 
-def _measure_credit(found: PanelResults) -> float | None:
+def _measure_credit(found: PanelScores) -> float | None:
     clear, wrong = found.clear_gap.half_credit.value, found.clean_but_wrong.half_credit.value
     return None if clear is None or wrong is None else round(float(clear + wrong), 9)  # equal ones are equal
 

@@ -8,12 +8,11 @@ Each stands in the place of a real judge and has one fault: ``always-first`` tak
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol, get_args
 
 import numpy as np
 
-from verdict3d.config import PlantedFault
+from verdict3d.config_judges import PlantedFault
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.panel import PairRequest, Panel
@@ -44,9 +43,11 @@ class PlantedJudge:
     def identity(self) -> JudgeIdentity:
         """Not the real judge's: its verdicts are never taken for those."""
         real = self.judge.identity
-        return replace(
-            real, model=f"{self.name} instead of {real.model}", weights=digest_json([self.name, real.weights])
-        )
+        planted = {
+            "model": f"{self.name} instead of {real.model}",
+            "weights": digest_json([self.name, real.weights]),
+        }
+        return JudgeIdentity(**real.model_dump() | planted)
 
     def showing(self, panel: str, mode: str) -> PlantedJudge:
         """Return the same fault over the other view."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from verdict3d.errors import ItemFailure
-from verdict3d.judge.families import Family, PreparedPicture
+from verdict3d.judge.family import Family, PreparedPicture
 from verdict3d.judge.panel import Pixels, make_picture
 
 T = TypeVar("T")
@@ -48,7 +48,14 @@ class PictureEncoder:
     def prepare(
         self, wanted: Mapping[str, Pixels]
     ) -> tuple[dict[str, PreparedPicture], dict[str, ItemFailure]]:
-        """Run the image processor on every picture, given by digest; return those that can be used."""
+        """Run the image processor on pictures.
+
+        Args:
+            wanted: (height, width, 3) uint8 each, by digest.
+
+        Returns:
+            Those that can be used, and why others cannot: ``bad_image``.
+        """
         pictures: dict[str, PreparedPicture] = {}
         failures: dict[str, ItemFailure] = {}
         with ThreadPoolExecutor(_THREADS) as threads:
@@ -115,7 +122,7 @@ def group_by(items: Sequence[T], key: Callable[[T], Any]) -> Iterator[tuple[Any,
 
 
 def cut_chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    """Yield ``items`` in lists of up to ``size``."""
+    """Yield ``items`` in lists of up to ``size``, at least 1."""
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
 

@@ -101,7 +101,15 @@ class ProcessorReader:
     def read_margins(
         self, shown: Sequence[tuple[str, ...]], pictures: Mapping[str, Pixels]
     ) -> dict[tuple[str, ...], float]:
-        """Return the margin of every sequence; sequences of pictures of the same sizes go together."""
+        """Return the margin of every sequence; sequences of pictures of the same sizes go together.
+
+        Args:
+            shown: Sequences of digests of pictures, all different.
+            pictures: The pictures in them, (height, width, 3) uint8, by digest.
+
+        Returns:
+            Margins in nats, positive where the first candidate is preferred.
+        """
         margins: dict[tuple[str, ...], float] = {}
         for _, group in group_by(shown, lambda order: tuple(pictures[name].shape for name in order)):
             for part in cut_chunks(group, _AT_ONCE[self._device.type]):

@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.families import Family, Grid
+from verdict3d.judge.family import Family, Grid
 from verdict3d.judge.rubric import split_texts
 
 LETTERS = ("A", "B")

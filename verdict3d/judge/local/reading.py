@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface
 
-from verdict3d.judge.families import Family, Grid, PreparedPicture
+from verdict3d.judge.family import Family, Grid, PreparedPicture
 from verdict3d.judge.local.encoding import PictureEncoder, cut_chunks, group_by
 from verdict3d.judge.local.network import (
     Layout,
@@ -76,6 +76,9 @@ class PanelReader:
         Args:
             shown: Sequences, all different.
             pictures: The pictures in them, preprocessed, by digest.
+
+        Returns:
+            Margins in nats, positive where the first candidate is preferred; not always finite.
         """
         features = self._encoder.encode(pictures)
         margins: dict[Shown, float] = {}

@@ -17,17 +17,18 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
-from verdict3d.config import JudgeParams
+from verdict3d.config_judges import JudgeParams
 from verdict3d.device import pick_device
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.judge.families import FAMILIES, Family, compile_judge, find_family
+from verdict3d.judge.families import FAMILIES, compile_judge, find_family
+from verdict3d.judge.family import Family
 from verdict3d.judge.identity import JudgeIdentity, choose_dtype, identify, resolve_directory
 from verdict3d.judge.local.encoding import PictureEncoder, cut_chunks, fetch_ahead
 from verdict3d.judge.local.generic import ProcessorReader, build_processor
 from verdict3d.judge.local.network import tokenize_chat
 from verdict3d.judge.local.reading import PanelReader, Shown
 from verdict3d.judge.panel import Arrangement, PairRequest, Pixels
-from verdict3d.judge.rubric import SLOTS, digest_prompt, own_prompt, write_prompt
+from verdict3d.judge.rubric import SLOTS, own_prompt, write_prompt
 from verdict3d.judge.verdict import Margins
 from verdict3d.records.files import read_json
 
@@ -119,8 +120,7 @@ class TransformersJudge:
 
     def showing(self, panel: str, mode: str) -> TransformersJudge:
         """Return the same weights as a judge of another panel kind or of montages in another mode."""
-        prompt = digest_prompt(write_prompt(self.loaded.own_prompt, panel, mode))
-        identity = replace(self.identity, panel=panel, mode=mode, prompt=prompt)
+        identity = self.identity.showing(panel, mode, self.loaded.own_prompt)
         return TransformersJudge(identity, self.loaded, self.batch_size, self._encoder)
 
     def compare(self, requests: Sequence[PairRequest]) -> list[Margins]:
@@ -130,7 +130,7 @@ class TransformersJudge:
         or margins that are not finite make that one answer invalid.
 
         Returns:
-            Answers in the order of ``requests``.
+            Answers in the order of ``requests``, margins in nats.
         """
         answers: list[Margins] = []
         for questions, pictures in fetch_ahead(self._prepare, cut_chunks(requests, self.batch_size)):

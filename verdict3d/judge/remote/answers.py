@@ -29,7 +29,7 @@ _ANSWER = re.compile(rf"{_NAMED}(?P<letter>[AB]){_MARKS}", re.IGNORECASE)
 
 
 def read_logprobs(reply: dict[str, Any], least_mass: float = LEAST_MASS) -> float:
-    """Return log P(A) - log P(B) at the first token of the answer.
+    """Return log P(A) - log P(B), in nats, at the first token of the answer.
 
     Spellings of a letter (case, quotes, brackets, spaces) are merged by log-sum-exp. A letter that is not
     listed is at most as probable as the least probable listed token, and as what the listed ones leave of

@@ -17,7 +17,7 @@ import anyio
 import httpx
 
 from verdict3d import exchange
-from verdict3d.config import EndpointParams
+from verdict3d.config_judges import EndpointParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.exchange import PassingError, Server, draw_pause_s
 
@@ -65,7 +65,7 @@ class EndpointClient:
         """Ask one question.
 
         Args:
-            connections: From :meth:`connected`.
+            connections: From :meth:`connect`.
             body: A chat completion, without the model.
 
         Returns:

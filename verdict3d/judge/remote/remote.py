@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -13,13 +12,13 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 from PIL import Image
 
-from verdict3d.config import EndpointParams, JudgeParams
+from verdict3d.config_judges import EndpointParams, JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.identity import JudgeIdentity, identify_endpoint
 from verdict3d.judge.panel import PairRequest, Pixels, make_picture
 from verdict3d.judge.remote.answers import read_logprobs, read_text
 from verdict3d.judge.remote.endpoint import EndpointClient
-from verdict3d.judge.rubric import digest_prompt, split_prompt, write_prompt
+from verdict3d.judge.rubric import split_prompt, write_prompt
 from verdict3d.judge.verdict import Margins
 
 Shown = tuple[str, ...]
@@ -76,15 +75,15 @@ class RemoteJudge:
 
     def showing(self, panel: str, mode: str) -> RemoteJudge:
         """Return the same server's judge of another panel kind or of montages in another mode."""
-        prompt = digest_prompt(write_prompt(self._endpoint.prompt, panel, mode))
-        identity = replace(self.identity, panel=panel, mode=mode, prompt=prompt)
+        identity = self.identity.showing(panel, mode, self._endpoint.prompt)
         return RemoteJudge(identity, self._endpoint, self._client, self.batch_size)
 
     def compare(self, requests: Sequence[PairRequest]) -> list[Margins]:
         """Ask about every request in both orders; identical montages are one question.
 
         Returns:
-            Answers in the order of ``requests``; an order without a usable one makes its answer invalid.
+            Answers in the order of ``requests``, margins in nats, or 1 and -1 for letters; an order without a
+            usable one makes its answer invalid.
 
         Raises:
             Verdict3DError: The server will not answer, or answered nothing of a batch.

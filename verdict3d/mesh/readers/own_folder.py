@@ -98,7 +98,11 @@ class OwnFolder:
         return place
 
     def read_texture(self, name: str) -> Texture:
-        """Return the referenced picture; see ``get`` and :meth:`Textures.decode`."""
+        """Return the referenced picture.
+
+        Raises:
+            ItemFailure: As :meth:`get` and :meth:`~verdict3d.mesh.readers.textures.Textures.decode`.
+        """
         return self.textures.decode(self.get(name), repr(name))
 
     @staticmethod

@@ -19,6 +19,14 @@ _COORDINATES = (("texture_u", "texture_v"), ("u", "v"), ("s", "t"))
 def read_ply(content: bytes, folder: OwnFolder, reading: Reading) -> Piece:
     """Parse a PLY file.
 
+    Args:
+        content: The file.
+        folder: Where its picture may come from.
+        reading: Limits, budget and notes of the file.
+
+    Returns:
+        The surface in the file's frame; polygons are cut into triangles.
+
     Raises:
         ItemFailure: ``broken_file``, ``no_faces``, ``too_many_faces``, ``too_costly`` or
             ``index_out_of_range``, or a refused or missing picture where ``reading`` wants textures.

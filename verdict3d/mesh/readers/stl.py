@@ -30,6 +30,13 @@ _AT_ONCE = 1 << 14  # corners between two looks at the clock
 def read_stl(content: bytes, reading: Reading) -> Piece:
     """Parse an STL file; bytes behind the triangles that a binary one announces are ignored.
 
+    Args:
+        content: The file.
+        reading: Limits, budget and notes of the file.
+
+    Returns:
+        The surface in the file's frame, without colours.
+
     Raises:
         ItemFailure: ``no_faces``, ``too_many_faces``, ``too_costly`` or ``broken_file``.
         ValueError: A number is malformed.

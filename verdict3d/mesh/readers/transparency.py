@@ -51,6 +51,9 @@ def without_transparency(layers: Sequence[Layer], up: int, reading: Reading) -> 
         layers: The pieces of a scene.
         up: Index of the axis that points up.
         reading: Budget and notes of the file.
+
+    Raises:
+        ItemFailure: ``too_costly``.
     """
     if all(layer.opacity is None for layer in layers):
         return [layer.piece for layer in layers]

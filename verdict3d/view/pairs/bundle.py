@@ -119,7 +119,7 @@ def _write_data(index: PairIndex, output: Path) -> None:
     shard: list[dict[str, Any]] = []
     shards = 0
     for columns, row in index.rows():
-        shard.append({"columns": columns, "row": row})
+        shard.append({"columns": columns, "row": row.model_dump()})
         if len(shard) == SHARD_ROWS:
             write_bytes(output / f"data/rows-{shards}.js", _write_script(f"rows-{shards}", shard))
             shard, shards = [], shards + 1
@@ -127,7 +127,8 @@ def _write_data(index: PairIndex, output: Path) -> None:
         write_bytes(output / f"data/rows-{shards}.js", _write_script(f"rows-{shards}", shard))
         shards += 1
     for prefix, names in groupby(sorted(index.ids(Query())), key=lambda name: name[:2]):
-        documents = {name: index.document(name) for name in names}
+        found = {name: index.document(name) for name in names}
+        documents = {name: one.model_dump(mode="json") for name, one in found.items() if one}
         write_bytes(output / f"data/documents-{prefix}.js", _write_script(f"documents-{prefix}", documents))
     write_bytes(output / "data/facts.js", _write_script("facts", {**collect_facts(index), "shards": shards}))
 
@@ -154,7 +155,7 @@ def _make(path: Path, make: Callable[[], bytes]) -> bool:
 
 def _read_mesh(path: Path, faces: int) -> dict[str, Any]:
     try:
-        return make_mesh_document(path, faces)
+        return make_mesh_document(path, faces).model_dump()
     except ItemFailure as failure:
         return {"error": str(failure)}
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from verdict3d.records.files import Row
 from verdict3d.view.audit import NAMES, PANELS
 from verdict3d.view.pairs.entry import Entry, compute_gap, compute_split, find_better, find_winner
 
 Kind = Literal["choice", "range"]
+Cell = str | float | None
+"""A value of a column."""
 
 PLACES = {
     "evaluate": "Arm against the base",
@@ -127,7 +128,7 @@ COLUMNS = (*WORDS, *NUMBERS)
 """Columns that filters and orders look at, beside ``text``, which a search looks into."""
 
 
-def list_values(entry: Entry) -> Row:
+def list_values(entry: Entry) -> dict[str, Cell]:
     """Return the value of every column for a pair."""
     word, gap = entry.word, compute_gap(entry)
     truth, split = compare_with_truth(entry), compute_split(word)

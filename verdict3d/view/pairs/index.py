@@ -6,15 +6,22 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from verdict3d.errors import Verdict3DError, storage_problem
-from verdict3d.records.files import Row, replacing
-from verdict3d.view.pairs.described import FileKind, list_files, make_document, make_row
+from verdict3d.records.files import replacing
+from verdict3d.records.record import RecordPart
+from verdict3d.view.pairs.described import (
+    FileKind,
+    ListedPair,
+    PairDocument,
+    list_files,
+    make_document,
+    make_row,
+)
 from verdict3d.view.pairs.entry import Entry
-from verdict3d.view.pairs.fields import COLUMNS, FIELDS, NUMBERS, list_values, write_search_text
+from verdict3d.view.pairs.fields import COLUMNS, FIELDS, NUMBERS, Cell, list_values, write_search_text
 from verdict3d.view.pairs.query import Query
 
 _COLUMNS = ", ".join(f'"{name}" {"REAL" if name in NUMBERS else "TEXT"}' for name in COLUMNS)
@@ -29,18 +36,17 @@ MOST_ELSEWHERE = 20
 """Other pairs of the same meshes that a page names at most."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(RecordPart):
     """One page of a list.
 
     Attributes:
         total: Pairs that fit.
-        rows: Those of this page (:func:`verdict3d.view.pairs.described.make_row`).
+        rows: Those of this page.
         counts: How many pairs each value of each choice would leave, the other filters as they are.
     """
 
     total: int
-    rows: list[Row]
+    rows: list[ListedPair]
     counts: dict[str, dict[str, int]]
 
 
@@ -105,7 +111,8 @@ class PairIndex:
                 for number in numbers
             ]
             counts = {one.name: _count(database, one.name, query) for one in FIELDS if one.kind == "choice"}
-        return Found(int(total), [json.loads(row[0]) for row in rows], counts)
+        listed = [ListedPair.model_validate_json(row[0]) for row in rows]
+        return Found(total=int(total), rows=listed, counts=counts)
 
     def ids(self, query: Query) -> list[str]:
         """Return the ids of all pairs that fit, in order."""
@@ -114,7 +121,7 @@ class PairIndex:
             found = database.execute(f"SELECT id FROM pairs{where}{_write_order(query)}", values).fetchall()
         return [row[0] for row in found]
 
-    def rows(self) -> Iterator[tuple[Row, Row]]:
+    def rows(self) -> Iterator[tuple[dict[str, Cell], ListedPair]]:
         """Yield the columns with the id, and the list's row, of every pair in order."""
         names = ("id", "text", *COLUMNS)
         chosen = ", ".join(f'"{name}"' for name in names)
@@ -122,9 +129,9 @@ class PairIndex:
             for *columns, row in database.execute(
                 f"SELECT {chosen}, row FROM pairs JOIN shown USING (number) ORDER BY number"
             ):
-                yield dict(zip(names, columns, strict=True)), json.loads(row)
+                yield dict(zip(names, columns, strict=True)), ListedPair.model_validate_json(row)
 
-    def document(self, name: str) -> Row | None:
+    def document(self, name: str) -> PairDocument | None:
         """Return what a pair's page shows, with rows of other pairs of its meshes; None: no such pair."""
         with self._opened() as database:
             row = database.execute(
@@ -137,7 +144,8 @@ class PairIndex:
                 "WHERE meshes = ? AND meshes != '' AND id != ? ORDER BY number LIMIT ?",
                 (row[1], name, MOST_ELSEWHERE),
             ).fetchall()
-        return {**json.loads(row[0]), "elsewhere": [json.loads(one[0]) for one in elsewhere]}
+        rows = [ListedPair.model_validate_json(one[0]) for one in elsewhere]
+        return PairDocument.model_validate_json(row[0]).model_copy(update={"elsewhere": rows})
 
     def file(self, key: str, kind: FileKind) -> Path | None:
         """Return the path of a file that pages show; None: no such file."""
@@ -174,7 +182,7 @@ def _insert(database: sqlite3.Connection, number: int, entry: Entry) -> None:
     marks = ", ".join("?" * len(values))
     if not database.execute(f"INSERT OR IGNORE INTO pairs VALUES ({marks})", values).rowcount:
         return
-    texts = (json.dumps(make_row(entry)), json.dumps(make_document(entry)))
+    texts = (make_row(entry).model_dump_json(), make_document(entry).model_dump_json())
     database.execute("INSERT INTO shown VALUES (?, ?, ?)", (number, *texts))
     database.executemany(
         "INSERT OR IGNORE INTO files VALUES (?, ?, ?)",

@@ -13,7 +13,7 @@ from verdict3d.errors import ItemFailure
 from verdict3d.mesh.files import colour_vertices, read_mesh
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.mesh.writers.glb import encode_glb
-from verdict3d.records.files import Row
+from verdict3d.records.record import RecordPart
 from verdict3d.render.framing import frame_mesh
 
 BYTES_A_FACE = 24
@@ -29,11 +29,22 @@ def count_faces_within(budget_bytes: int, meshes: int) -> int:
     return max(LEAST_FACES, min(MOST_FACES, int(each)))
 
 
-def make_mesh_document(path: Path, most_faces: int) -> Row:
-    """Return what the page loads of a mesh.
+class MeshDocument(RecordPart):
+    """What the page loads of a mesh.
 
-    Returns:
-        ``glb``, framed as for the judge, in base64; ``faces`` of the file; ``shown``, faces of the copy.
+    Attributes:
+        faces: Faces of the file.
+        shown: Faces of the copy.
+        glb: The copy as GLB in base64, framed as for the judge.
+    """
+
+    faces: int
+    shown: int
+    glb: str
+
+
+def make_mesh_document(path: Path, most_faces: int) -> MeshDocument:
+    """Return what the page loads of a mesh.
 
     Raises:
         ItemFailure: The file cannot be read.
@@ -42,11 +53,11 @@ def make_mesh_document(path: Path, most_faces: int) -> Row:
     small = reduce_mesh(
         frame_mesh(replace(mesh, colors=colour_vertices(mesh), uv=None, texture=None)), most_faces
     )
-    return {
-        "faces": len(mesh.faces),
-        "shown": len(small.faces),
-        "glb": base64.b64encode(encode_glb(small)).decode("ascii"),
-    }
+    return MeshDocument(
+        faces=len(mesh.faces),
+        shown=len(small.faces),
+        glb=base64.b64encode(encode_glb(small)).decode("ascii"),
+    )
 
 
 def reduce_mesh(mesh: Mesh, most_faces: int) -> Mesh:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.errors import ItemFailure
 from verdict3d.records.files import read_json, write_json
 from verdict3d.view.environment import make_environment
+from verdict3d.view.page_app import POLICY, make_page_app
 from verdict3d.view.pairs.fields import describe_fields
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view.pairs.meshes import MOST_FACES, make_mesh_document
@@ -34,18 +33,6 @@ STATIC = (
     "app.js",
 )
 """Files that a page loads, in this order."""
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "connect-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
-)
-"""Nothing from elsewhere; model-viewer styles its own elements, and gets meshes as blobs."""
-HEADERS = {
-    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
 
 
 def make_app(index: PairIndex, kept: Path, hosts: Sequence[str], report: Callable[[], str | None]) -> FastAPI:
@@ -57,23 +44,7 @@ def make_app(index: PairIndex, kept: Path, hosts: Sequence[str], report: Callabl
         hosts: Names under which the pages may be asked for; others get status 400.
         report: Returns the report page whose numbers lead to their pairs; None where there is none.
     """
-    app = FastAPI(title="Verdict3D pairs", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-
-    @app.middleware("http")
-    async def guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await answer(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
-    @app.exception_handler(ItemFailure)
-    async def missing(request: Request, failure: ItemFailure) -> Response:
-        return JSONResponse({"error": str(failure), "reason": failure.reason}, status_code=404)
-
-    @app.exception_handler(Verdict3DError)
-    async def refused(request: Request, error: Verdict3DError) -> Response:
-        return JSONResponse({"error": str(error)}, status_code=400)
+    app = make_page_app("Verdict3D pairs", hosts, refused=400)
 
     @app.get("/")
     @app.get("/index.html")
@@ -101,8 +72,7 @@ def make_app(index: PairIndex, kept: Path, hosts: Sequence[str], report: Callabl
 
     @app.get("/data/pairs.json")
     def pairs(request: Request) -> Any:
-        found = index.find(make_query(request.query_params.multi_items()))
-        return {"total": found.total, "rows": found.rows, "counts": found.counts}
+        return index.find(make_query(request.query_params.multi_items())).model_dump()
 
     @app.get("/data/ids.json")
     def ids(request: Request) -> Any:
@@ -113,7 +83,7 @@ def make_app(index: PairIndex, kept: Path, hosts: Sequence[str], report: Callabl
         document = index.document(name)
         if document is None:
             raise ItemFailure("no_pair", f"there is no pair {name} in these results; they were made anew")
-        return document
+        return document.model_dump(mode="json")
 
     @app.get("/data/mesh-{key}.json")
     def mesh(key: str) -> Any:
@@ -138,7 +108,7 @@ def keep_mesh(index: PairIndex, kept: Path, key: str) -> Any:
         raise ItemFailure("no_mesh", f"no pair shows a mesh {key}")
     copy = kept / f"{key}-{MOST_FACES}.json"
     if not copy.is_file():
-        write_json(copy, make_mesh_document(path, MOST_FACES))
+        write_json(copy, make_mesh_document(path, MOST_FACES).model_dump())
     return read_json(copy)
 
 

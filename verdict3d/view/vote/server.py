@@ -6,24 +6,23 @@ import mimetypes
 import re
 import secrets
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import Field, ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.errors import ItemFailure
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import read_json, write_json
 from verdict3d.records.record import RecordPart
 from verdict3d.records.votes import Tag
 from verdict3d.view.environment import make_environment
+from verdict3d.view.page_app import make_page_app
 from verdict3d.view.pairs import server as pages
 from verdict3d.view.pairs.meshes import MOST_FACES, make_mesh_document
 from verdict3d.view.pictures import encode_picture, read_picture_file
@@ -97,33 +96,22 @@ def make_vote_app(ballot: Ballot, kept: Path, hosts: Sequence[str], key: str | N
         hosts: Names under which the page may be asked for; others get status 400.
         key: What a reader must bring in the address of the first request; None: nothing.
     """
-    app = FastAPI(title="Verdict3D votes", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     addresses = _Addresses()
 
-    @app.middleware("http")
-    async def guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    def turn_away(request: Request) -> Response | None:
         given = request.query_params.get("key")
-        opened = key is None or secrets.compare_digest(request.cookies.get(KEY, "").encode(), key.encode())
-        if key is not None and given is not None and secrets.compare_digest(given.encode(), key.encode()):
-            response: Response = Response(status_code=303, headers={"Location": "/"})
+        if key is None:
+            return None
+        if given is not None and secrets.compare_digest(given.encode(), key.encode()):
+            response = Response(status_code=303, headers={"Location": "/"})
             _set_cookie(response, KEY, key)
-        elif opened:
-            response = await answer(request)
-        else:
-            words = "This page is for people who were sent its whole address, with the key at its end."
-            response = Response(words, status_code=403, media_type="text/plain")
-        for name, value in pages.HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
+            return response
+        if secrets.compare_digest(request.cookies.get(KEY, "").encode(), key.encode()):
+            return None
+        words = "This page is for people who were sent its whole address, with the key at its end."
+        return Response(words, status_code=403, media_type="text/plain")
 
-    @app.exception_handler(ItemFailure)
-    async def missing(request: Request, failure: ItemFailure) -> Response:
-        return JSONResponse({"error": str(failure), "reason": failure.reason}, status_code=404)
-
-    @app.exception_handler(Verdict3DError)
-    async def failed(request: Request, error: Verdict3DError) -> Response:
-        return JSONResponse({"error": str(error)}, status_code=503)
+    app = make_page_app("Verdict3D votes", hosts, refused=503, turn_away=turn_away)
 
     @app.get("/")
     def page(request: Request) -> Response:
@@ -182,7 +170,7 @@ def keep_blind_mesh(path: Path, kept: Path) -> Any:
     copy = kept / f"blind-{name}.json"
     if not copy.is_file():
         try:
-            write_json(copy, {"glb": make_mesh_document(path, MOST_FACES)["glb"]})
+            write_json(copy, {"glb": make_mesh_document(path, MOST_FACES).glb})
         except ItemFailure as failure:
             raise ItemFailure(failure.reason, "the mesh cannot be read; vote `cannot tell`") from failure
     return read_json(copy)

@@ -27,14 +27,25 @@ from verdict3d.records.certificates import (
     Lineage,
     Ordering,
     PanelChoice,
-    PanelResults,
+    PanelScores,
     Validity,
 )
 from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.verdicts import ControlVerdict
 
-JUDGE = JudgeIdentity("somewhere", "w", "s", "Class", "p", "three_images", "normal", "float32", 1, "sets")
-THRESHOLDS = load_params().audit.thresholds
+JUDGE = JudgeIdentity(
+    model="somewhere",
+    weights="w",
+    settings="s",
+    model_class="Class",
+    prompt="p",
+    panel="three_images",
+    mode="normal",
+    dtype="float32",
+    views=1,
+    view_sets="sets",
+)
+THRESHOLDS = load_params("params.yaml").audit.thresholds
 TODAY = date(2026, 6, 23)
 MEASURING = Measuring(THRESHOLDS, lambda name: numpy_generator(0, "test", name), 300, 0.95)
 OBJECTS = 40
@@ -245,7 +256,16 @@ def test_a_certificate_counts_for_its_judge_and_rig_only() -> None:
     assert good.passed and good.reasons == [] and good.validity.until is None
     assert list_objections(good, JUDGE, "rig", date(2036, 1, 1)) == []
     other = JudgeIdentity(
-        "elsewhere", "w", "s", "Class", "another", "seven_images", "normal", "float32", 1, "sets"
+        model="elsewhere",
+        weights="w",
+        settings="s",
+        model_class="Class",
+        prompt="another",
+        panel="seven_images",
+        mode="normal",
+        dtype="float32",
+        views=1,
+        view_sets="sets",
     )
     assert list_objections(good, other, "other rig", TODAY) == [
         "its certificate is for another judge: prompt, panel differ",
@@ -280,7 +300,18 @@ def test_a_certificate_says_what_was_taught_and_from_which_gap_it_orders() -> No
 
 
 def test_a_judge_behind_an_endpoint_is_trusted_for_a_while() -> None:
-    served = JudgeIdentity("model", "w", "s", ENDPOINT, "p", "three_images", "normal", "as served", 1, "sets")
+    served = JudgeIdentity(
+        model="model",
+        weights="w",
+        settings="s",
+        model_class=ENDPOINT,
+        prompt="p",
+        panel="three_images",
+        mode="normal",
+        dtype="as served",
+        views=1,
+        view_sets="sets",
+    )
     good = certificate(answers(), served)
     assert good.validity == Validity(days=30, issued="2026-06-23", until="2026-07-23")
     assert list_objections(good, served, "rig", date(2026, 7, 23)) == []
@@ -294,7 +325,7 @@ def half_credit(value: float | None) -> Summary:
 def panels(*credits: tuple[float | None, float | None]) -> dict[str, Any]:
     """Half-credit of clear gap and clean-but-wrong for each panel kind, in their order."""
     return {
-        kind: PanelResults(clear_gap=half_credit(clear), clean_but_wrong=half_credit(wrong))
+        kind: PanelScores(clear_gap=half_credit(clear), clean_but_wrong=half_credit(wrong))
         for kind, (clear, wrong) in zip(SLOTS, credits, strict=True)
     }
 

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +18,17 @@ from transformers import (
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLMLP
 
 from support.judge_examples import FAMILIES, load, noise_picture, params, request
-from verdict3d.config import JudgeParams
+from verdict3d.config_judges import JudgeParams
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge import identity
-from verdict3d.judge.families import QwenFamily, _widen, compile_judge
+from verdict3d.judge.families import compile_judge
 from verdict3d.judge.identity import JudgeIdentity, require_different
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.local.encoding import fetch_ahead
 from verdict3d.judge.local.reading import PanelReader
 from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel, make_picture, read_picture
+from verdict3d.judge.qwen import QwenFamily, _widen
 from verdict3d.judge.rubric import RUBRIC, SLOTS, split_prompt, write_prompt_for
 from verdict3d.pretrain.embedded import build_judge
 
@@ -292,7 +292,7 @@ def test_only_compiling_makes_another_judge(directories: dict[str, Path], tmp_pa
     told = params(directories["internvl"], compiled=False)
     compiled = identify(params(directories["internvl"], compiled=True))
     assert identify(told) == identify(here) and "compiled" not in identify(here).dtype
-    assert compiled == replace(identify(here), dtype="float32 compiled")
+    assert compiled.model_dump() == identify(here).model_dump() | {"dtype": "float32 compiled"}
     assert compiled.digest != identify(here).digest
     judge = load(directories["internvl"], compiled=True)
     assert judge.identity == compiled and judge.showing("two_sheets", "rgb").identity.dtype == compiled.dtype

@@ -4,7 +4,6 @@ import json
 import sys
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from support.judge_server import KEY, MODEL
 from support.loopback import free_port, server
 from support.places import ROOT, TESTS
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.identity import identify
+from verdict3d.judge.identity import JudgeIdentity, identify
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, Panel
 from verdict3d.judge.remote.endpoint import match_model
@@ -189,7 +188,7 @@ def test_another_server_prompt_or_way_of_answering_is_another_judge() -> None:
         remote("http://127.0.0.1:1", prompt=None).identity,
         remote("http://127.0.0.1:1", top_logprobs=5).identity,
         remote("http://127.0.0.1:1", least_mass=0.5).identity,
-        replace(here, model="x"),
+        JudgeIdentity(**here.model_dump() | {"model": "x"}),
     ]
     assert [other.digest == here.digest for other in others] == [False] * 5 + [True]
     showing = remote("http://127.0.0.1:1").showing("two_sheets", "rgb")

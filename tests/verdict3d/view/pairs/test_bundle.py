@@ -33,7 +33,9 @@ def test_a_bundle_holds_every_pair_picture_and_mesh(index: PairIndex, tmp_path: 
     documents = {
         name: value for path in out.glob("data/documents-*.js") for name, value in read_script(path).items()
     }
-    assert documents == {name: index.document(name) for name in index.ids(Query())}
+    found = {name: index.document(name) for name in index.ids(Query())}
+    assert documents == {name: one.model_dump(mode="json") for name, one in found.items() if one}
+    assert list(found) == index.ids(Query()) and all(found.values())
     for document in documents.values():
         for side in document["sides"].values():
             assert side["mesh"] is None or (out / f"data/mesh-{side['mesh']}.js").is_file()

@@ -50,7 +50,7 @@ def test_a_filter_leaves_what_the_columns_say(index: PairIndex, text: str) -> No
     found = index.find(query)
     assert index.ids(query) == wanted
     assert found.total == len(wanted)
-    assert [row["id"] for row in found.rows] == wanted[:50]
+    assert [row.id for row in found.rows] == wanted[:50]
     for field in FIELDS:
         if field.kind == "choice" and field.name not in query.choices:
             named = [
@@ -78,7 +78,7 @@ def test_orders_put_what_has_no_value_last(index: PairIndex, name: str) -> None:
 def test_pages_cover_the_list_once(index: PairIndex) -> None:
     pages = [index.find(parse_query(f"sort=loudest&rows=100&page={page}")).rows for page in range(1, 8)]
     assert [len(rows) for rows in pages] == [100] * 6 + [0]
-    assert [row["id"] for rows in pages for row in rows] == index.ids(parse_query("sort=loudest"))
+    assert [row.id for rows in pages for row in rows] == index.ids(parse_query("sort=loudest"))
 
 
 def test_a_pair_names_the_other_pairs_of_its_meshes(tmp_path: Path) -> None:
@@ -92,9 +92,9 @@ def test_a_pair_names_the_other_pairs_of_its_meshes(tmp_path: Path) -> None:
     index = PairIndex.write(tmp_path / "pairs.sqlite", entries, {})
     document = index.document(entries[0].id)
     assert document is not None
-    assert [row["id"] for row in document["elsewhere"]] == [entries[1].id]
+    assert [row.id for row in document.elsewhere] == [entries[1].id]
     last = index.document(entries[3].id)
-    assert last is not None and last["elsewhere"] == []
+    assert last is not None and last.elsewhere == []
     assert index.document("0" * 16) is None
 
 
@@ -103,11 +103,11 @@ def test_only_files_that_a_pair_shows_are_known(tmp_path: Path) -> None:
     index = PairIndex.write(tmp_path / "pairs.sqlite", [entry(x=side, reference="/data/photo.png")], {})
     document = index.document(entry(x=side).id)
     assert document is not None
-    x = document["sides"]["x"]
-    assert index.file(x["mesh"], "mesh") == Path("/data/a.glb")
-    assert index.file(x["montages"]["normal"], "montage") == Path("/data/a.png")
-    assert index.file(document["photo"], "photo") == Path("/data/photo.png")
-    assert index.file(document["photo"], "mesh") is None
+    x = document.sides["x"]
+    assert index.file(x.mesh or "", "mesh") == Path("/data/a.glb")
+    assert index.file(x.montages["normal"] or "", "montage") == Path("/data/a.png")
+    assert index.file(document.photo or "", "photo") == Path("/data/photo.png")
+    assert index.file(document.photo or "", "mesh") is None
     assert index.file("../../etc/passwd", "photo") is None
     assert [path for _, path in index.files("mesh")] == [Path("/data/a.glb")]
 

@@ -56,15 +56,15 @@ def test_the_copies_of_a_budget_fit_into_it(tmp_path: Path) -> None:
     write_mesh(ball(6), tmp_path / "ball.glb")
     faces = count_faces_within(2_000_000, 20)
     document = make_mesh_document(tmp_path / "ball.glb", faces)
-    assert len(document["glb"]) * 20 <= 2_000_000 * 1.02
-    assert (document["faces"], document["shown"] <= faces) == (81920, True)
+    assert len(document.glb) * 20 <= 2_000_000 * 1.02
+    assert (document.faces, document.shown <= faces) == (81920, True)
 
 
 def test_a_copy_is_a_mesh_framed_as_for_the_judge(tmp_path: Path) -> None:
     mesh = ball(3)
     write_mesh(Mesh(mesh.vertices * 7 + 3, mesh.faces, mesh.colors), tmp_path / "far.glb")
     document = make_mesh_document(tmp_path / "far.glb", 10_000)
-    (tmp_path / "copy.glb").write_bytes(base64.b64decode(document["glb"]))
+    (tmp_path / "copy.glb").write_bytes(base64.b64decode(document.glb))
     copy = read_mesh(tmp_path / "copy.glb")
     assert np.abs(np.ptp(copy.vertices, axis=0) - 1).max() < 1e-3
     assert np.abs(copy.vertices).max() < 0.501
@@ -77,7 +77,7 @@ def test_a_texture_becomes_colours_of_the_vertices(tmp_path: Path) -> None:
     texture = np.array([[[0, 0, 255], [9, 9, 9]], [[255, 0, 0], [0, 255, 0]]], dtype=np.uint8)
     write_mesh(Mesh(corners, np.array([[0, 1, 2]], dtype=np.int32), None, uv, texture), tmp_path / "t.glb")
     document = make_mesh_document(tmp_path / "t.glb", 100)
-    (tmp_path / "copy.glb").write_bytes(base64.b64decode(document["glb"]))
+    (tmp_path / "copy.glb").write_bytes(base64.b64decode(document.glb))
     copy = read_mesh(tmp_path / "copy.glb")
     assert copy.colors is not None
     assert copy.colors.tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]

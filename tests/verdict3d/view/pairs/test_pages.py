@@ -139,7 +139,7 @@ def test_index_and_bundle_answer_alike(text: str, index: PairIndex, bundle: Path
     go(page, (bundle / "index.html").as_uri())
     answer = page.run(f"V3D.find(new URLSearchParams({text!r}))")
     assert answer["total"] == found.total
-    assert [row["id"] for row in answer["rows"]] == [row["id"] for row in found.rows]
+    assert [row["id"] for row in answer["rows"]] == [row.id for row in found.rows]
     assert answer["counts"] == found.counts
     assert page.run(f"V3D.ids(new URLSearchParams({text!r}))") == index.ids(parse_query(text))
 

@@ -54,14 +54,14 @@ class Accessors:
         return self._stored[index]
 
     def read_values(self, index: Any) -> np.ndarray:
-        """Return an accessor as float64, normalised integers scaled to [-1, 1] or [0, 1]."""
+        """Return an accessor as float64, (count, width), normalised integers scaled to [-1, 1] or [0, 1]."""
         stored = self.read_stored(index)
         if index not in self._values:
             self._values[index] = self._scale(stored, index)
         return self._values[index]
 
     def read_attribute(self, primitive: Json, name: str) -> np.ndarray | None:
-        """Return an attribute of a primitive like :meth:`values`; None where it has none of that name."""
+        """Return an attribute of a primitive as :meth:`read_values`; None where it has none so named."""
         index = primitive["attributes"].get(name)
         if index is None:
             return None

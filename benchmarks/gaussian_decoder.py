@@ -1,4 +1,5 @@
-"""Layout and activation of the channels that the released decoder of Gaussian splats gives."""
+"""The released decoder of Gaussian splats, which nothing of the product uses: measured, and compared with its
+recording."""
 
 from __future__ import annotations
 
@@ -7,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from verdict3d.trellis.latent_vae import AttentionMode, SLatTransformer
+from verdict3d.trellis.sparse import SparseTensor
 
 
 def radical_inverse(index: int, base: int) -> float:
@@ -112,3 +116,53 @@ class GaussianLayout:
             "rotation": F.normalize(values["rotation"] + identity, dim=-1).flatten(0, 1),
             "opacity": torch.sigmoid(values["opacity"] + logit).flatten(0, 1),
         }
+
+
+class SLatGaussianDecoder(SLatTransformer):
+    """Structured latents to raw Gaussian parameters.
+
+    Args:
+        resolution: Side of the voxel grid.
+        model_channels: Width C.
+        latent_channels: Latent channels.
+        num_blocks: Transformer blocks.
+        num_heads: Attention heads.
+        mlp_ratio: Hidden width of the feed-forward parts over C.
+        attn_mode: "swin" for shifted windows, "full" for whole items.
+        window_size: Side of a window in voxels.
+        use_fp16: Keep the blocks in float16.
+        representation_config: Count, learning-rate factors and biases of the Gaussians.
+    """
+
+    offset_perturbation: Tensor
+
+    def __init__(
+        self,
+        resolution: int,
+        model_channels: int,
+        latent_channels: int,
+        num_blocks: int,
+        num_heads: int,
+        mlp_ratio: float = 4,
+        attn_mode: AttentionMode = "swin",
+        window_size: int = 8,
+        use_fp16: bool = False,
+        *,
+        representation_config: dict[str, Any],
+    ) -> None:
+        super().__init__(locals(), latent_channels)
+        self.layout = GaussianLayout.from_config(representation_config, resolution)
+        self.out_layer = nn.Linear(model_channels, self.layout.channels)
+        self.register_buffer("offset_perturbation", self.layout.compute_perturbation())
+        self._finish()
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Decode (T, latent) to (T, 14 K) raw channels in the order of the layout."""
+        h = self.run_trunk(x).feats.to(x.feats.dtype)
+        return x.replace(self.out_layer(F.layer_norm(h, h.shape[-1:])))
+
+    def make_gaussians(self, raw: SparseTensor) -> list[dict[str, Tensor]]:
+        """Activate raw channels: xyz, features_dc, scaling, rotation and opacity per item."""
+        return [
+            self.layout.activate(feats, coords, self.offset_perturbation) for feats, coords in raw.split()
+        ]

@@ -7,7 +7,7 @@ import torch
 
 from support.places import ROOT
 from support.rows import filled
-from tasks.scoring.measures import measure_over_optimisation
+from tasks.scoring.regimes import measure_over_optimisation
 from tasks.scoring.washout import NO_CHANGE, diagnose, measure_gap_closed, measure_overlap
 from verdict3d.config import Params, load_params
 from verdict3d.records.numbers import Interval, Summary
