@@ -35,7 +35,12 @@ def missing_extra(extra: str, what: str) -> Verdict3DError:
         extra: Name in ``pyproject.toml``.
         what: What needs it, and what was missing.
     """
-    return Verdict3DError(f"{what}; type `pip install -e '.[{extra}]'` in the project's folder")
+    return Verdict3DError(f"{what}; type {install_extra(extra)}")
+
+
+def install_extra(extra: str) -> str:
+    """Return what to type for an extra, for people: of an installed package, and in a checkout."""
+    return f"`pip install 'verdict3d[{extra}]'`, or in a checkout `pip install -e '.[{extra}]'`"
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

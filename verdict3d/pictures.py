@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from verdict3d.errors import ItemFailure
+from verdict3d.errors import ItemFailure, install_extra
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "TGA")
 """Formats that are decoded; HEIC too where pillow-heif is installed."""
@@ -84,8 +84,7 @@ def _formats(head: bytes, name: str) -> tuple[str, ...]:
         raise ItemFailure(
             "not_an_image",
             f"{name} is a HEIC picture; convert it (`heif-convert IN.heic OUT.png`, or on a Mac "
-            "`sips -s format png IN.heic --out OUT.png`), or type `pip install -e '.[heic]'` in the "
-            "project's folder",
+            f"`sips -s format png IN.heic --out OUT.png`), or type {install_extra('heic')}",
         ) from error
     pillow_heif.register_heif_opener()
     return ("HEIF",)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 import verdict3d
+from support.places import ROOT
 
 PROMISED = {
     "Judge": "(settings: 'JudgeParams', rig: 'Rig', network: 'AuditedJudge') -> 'None'",
@@ -95,8 +98,38 @@ def test_importing_takes_nothing_along() -> None:
     assert "'verdict3d'" in said and "verdict3d." not in said
 
 
-def test_the_types_are_seen_by_who_imports_the_package(tmp_path: object) -> None:
-    """PEP 561: without ``py.typed`` a type checker takes every name for Any."""
+TYPED = """
+import verdict3d
+
+judge = verdict3d.Judge.load()
+reveal_type(judge.compare("photo.png", "a.glb", "b.glb"))
+reveal_type(verdict3d.win_rate([]))
+reveal_type(verdict3d.load_pipeline("model", adapter="adapter").generate("photo.png"))
+reveal_type(verdict3d.audit(judge, []))
+reveal_type(verdict3d.gate.decide({}))
+reveal_type(verdict3d.__version__)
+verdict3d.Judge.load(role="nobody")
+"""
+
+
+@pytest.mark.slow
+def test_the_types_are_seen_by_who_imports_the_package(tmp_path: Path) -> None:
     from importlib.resources import files
 
-    assert files("verdict3d").joinpath("py.typed").is_file()
+    from mypy.api import run
+
+    assert (
+        files("verdict3d").joinpath("py.typed").is_file()
+    )  # without it every name is Any to others (PEP 561)
+    (tmp_path / "typed.py").write_text(TYPED)
+    said, _, _ = run(["--config-file", str(ROOT / "pyproject.toml"), str(tmp_path / "typed.py")])
+    revealed = re.findall(r'Revealed type is "(?:[a-z0-9_]+\.)*([^"]+)"', said)
+    assert revealed == [
+        "PairOfMeshes",
+        "WinRate",
+        "Mesh",
+        "Trials",
+        "dict[str, verdict3d.records.promotion.ArmDecision]",
+        "str",
+    ]
+    assert 'Argument "role" to "load" of "Judge" has incompatible type' in said
