@@ -75,6 +75,21 @@ def test_the_simulation_is_the_gates_word(objects: int, changes: dict[str, Any])
     assert len(differing) <= 2  # on a bound, where the draws of the bootstrap decide
 
 
+def test_objects_that_both_failed_at_are_among_those_fixed_in_the_simulation_too() -> None:
+    liked = {"clean": (34, 10, 20), "texture": (34, 10, 20), "clean_f_score": (0.02, 0.03)}
+    found, none = evidence((56, 5, 3), f_score=(0.2, 0.2), gap=(-0.1, 0.2), **liked), (0, 0, 0)
+    objects = [
+        row.model_copy(update={"primary": none, "f_score": (0.0, 0), "gap": (0.0, 0)}) if place < 6 else row
+        for place, row in enumerate(found.objects)
+    ]
+    failed = found.model_copy(update={"objects": objects})
+    times = drawn(failed, RULE.objects, sets=10)
+    words = decide_with_own(failed, rule(), times)
+    real = [decide(repeated(failed, row), rule(), generators).decision for row in times]
+    assert real.count("PROMOTE") >= 9
+    assert sum((word == "PROMOTE") != ours for word, ours in zip(real, words.promoted, strict=True)) <= 1
+
+
 def test_each_condition_agrees_with_the_real_one() -> None:
     found, fixed = as_measured(), rule()
     times = drawn(found, 260, sets=12, seed=2)
