@@ -148,7 +148,8 @@ def list_limitations(
             f"This judge was taught {len(taught)} of the kinds of damage that it is tried on ("
             + ", ".join(name.replace("_", " ") for name in taught)
             + ") and the rig that draws them; that it sees these is no evidence about judges that were not "
-            "taught so. The control untaught_gap is about the other kinds alone."
+            "taught so, and on objects of the world that it learned from none about other objects. "
+            "The control untaught_gap is about the other kinds alone."
         )
     if ordering is not None:
         found.append(_describe_ordered(ordering))

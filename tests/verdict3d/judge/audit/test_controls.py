@@ -295,6 +295,7 @@ def test_a_certificate_says_what_was_taught_and_from_which_gap_it_orders() -> No
     whole = complete(good, {}, filled(Ordering, curve=curve), 0, 80)
     taught, ordered = whole.limitations
     assert "taught 1 of the kinds of damage that it is tried on (floaters)" in taught
+    assert "on objects of the world that it learned from none about other objects" in taught
     assert "from a gap of F-score of 0.21 on (0.10 to beyond)" in ordered
     assert "no gap of F-score" in good.limitations[1]
 
