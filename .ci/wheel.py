@@ -60,7 +60,7 @@ def main(wheel: Path) -> None:
         run(python, "two_folders.py", ".")
         said = run(python, "readme.py")
         if "coverage" not in said:
-            raise SystemExit("the README's lines did not print the win rate")
+            raise SystemExit("the README's lines did not print the win-rate")
         chair = ("--reference", "photos/chair.png", "june/chair.glb", "july/chair.glb")
         run(verdict3d, "judge", *chair, "--json")
         run(verdict3d, "compare", "june", "july", "--photos", "photos", "-o", "page")

@@ -78,8 +78,10 @@ class RunSummary:
         for arm, results in sorted(self.results.items()):
             for regime in sorted(results.regimes, key=_rank, reverse=True):
                 lines.append(f"| {arm} | {_say_regime(regime, results.regimes[regime])} |")
-        judges = [f"{role} {'passed' if done else 'FAILED'}" for role, done in self.certified.items()]
-        lines += ["", f"{LEGEND} Certificates of the judges: {', '.join(judges) or 'none'}."]
+        judges = [
+            f"{role} {'certified' if done else 'NOT certified'}" for role, done in self.certified.items()
+        ]
+        lines += ["", f"{LEGEND} Judges: {', '.join(judges) or 'none'}."]
         return "\n".join([*lines, "", PLACES])
 
     def _find_word(self, arm: str) -> str | None:

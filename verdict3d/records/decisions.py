@@ -243,7 +243,7 @@ class ArmDecision(RecordPart):
 
     Attributes:
         decision: The word.
-        standing: Which claim its win rate supports.
+        standing: Which claim its win-rate supports.
         reasons: Why it is not promoted.
         outlook: What would decide; None unless it is held.
         conditions: What it has to show.

@@ -7,7 +7,7 @@ from typing import Literal
 from verdict3d.records.record import RecordPart
 
 Standing = Literal["clears", "reaches", "beats", "undecided", "loses", "undefined"]
-"""Which claim a win rate supports (:func:`verdict3d.stats.standing.standing`)."""
+"""Which claim a win-rate supports (:func:`verdict3d.stats.standing.standing`)."""
 
 
 class Interval(RecordPart):

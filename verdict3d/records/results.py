@@ -76,7 +76,7 @@ class RegimeResults(RecordPart):
 
     Attributes:
         summary: The evaluation judge's word.
-        standing: Which claim the win rate supports.
+        standing: Which claim the win-rate supports.
         by_category: The same by category.
         truth: The truth's word.
         kappa_judge_truth: Agreement of both.

@@ -1,4 +1,4 @@
-"""Which claim a win rate supports, by rules that are fixed in advance."""
+"""Which claim a win-rate supports, by rules that are fixed in advance."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def class_contest(outcomes: Iterable[Outcome]) -> Contest:
 def draw_rank(seed: int, arm: str, regime: str, name: str) -> int:
     """Return the place of an object in an order that is drawn beforehand, for each arm and regime anew.
 
-    What is counted of people (a win rate, the gate's condition) is counted along this order, so that the
+    What is counted of people (a win-rate, the gate's condition) is counted along this order, so that the
     pairs they were asked about first because judges disagree weigh no more than others.
     """
     return seed_for(seed, PURPOSE, arm, regime, name)

@@ -1,4 +1,4 @@
-"""What people say beside what judges say: agreement, its ceiling, and win rates on the same pairs."""
+"""What people say beside what judges say: agreement, its ceiling, and win-rates on the same pairs."""
 
 from __future__ import annotations
 

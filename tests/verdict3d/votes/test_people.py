@@ -1,4 +1,4 @@
-"""What follows from answers: who is careless, what counts, agreement and win rates, by hand."""
+"""What follows from answers: who is careless, what counts, agreement and win-rates, by hand."""
 
 from __future__ import annotations
 
