@@ -117,6 +117,16 @@ def test_the_bounds_are_those_that_are_declared() -> None:
     }
 
 
+def test_every_upper_bound_has_its_reason() -> None:
+    reasons = re.findall(r"^\| `([a-z-]+)[=<>]", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    bounded = {
+        name
+        for name, requirement in declared("pipeline").items()
+        if any(one.operator not in (">=", ">") for one in requirement.specifier)
+    }
+    assert bounded == set(reasons)
+
+
 def test_every_declared_dependency_is_in_the_lock() -> None:
     for name, requirement in declared("pipeline", "dev").items():
         assert Version(locked()[name]) in requirement.specifier, requirement
