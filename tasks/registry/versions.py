@@ -17,6 +17,7 @@ from typing import Any
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from tasks.scoring.champion import BASE, make_champion
 from tasks.scoring.holdout import set_identity
@@ -120,6 +121,20 @@ class Registry:
         """Set tags of a version."""
         for key, value in tags.items():
             self.client.set_model_version_tag(self.name, str(version), key, value)
+
+    def link_models(self, version: ModelVersion) -> None:
+        """Say at the models that a version's run made that they are registered as this version.
+
+        MLflow's page of a model leads to its versions by this tag; a server sets it only where the files
+        lie with the model, and these lie with the run.
+        """
+        outputs = self.client.get_run(version.run_id).outputs
+        for made in outputs.model_outputs if outputs else []:
+            tags = self.client.get_logged_model(made.model_id).tags
+            named = json.loads(tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
+            named.append({"name": self.name, "version": version.version})
+            self.client.set_logged_model_tags(made.model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(named)})
+            self.tag(int(version.version), model=made.model_id)
 
     def find_rolled_back(self, adapter: str) -> ModelVersion | None:
         """Return the newest version with this adapter that was rolled back and has not come back since."""

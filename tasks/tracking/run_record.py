@@ -172,8 +172,8 @@ def collect_run(
         parent.tags[f"stage.{name}"] = end.outcome
         if end.seconds is not None and end.max_rss_mib is not None:
             seconds += end.seconds
-            parent.metrics[f"seconds/{name}"] = end.seconds
-            parent.metrics[f"max_rss_mib/{name}"] = end.max_rss_mib
+            parent.metrics[f"system/seconds/{name}"] = end.seconds
+            parent.metrics[f"system/peak_memory_mib/{name}"] = end.max_rss_mib
     numbers = sorted((root / DATA).glob("*/metrics.json"))
     for path in numbers:
         parent.metrics |= collect_stage_numbers(path, path.parent.name)
