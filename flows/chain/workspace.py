@@ -26,6 +26,7 @@ PRESET = rf"{_NAME}(\+{_NAME})*"
 LINKED = (
     "dvc.yaml",
     ".dvcignore",
+    ".dvc/plots",
     "tasks",
     "verdict3d",
     "examples",

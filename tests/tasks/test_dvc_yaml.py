@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
+import shutil
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +15,10 @@ import grimp
 import pytest
 import yaml
 
+from flows.chain.environment import make_project_environment
 from support.places import ROOT
 from verdict3d.provenance import PACKAGES, VALUES
+from verdict3d.records.losses import format_losses
 
 STAGES = (
     "identity",
@@ -169,3 +175,34 @@ def test_every_arm_has_its_numbers_and_losses_listed() -> None:
     arms = params()["train"]["arms"]
     assert chain["metrics"] == [f"data/report/{arm}.json" for arm in arms]
     assert list(chain["plots"][0]["losses"]["y"]) == [f"data/train/{arm}/losses.csv" for arm in arms]
+
+
+def test_plots_draw_what_was_measured_and_no_loss_of_0_between(tmp_path: Path) -> None:
+    """Losses as a training writes them, of which most steps have no validation, through the real DVC."""
+    shutil.copytree(ROOT / ".dvc/plots", tmp_path / ".dvc/plots")
+    shutil.copy(ROOT / ".dvc/config", tmp_path / ".dvc/config")
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"plots": plots}))
+    (table,) = plots[0]["losses"]["y"]
+    (tmp_path / table).parent.mkdir(parents=True)
+    first = {"step": 0, "learning_rate": None, "train_loss": None, "validation_loss": 0.9}
+    later = [{"step": n, "learning_rate": 0.1, "train_loss": 1 / n} for n in range(1, 5)]
+    rows = [first, *later, {"step": 5, "learning_rate": 0.1, "train_loss": 0.2, "validation_loss": 0.4}]
+    (tmp_path / table).write_bytes(format_losses(rows))
+    command = [sys.executable, "-m", "dvc", "plots", "show"]
+    environment = make_project_environment(tmp_path)
+    shown = subprocess.check_output([*command, "--json"], cwd=tmp_path, env=environment)
+    (plot,) = json.loads(shown)["data"]["losses"]
+    drawn = plot["content"]["encoding"]["y"]["field"]
+    assert plot["content"]["transform"] == [{"filter": f"datum['{drawn}'] !== ''"}]
+    values = plot["content"]["data"]["values"]
+    for name in ("train_loss", "validation_loss"):
+        found = [
+            (int(row["step"]), float(row[drawn])) for row in values if row["field"] == name and row[drawn]
+        ]
+        assert found == [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+    subprocess.run(
+        [*command, "--out", "page"], cwd=tmp_path, env=environment, check=True, capture_output=True
+    )
+    page = (tmp_path / "page/index.html").read_text()
+    assert '"title": "loss"' in page and "validation_loss" in page
