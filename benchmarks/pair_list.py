@@ -36,7 +36,7 @@ def serve(path: Path, listening: socket.socket) -> None:
     from verdict3d.view.pairs.index import PairIndex
     from verdict3d.view.pairs.server import make_app
 
-    app = make_app(PairIndex(path), path.parent / "kept", ["127.0.0.1"], lambda: None)
+    app = make_app(PairIndex(path), path.parent / "kept", ["127.0.0.1"], {})
     uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off")).run(sockets=[listening])
 
 

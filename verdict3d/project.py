@@ -52,6 +52,11 @@ class Workspace:
         return self.root / PAGE
 
     @property
+    def difference(self) -> Path:
+        """Folder of what `verdict3d diff` wrote last."""
+        return self.state / "difference" / (self.preset or "default")
+
+    @property
     def option(self) -> str:
         """What a command needs to mean this workspace: `` --preset NAME``, or nothing."""
         return f" --preset {self.preset}" if self.preset else ""

@@ -12,13 +12,12 @@ from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
 from verdict3d.project import Workspace
-from verdict3d.records.differences import Difference
+from verdict3d.records.differences import DIFFERENCE, Difference
 from verdict3d.records.files import read_json
 from verdict3d.records.record import read_record
 
 FOLDER = "difference"
 """Where the page is among the artifacts of the run in MLflow."""
-DOCUMENT = "difference.json"
 LIMIT_S = 900.0
 COMPARED = (0, 3)
 """Statuses of ``verdict3d diff`` that are no failure."""
@@ -51,13 +50,13 @@ def compare_with_before(
     if ended.status not in COMPARED or ended.timed_out:
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    return read_record(folder / DOCUMENT, Difference)
+    return read_record(folder / DIFFERENCE, Difference)
 
 
 def list_difference(workspace: Workspace) -> list[tuple[Path, str]]:
     """Return what MLflow keeps of the last comparison, if it is about the present results."""
     folder = _locate(workspace)
-    document = folder / DOCUMENT
+    document = folder / DIFFERENCE
     if not document.is_file() or read_json(document)["after"]["key"] != run_key(workspace.root):
         return []
     return [(path, FOLDER) for path in sorted(folder.iterdir())]

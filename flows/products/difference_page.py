@@ -7,12 +7,12 @@ from pathlib import Path
 from flows.products.difference import compare_runs
 from flows.products.run_files import open_runs
 from verdict3d.project import Workspace
-from verdict3d.records.differences import Difference
+from verdict3d.records.differences import DIFFERENCE, Difference
 from verdict3d.records.files import write_bytes
 from verdict3d.records.record import write_record
 from verdict3d.view.difference import render_difference
 
-PAGE, DOCUMENT = "index.html", "difference.json"
+PAGE = "index.html"
 
 
 def write_difference(
@@ -35,7 +35,7 @@ def write_difference(
     """
     with open_runs(workspace, [before, after]) as (runs, history):
         difference = compare_runs(runs[0], runs[1], history, workspace.root)
-    folder = output or workspace.state / "difference" / (workspace.preset or "default")
-    write_record(folder / DOCUMENT, difference)
+    folder = output or workspace.difference
+    write_record(folder / DIFFERENCE, difference)
     write_bytes(folder / PAGE, render_difference(difference, pairs_page).encode())
     return difference, (folder / PAGE).resolve()

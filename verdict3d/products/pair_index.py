@@ -11,14 +11,17 @@ from pathlib import Path
 from verdict3d.errors import Verdict3DError
 from verdict3d.project import DATA, Workspace
 from verdict3d.provenance import code_of, digest_file, digest_json
+from verdict3d.records.differences import DIFFERENCE, Difference
 from verdict3d.records.files import write_bytes
+from verdict3d.records.record import read_record
+from verdict3d.view.difference import render_difference
 from verdict3d.view.pairs.entry import Entry
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view_sets import VIEW_SETS
 
 KEPT = Path("view")
 """Below the state folder: indexes, reports, and reduced copies of meshes. All of it can be made again."""
-REPORT_PAGE, PAIRS_PAGE = "report.html", "index.html"
+REPORT_PAGE, DIFFERENCE_PAGE, PAIRS_PAGE = "report.html", "difference.html", "index.html"
 COMPARISON = "comparison.json"
 READ = ("*.jsonl", "*/*.jsonl", "*/*/*.jsonl", "*/*.json", "*/*/*.json")
 """What the index depends on, below ``data``."""
@@ -126,6 +129,29 @@ def open_report(workspace: Workspace, index: PairIndex, reader: RunReader | None
     if not path.is_file():
         _in_a_process(write_report, path, workspace.root, reader)
     return path.read_text(encoding="utf-8")
+
+
+def open_difference(workspace: Workspace) -> str | None:
+    """Return what `verdict3d diff` wrote last, with links to pairs; None where it is not of the results here.
+
+    Raises:
+        Verdict3DError: It cannot be read.
+    """
+    path, lock = workspace.difference / DIFFERENCE, workspace.root / "dvc.lock"
+    if not (path.is_file() and lock.is_file()):
+        return None
+    difference = read_record(path, Difference)
+    return render_difference(difference, PAIRS_PAGE) if difference.after.key == digest_file(lock) else None
+
+
+def list_pages(
+    workspace: Workspace, index: PairIndex, reader: RunReader | None
+) -> dict[str, Callable[[], str | None]]:
+    """Return what makes the pages whose numbers lead to pairs, by name; each may be absent (None)."""
+    pages: dict[str, Callable[[], str | None]] = {REPORT_PAGE: lambda: open_report(workspace, index, reader)}
+    if open_difference(workspace) is not None:
+        pages[DIFFERENCE_PAGE] = lambda: open_difference(workspace)
+    return pages
 
 
 def write_report(path: Path, root: Path, reader: RunReader) -> None:

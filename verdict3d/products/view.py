@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.signals import ending_at_signals
-from verdict3d.products.pair_index import KEPT, RunReader, open_index, open_report
+from verdict3d.products.pair_index import KEPT, RunReader, list_pages, open_index
 from verdict3d.project import Workspace
 from verdict3d.view.pairs.bundle import Bundled, write_bundle
 from verdict3d.view.pairs.index import PairIndex
@@ -53,7 +53,7 @@ def serve_pairs(
         index,
         workspace.state / KEPT / "meshes",
         allowed_hosts(host),
-        lambda: open_report(workspace, index, reader),
+        list_pages(workspace, index, reader),
     )
     say(f"{len(index)} pairs: {address}")
     say("Ctrl-C ends it")
@@ -93,7 +93,9 @@ def bundle_pairs(
         Verdict3DError: There are no pairs, or the folder holds something else.
     """
     index = open_pairs(workspace, comparisons, reader, say)
-    return write_bundle(index, output, int(megabytes * 1e6), open_report(workspace, index, reader), say)
+    pages = {name: make() for name, make in list_pages(workspace, index, reader).items()}
+    there = {name: page for name, page in pages.items() if page is not None}
+    return write_bundle(index, output, int(megabytes * 1e6), there, say)
 
 
 def open_pairs(

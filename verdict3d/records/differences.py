@@ -12,6 +12,7 @@ from verdict3d.records.record import Record, RecordPart
 from verdict3d.records.recorded_runs import PastRate, RunNamed
 from verdict3d.records.results import JudgeUsed
 
+DIFFERENCE = "difference.json"
 Feature = Literal["number", "class"]
 """What is compared of old and new: values by their order, or the shares of names."""
 

@@ -6,23 +6,30 @@ import json
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
+from markupsafe import Markup
 from typer.testing import CliRunner
 
 from flows.chain.finished import find_before, keep_finished
 from flows.products.difference_page import write_difference
 from flows.products.drift import measure_distances
 from flows.products.run_files import open_runs
+from flows.products.run_pairs import READER
 from support.browser import PHONE, needs_chromium, opened_browser
 from support.cached_runs import CAME, CHANGED, WENT, keep_in_cache, write_two_runs
 from support.report_project import ARM, write_project
 from verdict3d.cli.main import app
 from verdict3d.errors import Verdict3DError
+from verdict3d.products.pair_index import list_pages, open_difference
+from verdict3d.products.view import open_pairs
 from verdict3d.project import Workspace
 from verdict3d.records.differences import Difference
 from verdict3d.records.files import read_json
-from verdict3d.records.record import read_record, read_rows
+from verdict3d.records.record import read_record, read_rows, write_record
 from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.view.difference import list_drifted, list_worse, render_difference, say_headline
+from verdict3d.view.pairs.query import parse_query
+from verdict3d.view.pairs.server import make_app
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +124,22 @@ def test_the_run_before_is_the_last_finished_one_with_other_results(tmp_path: Pa
     assert (find_before(workspace) / "dvc.lock").read_text() == "second"
     (tmp_path / "dvc.lock").write_text("not yet finished")
     assert (find_before(workspace) / "dvc.lock").read_text() == "third"
+
+
+def test_the_pages_of_pairs_hold_it_with_links_while_it_is_of_the_results_here(
+    workspace: Workspace, found: Difference, tmp_path: Path
+) -> None:
+    index, changed = open_pairs(workspace, [], READER, print), found.pairs[0]
+    app = make_app(index, tmp_path, ["127.0.0.1"], list_pages(workspace, index, READER))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        page = client.get("/difference.html").text
+        assert 'href="difference.html">What changed' in client.get("/").text
+    links = [Markup(part.split('"')[0]).unescape() for part in page.split('href="index.html#/?')[1:]]
+    ours = [link for link in links if link.endswith(f"regime={changed.regime}&q={changed.object}")]
+    assert ours and index.find(parse_query(ours[0])).total
+    moved = Workspace(tmp_path, workspace.root, None)
+    write_record(moved.difference / "difference.json", found.model_copy(update={"after": found.before}))
+    assert open_difference(moved) is None and set(list_pages(moved, index, READER)) == {"report.html"}
 
 
 def test_the_command_says_what_became_worse(

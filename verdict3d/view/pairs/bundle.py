@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +21,7 @@ from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view.pairs.meshes import count_faces_within, make_mesh_document
 from verdict3d.view.pairs.pictures import count_view_sets, make_montage, make_picture
 from verdict3d.view.pairs.query import Query
-from verdict3d.view.pairs.server import STATIC, collect_facts, read_static, render_shell
+from verdict3d.view.pairs.server import BESIDE, STATIC, collect_facts, read_static, render_shell
 
 SHARD_ROWS = 1000
 MARK = "pairs.json"
@@ -53,7 +53,7 @@ class Bundled:
 
 
 def write_bundle(
-    index: PairIndex, output: Path, budget_bytes: int, report: str | None, say: Callable[[str], None]
+    index: PairIndex, output: Path, budget_bytes: int, beside: Mapping[str, str], say: Callable[[str], None]
 ) -> Bundled:
     """Write the pages of all pairs into a folder; what an earlier try finished is not made again.
 
@@ -61,7 +61,7 @@ def write_bundle(
         index: The pairs.
         output: The folder: new, empty, or of an earlier bundle.
         budget_bytes: What all meshes together may take, though each keeps some faces.
-        report: The report page whose numbers lead to their pairs; None where there is none.
+        beside: Pages whose numbers lead to their pairs, by name.
         say: Called with a line for people.
 
     Raises:
@@ -87,9 +87,12 @@ def write_bundle(
             value = _read_mesh(source, faces)
             missing += "error" in value
             write_bytes(path, _write_script(f"mesh-{key}", value))
-    if report is not None:
-        write_bytes(output / "report.html", report.encode())
-    write_bytes(output / "index.html", render_shell(bundle=True, report=report is not None).encode())
+    for name in BESIDE:
+        if name in beside:
+            write_bytes(output / name, beside[name].encode())
+        else:
+            (output / name).unlink(missing_ok=True)
+    write_bytes(output / "index.html", render_shell(bundle=True, beside=beside).encode())
     write_json(output / MARK, {"state": state, "whole": True})
     return Bundled(
         pairs=len(index),

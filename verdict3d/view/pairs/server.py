@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -33,29 +33,34 @@ STATIC = (
     "app.js",
 )
 """Files that a page loads, in this order."""
+BESIDE = {"report.html": "Report", "difference.html": "What changed"}
+"""Pages whose numbers lead to pairs, and what a link to each says."""
 
 
-def make_app(index: PairIndex, kept: Path, hosts: Sequence[str], report: Callable[[], str | None]) -> FastAPI:
+def make_app(
+    index: PairIndex, kept: Path, hosts: Sequence[str], beside: Mapping[str, Callable[[], str | None]]
+) -> FastAPI:
     """Return the web application of an index.
 
     Args:
         index: The pairs.
         kept: Folder for reduced copies of meshes.
         hosts: Names under which the pages may be asked for; others get status 400.
-        report: Returns the report page whose numbers lead to their pairs; None where there is none.
+        beside: What returns each page of :data:`BESIDE` that there may be, with links from its numbers to
+            their pairs; None where it is not there.
     """
     app = make_page_app("Verdict3D pairs", hosts, refused=400)
 
     @app.get("/")
     @app.get("/index.html")
     def page() -> Response:
-        return Response(render_shell(bundle=False, report=True), media_type="text/html")
+        return Response(render_shell(bundle=False, beside=beside), media_type="text/html")
 
-    @app.get("/report.html")
-    def report_page() -> Response:
-        text = report()
+    @app.get("/{name}.html")
+    def page_beside(name: str) -> Response:
+        text = beside[f"{name}.html"]() if f"{name}.html" in beside else None
         if text is None:
-            raise HTTPException(404, "there is no report here; `verdict3d run` makes one")
+            raise HTTPException(404, f"{name}.html is not here; `verdict3d run` makes report.html")
         headers = {"Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'"}
         return Response(text, media_type="text/html", headers=headers)
 
@@ -121,17 +126,20 @@ def collect_facts(index: PairIndex) -> dict[str, Any]:
     }
 
 
-def render_shell(bundle: bool, report: bool) -> str:
+def render_shell(bundle: bool, beside: Collection[str]) -> str:
     """Return the HTML document into which scripts draw the list and the pairs.
 
     Args:
         bundle: Whether data lies in files beside it.
-        report: Whether there is a report page beside it.
+        beside: The pages of :data:`BESIDE` that it leads to.
     """
     scripts = [name for name in STATIC if name.endswith(".js")]
     template = make_environment().get_template("pairs.html.j2")
     return template.render(
-        bundle=bundle, report=report, scripts=scripts, policy=POLICY.replace("'self'", "'self' file:")
+        bundle=bundle,
+        beside={name: words for name, words in BESIDE.items() if name in beside},
+        scripts=scripts,
+        policy=POLICY.replace("'self'", "'self' file:"),
     )
 
 

@@ -26,7 +26,7 @@ def index(tmp_path: Path) -> PairIndex:
 
 def test_a_bundle_holds_every_pair_picture_and_mesh(index: PairIndex, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    made = write_bundle(index, out, 64_000_000, "<p>report</p>", print)
+    made = write_bundle(index, out, 64_000_000, {"report.html": "<p>report</p>"}, print)
     assert (made.pairs, made.pictures, made.meshes, made.missing) == (123, 6 + 6 * 2, 6, 0)
     rows = read_script(out / "data/rows-0.js")
     assert [one["row"]["id"] for one in rows] == index.ids(Query())
@@ -46,23 +46,23 @@ def test_a_bundle_holds_every_pair_picture_and_mesh(index: PairIndex, tmp_path: 
 
 def test_a_bundle_goes_on_where_it_was(index: PairIndex, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    write_bundle(index, out, 64_000_000, None, print)
+    write_bundle(index, out, 64_000_000, {}, print)
     first = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     kept, gone = sorted(out.glob("data/mesh-*.js"))[:2]
     gone.unlink()
     before = kept.stat().st_mtime_ns
-    write_bundle(index, out, 64_000_000, None, print)
+    write_bundle(index, out, 64_000_000, {}, print)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == first
     assert kept.stat().st_mtime_ns == before
 
 
 def test_a_bundle_of_other_results_begins_anew(index: PairIndex, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    write_bundle(index, out, 64_000_000, None, print)
+    write_bundle(index, out, 64_000_000, {}, print)
     (out / MARK).write_text('{"state": "older", "whole": true}')
     stale = out / "data/mesh-stale.js"
     stale.write_text("old")
-    write_bundle(index, out, 64_000_000, None, print)
+    write_bundle(index, out, 64_000_000, {}, print)
     assert not stale.exists()
 
 
@@ -70,7 +70,7 @@ def test_what_is_gone_is_counted_and_said_on_the_page(index: PairIndex, tmp_path
     key, path = index.files("mesh")[0]
     path.unlink()
     out = tmp_path / "bundle"
-    assert write_bundle(index, out, 64_000_000, None, print).missing == 1
+    assert write_bundle(index, out, 64_000_000, {}, print).missing == 1
     assert "is not a file" in read_script(out / f"data/mesh-{key}.js")["error"]
 
 
@@ -78,4 +78,4 @@ def test_a_folder_of_something_else_is_left_alone(index: PairIndex, tmp_path: Pa
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("text")
     with pytest.raises(Verdict3DError, match="name a new folder"):
-        write_bundle(index, tmp_path / "mine", 64_000_000, None, print)
+        write_bundle(index, tmp_path / "mine", 64_000_000, {}, print)

@@ -51,7 +51,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> PairIndex:
 @pytest.fixture(scope="module")
 def bundle(index: PairIndex, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundled") / "bundle"
-    write_bundle(index, out, 64_000_000, None, print)
+    write_bundle(index, out, 64_000_000, {}, print)
     return out
 
 
@@ -64,7 +64,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @contextmanager
 def shown(way: str, index: PairIndex, bundle: Path, tmp_path: Path) -> Iterator[str]:
     if way == "server":
-        with serving(make_app(index, tmp_path / "kept", ["127.0.0.1"], lambda: None)) as address:
+        with serving(make_app(index, tmp_path / "kept", ["127.0.0.1"], {})) as address:
             yield address
     elif way == "files":
         with serving_files(bundle) as address:

@@ -20,7 +20,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> PairIndex:
 
 @pytest.fixture
 def client(index: PairIndex, tmp_path: Path) -> Iterator[TestClient]:
-    app = make_app(index, tmp_path / "kept", ["127.0.0.1"], lambda: "<p>report</p>")
+    app = make_app(index, tmp_path / "kept", ["127.0.0.1"], {"report.html": lambda: "<p>report</p>"})
     with TestClient(app, base_url="http://127.0.0.1") as made:
         yield made
 
@@ -94,7 +94,7 @@ def test_a_reduced_copy_is_kept(client: TestClient, index: PairIndex, tmp_path: 
 
 
 def test_a_missing_report_says_what_makes_one(index: PairIndex, tmp_path: Path) -> None:
-    app = make_app(index, tmp_path, ["127.0.0.1"], lambda: None)
+    app = make_app(index, tmp_path, ["127.0.0.1"], {"report.html": lambda: None})
     with TestClient(app, base_url="http://127.0.0.1") as client:
         answer = client.get("/report.html")
     assert (answer.status_code, "verdict3d run" in answer.text) == (404, True)
