@@ -242,7 +242,7 @@ def _register(
         **(make_generator_tags(root, arm) if outside else {}),
     }
     made = registry.client.create_model_version(registry.name, source, run_id, tags=tags, description=card)
-    registry.link_models(made)
+    registry.link_models(made, run_id)
     if registry.uri == EMBEDDED_STORE:
         make_paths_relative(DATABASE)
     return int(made.version)

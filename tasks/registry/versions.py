@@ -122,13 +122,13 @@ class Registry:
         for key, value in tags.items():
             self.client.set_model_version_tag(self.name, str(version), key, value)
 
-    def link_models(self, version: ModelVersion) -> None:
-        """Say at the models that a version's run made that they are registered as this version.
+    def link_models(self, version: ModelVersion, run_id: str) -> None:
+        """Say at the models that a run made that they are registered as this version.
 
         MLflow's page of a model leads to its versions by this tag; a server sets it only where the files
         lie with the model, and these lie with the run.
         """
-        outputs = self.client.get_run(version.run_id).outputs
+        outputs = self.client.get_run(run_id).outputs
         for made in outputs.model_outputs if outputs else []:
             tags = self.client.get_logged_model(made.model_id).tags
             named = json.loads(tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
