@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from tasks.registry.promotion_record import RefusedError
 from tasks.scoring.champion import read_champion
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import read_json, read_jsonl, write_json
+from verdict3d.records.files import read_json, read_jsonl
 from verdict3d.records.generators import GeneratorRecord
 from verdict3d.records.record import as_values, read_record
 
@@ -29,22 +30,23 @@ Project = tuple[Path, Params]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("outside") / "project"
-    params = run_outside_chain(root)
-    (root / "dvc.lock").write_text("schema: '2.0'\nstages:\n  gate:\n    cmd: python -m tasks.gate\n")
-    for certificate in root.glob("data/certify/*/certificate.json"):
-        write_json(certificate.with_name("metrics.json"), {})
-    return root, params
+    return root, run_outside_chain(root)
 
 
 @pytest.fixture
 def project(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A copy for one test, which works in it, with an embedded MLflow of its own."""
     root = Path(shutil.copytree(made[0], tmp_path / "project"))
+    enter(root, monkeypatch)
+    yield root, made[1]
+
+
+def enter(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a project, with an embedded MLflow of its own."""
     monkeypatch.chdir(root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for name, value in (("DISABLE_TELEMETRY", "true"), ("ENABLE_ARTIFACTS_PROGRESS_BAR", "false")):
         monkeypatch.setenv(f"MLFLOW_{name}", value)
-    yield root, made[1]
 
 
 def test_rows_and_records_say_who_made_the_meshes(made: Project) -> None:
@@ -155,6 +157,23 @@ def test_a_generator_that_repeats_nothing_is_refused(
     monkeypatch.setenv("BOX_SHIFT", "3")
     with pytest.raises(RefusedError, match=r"\(other boxes 2\) does not give the evaluated meshes again"):
         act(project, "promote")
+
+
+def test_a_generator_that_gives_like_meshes_is_repeated_statistically(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.registry.versions import Registry
+
+    root = tmp_path / "project"
+    params = run_outside_chain(root, "seeded")
+    enter(root, monkeypatch)
+    decided(root, "PROMOTE", arm=OUTSIDE)
+    monkeypatch.setenv("BOX_SHIFT", "3")  # other meshes than those that were judged
+    assert act((root, params), "promote")["moved"]
+    tags = Registry().find_aliased("champion").tags  # type: ignore[union-attr]
+    assert tags["generator.determinism"] == "seeded"
+    scores = r"4 items, mean F-score 0\.\d+ after 0\.\d+, one-sided p [01]\.\d+ of being worse"
+    assert re.fullmatch(rf"repeated statistically \(seeded\): {scores}", tags["verified"])
 
 
 def test_a_generator_that_changed_is_named(project: Project) -> None:
