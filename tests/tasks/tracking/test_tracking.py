@@ -23,6 +23,7 @@ from support.loopback import wait_until
 from support.toy_chain import ARM, run_toy_stage
 from tasks.tracking.outbox import Outbox
 from tasks.tracking.run_record import collect_run, run_key
+from tasks.tracking.run_summary import RunSummary
 from tasks.tracking.run_values import flatten, flatten_numbers, read_series
 from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
@@ -307,6 +308,11 @@ def test_a_store_that_takes_too_long_is_left_to_sync(finished: Path) -> None:
     assert not send_kept(finished, make_project_environment(finished), said.append, limit_s=0.1)
     assert "took more than 0 s" in said[0] and "`verdict3d sync` takes its time" in said[0]
     assert len(Outbox(finished).list_waiting()) == 1
+
+
+def test_the_description_says_which_judges_are_certified() -> None:
+    said = RunSummary({}, None, {"training": True, "evaluation": False}, "2026-11-30", "").describe()
+    assert "Judges: training certified, evaluation NOT certified." in said
 
 
 def test_records_take_numbers_and_names_apart() -> None:
