@@ -47,8 +47,13 @@ def find_run(registry: Registry, name: str) -> Run:
     """
     client = registry.client
     if name.isdecimal():
-        version = registry.find_version(int(name))
-        return _find_parent(client, client.get_run(version.run_id or ""))
+        try:
+            version = registry.find_version(int(name))
+        except Verdict3DError:
+            if not _list_named(client, name):  # the beginning of an id may have no letter
+                raise
+        else:
+            return _find_parent(client, client.get_run(version.run_id or ""))
     found = {run.info.run_id: run for run in _list_named(client, name)}
     if not found:
         raise Verdict3DError(

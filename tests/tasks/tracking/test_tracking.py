@@ -373,6 +373,9 @@ def test_a_recorded_run_is_found_by_what_people_call_it(
     _, (parent,), (child,) = runs(finished, monkeypatch)
     registry, whole = Registry(), parent.info.run_id
     commit = parent.data.tags["git.commit"]
+    registry.client.set_tag(whole, "git.commit", "1234567890" * 4)
+    assert find_run(registry, "123456789").info.run_id == whole  # no version of that number
+    registry.client.set_tag(whole, "git.commit", commit)
     for name in (whole, whole[:6], child.info.run_id, commit, commit[:9]):
         assert find_run(registry, name).info.run_id == whole
     unknown = {"abc": "no recorded run", "0" * 31 + "g": "no recorded run", "7": "no version 7"}
