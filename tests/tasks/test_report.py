@@ -120,6 +120,8 @@ def test_the_gates_word_and_its_conditions_are_shown(project: Path, page: str) -
     assert f"Conditioner repair {decision['decision']}" in text
     for condition in decision["conditions"]:
         assert condition["words"] in text
+    assert any(sentence.startswith("categories of fewer than") for sentence in decision["untested"])
+    assert all(sentence in text for sentence in decision["untested"])
     assert "not measured: texture" in text and "it has no certificate" in text
 
 
