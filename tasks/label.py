@@ -1,9 +1,9 @@
 """Stage ``label``: the training judge compares every pair in both orders, or people have done so.
 
 Writes ``data/label/``: ``verdicts.jsonl`` (one row a pair: margins, outcome, expectation),
-``preferences.jsonl`` (pairs whose two orders agree, with their reliability, the preferred generation as
-``chosen``) and ``metrics.json``. Margins are kept in a store outside these outputs, so that re-runs ask
-nothing twice. Where people label (``label.by``), their answers take the place of the judge's, as
+``preferences.jsonl`` (pairs whose two orders agree, the preferred generation as ``chosen``) and
+``metrics.json``. Margins are kept in a store outside these outputs, so that re-runs ask nothing twice. Where
+people label (``label.by``), their answers take the place of the judge's, as
 :func:`verdict3d.votes.verdicts.judge_by_people` has it; a pair that nobody has seen in both orders has none.
 """
 
@@ -79,10 +79,9 @@ def select_preferences(rows: Sequence[PairVerdict]) -> list[Preference]:
     """Return the decisive verdicts as preferences, in their order."""
     kept = []
     for row in rows:
-        if row.outcome not in ("win", "loss") or row.d is None or row.r is None:
+        if row.outcome not in ("win", "loss"):
             continue
-        side = "x" if row.outcome == "win" else "y"
-        chosen, rejected = (row.x, row.y) if side == "x" else (row.y, row.x)
+        chosen, rejected = (row.x, row.y) if row.outcome == "win" else (row.y, row.x)
         kept.append(
             Preference(
                 id=row.id,
@@ -91,9 +90,6 @@ def select_preferences(rows: Sequence[PairVerdict]) -> list[Preference]:
                 split=row.split,
                 chosen=chosen.generation,
                 rejected=rejected.generation,
-                reliability=row.r,
-                margin=abs(row.d),
-                expected=None if row.expected is None else row.expected == side,
             )
         )
     return kept

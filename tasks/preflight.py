@@ -63,7 +63,6 @@ def examine(params: Params, root: Path) -> Preflight:
         ),
         objects_needed=needed,
         objects_heldout=heldout,
-        enough_objects=needed is not None and heldout >= needed,
     )
 
 

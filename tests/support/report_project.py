@@ -237,7 +237,6 @@ PREFLIGHT = Preflight(
     regime="severe",
     objects_needed=101,
     objects_heldout=64,
-    enough_objects=False,
 )
 CERTIFIED = filled(CertificateUse, certified=True)
 

@@ -129,8 +129,8 @@ def labelled(
 def test_preferences_by_hand() -> None:
     rows = [labelled(0, 3.0, -1.0, "x"), labelled(1, -3.0, 1.0, "x"), labelled(2, 1.0, 1.0, None)]
     won, lost = select_preferences(rows)
-    assert (won.chosen, won.rejected, won.reliability, won.margin) == ("0x", "0y", 1.0, 2.0)
-    assert (lost.chosen, lost.rejected, lost.expected) == ("1y", "1x", False)
+    assert (won.id, won.chosen, won.rejected) == ("0", "0x", "0y")
+    assert (lost.id, lost.chosen, lost.rejected) == ("1", "1y", "1x")
 
 
 def test_measures_are_seen_from_the_expected_side() -> None:

@@ -222,10 +222,9 @@ class Preflight(Record):
         regime: The one with most headroom; None where no regime has enough.
         objects_needed: Held-out objects that would show the target; None where no number would.
         objects_heldout: Held-out objects there are.
-        enough_objects: Whether these are enough.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/preflight/1"
+    SCHEMA: ClassVar[str] = "verdict3d/preflight/2"
 
     signal: bool
     reasons: list[str]
@@ -235,4 +234,3 @@ class Preflight(Record):
     regime: Regime | None
     objects_needed: int | None
     objects_heldout: int
-    enough_objects: bool

@@ -71,12 +71,9 @@ class Preference(Record):
         split: Its split.
         chosen: Id of the preferred generation.
         rejected: Id of the other.
-        reliability: |d| - |b|.
-        margin: |d|.
-        expected: Whether the expected side won; None where nothing is known.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/preference/1"
+    SCHEMA: ClassVar[str] = "verdict3d/preference/2"
 
     id: str
     kind: PairKind
@@ -84,9 +81,6 @@ class Preference(Record):
     split: Split
     chosen: str
     rejected: str
-    reliability: float
-    margin: float
-    expected: bool | None
 
 
 class ControlVerdict(Judged):

@@ -76,8 +76,9 @@ def test_people_label_pairs_as_the_judge_does() -> None:
     verdicts = label_by_people(pairs, [*both(0, "y"), vote("p0", 1, "x")])
     rows = [make_pair_verdict(pair, verdict) for pair, verdict in zip(pairs, verdicts, strict=True)]
     assert [row.outcome for row in rows] == ["loss", "invalid", "invalid"]
+    assert (rows[0].d, rows[0].r) == (-1.0, 1.0)
     (kept,) = select_preferences(rows)
-    assert (kept.chosen, kept.rejected, kept.margin, kept.reliability) == ("y-0", "x-0", 1.0, 1.0)
+    assert (kept.id, kept.chosen, kept.rejected) == ("0", "y-0", "x-0")
 
 
 def test_the_report_shows_what_people_say(tmp_path: Path) -> None:
