@@ -11,11 +11,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from verdict3d.config_inputs import FinishParams
 from verdict3d.errors import missing_extra
 from verdict3d.mesh.mesh import Mesh
+from verdict3d.mesh.sampling import compute_areas_and_normals
+from verdict3d.mesh.soundness import find_components, weld
 
 _LIBRARIES = ("trimesh", "fast-simplification")
 
@@ -58,7 +61,8 @@ def finish_mesh(mesh: Mesh, params: FinishParams) -> Mesh:
     check_finish(params)
     made = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     if params.floater_share is not None:
-        _remove_floaters(made, params.floater_share)
+        made.update_faces(_mark_large_parts(mesh, params.floater_share))
+        made.remove_unreferenced_vertices()
     if params.fill_holes:
         trimesh.repair.fill_holes(made, use_fan=True)
     if params.faces is not None and len(made.faces) > params.faces:
@@ -68,14 +72,11 @@ def finish_mesh(mesh: Mesh, params: FinishParams) -> Mesh:
     return Mesh(vertices, np.asarray(made.faces, dtype=np.int32), colors)
 
 
-def _remove_floaters(made: Any, share: float) -> None:
-    """Remove the connected parts whose area is below ``share`` of the largest part's."""
-    import trimesh
-
-    labels = trimesh.graph.connected_component_labels(made.face_adjacency, node_count=len(made.faces))
-    areas = np.bincount(labels, weights=made.area_faces)
-    made.update_faces(areas[labels] >= share * areas.max())
-    made.remove_unreferenced_vertices()
+def _mark_large_parts(mesh: Mesh, share: float) -> NDArray[np.bool_]:
+    """Mark the faces (F,) of connected parts whose area is at least ``share`` of the largest part's."""
+    _, part = find_components(weld(mesh.vertices)[mesh.faces])
+    areas = np.bincount(part, weights=compute_areas_and_normals(mesh)[0])
+    return areas[part] >= share * areas.max()
 
 
 def _find_version(name: str) -> str | None:

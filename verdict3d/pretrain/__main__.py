@@ -15,9 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-import torch
-
 from verdict3d.config import load_params
+from verdict3d.device import pick_device
 from verdict3d.errors import Verdict3DError
 from verdict3d.furniture.catalogue import World
 from verdict3d.pretrain.recipe import Recipe
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.work,
         options.pools or options.work / "pools",
         options.checkpoints,
-        torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        pick_device("auto"),
     )
     try:
         make_checkpoints(shop, [phase.split("+") for phase in options.phases], options.workers)

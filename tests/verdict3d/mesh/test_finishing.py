@@ -42,6 +42,16 @@ def test_small_parts_are_removed_and_large_ones_stay() -> None:
     assert len(kept.faces) == len(both.faces)
 
 
+def test_faces_that_share_places_and_no_vertices_are_one_part() -> None:
+    ball, speck = sphere(3), box((0.02, 0.02, 0.02), (0.0, 0.0, 0.7))
+    both = join(ball, speck)
+    loose = Mesh(
+        both.vertices[both.faces].reshape(-1, 3), np.arange(both.faces.size, dtype=np.int32).reshape(-1, 3)
+    )
+    cleaned = finish_mesh(loose, FinishParams(floater_share=0.01))
+    assert len(cleaned.faces) == len(ball.faces)
+
+
 def test_holes_are_closed_with_their_winding() -> None:
     ball = painted(sphere(3))
     top = ball.vertices[ball.faces].mean(axis=1)[:, 2] > 0.45
