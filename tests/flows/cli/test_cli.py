@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -210,6 +211,24 @@ def test_the_version_and_the_hint_for_a_mistyped_option() -> None:
     assert done.returncode == 2 and "--json" in done.stderr
     listing = call("--help").stdout
     assert "--install-completion" in listing and "Versions" in listing
+
+
+def test_shells_are_told_how_to_complete_and_what() -> None:
+    script = str(Path(sys.executable).with_name("verdict3d"))
+    asked = {**os.environ, "_VERDICT3D_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    for words, known in (("verdict3d reprod", "reproduce"), ("verdict3d promo", "promote")):
+        said = subprocess.check_output([script], env={**asked, "COMP_WORDS": words}, text=True)
+        assert said.split() == [known]
+    shell = f"{script} --show-completion; :"  # it writes for the shell that it is called from
+    assert "_VERDICT3D_COMPLETE=complete_bash" in subprocess.check_output(["bash", "-c", shell], text=True)
+
+
+def test_the_page_of_a_run_for_machines(tmp_path: Path) -> None:
+    place = Workspace(*[write_toy_chain(tmp_path / "project")] * 2, None)
+    place.report.parent.mkdir(parents=True)
+    place.report.write_text("a page")
+    done = call("report", "--json", cwd=place.project)
+    assert json.loads(done.stdout) == {"report": str(place.report), "stopped": False}
 
 
 def test_pages_need_a_recorded_run(tmp_path: Path) -> None:

@@ -213,6 +213,22 @@ def test_a_verdict_turns_with_the_order_of_the_meshes(project: tuple[Path, Param
     assert "both files hold one mesh" in describe_verdict(same)
 
 
+def test_meshes_of_photos_for_machines(
+    project: tuple[Path, Params], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project[0] / "dvc.yaml").touch()
+    monkeypatch.chdir(project[0])
+    photos = [tmp_path / f"{name}.png" for name in ("first", "opaque")]
+    tiny_photo(0).save(photos[0])
+    tiny_photo(0).convert("RGB").save(photos[1])
+    out = tmp_path / "meshes"
+    done = CliRunner().invoke(app, ["generate", *map(str, photos), "-o", str(out), "--json"])
+    document = json.loads(done.stdout)
+    assert document == {"output": str(out), "meshes": read_json(out / "manifest.json")["meshes"]}
+    assert [row["failure"] == "no_alpha" for row in document["meshes"]] == [False, True]
+    assert "opaque.png: no_alpha" in done.stderr and isinstance(done.exception, Verdict3DError)
+
+
 def test_the_judge_is_shown_the_panel_of_its_audit_and_it_is_said_where_there_is_none(
     project: tuple[Path, Params], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,8 +18,11 @@ from flows.chain.promotion_step import refresh_champion
 from flows.promotion import promote
 from support.command_line import call_command_line
 from support.loopback import free_port, processes_of, wait_until
+from support.rows import filled
 from support.toy_chain import ARM, write_deciding_chain, write_toy_chain
 from verdict3d.project import Workspace
+from verdict3d.records.decisions import Champion
+from verdict3d.records.promotion import Rollback
 
 CLI = [sys.executable, "-m", "verdict3d"]
 
@@ -41,6 +44,15 @@ def test_what_became_of_the_candidate_is_the_exit_status(
     monkeypatch.setattr(promote, "promote_candidate", lambda *arguments, **options: done)
     answer = call_command_line("promote", "--json", cwd=write_toy_chain(tmp_path / "project"))
     assert (answer.returncode, json.loads(answer.stdout)) == (status, done)
+
+
+def test_a_rollback_for_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = Rollback(before=3, champion=filled(Champion, name="version 2", version=2))
+    monkeypatch.setattr(promote, "call_promotion", lambda *arguments: done)
+    answer = call_command_line("rollback", "--json", cwd=write_toy_chain(tmp_path / "project"))
+    assert answer.returncode == 0
+    assert json.loads(answer.stdout) == {"from": 3, "champion": done.champion.model_dump()}
+    assert "rolled back from version 3 to version 2" in answer.stderr
 
 
 def test_a_registry_that_does_not_answer_stops_no_run(

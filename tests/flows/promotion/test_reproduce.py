@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from flows.chain.dvc_stages import find_changed_stages
 from flows.chain.environment import make_project_environment
 from flows.chain.tracking_step import keep_run
 from flows.promotion.reproduce import StageMatch, compare_entries, reproduce_run, verify_inputs
+from support.command_line import call_command_line
 from support.toy_chain import ARM, run_toy_stage
 from tasks.tracking.mlflow_runs import main as send
 from tasks.tracking.outbox import Outbox
@@ -93,8 +95,11 @@ def test_a_run_is_made_again_from_its_own_code_and_parameters(
     with pytest.raises(Verdict3DError, match="no recorded run is called 'absent'"):
         reproduce_run(workspace, "absent", None, (), said.append)
 
-    whole = reproduce_run(workspace, run_id, None, ("all",), said.append)
-    assert {match.outcome for match in whole} == {"ran"} and not any(match.differing for match in whole)
+    whole = call_command_line("reproduce", run_id, "--again", "all", "--json", cwd=workspace.project)
+    assert whole.returncode == 0 and "reproduced: all digests are the same" in whole.stderr
+    document = json.loads(whole.stdout)
+    assert document["same"] and len(document["stages"]) == 3
+    assert all((stage["outcome"], stage["differing"]) == ("ran", []) for stage in document["stages"])
 
 
 def artifact(project: Path, run_id: str, name: str) -> Path:
