@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import ASSETS, CHALLENGE, DEGRADE, EVALUATE, GENERATE, read_assets, read_conditions
+from tasks.paths import ASSETS, CHALLENGE, CONTROLS, DEGRADE, EVALUATE, GENERATE, read_assets, read_conditions
 from verdict3d.asking.certificates import with_chosen_panels
 from verdict3d.config import Params
 from verdict3d.config_judges import JudgeParams
@@ -19,6 +19,7 @@ from verdict3d.records.pairs import Shown
 from verdict3d.records.record import R, read_rows
 from verdict3d.records.verdicts import Contender
 from verdict3d.view.pairs.entry import Shape, Word, list_measures, make_word
+from verdict3d.view.pairs.meshes import name_remade
 
 
 @dataclass
@@ -93,9 +94,12 @@ class RunRecords:
         )
 
     def shown(self, side: Shown, name: str) -> Shape:
-        """Return a side of a control pair; its mesh is there where it is an asset's or a generation."""
+        """Return a side of a control pair; a mesh of neither an asset nor a generation is made again."""
         made = self._of_digest.get(side.mesh_digest) if side.mesh_digest else None
         mesh = made.mesh if made else self._own_meshes.get(side.mesh_digest or "")
+        drawn = [path for path in (side.montages or {}).values() if Path(path).is_relative_to(CONTROLS)]
+        if mesh is None and side.mesh_digest and drawn:
+            mesh = name_remade(Path(drawn[0]).stem, side.mesh_digest).as_posix()
         return Shape(
             name=made.id if made else name,
             generation=made.id if made else "",

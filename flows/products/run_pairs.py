@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tasks.paths import read_assets
 from verdict3d.config import load_params
+from verdict3d.errors import ItemFailure
+from verdict3d.mesh.mesh import Mesh, mesh_digest
 from verdict3d.products.pair_index import RunReader
 from verdict3d.project import PARAMETERS
 from verdict3d.view.pairs.entry import Entry
@@ -35,8 +38,32 @@ def render_report(root: Path, pairs_page: str) -> str:
     return render_page(gather(load_params(root / PARAMETERS), root), pairs_page)
 
 
+def remake_mesh(root: Path, name: str, digest: str) -> Mesh:
+    """Return the mesh of a control, made again as its stage made it.
+
+    Args:
+        root: Where ``params.yaml`` and ``data`` are.
+        name: Id of its specimen.
+        digest: Of the mesh that was drawn.
+
+    Raises:
+        ItemFailure: ``other_mesh``: it would be another one now; or its source is gone.
+        Verdict3DError: A record cannot be read.
+    """
+    from tasks.asking.specimens import make_specimen
+    from tasks.controls import plan_cells, plan_specimens
+
+    params, assets = load_params(root / PARAMETERS), read_assets(root)
+    planned = {one.id: one for one in plan_specimens(params, assets, plan_cells(params, assets))}
+    made = make_specimen(planned[name], params.seed, root) if name in planned else None
+    if made is None or mesh_digest(made) != digest:
+        raise ItemFailure("other_mesh", "parameters, assets or code have changed since this mesh was drawn")
+    return made
+
+
 READER = RunReader(
     read_pairs,
     render_report,
+    remake_mesh,
     tuple(Path(__file__).with_name(name) for name in ("pair_entries.py", "pair_records.py")),
 )

@@ -79,7 +79,7 @@ class SpecimenWorker:
             A side of a pair for each item, in order; montages are names of files in ``folder``.
         """
         with ThreadPoolExecutor(2) as threads:
-            made = [threads.submit(self._make, item) for item in items]
+            made = [threads.submit(make_specimen, item, self.seed, self.root) for item in items]
             records = [
                 threads.submit(self._record, item, self._draw(item, mesh), folder)
                 for item, mesh in zip(items, made, strict=True)
@@ -104,19 +104,25 @@ class SpecimenWorker:
             write_montages(folder / names[mode], picture)
         return Shown(mesh_digest=mesh_digest(mesh), montages=names, failure=None, truth=None)
 
-    def _make(self, item: Specimen) -> Mesh:
-        """Return the specimen's mesh.
 
-        Raises:
-            ItemFailure: The source cannot be read, or has no vertex colours to change (``no_colors``).
-        """
-        mesh = read_mesh(self.root / item.source)
-        rng = numpy_generator(self.seed, "control", item.key)
-        if item.change is None:
-            return mesh
-        if item.grade is not None:
-            return damage(normalize(mesh), item.change, item.grade, rng)
-        return recolour(mesh) if item.change == "recoloured" else EQUIVALENTS[item.change](mesh, rng)
+def make_specimen(item: Specimen, seed: int, root: Path) -> Mesh:
+    """Return a specimen's mesh, the same whenever it is made.
+
+    Args:
+        item: The specimen.
+        seed: The seed of the run.
+        root: The project's folder, which sources are relative to.
+
+    Raises:
+        ItemFailure: The source cannot be read, or has no vertex colours to change (``no_colors``).
+    """
+    mesh = read_mesh(root / item.source)
+    rng = numpy_generator(seed, "control", item.key)
+    if item.change is None:
+        return mesh
+    if item.grade is not None:
+        return damage(normalize(mesh), item.change, item.grade, rng)
+    return recolour(mesh) if item.change == "recoloured" else EQUIVALENTS[item.change](mesh, rng)
 
 
 @contextmanager

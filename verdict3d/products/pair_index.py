@@ -7,8 +7,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 from verdict3d.errors import Verdict3DError
+from verdict3d.mesh.files import read_mesh
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.project import DATA, Workspace
 from verdict3d.provenance import code_of, digest_file, digest_json
 from verdict3d.records.differences import DIFFERENCE, Difference
@@ -17,8 +20,10 @@ from verdict3d.records.record import read_record
 from verdict3d.view.difference import render_difference
 from verdict3d.view.pairs.entry import Entry
 from verdict3d.view.pairs.index import PairIndex
+from verdict3d.view.pairs.meshes import REMADE
 from verdict3d.view_sets import VIEW_SETS
 
+T = TypeVar("T")
 KEPT = Path("view")
 """Below the state folder: indexes, reports, and reduced copies of meshes. All of it can be made again."""
 REPORT_PAGE, DIFFERENCE_PAGE, PAIRS_PAGE = "report.html", "difference.html", "index.html"
@@ -37,11 +42,13 @@ class RunReader:
     Attributes:
         read: Returns its pairs, and the texts of its judges' questions by digest.
         report: Returns its report, with links to a page of pairs (the second argument).
+        remake: Returns a mesh that the run has not kept, by its name and digest.
         files: Files whose code decides what ``read`` returns.
     """
 
     read: Callable[[Path], tuple[list[Entry], dict[str, str]]]
     report: Callable[[Path, str], str]
+    remake: Callable[[Path, str, str], Mesh]
     files: tuple[Path, ...]
 
 
@@ -154,12 +161,28 @@ def list_pages(
     return pages
 
 
+def read_shown(path: Path, root: Path, remake: Callable[[Path, str, str], Mesh]) -> Mesh:
+    """Read the mesh of a pair, or make it again where it is not kept.
+
+    Args:
+        path: Its file, or what stands for it (:func:`verdict3d.view.pairs.meshes.name_remade`).
+        root: Where ``data`` is.
+        remake: Of :class:`RunReader`.
+
+    Raises:
+        ItemFailure: It cannot be read, or would be another mesh now.
+    """
+    if path.suffix != REMADE:
+        return read_mesh(path)
+    return _in_a_process(remake, root, path.name.removesuffix(REMADE), path.parent.name)
+
+
 def write_report(path: Path, root: Path, reader: RunReader) -> None:
     """Write the report of what the stages left, with links to the page of pairs beside it."""
     write_bytes(path, reader.report(root, PAIRS_PAGE).encode())
 
 
-def _in_a_process(work: Callable[..., None], *arguments: object) -> None:
+def _in_a_process(work: Callable[..., T], *arguments: object) -> T:
     """Do what imports the networks in a process that ends, so that a server stays small."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        process.submit(work, *arguments).result()
+        return process.submit(work, *arguments).result()

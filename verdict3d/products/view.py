@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verdict3d.errors import Verdict3DError
+from verdict3d.mesh.files import read_mesh
 from verdict3d.processes.signals import ending_at_signals
-from verdict3d.products.pair_index import KEPT, RunReader, list_pages, open_index
+from verdict3d.products.pair_index import KEPT, RunReader, list_pages, open_index, read_shown
 from verdict3d.project import Workspace
 from verdict3d.view.pairs.bundle import Bundled, write_bundle
 from verdict3d.view.pairs.index import PairIndex
@@ -54,6 +56,7 @@ def serve_pairs(
         workspace.state / KEPT / "meshes",
         allowed_hosts(host),
         list_pages(workspace, index, reader),
+        partial(read_shown, root=workspace.root, remake=reader.remake) if reader else read_mesh,
     )
     say(f"{len(index)} pairs: {address}")
     say("Ctrl-C ends it")

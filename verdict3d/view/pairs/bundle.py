@@ -18,7 +18,7 @@ from tqdm import tqdm
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.records.files import read_json, write_bytes, write_json
 from verdict3d.view.pairs.index import PairIndex
-from verdict3d.view.pairs.meshes import count_faces_within, make_mesh_document
+from verdict3d.view.pairs.meshes import REMADE, count_faces_within, make_mesh_document
 from verdict3d.view.pairs.pictures import count_view_sets, make_montage, make_picture
 from verdict3d.view.pairs.query import Query
 from verdict3d.view.pairs.server import BESIDE, STATIC, collect_facts, read_static, render_shell
@@ -26,6 +26,7 @@ from verdict3d.view.pairs.server import BESIDE, STATIC, collect_facts, read_stat
 SHARD_ROWS = 1000
 MARK = "pairs.json"
 """File that says which index a bundle is of, and whether it is whole."""
+NOT_HELD = "a bundle holds no damaged meshes; `verdict3d view` makes them again; their pictures are below"
 FOLDERS = ("data", "pictures", "static")
 
 
@@ -69,7 +70,8 @@ def write_bundle(
     """
     state = index.fact("state")
     _start(output, state)
-    meshes = index.files("mesh")
+    there = index.files("mesh")
+    meshes = [(key, source) for key, source in there if source.suffix != REMADE]
     faces = count_faces_within(budget_bytes, len(meshes))
     say(f"{len(meshes)} meshes within {budget_bytes / 1e6:.0f} MB: at most {faces} faces each")
     for name in STATIC:
@@ -81,6 +83,9 @@ def write_bundle(
         not _make(output / f"pictures/{name}.webp", make)
         for name, make in tqdm(pictures, desc="pictures", unit="picture", mininterval=1.0)
     )
+    for key, source in there:
+        if source.suffix == REMADE:
+            write_bytes(output / f"data/mesh-{key}.js", _write_script(f"mesh-{key}", {"error": NOT_HELD}))
     for key, source in tqdm(meshes, desc="meshes", unit="mesh", mininterval=1.0):
         path = output / f"data/mesh-{key}.js"
         if not path.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from verdict3d.render.framing import frame_mesh
 BYTES_A_FACE = 24
 """Of a closed mesh with vertex colours as GLB: half a vertex of 24 bytes and three indices of 4."""
 LEAST_FACES, MOST_FACES = 1500, 20_000
+REMADE = ".remade"
+"""Suffix of a path where no file is: its mesh is made again when a page asks for it."""
 _STEPS = 12
 _FINEST = 4096
 
@@ -43,13 +46,28 @@ class MeshDocument(RecordPart):
     glb: str
 
 
-def make_mesh_document(path: Path, most_faces: int) -> MeshDocument:
+def name_remade(name: str, digest: str) -> Path:
+    """Return what stands for the file of a mesh that is made again.
+
+    Args:
+        name: What it is made by.
+        digest: Of the mesh that it has to be.
+    """
+    return Path(digest, f"{name}{REMADE}")
+
+
+def make_mesh_document(path: Path, most_faces: int, read: Callable[[Path], Mesh] = read_mesh) -> MeshDocument:
     """Return what the page loads of a mesh.
+
+    Args:
+        path: Its file.
+        most_faces: The copy has no more.
+        read: Reads the file.
 
     Raises:
         ItemFailure: The file cannot be read.
     """
-    mesh = read_mesh(path)
+    mesh = read(path)
     small = reduce_mesh(
         frame_mesh(replace(mesh, colors=colour_vertices(mesh), uv=None, texture=None)), most_faces
     )

@@ -11,6 +11,8 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request, Response
 
 from verdict3d.errors import ItemFailure
+from verdict3d.mesh.files import read_mesh
+from verdict3d.mesh.mesh import Mesh
 from verdict3d.records.files import read_json, write_json
 from verdict3d.view.environment import make_environment
 from verdict3d.view.page_app import POLICY, make_page_app
@@ -38,7 +40,11 @@ BESIDE = {"report.html": "Report", "difference.html": "What changed"}
 
 
 def make_app(
-    index: PairIndex, kept: Path, hosts: Sequence[str], beside: Mapping[str, Callable[[], str | None]]
+    index: PairIndex,
+    kept: Path,
+    hosts: Sequence[str],
+    beside: Mapping[str, Callable[[], str | None]],
+    read: Callable[[Path], Mesh] = read_mesh,
 ) -> FastAPI:
     """Return the web application of an index.
 
@@ -48,6 +54,7 @@ def make_app(
         hosts: Names under which the pages may be asked for; others get status 400.
         beside: What returns each page of :data:`BESIDE` that there may be, with links from its numbers to
             their pairs; None where it is not there.
+        read: Reads the file of a mesh.
     """
     app = make_page_app("Verdict3D pairs", hosts, refused=400)
 
@@ -92,7 +99,7 @@ def make_app(
 
     @app.get("/data/mesh-{key}.json")
     def mesh(key: str) -> Any:
-        return keep_mesh(index, kept, key)
+        return keep_mesh(index, kept, key, read)
 
     @app.get("/pictures/{name}.webp")
     def picture(name: str) -> Response:
@@ -102,7 +109,7 @@ def make_app(
     return app
 
 
-def keep_mesh(index: PairIndex, kept: Path, key: str) -> Any:
+def keep_mesh(index: PairIndex, kept: Path, key: str, read: Callable[[Path], Mesh]) -> Any:
     """Return what the page loads of a mesh, from its folder or made now.
 
     Raises:
@@ -113,7 +120,7 @@ def keep_mesh(index: PairIndex, kept: Path, key: str) -> Any:
         raise ItemFailure("no_mesh", f"no pair shows a mesh {key}")
     copy = kept / f"{key}-{MOST_FACES}.json"
     if not copy.is_file():
-        write_json(copy, make_mesh_document(path, MOST_FACES).model_dump())
+        write_json(copy, make_mesh_document(path, MOST_FACES, read).model_dump())
     return read_json(copy)
 
 

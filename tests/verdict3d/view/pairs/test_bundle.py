@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from support.pair_entries import entry, shape
 from support.pair_pages import write_pages
 from verdict3d.errors import Verdict3DError
 from verdict3d.view.pairs.bundle import MARK, write_bundle
 from verdict3d.view.pairs.index import PairIndex
+from verdict3d.view.pairs.meshes import name_remade
 from verdict3d.view.pairs.query import Query
 
 
@@ -79,3 +81,13 @@ def test_a_folder_of_something_else_is_left_alone(index: PairIndex, tmp_path: Pa
     (tmp_path / "mine/thesis.txt").write_text("text")
     with pytest.raises(Verdict3DError, match="name a new folder"):
         write_bundle(index, tmp_path / "mine", 64_000_000, {}, print)
+
+
+def test_a_mesh_that_would_have_to_be_made_again_is_neither_held_nor_missing(tmp_path: Path) -> None:
+    sides = {"x": shape("whole", None), "y": shape("damaged", "dd", mesh=str(name_remade("holes-3", "dd")))}
+    facts = {"state": "s", "title": "t", "questions": {}, "views": []}
+    index = PairIndex.write(tmp_path / "pairs.sqlite", [entry(**sides)], facts)
+    made = write_bundle(index, tmp_path / "bundle", 64_000_000, {}, print)
+    assert (made.meshes, made.missing) == (0, 0)
+    ((key, _),) = index.files("mesh")
+    assert "`verdict3d view` makes them" in read_script(tmp_path / f"bundle/data/mesh-{key}.js")["error"]
