@@ -23,10 +23,10 @@ class Truth(RecordPart):
         f_score: In [0, 1].
         chamfer_distance: In object units.
         normal_consistency: In [0, 1].
-        components: Connected components.
-        pieces: Components that do not touch each other.
-        floating_share: Share of the surface that touches nothing else.
-        watertight_share: Share of the components that are closed.
+        components: Parts that no vertex joins.
+        pieces: Groups of components that touch or overlap.
+        floating_share: Share of the area outside the largest piece.
+        watertight_share: Share of the area that belongs to closed components.
         degenerate_share: Share of the faces without area.
         boundary_edge_share: Share of the edges with one face.
         non_manifold_edge_share: Share of the edges with more than two faces.
