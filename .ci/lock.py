@@ -35,17 +35,7 @@ def list_installed() -> str:
 
 def resolve(requirements: str, *options: str) -> str:
     """Return pins with hashes for Linux, macOS and Windows and all versions of Python from 3.11 on."""
-    command = [
-        sys.executable,
-        "-m",
-        "uv",
-        "pip",
-        "compile",
-        "-",
-        "--quiet",
-        "--generate-hashes",
-        "--universal",
-    ]
+    command = [sys.argv[1], "pip", "compile", "-", "--quiet", "--generate-hashes", "--universal"]
     command += ["--python-version", "3.11", "--no-annotate", "--no-header", "--system-certs", *options]
     return subprocess.run(command, check=True, input=requirements, capture_output=True, text=True).stdout
 
@@ -64,6 +54,17 @@ def hash_local_torch(pin: str) -> set[str]:
     return known | set(HASH.findall(said))
 
 
+def normalise(name: str) -> str:
+    """Return a package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def split_entries(lock: str) -> dict[str, str]:
+    """Return the entries of a lock by normalised name."""
+    entries = re.findall(r"^\S+==.*(?:\n    --hash=.*)*\n", lock, re.MULTILINE)
+    return {normalise(entry.partition("==")[0]): entry for entry in entries}
+
+
 def find_torch(lock: str) -> str:
     """Return the entry of torch in a lock; empty where there is none."""
     found = re.search(r"^torch==.*(\n    --hash=.*)*", lock, re.MULTILINE)
@@ -73,20 +74,22 @@ def find_torch(lock: str) -> str:
 def main() -> None:
     """Write both locks."""
     pins = Path(sys.argv[2]).read_text(encoding="utf-8") if len(sys.argv) > 2 else list_installed()
-    lock = resolve(pins, "--no-deps")
-    entry = find_torch(lock)
-    torch = entry.split(" ", 1)[0]
-    hashes = sorted(set(HASH.findall(entry)) | hash_local_torch(torch))
-    lock = lock.replace(entry, " \\\n    ".join([torch, *hashes]))
-    names = {line.partition("==")[0] for line in lock.splitlines() if "==" in line}
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.write(pins)
         constraints.flush()
-        whole = resolve(torch, "--constraint", constraints.name)
-    entries = re.findall(r"^\S+==.*(?:\n    --hash=.*)*\n", whole, re.MULTILINE)
-    cuda = [one for one in entries if one.partition("==")[0] not in names]
+        # other versions of Python and other systems need a little more than what is installed here
+        whole = split_entries(resolve(pins, "--constraint", constraints.name))
+        torch = find_torch("".join(whole.values())).split(" ", 1)[0]
+        behind_torch = split_entries(resolve(torch, "--constraint", constraints.name))
+    names = {line.partition("==")[0] for line in pins.splitlines()}
+    cuda = behind_torch.keys() - {normalise(name) for name in names}
+    lock = "".join(entry for name, entry in whole.items() if name not in cuda)
+    entry = find_torch(lock)
+    hashes = sorted(set(HASH.findall(entry)) | hash_local_torch(torch))
+    lock = lock.replace(entry, " \\\n    ".join([torch, *hashes]))
     LOCK.write_text(HEAD + lock, encoding="utf-8")
-    CUDA_LOCK.write_text(CUDA_HEAD + "".join(cuda), encoding="utf-8")
+    extra = "".join(entry for name, entry in behind_torch.items() if name in cuda)
+    CUDA_LOCK.write_text(CUDA_HEAD + extra, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,15 @@ NAMES = {
 UNSAID = {"assimp_py": "MIT, with Assimp (BSD-3-Clause)", "huey": "MIT", "skops": "MIT"}
 """Of packages whose metadata say nothing: what their licence files are."""
 
+ELSEWHERE = {
+    "async-timeout": "Apache-2.0",
+    "httpx2-jsfetch": "BSD-3-Clause",
+    "pywin32": "PSF-2.0",
+    "waitress": "ZPL-2.1",
+    "whenever": "MIT",
+}
+"""Of packages that only other versions of Python or other systems need: what their metadata say there."""
+
 REST = """
 ## Packages that the locks leave out
 
@@ -85,6 +94,21 @@ def read_pins(lock: str) -> dict[str, str]:
     """Return the versions that a lock file pins, by normalised name; of one with conditions the last."""
     found = PIN.findall((ROOT / lock).read_text(encoding="utf-8"))
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
+
+
+def find_licence(name: str) -> str:
+    """Return the licence of a locked package.
+
+    Raises:
+        PackageNotFoundError: It is needed here and not installed.
+        SystemExit: Its metadata name none, and nobody has read its licence file.
+    """
+    try:
+        return name_licence(distribution(name))
+    except PackageNotFoundError:
+        if name not in ELSEWHERE:
+            raise
+        return ELSEWHERE[name]
 
 
 def name_licence(package: Distribution) -> str:
@@ -133,7 +157,7 @@ def write_page() -> str:
                 continue
             seen.add(name)
             try:
-                licence = name_licence(distribution(name))
+                licence = find_licence(name)
             except PackageNotFoundError:
                 sys.exit(f"{name} of {lock} is not installed: call `make licences`, which installs it first")
             text.append(f"| {name} | {version} | {licence} |")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 
-from docs.licences import LOCKS, PAGE, name_licence, read_pins
+from docs.licences import LOCKS, PAGE, find_licence, read_pins
 from support.places import ROOT
 
 
@@ -17,12 +17,10 @@ def test_the_page_is_up_to_date_with_the_locks() -> None:
 
 
 def test_licences_are_those_of_the_installed_packages() -> None:
-    from importlib.metadata import distribution
-
     rows = dict(re.findall(r"^\| ([A-Za-z0-9._-]+) \| \d[^ ]* \| (.+) \|$", PAGE.read_text(), re.MULTILINE))
     names = list(read_pins("requirements.lock"))
     assert len(names) > 150 and find_spec("torch")
-    assert [name for name in names if rows[name] != name_licence(distribution(name))] == []
+    assert [name for name in names if rows[name] != find_licence(name)] == []
 
 
 def test_every_model_of_the_presets_has_a_licence() -> None:
