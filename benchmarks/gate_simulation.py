@@ -334,7 +334,7 @@ def main() -> None:
         "one category of ten exactly 0.15": replace(SURE, worst=0.15),
         "one category of ten exactly 0.30": replace(SURE, worst=0.3),
         "equal to the champion in everything": Candidate(Judged(0.5, 0.8), Judged(0.5, 0.8), gain=0.0),
-        "no gain of F-score (tested by its estimate)": replace(SURE, gain=0.0),
+        "no gain of F-score": replace(SURE, gain=0.0),
         "`sft_on_best` of the sweep as measured": Candidate(
             Judged(0.595, 0.83), Judged(0.571, 0.907), gain=0.0007, clean_gain=0.0002, gap=-0.025
         ),

@@ -28,7 +28,7 @@ RULE = Rule(
     looks=1,
     objects=64,
     margins=Margins(clean=0.1, category=0.2, texture=0.1, validity=0.05, f_score=0.02, people=0.1),
-    f_score_gain=0.01,
+    f_score_gain=0.0,
     category_objects=24,
     gap_limit=0.15,
     candidates_limit=20,
@@ -77,7 +77,7 @@ def evidence(
         "clean": counted("clean", (objects // 3, objects // 4, objects - objects // 3 - objects // 4)),
         "texture": counted("texture", (objects // 3, objects // 4, objects - objects // 3 - objects // 4)),
         "validity": counted("validity", (0, 0, objects)),
-        "f_score": differing("f_score", 0.05, 0.2),
+        "f_score": differing("f_score", 0.1, 0.2),
         "clean_f_score": differing("clean_f_score", 0.0, 0.03),
         "gap": differing("gap", 0.02, 0.3),
     }

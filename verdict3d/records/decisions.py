@@ -169,7 +169,7 @@ class Rule(RecordPart):
         looks: How often a candidate may be decided on as objects are added; each look has its share of alpha.
         objects: Held-out objects that a test at a fixed number needs.
         margins: How much half-credit may be below 1/2.
-        f_score_gain: Least gain of F-score in the regime.
+        f_score_gain: What the gain of F-score in the regime is shown to be above.
         category_objects: Categories with fewer objects are not tested alone.
         gap_limit: Largest over-optimisation gap.
         candidates_limit: Most candidates that one held-out set may decide on.

@@ -32,8 +32,8 @@ class Claim:
             turned round, so that large is good.
         totals: (N, 2) sum and number of pairs by object; a row of zeros where nothing was measured.
         bound: What the mean has to be above.
-        asks: What has to be above it: the lower ``bound`` of the mean's interval, or the ``estimate``. In
-            ``doubt``, the estimate of whatever is shown to be worse than the champion at all.
+        asks: What has to be above it: the lower ``bound`` of the mean's interval; in ``doubt``, the estimate
+            of whatever is shown to be worse than the champion at all.
         order: Places of the objects in an order drawn beforehand, where answers go on coming in and each may
             be looked at: then bounds hold at any number of looks. None: the rule's test.
     """
@@ -43,13 +43,8 @@ class Claim:
     kind: Kind
     totals: Array
     bound: float
-    asks: Literal["bound", "estimate", "doubt"] = "bound"
+    asks: Literal["bound", "doubt"] = "bound"
     order: tuple[int, ...] | None = None
-
-    @property
-    def refuted(self) -> float:
-        """Return below what an upper bound rejects: the bound, and a loss where a gain is asked for."""
-        return 0.0 if self.asks == "estimate" else self.bound
 
     @property
     def counted(self) -> bool:
@@ -89,7 +84,7 @@ def state_claims(evidence: Evidence, rule: Rule) -> list[Claim]:
         gain, clean = (collect_differences(objects, name) for name in ("f_score", "clean_f_score"))
         where = f"F-score on {rule.regime} inputs"
         claims += [
-            Claim("truth: gain", where, "f_score", gain, rule.f_score_gain, "estimate"),
+            Claim("truth: gain", where, "f_score", gain, rule.f_score_gain),
             Claim("truth: clean inputs", "F-score on clean inputs", "f_score", clean, -margins.f_score),
         ]
     if evidence.people is not None:

@@ -112,7 +112,7 @@ def check_claim(claim: Claim, rule: Rule, tests: int, generators: Generators) ->
             counted=claim.counted,
         )
 
-    found, strict = test(rule.alpha, claim.bound), test(rule.alpha / tests, claim.refuted)
+    found, strict = test(rule.alpha, claim.bound), test(rule.alpha / tests, claim.bound)
     if found.value is None:
         return Condition(claim.name, "open", f"not measured: {claim.about}", {"bound": claim.bound})
     met = found.side == "above" if claim.asks == "bound" else found.value >= claim.bound
@@ -148,8 +148,9 @@ def _describe_claim(claim: Claim, found: Bounded, state: ConditionState) -> str:
     limit = f"{abs(claim.bound):g}"
     if claim.kind == "gap":
         said = {"met": f"below {limit}", "failed": f"above {limit}", "open": f"not shown to be below {limit}"}
-    elif claim.asks == "estimate":
-        said = {"met": f"gains at least {limit}", "failed": "falls", "open": f"does not gain {limit}"}
+    elif claim.bound >= 0:
+        rises = f"rise by more than {limit}" if claim.bound else "rise"
+        said = {"met": f"shown to {rises}", "failed": f"does not {rises}", "open": f"not shown to {rises}"}
     else:
         margin = f"{limit} below the champion's"
         said = {

@@ -5,10 +5,10 @@ holds it, and it is promoted when all are met. Not measured is open, never met.
 
 All conditions must be met, so each is tested at the candidate's full level: the chance that it is promoted
 although one of them is false is at most that level, however many they are (intersection-union test; Berger
-1982). Two ask for less: a category for no proof that it is worse, the gain of F-score for its estimate. The
-candidates of one run share alpha by Holm's procedure over all their conditions, and the looks that were fixed
-beforehand by Bonferroni's. The other way round, one failed condition among many rejects, so the others fail
-only at the level divided by their number.
+1982). A category asks for less: for no proof that it is worse. The candidates of one run share alpha by
+Holm's procedure over all their conditions, and the looks that were fixed beforehand by Bonferroni's. The
+other way round, one failed condition among many rejects, so the others fail only at the level divided by
+their number.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ def _simulate_claim(claim: Claim, rule: Rule, times: Array, tests: Array) -> Sim
         test = rule.test if claim.order is None else "sequential"
         return _find_bounds(claim.totals, null, test, alpha, times, claim.span, claim.counted)
 
-    found, failed = side(rule.alpha, claim.bound), side(rule.alpha / tests, claim.refuted).below
+    found, failed = side(rule.alpha, claim.bound), side(rule.alpha / tests, claim.bound).below
     met = found.above if claim.asks == "bound" else found.value >= claim.bound
     if claim.asks == "doubt":
         met = met | ~side(rule.alpha / tests, 0.5).below
