@@ -11,7 +11,7 @@ them; and the bar that a judge passes in 95% of the draws.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,16 +47,27 @@ def draw_again(
 
 
 def collect_findings(
-    measuring: Measuring, certificate: Certificate, rows: Sequence[ControlVerdict]
+    measuring: Measuring, shown: tuple[str, str], taught: Collection[str], rows: Sequence[ControlVerdict]
 ) -> dict[str, Finding]:
-    """Return what every control says of these answers."""
-    judge = certificate.judge
-    mine = [row for row in rows if (row.panel, row.mode) == (judge.panel, judge.mode)]
-    colour = [row for row in select(rows, "colour") if row.panel == judge.panel]
+    """Return what every control says of these answers.
+
+    Args:
+        measuring: How rows are summed up.
+        shown: Panel and mode of the certificate.
+        taught: Kinds of damage that the judge was taught.
+        rows: All answers of the judge.
+    """
+    mine = select_shown(rows, shown)
+    colour = [row for row in select(rows, "colour") if row.panel == shown[0]]
     return {
-        **measuring.measure_objects(mine, colour, certificate.taught),
+        **measuring.measure_objects(mine, colour, taught),
         **find_on_generations(measuring, mine),
     }
+
+
+def select_shown(rows: Sequence[ControlVerdict], shown: tuple[str, str]) -> list[ControlVerdict]:
+    """Return the answers about pairs that were shown with this panel and mode."""
+    return [row for row in rows if (row.panel, row.mode) == shown]
 
 
 def repeat(root: Path, role: str, draws: int) -> dict[float, dict[str, float]]:
@@ -70,14 +81,14 @@ def repeat(root: Path, role: str, draws: int) -> dict[float, dict[str, float]]:
     ]
     names = sorted({row.object for row in rows})
     measuring = replace(make_measuring(params, role), resamples=RESAMPLES)
+    shown = (certificate.judge.panel, certificate.judge.mode)
     chances: dict[float, dict[str, float]] = {}
     for share in SHARES:
         passed = dict.fromkeys((*CONTROLS, "all"), 0)
         for draw in range(draws):
             rng = numpy_generator(params.seed, "certified again", role, share, draw)
-            found = collect_findings(
-                measuring, certificate, draw_again(rows, names, rng, round(share * len(names)))
-            )
+            drawn = draw_again(rows, names, rng, round(share * len(names)))
+            found = collect_findings(measuring, shown, certificate.taught, drawn)
             for name, one in found.items():
                 passed[name] += one.passed
             passed["all"] += all(one.passed for one in found.values() if one.required)

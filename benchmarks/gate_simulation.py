@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri
 
-from benchmarks.recompute import RUNS, Kept, Run, read_kept
+from benchmarks.kept import RUNS, Kept, Run, read_kept
 from tasks.scoring.champion import BASE
 from verdict3d.config import load_params
 from verdict3d.records.decisions import CertificateState, Counts, Evidence, ObjectEvidence, Rule, Total

@@ -1,9 +1,10 @@
 """Numbers of the documents, computed again from verdicts: ``python -m benchmarks.recompute``.
 
-``docs/rows/<run>.csv.gz`` has a line for each pair that a number of a run rests on: of the default run, whose
-numbers stand in docs/results.md, and of the proof and its replicate (docs/proof.md). Prints every number with
-its interval, and those that its document lacks; ends with status 1 if there are any.
-``--keep RUN ROOT`` writes the rows of a run from the folder where it finished.
+The rows in ``docs/rows`` (:mod:`benchmarks.kept`) are of the default run and its judges, and of the runs that
+say how often it promotes (docs/results.md), and of the proof and its replicate (docs/proof.md). Prints every
+number with its interval, and those that its document lacks; ends with status 1 if there are any.
+``--keep RUN ROOT`` writes the rows of a run from the folder where it finished; those of ``promotions`` from
+the folder of ``python -m benchmarks.promotions``.
 
 The verdicts behind the sweep and its replicate were not kept; what its table still allows is computed.
 """
@@ -11,163 +12,57 @@ The verdicts behind the sweep and its replicate were not kept; what its table st
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
-import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
-from flows.chain.workspace import overlay
+from benchmarks.certificates import collect_findings, select_shown
+from benchmarks.gate_simulation import as_measured
+from benchmarks.kept import (
+    DEFAULT,
+    PROMOTIONS,
+    ROLES,
+    ROOT,
+    RUNS,
+    Kept,
+    Run,
+    keep,
+    locate_controls,
+    read_controls,
+    read_kept,
+    read_promotions,
+)
+from tasks.asking.comparisons import make_measuring
+from tasks.audit import read_taught_kinds
+from tasks.challenge import shuffle_objects
+from tasks.scoring.regimes import measure_over_optimisation
+from verdict3d.asking.roles import select_judge
 from verdict3d.config import Params
+from verdict3d.config_judges import JudgeRole
+from verdict3d.judge.audit.controls import select
+from verdict3d.judge.audit.ordering import order_generations
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes
-from verdict3d.records.names import Outcome
+from verdict3d.records.certificates import Finding, Ordering
+from verdict3d.records.files import Row, read_json
 from verdict3d.records.numbers import Interval
-from verdict3d.records.yaml_files import read_yaml
+from verdict3d.records.verdicts import ControlVerdict
 from verdict3d.stats.bootstrap import cluster_bootstrap, divide
-from verdict3d.stats.winrate import SCORES, Scored, summarise, turn
+from verdict3d.stats.claims import state_claims
+from verdict3d.stats.conditions import Condition, check_claim
+from verdict3d.stats.rule import make_rule
+from verdict3d.stats.winrate import summarise
 
-ROOT = Path(__file__).resolve().parents[1]
-COLUMNS = ("source", "slice", "object", "category", "outcome", "m1", "m2", "f_x", "f_y", "sets")
 SMALL_GAP = 0.15
 """Of F-scores: below it one verdict from one view set says little."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run whose rows are kept.
-
-    Attributes:
-        name: Of the file of rows.
-        document: Where its numbers stand.
-        arms: What was evaluated.
-        presets: Overlays of ``params.yaml``, in ``presets``.
-        labelled: Whether the training judge labelled pairs.
-    """
-
-    name: str
-    document: str
-    arms: tuple[str, ...]
-    presets: tuple[str, ...] = ()
-    labelled: bool = False
-
-    @property
-    def rows(self) -> Path:
-        """The file of rows."""
-        return ROOT / f"docs/rows/{self.name}.csv.gz"
-
-    def read_params(self) -> Params:
-        """Return the parameters that it ran with."""
-        values = read_yaml(ROOT / "params.yaml")
-        for preset in self.presets:
-            values = overlay(values, read_yaml(ROOT / f"presets/{preset}.yaml"))
-        return Params.model_validate(values)
-
-
-DEFAULT = Run("default", "docs/results.md", ("repair_and_majority", "conditioner_repair"), labelled=True)
-PROVED = ("repair_and_majority",)
-RUNS = {
-    run.name: run
-    for run in (
-        DEFAULT,
-        Run("proof", "docs/proof.md", PROVED, ("proof",)),
-        Run("replicate", "docs/proof.md", PROVED, ("proof", "replicate")),
-    )
-}
-
-
-@dataclass(frozen=True)
-class Kept:
-    """One pair that a judge compared.
-
-    Attributes:
-        source: Who asked: ``evaluation <arm>``, ``training <arm>``, ``controls`` or ``label``.
-        slice: Regime, or kind of pair.
-        verdict: Outcome and margins, seen from X: the arm, or the side that is expected to win.
-        category: Of the object.
-        f_x: F-score of X against the true mesh; None where it is not kept.
-        f_y: That of Y.
-        sets: Margins of each view set; None where it has no answer.
-    """
-
-    source: str
-    slice: str
-    verdict: Scored
-    category: str
-    f_x: float | None
-    f_y: float | None
-    sets: tuple[tuple[float, float] | None, ...]
-
-
-def keep(run: Run, root: Path) -> None:
-    """Write the rows of a run that has finished below ``root``."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_read_rows(run, root / "data"))
-    write_bytes(run.rows, gzip.compress(text.getvalue().encode(), mtime=0))
-
-
-def _read_rows(run: Run, data: Path) -> Iterator[Row]:
-    for arm in run.arms:
-        for source, name in (("evaluation", "verdicts"), ("training", "training_judge")):
-            for row in read_jsonl(data / f"evaluate/{arm}/{name}.jsonl"):
-                sides = {"f_x": row["arm"]["f_score"], "f_y": row["base"]["f_score"]}
-                yield _make_row(f"{source} {arm}", row["regime"], row["object"], row) | sides
-    for row in read_jsonl(data / f"evaluate/{run.arms[0]}/controls.jsonl"):
-        yield _make_row("controls", "clean", row["object"], row)
-    if not run.labelled:
-        return
-    for row in read_jsonl(data / "label/verdicts.jsonl"):
-        seen = Scored(row["asset"], row["outcome"], row["m1"], row["m2"])
-        sets = row["sets"]
-        if row["expected"] == "y":
-            seen, sets = turn(seen), [one and (one[1], one[0]) for one in sets]
-        yield _make_row("label", row["kind"], row["asset"], row | vars(seen) | {"sets": sets})
-
-
-def _make_row(source: str, part: str, name: str, row: Row) -> Row:
-    return {"source": source, "slice": part, "object": name} | {
-        **{column: row[column] for column in ("category", "outcome", "m1", "m2")},
-        "sets": " ".join("" if one is None else "{}:{}".format(*one) for one in row["sets"]),
-    }
-
-
-def read_kept(path: Path) -> list[Kept]:
-    """Return the rows."""
-
-    def number(text: str) -> float | None:
-        return float(text) if text else None
-
-    with gzip.open(path, "rt", newline="") as file:
-        return [
-            Kept(
-                row["source"],
-                row["slice"],
-                Scored(row["object"], _parse_outcome(row["outcome"]), number(row["m1"]), number(row["m2"])),
-                row["category"],
-                number(row["f_x"]),
-                number(row["f_y"]),
-                tuple(_parse_margins(one) for one in row["sets"].split(" ")) if row["sets"] else (),
-            )
-            for row in csv.DictReader(file)
-        ]
-
-
-def _parse_margins(text: str) -> tuple[float, float] | None:
-    m1, _, m2 = text.partition(":")
-    return (float(m1), float(m2)) if text else None
-
-
-def _parse_outcome(text: str) -> Outcome:
-    known: dict[str, Outcome] = {name: name for name in get_args(Outcome)}
-    return known[text]
+SUMMARY = {"clear_gap": "clear gaps", "untaught_gap": "not taught", "generated": "in F-score"}
+"""Controls that docs/results.md sums up, and the words before their numbers."""
+LACKING = (
+    "The tables about the judges are not checked until the next default run is kept "
+    "(`--keep default ROOT`), which writes"
+)
 
 
 def recompute(run: Run, rows: Sequence[Kept], params: Params) -> dict[str, str]:
@@ -175,34 +70,128 @@ def recompute(run: Run, rows: Sequence[Kept], params: Params) -> dict[str, str]:
     found: dict[str, str] = {}
     for arm in run.arms:
         for regime in ("severe", "clean"):
-            mine = _select(rows, f"evaluation {arm}", regime)
-            trained = _select(rows, f"training {arm}", regime)
-            judged = summarise([row.verdict for row in mine], *_find_drawing(params, "evaluate", arm, regime))
-            name = f"{arm}, {regime}"
-            found[f"{name}: half-credit"] = _say(judged.half_credit)
-            found[f"{name}: decisive"] = _say(judged.decisive)
-            found[f"{name}: coverage"] = f"{judged.coverage:.2f}"
-            gains = [(row.verdict.object, row.f_x - row.f_y) for row in mine if row.f_x and row.f_y]
-            means = (np.mean([getattr(row, side) for row in mine]) for side in ("f_y", "f_x"))
-            found[f"{name}: F-score"] = " → ".join(f"{mean:.3f}" for mean in means)
-            found[f"{name}: gain of F-score"] = _say(_average(gains, params, arm, regime, "gain"))
-            gaps = [
-                (one.verdict.object, SCORES[other.verdict.outcome] - SCORES[one.verdict.outcome])
-                for one, other in zip(mine, trained, strict=True)
-            ]
-            found[f"{name}: over-optimisation"] = _say(_average(gaps, params, arm, regime, "gap"))
+            numbers = measure_arm(rows, params, arm, regime)
+            found |= {f"{arm}, {regime}: {name}": words for name, words in numbers.items()}
     controls = [row.verdict for row in _select(rows, "controls", "clean")]
     found["base against base"] = _say(
         summarise(controls, *_find_drawing(params, "evaluate", "controls")).half_credit, 2
     )
     kinds = {"contrastive": ("decisive", "half_credit"), "same_base": ("half_credit",)}
-    for kind, measures in kinds.items() if run.labelled else ():
+    for kind, measures in kinds.items() if run.whole else ():
         labelled = [row.verdict for row in _select(rows, "label", kind)]
         counted = summarise(labelled, *_find_drawing(params, "label", kind))
         for measure in measures:
             found[f"{kind}: {measure}"] = _say(getattr(counted, measure), 2)
+    if run.whole:
+        conditions = check_claims(rows, params, params.promotion.arms[0])
+        for name in ("truth: gain", "over-optimisation"):
+            found[f"gate, {name}"] = _say(_read_interval(conditions[name]))
     found["right where F-scores differ little"] = _count_right(rows)
     return found
+
+
+def measure_arm(rows: Sequence[Kept], params: Params, arm: str, regime: str) -> dict[str, str]:
+    """Return the numbers of an arm on inputs of a regime."""
+    mine = _select(rows, f"evaluation {arm}", regime)
+    verdicts, trained = (
+        [row.verdict for row in some] for some in (mine, _select(rows, f"training {arm}", regime))
+    )
+    judged = summarise(verdicts, *_find_drawing(params, "evaluate", arm, regime))
+    sides = [
+        (row.verdict.object, row.f_y, row.f_x) for row in mine if row.f_x is not None and row.f_y is not None
+    ]
+    means = (np.mean([side[place] for side in sides]) for place in (1, 2))
+    gains = [(name, f_x - f_y) for name, f_y, f_x in sides]
+    return {
+        "half-credit": _say(judged.half_credit),
+        "decisive": _say(judged.decisive),
+        "coverage": f"{judged.coverage:.2f}",
+        "F-score": " → ".join(f"{mean:.3f}" for mean in means),
+        "gain of F-score": _say(_average(gains, params, arm, regime, "gain")),
+        "over-optimisation": _say(measure_over_optimisation(params, trained, verdicts, arm, regime)),
+    }
+
+
+def check_claims(rows: Sequence[Kept], params: Params, arm: str) -> dict[str, Condition]:
+    """Return what the gate says of each claim about an arm, with its intervals."""
+    rule = make_rule(params)
+    evidence = as_measured(rows, arm, params.judges.evaluation.views)
+    objects = {one.object: one for one in evidence.objects}
+    order = [objects[name] for name in shuffle_objects(params, objects)]
+    claims = state_claims(evidence.model_copy(update={"objects": order}), rule)
+    return {
+        claim.name: check_claim(
+            claim, rule, len(claims), lambda name: numpy_generator(params.seed, "gate", name)
+        )
+        for claim in claims
+    }
+
+
+def _read_interval(condition: Condition) -> Interval:
+    return Interval(**{end: condition.measured[end] for end in ("value", "low", "high")})
+
+
+def recompute_promotions(rows: Mapping[int, Sequence[Kept]]) -> dict[str, str]:
+    """Return the numbers of every seed's arms, and by how much F-scores fell where that held a candidate."""
+    found: dict[str, str] = {}
+    for seed, mine in rows.items():
+        params = PROMOTIONS.read_params(seed)
+        for arm in PROMOTIONS.arms:
+            if not _select(mine, f"evaluation {arm}", "severe"):
+                continue
+            parts = [measure_arm(mine, params, arm, regime) for regime in ("severe", "clean")]
+            cells = (part[name] for part in parts for name in ("half-credit", "F-score"))
+            found[f"{seed}, {arm}"] = " | ".join(cells)
+        fallen = check_claims(mine, params, PROMOTIONS.arms[0])["truth: clean inputs"]
+        if fallen.state != "met":
+            ends = _read_interval(fallen)
+            value, low, high = (None if end is None else -end for end in (ends.value, ends.high, ends.low))
+            fall = Interval(value=value, low=low, high=high)
+            found[f"{seed}, fall of the F-score on clean inputs"] = _say(fall)
+    return found
+
+
+def measure_controls(
+    rows: Sequence[ControlVerdict], params: Params, role: JudgeRole
+) -> tuple[dict[str, Finding], Ordering]:
+    """Return what each control says of a judge, and what it orders among generations."""
+    measuring, one = make_measuring(params, role), select(rows, "base_vs_base")[0]
+    shown, taught = (one.panel, one.mode), read_taught_kinds(select_judge(params.judges, role), ROOT)
+    return (
+        collect_findings(measuring, shown, taught, rows),
+        order_generations(measuring, select_shown(rows, shown)),
+    )
+
+
+def recompute_controls(rows: Mapping[JudgeRole, Sequence[ControlVerdict]], params: Params) -> dict[str, str]:
+    """Return the cells of both tables about the judges, and what the text says of these."""
+    measured = {role: measure_controls(rows[role], params, role) for role in ROLES}
+    findings, orderings = zip(*measured.values(), strict=True)
+    found: dict[str, str] = {}
+    for name in findings[0]:
+        both = [one[name] for one in findings]
+        said = [_say(one.quantity, 2) + ("" if one.passed else ", not passed") for one in both]
+        found[f"control {name}"] = _join_cells([one.pairs for one in both], said)
+    for strata in zip(*(one.by_f_score_gap for one in orderings), strict=True):
+        low, high = strata[0].gap
+        said = [_say(one.half_credit, 2) for one in strata]
+        found[f"gap {low:g} to {high:g}"] = _join_cells([one.pairs for one in strata], said)
+    thresholds = {
+        role: ordering.curve.threshold for role, (_, ordering) in measured.items() if ordering.curve
+    }
+    found["smallest gap"] = " and ".join(
+        f"{_say(threshold, 2)} for the {role} judge" for role, threshold in thresholds.items()
+    )
+    said = [f"{threshold.value:.2f}" for threshold in thresholds.values()]
+    found["summary, smallest gap"] = f"from a gap of {' and '.join(said)} on"
+    for name, words in SUMMARY.items():
+        said = [f"{one[name].quantity.value:.2f}" for one in findings]
+        found[f"summary, {name}"] = f"{words} {' and '.join(said)}"
+    return found
+
+
+def _join_cells(pairs: Sequence[int], said: Sequence[str]) -> str:
+    return " | ".join([" and ".join(dict.fromkeys(map(str, pairs))), *said])
 
 
 def _select(rows: Sequence[Kept], source: str, part: str) -> list[Kept]:
@@ -238,8 +227,8 @@ def _count_right(rows: Sequence[Kept]) -> str:
     for row in rows:
         if (
             row.source.startswith("evaluation")
-            and row.f_x
-            and row.f_y
+            and row.f_x is not None
+            and row.f_y is not None
             and row.verdict.outcome in ("win", "loss")
         ):
             gap = row.f_x - row.f_y
@@ -261,7 +250,16 @@ def recompute_all() -> dict[Run, dict[str, str]]:
     found = {run: recompute(run, read_kept(run.rows), run.read_params()) for run in RUNS.values()}
     table = read_json(ROOT / "docs/sweep/table.json")
     found[DEFAULT]["sweep, half-credit and F-score"] = correlate_sweep(table)
+    if not list_lacking_controls():
+        answers = {role: read_controls(role) for role in ROLES}
+        found[DEFAULT] |= recompute_controls(answers, DEFAULT.read_params())
+    found[PROMOTIONS] = recompute_promotions(read_promotions())
     return found
+
+
+def list_lacking_controls() -> list[str]:
+    """Return the files of the default run's controls that are not there."""
+    return [str(path.relative_to(ROOT)) for path in map(locate_controls, ROLES) if not path.is_file()]
 
 
 def list_missing(run: Run, found: dict[str, str]) -> list[str]:
@@ -279,9 +277,12 @@ def main() -> int:
     given = parser.parse_args()
     if given.keep:
         name, root = given.keep
-        if name not in RUNS:
-            parser.error(f"RUN is {name!r}; one of {', '.join(RUNS)}")
-        keep(RUNS[name], Path(root))
+        known = {**RUNS, PROMOTIONS.name: PROMOTIONS}
+        if name not in known:
+            parser.error(f"RUN is {name!r}; one of {', '.join(known)}")
+        keep(known[name], Path(root))
+    if lacking := list_lacking_controls():
+        print(f"{LACKING} {', '.join(lacking)}", file=sys.stderr)
     status = 0
     for run, found in recompute_all().items():
         print(json.dumps({run.name: found}, indent=2, ensure_ascii=False))

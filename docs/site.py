@@ -102,7 +102,7 @@ def tabulate_numbers() -> str:
         text += [
             "| what | number |",
             "|---|---|",
-            *(f"| {name} | {value} |" for name, value in numbers.items()),
+            *("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in numbers.items()),
         ]
     return "\n".join([*text, ""])
 

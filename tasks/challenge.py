@@ -15,7 +15,7 @@ Writes ``data/challenge/``: ``champion/`` (its generations), ``<arm>/verdicts.js
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,7 @@ def run(params: Params, root: Path) -> None:
     champion, assets = read_champion(root), read_assets(root)
     regimes: list[Regime] = list(dict.fromkeys((params.promotion.regime, "clean")))
     base = [row for row in select_base_generations(params, read_generations(root)) if row.regime in regimes]
-    order = shuffle_objects(params, base)
+    order = shuffle_objects(params, {row.asset for row in base})
     with make_champion_generations(params, root, champion, base, assets) as theirs:
         arms = {arm: challenge(params, root, arm, theirs, order, assets) for arm in params.promotion.arms}
         judge = identify(params.judges.evaluation, root).digest
@@ -79,9 +79,9 @@ def run(params: Params, root: Path) -> None:
         )
 
 
-def shuffle_objects(params: Params, base: Sequence[Generation]) -> list[str]:
+def shuffle_objects(params: Params, objects: Collection[str]) -> list[str]:
     """Return the held-out objects in the order in which they are looked at."""
-    names = sorted({row.asset for row in base})
+    names = sorted(objects)
     rng = numpy_generator(params.seed, "order of a challenge")
     return [names[place] for place in rng.permutation(len(names))]
 

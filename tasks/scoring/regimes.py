@@ -76,7 +76,7 @@ def judge_regime(
 
 
 def measure_over_optimisation(
-    params: Params, training: Sequence[HeldoutVerdict], evaluation: Sequence[HeldoutVerdict], *name: str
+    params: Params, training: Sequence[Answered], evaluation: Sequence[Answered], *name: str
 ) -> Interval:
     """Return half-credit by the training judge minus half-credit by the evaluation judge, on the same pairs.
 
