@@ -67,7 +67,7 @@ class Run:
         return Params.model_validate(values)
 
 
-DEFAULT = Run("default", "docs/results.md", ("repair_and_majority", "conditioner_repair"), whole=True)
+DEFAULT = Run("default", "docs/results.md", ("repair_and_majority",), whole=True)
 PROVED = ("repair_and_majority",)
 RUNS = {
     run.name: run
