@@ -37,6 +37,7 @@ out.mkdir(parents=True)
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks/__init__.py").touch()  # otherwise the project's own would be run
     for stage in ("train", "evaluate"):
         (tmp_path / "tasks" / f"{stage}.py").write_text(STAGE)
     return tmp_path

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 2**20
 MOST_VALUES = 100_000
 """Values that a file may hold when its aliases are written out."""
+MOST_LEVELS = 100
+"""Levels that a file may be nested: Python's own limit depends on what else runs in the process."""
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -38,8 +40,6 @@ def read_yaml(path: str | Path) -> Any:
         raise Verdict3DError(f"{path}{line} is not YAML: {error.problem}") from error
     except (YAMLError, ValueError) as error:  # such as bytes that are not UTF-8, and 30 February
         raise Verdict3DError(f"{path} is not YAML: {error}") from error
-    except RecursionError as error:
-        raise Verdict3DError(f"{path} is nested too deeply") from error
     except _TooLargeError as error:
         raise Verdict3DError(f"{path} {error}") from error
 
@@ -52,12 +52,27 @@ def format_yaml(values: Any) -> str:
 
 
 class _TooLargeError(Exception):
-    """A document that is larger than it looks."""
+    """A document that is larger than it looks, or too deep."""
 
 
 def _make_parser() -> YAML:
     from ruamel.yaml import YAML
+    from ruamel.yaml.composer import Composer
     from ruamel.yaml.constructor import SafeConstructor
+
+    class Levels(Composer):
+        """Counts the levels of a document before anything is made of it."""
+
+        level = 0
+
+        def compose_node(self, parent: Node | None, index: int) -> Any:
+            if self.level >= MOST_LEVELS:
+                raise _TooLargeError("is nested too deeply")
+            self.level += 1
+            try:
+                return super().compose_node(parent, index)
+            finally:
+                self.level -= 1
 
     class Constructor(SafeConstructor):
         """Looks at the size before anything is made of a document."""
@@ -67,7 +82,7 @@ def _make_parser() -> YAML:
             return super().construct_document(node)
 
     parser = YAML(typ="safe", pure=True)
-    parser.Constructor = Constructor
+    parser.Composer, parser.Constructor = Levels, Constructor
     parser.default_flow_style = False
     parser.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     return parser

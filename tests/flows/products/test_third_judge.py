@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import trimesh
+from PIL import Image
+
 from flows.products.verdict_book import find_question
 from support.command_line import call_command_line
 from support.places import ROOT
@@ -40,6 +43,9 @@ def test_a_question_of_the_third_judge_is_known() -> None:
 
 def test_the_third_judge_can_be_asked_about_two_meshes(tmp_path: Path) -> None:
     project = write_toy_chain(tmp_path / "project")  # its parameters name no third judge
+    Image.new("RGBA", (64, 64), (200, 90, 40, 255)).save(project / "photo.png")
+    for name in ("a.glb", "b.glb"):
+        trimesh.creation.box().export(project / name)
     asked = ("judge", "--by", "third", "--reference", "photo.png", "a.glb", "b.glb")
     done = call_command_line(*asked, cwd=project)
     assert (done.returncode, done.stderr) == (

@@ -129,7 +129,7 @@ def test_the_types_are_seen_by_who_imports_the_package(tmp_path: Path) -> None:
         "WinRate",
         "Mesh",
         "Trials",
-        "dict[str, verdict3d.records.promotion.ArmDecision]",
+        "dict[str, verdict3d.records.decisions.ArmDecision]",
         "str",
     ]
     assert 'Argument "role" to "load" of "Judge" has incompatible type' in said

@@ -11,7 +11,7 @@ import pytest
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge import store as store_module
 from verdict3d.judge.identity import JudgeIdentity
-from verdict3d.judge.panel import PairRequest, Panel
+from verdict3d.judge.panel import PairRequest, Panel, look_alike
 from verdict3d.judge.store import VerdictStore
 from verdict3d.judge.verdict import Margins, Verdict
 
@@ -56,7 +56,7 @@ class LetterJudge:
 def pair(x: str, y: str, *views: str) -> tuple[PairRequest, ...]:
     """Questions about two meshes, from one view set when none is named."""
     return tuple(
-        PairRequest(Panel(BLANK, BLANK, BLANK + 1), "reference", x, y, view) for view in views or ("rig",)
+        PairRequest(Panel(BLANK, BLANK, BLANK + 9), "reference", x, y, view) for view in views or ("rig",)
     )
 
 
@@ -137,6 +137,16 @@ def test_what_looks_the_same_from_every_view_set_is_not_asked(tmp_path: Path) ->
     assert judge.asked == [[("a", "c"), ("a", "c")]]
     verdicts = store.ask(judge, asked, equal_too=True)
     assert [len(verdict.sets) for verdict in verdicts] == [2, 2, 2] and len(store.rows()) == 4
+
+
+def test_montages_that_differ_by_rounding_look_alike_and_those_with_a_small_part_do_not() -> None:
+    montage = np.random.default_rng(0).integers(8, 247, size=(224, 224, 3), dtype=np.uint8)
+    rounded, part = montage + 1, montage.copy()
+    rounded[0, :3] += 20
+    part[100:104, 100:104] ^= 64
+    assert look_alike(montage, montage) and look_alike(montage, rounded) and look_alike(rounded, montage)
+    assert not look_alike(montage, part) and not look_alike(part, montage)
+    assert not look_alike(montage, montage[:112])
 
 
 def test_invalid_verdicts_are_recorded_and_asked_again(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ MERGES = nine_times("a: &a {k: 1}", "{0}: &{0} {{<<: [{1}]}}")
         (b"a: \xff\n", "is not YAML: 'utf-8' codec"),
         ("a: 1\n".encode("utf-16"), "is not YAML: 'utf-8' codec"),
         (b"[" * 5000, "nested too deeply"),
+        (b"[" * 101 + b"]" * 101, "nested too deeply"),
         (b"a: &a [*a]\n", "more than 100,000 values"),
         (LAUGHS, "more than 100,000 values"),
         (MERGES, "more than 100,000 values"),
