@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows.chain.workspace import LINKED, overlay
+from flows.chain.workspace import link_project, overlay
 from tasks.paths import DECISION, EVALUATE
 from verdict3d.config import check_params
 from verdict3d.project import AUDIT, CERTIFY
@@ -26,7 +26,6 @@ from verdict3d.records.yaml_files import format_yaml, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (20261221, 20261222, 20261223, 20261224, 20261225)
-PLANTED = SEEDS[:2]
 NO_BETTER = {
     "train": {"arms": ["no_better"], "no_better": {"method": "search", "samples": 2, "pick": "random"}},
     "promotion": {"arms": ["no_better"]},
@@ -52,11 +51,7 @@ def prepare(folder: Path, seed: int, changes: dict[str, Any]) -> list[str]:
     values = overlay(read_yaml(ROOT / "params.yaml") | {"seed": seed}, changes)
     check_params(values, folder / "params.yaml")
     write_bytes(folder / "params.yaml", format_yaml(values).encode())
-    for name in LINKED:
-        link = folder / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink():
-            link.symlink_to(ROOT / name)
+    link_project(folder, ROOT)
     return list(values["train"]["arms"])
 
 

@@ -71,12 +71,17 @@ def open_workspace(project: Path, preset: str | None = None) -> Workspace:
     workspace = Workspace(project, project / STATE_FOLDER / "presets" / preset, preset)
     _write_if_changed(workspace.root / "params.yaml", _overlay_params(project, overlays))
     load_params(workspace.root / "params.yaml")
-    for name in LINKED:
-        _link(workspace.root / name, project / name)
+    link_project(workspace.root, project)
     _write_if_changed(workspace.root / ".dvc/config", (project / ".dvc/config").read_bytes())
     cache = os.path.relpath(project / ".dvc/cache", workspace.root / ".dvc")
     _write_if_changed(workspace.root / ".dvc/config.local", f"[cache]\n    dir = {cache}\n".encode())
     return workspace
+
+
+def link_project(root: Path, project: Path) -> None:
+    """Link what a run in ``root`` shares with ``project``: code, checkpoints, meshes."""
+    for name in LINKED:
+        _link(root / name, project / name)
 
 
 def overlay(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

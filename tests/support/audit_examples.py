@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from support.judge_identities import make_identity
 from support.rows import filled
 from tasks.asking.comparisons import (
     compare_panels,
@@ -20,7 +21,6 @@ from verdict3d.judge.audit.certificate import complete, issue
 from verdict3d.judge.audit.controls import measure_sureness, select, select_clear_gaps
 from verdict3d.judge.audit.ordering import find_on_generations, order_generations
 from verdict3d.judge.audit.panel_choice import choose_panel
-from verdict3d.judge.identity import JudgeIdentity
 from verdict3d.judge.lineage import find_lineage, warn_of_lineage
 from verdict3d.judge.rubric import SLOTS
 from verdict3d.judge.verdict import Verdict
@@ -77,18 +77,7 @@ def generated_rows() -> list[ControlVerdict]:
 
 def write_audit(root: Path, params: Params, role: str, sees: float = 1.5) -> Certificate:
     """Write the audit and the certificate of ``role`` below ``root``; return the certificate."""
-    judge = JudgeIdentity(
-        model=f"judge-{role}",
-        weights=role,
-        settings="s",
-        model_class="Class",
-        prompt="p",
-        panel="three_images",
-        mode="normal",
-        dtype="float32",
-        views=1,
-        view_sets="sets",
-    )
+    judge = make_identity(model=f"judge-{role}", weights=role)
     rows, measuring = audit_rows(len(role), sees), make_measuring(params, role)
     mine = [row for row in rows if (row.panel, row.mode) == ("three_images", "normal")]
     panels = compare_panels(measuring, rows, "normal")

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from support.judge_examples import params
+from support.judge_identities import make_identity
 from verdict3d.config_judges import LineageParams
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import JudgeIdentity, require_different
@@ -30,18 +31,7 @@ def known(model: str) -> LineageParams:
 
 
 def identity(model: str, weights: str) -> JudgeIdentity:
-    return JudgeIdentity(
-        model=model,
-        weights=weights,
-        settings="s",
-        model_class="Class",
-        prompt="p",
-        panel="three_images",
-        mode="normal",
-        dtype="bfloat16",
-        views=1,
-        view_sets="sets",
-    )
+    return make_identity(model=model, weights=weights, dtype="bfloat16")
 
 
 def test_the_papers_two_judges_share_a_language_model() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.judge_identities import make_identity
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge import store as store_module
 from verdict3d.judge.identity import JudgeIdentity
@@ -15,24 +16,8 @@ from verdict3d.judge.panel import PairRequest, Panel, look_alike
 from verdict3d.judge.store import VerdictStore
 from verdict3d.judge.verdict import Margins, Verdict
 
-IDENTITY = JudgeIdentity(
-    model="somewhere",
-    weights="w",
-    settings="s",
-    model_class="Class",
-    prompt="p",
-    panel="three_images",
-    mode="normal",
-    dtype="float32",
-    views=1,
-    view_sets="sets",
-)
+IDENTITY = make_identity()
 BLANK = np.zeros((8, 8, 3), np.uint8)
-
-
-def changed(**fields: object) -> JudgeIdentity:
-    """The identity with other fields."""
-    return JudgeIdentity(**IDENTITY.model_dump() | fields)
 
 
 class LetterJudge:
@@ -93,10 +78,10 @@ def test_a_swapped_pair_is_the_same_question(tmp_path: Path) -> None:
 def test_another_judge_is_asked_anew(tmp_path: Path, change: str) -> None:
     store = VerdictStore(tmp_path / "v.db")
     store.ask(LetterJudge(), [pair("a", "b")])
-    other = LetterJudge(changed(**{change: "other"}))
+    other = LetterJudge(make_identity(**{change: "other"}))
     store.ask(other, [pair("a", "b")])
     assert other.asked and len(store.rows()) == 2
-    moved = LetterJudge(changed(model="elsewhere"))
+    moved = LetterJudge(make_identity(model="elsewhere"))
     store.ask(moved, [pair("a", "b")])
     assert not moved.asked
     store.ask(moved, [pair("a", "b", "another set")])
@@ -106,9 +91,9 @@ def test_another_judge_is_asked_anew(tmp_path: Path, change: str) -> None:
 def test_more_view_sets_ask_nothing_twice(tmp_path: Path) -> None:
     """Each set is on record by itself; the verdict over more of them is the one of a judge asked at once."""
     store, sets = VerdictStore(tmp_path / "v.db"), ("one", "two", "three")
-    few = LetterJudge(changed(views=1, view_sets="first"))
+    few = LetterJudge(make_identity(views=1, view_sets="first"))
     store.ask(few, [pair("a", "b", *sets[:1]), pair("c", "a", *sets[:1])])
-    many = LetterJudge(changed(views=3, view_sets="all"), batch_size=12)
+    many = LetterJudge(make_identity(views=3, view_sets="all"), batch_size=12)
     assert few.identity.digest != many.identity.digest
     grown = store.ask(many, [pair("a", "b", *sets), pair("a", "c", *sets)])
     assert [len(batch) for batch in many.asked] == [4]  # two sets more of each pair
@@ -121,14 +106,14 @@ def test_more_view_sets_ask_nothing_twice(tmp_path: Path) -> None:
 
 
 def test_a_batch_is_as_many_pairs_as_have_so_many_view_sets(tmp_path: Path) -> None:
-    judge = LetterJudge(changed(views=2), batch_size=5)
+    judge = LetterJudge(make_identity(views=2), batch_size=5)
     store = VerdictStore(tmp_path / "v.db")
     store.ask(judge, [pair("a", "b", "1", "2"), pair("b", "c", "1", "2"), pair("c", "d", "1", "2")])
     assert [len(batch) for batch in judge.asked] == [4, 2]
 
 
 def test_what_looks_the_same_from_every_view_set_is_not_asked(tmp_path: Path) -> None:
-    judge, store = LetterJudge(changed(views=2)), VerdictStore(tmp_path / "v.db")
+    judge, store = LetterJudge(make_identity(views=2)), VerdictStore(tmp_path / "v.db")
     alike = Panel(BLANK, BLANK, BLANK)
     looks_alike = tuple(PairRequest(alike, "reference", "a", "c", view) for view in "12")
     once = (looks_alike[0], *pair("a", "c", "2"))

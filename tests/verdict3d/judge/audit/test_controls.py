@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.judge_identities import make_identity
 from support.rows import filled
 from verdict3d.config import load_params
 from verdict3d.judge.audit.certificate import complete, issue, list_limitations, list_objections
@@ -33,18 +34,7 @@ from verdict3d.records.certificates import (
 from verdict3d.records.numbers import Interval, Summary
 from verdict3d.records.verdicts import ControlVerdict
 
-JUDGE = JudgeIdentity(
-    model="somewhere",
-    weights="w",
-    settings="s",
-    model_class="Class",
-    prompt="p",
-    panel="three_images",
-    mode="normal",
-    dtype="float32",
-    views=1,
-    view_sets="sets",
-)
+JUDGE = make_identity()
 THRESHOLDS = load_params("params.yaml").audit.thresholds
 TODAY = date(2026, 6, 23)
 MEASURING = Measuring(THRESHOLDS, lambda name: numpy_generator(0, "test", name), 300, 0.95)
@@ -255,18 +245,7 @@ def test_a_certificate_counts_for_its_judge_and_rig_only() -> None:
     good = certificate(answers())
     assert good.passed and good.reasons == [] and good.validity.until is None
     assert list_objections(good, JUDGE, "rig", date(2036, 1, 1)) == []
-    other = JudgeIdentity(
-        model="elsewhere",
-        weights="w",
-        settings="s",
-        model_class="Class",
-        prompt="another",
-        panel="seven_images",
-        mode="normal",
-        dtype="float32",
-        views=1,
-        view_sets="sets",
-    )
+    other = make_identity(model="elsewhere", prompt="another", panel="seven_images")
     assert list_objections(good, other, "other rig", TODAY) == [
         "its certificate is for another judge: prompt, panel differ",
         "its certificate is for another rig",
