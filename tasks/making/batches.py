@@ -2,42 +2,31 @@
 
 Batches are composed from the order of the manifest alone. Each finished batch is a folder that appears by one
 rename, so a later run with the same identity does only what is missing and ends with the same bytes as a run
-that was never interrupted, whatever the number of processes that share the batches (``VERDICT3D_WORKERS``).
+that was never interrupted, whatever the number of processes that share the batches: one for each visible GPU,
+or as many as ``VERDICT3D_WORKERS`` says.
 These folders lie outside the stage's outputs, which DVC deletes before a run.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-import tempfile
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from tqdm import tqdm
 
-from tasks.making.machine import count_workers, end_with_parent, list_visible_gpus
-from verdict3d.errors import Verdict3DError
+from tasks.making.finishing import AT_ONCE, RECORDS, UNFINISHED, Item, Made, Worker, finishing
+from tasks.making.machine import count_workers
+from tasks.making.processes import Task, finish_in_processes
 from verdict3d.provenance import digest_json
-from verdict3d.records.files import read_json, sync_file, write_json
-from verdict3d.records.record import RecordPart
+from verdict3d.records.files import read_json
 
 RESUME_ROOT = Path(".verdict3d/resume")
-RECORDS = "records.json"
-
-Item = TypeVar("Item")
-Made = TypeVar("Made", bound=RecordPart)
-"""The kind of record that an item becomes."""
-Worker = Callable[[Sequence[Item], Path], Sequence[Made]]
-"""Maps a batch to one record an item; files go into the given folder and are named there.
-
-The folder counts only when it is whole and on the disk, so a worker need not write them atomically.
-"""
 
 
 @dataclass(frozen=True)
@@ -120,9 +109,10 @@ def run_batches(
 
     Raises:
         Verdict3DError: The worker returned another number of records than it was given items.
+        Exception: What the worker raised, in its call or in the future of its records.
     """
     batches = compose_batches(items, batch_size, group_by)
-    for leftover in folder.glob(".unfinished-*"):
+    for leftover in folder.glob(f"{UNFINISHED}*"):
         shutil.rmtree(leftover)
     homes = [folder / f"{number:06d}" for number in range(len(batches))]
     finished = sum(len(batch) for batch, home in zip(batches, homes, strict=True) if home.exists())
@@ -131,75 +121,40 @@ def run_batches(
         for batch, home in zip(batches, homes, strict=True)
         if not home.exists()
     ]
-    several = min(count_workers(), len(missing)) > 1
     results: dict[int, Finished[Made]] = {}
     with tqdm(total=len(items), initial=finished, desc=description, unit="item", mininterval=1.0) as progress:
-        for done in (_finish_together if several else _finish_here)(worker_factory, missing):
-            progress.update(done)
+        for count in _finish(worker_factory, missing):
+            progress.update(count)
         for batch, home in zip(batches, homes, strict=True):
             for position, values in zip(batch, read_json(home / RECORDS), strict=True):
                 results[position] = Finished(kind.model_validate(values), home)
     return [results[position] for position in range(len(items))]
 
 
-def _finish_here(
-    worker_factory: Callable[[], Worker[Item, Made]], missing: Sequence[tuple[Sequence[Item], Path]]
-) -> Iterator[int]:
-    """Finish batches one after another; yield the number of items of each."""
-    worker = worker_factory() if missing else None
-    for batch, home in missing:
-        assert worker is not None
-        _finish_batch(worker, batch, home)
-        yield len(batch)
+def _finish(make_worker: Callable[[], Worker[Item, Made]], tasks: Sequence[Task]) -> Iterator[int]:
+    """Finish batches, in this process or in several; yield the number of items of each."""
+    if not tasks:
+        return
+    count = min(count_workers(), len(tasks))
+    yield from (
+        finish_in_processes(make_worker, tasks, count) if count > 1 else _finish_here(make_worker, tasks)
+    )
 
 
-def _finish_together(
-    worker_factory: Callable[[], Worker[Item, Made]], missing: Sequence[tuple[Sequence[Item], Path]]
-) -> Iterator[int]:
-    """Finish batches in several processes, spread over the GPUs; yield the number of items of each."""
-    context = multiprocessing.get_context("spawn")
-    count, gpus, places = min(count_workers(), len(missing)), list_visible_gpus(), context.SimpleQueue()
-    for number in range(count):
-        places.put(gpus[number % len(gpus)] if gpus else None)
-    with ProcessPoolExecutor(count, context, _enter_process, (worker_factory, places)) as pool:
-        done = {pool.submit(_finish_in_process, batch, home): len(batch) for batch, home in missing}
-        try:
-            for future in as_completed(done):
-                future.result()
-                yield done[future]
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _finish_here(make_worker: Callable[[], Worker[Item, Made]], tasks: Sequence[Task]) -> Iterator[int]:
+    """Finish batches in this process, in order; yield the number of items of each."""
+    with finishing(make_worker) as finisher:
+        begun: deque[tuple[Future[None], int]] = deque()
+        for batch, home in tasks:
+            begun.append((finisher.begin(batch, home), len(batch)))
+            if len(begun) == AT_ONCE:
+                yield _wait_for(begun)
+        while begun:
+            yield _wait_for(begun)
 
 
-_process: dict[str, Any] = {}
-"""In a process of a pool: the factory, and the worker once it is made."""
-
-
-def _enter_process(worker_factory: Callable[[], Worker[Item, Made]], places: Any) -> None:
-    """Settle on a GPU."""
-    gpu = places.get()
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    _process["factory"] = worker_factory
-    end_with_parent()
-
-
-def _finish_in_process(batch: Sequence[Any], home: Path) -> None:
-    if "worker" not in _process:
-        _process["worker"] = _process["factory"]()
-    _finish_batch(_process["worker"], batch, home)
-
-
-def _finish_batch(worker: Worker[Item, Made], batch: Sequence[Item], home: Path) -> None:
-    """Run one batch into a temporary folder and rename it to ``home``."""
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=home.parent))
-    try:
-        records = worker(batch, unfinished)
-        if len(records) != len(batch):
-            raise Verdict3DError(f"the worker returned {len(records)} records for {len(batch)} items")
-        write_json(unfinished / RECORDS, [record.model_dump() for record in records])
-        with ThreadPoolExecutor(8) as threads:  # a disk takes syncs together faster than in turn
-            list(threads.map(sync_file, unfinished.iterdir()))
-        unfinished.replace(home)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+def _wait_for(begun: deque[tuple[Future[None], int]]) -> int:
+    """Wait for the first of some batches; return the number of its items."""
+    future, count = begun.popleft()
+    future.result()
+    return count

@@ -15,6 +15,8 @@ from verdict3d.errors import Verdict3DError
 
 WORKERS = "VERDICT3D_WORKERS"
 """Environment variable: how many processes share the work of a stage; results do not change."""
+_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""Where there is none of these, of NVIDIA, AMD and Windows' Linux, torch has no GPU."""
 _PROCESSES_A_CORE = 16
 """More of them only wait for each other; a thousand take the memory of any machine."""
 _THREADS = 2
@@ -22,12 +24,18 @@ _THREADS = 2
 
 
 def count_workers() -> int:
-    """Return how many processes a stage may use for its batches: one, unless the environment says more.
+    """Return how many processes a stage uses for its batches: one a visible GPU, unless the environment says.
 
     Raises:
         Verdict3DError: What it says is no such number.
     """
-    value, most = os.environ.get(WORKERS, "1"), _PROCESSES_A_CORE * (os.cpu_count() or 1)
+    return _read_workers() or max(1, len(list_visible_gpus()))
+
+
+def _read_workers() -> int | None:
+    value, most = os.environ.get(WORKERS), _PROCESSES_A_CORE * (os.cpu_count() or 1)
+    if value is None:
+        return None
     if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= most:
         raise Verdict3DError(f"{WORKERS} is {reprlib.repr(value)}; give a whole number from 1 to {most}")
     return int(value)
@@ -35,8 +43,11 @@ def count_workers() -> int:
 
 @contextmanager
 def start_helpers() -> Iterator[Executor]:
-    """Run functions on pictures: in two threads, or in as many processes as the environment says."""
-    count, context = count_workers(), multiprocessing.get_context("spawn")
+    """Run functions on pictures: in two threads, or in as many processes as the environment says.
+
+    The number of GPUs does not matter to them, and each of the processes that train has helpers of its own.
+    """
+    count, context = _read_workers() or 1, multiprocessing.get_context("spawn")
     pool: Executor = (
         ProcessPoolExecutor(count, context, end_with_parent) if count > 1 else ThreadPoolExecutor(_THREADS)
     )
@@ -60,6 +71,8 @@ def end_with_parent() -> None:
 
 def list_visible_gpus() -> list[str]:
     """Return the GPUs that this process may use, each as ``CUDA_VISIBLE_DEVICES`` would name it."""
+    if not any(map(os.path.exists, _DRIVERS)):
+        return []  # torch takes seconds to import
     import torch
 
     count = torch.cuda.device_count()

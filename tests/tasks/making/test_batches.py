@@ -76,11 +76,11 @@ def test_killed_run_resumes_to_the_same_bytes(tmp_path):
     assert run_stage(killed, killed_at=7) == -signal.SIGKILL
     calls = (killed / "calls").read_text().splitlines()
     kept = {path.name for path in killed.glob("resume/slow/*/0*")}
-    assert len(kept) == len(calls) and 0 < len(kept) < 6
+    assert len(calls) - 1 <= len(kept) <= len(calls) and 0 < len(kept) < 6
 
     assert run_stage(killed) == 0
     assert digest_directory(killed / "out") == digest_directory(tmp_path / "whole" / "out")
-    assert len((killed / "calls").read_text().splitlines()) == 6
+    assert len((killed / "calls").read_text().splitlines()) == 6 + len(calls) - len(kept)
     assert not list((killed / "resume" / "slow").iterdir())
 
 
