@@ -8,7 +8,6 @@ in normals (two view sets) that differ by more than 24 of 255, as a share of tho
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from verdict3d.errors import ItemFailure
 from verdict3d.library import mesh_paths
+from verdict3d.mesh.equivalents import round_positions
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh, normalize
 from verdict3d.render.renderer import Renderer
@@ -23,14 +23,6 @@ from verdict3d.render.rig import Rig
 
 SETS, APART, BLOTCH = 2, 24, 0.01
 BACKGROUND = 250
-
-
-def round_places(mesh: Mesh, bits: int) -> Mesh:
-    """Return a mesh whose positions are whole numbers of so many bits, as another program reads them."""
-    low = mesh.vertices.min(axis=0)
-    step = np.ptp(mesh.vertices, axis=0).max() / (2**bits - 1)
-    places = np.rint((mesh.vertices - low) / step) * step + low
-    return replace(mesh, vertices=places.astype(np.float32))
 
 
 def measure_change(renderer: Renderer, mesh: Mesh, bits: list[int]) -> list[float]:
@@ -41,7 +33,7 @@ def measure_change(renderer: Renderer, mesh: Mesh, bits: list[int]) -> list[floa
 
     before = draw(mesh)
     shown = (before < BACKGROUND).any(axis=-1).sum()
-    changes = (np.abs(draw(round_places(mesh, count)) - before).max(axis=-1) > APART for count in bits)
+    changes = (np.abs(draw(round_positions(mesh, count)) - before).max(axis=-1) > APART for count in bits)
     return [float(change.sum() / shown) for change in changes]
 
 

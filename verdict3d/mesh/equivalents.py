@@ -69,9 +69,28 @@ def turn(mesh: Mesh, rng: np.random.Generator) -> Mesh:
     return replace(mesh, vertices=mesh.vertices * np.array([-1.0, -1.0, 1.0], dtype=np.float32))
 
 
+def round_positions(mesh: Mesh, bits: int = 14) -> Mesh:
+    """Return a mesh whose positions are whole numbers along its longest side, of ``bits`` bits, at least 1.
+
+    Programs that make files smaller write such positions (``KHR_mesh_quantization``), with 14 bits as a rule:
+    no corner is off by more than 1/32766 of that side in each direction.
+    """
+    low = mesh.vertices.min(axis=0)
+    step = np.ptp(mesh.vertices, axis=0).max() / (2**bits - 1)
+    places = np.rint((mesh.vertices - low) / step) * step + low
+    return replace(mesh, vertices=places.astype(np.float32))
+
+
+def quantise(mesh: Mesh, rng: np.random.Generator) -> Mesh:
+    """Round positions, as in a file that was made smaller."""
+    del rng
+    return round_positions(mesh)
+
+
 EQUIVALENTS: dict[str, Callable[[Mesh, np.random.Generator], Mesh]] = {
     "reordered": reorder,
     "subdivided": subdivide,
     "moved": move,
     "turned": turn,
+    "quantised": quantise,
 }

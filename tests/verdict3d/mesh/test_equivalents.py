@@ -48,6 +48,15 @@ def test_turning_shows_the_other_side(chair: Mesh) -> None:
     np.testing.assert_array_equal(turned.vertices, chair.vertices * np.array([-1, -1, 1], dtype=np.float32))
 
 
+def test_quantised_positions_lie_on_a_grid_of_fourteen_bits(chair: Mesh) -> None:
+    quantised = EQUIVALENTS["quantised"](chair, numpy_generator(2, "quantised"))
+    step = np.ptp(chair.vertices, axis=0).max() / (2**14 - 1)
+    places = (quantised.vertices - chair.vertices.min(axis=0)) / step
+    np.testing.assert_allclose(places, np.rint(places), atol=1e-2)
+    moved = np.abs(quantised.vertices - chair.vertices)
+    assert 0 < moved.max() <= 0.501 * step
+
+
 def test_a_texture_stays_where_it_was() -> None:
     values: dict[str, Any] = {
         "vertices": np.array([[0, 0, 0], [1, 0, 0], [0, 0, 1]], dtype=np.float32),

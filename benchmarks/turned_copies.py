@@ -1,0 +1,95 @@
+"""Why judges tell an object from itself turned by 180 degrees: `python -m benchmarks.turned_copies`.
+
+The four views of the turned object are the same four pictures in another order, which is checked. Asked from
+two view sets, with the object's picture from the front, from the back, and without any: a judge that
+compared the front of the mesh with the photo would change its word with the photo.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from verdict3d.config import load_params
+from verdict3d.judge.loading import load_judge
+from verdict3d.judge.panel import Pixels, make_requests
+from verdict3d.library import procedural_asset
+from verdict3d.mesh.equivalents import turn
+from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
+from verdict3d.randomness import numpy_generator
+from verdict3d.render.renderer import Renderer
+from verdict3d.render.rig import Camera, Rig
+
+ROOT = Path(__file__).resolve().parents[1]
+SETS, LEVELS, ROUNDING = 2, 8, 0.01
+PHOTOS = {"the front": 20.0, "the back": 200.0, "nothing": None}
+"""What the reference shows, and the yaw of its camera."""
+
+
+def draw_reference(renderer: Renderer, mesh: Mesh, yaw: float | None) -> Pixels:
+    """Return the reference picture on white; None for a blank one."""
+    if yaw is None:
+        return np.full((256, 256, 3), 255, dtype=np.uint8)
+    picture = renderer.condition(mesh, Camera(yaw, 20.0, 40.0, 2.0), 256).astype(float)
+    alpha = picture[..., 3:] / 255
+    return (picture[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def check_views(montage: Pixels, other: Pixels) -> None:
+    """Stop unless one montage's four views are the other's, two places on, up to single pixels."""
+    half = len(montage) // 2
+    tiles = [
+        [
+            one[row : row + half, column : column + half].astype(int)
+            for row in (0, half)
+            for column in (0, half)
+        ]
+        for one in (montage, other)
+    ]
+    apart = [np.abs(tiles[0][place] - tiles[1][(place + 2) % 4]).max(axis=-1) > LEVELS for place in range(4)]
+    assert np.mean(apart) <= ROUNDING, np.mean(apart)
+
+
+def main() -> None:
+    """Print a row for each judge and reference."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--objects", type=int, default=48, help="procedural objects of another seed")
+    options = parser.parse_args()
+    params = load_params(ROOT / "params.yaml")
+    renderer = Renderer(Rig(view_px=params.judges.view_px))
+    margins: dict[tuple[str, str], list[list[float]]] = {}
+    judges = {
+        role: load_judge(judge.model_copy(update={"panel": "three_images"}), ROOT)
+        for role, judge in params.judges.by_role.items()
+    }
+    for number in range(options.objects):
+        mesh = normalize(procedural_asset("heldout", number, params.seed + 1).mesh)
+        other = turn(mesh, numpy_generator(params.seed, "turned_copies", str(number)))
+        sides = (renderer.montages(mesh, "normal", SETS), renderer.montages(other, "normal", SETS))
+        for one, two in zip(*sides, strict=True):
+            check_views(one, two)
+        digests = (mesh_digest(mesh), mesh_digest(other))
+        for name, yaw in PHOTOS.items():
+            picture = draw_reference(renderer, mesh, yaw)
+            requests = make_requests(picture, sides, digests, renderer.rig.set_digests[:SETS])
+            for role, judge in judges.items():
+                both = np.mean([answer.both for answer in judge.compare(requests)], axis=0)
+                margins.setdefault((role, name), []).append([both[0] - both[1], both[0] + both[1]])
+    print(
+        "| judge | the photo shows | decided | for the mesh that faces the front | median of their \\|d\\| |"
+    )
+    print("|---|---|---|---|---|")
+    for (role, name), found in margins.items():
+        d, b = np.array(found).T / 2
+        decided = np.abs(d) > np.abs(b)
+        size = f"{np.median(np.abs(d[decided])):.1f}" if decided.any() else "–"
+        won = int((decided & (d > 0)).sum())
+        print(f"| {role} | {name} | {int(decided.sum())} of {len(d)} | {won} | {size} |")
+
+
+if __name__ == "__main__":
+    main()
