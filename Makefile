@@ -66,7 +66,7 @@ docs: install $(TOOLS)
 
 # nothing is asked of other hosts: schemas and rules are those of the tools
 lint-files: install $(TOOLS)
-	$(VENV)/bin/shellcheck .ci/run containers/start.sh
+	$(VENV)/bin/shellcheck .ci/run containers/start.sh containers/cluster/slurm.sh
 	$(VENV)/bin/hadolint containers/Dockerfile
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec containers/compose*.yaml
 	$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github

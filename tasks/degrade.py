@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from tasks.making.machine import start_helpers
+from tasks.making.executors import start_helpers
 from tasks.paths import DEGRADE, read_assets, start_folder
 from tasks.stage import run_stage
 from verdict3d.config import Params

@@ -143,7 +143,7 @@ def test_nothing_is_installed_that_nothing_imports() -> None:
 def test_what_is_imported_is_declared() -> None:
     """Otherwise it goes with whoever brings it now."""
     assert imported("verdict3d") - {"verdict3d"} <= {*declared(), *COMES_WITH}
-    assert imported("tasks", "flows") - {"verdict3d"} <= {*declared("pipeline"), *COMES_WITH}
+    assert imported("tasks", "flows") - {"verdict3d"} <= {*declared("pipeline", "ray"), *COMES_WITH}
 
 
 def test_the_library_needs_no_package_of_the_pipeline() -> None:

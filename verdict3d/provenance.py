@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 from collections.abc import Collection
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,15 @@ def digest_directory(directory: str | Path) -> str:
     root = Path(directory)
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return digest_json([[path.relative_to(root).as_posix(), digest_file(path)] for path in files])
+
+
+@cache
+def digest_sources(sources: Path = SOURCES) -> str:
+    """Return one SHA-256 over all of this project's code that decides results."""
+    files = sorted(
+        {file for each in _files_by_module(sources).values() for file in each if file.endswith(".py")}
+    )
+    return digest_json([[file, digest_file(sources / file)] for file in files])
 
 
 def code_of(*modules: str, sources: Path = SOURCES) -> dict[str, str]:

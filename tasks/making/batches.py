@@ -9,10 +9,10 @@ These folders lie outside the stage's outputs, which DVC deletes before a run.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
-from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ from typing import Any, Generic
 
 from tqdm import tqdm
 
-from tasks.making.finishing import AT_ONCE, RECORDS, UNFINISHED, Item, Made, Worker, finishing
-from tasks.making.machine import count_workers
-from tasks.making.processes import Task, finish_in_processes
+from tasks.making.executors import finish_batches
+from tasks.making.finishing import RECORDS, UNFINISHED, Item, Made, Worker, name_host
+from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import read_json
 
@@ -47,18 +47,43 @@ def resuming(stage: str, identity: Any, root: Path = RESUME_ROOT) -> Iterator[Pa
             read, :func:`~verdict3d.provenance.code_of` the modules that do it. Work done for another identity
             is removed on entry.
         root: Where all stages keep their unfinished work.
+
+    Raises:
+        Verdict3DError: Another process is at this stage of this checkout.
     """
     home = root / stage
     folder = home / digest_json(identity)[:32]
-    for place in (root, home.parent, home, folder):
-        if place.is_file():
-            place.unlink()
-    for stale in home.glob("*"):
-        if stale != folder:
-            _remove(stale)
-    folder.mkdir(parents=True, exist_ok=True)
-    yield folder
-    _remove(folder)
+    if root.is_file():
+        root.unlink()
+    root.mkdir(parents=True, exist_ok=True)
+    with _alone(root / f".{stage.replace('/', '.')}.lock", stage):
+        for place in (home.parent, home, folder):
+            if place.is_file():
+                place.unlink()
+        for stale in home.glob("*"):
+            if stale != folder:
+                _remove(stale)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        _remove(folder)
+
+
+@contextmanager
+def _alone(path: Path, stage: str) -> Iterator[None]:
+    """Hold the lock of a stage's unfinished work; the system frees it when this process ends."""
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise Verdict3DError(
+                f"{stage} is being worked on in this checkout by {lock.read() or 'another process'}; "
+                "wait for it, end it, or use a checkout of your own"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {name_host()}")
+        lock.flush()
+        yield
 
 
 def _remove(folder: Path) -> None:
@@ -111,6 +136,7 @@ def run_batches(
         Verdict3DError: The worker returned another number of records than it was given items.
         Exception: What the worker raised, in its call or in the future of its records.
     """
+    folder = folder.absolute()  # other processes may start elsewhere
     batches = compose_batches(items, batch_size, group_by)
     for leftover in folder.glob(f"{UNFINISHED}*"):
         shutil.rmtree(leftover)
@@ -123,38 +149,9 @@ def run_batches(
     ]
     results: dict[int, Finished[Made]] = {}
     with tqdm(total=len(items), initial=finished, desc=description, unit="item", mininterval=1.0) as progress:
-        for count in _finish(worker_factory, missing):
+        for count in finish_batches(worker_factory, missing, folder):
             progress.update(count)
         for batch, home in zip(batches, homes, strict=True):
             for position, values in zip(batch, read_json(home / RECORDS), strict=True):
                 results[position] = Finished(kind.model_validate(values), home)
     return [results[position] for position in range(len(items))]
-
-
-def _finish(make_worker: Callable[[], Worker[Item, Made]], tasks: Sequence[Task]) -> Iterator[int]:
-    """Finish batches, in this process or in several; yield the number of items of each."""
-    if not tasks:
-        return
-    count = min(count_workers(), len(tasks))
-    yield from (
-        finish_in_processes(make_worker, tasks, count) if count > 1 else _finish_here(make_worker, tasks)
-    )
-
-
-def _finish_here(make_worker: Callable[[], Worker[Item, Made]], tasks: Sequence[Task]) -> Iterator[int]:
-    """Finish batches in this process, in order; yield the number of items of each."""
-    with finishing(make_worker) as finisher:
-        begun: deque[tuple[Future[None], int]] = deque()
-        for batch, home in tasks:
-            begun.append((finisher.begin(batch, home), len(batch)))
-            if len(begun) == AT_ONCE:
-                yield _wait_for(begun)
-        while begun:
-            yield _wait_for(begun)
-
-
-def _wait_for(begun: deque[tuple[Future[None], int]]) -> int:
-    """Wait for the first of some batches; return the number of its items."""
-    future, count = begun.popleft()
-    future.result()
-    return count

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,13 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from tasks.making.machine import describe_machine
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import sync_file, write_json
+from verdict3d.provenance import digest_file
+from verdict3d.records.files import read_json, sync_file, write_json
 from verdict3d.records.record import RecordPart
 
-RECORDS = "records.json"
+RECORDS, MACHINE = "records.json", "machine.json"
+"""Files of a finished batch beside those of its worker: its records, and where it was made."""
 UNFINISHED = ".unfinished-"
-"""What the names of folders begin with that are no batch yet."""
+"""What the names of folders begin with that are no batch yet; host and process follow."""
 AT_ONCE = 2
 """Unfinished batches of one worker: one in the networks, one whose files are still being written."""
 
@@ -31,6 +37,9 @@ that is done with a batch but for its files returns a future of the records, and
 they are written: of at most two batches at a time, in the thread that made the worker. It is closed at the
 end, however that comes, where it has a method ``close``.
 """
+MakeWorker = Callable[[], Worker[Any, Any]]
+Task = tuple[Sequence[Any], Path]
+"""A batch, and the folder that it becomes."""
 
 
 class Finisher(Generic[Item, Made]):
@@ -44,10 +53,12 @@ class Finisher(Generic[Item, Made]):
         """Return once the worker can take another batch: a future of the moment when ``home`` is there.
 
         Raises:
-            Verdict3DError: In the future: the worker returned another number of records than of items.
+            Verdict3DError: In the future: the worker returned another number of records than of items, or
+                other bytes than another worker, which has finished the same batch meanwhile.
             Exception: Here and in the future: whatever the worker raises.
         """
-        unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=home.parent))
+        prefix = f"{UNFINISHED}{name_host()}-{os.getpid()}-"
+        unfinished = Path(tempfile.mkdtemp(prefix=prefix, dir=home.parent))
         try:
             records = self.worker(batch, unfinished)
         except BaseException:
@@ -57,7 +68,7 @@ class Finisher(Generic[Item, Made]):
 
 
 @contextmanager
-def finishing(make_worker: Callable[[], Worker[Any, Any]]) -> Iterator[Finisher[Any, Any]]:
+def finishing(make_worker: MakeWorker) -> Iterator[Finisher[Any, Any]]:
     """Make a worker and yield what takes batches through it; wait for those begun, and close the worker."""
     worker = make_worker()
     try:
@@ -69,6 +80,11 @@ def finishing(make_worker: Callable[[], Worker[Any, Any]]) -> Iterator[Finisher[
             close()
 
 
+def name_host() -> str:
+    """Return this machine's name as file names can have it."""
+    return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
+
+
 def _finish(
     records: Sequence[Made] | Future[Sequence[Made]], count: int, unfinished: Path, home: Path
 ) -> None:
@@ -78,8 +94,34 @@ def _finish(
         if len(made) != count:
             raise Verdict3DError(f"the worker returned {len(made)} records for {count} items")
         write_json(unfinished / RECORDS, [record.model_dump() for record in made])
+        write_json(unfinished / MACHINE, {"host": name_host(), **describe_machine()})
         with ThreadPoolExecutor(8) as threads:  # a disk takes syncs together faster than in turn
             list(threads.map(sync_file, unfinished.iterdir()))
-        unfinished.replace(home)
+        settle(unfinished, home)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def settle(unfinished: Path, home: Path) -> None:
+    """Give a whole batch its place; where it has been finished by another worker meanwhile, compare both.
+
+    Raises:
+        Verdict3DError: The other worker made other bytes of the same batch.
+    """
+    try:
+        unfinished.replace(home)
+    except OSError:
+        if not home.is_dir():
+            raise
+        other = sorted(name for name in _digest_files(home) ^ _digest_files(unfinished))
+        if other:
+            places = [read_json(folder / MACHINE)["host"] for folder in (home, unfinished)]
+            raise Verdict3DError(
+                f"batch {home.name} was made twice, on {places[0]} and on {places[1]}, with other bytes: "
+                f"{', '.join(dict.fromkeys(name for name, _ in other))}. The machines differ (hardware, "
+                "driver, packages), or the stage does not repeat: take out one of them and run again"
+            ) from None
+
+
+def _digest_files(folder: Path) -> set[tuple[str, str]]:
+    return {(path.name, digest_file(path)) for path in folder.iterdir() if path.name != MACHINE}

@@ -6,10 +6,9 @@ import multiprocessing
 import os
 import re
 import reprlib
+import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from typing import Any
 
 from verdict3d.errors import Verdict3DError
 
@@ -19,8 +18,6 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Where there is none of these, of NVIDIA, AMD and Windows' Linux, torch has no GPU."""
 _PROCESSES_A_CORE = 16
 """More of them only wait for each other; a thousand take the memory of any machine."""
-_THREADS = 2
-"""For pictures, in one process: more of them wait for Python's lock."""
 
 
 def count_workers() -> int:
@@ -29,32 +26,25 @@ def count_workers() -> int:
     Raises:
         Verdict3DError: What it says is no such number.
     """
-    return _read_workers() or max(1, len(list_visible_gpus()))
+    return read_workers() or max(1, len(list_visible_gpus()))
 
 
-def _read_workers() -> int | None:
-    value, most = os.environ.get(WORKERS), _PROCESSES_A_CORE * (os.cpu_count() or 1)
+def read_workers(most: int | None = _PROCESSES_A_CORE * (os.cpu_count() or 1)) -> int | None:
+    """Return the number of processes that the environment asks for; None where it asks for none.
+
+    Args:
+        most: The largest number that makes sense: of this machine, unless given.
+
+    Raises:
+        Verdict3DError: What it says is no such number.
+    """
+    value = os.environ.get(WORKERS)
     if value is None:
         return None
-    if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= most:
-        raise Verdict3DError(f"{WORKERS} is {reprlib.repr(value)}; give a whole number from 1 to {most}")
+    largest = most or 10**6
+    if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= largest:
+        raise Verdict3DError(f"{WORKERS} is {reprlib.repr(value)}; give a whole number from 1 to {largest}")
     return int(value)
-
-
-@contextmanager
-def start_helpers() -> Iterator[Executor]:
-    """Run functions on pictures: in two threads, or in as many processes as the environment says.
-
-    The number of GPUs does not matter to them, and each of the processes that train has helpers of its own.
-    """
-    count, context = _read_workers() or 1, multiprocessing.get_context("spawn")
-    pool: Executor = (
-        ProcessPoolExecutor(count, context, end_with_parent) if count > 1 else ThreadPoolExecutor(_THREADS)
-    )
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def end_with_parent() -> None:
@@ -67,6 +57,18 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait_and_end, daemon=True).start()
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what bits of results may depend on here, as far as this process uses it: JSON values.
+
+    That is torch's version and number of threads, and the accelerator; all None where torch is not used.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {"torch": None, "threads": None, "accelerator": None}
+    accelerator = torch.cuda.get_device_name() if torch.cuda.is_initialized() else None
+    return {"torch": torch.__version__, "threads": torch.get_num_threads(), "accelerator": accelerator}
 
 
 def list_visible_gpus() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from tasks.making.machine import start_helpers
+from tasks.making.executors import start_helpers
 from tasks.paths import LABEL, read_generations
 from verdict3d.adapt.method import ConditionPixels, Example, Preference, Sample
 from verdict3d.adapt.parallel import shows_progress
@@ -82,7 +82,7 @@ def _make_in_order(
 
     A process draws what it degrades; threads leave drawing to this one, which OpenGL's context belongs to.
     """
-    draws_alone = isinstance(pool, ProcessPoolExecutor)
+    draws_alone = not isinstance(pool, ThreadPoolExecutor)
     waiting: deque[Future[list[Example]]] = deque()
     for asset in assets:
         if draws_alone:

@@ -225,3 +225,20 @@ def test_the_worker_in_kubernetes_may_do_nothing_but_make_jobs_and_read() -> Non
     pool = container["args"][container["args"].index("--pool") + 1]
     (deployment,) = yaml.safe_load((FOLDER / "kubernetes/prefect.yaml").read_text())["deployments"]
     assert deployment["work_pool"]["name"] == pool
+
+
+def test_a_ray_job_wants_a_token_one_version_of_ray_and_a_volume_that_all_pods_write_to() -> None:
+    claim, job = yaml.safe_load_all((FOLDER / "cluster/rayjob.yaml").read_text())
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    cluster = job["spec"]["rayClusterSpec"]
+    (version,) = re.findall(r"(?m)^ray==(\S+)", (ROOT / "requirements.lock").read_text())
+    assert cluster["authOptions"] == {"mode": "token"} and cluster["rayVersion"] == version
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        pod = group["template"]["spec"]
+        (container,) = pod["containers"]
+        assert {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"} in container["env"]
+        assert pod["securityContext"]["runAsUser"] == 10001 and not pod["automountServiceAccountToken"]
+        assert container["volumeMounts"] == [{"name": "project", "mountPath": "/srv/verdict3d"}]
+        (volume,) = pod["volumes"]
+        assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert job["spec"]["entrypoint"].endswith("VERDICT3D_EXECUTOR=ray verdict3d run --preset full")
