@@ -125,9 +125,8 @@ def measure_seconds(work: Callable[[], Any], device: str) -> float:
 
 def forget(judge: TransformersJudge) -> None:
     """Drop every remembered picture."""
-    judge._encoder._prepared.clear()
-    judge._encoder._features.clear()
-    judge._encoder._features_bytes = 0
+    judge._encoder._kept.clear()
+    judge._encoder._kept_bytes = 0
 
 
 def measure(family: str, given: argparse.Namespace) -> None:

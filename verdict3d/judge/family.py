@@ -25,6 +25,19 @@ class PreparedPicture:
     grid: Grid
 
 
+@dataclass(frozen=True, eq=False)
+class EncodedPicture:
+    """One picture, encoded.
+
+    Args:
+        features: (tokens, hidden).
+        grid: As in :class:`PreparedPicture`.
+    """
+
+    features: Tensor
+    grid: Grid
+
+
 class Family(Protocol):
     """A VLM family."""
 

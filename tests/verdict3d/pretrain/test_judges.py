@@ -9,6 +9,7 @@ from PIL import Image
 
 from support.judge_examples import FAMILIES, load, noise_picture
 from verdict3d.errors import Verdict3DError
+from verdict3d.judge.family import PreparedPicture
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.pretrain.judge_measures import GAPS, measure_judge
 from verdict3d.pretrain.judge_pool import JudgePool, prepare_pixels, resize_pictures
@@ -50,8 +51,9 @@ def test_training_pixels_are_those_of_the_image_processor(
     size = embedded.pictures.size_px
     shown = np.asarray(Image.fromarray(noise_picture(5, 224)).resize((size, size), Image.Resampling.BICUBIC))
     mine = prepare_pixels(embedded, torch.from_numpy(shown.copy())[None])[0]
-    theirs = judge._encoder.prepare({"shown": shown})[0]["shown"].pixels
-    torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-5)
+    theirs = judge._encoder.prepare({"shown": shown})[0]["shown"]
+    assert isinstance(theirs, PreparedPicture)
+    torch.testing.assert_close(mine, theirs.pixels, atol=1e-5, rtol=1e-5)
 
 
 def test_resizing_is_pillows() -> None:

@@ -14,16 +14,18 @@ import torch
 from torch import Tensor
 
 from verdict3d.errors import ItemFailure
-from verdict3d.judge.family import Family, PreparedPicture
+from verdict3d.judge.family import EncodedPicture, Family, PreparedPicture
 from verdict3d.judge.panel import Pixels, make_picture
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _THREADS = min(8, os.cpu_count() or 1)
-_PREPARED_KEPT = 512
 _AT_ONCE = {"cpu": 8, "cuda": 32}  # on a CPU, what stays in its caches
-_FEATURES_KEPT_BYTES = {"cpu": 256 << 20, "cuda": 2 << 30}
+_KEPT_BYTES = {"cpu": 64 << 20, "cuda": 2 << 30}
+
+Known = PreparedPicture | EncodedPicture
+"""What a judge knows of a picture that it is to look at."""
 
 
 class PictureEncoder:
@@ -41,14 +43,11 @@ class PictureEncoder:
         self._image_processor = image_processor
         self._device = next(model.parameters()).device
         self._dtype = next(model.parameters()).dtype
-        self._prepared: OrderedDict[str, PreparedPicture] = OrderedDict()
-        self._features: OrderedDict[str, Tensor] = OrderedDict()
-        self._features_bytes = 0
+        self._kept: OrderedDict[str, EncodedPicture] = OrderedDict()
+        self._kept_bytes = 0
 
-    def prepare(
-        self, wanted: Mapping[str, Pixels]
-    ) -> tuple[dict[str, PreparedPicture], dict[str, ItemFailure]]:
-        """Run the image processor on pictures.
+    def prepare(self, wanted: Mapping[str, Pixels]) -> tuple[dict[str, Known], dict[str, ItemFailure]]:
+        """Run the image processor on pictures that are not remembered.
 
         Args:
             wanted: (height, width, 3) uint8 each, by digest.
@@ -56,7 +55,7 @@ class PictureEncoder:
         Returns:
             Those that can be used, and why others cannot: ``bad_image``.
         """
-        pictures: dict[str, PreparedPicture] = {}
+        pictures: dict[str, Known] = {}
         failures: dict[str, ItemFailure] = {}
         with ThreadPoolExecutor(_THREADS) as threads:
             results = list(threads.map(self._prepare, wanted, wanted.values()))
@@ -64,15 +63,12 @@ class PictureEncoder:
             if isinstance(result, ItemFailure):
                 failures[name] = result
             else:
-                pictures[name] = self._prepared[name] = result
-                self._prepared.move_to_end(name)
-        while len(self._prepared) > _PREPARED_KEPT:
-            self._prepared.popitem(last=False)
+                pictures[name] = result
         return pictures, failures
 
-    def _prepare(self, name: str, pixels: Pixels) -> PreparedPicture | ItemFailure:
-        if name in self._prepared:
-            return self._prepared[name]
+    def _prepare(self, name: str, pixels: Pixels) -> Known | ItemFailure:
+        if (known := self._kept.get(name)) is not None:
+            return known
         try:
             usable = make_picture(pixels)
             processed = self._image_processor(
@@ -86,33 +82,34 @@ class PictureEncoder:
         return replace(prepared, pixels=prepared.pixels.to(self._dtype))
 
     @torch.inference_mode()
-    def encode(self, pictures: Mapping[str, PreparedPicture]) -> dict[str, Tensor]:
+    def encode(self, pictures: Mapping[str, Known]) -> dict[str, Tensor]:
         """Return the features (tokens, hidden) of every picture; those of one size go together.
 
         On a GPU the number encoded together is always the same, so that features do not depend on what else
         was asked for: kernels are chosen by shape.
         """
-        features = {name: self._features[name] for name in pictures if name in self._features}
-        fresh = [name for name in pictures if name not in features]
+        known = {name: self._kept.get(name, picture) for name, picture in pictures.items()}
+        encoded = {name: one for name, one in known.items() if isinstance(one, EncodedPicture)}
+        fresh = {name: one for name, one in known.items() if isinstance(one, PreparedPicture)}
         size = _AT_ONCE[self._device.type]
-        for grid, names in group_by(fresh, lambda name: pictures[name].grid):
+        for grid, names in group_by(list(fresh), lambda name: fresh[name].grid):
             for part in cut_chunks(names, size):
                 filled = part + part[-1:] * (size - len(part) if self._device.type == "cuda" else 0)
-                pixels = torch.stack([pictures[name].pixels.to(self._device) for name in filled])
-                encoded = self._family.compute_features(self._model, pixels, grid)[: len(part)]
-                features.update(zip(part, encoded.unbind(), strict=True))
-        self._remember(features)
-        return features
+                pixels = torch.stack([fresh[name].pixels.to(self._device) for name in filled])
+                features = self._family.compute_features(self._model, pixels, grid)[: len(part)]
+                for name, one in zip(part, features.unbind(), strict=True):
+                    encoded[name] = EncodedPicture(one.clone(), grid)  # not a view that keeps its neighbours
+        self._remember(encoded)
+        return {name: one.features for name, one in encoded.items()}
 
-    def _remember(self, features: Mapping[str, Tensor]) -> None:
-        for name, tensor in features.items():
-            if name in self._features:
-                self._features.move_to_end(name)
-            else:
-                self._features[name] = tensor.clone()  # not a view that keeps its neighbours
-                self._features_bytes += tensor.nbytes
-        while self._features_bytes > _FEATURES_KEPT_BYTES[self._device.type]:
-            self._features_bytes -= self._features.popitem(last=False)[1].nbytes
+    def _remember(self, encoded: Mapping[str, EncodedPicture]) -> None:
+        for name, picture in encoded.items():
+            if name not in self._kept:
+                self._kept[name] = picture
+                self._kept_bytes += picture.features.nbytes
+            self._kept.move_to_end(name)
+        while self._kept_bytes > _KEPT_BYTES[self._device.type]:
+            self._kept_bytes -= self._kept.popitem(last=False)[1].features.nbytes
 
 
 def group_by(items: Sequence[T], key: Callable[[T], Any]) -> Iterator[tuple[Any, list[T]]]:

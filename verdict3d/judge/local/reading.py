@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface
 
-from verdict3d.judge.family import Family, Grid, PreparedPicture
-from verdict3d.judge.local.encoding import PictureEncoder, cut_chunks, group_by
+from verdict3d.judge.family import Family, Grid
+from verdict3d.judge.local.encoding import Known, PictureEncoder, cut_chunks, group_by
 from verdict3d.judge.local.network import (
     Layout,
     answer_ids,
@@ -68,14 +68,12 @@ class PanelReader:
         self._shares = _share_beginnings(model)
 
     @torch.inference_mode()
-    def read_margins(
-        self, shown: Sequence[Shown], pictures: dict[str, PreparedPicture]
-    ) -> dict[Shown, float]:
+    def read_margins(self, shown: Sequence[Shown], pictures: dict[str, Known]) -> dict[Shown, float]:
         """Return the margin of every sequence; sequences of one length go together.
 
         Args:
             shown: Sequences, all different.
-            pictures: The pictures in them, preprocessed, by digest.
+            pictures: The pictures in them, from the encoder, by digest.
 
         Returns:
             Margins in nats, positive where the first candidate is preferred; not always finite.

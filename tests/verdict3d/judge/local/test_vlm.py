@@ -24,7 +24,8 @@ from verdict3d.judge import identity
 from verdict3d.judge.families import compile_judge
 from verdict3d.judge.identity import JudgeIdentity, require_different
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.local.encoding import fetch_ahead
+from verdict3d.judge.local import encoding
+from verdict3d.judge.local.encoding import Known, fetch_ahead
 from verdict3d.judge.local.reading import PanelReader
 from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel, make_picture, read_picture
@@ -49,6 +50,11 @@ def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def judges(directories: dict[str, Path]) -> dict[str, TransformersJudge]:
     return {family: load(directory) for family, directory in directories.items()}
+
+
+def _prepare(directory: Path, seed: int) -> Known:
+    """A picture as the judge in a directory looks at it."""
+    return load(directory)._encoder.prepare({"one": noise_picture(seed)})[0]["one"]
 
 
 @pytest.mark.parametrize("panel", SLOTS)
@@ -195,8 +201,23 @@ def test_remembered_features_do_not_change_a_bit(family: str, directories: dict[
     warm = load(directories[family])
     warm.compare(earlier)
     encoder = warm._encoder
-    assert encoder._features_bytes == sum(kept.nbytes for kept in encoder._features.values()) > 0
+    assert encoder._kept_bytes == sum(one.features.nbytes for one in encoder._kept.values()) > 0
     assert warm.compare(asked) == load(directories[family]).compare(asked)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_more_features_are_kept_than_there_is_room_for(
+    family: str, directories: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a judge remembers is bounded; what it has forgotten, also between two batches, is made again."""
+    asked = [request(2 * number, 2 * number + 1, reference=900) for number in range(12)]
+    asked += asked[:2]
+    whole = load(directories[family]).compare(asked)
+    (one,) = load(directories[family])._encoder.encode({"0": _prepare(directories[family], 0)}).values()
+    monkeypatch.setitem(encoding._KEPT_BYTES, "cpu", 3 * one.nbytes)
+    tight = load(directories[family])
+    assert tight.compare(asked) == whole
+    assert 0 < tight._encoder._kept_bytes <= 3 * one.nbytes and len(tight._encoder._kept) == 3
 
 
 @pytest.mark.parametrize("family", FAMILIES)
