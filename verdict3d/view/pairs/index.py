@@ -1,4 +1,4 @@
-"""The index of all pairs: one SQLite file, from which lists are answered a page at a time."""
+"""The index of all pairs: one SQLite file; its columns are kept in memory, and lists answered from them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from verdict3d.view.pairs.described import (
     make_row,
 )
 from verdict3d.view.pairs.entry import Entry
-from verdict3d.view.pairs.fields import COLUMNS, FIELDS, NUMBERS, Cell, list_values, write_search_text
+from verdict3d.view.pairs.fields import COLUMNS, NUMBERS, Cell, list_values, write_search_text
 from verdict3d.view.pairs.query import Query
+from verdict3d.view.pairs.table import PairTable
 
 _COLUMNS = ", ".join(f'"{name}" {"REAL" if name in NUMBERS else "TEXT"}' for name in COLUMNS)
 _TABLES = f"""
@@ -59,6 +60,7 @@ class PairIndex:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._table: tuple[tuple[int, int, int], PairTable] | None = None
 
     @staticmethod
     def write(path: Path, entries: Iterable[Entry], facts: Mapping[str, Any]) -> PairIndex:
@@ -101,25 +103,23 @@ class PairIndex:
 
     def find(self, query: Query) -> Found:
         """Return one page of the pairs that fit, and what other choices would leave."""
-        where, values = _write_where(query)
+        table = self._read_table()
+        fitting = table.find(query)
+        first = (query.page - 1) * query.rows
         with self._opened() as database:
-            total = database.execute(f"SELECT count(*) FROM pairs{where}", values).fetchone()[0]
-            part = f"SELECT number FROM pairs{where}{_write_order(query)} LIMIT ? OFFSET ?"
-            numbers = database.execute(part, (*values, query.rows, (query.page - 1) * query.rows)).fetchall()
             rows = [
-                database.execute("SELECT row FROM shown WHERE number = ?", number).fetchone()
-                for number in numbers
+                database.execute("SELECT row FROM shown WHERE number = ?", (number,)).fetchone()
+                for number in fitting[first : first + query.rows].tolist()
             ]
-            counts = {one.name: _count(database, one.name, query) for one in FIELDS if one.kind == "choice"}
         listed = [ListedPair.model_validate_json(row[0]) for row in rows]
-        return Found(total=int(total), rows=listed, counts=counts)
+        return Found(total=len(fitting), rows=listed, counts=table.count(query))
 
     def ids(self, query: Query) -> list[str]:
         """Return the ids of all pairs that fit, in order."""
-        where, values = _write_where(query)
+        fitting = self._read_table().find(query).tolist()
         with self._opened() as database:
-            found = database.execute(f"SELECT id FROM pairs{where}{_write_order(query)}", values).fetchall()
-        return [row[0] for row in found]
+            ids = dict(database.execute("SELECT number, id FROM pairs"))
+        return [ids[number] for number in fitting]
 
     def rows(self) -> Iterator[tuple[dict[str, Cell], ListedPair]]:
         """Yield the columns with the id, and the list's row, of every pair in order."""
@@ -161,6 +161,23 @@ class PairIndex:
             found = database.execute("SELECT key, path FROM files WHERE kind = ? ORDER BY key", (kind,))
             return [(key, Path(path)) for key, path in found]
 
+    def _read_table(self) -> PairTable:
+        """Return the columns of all pairs, read once for a file."""
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise Verdict3DError(f"the index {self.path} cannot be read: {error}") from error
+        state = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if self._table is None or self._table[0] != state:
+            names = ("number", "text", *COLUMNS)
+            chosen = ", ".join(f'"{name}"' for name in names)
+            with self._opened() as database:
+                rows = database.execute(f"SELECT {chosen} FROM pairs ORDER BY number").fetchall()
+            columns = dict(zip(names, zip(*rows, strict=True) if rows else ((),) * len(names), strict=True))
+            numbers, texts = columns.pop("number"), list(columns.pop("text"))
+            self._table = state, PairTable.of(numbers, texts, columns)
+        return self._table[1]
+
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -188,37 +205,6 @@ def _insert(database: sqlite3.Connection, number: int, entry: Entry) -> None:
         "INSERT OR IGNORE INTO files VALUES (?, ?, ?)",
         [(file.key, file.kind, file.path) for file in list_files(entry)],
     )
-
-
-def _write_where(query: Query) -> tuple[str, list[Any]]:
-    """Return the condition that a query means, with its values; names of columns come from the table."""
-    parts: list[str] = []
-    values: list[Any] = []
-    for name, allowed in query.choices.items():
-        parts.append(f'"{name}" IN ({", ".join("?" * len(allowed))})')
-        values += allowed
-    for name, (low, high) in query.ranges.items():
-        for sign, bound in ((">=", low), ("<=", high)):
-            if bound is not None:
-                parts.append(f'"{name}" {sign} ?')
-                values.append(bound)
-    for word in query.search:
-        parts.append("instr(text, ?) > 0")
-        values.append(word)
-    return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
-
-
-def _write_order(query: Query) -> str:
-    if query.sort is None:
-        return " ORDER BY number"
-    column = f'"{query.sort.column}"'
-    return f" ORDER BY {column} IS NULL, {column} {'DESC' if query.sort.descending else 'ASC'}, number"
-
-
-def _count(database: sqlite3.Connection, name: str, query: Query) -> dict[str, int]:
-    where, values = _write_where(query.without(name))
-    found = database.execute(f'SELECT "{name}", count(*) FROM pairs{where} GROUP BY "{name}"', values)
-    return {value: count for value, count in found if value}
 
 
 def _explain(path: Path, error: sqlite3.Error) -> Verdict3DError:

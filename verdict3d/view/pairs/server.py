@@ -83,8 +83,9 @@ def make_app(
         return collect_facts(index)
 
     @app.get("/data/pairs.json")
-    def pairs(request: Request) -> Any:
-        return index.find(make_query(request.query_params.multi_items())).model_dump()
+    def pairs(request: Request) -> Response:
+        found = index.find(make_query(request.query_params.multi_items()))
+        return Response(found.model_dump_json(), media_type="application/json")
 
     @app.get("/data/ids.json")
     def ids(request: Request) -> Any:

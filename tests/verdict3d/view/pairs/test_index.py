@@ -81,6 +81,15 @@ def test_pages_cover_the_list_once(index: PairIndex) -> None:
     assert [row.id for rows in pages for row in rows] == index.ids(parse_query("sort=loudest"))
 
 
+def test_an_index_that_was_made_anew_is_read_anew(tmp_path: Path) -> None:
+    index = PairIndex.write(tmp_path / "pairs.sqlite", many(20), {})
+    assert index.find(parse_query("")).total == 20
+    PairIndex.write(tmp_path / "pairs.sqlite", many(8), {})
+    assert index.find(parse_query("")).total == len(index.ids(parse_query(""))) == 8
+    PairIndex.write(tmp_path / "pairs.sqlite", [], {})
+    assert index.find(parse_query("q=chair&size=1..&outcome=win&sort=object")).total == 0
+
+
 def test_a_pair_names_the_other_pairs_of_its_meshes(tmp_path: Path) -> None:
     one, other = shape("repair", "m1"), shape("base", "m2")
     entries = [
