@@ -36,6 +36,7 @@ from flows.chain.dvc_stages import (
 )
 from flows.chain.environment import make_project_environment
 from flows.chain.lost_server import leave_at_once, leaving_lost_server
+from flows.chain.machine_samples import sampling
 from flows.chain.prefect_artifacts import leave_artifacts_task, leave_difference, leave_stage_numbers
 from flows.chain.prefect_server import ADDRESS, is_reachable
 from flows.chain.shared import Chain
@@ -149,7 +150,7 @@ def _run_stages(chain: Chain, needs: Mapping[str, set[str]], stages_file: Path) 
                 future.wait()
     finally:
         ends = [_describe_stage(stage, future) for stage, future in futures.items()]
-        write_record(stages_file, StageEnds(stages=ends))
+        write_record(stages_file, StageEnds(stages=ends, machine=dict(chain.machine)))
     unfinished = [stage for stage, future in futures.items() if not future.state.is_completed()]
     if unfinished:
         chain.ended.set_result(False)
@@ -199,7 +200,7 @@ def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
     parameters = read_yaml(chain.workspace.root / "params.yaml")
     try:
         # restoring goes on while Prefect's server starts
-        with ThreadPoolExecutor(1) as beside, stopping_all_on_error():
+        with ThreadPoolExecutor(1) as beside, stopping_all_on_error(), sampling() as chain.machine:
             chain.at_rest = beside.submit(
                 restore_through_dvc,
                 root=chain.workspace.root,

@@ -18,6 +18,7 @@ from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.prefect_server import provide_server
 from flows.chain.promotion_step import refresh_champion
 from flows.chain.results import HEADINGS, describe_decisions, format_text, format_win_rate, read_win_rates
+from flows.chain.runs_page import find_page_of_results
 from flows.chain.stopped import describe_failures, locate_page, write_page
 from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
 from flows.processes.run_lock import recover_dvc_locks, run_lock
@@ -79,7 +80,7 @@ def run_chain(
                 keep_run(workspace)  # made by hand
     send_kept(workspace.project, environment, say)  # the next run need not wait for this
     say("")
-    say(describe_results(workspace))
+    say(describe_results(workspace, find_page_of_results(workspace)))
     seconds = time.monotonic() - started
     say(f"\n{seconds:.1f} s")
     return {"changed": changed, "stages": [end.model_dump() for end in ends], "seconds": seconds}
@@ -97,8 +98,13 @@ def look_for_changes(
     return find_changed_stages(workspace.root, environment)
 
 
-def describe_results(workspace: Workspace) -> str:
-    """Return the last win-rates and decisions of ``workspace``, and where its pages are."""
+def describe_results(workspace: Workspace, page: str | None = None) -> str:
+    """Return the last win-rates and decisions of ``workspace``, and where its pages are.
+
+    Args:
+        workspace: Whose results.
+        page: Address of their run on MLflow's server; None: the command that shows it is named.
+    """
     rates = read_win_rates(workspace.root)
     if not rates:
         return f"no results yet; `verdict3d run{workspace.option}` makes them"
@@ -109,7 +115,8 @@ def describe_results(workspace: Workspace) -> str:
         lines.append("\n".join(["", *decisions, why]))
     if workspace.report.is_file():
         lines.append(f"\nreport: {workspace.report}")
-    lines.append(f"runs:   `verdict3d ui{workspace.option}` shows them in MLflow, with `--last` this one")
+    shown = page or f"`verdict3d ui{workspace.option} --last` shows this one in MLflow"
+    lines.append(f"run:    {shown}")
     lines += describe_unsent(workspace.project)
     return "\n".join(lines)
 

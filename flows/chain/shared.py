@@ -8,13 +8,14 @@ from pathlib import Path
 
 from flows.chain.dvc_stages import StageRun
 from verdict3d.project import Workspace
+from verdict3d.records.stages import Samples
 
 
 class Chain:
     """What the tasks of one run share.
 
     ``at_rest`` gives the stages that need no running. ``begun`` and ``ended`` tell a watch how far the run
-    is, and ``ended`` whether everything succeeded.
+    is, and ``ended`` whether everything succeeded. ``machine`` is what the machine does meanwhile.
 
     Args:
         workspace: Where it runs.
@@ -45,6 +46,7 @@ class Chain:
         self.compares = compares
         self.begun = threading.Event()
         self.ended: Future[bool] = Future()
+        self.machine: Samples = {}
         self.at_rest: Future[dict[str, StageRun]] = Future()
         self.at_rest.set_result({})
         self.slots = threading.Semaphore(jobs)

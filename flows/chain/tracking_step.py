@@ -37,8 +37,8 @@ def keep_run(workspace: Workspace, stages_file: Path | None = None) -> None:
     keep_finished(workspace)
     outbox = Outbox(workspace.project)
     if outbox.run_id(workspace.root) is None:
-        stages = read_record(stages_file, StageEnds).stages if stages_file else None
-        outbox.put(collect_run(workspace.root, workspace.preset or "", stages, list_difference(workspace)))
+        ends = read_record(stages_file, StageEnds) if stages_file else None
+        outbox.put(collect_run(workspace.root, workspace.preset or "", ends, list_difference(workspace)))
 
 
 def find_recorded(workspace: Workspace) -> str:

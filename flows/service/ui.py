@@ -7,22 +7,18 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote, urlsplit
-
-import httpx
+from urllib.parse import urlsplit
 
 from flows.chain.environment import make_project_environment
+from flows.chain.runs_page import find_runs_page
 from flows.service.services import run_mlflow_server
-from tasks.tracking.outbox import EXPERIMENT
 from tasks.tracking.store import EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
-from verdict3d.processes.environment import LOOPBACK
 from verdict3d.processes.signals import ending_at_signals
 from verdict3d.project import STATE_FOLDER
 
 USUAL_PORT = 5000
 POLL_S = 0.5
-ANSWER_S = 30.0
 
 
 def show_runs(
@@ -76,39 +72,6 @@ def show_runs(
         while process.poll() is None:
             time.sleep(POLL_S)
         raise Verdict3DError(f"MLflow's pages ended by themselves; {folder / 'mlflow-ui.log'} says why")
-
-
-def find_runs_page(server: str, preset: str | None, run: str | None = None) -> str:
-    """Return the address of the runs on a server: past the view for language models that MLflow opens first.
-
-    Args:
-        server: Address of the server.
-        preset: Show the runs of this preset only.
-        run: Show the page of the run with this id instead.
-
-    Raises:
-        Verdict3DError: The server does not answer.
-    """
-    parts = urlsplit(server)
-    here = parts.hostname in LOOPBACK  # never through a proxy
-    question = f"{server}/api/2.0/mlflow/experiments/get-by-name"
-    server = parts._replace(
-        netloc=parts.netloc.rpartition("@")[2]
-    ).geturl()  # the browser asks for a password
-    try:
-        answer = httpx.get(
-            question, params={"experiment_name": EXPERIMENT}, timeout=ANSWER_S, trust_env=not here
-        )
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Verdict3DError(f"MLflow at {server} does not answer ({type(error).__name__})") from error
-    if not answer.is_success:
-        return f"{server}/#/experiments"
-    experiment = answer.json()["experiment"]["experiment_id"]
-    if run is not None:
-        return f"{server}/#/experiments/{experiment}/runs/{run}?workflowType=machine_learning"
-    wanted = f"tags.preset = '{preset}'"
-    only = f"&searchFilter={quote(wanted)}" if preset else ""
-    return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning{only}"
 
 
 def find_free_port() -> int:

@@ -187,7 +187,16 @@ def _make_run(client: MlflowClient, experiment: str, part: RunPart, key: str, st
     now = int(time.time() * 1000)
     model = _make_model(client, experiment, run_id, part, key) if part.model else None
     metrics = [Metric(name, value, now, 0, model_id=model) for name, value in part.metrics.items()]
-    metrics += [Metric(name, y, now, step) for name, points in part.series.items() for step, y in points]
+    metrics += [
+        Metric(name, value, now, step, model_id=model)
+        for name, points in part.series.items()
+        for step, value in points
+    ]
+    metrics += [
+        Metric(name, value, time_ms, step)
+        for name, points in part.timed.items()
+        for step, (time_ms, value) in enumerate(points)
+    ]
     for first in range(0, len(metrics), METRICS_A_REQUEST):
         client.log_batch(run_id, metrics=metrics[first : first + METRICS_A_REQUEST])
     for path, folder in part.artifacts:

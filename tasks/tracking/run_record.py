@@ -35,7 +35,7 @@ from verdict3d.records.decisions import Decision
 from verdict3d.records.generations import Generation
 from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.results import Results
-from verdict3d.records.stages import StageEnd
+from verdict3d.records.stages import Samples, StageEnds
 from verdict3d.records.yaml_files import read_yaml
 
 MONTAGES_KEPT = 8
@@ -60,6 +60,7 @@ class RunPart:
         tags: Where it came from.
         metrics: Numbers, by name.
         series: Numbers over training steps, by name: lists of (step, value).
+        timed: Numbers over time, by name.
         artifacts: Files to keep: (path, folder among the artifacts, "" for their top).
         note: Description, in Markdown.
         datasets: Data it was made of: name, digest, source and context of each.
@@ -71,6 +72,7 @@ class RunPart:
     tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    timed: Samples = field(default_factory=dict)
     artifacts: list[tuple[str, str]] = field(default_factory=list)
     note: str = ""
     datasets: list[dict[str, str]] = field(default_factory=list)
@@ -122,7 +124,7 @@ def run_key(root: Path) -> str | None:
 def collect_run(
     root: Path,
     preset: str = "",
-    stages: Sequence[StageEnd] | None = None,
+    ends: StageEnds | None = None,
     beside: Sequence[tuple[Path, str]] = (),
 ) -> RunRecord:
     """Collect the run below ``root``.
@@ -130,7 +132,7 @@ def collect_run(
     Args:
         root: Folder of ``params.yaml``, ``dvc.lock`` and ``data``.
         preset: Name of the preset it ran with, "" for none.
-        stages: What became of every stage.
+        ends: What became of every stage, and of the machine meanwhile.
         beside: Other files to keep, each with its folder among the artifacts.
 
     Raises:
@@ -167,13 +169,14 @@ def collect_run(
         datasets=_list_datasets(root),
     )
     seconds = 0.0
-    for end in stages or []:
+    for end in ends.stages if ends else ():
         name = clean_name(end.stage)
         parent.tags[f"stage.{name}"] = end.outcome
         if end.seconds is not None and end.max_rss_mib is not None:
             seconds += end.seconds
             parent.metrics[f"system/seconds/{name}"] = end.seconds
             parent.metrics[f"system/peak_memory_mib/{name}"] = end.max_rss_mib
+    parent.timed = {f"system/{name}": points for name, points in (ends.machine if ends else {}).items()}
     numbers = sorted((root / DATA).glob("*/metrics.json"))
     for path in numbers:
         parent.metrics |= collect_stage_numbers(path, path.parent.name)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Strict
 
 from verdict3d.records.record import Record, RecordPart
+
+Samples = dict[str, list[Annotated[tuple[int, float], Strict(False)]]]
+"""Numbers over time, by name: milliseconds since 1970, and the value then."""
 
 
 class StageEnd(RecordPart):
@@ -24,8 +29,14 @@ class StageEnd(RecordPart):
 
 
 class StageEnds(Record):
-    """What became of every stage, in the order of the chain."""
+    """What became of every stage, in the order of the chain, and of the machine meanwhile.
 
-    SCHEMA: ClassVar[str] = "verdict3d/stage-ends/1"
+    Attributes:
+        stages: The stages.
+        machine: Its use, by the names that MLflow gives to system metrics.
+    """
+
+    SCHEMA: ClassVar[str] = "verdict3d/stage-ends/2"
 
     stages: list[StageEnd]
+    machine: Samples

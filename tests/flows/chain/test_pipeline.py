@@ -64,7 +64,7 @@ def test_alone_killed_gone_on_with_and_at_rest(tmp_path: Path, prefect_home: Pat
     said = second.stdout + second.stderr
     assert sum(f"evaluate@{ARM}" in line and "ran (" in line for line in said.splitlines()) == 1
     assert not any("Finished in state" in line and f"@{ARM}" in line for line in said.splitlines())
-    assert "`verdict3d ui` shows them in MLflow" in said
+    assert "run:    `verdict3d ui --last` shows this one in MLflow" in said
     assert "0.700 [0.600, 0.800]" in second.stdout and "recorded in MLflow" in second.stdout + second.stderr
     assert finished_runs(project) == 2  # the run and its arm
     with closing(sqlite3.connect(prefect_home / "prefect.db")) as database:

@@ -26,7 +26,7 @@ def test_every_hint_leads_to_the_results_of_this_preset(tmp_path: Path, preset: 
     decided(root, "HOLD")
     said = describe_results(Workspace(tmp_path, root, preset))
     option = f" --preset {preset}" if preset else ""
-    assert f"`verdict3d promote --explain{option}`" in said and f"`verdict3d ui{option}`" in said
+    assert f"`verdict3d promote --explain{option}`" in said and f"`verdict3d ui{option} --last`" in said
     assert said.count("--preset") == (2 if preset else 0)
 
 

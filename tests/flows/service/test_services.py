@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -136,6 +137,9 @@ def test_a_team_s_servers_are_used_lost_and_made_up_for(services: Services) -> N
         done = services.call("run")
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"recorded in MLflow ({services.mlflow})" in done.stdout + done.stderr
+        page = re.search(r"^run:    (\S+)/#/experiments/(\d+)/runs/(\w+)", done.stdout, re.MULTILINE)
+        assert page is not None and page[1] == services.mlflow
+        assert f"recorded in MLflow ({services.mlflow}) as run {page[3]}" in done.stdout + done.stderr
         assert len(services.mlflow_runs()) == 1
         assert list((services.folder / "artifacts").rglob("adapter_model.safetensors"))
         api = PrefectApi(services.prefect, services.environment[KEY])

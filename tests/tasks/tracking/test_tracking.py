@@ -31,7 +31,10 @@ from verdict3d.project import Workspace
 from verdict3d.records.record import write_record
 from verdict3d.records.stages import StageEnd, StageEnds
 
-STAGES = StageEnds(stages=[StageEnd(stage="assets", outcome="ran", seconds=2.0, max_rss_mib=50.0)])
+MACHINE = {"cpu_utilization_percentage": [(1_780_000_000_000, 90.0), (1_780_000_005_000, 40.0)]}
+STAGES = StageEnds(
+    stages=[StageEnd(stage="assets", outcome="ran", seconds=2.0, max_rss_mib=50.0)], machine=MACHINE
+)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +93,10 @@ def test_a_run_arrives_whole_and_once(finished: Path, monkeypatch: pytest.Monkey
     assert parent.data.params["generator.structure.steps"] == "12"
     assert parent.data.metrics["assets/count"] == 3
     shown = {name: value for name, value in parent.data.metrics.items() if name.startswith("system/")}
-    assert shown == {"system/seconds/assets": 2.0, "system/peak_memory_mib/assets": 50.0}
+    sampled = "system/cpu_utilization_percentage"
+    assert shown == {"system/seconds/assets": 2.0, "system/peak_memory_mib/assets": 50.0, sampled: 40.0}
+    history = client.get_metric_history(parent.info.run_id, sampled)
+    assert [(one.timestamp, one.value) for one in history] == MACHINE["cpu_utilization_percentage"]
     assert parent.info.status == child.info.status == "FINISHED"
 
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id and child.info.run_name == ARM
@@ -106,7 +112,7 @@ def test_a_run_arrives_whole_and_once(finished: Path, monkeypatch: pytest.Monkey
     assert f"| {ARM} | severe | 0.70 (0.60 to 0.80) |" in tags["mlflow.note.content"]
     (model,) = client.search_logged_models([child.info.experiment_id])
     assert (model.name, model.source_run_id, model.status) == (ARM, child.info.run_id, "READY")
-    assert first.items() <= {one.key: one.value for one in model.metrics}.items()
+    assert (first | {"training/loss": 0.5}).items() <= {one.key: one.value for one in model.metrics}.items()
     assert model.params["steps"] == "400" and child.outputs.model_outputs[0].model_id == model.model_id
     history = client.get_metric_history(child.info.run_id, "training/loss")
     assert [(point.step, point.value) for point in history] == [(0, 1.0), (1, 0.5)]
