@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,7 @@ class PairTable:
     amounts: dict[str, NDArray[np.float64]]
 
     @classmethod
-    def of(cls, numbers: Sequence[int], texts: list[str], columns: dict[str, Sequence[Cell]]) -> PairTable:
+    def of(cls, numbers: Sequence[int], texts: list[str], columns: Mapping[str, Sequence[Cell]]) -> PairTable:
         """Return the table of columns as the index has them."""
         values, codes = {}, {}
         for name in WORDS:
