@@ -237,6 +237,7 @@ class ClusterCrew(Crew):
     """
 
     places: list[_Actor]  # type: ignore[assignment]
+    ahead = True
 
     def __init__(self, make_worker: MakeWorker, folder: Path) -> None:
         super().__init__()

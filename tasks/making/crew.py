@@ -39,17 +39,17 @@ class Place:
 
     Attributes:
         name: For messages.
-        free: Whether it can take a batch, if no more than one is unfinished.
+        ready: Whether its worker has been made.
+        pending: How many of its batches its worker has not begun, or is still at.
         unfinished: Its batches, with the moments when they were given out.
         seen: When it last gave a sign of life; None before the first.
-        ready: Whether its worker has been made.
     """
 
     name: str
-    free: bool = False
+    ready: bool = False
+    pending: int = 0
     unfinished: dict[int, float] = field(default_factory=dict)
     seen: float | None = None
-    ready: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,11 @@ class Crew(ABC):
 
     Attributes:
         places: Those that live or are about to.
+        ahead: Whether a place gets its next batch before it asks, as long as all others have enough: messages
+            to it take time.
     """
+
+    ahead = False
 
     def __init__(self) -> None:
         self.places: list[Place] = []
@@ -161,18 +165,33 @@ class Sharing:
     def _hand_out(self) -> None:
         left = len(self.waiting) + sum(len(place.unfinished) for place in self.crew.places)
         self.crew.recruit(left)
-        for place in sorted(self.able, key=lambda place: len(place.unfinished)):
-            if not self.waiting:
-                break
-            number = self.waiting[0]
-            suspect = any(self.losses.get(each) for each in (number, *place.unfinished))
-            if suspect and place.unfinished:
-                continue  # a batch that was lost once is alone, and is known to be the one if that recurs
-            self.waiting.popleft()
-            place.free = False
-            place.unfinished[number] = self.now
+        given = True
+        while given and self.waiting:
+            given = False
+            for place in sorted(self.able, key=lambda place: len(place.unfinished)):
+                if self.waiting and self._may_have(place, self.waiting[0]):
+                    self._give(place, self.waiting.popleft())
+                    given = True
+
+    def _may_have(self, place: Place, number: int) -> bool:
+        """Tell whether a place that can take a batch gets this one now."""
+        if place.unfinished and any(self.losses.get(each) for each in (number, *place.unfinished)):
+            return False  # a batch that was lost once is alone, and is known to be the one if that recurs
+        return not place.pending or len(self.waiting) > len(self.crew.places)
+
+    def _give(self, place: Place, number: int) -> None:
+        place.pending += 1
+        place.unfinished[number] = self.now
+        self._note(place)
+        self.crew.give(place, number, self.tasks[number])
+
+    def _note(self, place: Place) -> None:
+        """Note whether a place may get a batch."""
+        able = place.ready and len(place.unfinished) < AT_ONCE and (self.crew.ahead or not place.pending)
+        if able and place in self.crew.places:
+            self.able.add(place)
+        else:
             self.able.discard(place)
-            self.crew.give(place, number, self.tasks[number])
 
     def _hear(self, event: Event) -> None:
         place = event.place
@@ -189,10 +208,9 @@ class Sharing:
                 place.unfinished.pop(event.number, None)
         elif event.what == "lost":
             self._lose(place, event.loss, str(event.error))
-        if event.what in ("ready", "begun"):
-            place.free = True
-        if place.free and len(place.unfinished) < AT_ONCE and place in self.crew.places:
-            self.able.add(place)
+        if event.what == "begun":
+            place.pending -= 1
+        self._note(place)
 
     def _lose(self, place: Place, loss: Loss, words: str) -> None:
         """Forget a place and give its batches to others."""
@@ -215,6 +233,7 @@ class Sharing:
                     )
                 )
         place.unfinished.clear()
+        place.pending = 0
 
     def _watch(self) -> None:
         """End the places that hang. Time counts while this process was awake to hear them."""

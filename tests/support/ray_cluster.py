@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from support.places import ROOT
@@ -28,14 +29,14 @@ QUICK = {
 
 
 @contextmanager
-def ray_cluster(**system: Any) -> Iterator[Cluster]:
-    """Start a head without room for work; nodes are added by the tests, and removed at the end."""
+def ray_cluster(code: Path = ROOT) -> Iterator[Cluster]:
+    """Start a head without room for work; nodes are added later. Workers import the project in ``code``."""
     own = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
         "RAY_ADDRESS": "",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),  # of the workers
+        "PYTHONPATH": os.pathsep.join([str(code), str(code / "tests")]),  # of the workers
     }
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
@@ -46,7 +47,7 @@ def ray_cluster(**system: Any) -> Iterator[Cluster]:
         "num_cpus": 0,
         "node_ip_address": LOOPBACK,
         "no_monitor": True,
-        "_system_config": {**QUICK, **system},
+        "_system_config": QUICK,
     }
     cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args={**LEAN, **head}))
     os.environ["RAY_ADDRESS"] = cluster.address

@@ -163,6 +163,30 @@ def test_a_batch_that_was_lost_is_done_alone():
     assert sum(Sharing(watching, tasks, lambda machine, name: None).run()) == 4
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+def test_batches_are_given_ahead_only_where_the_others_have_enough(ahead):
+    """Two places that begin nothing before both have all that they are to have."""
+
+    class Slow(Scripted):
+        def give(self, place: Place, number: int, task: Any) -> None:
+            self.given.append(number)
+            self.most = max(self.most, len(place.unfinished))
+
+        def listen(self, seconds: float) -> list[Event]:
+            if not self.events:
+                for place in self.places:
+                    for number in list(place.unfinished):
+                        self.events += [Event(place, "begun", number), Event(place, "finished", number)]
+            return super().listen(seconds)
+
+    slow = Slow(2, {})
+    slow.ahead = ahead
+    tasks = [([number], Path(f"{number:06d}")) for number in range(9)]
+    assert sum(Sharing(slow, tasks, lambda machine, name: None).run()) == 9
+    assert slow.most == (2 if ahead else 1)
+    assert slow.given == list(range(9))
+
+
 def write_batch(folder: Path, content: bytes, host: str) -> Path:
     folder.mkdir()
     (folder / "records.json").write_bytes(b"[]\n")
