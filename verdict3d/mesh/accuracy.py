@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.mesh.sampling import Points, measure_diagonal, sample_outside
+from verdict3d.mesh.sampling import Points, compute_areas_and_normals, measure_diagonal, sample_outside
 from verdict3d.mesh.soundness import measure_soundness
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.generations import Truth
@@ -149,8 +149,9 @@ def compare_meshes(generated: Mesh | None, truth: Surface, seed: int, samples: i
     """
     nothing = Mesh(np.zeros((0, 3), dtype=np.float32), np.zeros((0, 3), dtype=np.int32))
     mesh = nothing if generated is None else generated
-    points, normals = sample_outside(mesh, samples, numpy_generator(seed, "compare_generated"))
-    sound, pieces = measure_soundness(mesh, seed)
+    surface = compute_areas_and_normals(mesh)
+    points, normals = sample_outside(mesh, samples, numpy_generator(seed, "compare_generated"), surface)
+    sound, pieces = measure_soundness(mesh, seed, surface[0])
     empty = sound is None or len(points) == 0
     near = find_neighbours(points, truth.points, truth.tree) if len(points) and len(truth.points) else None
     return Truth(

@@ -53,14 +53,21 @@ def draw_faces(
 ) -> tuple[Points, Points, NDArray[np.int64]]:
     """Return points and normals as ``sample_surface`` does, and the face (count,) int64 of each point."""
     areas, face_normals = compute_areas_and_normals(mesh)
-    points, faces = _draw(mesh, areas, count, generator)
+    points, faces = draw_points(mesh, areas, count, generator)
     return np.ascontiguousarray(points.T), face_normals[faces].astype(np.float32), faces
 
 
-def _draw(
+def draw_points(
     mesh: Mesh, areas: NDArray[np.float64], count: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return points (3, count) and the face (count,) of each, in ascending order; none without area."""
+    """Return points (3, count) float32 and the face (count,) int64 of each, in ascending order.
+
+    Args:
+        mesh: With faces or without.
+        areas: The area (F,) of each face; without any there are no points.
+        count: Number of points.
+        generator: Decides everything.
+    """
     total = float(areas.sum())
     if not total > 0:
         return np.zeros((3, 0), dtype=np.float32), np.zeros(0, dtype=np.int64)
@@ -76,7 +83,12 @@ def _draw(
     return points, faces
 
 
-def sample_outside(mesh: Mesh, count: int, generator: np.random.Generator) -> tuple[Points, Points]:
+def sample_outside(
+    mesh: Mesh,
+    count: int,
+    generator: np.random.Generator,
+    surface: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+) -> tuple[Points, Points]:
     """Draw points uniformly by area from the surface that empty space outside touches.
 
     Space is a grid of 40 cells along the longest side; a point counts as outer when the outside, flooded from
@@ -87,13 +99,14 @@ def sample_outside(mesh: Mesh, count: int, generator: np.random.Generator) -> tu
         mesh: With faces or without, at any scale.
         count: Number of points, at most 240,000.
         generator: Decides everything.
+        surface: Areas and normals of the faces, as :func:`compute_areas_and_normals`, where they are known.
 
     Returns:
         Points and unit normals, (count, 3) float32 each, fewer only when hardly any surface is outside;
         (0, 3) when the mesh has no area.
     """
-    areas, face_normals = compute_areas_and_normals(mesh)
-    points, faces = _draw(mesh, areas, _DENSE, generator)
+    areas, face_normals = compute_areas_and_normals(mesh) if surface is None else surface
+    points, faces = draw_points(mesh, areas, _DENSE, generator)
     if len(faces) > 0:
         low, high = points.min(axis=1), points.max(axis=1)
         side = max(float((high - low).max()), 1e-12) / _GRID

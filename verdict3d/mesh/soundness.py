@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from verdict3d.mesh.mesh import Mesh, find_used_vertices
-from verdict3d.mesh.sampling import compute_areas_and_normals, draw_faces, measure_diagonal
+from verdict3d.mesh.sampling import compute_areas_and_normals, draw_points, measure_diagonal
 from verdict3d.randomness import numpy_generator
 
 Areas = NDArray[np.float64]
@@ -82,7 +82,9 @@ class Validity:
     non_manifold_edge_share: float
 
 
-def measure_soundness(mesh: Mesh, seed: int = 0) -> tuple[Validity | None, Floaters]:
+def measure_soundness(
+    mesh: Mesh, seed: int = 0, areas: Areas | None = None
+) -> tuple[Validity | None, Floaters]:
     """Measure the triangulation (None without faces), and find the pieces of ``mesh``.
 
     Components with sampled surface points within 2% of the bounding box diagonal are one piece.
@@ -90,10 +92,12 @@ def measure_soundness(mesh: Mesh, seed: int = 0) -> tuple[Validity | None, Float
     Args:
         mesh: With faces or without, in any frame.
         seed: Decides the sampled points.
+        areas: The area (F,) of each face, where it is known.
     """
     if len(mesh.faces) == 0:
         return None, Floaters(0, 0, 0.0)
-    faces, areas = weld(mesh.vertices)[mesh.faces], compute_areas_and_normals(mesh)[0]
+    faces = weld(mesh.vertices)[mesh.faces]
+    areas = compute_areas_and_normals(mesh)[0] if areas is None else areas
     components = find_components(faces)
     extent = measure_diagonal(mesh.vertices[find_used_vertices(mesh)])
     return _measure_validity(faces, extent, areas, *components), _count_floaters(
@@ -104,14 +108,25 @@ def measure_soundness(mesh: Mesh, seed: int = 0) -> tuple[Validity | None, Float
 def _measure_validity(
     faces: NDArray[np.int64], extent: float, areas: Areas, count: int, component: NDArray[np.int64]
 ) -> Validity:
-    """Measure a triangulation with welded faces."""
-    directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    low, high = directed.min(axis=1), directed.max(axis=1)
-    _, edge, uses = np.unique(low * (faces.max() + 1) + high, return_inverse=True, return_counts=True)
-    turns = np.bincount(edge, weights=np.where(directed[:, 0] < directed[:, 1], 1.0, -1.0))
-    closed_edge = (uses == 2) & (turns == 0)
+    """Measure a triangulation with welded faces.
+
+    Edges are sorted as numbers that say where they start, where they end and which way a face runs through
+    them. An edge lies in the component of its ends, so no edge is looked up by its faces again.
+    """
+    vertices = int(faces.max()) + 1
+    keys = np.empty((3, len(faces)), dtype=np.int64)
+    for key, (start, end) in zip(keys, ((0, 1), (1, 2), (2, 0)), strict=True):
+        starts, ends = faces[:, start], faces[:, end]
+        key[:] = (np.minimum(starts, ends) * vertices + np.maximum(starts, ends)) * 2 + (starts < ends)
+    ordered = np.sort(keys, axis=None)
+    edges = ordered >> 1
+    first = np.flatnonzero(np.diff(edges, prepend=-1))
+    uses = np.diff(first, append=len(edges))
+    forward = np.add.reduceat(ordered & 1, first)
+    component_of = np.zeros(vertices, dtype=np.int64)
+    component_of[faces] = component[:, None]
     closed = np.ones(count, dtype=bool)
-    closed[np.tile(component, 3)[~closed_edge[edge]]] = False
+    closed[component_of[edges[first[(uses != 2) | (forward != 1)]] // vertices]] = False
     total = float(areas.sum())
     return Validity(
         watertight_share=float(areas[closed[component]].sum() / total) if total > 0 else None,
@@ -128,11 +143,11 @@ def _count_floaters(
     by_component = np.bincount(component, weights=areas, minlength=count)
     if count == 1 or not by_component.sum() > 0:
         return Floaters(count, count, 0.0 if count == 1 else 1 - 1 / count)
-    points, _, faces = draw_faces(mesh, _SAMPLES, numpy_generator(seed, "floaters"))
+    points, faces = draw_points(mesh, areas, _SAMPLES, numpy_generator(seed, "floaters"))
     firsts = np.unique(component, return_index=True)[1]
     centers = mesh.vertices[mesh.faces[firsts]].mean(axis=1)
     labels = np.concatenate([component[faces], np.arange(count)])
-    tree = cKDTree(np.concatenate([points, centers]))
+    tree = cKDTree(np.concatenate([points.T, centers]))
     near = tree.query_pairs(_CONTACT * extent, output_type="ndarray")
     joined = coo_array(
         (np.ones(len(near), dtype=np.int8), (labels[near[:, 0]], labels[near[:, 1]])), shape=(count, count)
