@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tasks.making.generation import TRUTH_POINTS
+from tasks.making.describing import TRUTH_POINTS
 from tasks.paths import EVALUATE, GENERATE, read_assets, read_generations
 from verdict3d.mesh.accuracy import compare_meshes, sample_true_surface
 from verdict3d.mesh.damage import KINDS, damage

@@ -1,9 +1,16 @@
-"""The chain at the released size, random weights: seconds, GPU busy, memory and bytes of each stage.
+"""The chain at the released size, random weights: what each stage takes, and what a whole run would take.
 
 `python -m benchmarks.full_chain --into FOLDER` writes a generator and judges of the released architectures
 with random weights, writes a project that uses them (`params.yaml` with `presets/full.yaml` over it, few
-objects), and runs the real stages one after another as DVC would. `--tiny` makes small copies of the
-networks, for a CPU.
+objects), and runs the real stages one after another as DVC would, beside a judge server as in a run; only the
+audits load their judges themselves, so that their memory can be seen. `--tiny` makes small copies of the
+networks, for a CPU. `--limit SECONDS` begins no stage after that time.
+
+For each stage it prints seconds, the share of the time in which kernels ran (in all, and between the first
+and the last call of the networks), the seconds of the networks' own calls, what the same stretch took with
+everything around them as a multiple of that, what was not asking (`beside`), memory, and bytes written. Host
+memory is that of the largest process without pages of files, which the system can take back. At the end it
+projects the chain of the full numbers of objects, and what fits cards of 24 to 140 GiB.
 
 Random weights give empty or huge meshes, so the last bias of the structure decoder is shifted until some 3%
 of the voxels are occupied. What a judge or an arm says here means nothing.
@@ -12,13 +19,14 @@ of the voxels are occupied. What a judge or an arm says here means nothing.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
@@ -29,9 +37,14 @@ import psutil
 import torch
 import yaml
 
-from benchmarks import full_size_judges, full_size_trellis
+from benchmarks import full_chain_projection, full_size_judges, full_size_trellis
+from flows.chain.judge_server import serving_judges
+from flows.chain.workspace import overlay
+from verdict3d.config import check_params, load_params
 from verdict3d.config_generators import SamplerParams
 from verdict3d.pretrain.embedded import build_judge
+from verdict3d.processes.environment import place_caches, protect_state
+from verdict3d.project import STATE_FOLDER
 from verdict3d.trellis.networks import Networks
 from verdict3d.trellis.pipeline import TrellisPipeline
 
@@ -64,9 +77,10 @@ class Use:
         status: Exit status.
         gpu_busy: Mean share of the time that kernels ran on the busiest GPU, in [0, 1]; None without a GPU.
         gpu_gib: Largest memory in use on one GPU, GiB; None without a GPU.
-        host_gib: Largest memory of one process, GiB.
+        host_gib: Largest memory of one process without pages of files, GiB.
         out_mib: Size of what the stage wrote, MiB.
-        networks_s: Seconds that the networks alone need for the same batches, where that was measured.
+        calls: What the networks did, from :mod:`benchmarks.timed_stage`.
+        busy: Seconds of the epoch, and the busy share of each GPU in percent, of each sample.
     """
 
     stage: str
@@ -76,12 +90,52 @@ class Use:
     gpu_gib: float | None = None
     host_gib: float = 0.0
     out_mib: float = 0.0
-    networks_s: float | None = None
-    busy: list[list[int]] = field(default_factory=list, repr=False)
+    calls: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    busy: list[tuple[float, list[int]]] = field(default_factory=list, repr=False)
+
+    def of(self, *kinds: str) -> list[dict[str, Any]]:
+        """Return the calls of some kinds."""
+        return [call for call in self.calls if call["kind"] in kinds]
+
+    @property
+    def networks_s(self) -> float:
+        """Seconds in generators and judges; a judge's first call, which loads it, counts as later ones."""
+        first, *later = self.of("judge") or [{"items": 0, "begin": 0.0, "end": 0.0}]
+        items = sum(call["items"] for call in later)
+        asking = sum(call["end"] - call["begin"] for call in later)
+        begun = asking / items * first["items"] if items else first["end"] - first["begin"]
+        return asking + begun + sum(call["end"] - call["begin"] for call in self.of("generate"))
+
+    @property
+    def around(self) -> float | None:
+        """Wall time from the first generated batch to the last, as a multiple of the networks' own."""
+        _, *later = self.of("generate") or [None]
+        if not later:
+            return None
+        first = self.of("generate")[0]["end"]
+        return (later[-1]["end"] - first) / sum(call["end"] - call["begin"] for call in later)
+
+    @property
+    def busy_between(self) -> float | None:
+        """Share of the time that kernels ran from the first generated batch to the last."""
+        calls = self.of("generate")
+        if len(calls) < 2:
+            return None
+        return measure_busy([cards for at, cards in self.busy if calls[0]["end"] <= at <= calls[-1]["end"]])
 
     def row(self) -> dict[str, Any]:
-        """Return the figures without the samples."""
-        return {name: value for name, value in asdict(self).items() if name != "busy"}
+        """Return the figures and the calls, without the samples."""
+        values = {name: value for name, value in asdict(self).items() if name != "busy"}
+        return values | {
+            "networks_s": self.networks_s,
+            "around": self.around,
+            "busy_between": self.busy_between,
+        }
+
+
+def measure_busy(samples: Sequence[Sequence[int]]) -> float | None:
+    """Return the mean busy share of the busiest GPU, in [0, 1]; None without samples."""
+    return max((sum(card) / len(card) / 100 for card in zip(*samples, strict=True)), default=None)
 
 
 class Cards:
@@ -107,19 +161,19 @@ class Cards:
 
 
 @contextmanager
-def sampled(use: Use, pid: int, cards: Cards) -> Iterator[None]:
-    """Fill ``use`` while the process ``pid`` and its children run."""
+def sampled(use: Use, cards: Cards) -> Iterator[None]:
+    """Fill ``use`` while the processes below this one run: a stage with its helpers, and the judge server."""
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(SAMPLE_S):
             with suppress(psutil.Error):
-                parent = psutil.Process(pid)
-                sizes = [process.memory_info().rss for process in [parent, *parent.children(recursive=True)]]
-                use.host_gib = max(use.host_gib, *(size / 2**30 for size in sizes))
+                for process in psutil.Process().children(recursive=True):
+                    held = process.memory_info()
+                    use.host_gib = max(use.host_gib, (held.rss - held.shared) / 2**30)
             if cards.handles:
                 busy, used = cards.sample()
-                use.busy.append(busy)
+                use.busy.append((time.time(), busy))
                 use.gpu_gib = max(use.gpu_gib or 0.0, used)
 
     thread = threading.Thread(target=watch)
@@ -129,9 +183,7 @@ def sampled(use: Use, pid: int, cards: Cards) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        if use.busy:
-            cards_busy = [sum(card) / len(card) / 100 for card in zip(*use.busy, strict=True)]
-            use.gpu_busy = max(cards_busy)
+        use.gpu_busy = measure_busy([cards for _, cards in use.busy])
 
 
 def write_models(folder: Path, tiny: bool, device: str) -> None:
@@ -175,17 +227,18 @@ def _write_judge(folder: Path, family: str, tiny: bool, device: str) -> None:
         return
     with torch.device(device):
         model = full_size_judges.make_random_model(family, full_size_judges.FULL, torch.bfloat16)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, max_shard_size="5GB")  # as they are released
     full_size_judges.make_image_processor(family).save_pretrained(folder)
 
 
-def write_project(folder: Path, models: Path, objects: Sequence[int], tiny: bool) -> None:
-    """Write ``params.yaml`` and the folders that the stages expect."""
+def write_project(folder: Path, models: Path, objects: Sequence[int], tiny: bool) -> dict[str, Any]:
+    """Write ``params.yaml`` and the folders that the stages expect; return the values of the full run."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     over = yaml.safe_load((ROOT / "presets/full.yaml").read_text())
     if tiny:
         over = {"generate": {"batch_size": 2}}
-    _lay_over(values, over)
+    values = overlay(values, over)
+    full = copy.deepcopy(values)
     values["assets"].update(zip(("train", "validation", "heldout"), objects, strict=True))
     values["generator"].update(model=str(models / "generator"), conditioner=None, compiled=not tiny)
     values["generate"]["pair_assets"] = min(objects[0], 8)
@@ -206,73 +259,25 @@ def write_project(folder: Path, models: Path, objects: Sequence[int], tiny: bool
         (folder / "data" / name).mkdir(parents=True, exist_ok=True)
     (folder / "data/registry/champion").mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    return full
 
 
-def _lay_over(values: dict[str, Any], over: Mapping[str, Any]) -> None:
-    for name, value in over.items():
-        if isinstance(value, Mapping) and isinstance(values.get(name), dict) and "method" not in value:
-            _lay_over(values[name], value)
-        else:
-            values[name] = value
-
-
-def run_stage(stage: str, project: Path, cards: Cards) -> Use:
+def run_stage(stage: str, project: Path, cards: Cards, environment: dict[str, str]) -> Use:
     """Run one stage in the project and return what it used; its output goes to ``<stage>.log``."""
     use = Use(stage)
     name, *item = stage.split()
-    command = [sys.executable, "-m", f"tasks.{name}", *item]
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    seen = project / f"{stage.replace(' ', '@')}.calls.json"
+    command = [sys.executable, "-m", "benchmarks.timed_stage", str(seen), name, *item]
     with (project / f"{stage.replace(' ', '@')}.log").open("wb") as log:
         start = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=project, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": paths}
-        )
-        with sampled(use, process.pid, cards):
+        process = subprocess.Popen(command, cwd=project, stdout=log, stderr=log, env=environment)
+        with sampled(use, cards):
             use.status = process.wait()
         use.seconds = time.perf_counter() - start
+    use.calls = json.loads(seen.read_text()) if seen.exists() else []
     out = project / "data" / name / (item[0] if item else "")
     use.out_mib = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / MIB
     return use
-
-
-def time_networks(project: Path, rows_file: str) -> float:
-    """Return the seconds that the networks need for the batches behind ``rows_file``, warmed up."""
-    from PIL import Image
-
-    from tasks.making.networks import load_networks
-    from verdict3d.config import load_params
-    from verdict3d.records.generations import Generation
-    from verdict3d.records.record import read_rows
-
-    params = load_params(project / "params.yaml")
-    pipeline = load_networks(params, project)
-    rows = read_rows(project / rows_file, Generation)
-    seconds, seen = 0.0, set()
-    kinds: dict[tuple[int, int], list[Generation]] = {}
-    for row in rows:
-        kinds.setdefault((row.steps.structure, row.steps.latents), []).append(row)
-    for (structure, latents), members in kinds.items():
-        for first in range(0, len(members), params.generate.batch_size):
-            batch = members[first : first + params.generate.batch_size]
-            photos = [Image.open(project / row.condition).convert("RGBA") for row in batch]
-            settings = (
-                params.generator.structure.model_copy(update={"steps": structure}),
-                params.generator.latents.model_copy(update={"steps": latents}),
-            )
-            for _ in range(1 if (len(batch), structure) in seen else 2):
-                _settle()
-                start = time.perf_counter()
-                pipeline.generate(photos, [row.seed for row in batch], *settings)
-                _settle()
-                last = time.perf_counter() - start
-            seen.add((len(batch), structure))
-            seconds += last
-    return seconds
-
-
-def _settle() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -286,7 +291,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "--stages", nargs="+", default=STAGES, help="stages in order, such as 'audit training'"
     )
     parser.add_argument("--tiny", action="store_true", help="small copies of the networks")
-    parser.add_argument("--networks", action="store_true", help="also time the networks of generate alone")
+    parser.add_argument("--limit", type=float, default=float("inf"), help="begin no stage after SECONDS")
     options = parser.parse_args(words)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     project = options.into / "project"
@@ -299,28 +304,54 @@ def main(words: Sequence[str] | None = None) -> None:
     if writer.exitcode != 0:
         sys.exit(1)
     print(f"models: {time.perf_counter() - start:.0f} s", flush=True)
-    write_project(project, (options.into / "models").absolute(), options.objects, options.tiny)
+    values = write_project(project, (options.into / "models").absolute(), options.objects, options.tiny)
     cards, found = Cards(), []
-    print(f"{'stage':28} {'s':>7} {'rc':>3} {'busy':>5} {'GPU GiB':>8} {'host GiB':>8} {'out MiB':>8}")
-    for stage in options.stages:
-        use = run_stage(stage, project, cards)
-        found.append(use)
-        busy = "–" if use.gpu_busy is None else f"{use.gpu_busy:.2f}"
-        print(
-            f"{stage:28} {use.seconds:7.1f} {use.status:3} {busy:>5} {use.gpu_gib or 0:8.1f} "
-            f"{use.host_gib:8.1f} {use.out_mib:8.1f}",
-            flush=True,
-        )
-        (options.into / "full_chain.json").write_text(json.dumps([each.row() for each in found], indent=2))
-        if use.status != 0:
-            print((project / f"{stage.replace(' ', '@')}.log").read_text()[-3000:])
-            sys.exit(1)
-    if options.networks:
-        alone = time_networks(project, "data/generate/generations.jsonl")
-        print(f"generate: the networks alone need {alone:.1f} s")
-        for use in found:
-            use.networks_s = alone if use.stage == "generate" else None
-        (options.into / "full_chain.json").write_text(json.dumps([each.row() for each in found], indent=2))
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | place_caches(project.absolute()) | {"PYTHONPATH": paths}
+    print(HEADINGS)
+    protect_state(project)
+    with serving_judges(project.absolute() / STATE_FOLDER, environment) as variables:
+        for stage in options.stages:
+            if time.perf_counter() - start > options.limit:
+                print(f"{stage} was not begun: {options.limit:.0f} s had passed")
+                break
+            served = {} if stage.startswith("audit") else variables
+            use = run_stage(stage, project, cards, environment | served)
+            found.append(use)
+            print(format_use(use), flush=True)
+            rows = [each.row() for each in found]
+            (options.into / "full_chain.json").write_text(json.dumps(rows, indent=2))
+            if use.status != 0:
+                print((project / f"{stage.replace(' ', '@')}.log").read_text()[-3000:])
+                break
+    params, full = load_params(project / "params.yaml"), check_params(values, "params.yaml")
+    counts = (
+        full_chain_projection.Counts(params, options.objects),
+        full_chain_projection.Counts(full, (full.assets.train, full.assets.validation, full.assets.heldout)),
+    )
+    print(full_chain_projection.describe(params, counts, [use.row() for use in found]))
+    if any(use.status != 0 for use in found):
+        sys.exit(1)
+
+
+HEADINGS = (
+    f"{'stage':28} {'s':>7} {'rc':>3} {'busy':>5} {'between':>7} {'networks':>8} {'around':>6} {'beside':>7} "
+    f"{'GPU GiB':>8} {'host GiB':>8} {'out MiB':>8}"
+)
+
+
+def format_use(use: Use) -> str:
+    """Return the row of a stage; see the top of this file."""
+
+    def show(value: float | None, width: int, digits: int = 2) -> str:
+        return f"{'–' if value is None else f'{value:.{digits}f}':>{width}}"
+
+    return (
+        f"{use.stage:28} {use.seconds:7.1f} {use.status:3} {show(use.gpu_busy, 5)} "
+        f"{show(use.busy_between, 7)} {use.networks_s:8.1f} {show(use.around, 6)} "
+        f"{use.seconds - use.networks_s:7.1f} {show(use.gpu_gib, 8, 1)} {use.host_gib:8.1f} "
+        f"{use.out_mib:8.1f}"
+    )
 
 
 if __name__ == "__main__":

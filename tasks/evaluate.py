@@ -73,12 +73,12 @@ def run(params: Params, root: Path, arm: str) -> None:
         asked = {"judge controls": pair_controls(generations), f"judge {arm}": pairs}
         controls, rows = ask(asked, judge.settings, assets, rig, root)
         colours = select_in_colour(pairs) if may_judge_colour(root) else []
+        textures = judge_texture(params, root, arm, colours, assets)  # while its weights are loaded
         others = {
             role: ask_other_judge(role, settings, pairs, assets, rig, root)
             for role, settings in (("training", params.judges.training), ("third", params.judges.third))
             if settings is not None
         }
-        textures = judge_texture(params, root, arm, colours, assets)
         said = {"evaluation": rows, **others}
         results = Results(
             arm=arm,

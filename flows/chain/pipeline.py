@@ -35,6 +35,7 @@ from flows.chain.dvc_stages import (
     run_stage_through_dvc,
 )
 from flows.chain.environment import make_project_environment
+from flows.chain.judge_server import serving_judges
 from flows.chain.lost_server import leave_at_once, leaving_lost_server
 from flows.chain.machine_samples import sampling
 from flows.chain.prefect_artifacts import leave_artifacts_task, leave_difference, leave_stage_numbers
@@ -200,7 +201,14 @@ def run_flow(chain: Chain, stages_file: Path) -> State[Any]:
     parameters = read_yaml(chain.workspace.root / "params.yaml")
     try:
         # restoring goes on while Prefect's server starts
-        with ThreadPoolExecutor(1) as beside, stopping_all_on_error(), sampling() as chain.machine:
+        judges = serving_judges(chain.workspace.state, chain.environment)
+        with (
+            ThreadPoolExecutor(1) as beside,
+            judges as variables,
+            stopping_all_on_error(),
+            sampling() as chain.machine,
+        ):
+            chain.environment = chain.environment | variables
             chain.at_rest = beside.submit(
                 restore_through_dvc,
                 root=chain.workspace.root,

@@ -13,6 +13,7 @@ from typing import Any
 from flows.chain.counted_votes import count_new_votes, count_votes
 from flows.chain.dvc_stages import Changes, find_changed_stages
 from flows.chain.environment import make_project_environment
+from flows.chain.judge_server import has_gpu
 from flows.chain.outside_files import watch_generators
 from flows.chain.own_meshes import watch_own_meshes
 from flows.chain.prefect_server import provide_server
@@ -145,7 +146,7 @@ def read_results(workspace: Workspace) -> dict[str, Any]:
 
 def choose_jobs() -> int:
     """Return how many stages to run side by side: one on a small machine, and one where they share a GPU."""
-    if Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists():
+    if has_gpu():
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

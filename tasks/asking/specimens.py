@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tasks.making.batches import RESUME_ROOT, Finished, resuming, run_batches
+from tasks.making.describing import open_renderer
+from tasks.making.helpers import open_helpers
 from tasks.paths import CONTROLS, start_folder
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
@@ -26,14 +25,10 @@ from verdict3d.randomness import numpy_generator
 from verdict3d.records.files import link_file
 from verdict3d.records.pairs import Shown
 from verdict3d.render.montage_files import write_montages
-from verdict3d.render.renderer import Renderer
-from verdict3d.render.rig import Rig
 
 BATCH = 8
 Modes = tuple[tuple[str, int], ...]
 """Modes of montages, each with a number of view sets."""
-Drawn = tuple[Mesh, dict[str, NDArray[np.uint8]]]
-"""A mesh and its montages by mode."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ class Specimen:
 
 
 class SpecimenWorker:
-    """Makes and draws specimens with one render context.
+    """Has specimens made and drawn by helper processes.
 
     Args:
         seed: The seed of the run.
@@ -68,41 +63,39 @@ class SpecimenWorker:
     """
 
     def __init__(self, seed: int, view_px: int, root: Path) -> None:
-        self.seed = seed
-        self.root = root
-        self.renderer = Renderer(Rig(view_px=view_px))
+        self._show = partial(show_specimen, seed=seed, view_px=view_px, root=root)
+        self._helpers = open_helpers()
+        self._thread = ThreadPoolExecutor(1)
 
-    def __call__(self, items: Sequence[Specimen], folder: Path) -> list[Shown]:
-        """Draw one batch into ``folder``: this thread draws while others make meshes and write files.
+    def __call__(self, items: Sequence[Specimen], folder: Path) -> Future[Sequence[Shown]]:
+        """Begin one batch.
 
         Returns:
-            A side of a pair for each item, in order; montages are names of files in ``folder``.
+            A side of a pair for each item, in order, once the montages that it names are in ``folder``.
         """
-        with ThreadPoolExecutor(2) as threads:
-            made = [threads.submit(make_specimen, item, self.seed, self.root) for item in items]
-            records = [
-                threads.submit(self._record, item, self._draw(item, mesh), folder)
-                for item, mesh in zip(items, made, strict=True)
-            ]
-        return [record.result() for record in records]
+        begun = [self._helpers.submit(self._show, item, folder=folder) for item in items]
+        return self._thread.submit(lambda: [one.result() for one in begun])
 
-    def _draw(self, item: Specimen, made: Future[Mesh]) -> Drawn | ItemFailure:
-        """Draw the montages of one specimen, or say why not."""
-        try:
-            mesh = made.result()
-            return mesh, {mode: self.renderer.montages(mesh, mode, views) for mode, views in item.modes}
-        except ItemFailure as failure:
-            return failure
+    def close(self) -> None:
+        """End the helpers."""
+        self._thread.shutdown()
+        self._helpers.shutdown(cancel_futures=True)
 
-    def _record(self, item: Specimen, drawn: Drawn | ItemFailure, folder: Path) -> Shown:
-        """Write the pictures and return the side of a pair that a specimen can be, with their names."""
-        if isinstance(drawn, ItemFailure):
-            return Shown(mesh_digest=None, montages={}, failure=drawn.reason, truth=None)
-        mesh, pictures = drawn
-        names = {mode: f"{item.id}.{mode}.png" for mode in pictures}
-        for mode, picture in pictures.items():
-            write_montages(folder / names[mode], picture)
-        return Shown(mesh_digest=mesh_digest(mesh), montages=names, failure=None, truth=None)
+
+def show_specimen(item: Specimen, *, seed: int, view_px: int, root: Path, folder: Path) -> Shown:
+    """Make and draw a specimen into ``folder``; return the side of a pair that it can be, files named there.
+
+    A failure is recorded, not raised.
+    """
+    try:
+        mesh, renderer = make_specimen(item, seed, root), open_renderer(view_px)
+        pictures = {mode: renderer.montages(mesh, mode, views) for mode, views in item.modes}
+    except ItemFailure as failure:
+        return Shown(mesh_digest=None, montages={}, failure=failure.reason, truth=None)
+    names = {mode: f"{item.id}.{mode}.png" for mode in pictures}
+    for mode, picture in pictures.items():
+        write_montages(folder / names[mode], picture)
+    return Shown(mesh_digest=mesh_digest(mesh), montages=names, failure=None, truth=None)
 
 
 def make_specimen(item: Specimen, seed: int, root: Path) -> Mesh:

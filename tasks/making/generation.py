@@ -7,18 +7,19 @@ here, ours or not, with the same photos, seeds and measures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from threading import Lock
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.making.batches import RESUME_ROOT, Finished, resuming, run_batches
+from tasks.making.describing import draw, measure, sample_truth, write
+from tasks.making.helpers import open_helpers
+from tasks.making.shared_meshes import SharedMesh, sharing
 from tasks.paths import start_folder
 from verdict3d.config import Params
 from verdict3d.config_generators import AnyGenerator, SurfaceKind
@@ -28,10 +29,8 @@ from verdict3d.errors import ItemFailure
 from verdict3d.generators.generator import Generator, Request
 from verdict3d.judge.modes import TEXTURE_MODE, TEXTURE_VIEWS, list_modes
 from verdict3d.making.base import find_generator_dependencies
-from verdict3d.mesh.accuracy import Surface, compare_meshes, sample_true_surface
-from verdict3d.mesh.files import read_mesh
-from verdict3d.mesh.mesh import MeshOrFailure, mesh_digest, normalize
-from verdict3d.mesh.writers.glb import encode_glb
+from verdict3d.mesh.accuracy import Surface
+from verdict3d.mesh.mesh import MeshOrFailure
 from verdict3d.provenance import code_of, digest_file
 from verdict3d.randomness import seed_for
 from verdict3d.records.files import link_file
@@ -39,13 +38,6 @@ from verdict3d.records.generations import Generation, Steps
 from verdict3d.records.generators import GENERATOR
 from verdict3d.records.names import Regime, Split
 from verdict3d.records.record import RecordPart, write_record, write_rows
-from verdict3d.render.montage_files import write_montages
-from verdict3d.render.renderer import Renderer
-from verdict3d.render.rig import Rig
-
-Montages = dict[str, NDArray[np.uint8]]
-TRUTH_POINTS = 4000
-"""Surface points for the measures: F-score to about 0.01, at a fraction of the time of generating."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ def choose_texture_judge(judge: JudgeParams) -> JudgeParams:
 
 
 class GenerationWorker:
-    """Generates batches with one generator and one render context.
+    """Generates batches with one generator; helper processes draw, measure and write what it made.
 
     Args:
         generator: What makes the meshes.
@@ -112,19 +104,24 @@ class GenerationWorker:
         self.params = params
         self.modes = modes
         self.root = root
-        self.renderer = Renderer(Rig(view_px=params.judges.view_px))
-        self._true_surface = lru_cache(maxsize=64)(self._sample_truth)
-        self._truth_lock = Lock()  # both threads often want the same surface at the same time
+        self._helpers = open_helpers()
+        self._threads = ThreadPoolExecutor(2)
+        self._begin_truth = lru_cache(maxsize=64)(self._submit_truth)
 
-    def __call__(self, items: Sequence[GenerationItem], folder: Path) -> list[Generation]:
-        """Generate one batch; all its items have the same numbers of steps."""
+    def __call__(self, items: Sequence[GenerationItem], folder: Path) -> Future[Sequence[Generation]]:
+        """Generate one batch; all its items have the same numbers of steps.
+
+        Returns:
+            The rows, once the files that they name are in ``folder``; the next batch may be generated before.
+        """
+        truths = [self._begin_truth(item.truth, self._seed_points(item)) for item in items]
         made = self.generator.generate([self._request(item) for item in items])
-        with ThreadPoolExecutor(2) as threads:  # this thread draws on while they measure and write
-            records = [
-                threads.submit(self._record, item, mesh, self._draw(item, mesh), folder)
-                for item, mesh in zip(items, made, strict=True)
-            ]
-        return [record.result() for record in records]
+        return self._threads.submit(self._describe, items, made, truths, folder)
+
+    def close(self) -> None:
+        """End the helpers."""
+        self._threads.shutdown()
+        self._helpers.shutdown(cancel_futures=True)
 
     def _request(self, item: GenerationItem) -> Request:
         other = None if item.latents_picture == item.picture else self._read(item.latents_picture)
@@ -141,27 +138,58 @@ class GenerationWorker:
     def _read(self, path: str) -> Image.Image:
         return Image.open(self.root / path).convert("RGBA")
 
-    def _draw(self, item: GenerationItem, mesh: MeshOrFailure) -> Montages | ItemFailure:
-        """Draw the montages of one generation, or say why not."""
-        if isinstance(mesh, ItemFailure):
-            return mesh
-        try:
-            wanted = list_drawn_modes(self.modes, item.split, self.generator.record.surface)
-            return {mode: self.renderer.montages(mesh, mode, views) for mode, views in wanted.items()}
-        except ItemFailure as failure:
-            return failure
+    def _submit_truth(self, path: str, seed: int) -> Future[Surface | ItemFailure]:
+        return self._helpers.submit(sample_truth, self.root / path, seed)
 
-    def _sample_truth(self, path: str, seed: int) -> Surface:
-        return sample_true_surface(read_mesh(self.root / path), seed, TRUTH_POINTS)
+    def _seed_points(self, item: GenerationItem) -> int:
+        return seed_for(self.params.seed, "truth_points", item.asset)
 
-    def _record(
-        self, item: GenerationItem, mesh: MeshOrFailure, montages: Montages | ItemFailure, folder: Path
-    ) -> Generation:
-        """Write the files of one generation into ``folder`` and return its row, with their names there.
+    def _describe(
+        self,
+        items: Sequence[GenerationItem],
+        made: Sequence[MeshOrFailure],
+        truths: Sequence[Future[Surface | ItemFailure]],
+        folder: Path,
+    ) -> Sequence[Generation]:
+        """Let the helpers draw, measure and write a batch, all at once, and return its rows."""
+        with ExitStack() as stack:
+            ends = [
+                partial(_describe_failure, mesh)
+                if isinstance(mesh, ItemFailure)
+                else self._begin(item, stack.enter_context(sharing(mesh)), truth.result(), folder)
+                for item, mesh, truth in zip(items, made, truths, strict=True)
+            ]
+            found = [end() for end in ends]
+        return [self._start_row(item).model_copy(update=one) for item, one in zip(items, found, strict=True)]
+
+    def _begin(
+        self, item: GenerationItem, mesh: SharedMesh, truth: Surface | ItemFailure, folder: Path
+    ) -> Callable[[], dict[str, Any]]:
+        """Begin one mesh; return what waits for it and gives the fields of its row.
 
         A failure is recorded, not raised.
         """
-        row = Generation(
+        views = list_drawn_modes(self.modes, item.split, self.generator.record.surface)
+        names = {mode: f"{item.id}.{mode}.png" for mode in views}
+        files = {mode: folder / name for mode, name in names.items()}
+        drawn = self._helpers.submit(draw, mesh, views, files, self.params.judges.view_px)
+        measured = self._helpers.submit(measure, mesh, truth, self._seed_points(item))
+        written = self._helpers.submit(write, mesh, folder / f"{item.id}.glb")
+
+        def end() -> dict[str, Any]:
+            failure, digest, found = drawn.result(), written.result(), measured.result()
+            for problem in (failure, found):
+                if isinstance(problem, ItemFailure):
+                    for file in (folder / f"{item.id}.glb", *files.values()):
+                        file.unlink(missing_ok=True)
+                    return _describe_failure(problem)
+            return {"mesh": f"{item.id}.glb", "mesh_digest": digest, "montages": names, "truth": found}
+
+        return end
+
+    def _start_row(self, item: GenerationItem) -> Generation:
+        """Return the row of an item of which nothing was made yet."""
+        return Generation(
             id=item.id,
             asset=item.asset,
             category=item.category,
@@ -181,29 +209,11 @@ class GenerationWorker:
             montages=None,
             truth=None,
         )
-        try:
-            if isinstance(mesh, ItemFailure):
-                raise mesh
-            if isinstance(montages, ItemFailure):
-                raise montages
-            seed = seed_for(self.params.seed, "truth_points", item.asset)
-            with self._truth_lock:
-                surface = self._true_surface(item.truth, seed)
-            truth = compare_meshes(normalize(mesh), surface, seed, TRUTH_POINTS)
-        except ItemFailure as failure:
-            why = {"failure": failure.reason, "failure_message": str(failure)}
-            return row.model_copy(update=why)
-        names = {mode: f"{item.id}.{mode}.png" for mode in montages}
-        (folder / f"{item.id}.glb").write_bytes(encode_glb(mesh))
-        for mode, pictures in montages.items():
-            write_montages(folder / names[mode], pictures)
-        found = {
-            "mesh": f"{item.id}.glb",
-            "mesh_digest": mesh_digest(mesh),
-            "montages": names,
-            "truth": truth,
-        }
-        return row.model_copy(update=found)
+
+
+def _describe_failure(failure: ItemFailure) -> dict[str, Any]:
+    """Return the fields of the row of an item that failed."""
+    return {"failure": failure.reason, "failure_message": str(failure)}
 
 
 def _start_worker(

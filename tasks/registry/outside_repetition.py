@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from tasks.making.generation import TRUTH_POINTS
+from tasks.making.describing import TRUTH_POINTS
 from tasks.paths import EVALUATE, read_assets, read_generations
 from tasks.registry.promotion_record import PROGRESS, RefusedError
 from tasks.registry.versions import Registry

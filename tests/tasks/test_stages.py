@@ -339,7 +339,8 @@ def test_killed_generate_resumes_to_the_same_bytes(project, tmp_path, monkeypatc
         [sys.executable, "-c", KILLED_AT_THE_THIRD_BATCH], cwd=root, stderr=subprocess.DEVNULL, check=False
     )
     assert done.returncode == -signal.SIGKILL
-    assert len(list((root / ".verdict3d/resume/generate").glob("*/0*"))) == 2
+    kept = len(list((root / ".verdict3d/resume/generate").glob("*/0*")))
+    assert kept in (1, 2), "a batch is generated while at most one other is being finished"
 
     calls = []
     work = GenerationWorker.__call__
@@ -351,4 +352,4 @@ def test_killed_generate_resumes_to_the_same_bytes(project, tmp_path, monkeypatc
     monkeypatch.setattr(GenerationWorker, "__call__", counted)
     tasks.generate.run(load_params(root / "params.yaml"), root)
     assert digest_directory(root / "data/generate") == before
-    assert len(calls) == 6 - 2
+    assert len(calls) == 6 - kept

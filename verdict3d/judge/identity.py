@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +37,7 @@ _SETTINGS = (
     PROMPT_FILE,
 )
 _FLOAT32_BELOW_BYTES = 1 << 30
+_READERS = 8
 ENDPOINT = "endpoint"
 """Class of a model whose weights cannot be seen from here."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -131,9 +133,11 @@ def identify(params: JudgeParams, root: Path) -> JudgeIdentity:
             f"false. Types that can: {', '.join(sorted(FAMILIES))}"
         )
     dtype = str(choose_dtype(directory, pick_device(params.device))).removeprefix("torch.")
+    with ThreadPoolExecutor(_READERS) as threads:  # digesting needs no lock of Python's
+        weights = sorted(threads.map(_digest_file, list_weights(directory)))
     return JudgeIdentity(
         model=params.model,
-        weights=digest_json(sorted(_digest_file(path) for path in list_weights(directory))),
+        weights=digest_json(weights),
         settings=digest_json(
             [
                 [name, _digest_file(directory / name)]

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 from verdict3d.config_judges import JudgeParams
 
 if TYPE_CHECKING:
-    from verdict3d.judge.local.vlm import TransformersJudge
     from verdict3d.judge.remote.remote import RemoteJudge
+    from verdict3d.judge.served.client import LocalJudge
 
 
-def load_judge(params: JudgeParams, root: Path) -> TransformersJudge | RemoteJudge:
-    """Load the judge's weights, or connect to the server that has them.
+def load_judge(params: JudgeParams, root: Path) -> LocalJudge | RemoteJudge:
+    """Return the judge; weights are loaded, or a server asked, with the first question.
 
     Args:
         params: The judge.
         root: Folder that a directory named as the model is relative to: the project's.
 
     Raises:
-        Verdict3DError: It cannot be loaded or asked; the message says what to do.
+        Verdict3DError: There is no such judge; the message says what to do.
     """
     if params.endpoint is None:
-        from verdict3d.judge.local.vlm import TransformersJudge
+        from verdict3d.judge.served.client import LocalJudge
 
-        return TransformersJudge.from_pretrained(params, root)
+        return LocalJudge(params, root)
     from verdict3d.judge.remote.remote import RemoteJudge
 
     return RemoteJudge.connect(params)

@@ -331,12 +331,11 @@ def test_weights_are_loaded_once_for_all_names_of_a_judge_and_again_when_they_ch
 ) -> None:
     folder = tmp_path / "judge"
     shutil.copytree(directories["internvl"], folder)
-    shapes, colours = (load_judge(params(folder, mode=mode), Path()) for mode in ("normal", "rgb"))
-    assert isinstance(shapes, TransformersJudge) and isinstance(colours, TransformersJudge)
+    shapes, colours = (load(folder, mode=mode) for mode in ("normal", "rgb"))
     assert colours.loaded.model is shapes.loaded.model and colours.identity != shapes.identity
     build_judge("internvl", seed=8).save(folder)
-    changed = load_judge(params(folder), Path())
-    assert isinstance(changed, TransformersJudge) and changed.loaded.model is not shapes.loaded.model
+    changed = load(folder)
+    assert changed.loaded.model is not shapes.loaded.model
     assert changed.compare([request(1, 2)]) != shapes.compare([request(1, 2)])
 
 
