@@ -36,6 +36,7 @@ from tasks.registry.promotion_record import (
 from tasks.registry.versions import CHALLENGER, CHAMPION, ROLLED_BACK, ROLLED_BACK_AT, Registry
 from tasks.scoring.champion import place_champion
 from tasks.tracking.mlflow_runs import record_decision
+from tasks.tracking.registered_model import read_uses
 from tasks.tracking.store import DATABASE, EMBEDDED_STORE, make_paths_relative, saying_failures
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError, one_message
@@ -55,7 +56,7 @@ def sync(root: Path, registry: Registry) -> PlacedChampion:
     else:
         with registry.fetch_adapter(champion.version) as adapter:
             changed = place_champion(root, champion, adapter)
-    used = HoldoutSets(sets=select_earlier_uses(registry.read_used(), root))
+    used = HoldoutSets(sets=select_earlier_uses(read_uses(registry.client), root))
     path = root / HOLDOUT
     if (read_record(path, HoldoutSets) if path.exists() else HoldoutSets(sets=[])) != used:
         write_record(path, used)
@@ -66,8 +67,8 @@ def sync(root: Path, registry: Registry) -> PlacedChampion:
 def select_earlier_uses(used: Sequence[HoldoutSet], root: Path) -> list[HoldoutSet]:
     """Return the uses of held-out objects without that by the decision below ``root``.
 
-    Acting on a decision counts what it has asked, and must not make it stale. What the same adapter was asked
-    on fewer or on other objects stays: deciding again is another look.
+    Recording a run counts what it has asked, and must not make its decision stale. What the same adapter was
+    asked on fewer or on other objects stays: deciding again is another look.
     """
     path = root / DECISION
     mine = read_record(path, Decision).holdout if path.exists() else None
@@ -123,7 +124,6 @@ def promote(
         against = record.decision.champion.version
         _expect_champion(registry, against)
         runs = record_decision(project, root, preset, arm, decision.decision, kept, explain(record))
-        registry.add_use(record.decision.holdout)
 
         def tell(version: int | None, moved: bool) -> Promotion:
             return Promotion(

@@ -2,7 +2,8 @@
 
 A project has one registered model, ``verdict3d``; each preset one of its own, ``verdict3d-<preset>``. The
 alias ``champion`` is the version in use, ``challenger`` one that the gate holds until more objects decide.
-Its tags hold the moves of ``champion`` and what held-out objects were used for.
+Its tags hold the moves of ``champion``, and what held-out objects were used for
+(:mod:`tasks.tracking.registered_model`).
 """
 
 from __future__ import annotations
@@ -20,24 +21,20 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from tasks.scoring.champion import BASE, make_champion
-from tasks.scoring.holdout import set_identity
 from tasks.tracking.lease import Lease, turn
+from tasks.tracking.registered_model import WHAT, make_model, name_model
 from tasks.tracking.store import open_store, read_tracking_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import CARD
 from verdict3d.records.decisions import Champion
-from verdict3d.records.holdout import HoldoutSet
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-WHAT = "Single photos to meshes"
-MOVE, HOLDOUT = "move.", "heldout."
+MOVE = "move."
 MOVES = "moves"
 """Tag that held all moves together before each had a tag of its own; what it holds is older."""
 SHOWN_MOVES, SHOWN_WHY = 20, 150
 """Moves in the model's description, which holds 5,000 characters, and the characters of each reason."""
 FOUND = "found there: moved by hand, or by a promotion that was killed before it wrote this down"
-OBJECTS_A_TAG = 300
-"""Digests of held-out objects in one tag, which holds 5,000 characters."""
 ROLLED_BACK, ROLLED_BACK_AT = "rolled_back", "rolled_back_at"
 """Tags of a version that was rolled back: why, and when (UTC)."""
 
@@ -55,15 +52,11 @@ class Registry:
     def __init__(self, preset: str = "") -> None:
         self.client = open_store()
         self.uri = read_tracking_uri()
-        self.name = f"verdict3d-{preset}" if preset else "verdict3d"
+        self.name = name_model(preset)
 
     def open(self) -> None:
         """Make the registered model when it is missing."""
-        try:
-            self.client.create_registered_model(self.name, description=WHAT)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        make_model(self.client, self.name)
 
     def find_aliased(self, alias: str) -> ModelVersion | None:
         """Return the version an alias stands at, None when there is none."""
@@ -182,35 +175,6 @@ class Registry:
     def _write_move(self, moves: list[dict[str, Any]], move: dict[str, Any]) -> None:
         self.client.set_registered_model_tag(self.name, f"{MOVE}{len(moves):06d}", json.dumps(move))
         moves.append(move)
-
-    def read_used(self) -> list[HoldoutSet]:
-        """Return what held-out objects have been used for."""
-        notes = self.read_notes()
-        return [
-            HoldoutSet(
-                objects=sorted(
-                    digest
-                    for other, text in notes.items()
-                    if other.startswith(f"{key}.objects.")
-                    for digest in text.split()
-                ),
-                **json.loads(notes[key]),
-            )
-            for key in sorted(notes)
-            if key.startswith(HOLDOUT) and ".objects." not in key
-        ]
-
-    def add_use(self, use: HoldoutSet) -> None:
-        """Count what a run has asked of held-out objects, once."""
-        known = {set_identity(found): found for found in self.read_used()}.get(set_identity(use))
-        counts = {"arms": use.arms, "audits": use.audits}
-        if known:
-            counts = {"arms": {**known.arms, **use.arms}, "audits": {**known.audits, **use.audits}}
-        key = f"{HOLDOUT}{set_identity(use)[:16]}"
-        for start in range(0, len(use.objects), OBJECTS_A_TAG):
-            text = " ".join(use.objects[start : start + OBJECTS_A_TAG])
-            self.client.set_registered_model_tag(self.name, f"{key}.objects.{start}", text)
-        self.client.set_registered_model_tag(self.name, key, json.dumps(counts))
 
     def alone(self) -> AbstractContextManager[Lease]:
         """Keep every other promotion away from this model, on this machine or another.

@@ -2,7 +2,8 @@
 
 Objects are known by a digest of their mesh and clean picture, so what was asked of them still counts when
 others are added. ``data/registry/holdout.json`` holds the earlier uses
-(:class:`verdict3d.records.holdout.HoldoutSets`); ``tasks.registry.promotion`` writes it, stages only read.
+(:class:`verdict3d.records.holdout.HoldoutSets`), which a run leaves in MLflow when it is recorded;
+``tasks.registry.promotion`` writes the file, stages only read.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Finished runs sent to MLflow: ``python -m tasks.tracking.mlflow_runs PROJECT`` sends what waits.
 
-Only this module, its neighbours :mod:`~tasks.tracking.lease` and :mod:`~tasks.tracking.store`,
-:mod:`tasks.registry.versions` and what uses it know MLflow. This one writes from the files of the outbox,
-never from inside a stage. ``dvc.lock`` identifies a run, and one process at a time records the run of a key,
-so the same results are recorded once, whoever sends them how often and from where. A store that cannot be
-reached is no failure; the run waits in the outbox for the next time.
+Only this module, its neighbours :mod:`~tasks.tracking.lease`, :mod:`~tasks.tracking.registered_model` and
+:mod:`~tasks.tracking.store`, :mod:`tasks.registry.versions` and what uses it know MLflow. This one writes
+from the files of the outbox, never from inside a stage. ``dvc.lock`` identifies a run, and one process at a
+time records the run of a key, so the same results are recorded once, whoever sends them how often and from
+where. A store that cannot be reached is no failure; the run waits in the outbox for the next time.
 
 By hand, set ``DO_NOT_TRACK=true`` before this module or MLflow, which otherwise reports its use.
 """
@@ -30,6 +30,7 @@ from mlflow.utils.mlflow_tags import (
 
 from tasks.tracking.lease import BusyError, turn
 from tasks.tracking.outbox import EXPERIMENT, Outbox, RecordError
+from tasks.tracking.registered_model import add_use, name_model
 from tasks.tracking.run_record import RunPart, RunRecord, collect_run
 from tasks.tracking.store import (
     DATABASE,
@@ -138,6 +139,8 @@ def _send(client: MlflowClient, experiment: str, record: RunRecord) -> str:
                 _clear(client, experiment, record.key)
                 raise RecordError(f"MLflow refuses it: {str(error).splitlines()[0]}") from error
             raise
+        if record.use:
+            add_use(client, name_model(record.preset), record.use)
         lease.check()
         client.set_terminated(parent, "FINISHED", end_ms)
         return _clear(client, experiment, record.key) or parent

@@ -33,6 +33,7 @@ from verdict3d.records.adapters import adapter_files
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.decisions import Decision
 from verdict3d.records.generations import Generation
+from verdict3d.records.holdout import HoldoutSet
 from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.results import Results
 from verdict3d.records.stages import Samples, StageEnds
@@ -88,16 +89,20 @@ class RunRecord:
         seconds: How long its stages took, together.
         parent: The run itself.
         arms: One child for each arm.
+        preset: Name of the preset it ran with, "" for none.
+        use: What it has asked of held-out objects; None: nothing was decided on them.
     """
 
     key: str
     seconds: float
     parent: RunPart
     arms: list[RunPart]
+    preset: str
+    use: HoldoutSet | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON values."""
-        return asdict(self)
+        return {**asdict(self), "use": self.use and self.use.model_dump()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunRecord:
@@ -112,6 +117,8 @@ class RunRecord:
             seconds=values["seconds"],
             parent=RunPart(**values["parent"]),
             arms=[RunPart(**arm) for arm in values["arms"]],
+            preset=values["preset"],
+            use=HoldoutSet.model_validate(values["use"]) if values["use"] else None,
         )
 
 
@@ -202,7 +209,8 @@ def collect_run(
         ]
     )
     children = [_collect_arm(root, arm, params, tags, found.get(arm)) for arm in arms]
-    return RunRecord(key, seconds, parent, children)
+    use = summary.decision.holdout if summary.decision else None
+    return RunRecord(key, seconds, parent, children, preset, use)
 
 
 def _collect_arm(

@@ -130,7 +130,7 @@ def put_record(outbox: Outbox, number: int) -> None:
     note.write_text("an artifact")
     run = RunPart("run", {"number": str(number)}, {}, {"number": float(number)}, {}, [(str(note), "notes")])
     arm = RunPart("arm", {}, {"arm": "arm"}, {"number": float(number)}, {"loss": [(0, 1.0)]}, [])
-    outbox.put(RunRecord(key_of(number), 1.0, run, [arm]))
+    outbox.put(RunRecord(key_of(number), 1.0, run, [arm], "", None))
 
 
 def send_rounds(folder: Path, place: int, seed: int) -> None:

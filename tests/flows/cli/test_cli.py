@@ -149,7 +149,7 @@ def test_status_says_what_waits_in_words_and_as_json(tmp_path: Path) -> None:
 
     VoteJournal(project / VOTE_JOURNAL).append([vote(number=0), vote(number=1)])
     outbox, part = Outbox(project), RunPart("run")
-    homes = [outbox.put(RunRecord(key * 64, 1.0, part, [])) for key in "ab"]
+    homes = [outbox.put(RunRecord(key * 64, 1.0, part, [], "", None)) for key in "ab"]
     place = outbox.set_aside(homes[0], "a name with +")
     stopped = locate_page(Workspace(project, project, None))
     stopped.parent.mkdir(parents=True)

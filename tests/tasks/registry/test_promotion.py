@@ -21,7 +21,9 @@ from verdict3d.adapt.adapter import save_adapter
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import read_card
+from verdict3d.records.decisions import Decision
 from verdict3d.records.files import read_json, write_json
+from verdict3d.records.holdout import HoldoutSet
 from verdict3d.records.promotion import PromotionRecord
 from verdict3d.records.record import as_values, read_record, write_record
 
@@ -67,6 +69,13 @@ def registry() -> Any:
     from tasks.registry.versions import Registry
 
     return Registry()
+
+
+def uses() -> list[HoldoutSet]:
+    """Return what held-out objects have been used for."""
+    from tasks.tracking.registered_model import read_uses
+
+    return read_uses(registry().client)
 
 
 def another_candidate(root: Path, params: Params, number: int, evaluated: bool = True) -> None:
@@ -172,7 +181,7 @@ def go_round(project: Project) -> None:
     assert better["moved"] and registry().find_champion().version == better["version"] == 3
     assert registry().find_aliased("champion").tags["previous"] == "1"
     adapters = [found["record"]["candidate"]["adapter"] for found in (first, better)]
-    (used,) = registry().read_used()
+    (used,) = uses()
     assert used.objects == ["o1", "o2"] and used.arms == dict.fromkeys(adapters, 10)
 
     # its own decision counts from the next candidate on; that it was counted makes nothing stale
@@ -191,6 +200,29 @@ def go_round(project: Project) -> None:
         act(project, "rollback")
     assert act(project, "rollback", "3", "they did not")["champion"]["version"] == 3
     assert registry().find_rolled_back(better["record"]["candidate"]["adapter"]) is None
+
+
+def test_a_run_that_nobody_acts_on_has_used_its_objects(project: Project) -> None:
+    from tasks.tracking.mlflow_runs import send_waiting
+    from tasks.tracking.outbox import Outbox
+    from tasks.tracking.run_record import collect_run
+
+    root, _ = project
+    decided(root, "REJECT")
+    path, before = root / "data/gate/decision.json", uses()
+    decision = read_record(path, Decision)
+    other = decision.holdout.model_copy(update={"arms": {"tried and left": 6}, "audits": {"judge": 9}})
+    write_record(path, decision.model_copy(update={"holdout": other}))
+    (root / "dvc.lock").write_text("schema: '2.0'\nstages:\n  gate:\n    cmd: tried and left\n")
+    outbox = Outbox(root)
+    outbox.put(collect_run(root, "quick"))
+    assert uses() == before and len(send_waiting(outbox)) == 1
+
+    # what another preset asked of these objects counts here, and the larger number of the audit's answers
+    (used,) = uses()
+    assert used.arms == before[0].arms | {"tried and left": 6} and used.audits == {"judge": 9}
+    path.unlink()
+    assert act(project, "sync")["changed"] and kept_uses(root) == [used.arms]
 
 
 def test_one_cycle_leaves_its_trace(project: Project) -> None:
