@@ -1,30 +1,31 @@
 """Would a judge that was certified be certified again on other objects?
 
-    python -m benchmarks.certificates [ROOT] [--draws 200]
+    python -m benchmarks.certificates [--draws 100]
 
-What the judges answered in the finished run below ROOT is taken for the truth: other objects are drawn from
-its objects with replacement, each with all of its answers, and it is asked again which controls are passed.
-Prints the chance to pass each control, and all required ones, for as many objects and for other numbers of
-them; and the bar that a judge passes in 95% of the draws.
+What the judges answered in the default run (``docs/rows/controls-*.jsonl.gz``) is taken for the truth: other
+objects are drawn from its objects with replacement, each with all of its answers, and it is asked again
+which controls are passed. Prints the chance to pass each control, and all required ones, for as many objects
+and for other numbers of them.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.kept import DEFAULT, ROLES, ROOT, read_controls
 from tasks.asking.comparisons import make_measuring
-from verdict3d.config import load_params
+from tasks.audit import read_taught_kinds
+from verdict3d.asking.roles import select_judge
+from verdict3d.config import Params
+from verdict3d.config_judges import JudgeRole
 from verdict3d.judge.audit.controls import CONTROLS, Measuring, select
 from verdict3d.judge.audit.ordering import find_on_generations
-from verdict3d.project import AUDIT, CERTIFY, locate_certificate
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.certificates import Certificate, Finding
-from verdict3d.records.record import read_record, read_rows
+from verdict3d.records.certificates import Finding
 from verdict3d.records.verdicts import ControlVerdict
 
 SHARES = (0.5, 1.0, 2.0)
@@ -47,48 +48,44 @@ def draw_again(
 
 
 def collect_findings(
-    measuring: Measuring, shown: tuple[str, str], taught: Collection[str], rows: Sequence[ControlVerdict]
+    measuring: Measuring, rows: Sequence[ControlVerdict], params: Params, role: JudgeRole
 ) -> dict[str, Finding]:
-    """Return what every control says of these answers.
+    """Return what every control says of these answers of a judge of the default run.
 
     Args:
         measuring: How rows are summed up.
-        shown: Panel and mode of the certificate.
-        taught: Kinds of damage that the judge was taught.
         rows: All answers of the judge.
+        params: Those of the run.
+        role: Which judge it is.
     """
-    mine = select_shown(rows, shown)
-    colour = [row for row in select(rows, "colour") if row.panel == shown[0]]
+    mine = select_shown(rows)
+    colour = [row for row in select(rows, "colour") if row.panel == mine[0].panel]
+    taught = read_taught_kinds(select_judge(params.judges, role), ROOT)
     return {
         **measuring.measure_objects(mine, colour, taught),
         **find_on_generations(measuring, mine),
     }
 
 
-def select_shown(rows: Sequence[ControlVerdict], shown: tuple[str, str]) -> list[ControlVerdict]:
-    """Return the answers about pairs that were shown with this panel and mode."""
-    return [row for row in rows if (row.panel, row.mode) == shown]
+def select_shown(rows: Sequence[ControlVerdict]) -> list[ControlVerdict]:
+    """Return the answers about pairs that were shown as those of generations, by the certificate's panel."""
+    one = select(rows, "base_vs_base")[0]
+    return [row for row in rows if (row.panel, row.mode) == (one.panel, one.mode)]
 
 
-def repeat(root: Path, role: str, draws: int) -> dict[float, dict[str, float]]:
+def repeat(
+    rows: Sequence[ControlVerdict], params: Params, role: JudgeRole, draws: int
+) -> dict[float, dict[str, float]]:
     """Return the chance to pass each control, and ``all`` required ones, by relative number of objects."""
-    params = load_params(root / "params.yaml")
-    certificate = read_record(root / locate_certificate(role), Certificate)
-    rows = [
-        row
-        for folder in (AUDIT, CERTIFY)
-        for row in read_rows(root / folder / role / "verdicts.jsonl", ControlVerdict)
-    ]
     names = sorted({row.object for row in rows})
     measuring = replace(make_measuring(params, role), resamples=RESAMPLES)
-    shown = (certificate.judge.panel, certificate.judge.mode)
     chances: dict[float, dict[str, float]] = {}
     for share in SHARES:
         passed = dict.fromkeys((*CONTROLS, "all"), 0)
         for draw in range(draws):
             rng = numpy_generator(params.seed, "certified again", role, share, draw)
             drawn = draw_again(rows, names, rng, round(share * len(names)))
-            found = collect_findings(measuring, shown, certificate.taught, drawn)
+            found = collect_findings(measuring, drawn, params, role)
             for name, one in found.items():
                 passed[name] += one.passed
             passed["all"] += all(one.passed for one in found.values() if one.required)
@@ -99,10 +96,9 @@ def repeat(root: Path, role: str, draws: int) -> dict[float, dict[str, float]]:
 def main() -> None:
     """Print the table of both judges."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("root", nargs="?", default=".", type=Path, help="folder with the finished run")
-    parser.add_argument("--draws", type=int, default=200, help="sets of objects that are drawn")
-    options = parser.parse_args()
-    chances = {role: repeat(options.root, role, options.draws) for role in ("training", "evaluation")}
+    parser.add_argument("--draws", type=int, default=100, help="sets of objects that are drawn")
+    draws, params = parser.parse_args().draws, DEFAULT.read_params()
+    chances = {role: repeat(read_controls(role), params, role, draws) for role in ROLES}
     heads = [f"{role}, x {share:g}" for role in chances for share in SHARES]
     print(f"| control | {' | '.join(heads)} |\n|---|{'---|' * len(heads)}")
     for name in (*CONTROLS, "all"):

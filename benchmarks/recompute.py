@@ -36,13 +36,10 @@ from benchmarks.kept import (
     read_promotions,
 )
 from tasks.asking.comparisons import make_measuring
-from tasks.audit import read_taught_kinds
 from tasks.challenge import shuffle_objects
 from tasks.scoring.regimes import measure_over_optimisation
-from verdict3d.asking.roles import select_judge
 from verdict3d.config import Params
 from verdict3d.config_judges import JudgeRole
-from verdict3d.judge.audit.controls import select
 from verdict3d.judge.audit.ordering import order_generations
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.certificates import Finding, Ordering
@@ -155,12 +152,9 @@ def measure_controls(
     rows: Sequence[ControlVerdict], params: Params, role: JudgeRole
 ) -> tuple[dict[str, Finding], Ordering]:
     """Return what each control says of a judge, and what it orders among generations."""
-    measuring, one = make_measuring(params, role), select(rows, "base_vs_base")[0]
-    shown, taught = (one.panel, one.mode), read_taught_kinds(select_judge(params.judges, role), ROOT)
-    return (
-        collect_findings(measuring, shown, taught, rows),
-        order_generations(measuring, select_shown(rows, shown)),
-    )
+    measuring = make_measuring(params, role)
+    found = collect_findings(measuring, rows, params, role)
+    return found, order_generations(measuring, select_shown(rows))
 
 
 def recompute_controls(rows: Mapping[JudgeRole, Sequence[ControlVerdict]], params: Params) -> dict[str, str]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 
 from benchmarks.certificates import SHARES, draw_again, repeat
-from support.audit_examples import audit_rows, write_audit
-from support.places import ROOT
-from verdict3d.config import load_params
+from benchmarks.kept import DEFAULT
+from support.audit_examples import audit_rows, generated_rows
 
 
 def test_objects_are_drawn_with_all_of_their_answers() -> None:
@@ -25,12 +21,10 @@ def test_objects_are_drawn_with_all_of_their_answers() -> None:
         assert [row.outcome for row in mine] == [row.outcome for row in source]
 
 
-def test_a_judge_that_sees_is_certified_again(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
-    params = load_params(tmp_path / "params.yaml")
-    for role, sees in (("training", 0.1), ("evaluation", 1.5)):
-        write_audit(tmp_path, params, role, sees)
-    blind, seeing = (repeat(tmp_path, role, draws=5) for role in ("training", "evaluation"))
+def test_a_judge_that_sees_is_certified_again() -> None:
+    params = DEFAULT.read_params()
+    seen = [[*audit_rows(1, sees), *generated_rows()] for sees in (0.1, 1.5)]
+    blind, seeing = (repeat(rows, params, "evaluation", draws=5) for rows in seen)
     assert set(blind) == set(seeing) == set(SHARES)
     assert all(blind[share]["clear_gap"] == 0.0 for share in SHARES) and seeing[2.0]["clear_gap"] == 1.0
-    assert seeing == repeat(tmp_path, "evaluation", draws=5)
+    assert seeing == repeat(seen[1], params, "evaluation", draws=5)
