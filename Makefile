@@ -6,7 +6,7 @@
 # make docs       the site, in build/site; a dead link or a request to another host is an error
 # make lint-files workflows, container files, shell scripts, schemas
 # make licences   docs/licences.md, from what is installed
-# Each makes the environment in .venv first, once for every requirements.lock.
+# Each makes the environment in .venv first, once for every requirements.lock; tests and checks add requirements-dev.lock.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -23,6 +23,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 # where the environment stands is part of the key: environments cannot be moved
 KEY := $(shell (pwd; cat requirements.lock requirements-cuda.lock pyproject.toml) | sha256sum | cut -c1-16)
 STAMP := $(VENV)/.installed-$(KEY)
+# what tests and checks need comes on top of what runs, when one of them is called first
+DEV := $(VENV)/.dev-$(shell (pwd; cat requirements.lock requirements-dev.lock pyproject.toml) | sha256sum | cut -c1-16)
 UV := build/uv/bin/uv
 
 # $(call apt,PACKAGES) installs Debian packages as root or with a sudo that asks nothing; otherwise it fails
@@ -42,13 +44,13 @@ WORKERS = $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? core
 PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --randomly-dont-reset-seed
 PYTEST_OPTIONS ?=
 
-test: install browser postgres
+test: install $(DEV) browser postgres
 	@$(PYTEST) $(PYTEST_OPTIONS)
 
-test-fast: install browser
+test-fast: install $(DEV) browser
 	@$(PYTEST) -m "not services and not slow" $(PYTEST_OPTIONS)
 
-check: install
+check: install $(DEV)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -74,10 +76,10 @@ lint-files: install $(TOOLS)
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
-licences: install $(TOOLS)
+licences: install $(DEV) $(TOOLS)
 	$(PY) docs/licences.py
 
-format: install
+format: install $(DEV)
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
@@ -97,6 +99,11 @@ system:
 	    echo "OpenGL is missing and cannot be installed from here. Type:"; \
 	    echo "    sudo apt-get update && sudo apt-get install -y libegl1 libgl1 libgl1-mesa-dri"; exit 1; } >&2; \
 	fi
+
+$(DEV): requirements-dev.lock | install
+	$(PY) -m pip install --quiet --require-hashes --no-deps -r requirements-dev.lock
+	$(PY) -m pip check
+	@rm -f $(VENV)/.dev-*; touch $@
 
 # some tests open pages in Chromium; they say why they were skipped where there is none
 browser:
@@ -128,8 +135,8 @@ $(STAMP): | system
 	$(PY) -m pip check
 	@rm -f $(VENV)/.installed-*; touch $@
 
-# writes down what is installed, with the hashes of all files of each version
-lock: install $(UV)
+# writes down what is installed, with the hashes of all files of each version: requirements.lock, -dev and -cuda
+lock: install $(DEV) $(UV)
 	$(PY) .ci/lock.py $(UV)
 
 $(UV): | install

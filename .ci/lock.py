@@ -1,9 +1,10 @@
-"""Writes requirements.lock and requirements-cuda.lock: every version with the hashes of its files.
+"""Writes requirements.lock and its neighbours: every version with the hashes of its files.
 
     python .ci/lock.py UV [PINS]
 
 UV is its program. PINS is a file of exact versions; by default those of the environment that runs this.
-The second lock has what PyTorch's CUDA build needs beside the first. uv asks the index for the hashes of all
+requirements.lock has what a checkout needs to run, requirements-dev.lock what only tests and checks need,
+requirements-cuda.lock what PyTorch's CUDA build needs beside the first. uv asks the index for the hashes of all
 files of a version, whatever Python and machine they are for. Local builds of torch ("+cpu") lie on other
 indexes: the hash of the one that is installed here joins those that the lock has already.
 """
@@ -14,13 +15,18 @@ import re
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
+from importlib.metadata import distributions, requires, version
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).parents[1]
-LOCK, CUDA_LOCK = ROOT / "requirements.lock", ROOT / "requirements-cuda.lock"
+LOCK, DEV_LOCK, CUDA_LOCK = (ROOT / f"requirements{kind}.lock" for kind in ("", "-dev", "-cuda"))
+RUNNING = "verdict3d[pipeline,postgres,s3]"
+"""What requirements.lock serves; setuptools installs the checkout itself."""
 LEFT_OUT = re.compile(r"(pip|wheel|triton|nvidia-.*|cuda-.*)==", re.IGNORECASE)
-HEAD = "# Everything installed, exactly; written by `make lock`. CONTRIBUTING.md says which pins matter.\n"
+HEAD = "# What a checkout runs, exactly; written by `make lock`. CONTRIBUTING.md says which pins matter.\n"
+DEV_HEAD = "# What tests and checks need beside requirements.lock; written by `make lock`.\n"
 CUDA_HEAD = "# What PyTorch's CUDA build needs beside requirements.lock; written by `make lock`.\n"
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
@@ -71,8 +77,26 @@ def find_torch(lock: str) -> str:
     return found.group() if found else ""
 
 
+def find_needed(name: str, extras: frozenset[str], found: set[tuple[str, frozenset[str]]]) -> None:
+    """Add a package with these extras, and all that it needs here, to ``found``, by normalised names."""
+    if (normalise(name), extras) in found:
+        return
+    found.add((normalise(name), extras))
+    for line in requires(name) or ():
+        need = Requirement(line)
+        if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            find_needed(need.name, frozenset(need.extras), found)
+
+
+def list_development() -> set[str]:
+    """Return the installed packages that only tests and checks need, by normalised name."""
+    running, found = Requirement(RUNNING), {("setuptools", frozenset[str]())}
+    find_needed(running.name, frozenset(running.extras), found)
+    return {normalise(one.metadata["Name"]) for one in distributions()} - {name for name, _ in found}
+
+
 def main() -> None:
-    """Write both locks."""
+    """Write the locks."""
     pins = Path(sys.argv[2]).read_text(encoding="utf-8") if len(sys.argv) > 2 else list_installed()
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.write(pins)
@@ -83,11 +107,14 @@ def main() -> None:
         behind_torch = split_entries(resolve(torch, "--constraint", constraints.name))
     names = {line.partition("==")[0] for line in pins.splitlines()}
     cuda = behind_torch.keys() - {normalise(name) for name in names}
-    lock = "".join(entry for name, entry in whole.items() if name not in cuda)
+    development = list_development()
+    lock = "".join(entry for name, entry in whole.items() if name not in cuda | development)
     entry = find_torch(lock)
     hashes = sorted(set(HASH.findall(entry)) | hash_local_torch(torch))
     lock = lock.replace(entry, " \\\n    ".join([torch, *hashes]))
     LOCK.write_text(HEAD + lock, encoding="utf-8")
+    extra = "".join(entry for name, entry in whole.items() if name in development)
+    DEV_LOCK.write_text(DEV_HEAD + extra, encoding="utf-8")
     extra = "".join(entry for name, entry in behind_torch.items() if name in cuda)
     CUDA_LOCK.write_text(CUDA_HEAD + extra, encoding="utf-8")
 

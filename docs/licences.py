@@ -15,7 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/licences.md"
 LOCKS = {
-    "requirements.lock": "the chain and its tests",
+    "requirements.lock": "the chain",
+    "requirements-dev.lock": "its tests and checks alone",
     "requirements-tools.lock": "the site and the linters alone",
 }
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)

@@ -25,7 +25,7 @@ BOUNDS = {
     "mlflow": "==3.17.2",
     "transformers": ">=5.23,<5.24",
 }
-LOCKS = ("requirements.lock", "requirements-cuda.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-cuda.lock")
 RUN_ONLY = {"psycopg2-binary": "SQLAlchemy loads it for addresses of PostgreSQL"}
 """Dependencies that no file imports, with who does."""
 TOOLS = {
@@ -67,9 +67,13 @@ def declared(*extras: str) -> dict[str, Requirement]:
     return {canonicalize_name(one.name): one for one in found if one.name != "verdict3d"}
 
 
-def locked() -> dict[str, str]:
-    pins = re.findall(r"^(\S+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-    return {canonicalize_name(name): pin for name, pin in pins}
+def locked(*names: str) -> dict[str, str]:
+    """Return the versions in these locks, by canonical name; by default in those of the tests."""
+    found: dict[str, str] = {}
+    for name in names or LOCKS[:2]:
+        pins = re.findall(r"^(\S+)==([^\s;]+)", (ROOT / name).read_text(), re.MULTILINE)
+        found |= {canonicalize_name(name): pin for name, pin in pins}
+    return found
 
 
 @cache
@@ -130,6 +134,14 @@ def test_every_upper_bound_has_its_reason() -> None:
 def test_every_declared_dependency_is_in_the_lock() -> None:
     for name, requirement in declared("pipeline", "dev").items():
         assert Version(locked()[name]) in requirement.specifier, requirement
+
+
+def test_what_runs_is_locked_without_what_tests_it() -> None:
+    running, development = (set(locked(name)) for name in LOCKS[:2])
+    assert not running & development
+    assert imported("verdict3d", "tasks", "flows") - {"verdict3d"} <= running
+    tools = {"ruff", "mypy", "import-linter", "pytest", "pytest-xdist", "hypothesis", "moto", "assimp-py"}
+    assert tools <= development
 
 
 def test_nothing_is_installed_that_nothing_imports() -> None:

@@ -18,7 +18,7 @@ def test_the_page_is_up_to_date_with_the_locks() -> None:
 
 def test_licences_are_those_of_the_installed_packages() -> None:
     rows = dict(re.findall(r"^\| ([A-Za-z0-9._-]+) \| \d[^ ]* \| (.+) \|$", PAGE.read_text(), re.MULTILINE))
-    names = list(read_pins("requirements.lock"))
+    names = [name for lock in ("requirements.lock", "requirements-dev.lock") for name in read_pins(lock)]
     assert len(names) > 150 and find_spec("torch")
     assert [name for name in names if rows[name] != find_licence(name)] == []
 
