@@ -52,8 +52,7 @@ class Cell:
         id: Unique name.
         asset: Row of the asset.
         defect: Kind of damage.
-        mild: One grade from 1 to 3 that every other cell is shown in besides the clear ones, which the
-            certificate is about; None for the others.
+        mild: The grade from 1 to 3 that it is shown in besides the clear ones, which the certificate is about.
         other: Asset row of another object, of another category where there is one.
         stranger: Asset row of a third object, whose picture is the shuffled reference.
     """
@@ -61,14 +60,14 @@ class Cell:
     id: str
     asset: Asset
     defect: str
-    mild: int | None
+    mild: int
     other: Asset
     stranger: Asset
 
     @property
     def grades(self) -> tuple[int, ...]:
         """The grades that it is shown in."""
-        return CLEAR_GRADES if self.mild is None else (self.mild, *CLEAR_GRADES)
+        return (self.mild, *CLEAR_GRADES)
 
 
 def plan_cells(params: Params, assets: Sequence[Asset]) -> list[Cell]:
@@ -88,8 +87,7 @@ def plan_cells(params: Params, assets: Sequence[Asset]) -> list[Cell]:
             name = f"{len(cells):03d}-{asset.id}"
             rng = numpy_generator(params.seed, "control_others", name)
             other, stranger = _draw_others(assets, asset, rng)
-            mild = None if turn % 2 else 1 + turn // 2 % 3
-            cells.append(Cell(name, asset, defect, mild, other, stranger))
+            cells.append(Cell(name, asset, defect, 1 + turn % 3, other, stranger))
     return cells
 
 
