@@ -52,7 +52,8 @@ class Cell:
         id: Unique name.
         asset: Row of the asset.
         defect: Kind of damage.
-        mild: The grade from 1 to 3 that it is shown in besides the clear ones, which the certificate is about.
+        mild: The grade from 1 to 3 that it is shown in besides the clear ones, which the certificate is
+            about.
         other: Asset row of another object, of another category where there is one.
         stranger: Asset row of a third object, whose picture is the shuffled reference.
     """
