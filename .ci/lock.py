@@ -4,8 +4,8 @@
 
 UV is its program. PINS is a file of exact versions; by default those of the environment that runs this.
 requirements.lock has what a checkout needs to run, requirements-dev.lock what only tests and checks need,
-requirements-cuda.lock what PyTorch's CUDA build needs beside the first. uv asks the index for the hashes of all
-files of a version, whatever Python and machine they are for. Local builds of torch ("+cpu") lie on other
+requirements-cuda.lock what PyTorch's CUDA build needs beside the first. uv asks the index for the hashes of
+all files of a version, whatever Python and machine they are for. Local builds of torch ("+cpu") lie on other
 indexes: the hash of the one that is installed here joins those that the lock has already.
 """
 
