@@ -1,9 +1,11 @@
 """Drill: processes of a run are killed at random moments, whatever their role, and the run is started again.
 
-The chain is three stages of the real batch map. Every completed run is compared, byte by byte, with what
-the stages give when nobody disturbs them, and then forgotten, so that the next starts from nothing. No
-process may be left, no file half written, no batch kept that is done with, and MLflow holds these results
-once, with nothing unfinished. With ``--folder`` a drill that was stopped goes on where it was.
+The chain is three stages of the real batch map. A run that goes on after a kill is killed at again, or left
+alone, by chance. Every completed run is compared, byte by byte, with what the stages give when nobody
+disturbs them, and then forgotten: all of it, so that the next starts from nothing, or its outputs alone where
+a process that restores them is to be killed. No process may be left, no file half written, no batch kept that
+is done with, and MLflow holds these results once, with nothing unfinished. With ``--folder`` a drill that was
+stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from drills.counting import print_counts
@@ -26,7 +28,7 @@ from drills.recording import count_kept
 from drills.stores import open_folder
 from flows.chain.environment import make_project_environment
 from support.loopback import processes_of, wait_until
-from support.resumable_chain import forget_results, results, write_resumable_chain
+from support.resumable_chain import forget_outputs, forget_results, results, write_resumable_chain
 from support.toy_chain import STAGES, run_toy_stage
 from tasks.tracking.run_record import run_key
 from verdict3d.records.files import read_json, write_json
@@ -56,7 +58,11 @@ BROKEN = (
     "unfinished runs",
     "lost",
 )
-GONE_S = 120.0
+RUN_S, GONE_S, POLL_S = 900.0, 120.0, 0.05
+LONGEST_PAUSE_S = 1.5
+"""Before a kill, from when the process is there."""
+LEFT_ALONE = 0.4
+"""Share of the kills after which a run that goes on is left alone."""
 
 
 def main() -> int:
@@ -115,18 +121,14 @@ def drill(
     expected, found = results(whole), Counter[str](read_json(count_file))
     began, end = time.monotonic(), time.monotonic() + seconds
     while found["kills"] < kills and time.monotonic() < end:
-        choice = random.Random(f"{seed} {found['tries']}")
-        role = roles[found["tries"] % len(roles)]
-        found["tries"] += 1
-        if kill_once(project, environment, choice, role, folder / "run.log"):
-            found[f"killed: {role}"] += 1
-            found["kills"] += 1
-        finish(project, expected, found)
+        hit = disturb(project, environment, folder / "run.log", roles, seed, found, kills - found["kills"])
+        restored = roles[found["tries"] % len(roles)] == "restore"
+        finish(project, expected, found, forget=forget_outputs if restored else forget_results)
         write_json(count_file, found)
-        said = f"{found['kills']} of {kills} kills, last {role}, {time.monotonic() - began:.0f} s"
-        print(said, file=sys.stderr, flush=True)
+        said = f"{found['kills']} of {kills} kills, last {', '.join(hit) or 'none'}"
+        print(f"{said}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     complete(project, environment, folder / "run.log")
-    finish(project, expected, found, forget=False)
+    finish(project, expected, found)
     found.update(count_kept(f"sqlite:///{project / 'mlflow.db'}", [run_key(project) or ""]))
     forget_results(project)  # so that a drill that goes on starts a run
     return found
@@ -138,7 +140,7 @@ def complete(project: Path, environment: dict[str, str], log_file: Path) -> None
     Raises:
         RuntimeError: It ended with an error; the text is its log.
     """
-    if start(project, environment, log_file).wait(900) != 0:
+    if start(project, environment, log_file).wait(RUN_S) != 0:
         raise RuntimeError(log_file.read_text(encoding="utf-8"))
 
 
@@ -148,24 +150,46 @@ def start(project: Path, environment: dict[str, str], log_file: Path) -> subproc
         return subprocess.Popen(RUN, cwd=project, env=environment, stdout=log, stderr=log)
 
 
-def kill_once(
-    project: Path, environment: dict[str, str], choice: random.Random, role: str, log_file: Path
-) -> bool:
-    """Start a run and kill one process of this role at a random moment; tell whether one was hit."""
+def disturb(
+    project: Path,
+    environment: dict[str, str],
+    log_file: Path,
+    roles: Sequence[str],
+    seed: int,
+    found: Counter[str],
+    most: int,
+) -> list[str]:
+    """Start a run, kill at most so many processes of it, until it ends or is left alone; return whose."""
     run = start(project, environment, log_file)
-    hit = False
+    hit: list[str] = []
     try:
-        wait_until(lambda: run.poll() is not None or bool(running(project, role)), f"a {role} to run", 900)
-        time.sleep(choice.uniform(0.0, 1.5))
-        victims = running(project, role)
-        for pid in victims if role == ALL else choice.sample(victims, min(1, len(victims))):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-                hit = True
-        run.wait(900)
+        while run.poll() is None and len(hit) < most:
+            role, choice = roles[found["tries"] % len(roles)], random.Random(f"{seed} {found['tries']}")
+            struck = kill_one(project, run, choice, role)
+            found["tries"] += struck or not hit  # who was not there because of a kill has another turn
+            if struck:
+                hit.append(role)
+                found[f"killed: {role}"] += 1
+                found["kills"] += 1
+            if choice.random() < LEFT_ALONE:
+                break
+        run.wait(RUN_S)
     finally:
         run.kill()
         run.wait()
+    return hit
+
+
+def kill_one(project: Path, run: subprocess.Popen[bytes], choice: random.Random, role: str) -> bool:
+    """Kill a process of this role at a random moment of a run; tell whether one was hit before it ended."""
+    what = f"a {role} to run"
+    wait_until(lambda: run.poll() is not None or running(project, role), what, RUN_S, POLL_S)
+    time.sleep(choice.random() * choice.uniform(0.0, LONGEST_PAUSE_S))  # seldom long: some are soon done
+    victims, hit = running(project, role), False
+    for pid in victims if role == ALL else choice.sample(victims, min(1, len(victims))):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            hit = True
     return hit
 
 
@@ -181,7 +205,12 @@ def running(project: Path, role: str) -> list[int]:
     ]
 
 
-def finish(project: Path, expected: dict[str, bytes], found: Counter[str], *, forget: bool = True) -> None:
+def finish(
+    project: Path,
+    expected: dict[str, bytes],
+    found: Counter[str],
+    forget: Callable[[Path], None] = lambda project: None,
+) -> None:
     """Look at what a run that was killed or not has left; a complete one is compared and forgotten."""
     with contextlib.suppress(AssertionError):
         wait_until(lambda: processes_of(project) == {}, "all to end", GONE_S)
@@ -194,8 +223,7 @@ def finish(project: Path, expected: dict[str, bytes], found: Counter[str], *, fo
             path.name.startswith(".") for path in (project / "data").rglob("*")
         )
         found["unfinished work kept"] += len(list((project / ".verdict3d/resume").glob("*/*")))
-        if forget:
-            forget_results(project)
+        forget(project)
 
 
 if __name__ == "__main__":

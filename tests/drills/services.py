@@ -179,7 +179,8 @@ def misbehave(
             text = "\n".join(said)
             problems += [word for word in ("Traceback", PASSWORD) if word in text]
             where = f"{mode} after {after} requests" + (f", {seconds:.0f} s an answer" if seconds else "")
-            first = said[0].partition("cannot be used: ")[2][:80] or said[0][:80] if said else ""
+            first = said[0].partition("cannot be used: ")[2] or said[0] if said else ""
+            first = first.partition("\n")[0][:80]
             yield [where, f"{took:.1f}", first.replace("|", "/"), "recorded" if arrived else "kept"], problems
 
 

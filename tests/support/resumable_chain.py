@@ -81,10 +81,15 @@ def results(project: Path) -> dict[str, bytes]:
     }
 
 
-def forget_results(project: Path) -> None:
-    """Remove what was made and what DVC remembers of it, so that the next run starts from nothing."""
+def forget_outputs(project: Path) -> None:
+    """Remove what was made, so that the next run restores it from DVC's cache."""
     for path in (project / "data/assets", project / "data/train", project / "data/evaluate"):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def forget_results(project: Path) -> None:
+    """Remove what was made and what DVC remembers of it, so that the next run starts from nothing."""
+    forget_outputs(project)
     for path in (project / ".dvc/cache", project / ".dvc/tmp"):
         shutil.rmtree(path, ignore_errors=True)
     (project / "dvc.lock").unlink(missing_ok=True)
