@@ -2,10 +2,10 @@
 
 The chain is three stages of the real batch map. A run that goes on after a kill is killed at again, or left
 alone, by chance. Every completed run is compared, byte by byte, with what the stages give when nobody
-disturbs them, and then forgotten: all of it, so that the next starts from nothing, or its outputs alone where
-a process that restores them is to be killed. No process may be left, no file half written, no batch kept that
-is done with, and MLflow holds these results once, with nothing unfinished. With ``--folder`` a drill that was
-stopped goes on where it was.
+disturbs them, and then forgotten: all of it, so that the next starts from nothing; its outputs alone, where a
+process that restores them is to be killed; also what MLflow holds, where a sender is. No process may be left,
+no file half written, no batch kept that is done with, and MLflow holds these results once, with nothing
+unfinished. With ``--folder`` a drill that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from drills.counting import print_counts
@@ -30,6 +30,7 @@ from flows.chain.environment import make_project_environment
 from support.loopback import processes_of, wait_until
 from support.resumable_chain import forget_outputs, forget_results, results, write_resumable_chain
 from support.toy_chain import STAGES, run_toy_stage
+from tasks.tracking.outbox import EXPERIMENT, Outbox
 from tasks.tracking.run_record import run_key
 from verdict3d.records.files import read_json, write_json
 
@@ -122,15 +123,15 @@ def drill(
     began, end = time.monotonic(), time.monotonic() + seconds
     while found["kills"] < kills and time.monotonic() < end:
         hit = disturb(project, environment, folder / "run.log", roles, seed, found, kills - found["kills"])
-        restored = roles[found["tries"] % len(roles)] == "restore"
-        finish(project, expected, found, forget=forget_outputs if restored else forget_results)
+        if finish(project, expected, found):
+            forget(project, roles[found["tries"] % len(roles)], found)
         write_json(count_file, found)
         said = f"{found['kills']} of {kills} kills, last {', '.join(hit) or 'none'}"
         print(f"{said}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     complete(project, environment, folder / "run.log")
     finish(project, expected, found)
-    found.update(count_kept(f"sqlite:///{project / 'mlflow.db'}", [run_key(project) or ""]))
-    forget_results(project)  # so that a drill that goes on starts a run
+    forget(project, "sender", found)  # so that a drill that goes on starts a run
+    write_json(count_file, found)
     return found
 
 
@@ -205,25 +206,34 @@ def running(project: Path, role: str) -> list[int]:
     ]
 
 
-def finish(
-    project: Path,
-    expected: dict[str, bytes],
-    found: Counter[str],
-    forget: Callable[[Path], None] = lambda project: None,
-) -> None:
-    """Look at what a run that was killed or not has left; a complete one is compared and forgotten."""
+def finish(project: Path, expected: dict[str, bytes], found: Counter[str]) -> bool:
+    """Look at what a run that was killed or not has left; tell whether it is complete."""
     with contextlib.suppress(AssertionError):
         wait_until(lambda: processes_of(project) == {}, "all to end", GONE_S)
     found["processes left"] += len(processes_of(project))
     now = results(project)
-    if set(now) == set(expected):
-        found["completions compared"] += 1
-        found["unequal outputs"] += now != expected
-        found["half-written files"] += sum(
-            path.name.startswith(".") for path in (project / "data").rglob("*")
-        )
-        found["unfinished work kept"] += len(list((project / ".verdict3d/resume").glob("*/*")))
-        forget(project)
+    if set(now) != set(expected):
+        return False
+    found["completions compared"] += 1
+    found["unequal outputs"] += now != expected
+    found["half-written files"] += sum(path.name.startswith(".") for path in (project / "data").rglob("*"))
+    found["unfinished work kept"] += len(list((project / ".verdict3d/resume").glob("*/*")))
+    return True
+
+
+def forget(project: Path, role: str, found: Counter[str]) -> None:
+    """Forget a complete run, so that the next has work for a process of this role."""
+    outbox = Outbox(project)
+    if role == "sender" and not outbox.list_waiting():
+        from mlflow import MlflowClient
+
+        uri = f"sqlite:///{project / 'mlflow.db'}"
+        found.update(count_kept(uri, [run_key(project) or ""]))
+        client = MlflowClient(uri, registry_uri=uri)
+        for run in client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id]):
+            client.delete_run(run.info.run_id)
+        (project / ".verdict3d/recorded.json").unlink()
+    (forget_outputs if role == "restore" else forget_results)(project)
 
 
 if __name__ == "__main__":

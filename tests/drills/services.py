@@ -121,7 +121,7 @@ def faults(short: bool) -> list[tuple[str, int, float]]:
     if short:
         return [("drops", 9, 0.0), ("html", 0, 0.0), ("400", 8, 0.0), ("slow", 0, 4.0)]
     answers = [("500", 0, 0.0), ("html", 0, 0.0), ("empty", 0, 0.0), ("404", 0, 0.0), ("400", 8, 0.0)]
-    deaths = [("drops", number, 0.0) for number in range(0, 24, 2)]
+    deaths = [("drops", number, 0.0) for number in range(24)]
     return [*answers, ("slow", 0, 28.0), ("late", 0, 35.0), *deaths]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +19,9 @@ from typing import IO, Any
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 STOP_S = 10.0
 PARENT_POLL_S = 1.0
+POLL_MS = 200
+READ_AT_ONCE, LONGEST_LINE = 1 << 16, 1 << 16
+"""Bytes; a longer line is passed on though it has not ended."""
 
 _live: set[subprocess.Popen[Any]] = set()
 _live_lock = threading.Lock()
@@ -100,10 +103,8 @@ def supervised(
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_S)
-            kill_group(process)
-            process.wait()
-            if process.stdin:
-                process.stdin.close()
+            _abandon(process)
+            _kill_abandoned(process)
 
 
 def _start(
@@ -140,7 +141,8 @@ def _follow(
 
     def expire() -> None:
         expired.set()
-        kill_group(process)
+        _abandon(process)
+        _kill_abandoned(process)
 
     timer = threading.Timer(timeout_s or 0, expire)
     timer.daemon = True
@@ -150,7 +152,7 @@ def _follow(
         timer.start()
     try:
         if on_line and process.stdout:
-            for line, redraws in _read_lines(process.stdout):
+            for line, redraws in _read_lines(process):
                 on_line(line, redraws)
         process.wait()
     except KeyboardInterrupt:
@@ -160,22 +162,28 @@ def _follow(
         raise
     finally:
         timer.cancel()
-        kill_group(process)
-        process.wait()
+        _abandon(process)
+        _kill_abandoned(process)
         with _live_lock:
             _live.discard(process)
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                pipe.close()
+        if process.stdout:
+            process.stdout.close()
     return expired.is_set()
 
 
-def kill_group(process: subprocess.Popen[Any]) -> None:
-    """Kill a supervisor and all it started; nothing happens when they are gone."""
-    try:
+def _abandon(process: subprocess.Popen[Any]) -> None:
+    """Let a supervisor kill all that it started, as if this process were gone."""
+    if process.stdin:
+        process.stdin.close()
+
+
+def _kill_abandoned(process: subprocess.Popen[Any]) -> None:
+    """Wait until a supervisor has ended all that it started; one that does not is killed with its group."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_S)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
+    process.wait()
 
 
 @contextmanager
@@ -187,7 +195,9 @@ def stopping_all_on_error() -> Iterator[None]:
         with _live_lock:
             running = list(_live)
         for process in running:
-            kill_group(process)
+            _abandon(process)
+        for process in running:
+            _kill_abandoned(process)
         raise
 
 
@@ -209,10 +219,25 @@ def ending_with_parent() -> Iterator[None]:
         done.set()
 
 
-def _read_lines(stream: IO[bytes]) -> Iterator[tuple[str, bool]]:
-    """Yield lines as they come, and whether each ended in a carriage return only."""
-    with io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="") as lines:
-        for raw in lines:
-            text = raw.rstrip("\r\n")
+def _read_lines(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bool]]:
+    """Yield lines as they come until a supervisor has ended, and whether each redraws itself.
+
+    What escaped the supervisor may hold the pipe open for ever, so its end alone is not waited for.
+    """
+    assert process.stdout is not None
+    ready, pending, ended = select.poll(), b"", False
+    ready.register(process.stdout, select.POLLIN)
+    while not ended:
+        gone = process.poll() is not None  # before looking: what it wrote is in the pipe
+        received = b""
+        if ready.poll(0 if gone else POLL_MS):
+            received = os.read(process.stdout.fileno(), READ_AT_ONCE)
+            ended = not received
+        ended = ended or gone
+        lines = (pending + received).splitlines(keepends=True)
+        unfinished = not ended and bool(lines) and not lines[-1].endswith(b"\n")
+        pending = lines.pop() if unfinished and len(lines[-1]) < LONGEST_LINE else b""
+        for line in lines:
+            text = line.decode(errors="replace").rstrip("\r\n")
             if text.strip():
-                yield text, raw.endswith("\r")
+                yield text, line.endswith(b"\r")

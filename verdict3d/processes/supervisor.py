@@ -4,9 +4,10 @@
 running: either would go on writing into folders that the next run uses. This small process stands between.
 It leads its own session and process group, starts the command in it, and holds the reading end of a pipe
 whose writing end only the asking process has: when that process ends in any way, the pipe closes and the
-whole group is killed. SIGTERM asks the group to end first. When the command ends, whatever it left behind in
-the group is killed too; this process leads the group and dies with it, so the command's exit status travels
-through a second pipe.
+whole group is killed. SIGTERM asks the group to end first. When the command ends, whatever it left behind is
+ended too. What made a session of its own to outlive the command is found as well, because on Linux this
+process inherits it; it is asked first. This process leads the group and dies with it, so the command's exit
+status travels through a second pipe.
 
 Standard library only, run as a script: it starts in a few hundredths of a second.
 
@@ -16,6 +17,7 @@ Standard library only, run as a script: it starts in a few hundredths of a secon
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -24,9 +26,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 GRACE_S = 8.0
 POLL_S = 0.1
+LEAST_GRACE_S = 1.0
+_BECOME_SUBREAPER = 36
+"""Linux's ``prctl`` option: orphaned descendants become children of this process."""
 
 
 def supervise(outcome_descriptor: int, command: list[str]) -> None:
@@ -47,11 +53,15 @@ def supervise(outcome_descriptor: int, command: list[str]) -> None:
     os.set_inheritable(outcome_descriptor, False)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    with contextlib.suppress(AttributeError):  # another system
+        ctypes.CDLL(None).prctl(_BECOME_SUBREAPER, 1, 0, 0, 0)
     started = time.monotonic()
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=False)
     while child.poll() is None and not stopping and not abandoned:
         readable, _, _ = select.select([sys.stdin], [], [], POLL_S)
         abandoned = bool(readable and not os.read(sys.stdin.fileno(), 1))
+        _bury_orphans(child.pid)
+    end = time.monotonic() + GRACE_S
     if child.poll() is None and not abandoned:
         os.killpg(0, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -63,7 +73,50 @@ def supervise(outcome_descriptor: int, command: list[str]) -> None:
             "max_rss_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
         }
         os.write(outcome_descriptor, json.dumps(outcome).encode())
+    _end_descendants(max(end, time.monotonic() + LEAST_GRACE_S))
     os.killpg(0, signal.SIGKILL)
+
+
+def _bury_orphans(child: int) -> None:
+    """Take leave of processes that became ours and have ended, but not of the command."""
+    with contextlib.suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid == child:
+                return
+            os.waitpid(ended.si_pid, 0)
+
+
+def _end_descendants(end: float) -> None:
+    """Kill what runs in this group, and ask what has a session of its own to end; kill it after ``end``."""
+    asked: set[int] = set()
+    while found := _list_descendants():
+        for pid, group in found.items():
+            patient = group != os.getpgrp() and time.monotonic() < end
+            if not patient or pid not in asked:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGTERM if patient else signal.SIGKILL)
+            asked.add(pid)
+        if time.monotonic() > end + LEAST_GRACE_S:  # they are another user's
+            return
+        time.sleep(POLL_S / 10)
+
+
+def _list_descendants() -> dict[int, int]:
+    """Return the process groups of all living descendants by process id; none where there is no ``/proc``."""
+    parents: dict[int, tuple[int, int]] = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, parent, group = (process / "stat").read_bytes().rpartition(b")")[2].split()[:3]
+            if state != b"Z":
+                parents[int(process.name)] = int(parent), int(group)
+    found: dict[int, int] = {}
+    kin = {os.getpid()}
+    while more := {
+        pid: group for pid, (parent, group) in parents.items() if parent in kin and pid not in found
+    }:
+        found |= more
+        kin = set(more)
+    return found
 
 
 if __name__ == "__main__":

@@ -56,6 +56,16 @@ def test_a_program_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> No
     wait_until(lambda: not processes_of(tmp_path), "the program to end", 10)
 
 
+@pytest.mark.timeout(60)
+def test_a_program_that_leaves_a_daemon_costs_nothing(tmp_path: Path) -> None:
+    settings = box_settings(tmp_path)
+    daemon = "import subprocess\nsubprocess.Popen(['sleep', '300'], start_new_session=True)\n"
+    script = tmp_path / "data/generators/box.py"
+    script.write_text(daemon + script.read_text())
+    (made,) = load_generator(outside(**settings), tmp_path).generate(asked("chair"))
+    assert isinstance(made, Mesh) and not processes_of(tmp_path)
+
+
 def test_a_killed_stage_takes_its_programs_along(tmp_path: Path) -> None:
     box_settings(tmp_path)
     code = """

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from verdict3d.processes.commands import run_supervised, stopping_all_on_error
+from verdict3d.processes.commands import (
+    LONGEST_LINE,
+    READ_AT_ONCE,
+    run_supervised,
+    stopping_all_on_error,
+)
 
 WRITE_AND_STAY = (
     "import os, pathlib, subprocess, sys, time;"
@@ -20,6 +25,9 @@ WRITE_AND_STAY = (
     "os.rename('pids.new', 'pids');"
     "time.sleep(300)"
 )
+
+
+WRITE_AND_ESCAPE = WRITE_AND_STAY.replace("'300'])", "'300'], start_new_session=True)")
 
 
 def alive(pid: int) -> bool:
@@ -70,15 +78,40 @@ def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     assert wait_for(lambda: not alive(left))
 
 
-@pytest.mark.parametrize("victim", ["owner", "supervisor", "command"])
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("end", ["sys.exit(0)", "time.sleep(300)"])
+def test_what_makes_a_session_of_its_own_and_keeps_the_output_open_ends_too(tmp_path: Path, end: str) -> None:
+    code = WRITE_AND_ESCAPE.replace("time.sleep(300)", end)
+    ended = run(tmp_path, code, on_line=lambda line, redraws: None, timeout_s=3.0)
+    assert ended.timed_out == (end != "sys.exit(0)")
+    assert not any(alive(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+
+
+def test_what_does_not_end_when_it_is_asked_is_killed(tmp_path: Path) -> None:
+    stubborn = "['sh', '-c', 'trap : TERM; while true; do sleep 0.1; done']"
+    code = WRITE_AND_ESCAPE.replace("['sleep', '300']", stubborn).replace("time.sleep(300)", "sys.exit(0)")
+    assert run(tmp_path, code).status == 0
+    assert not alive(int((tmp_path / "pids").read_text().split()[1]))
+
+
+@pytest.mark.timeout(60)
+def test_a_line_without_an_end_is_passed_on_in_parts(tmp_path: Path) -> None:
+    parts: list[int] = []
+    code = "import sys; sys.stdout.write('x' * 5_000_000)"
+    run(tmp_path, code, on_line=lambda line, redraws: parts.append(len(line)))
+    assert sum(parts) == 5_000_000 and max(parts) <= LONGEST_LINE + READ_AT_ONCE
+
+
+@pytest.mark.parametrize("victim", ["owner", "owner of an escape", "supervisor", "command"])
 def test_kill_9_leaves_nothing_running(tmp_path: Path, victim: str) -> None:
+    code = WRITE_AND_ESCAPE if victim == "owner of an escape" else WRITE_AND_STAY
     owner = subprocess.Popen(
         [
             sys.executable,
             "-c",
             "import os, sys; from pathlib import Path;"
             "from verdict3d.processes.commands import run_supervised;"
-            f"run_supervised([sys.executable, '-c', {WRITE_AND_STAY!r}], cwd=Path('.'),"
+            f"run_supervised([sys.executable, '-c', {code!r}], cwd=Path('.'),"
             " environment=dict(os.environ))",
         ],
         cwd=tmp_path,
@@ -86,7 +119,7 @@ def test_kill_9_leaves_nothing_running(tmp_path: Path, victim: str) -> None:
     assert wait_for((tmp_path / "pids").exists)
     command, grandchild = map(int, (tmp_path / "pids").read_text().split())
     supervisor = os.getpgid(command)
-    os.kill({"owner": owner.pid, "supervisor": supervisor, "command": command}[victim], signal.SIGKILL)
+    os.kill({"supervisor": supervisor, "command": command}.get(victim, owner.pid), signal.SIGKILL)
     assert wait_for(lambda: not any(map(alive, (supervisor, command, grandchild))))
     owner.wait(20)
 
