@@ -11,6 +11,10 @@ from verdict3d.view.pairs.fields import FIELDS, SORTS, Sort
 
 PAGE_ROWS = 50
 MOST_ROWS = 1000
+MOST_WORDS = 100
+"""Words of a search; SQLite takes conditions up to a depth."""
+_MOST_DIGITS = 10
+_SHOWN_CHARACTERS = 60
 _KINDS = {one.name: one.kind for one in FIELDS}
 _SORTS = {one.name: one for one in SORTS}
 
@@ -71,13 +75,15 @@ def make_query(pairs: Iterable[tuple[str, str]]) -> Query:
             ranges[name] = _parse_bounds(name, value)
         elif name == "q":
             search = tuple(value.lower().split())
+            if len(search) > MOST_WORDS:
+                raise Verdict3DError(f"q has {len(search)} words; a search has at most {MOST_WORDS}")
         elif name == "sort":
             sort = _parse_sort(value)
         elif name in numbers:
             numbers[name] = _parse_count(name, value)
         else:
             known = ", ".join((*_KINDS, "q", "sort", *numbers))
-            raise Verdict3DError(f"pairs have no {name!r}; they are filtered by: {known}")
+            raise Verdict3DError(f"pairs have no {_shown(name)}; they are filtered by: {known}")
     return Query(choices, ranges, search, sort, numbers["page"], min(numbers["rows"], MOST_ROWS))
 
 
@@ -89,17 +95,22 @@ def _parse_bounds(name: str, value: str) -> Bounds:
         return float(low) if low else None, float(high) if high else None
     except ValueError:
         raise Verdict3DError(
-            f"{name}={value}: give a range such as {name}=0.5.., {name}=..2 or {name}=0.5..2"
+            f"{name}={_shown(value)}: give a range such as {name}=0.5.., {name}=..2 or {name}=0.5..2"
         ) from None
 
 
 def _parse_sort(value: str) -> Sort | None:
     if value and value not in _SORTS:
-        raise Verdict3DError(f"sort={value}: pairs are sorted by: {', '.join(_SORTS)}")
+        raise Verdict3DError(f"sort={_shown(value)}: pairs are sorted by: {', '.join(_SORTS)}")
     return _SORTS.get(value)
 
 
 def _parse_count(name: str, value: str) -> int:
-    if not value.isdecimal() or not 1 <= int(value) <= 10**9:
-        raise Verdict3DError(f"{name}={value}: give a whole number from 1")
+    if not value.isdecimal() or len(value) > _MOST_DIGITS or not 1 <= int(value) <= 10**9:
+        raise Verdict3DError(f"{name}={_shown(value)}: give a whole number from 1 to 1000000000")
     return int(value)
+
+
+def _shown(text: str) -> str:
+    """Return the start of what was given, as Python writes it."""
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}...")

@@ -25,8 +25,12 @@ def test_an_address_is_a_query() -> None:
         ("sort=best", "loudest"),
         ("page=0", "whole number from 1"),
         ("rows=-1", "whole number"),
+        (f"page={'1' * 5000}", "whole number"),
+        (f"q={'+'.join('a' * 1000)}", "1000 words; a search has at most 100"),
+        (f"sort={'x' * 5000}", r"x\.\.\.'"),
     ],
 )
 def test_what_is_no_query_is_refused_with_what_is_allowed(text: str, words: str) -> None:
-    with pytest.raises(Verdict3DError, match=words):
+    with pytest.raises(Verdict3DError, match=words) as refused:
         parse_query(text)
+    assert len(str(refused.value)) < 600

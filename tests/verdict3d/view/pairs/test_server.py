@@ -54,8 +54,10 @@ def test_the_list_is_answered_in_the_words_of_a_query(client: TestClient, index:
     found = client.get("/data/pairs.json?truth=contradicts&sort=loudest").json()
     assert found["rows"][0]["object"] == LOUDEST
     assert client.get("/data/ids.json?truth=contradicts&sort=loudest").json()[0] == found["rows"][0]["id"]
-    refused = client.get("/data/pairs.json?colour=red")
-    assert (refused.status_code, "filtered by" in refused.json()["error"]) == (400, True)
+    for odd in ("colour=red", f"page={'9' * 5000}", f"q={'+'.join('a' * 20_000)}", "gap=1..2..3"):
+        refused = client.get(f"/data/pairs.json?{odd}")
+        assert (refused.status_code, len(refused.json()["error"]) < 600) == (400, True), odd
+    assert client.get("/data/pairs.json?truth='+OR+1=1;--&q=%ff%00%25_'\"").json()["total"] == 0
 
 
 def test_a_pair_has_meshes_and_pictures(client: TestClient, index: PairIndex) -> None:
