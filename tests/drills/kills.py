@@ -172,8 +172,8 @@ def disturb(
                 hit.append(role)
                 found[f"killed: {role}"] += 1
                 found["kills"] += 1
-            if choice.random() < LEFT_ALONE:
-                break
+                if choice.random() < LEFT_ALONE:
+                    break
         run.wait(RUN_S)
     finally:
         run.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from typing import Annotated
@@ -60,6 +61,8 @@ add_commands(app)
 def main() -> None:
     """Entry point of the console script: a problem is one message and status 1."""
     shell = dict(os.environ)  # as the user has it: `doctor` looks at that
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files that the terminal cannot show
     with contextlib.suppress(Verdict3DError, OSError):  # a command that needs the project says what it lacks
         project = find_project()
         os.environ.update(place_caches(project) | shell)

@@ -14,6 +14,7 @@ from verdict3d.config import Params
 from verdict3d.config_judges import JudgeRole
 from verdict3d.device import settle_torch
 from verdict3d.errors import ItemFailure, Verdict3DError
+from verdict3d.folders import readable
 from verdict3d.judge.audit.certificate import list_objections
 from verdict3d.judge.audit.trials import COLOUR, describe_trials
 from verdict3d.judge.loading import load_judge
@@ -176,12 +177,15 @@ def _prepare_photos(
     refused: list[RefusedPhoto] = []
 
     def refuse(photo: Path, reason: str, message: str) -> None:
-        refused.append(RefusedPhoto(photo=photo.name, reason=reason, message=message))
-        say(f"{photo}: {reason}: {message}")
+        refused.append(RefusedPhoto(photo=readable(photo.name), reason=reason, message=readable(message)))
+        say(f"{readable(str(photo))}: {reason}: {readable(message)}")
 
     for photo in photos:
         if photo.stem not in with_meshes:
             refuse(photo, "no_meshes", "no folder has a mesh of it")
+            continue
+        if readable(photo.stem) != photo.stem:
+            refuse(photo, "bad_name", "its name is not UTF-8; rename it and its meshes")
             continue
         try:
             reference, doubts = prepared.prepare(photo)
@@ -190,5 +194,5 @@ def _prepare_photos(
             continue
         references.append((photo, reference))
         if doubts:
-            say(f"warning: {photo}: {doubts}")
+            say(f"warning: {readable(str(photo))}: {doubts}")
     return references, refused

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from verdict3d.errors import Verdict3DError
+from verdict3d.folders import readable
 from verdict3d.mesh.mesh import SUFFIXES
 from verdict3d.products.photo_plan import find_photos, without_originals
 
@@ -103,19 +104,19 @@ def _match(name: str, folder: Path, photos: set[str]) -> MeshFolder:
         if photo in photos:
             side.files.setdefault((photo, sample), path)
         else:
-            side.unmatched.append(path.name)
+            side.unmatched.append(readable(path.name))
     return side
 
 
 def name_sides(folders: Sequence[Path]) -> list[str]:
     """Return the shortest ends of the paths that differ from each other."""
-    parts = [folder.resolve().parts for folder in folders]
+    parts = [Path(readable(str(folder.resolve()))).parts for folder in folders]
     longest = max(map(len, parts))
     for length in range(1, longest + 1):
         names = ["/".join(part[-length:]).replace("//", "/") for part in parts]
         if len(set(names)) == len(names):
             return names
-    return [str(folder) for folder in folders]
+    return [readable(str(folder)) for folder in folders]
 
 
 def read_tags(path: Path) -> dict[str, str]:

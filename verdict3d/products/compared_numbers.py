@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from verdict3d.config import Params
+from verdict3d.folders import readable
 from verdict3d.products.compared_files import MeshFolder
 from verdict3d.products.drawn_meshes import DrawnMeshes
 from verdict3d.randomness import numpy_generator
@@ -27,7 +28,7 @@ def describe_side(side: MeshFolder, photos: Iterable[str], meshes: DrawnMeshes) 
     notes = Counter(kind for one in drawn for kind in {note.kind for note in one.notes})
     return SideFiles(
         name=side.name,
-        folder=str(side.folder),
+        folder=readable(str(side.folder)),
         meshes=sum(one.failure is None for one in drawn),
         failures=dict(sorted(Counter(one.failure for one in drawn if one.failure).items())),
         unmatched=side.unmatched,

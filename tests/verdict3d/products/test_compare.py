@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -109,6 +110,25 @@ class Page(HTMLParser):
             self.pictures.append(found["src"] or "")
         self.dangers += [tag] if tag in ("script", "iframe", "object") else []
         self.dangers += [name for name in found if name.startswith("on")]
+
+
+@pytest.mark.slow
+def test_names_that_are_not_utf8_are_shown_as_text_and_photos_of_such_names_left_out(
+    project: tuple[Path, Params], folders: Path
+) -> None:
+    odd = os.fsdecode(b"w\xff\xfe")
+    (folders / "whole").rename(folders / odd)
+    for name in ("photos/chair.png", f"{odd}/chair.glb", "worse/chair.glb"):
+        path = folders / name
+        path.rename(path.with_name(f"{odd}{path.suffix}"))
+    shutil.copy(folders / "worse/stool.glb", folders / odd / f"more{odd}.glb")
+    found, said = compare(project, folders, odd, "worse")
+    shown = odd.encode(errors="surrogateescape").decode(errors="replace")
+    assert [side.name for side in found.sides] == [shown, "worse"]
+    assert found.sides[0].unmatched == [f"more{shown}.glb"]
+    assert [(one.photo, one.reason) for one in found.refused] == [(f"{shown}.png", "bad_name")]
+    assert found.photos == len(NAMES) - 1 and "rename it" in "".join(said)
+    assert read_record(folders / "page/comparison.json", Comparison) == found
 
 
 @pytest.mark.slow
