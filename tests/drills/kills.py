@@ -1,11 +1,12 @@
 """Drill: processes of a run are killed at random moments, whatever their role, and the run is started again.
 
-The chain is three stages of the real batch map. A run that goes on after a kill is killed at again, or left
-alone, by chance. Every completed run is compared, byte by byte, with what the stages give when nobody
-disturbs them, and then forgotten: all of it, so that the next starts from nothing; its outputs alone, where a
-process that restores them is to be killed; also what MLflow holds, where a sender is. No process may be left,
-no file half written, no batch kept that is done with, and MLflow holds these results once, with nothing
-unfinished. With ``--folder`` a drill that was stopped goes on where it was.
+The chain is three stages of the real batch map. Roles take turns to be killed first. What goes on after a
+kill is killed at again, whoever is there, or left alone, by chance. Every completed run is compared, byte by
+byte, with what the stages give when nobody disturbs them, and then forgotten: all of it, so that the next
+starts from nothing; its outputs alone, where a process that restores them is to be killed; also what MLflow
+holds, where a sender is. No process may be left, no file half written, no batch kept that is done with, and
+MLflow holds these results once, with nothing unfinished. With ``--folder`` a drill that was stopped goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ BROKEN = (
     "unfinished runs",
     "lost",
 )
-RUN_S, GONE_S, POLL_S = 900.0, 120.0, 0.05
+RUN_S, GONE_S, POLL_S = 900.0, 120.0, 0.1
 LONGEST_PAUSE_S = 1.5
 """Before a kill, from when the process is there."""
 LEFT_ALONE = 0.4
@@ -162,18 +163,19 @@ def disturb(
 ) -> list[str]:
     """Start a run, kill at most so many processes of it, until it ends or is left alone; return whose."""
     run = start(project, environment, log_file)
+    role, choice = roles[found["tries"] % len(roles)], random.Random(f"{seed} {found['tries']}")
+    found["tries"] += 1
     hit: list[str] = []
     try:
         while run.poll() is None and len(hit) < most:
-            role, choice = roles[found["tries"] % len(roles)], random.Random(f"{seed} {found['tries']}")
-            struck = kill_one(project, run, choice, role)
-            found["tries"] += struck or not hit  # who was not there because of a kill has another turn
-            if struck:
+            if kill_one(project, run, choice, role):
                 hit.append(role)
                 found[f"killed: {role}"] += 1
                 found["kills"] += 1
                 if choice.random() < LEFT_ALONE:
                     break
+            there = [one for one in roles if running(project, one)]
+            role = choice.choice(there or [role])
         run.wait(RUN_S)
     finally:
         run.kill()
