@@ -5,7 +5,10 @@ in one transaction each, and never again, deleted ones included. Whoever holds t
 has its turn, so taking a turn, giving it back and ending a dead owner's are steps that two processes cannot
 mix up: each touches one ticket, by its number. An owner writes to its ticket every few seconds. One that has
 written nothing while it was watched for :data:`LEASE_S` is taken for dead, and its ticket is deleted; should
-it come back, its next write fails. No clock is compared with another, and no process number is asked.
+it come back, its next write fails. What counts is the time between two answers of the store: a watcher that
+is stopped meanwhile has watched nothing. An owner that finds that it was silent for so long gives up where
+somebody waits, who may be about to delete its ticket. No clock is compared with another, and no process
+number is asked.
 """
 
 from __future__ import annotations
@@ -56,6 +59,8 @@ class Lease:
         self.lease_s, self.beat_s = lease_s, beat_s
         self._token = uuid.uuid4().hex
         self._beats = 0
+        self._asked = 0.0
+        self._lost = False
         self._ended = threading.Event()
         self._beating = threading.Lock()
         self._heart = threading.Thread(target=self._keep_beating, name=f"lease {subject}", daemon=True)
@@ -70,19 +75,24 @@ class Lease:
         Raises:
             BusyError: The owner lives, and ``wait`` is off.
         """
+        self._asked = time.monotonic()
         self._ticket = self._draw()
         self._heart.start()
         seen: dict[str, tuple[str, float]] = {}
-        while ahead := self._list_ahead():
+        while True:
+            asked = time.monotonic()
+            ahead, answered = self._list_ahead(), time.monotonic()
+            if not ahead:
+                return
             for ticket in ahead:
-                number, beat, now = str(ticket.version), ticket.tags[BEAT], time.monotonic()
-                before, since = seen.setdefault(number, (beat, now))
-                if ticket.tags[TOKEN] == self._token or (before == beat and now - since > self.lease_s):
+                number, beat = str(ticket.version), ticket.tags[BEAT]
+                before, since = seen.setdefault(number, (beat, answered))
+                if ticket.tags[TOKEN] == self._token or (before == beat and asked - since > self.lease_s):
                     self._delete(number)
                 elif before != beat:
                     if ticket is ahead[0] and not wait:
                         raise BusyError(_describe_busy(ticket))
-                    seen[number] = (beat, now)
+                    seen[number] = (beat, answered)
             self._ended.wait(self.beat_s / 2)
 
     def check(self) -> None:
@@ -93,15 +103,21 @@ class Lease:
         """
         with self._beating:
             self._beats += 1
+            asked = time.monotonic()
             try:
                 self.client.set_model_version_tag(TICKETS, self._ticket, BEAT, str(self._beats))
+                silent_s = time.monotonic() - self._asked
+                self._lost |= silent_s > self.lease_s and self._is_awaited()
+                self._asked = asked
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
+                self._lost = True
+            if self._lost:
                 raise Verdict3DError(
                     f"{self.subject}: this process gave no sign of life for {self.lease_s:.0f} s, and "
                     "another took over; nothing more was changed"
-                ) from error
+                )
 
     def end(self) -> None:
         """Give the turn back. A store that does not answer is left to find out by itself."""
@@ -134,6 +150,11 @@ class Lease:
         return [
             ticket for ticket in list_live_tickets(self.client, self.subject) if int(ticket.version) < mine
         ]
+
+    def _is_awaited(self) -> bool:
+        """Return whether another may have watched this one: those who wait have later tickets."""
+        mine = int(self._ticket)
+        return any(int(ticket.version) > mine for ticket in list_live_tickets(self.client, self.subject))
 
     def _delete(self, number: str) -> None:
         try:

@@ -3,15 +3,18 @@
 Whoever has the turn adds one to a number in the store by reading and writing it, as a promotion reads and
 moves the champion, and holds a lock of the operating system meanwhile: a lost addition or a lock that is
 taken already shows that two were in at once. A process that was stopped for longer than the lease must find,
-before it adds anything, that another has taken over.
+before it adds anything, that another has taken over. An owner that a busy machine kept from its work for a
+whole lease after its last check was stopped like them, though by nobody; who comes in then is counted apart.
 """
 
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -33,6 +36,8 @@ KILLED, STOPPED = 0.04, 0.04
 ADDED = "turns that added"
 BROKEN = ("two in at once", "additions lost", "unexpected errors")
 MODEL, NUMBER, SUBJECT = "drill", "number", "drill"
+NEVER = struct.pack("d", math.inf)
+"""When an owner that is not in has checked its turn."""
 
 
 def main() -> int:
@@ -53,7 +58,7 @@ def drill(store: str, seconds: float, processes: int, seed: int, least: int = 1)
     with open_folder() as folder, mlflow_store(store, folder) as uri:
         client = MlflowClient(uri, registry_uri=uri)
         client.create_registered_model(MODEL, tags={NUMBER: "0"})
-        (folder / "witness").touch()
+        (folder / "witness").write_bytes(NEVER)
         events = folder / "events"
         events.touch()
         end = time.monotonic() + seconds
@@ -122,23 +127,29 @@ class Contender:
             waker = subprocess.Popen(["sh", "-c", f"sleep {2 * LEASE_S}; kill -CONT {os.getpid()}"])
             os.kill(os.getpid(), signal.SIGSTOP)
             waker.wait()
-        else:
-            self._inside(lambda: time.sleep(self.choice.uniform(0.0, 0.2)))
+        elif not self._inside(lease, lambda: time.sleep(self.choice.uniform(0.0, 0.2))):
+            return
+        self._inside(lease, self._add)
+
+    def _inside(self, lease: Lease, work: Callable[[], None]) -> bool:
+        """Do something that one may do at a time; tell whether it was still this one's turn."""
         try:
             lease.check()
         except Verdict3DError:
             self.note("found that another had taken over")
-        else:
-            self._inside(self._add)
-
-    def _inside(self, work: Callable[[], None]) -> None:
+            return False
+        checked = time.monotonic()
         try:
             fcntl.flock(self.witness, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.note("two in at once")
-            return
+            (since,) = struct.unpack("d", os.pread(self.witness, 8, 0))
+            self.note("two in at once" if checked - since < LEASE_S else "in after an owner's lease")
+            return True
+        os.pwrite(self.witness, struct.pack("d", checked), 0)
         work()
+        os.pwrite(self.witness, NEVER, 0)
         fcntl.flock(self.witness, fcntl.LOCK_UN)
+        return True
 
     def _add(self) -> None:
         number = int(self.client.get_registered_model(MODEL).tags[NUMBER])

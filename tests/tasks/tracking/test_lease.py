@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 
 from support.loopback import wait_until
+from tasks.tracking import lease
 from tasks.tracking.lease import (
     BEAT,
     HOST,
@@ -118,6 +121,58 @@ def test_who_was_taken_over_changes_nothing_more(client: MlflowClient) -> None:
             lease.check()
         with turn(client, "s", wait=False) as other:
             other.check()
+
+
+class Clock:
+    """Time that passes when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(lease, "time", SimpleNamespace(monotonic=lambda: self.now))
+
+
+def test_a_watcher_that_was_stopped_takes_nobody_for_dead(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause of its own, between an answer of the store and its use, is no silence of the owner."""
+    clock, list_tickets, asked = Clock(monkeypatch), lease.list_live_tickets, []
+    owner = Lease(client, "s", beat_s=600.0)
+    owner.take(wait=False)
+
+    def answer_and_stop(client: MlflowClient, subject: str) -> list[ModelVersion]:
+        found = list_tickets(client, subject)
+        asked.append(subject)
+        for _ in range(3 if len(asked) == 2 else 0):
+            clock.now += 20.0
+            owner.check()
+        return found
+
+    other = Lease(client, "s", beat_s=0.1)
+    monkeypatch.setattr(lease, "list_live_tickets", answer_and_stop)
+    with pytest.raises(BusyError):
+        other.take(wait=False)
+    other.end()
+    owner.check()
+    owner.end()
+
+
+def test_an_owner_that_was_silent_for_a_lease_gives_up_where_somebody_waits(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has watched it may be about to delete its ticket; without others it goes on."""
+    clock = Clock(monkeypatch)
+    owner = Lease(client, "s", beat_s=600.0)
+    owner.take(wait=False)
+    clock.now += 31.0
+    owner.check()
+    leave_ticket(client)  # of one who has decided, and has not deleted yet
+    clock.now += 29.0
+    owner.check()
+    clock.now += 31.0
+    for _ in range(2):
+        with pytest.raises(Verdict3DError, match="another took over"):
+            owner.check()
+    owner.end()
 
 
 def test_who_waits_gets_the_turn_when_it_is_free_and_subjects_are_apart(client: MlflowClient) -> None:
