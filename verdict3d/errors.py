@@ -17,11 +17,12 @@ class ItemFailure(Verdict3DError):
 
     Args:
         reason: Short snake_case code that reports count by, such as ``empty_structure``.
-        message: What happened, for people.
+        message: What happened, for people; what is no Unicode in it, such as a half of a character that a
+            server sent, becomes a question mark, so that records can hold it.
     """
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(message.encode(errors="replace").decode())
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[ItemFailure], tuple[str, str]]:
@@ -74,6 +75,8 @@ def storage_problem(error: BaseException) -> str | None:
     number = error.errno if isinstance(error, OSError) else None
     if number in _FULL or "No space left on device" in str(error) or "disk is full" in str(error):
         return f"the disk is full{place}: make room and run again; finished work is kept"
+    if number == errno.ENAMETOOLONG:
+        return f"a name is too long{place}: choose a shorter one"
     if number in _FORBIDDEN or "attempt to write a readonly database" in str(error):
         return f"no permission to write{place}: make it writable for this user, or use another folder"
     return None

@@ -47,6 +47,9 @@ from verdict3d.records.holdout import HoldoutSet, HoldoutSets
 from verdict3d.records.promotion import PlacedChampion, Promotion, PromotionRecord, Rollback
 from verdict3d.records.record import Record, as_values, read_record, write_record
 
+MOST_DIGITS = 9
+"""Digits of a version's number: those of a store are below 2^31."""
+
 
 def sync(root: Path, registry: Registry) -> PlacedChampion:
     """Place the champion and the use of held-out sets below ``root``; return who it is and what changed."""
@@ -277,8 +280,8 @@ def _describe_rolled_back(version: ModelVersion) -> str:
 
 
 def _parse_number(text: str) -> int:
-    if not text.isdecimal():
-        raise Verdict3DError(f"{text!r} is no version: give a number, or base")
+    if not text.isdecimal() or len(text) > MOST_DIGITS:
+        raise Verdict3DError(f"{text[: 2 * MOST_DIGITS]!r} is no version: give a number, or base")
     return int(text)
 
 

@@ -3,7 +3,8 @@
     python generator_server.py PORT            serves until it is ended
 
 ``POST /fault`` with JSON ``{"loading": n, "busy": n, "forget": true, "slow_s": s, "fail": [prefixes],
-"omit": [prefixes], "zip": "bomb" | "escape" | "garbage" | "many" | null}`` sets what goes wrong from then on.
+"omit": [prefixes], "half": true, "id": text, "zip": "bomb" | "escape" | "garbage" | "many" | null}`` sets
+what goes wrong from then on; with ``half`` reasons hold half a character, and ``id`` is a batch's name.
 ``GET /seen`` lists the sets of stems that were posted.
 """
 
@@ -68,7 +69,7 @@ class Batches:
             for place, (stem, photo) in enumerate(self.photos[batch].items()):
                 assert base64.b64decode(photo["image"]).startswith(b"\x89PNG")
                 if stem.startswith(tuple(self.fault.get("fail", ("-",)))):
-                    failed[stem] = "no box for this photo"
+                    failed[stem] = "no box \ud800" if self.fault.get("half") else "no box for this photo"
                 elif stem.startswith(tuple(self.fault.get("omit", ("-",)))) or (
                     not self.is_done(batch) and place > 0
                 ):
@@ -118,7 +119,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/fault":
             self.batches.fault = body
             return self.answer(200, {})
-        return self.answer(202, {"batch": self.batches.start(body["photos"])})
+        batch = self.batches.start(body["photos"])
+        name = self.batches.fault.get("id", batch)
+        return self.answer(202, {"batch": "\ud800" if name == "half" else name})
 
     def answer(self, status: int, values: Any) -> None:
         self.send(status, json.dumps(values).encode(), "application/json")

@@ -39,7 +39,7 @@ from verdict3d.provenance import digest_bytes, digest_json
 from verdict3d.records.generators import GeneratorRecord
 
 _LARGEST_WORDS_BYTES = 1 << 20
-_DIGITS = 12
+_DIGITS, _LONGEST_ID = 12, 8192
 _MIB = 1 << 20
 
 
@@ -140,10 +140,12 @@ class HttpGenerator:
 
     async def _start(self, connections: httpx.AsyncClient, body: bytes) -> str:
         async def start() -> str:
-            answer = self._read(await self._ask(connections, "POST", "/generate", body))
-            if not isinstance(answer.get("batch"), str):
-                raise PassingError(f"no batch in {answer}")
-            return str(answer["batch"])
+            reply = await self._ask(connections, "POST", "/generate", body)
+            batch = self._read(reply).get("batch")
+            if not isinstance(batch, str) or not batch.isprintable() or not 0 < len(batch) <= _LONGEST_ID:
+                said = self._server.show(reply.content)
+                raise PassingError(f"no id of a batch, printable and at most {_LONGEST_ID} long: {said}")
+            return batch
 
         batch: str = await self._insist(start)
         return batch

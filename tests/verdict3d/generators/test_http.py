@@ -18,6 +18,7 @@ from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.generators.generator import Request
 from verdict3d.generators.registry import load_generator
 from verdict3d.mesh.mesh import Mesh, MeshOrFailure
+from verdict3d.records.files import write_json
 
 
 @pytest.fixture
@@ -94,6 +95,19 @@ def test_a_hostile_zip_costs_its_meshes_and_nothing_else(
     (one,) = made_by(address, "chair", fault={"zip": kind}, limits={"file_mib": 1})
     assert isinstance(one, ItemFailure) and one.reason == reason and words in str(one)
     assert not list(Path("/tmp").glob("chair-*.glb"))
+
+
+def test_half_a_character_in_a_reason_can_be_recorded(address: str, tmp_path: Path) -> None:
+    (one,) = made_by(address, "hard", fault={"fail": ["hard"], "half": True})
+    assert isinstance(one, ItemFailure) and str(one) == "no box ?"
+    write_json(tmp_path / "reason.json", str(one))
+
+
+@pytest.mark.parametrize("name", ["half", "line\u2028", "x" * 10_000, "", 5])
+def test_what_cannot_be_asked_for_is_no_id_of_a_batch(address: str, name: Any) -> None:
+    with pytest.raises(Verdict3DError, match="no id of a batch") as refused:
+        made_by(address, "chair", fault={"id": name}, attempts=1)
+    assert len(str(refused.value)) < 700
 
 
 def test_a_server_that_is_not_there_stops_the_stage() -> None:
