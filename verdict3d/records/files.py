@@ -86,7 +86,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise Verdict3DError(f"{path} is missing; run the stage that writes it first") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a number or a depth beyond limits
         raise Verdict3DError(f"{path} is not JSON: {error}") from error
 
 
@@ -114,7 +114,7 @@ def read_jsonl(path: str | Path) -> list[Row]:
     for number, line in enumerate(lines if lines != [b""] else [], start=1):
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a number or a depth beyond limits
             raise Verdict3DError(f"{path}, line {number} is not JSON: {error}") from error
         if not isinstance(row, dict):
             raise Verdict3DError(f"{path}, line {number} is a {type(row).__name__}; expected a JSON object")

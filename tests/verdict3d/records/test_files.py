@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from verdict3d.records.files import link_file
+from verdict3d.errors import Verdict3DError
+from verdict3d.records.files import link_file, read_json, read_jsonl
 
 
 def refuse(source: Path, target: Path) -> None:
@@ -30,3 +31,15 @@ def test_what_lies_there_already_is_replaced(tmp_path: Path) -> None:
     target.write_bytes(b"old")
     link_file(source, target)
     assert target.read_bytes() == b"new" and source.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    "damage", [b"{", b"\xff", b"[" * 100_000, b'{"a":' * 5000, b'{"a": ' + b"9" * 5000 + b"}"]
+)
+def test_what_is_no_json_is_one_message(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "record.json"
+    path.write_bytes(damage)
+    with pytest.raises(Verdict3DError, match=r"record\.json is not JSON"):
+        read_json(path)
+    with pytest.raises(Verdict3DError, match=r"record\.json, line 1 is not JSON"):
+        read_jsonl(path)
