@@ -6,7 +6,7 @@
 
 Nodes are Ray's own processes on loopback, with a token. `overhead` has four workers throughout, so that only
 who gives out the batches differs. `kills` makes the run once undisturbed in processes, and compares the
-digests of all outputs (`dvc.lock`).
+digests of all outputs (`dvc.lock`); `--of generate` runs that stage alone.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from flows.chain.environment import make_project_environment
+from flows.chain.workspace import open_workspace
 from tasks.making.batches import run_batches
 from tasks.making.crew import Crew, Event, Place, Sharing
 from tasks.making.executors import EXECUTOR
 from tasks.making.machine import WORKERS
+from verdict3d.provenance import digest_directory, digest_file
 from verdict3d.records.record import RecordPart
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +39,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support.ray_cluster import add_node, ray_cluster, remove_nodes  # noqa: E402
 
 SLOTS = 4
-KILL_S = 20.0
 
 
 class Piece(RecordPart):
@@ -62,32 +63,38 @@ class Waiter:
         return [Piece(item=item) for item in items]
 
 
-def time_stage(folder: Path, batches: int, seconds: float) -> tuple[float, float]:
-    """Return the seconds of a stage of waiting batches, and its own processor time for each, in ms."""
+def time_stage(folder: Path, batches: int, seconds: float) -> tuple[float, float, float]:
+    """Return seconds until the first of some waiting batches, from there to the last, and of the stage's own.
+
+    The last are processor time.
+    """
     folder.mkdir()
-    start, own = time.perf_counter(), time.process_time()
+    start, own = time.time(), time.process_time()
     run_batches(
         range(batches), partial(Waiter, seconds), Piece, folder=folder, batch_size=1, description=folder.name
     )
-    return time.perf_counter() - start, (time.process_time() - own) / batches * 1000
+    ends = [path.stat().st_mtime for path in folder.glob("*/records.json")]
+    return min(ends) - start, max(ends) - min(ends), time.process_time() - own
 
 
 def measure_overhead(folder: Path, batches: int, seconds: float) -> None:
     """Print what the same stage takes in processes, and on clusters of one, two and four nodes."""
     os.environ[WORKERS] = str(SLOTS)
-    ideal_s = batches * seconds / SLOTS
-    print(f"{batches} batches of {seconds} s, {SLOTS} workers: {ideal_s:.0f} s of waiting", flush=True)
+    print(f"{batches} batches of {seconds} s, {SLOTS} workers: {batches * seconds / SLOTS:.0f} s of waiting")
+    print("| where | first batch | to the last | against processes | own processor time |")
     os.environ[EXECUTOR] = "processes"
-    alone_s, own_ms = time_stage(folder / "processes", batches, seconds)
-    print(f"| processes | {alone_s:.1f} s | | {own_ms:.1f} ms |", flush=True)
+    alone = time_stage(folder / "processes", batches, seconds)
+    print(f"| processes | {alone[0]:.1f} s | {alone[1]:.1f} s | | {alone[2]:.1f} s |", flush=True)
     os.environ[EXECUTOR] = "ray"
     with ray_cluster() as cluster:
         for count in (1, 2, 4):
             for _ in range(count):
                 add_node(cluster, num_cpus=SLOTS // count)
-            taken_s, own_ms = time_stage(folder / f"{count} nodes", batches, seconds)
-            more = f"{taken_s / alone_s - 1:+.1%}"
-            print(f"| {count} nodes | {taken_s:.1f} s | {more} | {own_ms:.1f} ms |", flush=True)
+            first_s, rest_s, own_s = time_stage(folder / f"{count} nodes", batches, seconds)
+            more = f"{rest_s / alone[1] - 1:+.1%}"
+            print(
+                f"| {count} nodes | {first_s:.1f} s | {rest_s:.1f} s | {more} | {own_s:.1f} s |", flush=True
+            )
             remove_nodes(cluster)
 
 
@@ -99,47 +106,57 @@ def copy_project(into: Path) -> Path:
     return into
 
 
-def start_run(project: Path, executor: str) -> subprocess.Popen[bytes]:
-    """Start the quick preset in a copy of the project."""
+def start_run(project: Path, executor: str, what: str) -> subprocess.Popen[bytes]:
+    """Start the quick preset, or a stage of it alone, in a copy of the project."""
     left_out = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
     own = {name: text for name, text in make_project_environment(project).items() if name not in left_out}
     own |= {EXECUTOR: executor, WORKERS: "2"}
     own["PYTHONPATH"] = os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "verdict3d", "run", "--preset", "quick"]
-    with (project / "run.log").open("wb") as log:
-        return subprocess.Popen(command, cwd=project, env=own, stdout=log, stderr=log)
+    run = [sys.executable, "-m", "verdict3d", "run", "--preset", "quick"]
+    command = run if what == "run" else [sys.executable, "-m", f"tasks.{what}"]
+    cwd = project if what == "run" else open_workspace(project, "quick").root
+    with (project / "run.log").open("ab") as log:
+        return subprocess.Popen(command, cwd=cwd, env=own, stdout=log, stderr=log)
 
 
-def read_lock(project: Path) -> bytes:
-    """Return the digests of everything that the run read and wrote."""
-    return (project / ".verdict3d/presets/quick/dvc.lock").read_bytes()
+def digest_results(project: Path, what: str) -> str:
+    """Return one digest of all that was written."""
+    root = project / ".verdict3d/presets/quick"
+    return digest_file(root / "dvc.lock") if what == "run" else digest_directory(root / "data" / what)
 
 
-def measure_kills(folder: Path) -> bool:
-    """Kill a node every 20 s of a quick run, start another one, and compare with an undisturbed run."""
+def measure_kills(folder: Path, what: str, every_s: float) -> bool:
+    """Kill nodes while batches are made, start others, and compare with an undisturbed run."""
     whole, killed = copy_project(folder / "whole"), copy_project(folder / "killed")
+    for project in (whole, killed):
+        for stage in ("assets", "degrade") if what != "run" else ():
+            finish(start_run(project, "here", stage), project)
     start = time.perf_counter()
-    if start_run(whole, "processes").wait() != 0:
-        sys.exit((whole / "run.log").read_text()[-3000:])
-    print(f"undisturbed, in processes: {time.perf_counter() - start:.0f} s", flush=True)
+    finish(start_run(whole, "processes", what), whole)
+    print(f"undisturbed, in two processes: {time.perf_counter() - start:.0f} s", flush=True)
     kills = 0
     with ray_cluster(killed) as cluster:
         add_node(cluster, num_cpus=1)
         add_node(cluster, num_cpus=1)
         start = time.perf_counter()
-        run = start_run(killed, "ray")
+        run = start_run(killed, "ray", what)
         while run.poll() is None:
             try:
-                run.wait(KILL_S)
+                run.wait(every_s)
             except subprocess.TimeoutExpired:
-                cluster.remove_node(min(cluster.worker_nodes, key=id), allow_graceful=False)
+                cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
                 kills += 1
                 add_node(cluster, num_cpus=1)
-        if run.returncode != 0:
-            sys.exit((killed / "run.log").read_text()[-3000:])
-    same, taken_s = read_lock(whole) == read_lock(killed), time.perf_counter() - start
+        finish(run, killed)
+    same, taken_s = digest_results(whole, what) == digest_results(killed, what), time.perf_counter() - start
     print(f"on Ray, {kills} nodes killed: {taken_s:.0f} s; {'same' if same else 'OTHER'} bytes", flush=True)
     return same
+
+
+def finish(run: subprocess.Popen[bytes], project: Path) -> None:
+    """Wait for a run; end with what it said where it failed."""
+    if run.wait() != 0:
+        sys.exit((project / "run.log").read_text(errors="replace")[-3000:])
 
 
 class Simulated(Crew):
@@ -196,6 +213,8 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=480)
     parser.add_argument("--seconds", type=float, default=1.0, help="of a batch")
     parser.add_argument("--places", type=int, default=1000)
+    parser.add_argument("--of", choices=("run", "generate"), default="run", help="what nodes are killed of")
+    parser.add_argument("--every", type=float, default=20.0, help="seconds between two kills")
     given = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
     if given.what == "driver":
@@ -205,7 +224,7 @@ def main() -> None:
         if given.what == "overhead":
             measure_overhead(Path(folder), given.batches, given.seconds)
         else:
-            sys.exit(0 if measure_kills(Path(folder)) else 1)
+            sys.exit(0 if measure_kills(Path(folder), given.of, given.every) else 1)
 
 
 if __name__ == "__main__":

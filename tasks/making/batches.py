@@ -71,19 +71,34 @@ def resuming(stage: str, identity: Any, root: Path = RESUME_ROOT) -> Iterator[Pa
 @contextmanager
 def _alone(path: Path, stage: str) -> Iterator[None]:
     """Hold the lock of a stage's unfinished work; the system frees it when this process ends."""
-    with path.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise Verdict3DError(
-                f"{stage} is being worked on in this checkout by {lock.read() or 'another process'}; "
-                "wait for it, end it, or use a checkout of your own"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {name_host()}")
-        lock.flush()
-        yield
+    while True:
+        with path.open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise Verdict3DError(
+                    f"{stage} is being worked on in this checkout by {lock.read() or 'another process'}; "
+                    "wait for it, end it, or use a checkout of your own"
+                ) from None
+            if not _is_still(path, lock.fileno()):
+                continue  # whoever had it has just removed it
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {name_host()}")
+            lock.flush()
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Tell whether a path is the file that was opened there."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _remove(folder: Path) -> None:

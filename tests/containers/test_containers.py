@@ -242,3 +242,29 @@ def test_a_ray_job_wants_a_token_one_version_of_ray_and_a_volume_that_all_pods_w
         (volume,) = pod["volumes"]
         assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
     assert job["spec"]["entrypoint"].endswith("VERDICT3D_EXECUTOR=ray verdict3d run --preset full")
+
+
+def test_a_slurm_job_starts_ray_once_a_node_with_a_token_and_then_the_command(tmp_path: Path) -> None:
+    """SLURM's and Ray's commands only write down how they were called."""
+    log = tmp_path / "log"
+    says = {
+        "srun": f'echo "srun $*" >> {log}',
+        "ray": f'echo "ray $*" >> {log}',
+        "hostname": 'if [ $# -gt 0 ]; then echo "10.0.0.1 10.1.0.1"; else echo node1; fi',
+    }
+    for name, line in says.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    paths = [str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]]
+    job = {"SLURM_JOB_ID": "77", "SLURM_JOB_NUM_NODES": "3", "SLURM_SUBMIT_DIR": str(tmp_path)}
+    script = [str(FOLDER / "cluster/slurm.sh"), "sh", "-c", 'env > "$PWD/env"']
+    subprocess.run(script, env={**os.environ, **job, "PATH": os.pathsep.join(paths)}, check=True, timeout=60)
+    called = log.read_text().splitlines()
+    (head,) = [line for line in called if "--head" in line]
+    assert "--nodelist=node1" in head and "--node-ip-address=10.0.0.1 --port=20077" in head
+    assert "--temp-dir=/tmp/ray-77" in head
+    (others,) = [line for line in called if "--exclude=node1" in line]
+    assert "--nodes=2 --ntasks=2" in others and others.endswith("ray start --address=10.0.0.1:20077 --block")
+    given = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines() if "=" in line)
+    assert given["RAY_ADDRESS"] == "10.0.0.1:20077" and given["VERDICT3D_EXECUTOR"] == "ray"
+    assert given["RAY_AUTH_MODE"] == "token" and len(given["RAY_AUTH_TOKEN"]) == 64

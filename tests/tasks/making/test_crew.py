@@ -257,6 +257,7 @@ def test_a_second_driver_in_the_same_checkout_is_refused(tmp_path):
     first.communicate()
     with resuming("generate", 2, tmp_path) as folder:
         assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("value", ["", "Ray", "threads"])
