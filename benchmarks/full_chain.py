@@ -286,7 +286,7 @@ def main(words: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--into", type=Path, required=True, help="folder of models, project and figures")
-    parser.add_argument("--objects", type=int, nargs=3, default=(8, 4, 6), help="train, validation, held out")
+    parser.add_argument("--objects", type=int, nargs=3, default=(4, 2, 4), help="train, validation, held out")
     parser.add_argument(
         "--stages", nargs="+", default=STAGES, help="stages in order, such as 'audit training'"
     )

@@ -23,6 +23,7 @@ from verdict3d.config import load_params
 from verdict3d.furniture.catalogue import CATEGORIES, make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.judge.loading import load_judge
+from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel, make_picture
 from verdict3d.judge.store import VerdictStore
 from verdict3d.randomness import numpy_generator
@@ -75,7 +76,7 @@ def measure_speed(pairs: int) -> None:
         sides = list(zip(montages[::2], montages[1::2], strict=True))
         requests = [PairRequest.of(Panel(reference, *side), "x", "y", "rig") for side in sides]
         judge.compare(requests[: params.batch_size])
-        judge = load_judge(params, Path())
+        judge = TransformersJudge.from_pretrained(params, Path())
         watch.lap()
         judge.compare(requests)
         wall, cpu = watch.lap()

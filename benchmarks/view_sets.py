@@ -26,6 +26,7 @@ from verdict3d.asking.certificates import with_chosen_panels
 from verdict3d.config import load_params
 from verdict3d.config_judges import JudgeParams
 from verdict3d.judge.loading import load_judge
+from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, make_requests, read_picture
 from verdict3d.judge.verdict import Verdict
 from verdict3d.mesh.files import read_mesh
@@ -300,7 +301,7 @@ def measure_cpu_ms(project: Path, settings: JudgeParams, pairs: Sequence[Sequenc
     """Return CPU milliseconds a pair of a judge that has seen nothing before."""
     asked = [request for pair in pairs for request in pair]
     load_judge(settings, project).compare(asked[: settings.batch_size])
-    judge = load_judge(settings, project)
+    judge = TransformersJudge.from_pretrained(settings, project)
     start = time.process_time()
     judge.compare(asked)
     return 1e3 * (time.process_time() - start) / len(pairs)
