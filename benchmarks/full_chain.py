@@ -227,6 +227,7 @@ def _write_judge(folder: Path, family: str, tiny: bool, device: str) -> None:
         return
     with torch.device(device):
         model = full_size_judges.make_random_model(family, full_size_judges.FULL, torch.bfloat16)
+    (folder / "model.safetensors").unlink()  # of the small one
     model.save_pretrained(folder, max_shard_size="5GB")  # as they are released
     full_size_judges.make_image_processor(family).save_pretrained(folder)
 
