@@ -168,12 +168,11 @@ def _grow(stage: str, few: Counts, full: Counts) -> float:
 
 def _describe_cards(params: Params, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what fits cards of each size, as far as it was measured on a GPU."""
+    training, evaluation = params.judges.training, params.judges.evaluation
     networks = {
         "generator": _measure(rows, ("generate",), "generate", None),
         "training judge": _measure(rows, ("audit training",), "judge", params.judges.training.batch_size),
-        "evaluation judge": _measure(
-            rows, ("audit evaluation", "evaluate"), "judge", params.judges.evaluation.batch_size
-        ),
+        "evaluation judge": _measure(rows, ("audit evaluation",), "judge", evaluation.batch_size),
     }
     known = {name: found for name, found in networks.items() if found is not None}
     if not known:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tasks.making.batches import RESUME_ROOT, Finished, resuming, run_batches
 from tasks.making.describing import open_renderer
-from tasks.making.helpers import open_helpers
+from tasks.making.helpers import naming_death, open_helpers
 from tasks.paths import CONTROLS, start_folder
 from verdict3d.config import Params
 from verdict3d.errors import ItemFailure
@@ -73,13 +73,19 @@ class SpecimenWorker:
         Returns:
             A side of a pair for each item, in order, once the montages that it names are in ``folder``.
         """
-        begun = [self._helpers.submit(self._show, item, folder=folder) for item in items]
-        return self._thread.submit(lambda: [one.result() for one in begun])
+        with naming_death():
+            begun = [self._helpers.submit(self._show, item, folder=folder) for item in items]
+        return self._thread.submit(_wait, begun)
 
     def close(self) -> None:
         """End the helpers."""
         self._thread.shutdown()
         self._helpers.shutdown(cancel_futures=True)
+
+
+def _wait(begun: Sequence[Future[Shown]]) -> Sequence[Shown]:
+    with naming_death():
+        return [one.result() for one in begun]
 
 
 def show_specimen(item: Specimen, *, seed: int, view_px: int, root: Path, folder: Path) -> Shown:

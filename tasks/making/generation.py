@@ -18,7 +18,7 @@ from PIL import Image
 
 from tasks.making.batches import RESUME_ROOT, Finished, resuming, run_batches
 from tasks.making.describing import draw, measure, sample_truth, write
-from tasks.making.helpers import open_helpers
+from tasks.making.helpers import naming_death, open_helpers
 from tasks.making.shared_meshes import SharedMesh, sharing
 from tasks.paths import start_folder
 from verdict3d.config import Params
@@ -114,7 +114,8 @@ class GenerationWorker:
         Returns:
             The rows, once the files that they name are in ``folder``; the next batch may be generated before.
         """
-        truths = [self._begin_truth(item.truth, self._seed_points(item)) for item in items]
+        with naming_death():
+            truths = [self._begin_truth(item.truth, self._seed_points(item)) for item in items]
         made = self.generator.generate([self._request(item) for item in items])
         return self._threads.submit(self._describe, items, made, truths, folder)
 
@@ -152,7 +153,7 @@ class GenerationWorker:
         folder: Path,
     ) -> Sequence[Generation]:
         """Let the helpers draw, measure and write a batch, all at once, and return its rows."""
-        with ExitStack() as stack:
+        with naming_death(), ExitStack() as stack:
             ends = [
                 partial(_describe_failure, mesh)
                 if isinstance(mesh, ItemFailure)

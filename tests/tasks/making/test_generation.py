@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from support.rows import filled
 from support.solids import box, sphere
 from tasks.making.generation import GenerationItem, GenerationWorker
 from verdict3d.config import Params, check_params
-from verdict3d.errors import ItemFailure
+from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.generators.generator import Request
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import Mesh, MeshOrFailure, mesh_digest
@@ -100,3 +101,17 @@ def test_an_object_whose_mesh_cannot_be_read_fails(items: list[GenerationItem], 
     (tmp_path / "truth.glb").write_bytes(b"no mesh")
     (row,) = generate(items[:1], tmp_path, sphere())
     assert row.failure and row.mesh is None and not list((tmp_path / "out").iterdir())
+
+
+def test_a_helper_that_dies_is_named(items: list[GenerationItem], tmp_path: Path) -> None:
+    worker = GenerationWorker(Shapes(sphere()), make_params(), {"normal": 1}, tmp_path)
+    try:
+        (row,) = worker(items[:1], tmp_path).result()
+        assert row.failure is None
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
+        with pytest.raises(Verdict3DError, match="has died.*VERDICT3D_WORKERS"):
+            worker(items[1:2], tmp_path).result()
+    finally:
+        worker.close()
