@@ -171,7 +171,7 @@ def _describe_cards(params: Params, rows: Sequence[Mapping[str, Any]]) -> list[s
     training, evaluation = params.judges.training, params.judges.evaluation
     networks = {
         "generator": _measure(rows, ("generate",), "generate", None),
-        "training judge": _measure(rows, ("audit training",), "judge", params.judges.training.batch_size),
+        "training judge": _measure(rows, ("audit training",), "judge", training.batch_size),
         "evaluation judge": _measure(rows, ("audit evaluation",), "judge", evaluation.batch_size),
     }
     known = {name: found for name, found in networks.items() if found is not None}

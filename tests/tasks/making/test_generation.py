@@ -111,7 +111,7 @@ def test_a_helper_that_dies_is_named(items: list[GenerationItem], tmp_path: Path
         for process in multiprocessing.active_children():
             process.kill()
             process.join()
-        with pytest.raises(Verdict3DError, match="has died.*VERDICT3D_WORKERS"):
+        with pytest.raises(Verdict3DError, match=r"has died.*VERDICT3D_WORKERS"):
             worker(items[1:2], tmp_path).result()
     finally:
         worker.close()
