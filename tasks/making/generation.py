@@ -18,7 +18,7 @@ from PIL import Image
 
 from tasks.making.batches import RESUME_ROOT, Finished, resuming, run_batches
 from tasks.making.describing import draw, measure, sample_truth, write
-from tasks.making.helpers import naming_death, open_helpers
+from tasks.making.helpers import GIVING_WAY, naming_death, open_helpers
 from tasks.making.shared_meshes import SharedMesh, sharing
 from tasks.paths import start_folder
 from verdict3d.config import Params
@@ -104,7 +104,7 @@ class GenerationWorker:
         self.params = params
         self.modes = modes
         self.root = root
-        self._helpers = open_helpers()
+        self._helpers = open_helpers(niceness=GIVING_WAY)
         self._threads = ThreadPoolExecutor(2)
         self._begin_truth = lru_cache(maxsize=64)(self._submit_truth)
 

@@ -14,8 +14,8 @@ from verdict3d.errors import Verdict3DError
 
 MOST_HELPERS = 12
 """A batch has no more to do at the same time."""
-GIVING_WAY = 10
-"""Niceness of helpers: the process that feeds the GPU goes first."""
+GIVING_WAY = 5
+"""Niceness of helpers beside networks: the process that feeds the GPU goes first."""
 
 
 def count_helpers() -> int:
@@ -24,10 +24,14 @@ def count_helpers() -> int:
     return max(1, min(MOST_HELPERS, share - 1))
 
 
-def open_helpers() -> ProcessPoolExecutor:
-    """Return helpers, which start at once and are gone with this process, even if it is killed."""
+def open_helpers(*, niceness: int = 0) -> ProcessPoolExecutor:
+    """Return helpers, which start at once and are gone with this process, even if it is killed.
+
+    Args:
+        niceness: How far they give way to other processes, 0 to 19.
+    """
     count = count_helpers()
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (niceness,))
     for _ in range(count):
         pool.submit(os.getpid)  # a pool starts a process for a task that finds none idle
     return pool
@@ -50,6 +54,6 @@ def naming_death() -> Iterator[None]:
         ) from error
 
 
-def _begin() -> None:
+def _begin(niceness: int) -> None:
     end_with_parent()
-    os.nice(GIVING_WAY)
+    os.nice(niceness)
