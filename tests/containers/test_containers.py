@@ -231,7 +231,7 @@ def test_a_ray_job_wants_a_token_one_version_of_ray_and_a_volume_that_all_pods_w
     claim, job = yaml.safe_load_all((FOLDER / "cluster/rayjob.yaml").read_text())
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
     cluster = job["spec"]["rayClusterSpec"]
-    (version,) = re.findall(r"(?m)^ray==(\S+)", (ROOT / "requirements.lock").read_text())
+    (version,) = re.findall(r"(?m)^ray==(\S+)", (ROOT / "requirements-dev.lock").read_text())
     assert cluster["authOptions"] == {"mode": "token"} and cluster["rayVersion"] == version
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         pod = group["template"]["spec"]
