@@ -22,6 +22,7 @@ PICTURE_BUDGET_BYTES = 96 * 2**20
 BYTES_PER_PIXEL = 0.2
 """Of a photo as WebP; montages take a third of it."""
 LEAST_PX, MOST_PX = 64, 320
+MESH = "mesh "
 
 
 def write_page(
@@ -44,7 +45,8 @@ def write_page(
     """
     shutil.rmtree(output / PICTURES, ignore_errors=True)
     names = picture_names(rows)
-    longest_px = choose_picture_size(len(names))
+    montages = sum(key.startswith(MESH) for key in names)
+    longest_px = choose_picture_size(len(names) + (comparison.judge.views - 1) * montages)
     linked: dict[str, Illustration | None] = {}
 
     def picture(key: str, path: Path, alt: str, montage: bool) -> Illustration | None:
@@ -86,10 +88,10 @@ def photo_key(row: PairOfMeshes) -> str:
 
 def mesh_key(mesh: PairedMesh) -> str:
     """Return what names the montage of a mesh."""
-    return f"mesh {mesh.mesh_digest}"
+    return f"{MESH}{mesh.mesh_digest}"
 
 
 def choose_picture_size(pictures: int) -> int:
-    """Return the longer side, in pixels, that lets so many pictures fit into the budget."""
+    """Return the longer side, in pixels, that lets so many pictures, or view sets, fit into the budget."""
     fitting = math.sqrt(PICTURE_BUDGET_BYTES / max(1, pictures) / BYTES_PER_PIXEL)
     return max(LEAST_PX, min(MOST_PX, int(fitting)))

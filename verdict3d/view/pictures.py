@@ -24,9 +24,12 @@ def embed_picture(path: str | Path, longest_px: int, alt: str, montage: bool = F
     Raises:
         Verdict3DError: The file is there but cannot be read as a picture.
     """
-    image = _read_small(path, longest_px, montage)
+    image = read_picture_file(path)
     if image is None:
         return None
+    if montage:
+        image = image.crop((0, 0, image.width, image.width))
+    image.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
     uri = "data:image/webp;base64," + base64.b64encode(encode_picture(image, longest_px)).decode("ascii")
     return Illustration(uri=uri, width_px=image.width, height_px=image.height, alt=alt)
 
@@ -42,13 +45,18 @@ def link_picture(
         alt: What it shows.
         page: Folder of the page.
         name: Path of the file in that folder: plain letters, digits, ``-``, ``.`` and ``/``.
-        montage: Whether ``path`` is a file of montages.
+        montage: Whether ``path`` is a file of montages. All view sets are kept, one below another; the
+            returned sizes are those of the first.
     """
-    image = _read_small(path, longest_px, montage)
+    image = read_picture_file(path)
     if image is None:
         return None
-    write_bytes(page / name, encode_picture(image, longest_px))
-    return Illustration(uri=name, width_px=image.width, height_px=image.height, alt=alt)
+    sets = image.height // image.width if montage else 1
+    if montage:
+        side = min(longest_px, image.width)
+        image = image.resize((side, side * sets), Image.Resampling.LANCZOS)
+    write_bytes(page / name, encode_picture(image, longest_px * sets))
+    return Illustration(uri=name, width_px=image.width, height_px=image.height // sets, alt=alt)
 
 
 def read_picture_file(path: str | Path) -> Image.Image | None:
@@ -74,12 +82,3 @@ def encode_picture(image: Image.Image, longest_px: int) -> bytes:
     stream = io.BytesIO()
     image.save(stream, format="WEBP", quality=80, method=4)
     return stream.getvalue()
-
-
-def _read_small(path: str | Path, longest_px: int, montage: bool) -> Image.Image | None:
-    image = read_picture_file(path)
-    if image is not None:
-        if montage:
-            image = image.crop((0, 0, image.width, image.width))
-        image.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
-    return image
