@@ -160,7 +160,8 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
                 params.evaluate.confidence,
             )
         ),
-        warnings=(*filter(None, [stopped]), *_collect_warnings(certificates, evaluations, labels)),
+        stopped=stopped,
+        warnings=_collect_warnings(certificates, evaluations, labels),
         provenance=collect_provenance(params, root, evaluations),
         parameters=format_yaml(params.experiment()),
     )

@@ -35,7 +35,9 @@ if photo.stem.startswith("once") and not Path("tried").exists():
     sys.exit("not yet")
 if len(sys.argv) > 4 and photo.stem == sys.argv[4]:
     sys.exit("no box for this photo")
-width = 0.2 + (seed + int(os.environ.get("BOX_SHIFT", "0"))) % 7 / 10
+shift = os.environ.get("BOX_SHIFT", "0")
+shift = os.urandom(1)[0] if shift == "random" else int(shift)
+width = 0.2 + (seed + shift) % 7 / 10
 corners = [(x * width, y * 0.5, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
 faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
 head = ["ply", "format ascii 1.0", "element vertex 8", *(f"property float {a}" for a in "xyz"),

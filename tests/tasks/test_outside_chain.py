@@ -159,21 +159,23 @@ def test_a_generator_that_repeats_nothing_is_refused(
         act(project, "promote")
 
 
+@pytest.mark.parametrize(("determinism", "first", "later"), [("seeded", "0", "3"), ("none", *2 * ["random"])])
 def test_a_generator_that_gives_like_meshes_is_repeated_statistically(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, determinism: str, first: str, later: str
 ) -> None:
     from tasks.registry.versions import Registry
 
     root = tmp_path / "project"
-    params = run_outside_chain(root, "seeded")
+    monkeypatch.setenv("BOX_SHIFT", first)
+    params = run_outside_chain(root, determinism)
     enter(root, monkeypatch)
     decided(root, "PROMOTE", arm=OUTSIDE)
-    monkeypatch.setenv("BOX_SHIFT", "3")  # other meshes than those that were judged
+    monkeypatch.setenv("BOX_SHIFT", later)  # other meshes than those that were judged
     assert act((root, params), "promote")["moved"]
     tags = Registry().find_aliased("champion").tags  # type: ignore[union-attr]
-    assert tags["generator.determinism"] == "seeded"
+    assert tags["generator.determinism"] == determinism
     scores = r"4 items, mean F-score 0\.\d+ after 0\.\d+, one-sided p [01]\.\d+ of being worse"
-    assert re.fullmatch(rf"repeated statistically \(seeded\): {scores}", tags["verified"])
+    assert re.fullmatch(rf"repeated statistically \({determinism}\): {scores}", tags["verified"])
 
 
 def test_a_generator_that_changed_is_named(project: Project) -> None:

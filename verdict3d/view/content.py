@@ -136,6 +136,7 @@ class Report:
         audits: The audited judges.
         agreements: Cohen's kappa of each two judges on the controls (``one``, ``other``, ``value``, ...).
         people: What people say and how judges stand to it; None where nobody has voted.
+        stopped: Why the run has stopped before its end, the first sentence where; empty where it has not.
         warnings: What a reader must know about the run, such as judges that share a language model.
         provenance: Names and values that identify the run.
         parameters: The parameters as text.
@@ -161,6 +162,7 @@ class Report:
     audits: tuple[Audit, ...] = ()
     agreements: tuple[Mapping[str, Any], ...] = ()
     people: PeopleReport | None = None
+    stopped: str = ""
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     parameters: str = ""

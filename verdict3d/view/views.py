@@ -125,11 +125,11 @@ def find_decided(report: Report) -> str | None:
 
 
 def say_first(report: Report, lead: ArmInRegime | None) -> str:
-    """Return the page's first sentence: the gate's decision, or else what the leading arm shows."""
+    """Return the page's first sentence: the decision, what the leading arm shows, or where a run stopped."""
     if report.promotion and (arm := find_decided(report)) is not None:
         return say_decision(arm, report.promotion)
     if lead is None:
-        return "No arm has been evaluated yet"
+        return report.stopped.partition(". ")[0] or "No arm has been evaluated yet"
     return say_headline(lead.arm, lead.regime, lead.standing, report.target)
 
 

@@ -37,9 +37,13 @@ def test_failures_are_described_by_stage_and_missing_logs_left_out(tmp_path: Pat
 def test_the_page_says_why_the_run_stopped_and_what_is_missing(tmp_path: Path) -> None:
     project = write_toy_chain(tmp_path / "project")
     workspace, said = Workspace(project, project, None), list[str]()
-    write_page(workspace, "The run stopped in <admission>", said.append)
+    write_page(
+        workspace, "The run stopped in <admission>. admission: why\nadmission: what to do", said.append
+    )
     page = locate_page(workspace).read_text()
-    assert "The run stopped in &lt;admission&gt;" in page and "the gate has not decided on promotion" in page
+    assert "<h1>The run stopped in &lt;admission&gt;</h1>" in page and "Run the evaluate stage" not in page
+    assert "admission: why<br>admission: what to do</div>" in page
+    assert "the gate has not decided on promotion" in page
     assert said == [f"what there is, on a page: {locate_page(workspace)}"]
 
 
