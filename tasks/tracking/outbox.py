@@ -97,8 +97,8 @@ class Outbox:
                 part.artifacts = [(str(home / path), folder) for path, folder in part.artifacts]
         except Verdict3DError as error:
             raise RecordError(str(error)) from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise RecordError(f"it is no record of this version ({error!r})") from error
+        except ValueError as error:
+            raise RecordError(f"it is no record of this version: {error}") from error
         for part in [record.parent, *record.arms]:
             for path, _ in part.artifacts:
                 if not Path(path).is_file():

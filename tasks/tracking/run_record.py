@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter
+
 from tasks.paths import ASSETS, CHAMPION_RECORD, DECISION, DEGRADE, EVALUATE, GATE, GENERATE, HOLDOUT, LABEL
 from tasks.tracking.run_summary import RunSummary, select_numbers
 from tasks.tracking.run_values import (
@@ -68,6 +70,8 @@ class RunPart:
         model: Name of the model that it made, "" for none; its metrics are the model's.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     name: str
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -93,6 +97,8 @@ class RunRecord:
         use: What it has asked of held-out objects; None: nothing was decided on them.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     key: str
     seconds: float
     parent: RunPart
@@ -109,17 +115,9 @@ class RunRecord:
         """Read :meth:`as_dict` back.
 
         Raises:
-            KeyError: A field is missing.
-            TypeError: A part has a field that this version does not know.
+            ValueError: It has other fields, or values of other types.
         """
-        return cls(
-            key=values["key"],
-            seconds=values["seconds"],
-            parent=RunPart(**values["parent"]),
-            arms=[RunPart(**arm) for arm in values["arms"]],
-            preset=values["preset"],
-            use=HoldoutSet.model_validate(values["use"]) if values["use"] else None,
-        )
+        return TypeAdapter(cls).validate_python(values)
 
 
 def run_key(root: Path) -> str | None:

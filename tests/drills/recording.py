@@ -128,8 +128,9 @@ def put_record(outbox: Outbox, number: int) -> None:
     note = outbox.folder.parent / "note.txt"
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text("an artifact")
-    run = RunPart("run", {"number": str(number)}, {}, {"number": float(number)}, {}, [(str(note), "notes")])
-    arm = RunPart("arm", {}, {"arm": "arm"}, {"number": float(number)}, {"loss": [(0, 1.0)]}, [])
+    numbers = {"number": float(number)}
+    run = RunPart("run", {"number": str(number)}, metrics=numbers, artifacts=[(str(note), "notes")])
+    arm = RunPart("arm", tags={"arm": "arm"}, metrics=numbers, series={"loss": [(0, 1.0)]})
     outbox.put(RunRecord(key_of(number), 1.0, run, [arm], "", None))
 
 

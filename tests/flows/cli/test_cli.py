@@ -28,7 +28,6 @@ from verdict3d.mesh.files import write_mesh
 from verdict3d.processes.environment import TELEMETRY_OFF
 from verdict3d.project import Workspace
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import write_json
 from verdict3d.votes.journal import VoteJournal
 
 HEAVY = (
@@ -242,10 +241,8 @@ def test_sync_sends_what_waits_and_says_when_it_cannot(
     project = write_toy_chain(tmp_path / "project")
     done = call("sync", cwd=project)
     assert (done.returncode, done.stdout) == (0, "nothing waits to be sent\n")
-    waiting = project / ".verdict3d/spool/a-key"
-    waiting.mkdir(parents=True)
-    part = {"name": "run", "params": {}, "tags": {}, "metrics": {"m": 1.0}, "series": {}, "artifacts": []}
-    write_json(waiting / "record.json", {"key": "a-key", "seconds": 1.0, "parent": part, "arms": []})
+    part = RunPart("run", metrics={"m": 1.0})
+    waiting = Outbox(project).put(RunRecord("a-key", 1.0, part, [], "", None))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     done = call("sync", cwd=project)

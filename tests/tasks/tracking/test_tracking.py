@@ -253,20 +253,24 @@ def test_what_mlflow_refuses_is_set_aside_and_the_rest_goes_on(
 ) -> None:
     outbox = Outbox(finished)
     homes = []
-    for seed in (3, 4, 5, 6):
+    for seed in (3, 4, 5, 6, 7):
         new_results(finished, seed)
         homes.append(outbox.put(collect_run(finished)))
-    odd, junk, torn, _ = homes
+    odd, junk, torn, old, _ = homes
     record = json.loads((odd / "record.json").read_text())
     record["parent"]["params"]["a+b"] = "1"
     (odd / "record.json").write_text(json.dumps(record))
     (junk / "record.json").write_text("junk")
+    other = json.loads((old / "record.json").read_text())
+    other["arms"][0]["timed"] = [["/a", "files"]]  # where another version had other fields
+    (old / "record.json").write_text(json.dumps(other))
     next(path for path in (torn / "files").rglob("*") if path.is_file()).unlink()
 
     assert track(finished, monkeypatch) == 1
     assert outbox.list_waiting() == [] and outbox.run_id(Path()) is not None
     refused = {place.name: reason for place, reason in outbox.list_refused().items()}
-    assert set(refused) == {odd.name, junk.name, torn.name}
+    assert set(refused) == {odd.name, junk.name, torn.name, old.name}
+    assert "no record of this version" in refused[old.name] and "timed" in refused[old.name]
     assert (
         "a+b" in refused[odd.name] and "is not JSON" in refused[junk.name] and "is gone" in refused[torn.name]
     )
@@ -276,11 +280,11 @@ def test_what_mlflow_refuses_is_set_aside_and_the_rest_goes_on(
     assert all(any(name[:8] in line for line in describe_unsent(finished)) for name in refused)
 
     outbox.try_refused_again()
-    assert len(outbox.list_waiting()) == 3 and outbox.list_refused() == {}
+    assert len(outbox.list_waiting()) == 4 and outbox.list_refused() == {}
     del record["parent"]["params"]["a+b"]
     (outbox.folder / odd.name / "record.json").write_text(json.dumps(record))
     assert track(finished, monkeypatch) == 1
-    assert {place.name for place in outbox.list_refused()} == {junk.name, torn.name}
+    assert {place.name for place in outbox.list_refused()} == {junk.name, torn.name, old.name}
 
 
 def test_a_memory_that_cannot_be_read_is_begun_anew(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
