@@ -225,8 +225,8 @@ def finish(project: Path, expected: dict[str, bytes], found: Counter[str]) -> bo
 
 def forget(project: Path, role: str, found: Counter[str]) -> None:
     """Forget a complete run, so that the next has work for a process of this role."""
-    outbox = Outbox(project)
-    if role == "sender" and not outbox.list_waiting():
+    arrived = project / ".verdict3d/recorded.json"
+    if role == "sender" and arrived.is_file() and not Outbox(project).list_waiting():
         from mlflow import MlflowClient
 
         uri = f"sqlite:///{project / 'mlflow.db'}"
@@ -234,7 +234,7 @@ def forget(project: Path, role: str, found: Counter[str]) -> None:
         client = MlflowClient(uri, registry_uri=uri)
         for run in client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id]):
             client.delete_run(run.info.run_id)
-        (project / ".verdict3d/recorded.json").unlink()
+        arrived.unlink()
     (forget_outputs if role == "restore" else forget_results)(project)
 
 
