@@ -181,9 +181,20 @@ def _kill_abandoned(process: subprocess.Popen[Any]) -> None:
     """Wait until a supervisor has ended all that it started; one that does not is killed with its group."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_S)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode is None or not _is_running(process.pid):  # else its number is another's by now
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from verdict3d.processes import commands
 from verdict3d.processes.commands import (
     LONGEST_LINE,
     READ_AT_ONCE,
@@ -122,6 +123,16 @@ def test_kill_9_leaves_nothing_running(tmp_path: Path, victim: str) -> None:
     os.kill({"supervisor": supervisor, "command": command}.get(victim, owner.pid), signal.SIGKILL)
     assert wait_for(lambda: not any(map(alive, (supervisor, command, grandchild))))
     owner.wait(20)
+
+
+def test_a_number_that_another_process_has_by_now_is_not_killed() -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as another:
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        ended.pid = another.pid
+        commands._kill_abandoned(ended)
+        assert another.poll() is None
+        another.kill()
 
 
 def test_an_error_ends_everything_that_runs(tmp_path: Path) -> None:
