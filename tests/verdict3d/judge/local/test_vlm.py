@@ -331,10 +331,14 @@ def test_weights_are_loaded_once_for_all_names_of_a_judge_and_again_when_they_ch
 ) -> None:
     folder = tmp_path / "judge"
     shutil.copytree(directories["internvl"], folder)
-    shapes, colours = (load(folder, mode=mode) for mode in ("normal", "rgb"))
+
+    def name(mode: str = "normal") -> TransformersJudge:
+        return TransformersJudge.from_pretrained(params(folder, mode=mode), Path())
+
+    shapes, colours = name(), name("rgb")
     assert colours.loaded.model is shapes.loaded.model and colours.identity != shapes.identity
     build_judge("internvl", seed=8).save(folder)
-    changed = load(folder)
+    changed = name()
     assert changed.loaded.model is not shapes.loaded.model
     assert changed.compare([request(1, 2)]) != shapes.compare([request(1, 2)])
 
