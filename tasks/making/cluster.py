@@ -70,7 +70,7 @@ def connect() -> Any:
     if not os.environ.get(ADDRESS):
         raise Verdict3DError(
             f"VERDICT3D_EXECUTOR is ray, and {ADDRESS} names no cluster; for one on this machine type "
-            f"`ray start --head --node-ip-address=127.0.0.1`, and set {ADDRESS}=auto"
+            f"`ray start --head --node-ip-address=127.0.0.2`, and set {ADDRESS}=127.0.0.2:6379"
         )
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
