@@ -23,12 +23,11 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from flows.chain.environment import make_project_environment
 from flows.chain.workspace import open_workspace
 from tasks.making.batches import run_batches
-from tasks.making.crew import Crew, Event, Place, Sharing
+from tasks.making.crew import Sharing
 from tasks.making.executors import EXECUTOR
 from tasks.making.machine import WORKERS
 from verdict3d.provenance import digest_directory, digest_file
@@ -36,6 +35,7 @@ from verdict3d.records.record import RecordPart
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
+from support.instant_crew import InstantCrew  # noqa: E402
 from support.ray_cluster import add_node, ray_cluster, remove_nodes  # noqa: E402
 
 SLOTS = 4
@@ -159,45 +159,16 @@ def finish(run: subprocess.Popen[bytes], project: Path) -> None:
         sys.exit((project / "run.log").read_text(errors="replace")[-3000:])
 
 
-class Simulated(Crew):
-    """A thousand places that finish at once what they are given."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.count = count
-        self.events: deque[Event] = deque()
-
-    def recruit(self, batches: int) -> None:
-        while len(self.places) < min(self.count, batches):
-            self.places.append(Place(f"place {len(self.places)}"))
-            self.events.append(Event(self.places[-1], "ready", machine={}))
-
-    def give(self, place: Place, number: int, task: Any) -> None:
-        self.events += [Event(place, "begun", number), Event(place, "finished", number)]
-
-    def listen(self, seconds: float) -> list[Event]:
-        return [self.events.popleft() for _ in range(min(8, len(self.events)))]
-
-    def end(self, place: Place) -> None:
-        self.places.remove(place)
-
-    def dismiss(self) -> list[BaseException]:
-        return []
-
-    def leave(self) -> None:
-        pass
-
-
 def measure_driver(places: int) -> None:
     """Print what giving out batches costs, beside the batches themselves."""
     print(f"{places} places\n| batches | processor time | a batch | memory of its own |\n|---|---|---|---|")
     for count in (1_000, 10_000, 100_000):
         tasks = [((number,), Path(f"{number:06d}")) for number in range(count)]
         start = time.process_time()
-        assert sum(Sharing(Simulated(places), tasks, lambda machine, name: None).run()) == count
+        assert sum(Sharing(InstantCrew(places), tasks, lambda machine, name: None).run()) == count
         taken_s = time.process_time() - start
         tracemalloc.start()
-        deque(Sharing(Simulated(places), tasks, lambda machine, name: None).run(), maxlen=0)
+        deque(Sharing(InstantCrew(places), tasks, lambda machine, name: None).run(), maxlen=0)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         cost = f"{taken_s:.2f} s | {taken_s / count * 1e6:.0f} µs | {peak / 2**20:.1f} MiB"

@@ -28,12 +28,12 @@ from tasks.making.crew import LIFE_S, Crew, Event, Loss, Place
 from tasks.making.finishing import (
     AT_ONCE,
     RECORDS,
-    UNFINISHED,
     Finisher,
     MakeWorker,
     Task,
     finishing,
     name_host,
+    name_unfinished,
     settle,
 )
 from tasks.making.machine import describe_machine, read_workers
@@ -209,7 +209,7 @@ def pack(folder: Path) -> bytes:
 def unpack(content: bytes, home: Path) -> None:
     """Write the files of an archive into a folder that appears whole."""
     with tempfile.TemporaryDirectory(
-        prefix=f"{UNFINISHED}{name_host()}-{os.getpid()}-", dir=home.parent, ignore_cleanup_errors=True
+        prefix=name_unfinished(), dir=home.parent, ignore_cleanup_errors=True
     ) as unfinished:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             archive.extractall(unfinished, filter="data")

@@ -57,8 +57,7 @@ class Finisher(Generic[Item, Made]):
                 other bytes than another worker, which has finished the same batch meanwhile.
             Exception: Here and in the future: whatever the worker raises.
         """
-        prefix = f"{UNFINISHED}{name_host()}-{os.getpid()}-"
-        unfinished = Path(tempfile.mkdtemp(prefix=prefix, dir=home.parent))
+        unfinished = Path(tempfile.mkdtemp(prefix=name_unfinished(), dir=home.parent))
         try:
             records = self.worker(batch, unfinished)
         except BaseException:
@@ -83,6 +82,11 @@ def finishing(make_worker: MakeWorker) -> Iterator[Finisher[Any, Any]]:
 def name_host() -> str:
     """Return this machine's name as file names can have it."""
     return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
+
+
+def name_unfinished() -> str:
+    """Return what the name of a folder begins with that this process has not finished."""
+    return f"{UNFINISHED}{name_host()}-{os.getpid()}-"
 
 
 def _finish(

@@ -22,8 +22,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from tasks.scoring.champion import BASE, make_champion
 from tasks.tracking.lease import Lease, turn
-from tasks.tracking.registered_model import WHAT, make_model, name_model
-from tasks.tracking.store import open_store, read_tracking_uri
+from tasks.tracking.registered_model import WHAT, name_model
+from tasks.tracking.store import make_registered_model, open_store, read_tracking_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.adapters import CARD
 from verdict3d.records.decisions import Champion
@@ -56,7 +56,7 @@ class Registry:
 
     def open(self) -> None:
         """Make the registered model when it is missing."""
-        make_model(self.client, self.name)
+        make_registered_model(self.client, self.name, WHAT)
 
     def find_aliased(self, alias: str) -> ModelVersion | None:
         """Return the version an alias stands at, None when there is none."""

@@ -26,6 +26,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from tasks.tracking.store import make_registered_model
 from verdict3d.errors import Verdict3DError
 
 TICKETS = "verdict3d.leases"
@@ -129,11 +130,7 @@ class Lease:
                 self._delete(self._ticket)
 
     def _draw(self) -> str:
-        try:
-            self.client.create_registered_model(TICKETS, description=WHAT)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        make_registered_model(self.client, TICKETS, WHAT)
         tags = {
             SUBJECT: self.subject,
             TOKEN: self._token,

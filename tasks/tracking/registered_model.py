@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping
 
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from tasks.scoring.holdout import set_identity
+from tasks.tracking.store import make_registered_model
 from verdict3d.provenance import digest_json
 from verdict3d.records.holdout import HoldoutSet
 
@@ -30,18 +30,9 @@ def name_model(preset: str) -> str:
     return f"{MODEL}-{preset}" if preset else MODEL
 
 
-def make_model(client: MlflowClient, name: str) -> None:
-    """Make a registered model when it is missing."""
-    try:
-        client.create_registered_model(name, description=WHAT)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
 def add_use(client: MlflowClient, name: str, use: HoldoutSet) -> None:
     """Count at the model ``name`` what a run has asked of held-out objects, once."""
-    make_model(client, name)
+    make_registered_model(client, name, WHAT)
     key, counts = f"{HOLDOUT}{set_identity(use)[:16]}", {"arms": use.arms, "audits": use.audits}
     for start in range(0, len(use.objects), OBJECTS_A_TAG):
         text = " ".join(use.objects[start : start + OBJECTS_A_TAG])

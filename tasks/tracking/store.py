@@ -93,6 +93,17 @@ def open_store() -> MlflowClient:
         return MlflowClient(uri, registry_uri=uri)
 
 
+def make_registered_model(client: MlflowClient, name: str, description: str) -> None:
+    """Make a registered model when it is missing."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, description=description)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
 def _make_database() -> None:
     """Make the embedded store's database elsewhere and put it here when it is whole.
 

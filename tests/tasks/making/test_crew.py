@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from support.batch_workers import Making, begun, die, die_once, files_of, hang_once, run, stop_once
+from support.instant_crew import InstantCrew
 from tasks.making import crew, processes
 from tasks.making.batches import resuming
-from tasks.making.crew import Crew, Event, Place, Sharing
+from tasks.making.crew import Event, Place, Sharing
 from tasks.making.executors import MACHINES, _Machines, choose_executor
 from tasks.making.finishing import settle
 from verdict3d.errors import Verdict3DError
@@ -85,7 +86,7 @@ def test_a_process_that_is_at_a_batch_for_much_longer_than_any_other_took_is_rep
     assert len(begun(tmp_path / "log")[5]) == 2
 
 
-class Scripted(Crew):
+class Scripted(InstantCrew):
     """Places that finish batches when they are listened to, except as a script says.
 
     Args:
@@ -94,17 +95,10 @@ class Scripted(Crew):
     """
 
     def __init__(self, count: int, losses: dict[int, list[str]]) -> None:
-        super().__init__()
-        self.count = count
+        super().__init__(count)
         self.losses = losses
-        self.events: list[Event] = []
         self.given: list[int] = []
         self.most = 0
-
-    def recruit(self, batches: int) -> None:
-        while len(self.places) < min(self.count, batches):
-            self.places.append(Place(f"place {len(self.places)}"))
-            self.events.append(Event(self.places[-1], "ready", machine={}))
 
     def give(self, place: Place, number: int, task: Any) -> None:
         self.given.append(number)
@@ -113,27 +107,14 @@ class Scripted(Crew):
             error = RuntimeError("gone")
             self.events.append(Event(place, "lost", error=error, loss=self.losses[number].pop(0)))  # type: ignore[arg-type]
         else:
-            self.events += [Event(place, "begun", number), Event(place, "finished", number)]
+            super().give(place, number, task)
 
     def listen(self, seconds: float) -> list[Event]:
-        events, self.events = self.events, []
+        events = list(self.events)
+        self.events.clear()
         gone = [event.place for event in events if event.what == "lost"]
         self.places = [place for place in self.places if place not in gone]
-        heard = []
-        for event in events:
-            if event.place in gone and event.what != "lost":
-                continue
-            heard.append(event)
-        return heard
-
-    def end(self, place: Place) -> None:
-        self.places.remove(place)
-
-    def dismiss(self) -> list[BaseException]:
-        return []
-
-    def leave(self) -> None:
-        pass
+        return [event for event in events if event.place not in gone or event.what == "lost"]
 
 
 def share(losses: dict[int, list[str]], count: int = 3) -> Scripted:

@@ -12,7 +12,7 @@ from verdict3d.view.pairs.fields import FIELDS, SORTS, Sort
 PAGE_ROWS = 50
 MOST_ROWS = 1000
 MOST_WORDS = 100
-"""Words of a search; SQLite takes conditions up to a depth."""
+"""Words of a search; each is looked for in the texts of all pairs that are left."""
 _MOST_DIGITS = 10
 _SHOWN_CHARACTERS = 60
 _KINDS = {one.name: one.kind for one in FIELDS}
