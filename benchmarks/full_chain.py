@@ -188,27 +188,33 @@ def sampled(use: Use, cards: Cards) -> Iterator[None]:
 
 def write_models(folder: Path, tiny: bool, device: str) -> None:
     """Write generator and judges with random weights in the released layouts; what is there stays."""
-    if not (folder / "generator/pipeline.json").exists():
-        size = full_size_trellis.TINY if tiny else full_size_trellis.FULL
-        dtype = torch.float32 if device == "cpu" else torch.float16
-        networks = {
-            name: full_size_trellis.make_random_network(part, size, device, dtype)
-            for name, part in NETWORKS.items()
-        }
-        _occupy(networks["sparse_structure_decoder"], size, device)
-        channels = full_size_trellis.read_config("latent_flow", size)["args"]["in_channels"]
-        sampler = SamplerParams(steps=25, guidance=5.0, guidance_interval=(0.5, 1.0), rescale_t=3.0)
-        TrellisPipeline(
-            full_size_trellis.make_random_conditioner(size, device),
-            Networks.from_released(networks),
-            sampler,
-            sampler,
-            (torch.zeros(channels), torch.ones(channels)),
-            device=device,
-        ).save_pretrained(folder / "generator")
+    write_generator(folder, tiny, device)
     for role, family in JUDGES.items():
         if not (folder / role / "config.json").exists():
             _write_judge(folder / role, family, tiny, device)
+
+
+def write_generator(folder: Path, tiny: bool, device: str) -> None:
+    """Write ``FOLDER/generator`` with random weights in the released layout, unless it is there."""
+    if (folder / "generator/pipeline.json").exists():
+        return
+    size = full_size_trellis.TINY if tiny else full_size_trellis.FULL
+    dtype = torch.float32 if device == "cpu" else torch.float16
+    networks = {
+        name: full_size_trellis.make_random_network(part, size, device, dtype)
+        for name, part in NETWORKS.items()
+    }
+    _occupy(networks["sparse_structure_decoder"], size, device)
+    channels = full_size_trellis.read_config("latent_flow", size)["args"]["in_channels"]
+    sampler = SamplerParams(steps=25, guidance=5.0, guidance_interval=(0.5, 1.0), rescale_t=3.0)
+    TrellisPipeline(
+        full_size_trellis.make_random_conditioner(size, device),
+        Networks.from_released(networks),
+        sampler,
+        sampler,
+        (torch.zeros(channels), torch.ones(channels)),
+        device=device,
+    ).save_pretrained(folder / "generator")
 
 
 def _occupy(decoder: Any, size: full_size_trellis.Size, device: str) -> None:

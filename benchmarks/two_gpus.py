@@ -2,8 +2,9 @@
 
 The embedded generator makes the meshes of `generate`, and those of `evaluate` with the shipped repair as arm,
 first on one GPU and then on all that are visible: a process each, as without any setting. Prints seconds with
-imports and models, meshes a second once all run, and whether the bytes are the same. `--models` takes another
-generator, such as the one that `benchmarks.full_chain` writes.
+imports and models, meshes a second once all run, and whether the bytes are the same. `--models FOLDER` takes
+the generator of the released size instead, with random weights, which it writes there first, and
+`presets/full.yaml`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import subprocess
 import sys
 import time
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.full_chain import write_generator
+from flows.chain.workspace import overlay
 from tasks.evaluate import load_contender
 from tasks.generate import plan_generations
 from tasks.making.generation import generating
@@ -41,12 +45,13 @@ ARM = "conditioner_repair"
 def write_project(folder: Path, objects: int, models: Path | None) -> None:
     """Write ``params.yaml`` and the folders that the stages expect."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    if models:
+        values = overlay(values, yaml.safe_load((ROOT / "presets/full.yaml").read_text()))
+        values["generator"].update(model=str(models / "generator"), conditioner=None)
     values["assets"].update(train=8, validation=2, heldout=objects)
     values["generate"]["pair_assets"] = 4
     values["train"]["arms"] = values["promotion"]["arms"] = [ARM]
     values["train"][ARM].update(steps=4, draws=1, checkpoint_every=4)
-    if models:
-        values["generator"].update(model=str(models / "generator"), conditioner=None)
     (folder / "data").mkdir(parents=True)
     for name in ("meshes", "generators", "watched", "registry/champion", "loras"):
         (folder / "data" / name).mkdir(parents=True)
@@ -105,15 +110,22 @@ def main() -> None:
     )
     parser.add_argument("--into", type=Path, help="folder of the project, emptied first")
     parser.add_argument("--objects", type=int, default=300, help="held-out objects; each is made twice")
-    parser.add_argument("--models", type=Path, help="folder with a generator of another size")
+    parser.add_argument("--models", type=Path, help="folder of the generator of the released size")
     parser.add_argument("--part", choices=("generate", "evaluate"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
         run_part(options.part)
         return
     project: Path = options.into.absolute()
+    models: Path | None = options.models and options.models.absolute()
     shutil.rmtree(project, ignore_errors=True)
-    write_project(project, options.objects, options.models and options.models.absolute())
+    if models:
+        writer = get_context("spawn").Process(target=write_generator, args=(models, False, "cuda"))
+        writer.start()  # a process of its own: the GPU's memory is free when it ends
+        writer.join()
+        if writer.exitcode != 0:
+            sys.exit("the generator could not be written")
+    write_project(project, options.objects, models)
     gpus, cores = list_visible_gpus(), len(os.sched_getaffinity(0))
     alone = {"CUDA_VISIBLE_DEVICES": gpus[0]} if gpus else {}
     helpers = {WORKERS: str(min(cores, 32))}

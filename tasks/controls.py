@@ -1,11 +1,9 @@
 """Stage ``controls``: pairs of meshes whose better one is known, for the audit of the judges.
 
 They are made of the objects' own meshes alone, so that a judge that cannot see them is known before anything
-is
-generated: damaged copies in five grades, the same object in other clothes, in wrong colours, and perfect
-    meshes
-of other objects. Held-out objects come first, then those of validation, then the others; no judge has learned
-from any. Everything is drawn once, here, for all judges. Writes ``data/controls/``: ``montages``,
+is generated: damaged copies in five grades, the same object in other clothes, in wrong colours, and perfect
+meshes of other objects. Held-out objects come first, then those of validation, then the others; no judge has
+learned from any. Everything is drawn once, here, for all judges. Writes ``data/controls/``: ``montages``,
 ``pairs.jsonl`` (one :class:`ControlPair` a question) and ``metrics.json``.
 """
 

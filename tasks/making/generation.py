@@ -7,7 +7,7 @@ here, ours or not, with the same photos, seeds and measures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -18,7 +18,8 @@ from PIL import Image
 
 from tasks.making.batches import RESUME_ROOT, Finished, resuming, run_batches
 from tasks.making.describing import draw, measure, sample_truth, write
-from tasks.making.helpers import GIVING_WAY, naming_death, open_helpers
+from tasks.making.helpers import naming_death, open_helpers
+from tasks.making.machine import list_visible_gpus
 from tasks.making.shared_meshes import SharedMesh, sharing
 from tasks.paths import start_folder
 from verdict3d.config import Params
@@ -104,7 +105,9 @@ class GenerationWorker:
         self.params = params
         self.modes = modes
         self.root = root
-        self._helpers = open_helpers(niceness=GIVING_WAY)
+        # networks on the processor want all cores, and so do the helpers: there they take turns
+        self._overlaps = generator.record.kind != "trellis" or bool(list_visible_gpus())
+        self._helpers = open_helpers()
         self._threads = ThreadPoolExecutor(2)
         self._begin_truth = lru_cache(maxsize=64)(self._submit_truth)
 
@@ -112,12 +115,16 @@ class GenerationWorker:
         """Generate one batch; all its items have the same numbers of steps.
 
         Returns:
-            The rows, once the files that they name are in ``folder``; the next batch may be generated before.
+            The rows, once the files that they name are in ``folder``; beside a GPU the next batch may be
+            generated before.
         """
         with naming_death():
             truths = [self._begin_truth(item.truth, self._seed_points(item)) for item in items]
         made = self.generator.generate([self._request(item) for item in items])
-        return self._threads.submit(self._describe, items, made, truths, folder)
+        described = self._threads.submit(self._describe, items, made, truths, folder)
+        if not self._overlaps:
+            wait([described])
+        return described
 
     def close(self) -> None:
         """End the helpers."""

@@ -9,29 +9,25 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
-from tasks.making.machine import WORKERS, end_with_parent, read_workers
+from tasks.making.machine import WORKERS, end_with_parent, list_visible_gpus, read_workers
 from verdict3d.errors import Verdict3DError
 
 MOST_HELPERS = 12
 """A batch has no more to do at the same time."""
 GIVING_WAY = 5
-"""Niceness of helpers beside networks: the process that feeds the GPU goes first."""
+"""Niceness of helpers: the process that feeds the GPU goes first."""
 
 
 def count_helpers() -> int:
-    """Return how many helpers one process has: its share of the cores but one, 1 to 12."""
+    """Return how many helpers one process has: its share of the cores, beside a GPU but one, 1 to 12."""
     share = len(os.sched_getaffinity(0)) // (read_workers(None) or 1)
-    return max(1, min(MOST_HELPERS, share - 1))
+    return max(1, min(MOST_HELPERS, share - bool(list_visible_gpus())))
 
 
-def open_helpers(*, niceness: int = 0) -> ProcessPoolExecutor:
-    """Return helpers, which start at once and are gone with this process, even if it is killed.
-
-    Args:
-        niceness: How far they give way to other processes, 0 to 19.
-    """
+def open_helpers() -> ProcessPoolExecutor:
+    """Return helpers, which start at once and are gone with this process, even if it is killed."""
     count = count_helpers()
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (niceness,))
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
     for _ in range(count):
         pool.submit(os.getpid)  # a pool starts a process for a task that finds none idle
     return pool
@@ -54,6 +50,6 @@ def naming_death() -> Iterator[None]:
         ) from error
 
 
-def _begin(niceness: int) -> None:
+def _begin() -> None:
     end_with_parent()
-    os.nice(niceness)
+    os.nice(GIVING_WAY)
