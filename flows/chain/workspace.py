@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from verdict3d.project import CHECKPOINTS, STATE_FOLDER, Workspace
 from verdict3d.records.files import write_bytes
 from verdict3d.records.yaml_files import format_yaml, read_yaml
 
-_NAME = r"[a-z0-9][a-z0-9_-]*"
+_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 PRESET = rf"{_NAME}(\+{_NAME})*"
 """What a preset may be called: names of files in ``presets``, joined by ``+``."""
 LINKED = (
@@ -58,8 +59,8 @@ def open_workspace(project: Path, preset: str | None = None) -> Workspace:
         return Workspace(project, project, None)
     if not re.fullmatch(PRESET, preset):
         raise Verdict3DError(
-            f"{preset!r} is no preset: give the name of a file in presets, without .yaml and of lower-case "
-            "letters, digits, _ and -, or several joined by +"
+            f"{reprlib.repr(preset)} is no preset: give the name of a file in presets, without .yaml and of "
+            "at most 64 lower-case letters, digits, _ and -, or several joined by +"
         )
     overlays = [project / "presets" / f"{name}.yaml" for name in preset.split("+")]
     for path in overlays:

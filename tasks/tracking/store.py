@@ -34,6 +34,8 @@ HIDDEN = "***"
 _USER = re.compile(r"(?!sqlite|file)[^/]*://(.*)@", re.IGNORECASE)
 _SECRET_QUERY = re.compile(r"[?&](\w*(?:pass|pwd|secret|token|key)\w*)=([^&#]*)", re.IGNORECASE)
 LONGEST_REASON = 300
+CONNECT_S = 20
+"""Seconds in which a database has to let a client in, whatever that may do afterwards."""
 _PATH_COLUMNS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
@@ -158,7 +160,8 @@ def _connect_once(uri: str) -> None:
     """Connect to a database: MLflow itself tries for minutes."""
     from sqlalchemy import create_engine
 
-    engine = create_engine(uri)
+    answers = {"connect_timeout": CONNECT_S} if urlsplit(uri).scheme.startswith(("postgres", "mysql")) else {}
+    engine = create_engine(uri, connect_args=answers)
     try:
         engine.connect().close()
     finally:

@@ -1,7 +1,8 @@
 """Drill: MLflow is dead, slow, lying, or dies between any two requests, while a run is sent to it.
 
-A gate stands before a real server and misbehaves in one way at a time. Each time a record is put into the
-outbox and sent as ``verdict3d run`` sends it; then the gate lets everything through and it is sent again, as
+A gate stands before a real server and misbehaves in one way at a time; other addresses are no store at all.
+Each time a record is put into the outbox and sent as ``verdict3d run`` sends it; then the address is that of
+the gate, which lets everything through, and it is sent again, as
 ``verdict3d sync`` does. It must have been kept, be recorded once, leave nothing unfinished, and nothing that
 was said may hold a traceback or the password in the address.
 """
@@ -12,11 +13,12 @@ import argparse
 import http.client
 import itertools
 import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -116,13 +118,37 @@ def gate_before(server: str) -> Iterator[tuple[Gate, str]]:
     listener.server_close()
 
 
+NO_STORES = {
+    "nothing listens": "http://user:{password}@127.0.0.1:9",
+    "a server without a word": "http://user:{password}@127.0.0.1:{silent}",
+    "PostgreSQL that is down": "postgresql://user:{password}@127.0.0.1:9/runs",
+    "PostgreSQL without a word": "postgresql://user:{password}@127.0.0.1:{silent}/runs",
+    "SQLite's file is junk": "sqlite:///{folder}/junk.db",
+    "SQLite's folder cannot be made": "sqlite:////dev/null/runs.db",
+    "an address of another kind": "ftp://user:{password}@127.0.0.1/runs",
+}
+"""Addresses at which there is no store, by name."""
+
+
+@contextmanager
+def no_stores(folder: Path) -> Iterator[dict[str, str]]:
+    """Yield the addresses of :data:`NO_STORES`, while something listens that never says a word."""
+    (folder / "junk.db").write_bytes(b"junk " * 1000)
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        filled = {"password": PASSWORD, "silent": silent.getsockname()[1], "folder": folder}
+        yield {name: address.format(**filled) for name, address in NO_STORES.items()}
+
+
 def faults(short: bool) -> list[tuple[str, int, float]]:
     """Return the ways to misbehave: mode, requests before, seconds of waiting."""
     if short:
-        return [("drops", 9, 0.0), ("html", 0, 0.0), ("400", 8, 0.0), ("slow", 0, 4.0)]
+        names = ("PostgreSQL that is down", "SQLite's file is junk")
+        gate = [("drops", 9, 0.0), ("html", 0, 0.0), ("400", 8, 0.0), ("slow", 0, 4.0)]
+        return [*((name, 0, 0.0) for name in names), *gate]
     answers = [("500", 0, 0.0), ("html", 0, 0.0), ("empty", 0, 0.0), ("404", 0, 0.0), ("400", 8, 0.0)]
     deaths = [("drops", number, 0.0) for number in range(24)]
-    return [*answers, ("slow", 0, 28.0), ("late", 0, 35.0), *deaths]
+    slow = [("slow", 0, 28.0), ("late", 0, 35.0)]
+    return [*((name, 0, 0.0) for name in NO_STORES), *answers, *slow, *deaths]
 
 
 def main() -> int:
@@ -145,6 +171,11 @@ def drill(short: bool, limit_s: float) -> Iterator[tuple[list[str], list[str]]]:
         yield from misbehave(server, folder, short, limit_s)
 
 
+def find_environment() -> dict[str, str]:
+    """Return the environment of a sender, with the address of this moment."""
+    return drill_environment() | {"MLFLOW_TRACKING_URI": os.environ["MLFLOW_TRACKING_URI"]}
+
+
 def misbehave(
     server: str, folder: Path, short: bool, limit_s: float
 ) -> Iterator[tuple[list[str], list[str]]]:
@@ -156,29 +187,30 @@ def misbehave(
         short: Fewer faults, none of them slow.
         limit_s: What a run gives MLflow in all.
     """
-    with gate_before(server) as (gate, uri):
-        os.environ["MLFLOW_TRACKING_URI"] = uri
-        environment = drill_environment() | {"MLFLOW_TRACKING_URI": uri}
+    with gate_before(server) as (gate, uri), no_stores(folder) as elsewhere:
         for number, (mode, after, seconds) in zip(itertools.count(FIRST), faults(short)):
             outbox = Outbox(folder)
             put_record(outbox, number)
             gate.set(mode, after, seconds)
+            os.environ["MLFLOW_TRACKING_URI"] = elsewhere.get(mode, uri)
             said: list[str] = []
             started = time.monotonic()
-            arrived = send_kept(folder, environment, said.append, limit_s=limit_s)
+            arrived = send_kept(folder, find_environment(), said.append, limit_s=limit_s)
             took = time.monotonic() - started
             kept = len(outbox.list_waiting()) + len(outbox.list_refused())
             gate.set("open")
+            os.environ["MLFLOW_TRACKING_URI"] = uri
             problems = [] if kept + arrived == 1 else ["lost or kept twice"]
             try:
-                send_everything(folder, environment, said.append)
+                send_everything(folder, find_environment(), said.append)
             except Verdict3DError as error:
                 problems.append(str(error))
             found = count_kept(server, [key_of(sent) for sent in range(FIRST, number + 1)])
             problems += [what for what in ("recorded twice", "lost", "unfinished runs") if found[what]]
             text = "\n".join(said)
             problems += [word for word in ("Traceback", PASSWORD) if word in text]
-            where = f"{mode} after {after} requests" + (f", {seconds:.0f} s an answer" if seconds else "")
+            where = f"{mode} after {after} requests" if mode not in elsewhere else mode
+            where += f", {seconds:.0f} s an answer" if seconds else ""
             first = said[0].partition("cannot be used: ")[2] or said[0] if said else ""
             first = first.partition("\n")[0][:80]
             yield [where, f"{took:.1f}", first.replace("|", "/"), "recorded" if arrived else "kept"], problems

@@ -133,6 +133,25 @@ def read_audit(root: Path, role: str) -> Certificate | None:
     return _read(root / audit_path(role))
 
 
+def list_doubts(root: Path, role: str, digest: str) -> list[str]:
+    """Return, in words, why the answers of a role's judge may be worth nothing; empty if it passed its audit.
+
+    Args:
+        root: Where the audits' certificates are below.
+        role: Whose audit.
+        digest: Of the judge that answers, which need not be the one that was audited.
+
+    Raises:
+        Verdict3DError: The file is no certificate of this version.
+    """
+    certificate = read_audit(root, role)
+    if certificate is None:
+        return ["has not been audited here (`verdict3d audit`)"]
+    if certificate.judge.digest != digest:
+        return ["is not the one that was audited here: weights, files or settings differ (`verdict3d audit`)"]
+    return [f"failed the control {reason}" for reason in certificate.reasons]
+
+
 def read_certificate(root: Path, role: str) -> Certificate | None:
     """Return the whole certificate of a role's judge; None before the stage ``certify``.
 

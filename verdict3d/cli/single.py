@@ -65,7 +65,7 @@ def judge(
     as_json: AsJson = False,
 ) -> None:
     """Ask in both orders which of two meshes is better, and print the margins."""
-    from verdict3d.asking.certificates import read_audit
+    from verdict3d.asking.certificates import list_doubts
     from verdict3d.cli.judged_files import describe_verdict, judge_files
     from verdict3d.interface.judge import Judge
     from verdict3d.project import find_project
@@ -77,9 +77,8 @@ def judge(
     else:
         typer.echo(describe_verdict(row))
     say_notes(row["notes"])
-    if read_audit(project, by) is None:
-        words = f"the {by} judge has not been audited here (`verdict3d audit`)"
-        typer.echo(f"note: {words}; it was shown {row['panel']}", err=True)
+    for doubt in list_doubts(project, by, row["judge_digest"]):
+        typer.echo(f"note: the {by} judge {doubt}; it was shown {row['panel']}", err=True)
     if row["outcome"] == "invalid":
         raise typer.Exit(1)
 

@@ -6,6 +6,7 @@ the stock ``forward`` share one set of weights and give the same numbers.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from verdict3d.errors import Verdict3DError
@@ -29,8 +30,12 @@ def compile_judge(model: Any, backend: str = "inductor") -> None:
             part.compile(dynamic=True, backend=backend)
 
 
-def require_readable(model_type: str) -> None:
+def require_readable(model_type: str, directory: Path) -> None:
     """Check that a model of that type can judge: by its family, or through its own processor.
+
+    Args:
+        model_type: What its configuration says.
+        directory: Its files, for the message.
 
     Raises:
         Verdict3DError: It does not read pictures and text.
@@ -41,8 +46,9 @@ def require_readable(model_type: str) -> None:
 
     if model_type not in READABLE:
         raise Verdict3DError(
-            f"models of type {model_type!r} cannot judge: they do not read pictures and text. Any "
-            f"image-text-to-text model of transformers can; the fast ones are {', '.join(sorted(FAMILIES))}"
+            f"{directory / 'config.json'}: models of type {model_type!r} cannot judge: they do not read "
+            "pictures and text. Any image-text-to-text model of transformers can; the fast ones are "
+            f"{', '.join(sorted(FAMILIES))}"
         )
 
 

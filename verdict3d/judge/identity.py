@@ -17,12 +17,12 @@ from verdict3d.judge.families import FAMILIES, require_readable
 from verdict3d.judge.lineage import match_known_model
 from verdict3d.judge.rubric import PROMPT_FILE, digest_prompt, write_prompt, write_prompt_for
 from verdict3d.provenance import digest_json
-from verdict3d.records.files import read_json
+from verdict3d.records.files import read_object
 from verdict3d.records.results import JudgeSettings, JudgeUsed
 from verdict3d.view_sets import view_sets_digest
 from verdict3d.weight_digests import digest_weights
 
-_SETTINGS = (
+SETTINGS = (
     "config.json",
     "preprocessor_config.json",
     "processor_config.json",
@@ -124,9 +124,10 @@ def identify(params: JudgeParams, root: Path) -> JudgeIdentity:
     if params.endpoint is not None:
         return identify_endpoint(params, params.endpoint)
     directory = resolve_directory(params, root)
-    config = read_json(directory / "config.json")
+    config = read_object(directory / "config.json")
     model_type = str(config.get("model_type"))
-    require_readable(model_type)
+    require_readable(model_type, directory)
+    architectures = config.get("architectures")
     if params.compiled and model_type not in FAMILIES:
         raise Verdict3DError(
             f"judge {params.model!r}: models of type {model_type!r} cannot be compiled; set `compiled` to "
@@ -141,11 +142,11 @@ def identify(params: JudgeParams, root: Path) -> JudgeIdentity:
         settings=digest_json(
             [
                 [name, _digest_file(directory / name)]
-                for name in sorted(_SETTINGS)
+                for name in sorted(SETTINGS)
                 if (directory / name).is_file()
             ]
         ),
-        model_class=str((config.get("architectures") or ["unknown"])[0]),
+        model_class=str(architectures[0]) if isinstance(architectures, list) and architectures else "unknown",
         prompt=digest_prompt(write_prompt_for(directory, choose_first_panel(params), params.mode)),
         panel=choose_first_panel(params),
         mode=params.mode,

@@ -90,6 +90,18 @@ def read_json(path: str | Path) -> Any:
         raise Verdict3DError(f"{path} is not JSON: {error}") from error
 
 
+def read_object(path: str | Path) -> Row:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        Verdict3DError: The file is missing, not JSON, or something else than an object.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise Verdict3DError(f"{path} is a {type(values).__name__}; expected a JSON object")
+    return values
+
+
 def format_row_line(row: Mapping[str, Any]) -> str:
     """Return ``row`` as one line of JSON with sorted keys, without the line end."""
     return json.dumps(row, sort_keys=True, allow_nan=False, ensure_ascii=False)

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from verdict3d.errors import Verdict3DError
-from verdict3d.records.files import read_json, replacing, write_json
+from verdict3d.records.files import read_object, replacing, write_json
 from verdict3d.trellis.latent_flow import SLatFlowModel
 from verdict3d.trellis.latent_vae import SLatEncoder, SLatMeshDecoder
 from verdict3d.trellis.network import Network
@@ -30,6 +30,10 @@ MODEL_CLASSES: dict[str, type[Network]] = {
 }
 
 
+class NetworkError(Verdict3DError):
+    """A configuration describes no network."""
+
+
 def build_model(config: dict[str, object], device: torch.device | str | None = None) -> Network:
     """Make a network from ``{"name": class, "args": constructor arguments}``.
 
@@ -39,16 +43,16 @@ def build_model(config: dict[str, object], device: torch.device | str | None = N
         device: Where to make it; "meta" makes shapes only.
 
     Raises:
-        Verdict3DError: The class is unknown or its arguments are not accepted.
+        NetworkError: The class is unknown or its arguments are not accepted.
     """
     name, arguments = str(config.get("name")).removeprefix("Elastic"), config.get("args")
     if name not in MODEL_CLASSES or not isinstance(arguments, dict):
-        raise Verdict3DError(f"no network '{name}' with arguments; known: {', '.join(MODEL_CLASSES)}")
+        raise NetworkError(f"no network '{name}' with arguments; known: {', '.join(MODEL_CLASSES)}")
     try:
         with torch.device(device or "cpu"):
             return MODEL_CLASSES[name](**arguments)
     except (TypeError, ValueError) as error:
-        raise Verdict3DError(f"{name} does not accept its arguments: {error}") from error
+        raise NetworkError(f"{name} does not accept its arguments: {error}") from error
 
 
 def read_dtypes(model: Network) -> dict[str, torch.dtype]:
@@ -112,10 +116,10 @@ def load_model(
     """
     base = Path(directory) / name
     config_path, weights = base.with_name(f"{base.name}.json"), base.with_name(f"{base.name}.safetensors")
-    config = read_json(config_path)
-    if not isinstance(config, dict):
-        raise Verdict3DError(f'{config_path} must be an object with "name" and "args"')
-    model = build_model(config, "meta")
+    try:
+        model = build_model(read_object(config_path), "meta")
+    except NetworkError as error:
+        raise Verdict3DError(f"{config_path}: {error}") from error
     state = read_weights(weights)
     check_fit(weights, state, model)
     torso = compute_dtype(device, dtype)

@@ -239,20 +239,27 @@ def test_the_judge_is_shown_the_panel_of_its_audit_and_it_is_said_where_there_is
     reference = next((root / "data/assets/conditions").iterdir())
     meshes = sorted((root / "data/assets/meshes").iterdir())[:2]
 
-    def asked(*options: str) -> tuple[str, str]:
+    def asked(*options: str) -> tuple[str, str, str]:
         done = CliRunner().invoke(
             app, ["judge", "--reference", str(reference), *map(str, meshes), "--json", *options]
         )
         assert done.exit_code == 0
-        return json.loads(done.stdout)["panel"], done.stderr
+        row = json.loads(done.stdout)
+        return row["panel"], row["judge_digest"], done.stderr
 
-    panel, said = asked()
+    panel, _, said = asked()
     assert panel == "three_images" and said.splitlines()[-1] == (
         "note: the evaluation judge has not been audited here (`verdict3d audit`); it was shown three_images"
     )
-    audited = filled(Certificate, judge=filled(JudgeUsed, panel="two_sheets"))
-    write_record(root / "data/audit/evaluation/certificate.json", audited)
-    panel, said = asked()
-    assert panel == "two_sheets" and "note:" not in said
-    panel, said = asked("--by", "training")
+    audited = filled(Certificate, judge=filled(JudgeUsed, panel="two_sheets"), reasons=[])
+    certificate = root / "data/audit/evaluation/certificate.json"
+    write_record(certificate, audited)
+    panel, digest, said = asked()
+    assert panel == "two_sheets" and "the evaluation judge is not the one that was audited here" in said
+    same = audited.judge.model_copy(update={"digest": digest})
+    write_record(certificate, audited.model_copy(update={"judge": same}))
+    assert "note:" not in asked()[2]
+    write_record(certificate, audited.model_copy(update={"judge": same, "reasons": ["colour: 0.5"]}))
+    assert "note: the evaluation judge failed the control colour: 0.5" in asked()[2]
+    panel, _, said = asked("--by", "training")
     assert panel == "three_images" and "the training judge has not been audited here" in said

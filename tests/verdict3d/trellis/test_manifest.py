@@ -130,10 +130,10 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Verdict3DError, match="is missing"):
         load_model(tmp_path, "a")
     (tmp_path / "a.json").write_text('{"name": "Unknown", "args": {}}')
-    with pytest.raises(Verdict3DError, match="SLatFlowModel"):
+    with pytest.raises(Verdict3DError, match=r"a\.json: .*SLatFlowModel"):
         load_model(tmp_path, "a")
     (tmp_path / "a.json").write_text('{"name": "SLatFlowModel", "args": {"wrong": 1}}')
-    with pytest.raises(Verdict3DError, match="wrong"):
+    with pytest.raises(Verdict3DError, match=r"a\.json: .*wrong"):
         load_model(tmp_path, "a")
 
 

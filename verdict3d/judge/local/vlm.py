@@ -8,13 +8,13 @@ list of requests alone, so that the same list gives the same margins.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
 from verdict3d.config_judges import JudgeParams
@@ -22,7 +22,7 @@ from verdict3d.device import pick_device
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.judge.families import FAMILIES, compile_judge, find_family
 from verdict3d.judge.family import Family
-from verdict3d.judge.identity import JudgeIdentity, choose_dtype, identify, resolve_directory
+from verdict3d.judge.identity import SETTINGS, JudgeIdentity, choose_dtype, identify, resolve_directory
 from verdict3d.judge.local.encoding import PictureEncoder, cut_chunks, fetch_ahead
 from verdict3d.judge.local.generic import ProcessorReader, build_processor
 from verdict3d.judge.local.network import tokenize_chat
@@ -30,7 +30,7 @@ from verdict3d.judge.local.reading import PanelReader, Shown
 from verdict3d.judge.panel import Arrangement, PairRequest, Pixels
 from verdict3d.judge.rubric import SLOTS, own_prompt, write_prompt
 from verdict3d.judge.verdict import Margins
-from verdict3d.records.files import read_json
+from verdict3d.records.files import read_object
 
 _Question = tuple[Shown, Shown] | ItemFailure
 """What is shown in both orders, or why nothing can be."""
@@ -176,9 +176,14 @@ def _load(params: JudgeParams, directory: Path, device: torch.device) -> LoadedM
     Raises:
         Verdict3DError: Something is missing, unreadable or of another shape.
     """
-    try:
+    for name in SETTINGS:
+        if name.endswith(".json") and (directory / name).is_file():
+            read_object(directory / name)
+    with _naming(params, directory, "tokenizer.json, tokenizer_config.json"):
         tokenizer = AutoTokenizer.from_pretrained(directory)
+    with _naming(params, directory, "preprocessor_config.json"):
         image_processor = AutoImageProcessor.from_pretrained(directory, backend="pil")
+    with _naming(params, directory, "config.json, *.safetensors"):
         read: Any = AutoModelForImageTextToText.from_pretrained(
             directory,
             dtype=choose_dtype(directory, device),
@@ -186,8 +191,6 @@ def _load(params: JudgeParams, directory: Path, device: torch.device) -> LoadedM
             use_safetensors=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise Verdict3DError(f"judge {params.model!r} cannot be loaded: {error}") from error
     model, report = read
     absent = [name for name in sorted(report["missing_keys"]) if not name.startswith("lm_head.")]
     if absent or report["mismatched_keys"]:
@@ -206,6 +209,23 @@ def _load(params: JudgeParams, directory: Path, device: torch.device) -> LoadedM
         chat_template=_read_template(directory),
         processor=(None if known else build_processor(directory, model.config, tokenizer, image_processor)),
     )
+
+
+@contextmanager
+def _naming(params: JudgeParams, directory: Path, files: str) -> Iterator[None]:
+    """Turn what transformers raises about damaged files, which can be anything, into one line.
+
+    Raises:
+        Verdict3DError: The block failed.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0][:300]
+        raise Verdict3DError(
+            f"judge {params.model!r} cannot be loaded from {files} in {directory}: "
+            f"{type(error).__name__}: {reason}; copy the model's files once more"
+        ) from error
 
 
 def _check_finite(m1: float, m2: float) -> Margins:
@@ -227,5 +247,5 @@ def _read_template(directory: Path) -> str | None:
     path = directory / "chat_template.json"
     if (directory / "chat_template.jinja").is_file() or not path.is_file():
         return None
-    template = read_json(path).get("chat_template")
+    template = read_object(path).get("chat_template")
     return template if isinstance(template, str) else None

@@ -409,6 +409,30 @@ def test_unusable_directories_say_why(
         load(broken)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", b"[]"),
+        ("config.json", b"{}"),
+        *((name, b"[]") for name in ("tokenizer_config.json", "preprocessor_config.json")),
+        *(("tokenizer.json", content) for content in (None, b"{}", b"[]", b'{"a"', b'{"a": "\xff"}')),
+    ],
+)
+def test_a_damaged_file_of_a_judge_is_named(
+    directories: dict[str, Path], tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(directories["internvl"], broken)
+    if content is None:
+        (broken / name).unlink()
+    else:
+        (broken / name).write_bytes(content)
+    with pytest.raises(Verdict3DError) as caught:
+        load(broken)
+    said = str(caught.value)
+    assert name in said and str(broken) in said and "\n" not in said and len(said) < 1000
+
+
 def test_older_releases_keep_the_template_beside_the_processor(
     directories: dict[str, Path], tmp_path: Path
 ) -> None:
