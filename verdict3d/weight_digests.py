@@ -8,6 +8,9 @@ may be too coarse to tell two writes apart. A bit that the disk itself lost chan
 here.
 
 Without a cache that can be written everything works, and large files are read each time.
+
+The checkpoints that come with this package have their digests beside them, as ``sha256sum`` writes them: a
+file that was damaged since is refused, not used.
 """
 
 from __future__ import annotations
@@ -16,10 +19,15 @@ import os
 import sqlite3
 import time
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 
+from verdict3d.errors import Verdict3DError
+from verdict3d.project import CHECKPOINTS, find_models
 from verdict3d.provenance import digest_file
 
+SUMS = "SHA256SUMS"
+"""Beside the checkpoints that come with this package: ``sha256sum -c SHA256SUMS`` checks them."""
 LARGE_BYTES = 2**26
 """Smaller files are read: that takes less than a tenth of a second."""
 SETTLED_NS = 2_000_000_000
@@ -33,8 +41,32 @@ def digest_weights(path: Path) -> str:
 
     Raises:
         OSError: The file cannot be read.
+        Verdict3DError: It came with this package, and has changed since.
     """
-    place = path.resolve()
+    digest, shipped = _digest(path.resolve()), None
+    with suppress(Verdict3DError):  # a package without checkpoints
+        shipped = _read_sums(find_models() / CHECKPOINTS).get(path.resolve())
+    if shipped not in (None, digest):
+        raise Verdict3DError(
+            f"{path} is not the file that came with this version; fetch it again (`git checkout` in a "
+            "checkout, else install the package again), or, if it is meant to differ, write its digest into "
+            f"{SUMS}"
+        )
+    return digest
+
+
+@cache
+def _read_sums(checkpoints: Path) -> dict[Path, str]:
+    """Return the digests that came with the checkpoints, by file."""
+    sums = checkpoints / SUMS
+    lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+    return {
+        (checkpoints / name).resolve(): digest for digest, name in (line.split("  ", 1) for line in lines)
+    }
+
+
+def _digest(place: Path) -> str:
+    """Return the SHA-256 of a file's bytes, from memory where this version of it was read before."""
     version = _version(place)
     if place.stat().st_size < LARGE_BYTES or version is None:
         return digest_file(place)

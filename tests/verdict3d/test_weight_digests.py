@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
+from support.places import ROOT
 from verdict3d import weight_digests
-from verdict3d.weight_digests import digest_weights, table_path
+from verdict3d.errors import Verdict3DError
+from verdict3d.project import CHECKPOINTS
+from verdict3d.weight_digests import SUMS, digest_weights, table_path
 
 
 @pytest.fixture
@@ -81,3 +85,29 @@ def test_the_table_is_its_owners(weights: Path) -> None:
     digest_weights(weights)
     assert stat.S_IMODE(table_path().stat().st_mode) == 0o600
     assert stat.S_IMODE(table_path().parent.stat().st_mode) == 0o700
+
+
+def test_the_checkpoints_are_those_whose_digests_stand_beside_them() -> None:
+    files = [path for path in (ROOT / CHECKPOINTS).rglob("*") if path.is_file() and path.name != SUMS]
+    assert set(weight_digests._read_sums(ROOT / CHECKPOINTS)) == set(files)
+    assert all(digest_weights(path) for path in files)
+
+
+def test_a_checkpoint_that_came_with_the_package_and_was_damaged_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = tmp_path / CHECKPOINTS
+    shutil.copytree(ROOT / CHECKPOINTS / "repair", checkpoints / "repair")
+    shutil.copy(ROOT / CHECKPOINTS / SUMS, checkpoints)
+    monkeypatch.setattr(weight_digests, "find_models", lambda: tmp_path)
+    weights = checkpoints / "repair/adapter_model.safetensors"
+    assert digest_weights(weights)
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(Verdict3DError, match=r"adapter_model\.safetensors is not the file that came with"):
+        digest_weights(weights)
+    link = tmp_path / "link"
+    link.symlink_to(checkpoints)
+    with pytest.raises(Verdict3DError, match="is not the file that came with"):
+        digest_weights(link / "repair/adapter_model.safetensors")
