@@ -76,7 +76,7 @@ def find_photos(named: Sequence[str], suffixes: Sequence[str] = PHOTOS) -> list[
     """Return the photos of files, folders and patterns, each once, in their order; of folders by suffix.
 
     Raises:
-        Verdict3DError: A name stands for nothing.
+        Verdict3DError: A name stands for nothing, or a photo is no file.
     """
     found: list[Path] = []
     for name in named:
@@ -93,6 +93,11 @@ def find_photos(named: Sequence[str], suffixes: Sequence[str] = PHOTOS) -> list[
             some = sorted(one for one in fixed.glob(str(parts)) if one.is_file())
             if not some:
                 raise Verdict3DError(f"{name}: no such file or folder, and as a pattern it fits nothing")
+        for one in some:
+            if one.exists() and not one.is_file():
+                raise Verdict3DError(
+                    f"{one} is no file but a folder, pipe or device: no photo can be read there"
+                )
         found.extend(some)
     return list(dict.fromkeys(found))
 

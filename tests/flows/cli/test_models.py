@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.interface.judge import Judge
 from verdict3d.mesh.files import read_mesh
 from verdict3d.products.photo_meshes import make_meshes
-from verdict3d.products.photo_plan import MeshOptions
+from verdict3d.products.photo_plan import MeshOptions, find_photos
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.files import read_json, write_json
 from verdict3d.records.record import write_record
@@ -115,6 +117,16 @@ def test_photos_and_arms_are_looked_at_before_any_network_is_loaded(
         make(without, [str(tmp_path / "photo.png")], tmp_path / "chair.glb", arm="nope")
     with pytest.raises(Verdict3DError, match=r"some_arm/card\.json, field schema"):
         make(project, [str(tmp_path / "photo.png")], tmp_path / "chair.glb", arm="some_arm")
+
+
+@pytest.mark.parametrize("make_odd", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make_odd: Callable[[Path], None]) -> None:
+    odd = tmp_path / "photos/odd.png"
+    odd.parent.mkdir()
+    make_odd(odd)
+    for named in [odd.parent] if odd.is_dir() else [odd, odd.parent]:
+        with pytest.raises(Verdict3DError, match=r"odd\.png is no file but a folder, pipe or device"):
+            find_photos([str(named)])
 
 
 def test_no_photo_of_a_folder_is_passed_over_in_silence(project: tuple[Path, Params], tmp_path: Path) -> None:
