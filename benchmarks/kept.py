@@ -1,9 +1,9 @@
 """Rows that are kept of finished runs, in ``docs/rows``: what the numbers of the documents rest on.
 
-``<run>.csv.gz`` has a line for each pair that a judge compared: of the default run, of the proof and of its
-replicate. ``promotions.csv.gz`` has those of the runs that say how often the default run promotes, with their
-seeds. ``controls-<role>.jsonl.gz`` has what the audit and the certificate of a judge of the default run rest
-on, in the form of ``data/audit/<role>/verdicts.jsonl``.
+``<run>.csv.gz`` has a line for each pair that a judge compared: of the default run, of the proof, of its
+replicate and of the sweep. ``promotions.csv.gz`` has those of the runs that say how often the default run
+promotes, with their seeds. ``controls-<role>.jsonl.gz`` has what the audit and the certificate of a judge of
+the default run rest on, in the form of ``data/audit/<role>/verdicts.jsonl``.
 """
 
 from __future__ import annotations
@@ -79,6 +79,16 @@ RUNS = {
 }
 PROMOTIONS = Run("promotions", "docs/results.md", ("repair_and_majority", "no_better"))
 """Runs of several seeds; the second arm is the planted one, of some of them."""
+SWEEP = Run(
+    "sweep",
+    "docs/results.md",
+    (
+        "repair_and_majority", "oracle", "repair_and_consensus", "consensus", "base_again",
+        "conditioner_repair", "sft_on_clean", "sft_on_best", "dpo_01_mean", "dpo_05_mean", "orpo",
+    ),
+    ("sweep",),
+)  # fmt: skip
+"""Arms of the sweep that today's judges have judged, in the order of their table."""
 
 
 @dataclass(frozen=True)

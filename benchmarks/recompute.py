@@ -1,12 +1,12 @@
 """Numbers of the documents, computed again from verdicts: ``python -m benchmarks.recompute``.
 
-The rows in ``docs/rows`` (:mod:`benchmarks.kept`) are of the default run and its judges, and of the runs that
-say how often it promotes (docs/results.md), and of the proof and its replicate (docs/proof.md). Prints every
-number with its interval, and those that its document lacks; ends with status 1 if there are any.
+The rows in ``docs/rows`` (:mod:`benchmarks.kept`) are of the default run and its judges, of the runs that say
+how often it promotes, and of the sweep (docs/results.md), and of the proof and its replicate (docs/proof.md).
+Prints every number with its interval, and those that its document lacks; ends with status 1 if there are any.
 ``--keep RUN ROOT`` writes the rows of a run from the folder where it finished; those of ``promotions`` from
 the folder of ``python -m benchmarks.promotions``.
 
-The verdicts behind the sweep and its replicate were not kept; what its table still allows is computed.
+The verdicts behind the older sweep and its replicate were not kept; what its table still allows is computed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from benchmarks.kept import (
     ROLES,
     ROOT,
     RUNS,
+    SWEEP,
     Kept,
     Run,
     keep,
@@ -87,7 +88,9 @@ def recompute(run: Run, rows: Sequence[Kept], params: Params) -> dict[str, str]:
     return found
 
 
-def measure_arm(rows: Sequence[Kept], params: Params, arm: str, regime: str) -> dict[str, str]:
+def measure_arm(
+    rows: Sequence[Kept], params: Params, arm: str, regime: str, digits: int = 3
+) -> dict[str, str]:
     """Return the numbers of an arm on inputs of a regime."""
     mine = _select(rows, f"evaluation {arm}", regime)
     verdicts, trained = (
@@ -100,12 +103,12 @@ def measure_arm(rows: Sequence[Kept], params: Params, arm: str, regime: str) -> 
     means = (np.mean([side[place] for side in sides]) for place in (1, 2))
     gains = [(name, f_x - f_y) for name, f_y, f_x in sides]
     return {
-        "half-credit": _say(judged.half_credit),
-        "decisive": _say(judged.decisive),
+        "half-credit": _say(judged.half_credit, digits),
+        "decisive": _say(judged.decisive, digits),
         "coverage": f"{judged.coverage:.2f}",
-        "F-score": " → ".join(f"{mean:.3f}" for mean in means),
-        "gain of F-score": _say(_average(gains, params, arm, regime, "gain")),
-        "over-optimisation": _say(measure_over_optimisation(params, trained, verdicts, arm, regime)),
+        "F-score": " → ".join(f"{mean:.{digits}f}" for mean in means),
+        "gain of F-score": _say(_average(gains, params, arm, regime, "gain"), digits),
+        "over-optimisation": _say(measure_over_optimisation(params, trained, verdicts, arm, regime), digits),
     }
 
 
@@ -146,6 +149,24 @@ def recompute_promotions(rows: Mapping[int, Sequence[Kept]]) -> dict[str, str]:
             fall = Interval(value=value, low=low, high=high)
             found[f"{seed}, fall of the F-score on clean inputs"] = _say(fall)
     return found
+
+
+def recompute_sweep(rows: Sequence[Kept], params: Params) -> dict[str, str]:
+    """Return the line of each arm in the table of the sweep, and the base against itself."""
+    found: dict[str, str] = {}
+    for arm in SWEEP.arms:
+        parts = {name: measure_arm(rows, params, arm, name, digits=2) for name in params.evaluate.regimes}
+        severe = parts["severe"]
+        cells = [part["half-credit"] for part in parts.values()]
+        cells += [
+            f"{severe['decisive']}, {severe['coverage']}",
+            severe["F-score"],
+            severe["over-optimisation"],
+        ]
+        found[arm] = f"| `{arm}` | {' | '.join(cells)} |"
+    controls = [row.verdict for row in _select(rows, "controls", "clean")]
+    measured = summarise(controls, *_find_drawing(params, "evaluate", "controls"))
+    return found | {"base against base": _say(measured.half_credit, 2)}
 
 
 def measure_controls(
@@ -209,10 +230,9 @@ def _average(values: Sequence[tuple[str, float]], params: Params, *name: str) ->
 
 
 def _say(found: Interval, digits: int = 3) -> str:
-    value, low, high = (
-        f"{end:.{digits}f}" for end in (found.value, found.low, found.high) if end is not None
-    )
-    return f"{value} [{low}, {high}]"
+    ends = (found.value, found.low, found.high)
+    value, low, high = ("–" if end is None else f"{end:.{digits}f}" for end in ends)
+    return "–" if found.value is None else f"{value} [{low}, {high}]"
 
 
 def _count_right(rows: Sequence[Kept]) -> str:
@@ -248,6 +268,7 @@ def recompute_all() -> dict[Run, dict[str, str]]:
         answers = {role: read_controls(role) for role in ROLES}
         found[DEFAULT] |= recompute_controls(answers, DEFAULT.read_params())
     found[PROMOTIONS] = recompute_promotions(read_promotions())
+    found[SWEEP] = recompute_sweep(read_kept(SWEEP.rows), SWEEP.read_params())
     return found
 
 
@@ -271,7 +292,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.keep:
         name, root = given.keep
-        known = {**RUNS, PROMOTIONS.name: PROMOTIONS}
+        known = {**RUNS, PROMOTIONS.name: PROMOTIONS, SWEEP.name: SWEEP}
         if name not in known:
             parser.error(f"RUN is {name!r}; one of {', '.join(known)}")
         keep(known[name], Path(root))

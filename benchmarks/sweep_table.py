@@ -7,7 +7,9 @@ from typing import Any
 
 from verdict3d.config import Params
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.files import Row, read_json, read_jsonl, write_bytes, write_json
+from verdict3d.records.files import Row, read_json, write_bytes, write_json
+from verdict3d.records.record import read_rows
+from verdict3d.records.verdicts import HeldoutVerdict
 from verdict3d.stats.bradley_terry import collect_answers, fit
 from verdict3d.stats.multiplicity import holm
 from verdict3d.view.figures import BAD, EVEN, GOAL, GOOD, GRID, INK, MUTED, as_svg, make_figure
@@ -89,8 +91,8 @@ def collect_strengths(root: Path, params: Params, arms: list[str], regime: str) 
         for answer in collect_answers(
             [
                 row
-                for row in read_jsonl(root / f"data/evaluate/{arm}/verdicts.jsonl")
-                if row["regime"] == regime
+                for row in read_rows(root / f"data/evaluate/{arm}/verdicts.jsonl", HeldoutVerdict)
+                if row.regime == regime
             ],
             arm,
             "base",

@@ -8,14 +8,18 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 
 from benchmarks.sweep import BASE, Crew, make_waves
-from benchmarks.sweep_table import CHOSEN, PAPER
+from benchmarks.sweep_table import CHOSEN, PAPER, write_table
 from flows.chain.workspace import overlay
 from support.places import ROOT
+from support.report_project import ARM, write_project
 from verdict3d.config import load_params
+from verdict3d.records.files import read_json
+from verdict3d.stats.winrate import summarise
 
 STAGE = """
 import os, sys, time
@@ -131,3 +135,21 @@ def test_the_base_is_what_the_arms_need(tmp_path):
         given = ("data/checkpoints", "data/identity", "data/train/")  # identities are what DVC alone reads
         needed = {path for path in needed if not path.startswith(given)}
         assert all(any(f"{out}/".startswith(f"{path}/") for out in made) for path in needed)
+
+
+def test_the_table_has_what_evaluate_left_and_names_arms_that_are_missing(tmp_path):
+    rows = write_project(tmp_path)
+    params = load_params(tmp_path / "params.yaml")
+    train = params.train.model_copy(update={"arms": (*params.train.arms, "oracle")})
+    params = params.model_copy(update={"train": train})
+    regimes = params.evaluate.regimes
+    text = write_table(tmp_path, params)
+    found = read_json(tmp_path / "data/table.json")
+    assert found["missing"] == ["oracle"]
+    wins = summarise([row for row in rows if row.regime == "severe"], np.random.default_rng(1)).half_credit
+    assert found["cells"][ARM]["severe"]["half_credit"]["value"] == wins.value
+    assert set(found["bradley_terry_at_severe"]["strengths"]) == {ARM}
+    line = next(line for line in text.splitlines() if line.startswith(f"| {ARM} |"))
+    assert f"{wins.value:.2f} [{wins.low:.2f}, {wins.high:.2f}]" in line
+    assert text.splitlines()[0].count("|") == line.count("|") == len(regimes) + 6
+    assert (tmp_path / "data/table.svg").read_text().startswith("<svg")
