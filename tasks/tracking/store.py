@@ -153,7 +153,10 @@ def make_paths_relative(database: Path) -> None:
 def _is_database(uri: str) -> bool:
     from mlflow.store.db.db_types import DATABASE_ENGINES
 
-    return urlsplit(uri).scheme.partition("+")[0] in DATABASE_ENGINES
+    try:
+        return urlsplit(uri).scheme.partition("+")[0] in DATABASE_ENGINES
+    except ValueError as error:
+        raise StoreError(f"MLflow at {mask_uri()} cannot be used: {error}") from error
 
 
 def _connect_once(uri: str) -> None:

@@ -232,7 +232,7 @@ def list_names() -> Iterator[Case]:
     for version in ("\u00b2", "-1", "1.5", "9" * 5000, "base; rm", "\udcff"):
         yield Case(f"rollback to {version[:20]!a}", ("rollback", f"--to={version}"), "version")
     for reference in ("", "/etc/passwd", "zz", "0" * 40, "a'b", "%", "\u2028"):
-        yield Case(f"reproduce {reference!a}", ("reproduce", reference), reference)
+        yield Case(f"reproduce {reference!a}", ("reproduce", reference), "version")
     for address in (
         "nonsense",
         f"ftp://user:{PASSWORD}@host/x",
@@ -287,7 +287,8 @@ def prepare(finished: Path, ready: Path) -> Path:
     shutil.copytree(finished, ready)
     for name in ("tasks", "flows", "verdict3d", "presets"):
         (ready / name).symlink_to(ROOT / name)
-    shutil.copy(ROOT / "dvc.yaml", ready)
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, ready)
     shutil.copytree(ROOT / ".dvc", ready / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
     text = (ready / "params.yaml").read_text(encoding="utf-8")
     (ready / "params.yaml").write_text(text.replace(f"{finished}/", ""), encoding="utf-8")

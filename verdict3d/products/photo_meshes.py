@@ -63,7 +63,7 @@ def make_meshes(
     Raises:
         Verdict3DError: Nothing to do, an arm that is not trained, or an output that cannot be written.
     """
-    if options.arm:
+    if options.arm is not None:
         require_arm(project, options.arm)
     found, originals = without_originals(find_photos(photos))
     for photo in originals:

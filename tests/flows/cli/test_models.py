@@ -115,6 +115,8 @@ def test_photos_and_arms_are_looked_at_before_any_network_is_loaded(
     (root / "data/train/some_arm/card.json").write_text("{}")
     with pytest.raises(Verdict3DError, match=r"no adapter of an arm 'nope' .* there are: some_arm"):
         make(without, [str(tmp_path / "photo.png")], tmp_path / "chair.glb", arm="nope")
+    with pytest.raises(Verdict3DError, match=r"no adapter of an arm ''"):  # a variable of a script, say
+        make(without, [str(tmp_path / "photo.png")], tmp_path / "chair.glb", arm="")
     with pytest.raises(Verdict3DError, match=r"some_arm/card\.json, field schema"):
         make(project, [str(tmp_path / "photo.png")], tmp_path / "chair.glb", arm="some_arm")
 

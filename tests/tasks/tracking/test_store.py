@@ -54,6 +54,12 @@ def test_a_folder_with_an_apostrophe_gets_a_store_with_relative_paths(
     assert [path.name for path in Path().glob("mlflow*")] == ["mlflow.db"]
 
 
+def test_an_address_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:s3cret@[::1")
+    with pytest.raises(StoreError, match=r"^MLflow at http://\*\*\*@\[::1 cannot be used: Invalid IPv6 URL$"):
+        open_store()
+
+
 def test_a_redirect_takes_no_key_to_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
     with scripted(lambda request: [http(200, b"{}")]) as (other, heard):
         location = f"Location: {other}/elsewhere"
