@@ -2,13 +2,16 @@
 
 Every montage draws a mesh that was not drawn before, so uploads and framing are in the time. Wall time is
 the least over the repetitions; CPU time is the mean and includes the driver's threads. `--save PICTURES.npz`
-keeps pictures of fixed meshes, and `--compare PICTURES.npz` compares them with another driver's.
+keeps pictures of fixed meshes, and `--compare PICTURES.npz` compares them with another driver's. `--large
+315000 1500000` times meshes of so many faces as `verdict3d compare` takes them: read from a GLB file, and
+drawn from two view sets, and from one in colour, at 224 px.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,11 +19,12 @@ import numpy as np
 import trimesh
 
 from verdict3d.furniture.catalogue import CATEGORIES, make_furniture, mesh_from_parts
+from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.randomness import numpy_generator
 from verdict3d.render.context import shared_context
 from verdict3d.render.renderer import Renderer
-from verdict3d.render.rig import MODES, Camera
+from verdict3d.render.rig import MODES, Camera, Rig
 
 
 def make_bumpy_sphere(faces: int, seed: int) -> Mesh:
@@ -49,6 +53,24 @@ def measure_speed(renderer: Renderer, repetitions: int) -> None:
                     f"{len(mesh.faces):7d} {view_px:8d} {mode:>7} {4 / min(wall):8.0f} "
                     f"{1e3 * min(wall):11.2f} {1e3 * cpu:7.2f}"
                 )
+
+
+def measure_large(faces: int) -> None:
+    """Print seconds of a processor, the least of three, for reading and drawing one mesh."""
+    renderer, costs = Renderer(Rig(view_px=224)), []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "mesh.glb")
+        write_mesh(make_bumpy_sphere(faces, 0), path)
+        for _ in range(3):
+            times = [time.process_time()]
+            mesh = read_mesh(path)
+            for mode, sets in (("normal", 2), ("rgb", 1)):
+                times.append(time.process_time())
+                renderer.montages(mesh, mode, sets)
+            costs.append(np.diff([*times, time.process_time()]))
+        size_mib = path.stat().st_size / 2**20
+    read, drawn, colour = (f"{cost:.2f}" for cost in np.min(costs, axis=0))
+    print(f"{len(mesh.faces)} faces, {size_mib:.1f} MiB: read {read}, two sets {drawn}, in colour {colour} s")
 
 
 def soak(renderer: Renderer, meshes: int) -> None:
@@ -92,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=20)
     parser.add_argument("--meshes", type=int, default=0)
+    parser.add_argument("--large", type=int, nargs="+", default=[], help="Numbers of faces.")
     parser.add_argument("--save")
     parser.add_argument("--compare")
     given = parser.parse_args()
@@ -103,6 +126,8 @@ def main() -> None:
         compare(draw_fixed_pictures(renderer), given.compare)
     if given.repetitions:
         measure_speed(renderer, given.repetitions)
+    for faces in given.large:
+        measure_large(faces)
     if given.meshes:
         soak(renderer, given.meshes)
 

@@ -12,7 +12,8 @@ Array = NDArray[np.float64]
 Statistic = Callable[[Array], Array]
 """Maps summed totals (R, K) to values (R,); NaN where the statistic is undefined."""
 
-_ELEMENTS_AT_ONCE = 4_000_000
+_ELEMENTS_AT_ONCE = 1_000_000
+"""Counts that are drawn together, 16 bytes each: many clusters take no more memory than few."""
 
 
 def divide(totals: Array) -> Array:

@@ -25,12 +25,16 @@ from verdict3d.judge.family import Family
 from verdict3d.judge.identity import SETTINGS, JudgeIdentity, choose_dtype, identify, resolve_directory
 from verdict3d.judge.local.encoding import PictureEncoder, cut_chunks, fetch_ahead
 from verdict3d.judge.local.generic import ProcessorReader, build_processor
+from verdict3d.judge.local.heap import give_back_heap
 from verdict3d.judge.local.network import tokenize_chat
 from verdict3d.judge.local.reading import PanelReader, Shown
 from verdict3d.judge.panel import Arrangement, PairRequest, Pixels
 from verdict3d.judge.rubric import SLOTS, own_prompt, write_prompt
 from verdict3d.judge.verdict import Margins
 from verdict3d.records.files import read_object
+
+_HEAP_REQUESTS = 128
+"""Requests after which free memory is given back: a thousandth of the time that they take on a CPU."""
 
 _Question = tuple[Shown, Shown] | ItemFailure
 """What is shown in both orders, or why nothing can be."""
@@ -82,6 +86,7 @@ class TransformersJudge:
         self.identity = identity
         self.loaded = loaded
         self.batch_size = batch_size
+        self._since_given_back = 0
         model, template = loaded.model, loaded.chat_template
         prompt = write_prompt(loaded.own_prompt, identity.panel, identity.mode)
         if loaded.processor is not None:
@@ -135,6 +140,10 @@ class TransformersJudge:
         answers: list[Margins] = []
         for questions, pictures in fetch_ahead(self._prepare, cut_chunks(requests, self.batch_size)):
             answers.extend(self._answer(questions, pictures))
+        self._since_given_back += len(requests)
+        if self._since_given_back >= _HEAP_REQUESTS:
+            give_back_heap()
+            self._since_given_back = 0
         return answers
 
     def _prepare(self, requests: Sequence[PairRequest]) -> tuple[list[_Question], dict[str, Any]]:

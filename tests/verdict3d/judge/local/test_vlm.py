@@ -24,7 +24,7 @@ from verdict3d.judge import identity
 from verdict3d.judge.families import compile_judge
 from verdict3d.judge.identity import JudgeIdentity, require_different
 from verdict3d.judge.loading import load_judge
-from verdict3d.judge.local import encoding
+from verdict3d.judge.local import encoding, vlm
 from verdict3d.judge.local.encoding import Known, fetch_ahead
 from verdict3d.judge.local.reading import PanelReader
 from verdict3d.judge.local.vlm import TransformersJudge
@@ -218,6 +218,18 @@ def test_no_more_features_are_kept_than_there_is_room_for(
     tight = load(directories[family])
     assert tight.compare(asked) == whole
     assert 0 < tight._encoder._kept_bytes <= 3 * one.nbytes and len(tight._encoder._kept) == 3
+
+
+def test_freed_memory_is_given_back_on_a_long_way(
+    judges: dict[str, TransformersJudge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(vlm, "give_back_heap", lambda: calls.append(1))
+    monkeypatch.setattr(vlm, "_HEAP_REQUESTS", 4)
+    judge = judges[FAMILIES[0]].showing("reference_free", "normal")
+    for asked in (1, 2, 3):
+        judge.compare([request(1, 2)] * 2)
+        assert len(calls) == asked // 2
 
 
 @pytest.mark.parametrize("family", FAMILIES)
