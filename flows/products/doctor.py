@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from verdict3d.products.doctor import Check, Checks
 
 ASKING_S = 120.0
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^;\s]+)")
 
 
 def list_checks(project: Path, shell: Mapping[str, str]) -> Checks:
@@ -31,16 +31,17 @@ def _check_packages(project: Path) -> Check:
     lock = project / "requirements.lock"
     if not lock.is_file():
         return Check("packages", False, f"{lock} is missing; restore it")
-    wrong = []
     lines = lock.read_text(encoding="utf-8").splitlines()
-    pins = [match.groups() for line in lines if (match := _PIN.match(line))]
-    for name, wanted in pins:
+    listed = [Requirement(line.rstrip(" \\")) for line in lines if line and not line.startswith((" ", "#"))]
+    pins = [one for one in listed if one.marker is None or one.marker.evaluate()]
+    wrong = []
+    for pin in pins:
         try:
-            have = version(name).partition("+")[0]
+            have = version(pin.name).partition("+")[0]
         except PackageNotFoundError:
             have = "missing"
-        if have != wanted:
-            wrong.append(f"{name} {have} instead of {wanted}")
+        if have not in pin.specifier:
+            wrong.append(f"{pin.name} {have} instead of {str(pin.specifier).lstrip('=')}")
     if wrong:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         return Check("packages", False, f"{', '.join(wrong[:5])}{more}; type `make install`")

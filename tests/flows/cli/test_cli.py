@@ -18,6 +18,7 @@ from flows.chain.environment import make_project_environment
 from flows.chain.stopped import locate_page
 from support.ballots import vote
 from support.command_line import call_command_line as call
+from support.places import ROOT
 from support.toy_chain import ARM, write_toy_chain
 from tasks.paths import VOTE_JOURNAL
 from tasks.tracking.outbox import Outbox
@@ -172,6 +173,14 @@ def test_doctor_names_what_is_missing(tmp_path: Path) -> None:
     (project / "params.yaml").write_text("seed: many\n")
     done = call("doctor", cwd=project)
     assert done.returncode == 1 and done.stdout.count("does not fit") == 1
+
+
+def test_doctor_finds_what_the_lock_asks_for_here_and_on_no_other_system(tmp_path: Path) -> None:
+    project = write_toy_chain(tmp_path / "project")
+    (project / "requirements.lock").write_text((ROOT / "requirements.lock").read_text())
+    done = call("doctor", "--json", cwd=project)
+    (found,) = (one for one in json.loads(done.stdout) if one["name"] == "packages")
+    assert found["ok"], found["detail"]
 
 
 def test_doctor_says_what_the_users_own_shell_would_report(
