@@ -149,7 +149,8 @@ def test_batches_of_each_of_several_processes_overlap(tmp_path, monkeypatch):
     monkeypatch.setenv("VERDICT3D_WORKERS", "2")
     run(tmp_path / "work", Making(Waiting, tmp_path / "log"))
     said = (tmp_path / "log").read_text().splitlines()
-    assert said.count("overlapped") == 4 and said.count("closed") == 2
+    # all but the last of each process; a slow start of one leaves all to the other
+    assert said.count("overlapped") in (4, 5) and said.count("closed") == 2
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
