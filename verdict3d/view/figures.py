@@ -82,9 +82,10 @@ def draw_forest(rows: Sequence[ForestLine], target: float) -> str:
         if row.low is not None and row.high is not None:
             axes.plot([row.low, row.high], [place, place], color=color, linewidth=5, zorder=3, alpha=0.45)
         if row.decisive is not None:
-            axes.plot(row.decisive, place, "D", color=MUTED, markersize=6, markerfacecolor="none", zorder=4)
+            (mark,) = axes.plot(row.decisive, place, "D", color=MUTED, markersize=6, zorder=4, clip_on=False)
+            mark.set_markerfacecolor("none")
         if row.value is not None:
-            axes.plot(row.value, place, "o", color=color, markersize=10, zorder=5)
+            axes.plot(row.value, place, "o", color=color, markersize=10, zorder=5, clip_on=False)
         axes.text(1, place - 0.3, say_number(row.value), color=color, ha="right", va="center", weight="bold")
     axes.set_yticks([])
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])

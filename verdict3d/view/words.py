@@ -55,14 +55,15 @@ def say_number(value: float | None, digits: int = 2) -> str:
     """Return a rounded number, or a dash when it is undefined."""
     if value is None:
         return NONE
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return f"{value:z.{digits}f}".replace("-", MINUS)
 
 
 def say_signed(value: float | None, digits: int = 2) -> str:
     """Return a rounded number with its sign, or a dash."""
     if value is None:
         return NONE
-    return f"{value:+.{digits}f}".replace("-", MINUS)
+    said = f"{value:+z.{digits}f}".replace("-", MINUS)
+    return said if said.strip("+0.") else said.lstrip("+")  # nothing has no sign
 
 
 def say_percent(value: float | None) -> str:
@@ -97,7 +98,9 @@ def say_outcome(exhibit: Exhibit) -> str:
 
 def say_ties(summary: Summary) -> str:
     """Return why valid pairs have no winner: how many are the same, flipped, or too close."""
-    return f"{summary.same} same, {summary.flips} flips, {summary.close} close"
+    return (
+        f"{summary.same} same, {summary.flips} flip{'' if summary.flips == 1 else 's'}, {summary.close} close"
+    )
 
 
 def say_headline(arm: str, regime: str, standing: Standing, target: float) -> str:
