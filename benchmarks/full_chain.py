@@ -26,7 +26,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
@@ -186,6 +186,15 @@ def sampled(use: Use, cards: Cards) -> Iterator[None]:
         use.gpu_busy = measure_busy([cards for _, cards in use.busy])
 
 
+def run_apart(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in a process of its own, which frees the GPU's memory; end with it if it fails."""
+    process = get_context("spawn").Process(target=function, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        sys.exit(1)
+
+
 def write_models(folder: Path, tiny: bool, device: str) -> None:
     """Write generator and judges with random weights in the released layouts; what is there stays."""
     write_generator(folder, tiny, device)
@@ -305,11 +314,7 @@ def main(words: Sequence[str] | None = None) -> None:
     project.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     arguments = ((options.into / "models").absolute(), options.tiny, device)
-    writer = get_context("spawn").Process(target=write_models, args=arguments)  # frees the GPU's memory
-    writer.start()
-    writer.join()
-    if writer.exitcode != 0:
-        sys.exit(1)
+    run_apart(write_models, *arguments)
     print(f"models: {time.perf_counter() - start:.0f} s", flush=True)
     values = write_project(project, (options.into / "models").absolute(), options.objects, options.tiny)
     cards, found = Cards(), []

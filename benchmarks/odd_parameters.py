@@ -22,6 +22,10 @@ from verdict3d.config import check_params, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.yaml_files import read_yaml
 
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+from support.odd_files import ODD_FILES  # noqa: E402
+
 LIMIT_S = 20
 LONGEST = 4000
 """Characters of a message."""
@@ -30,35 +34,6 @@ ODD: list[Any] = [
     "../../etc", "\u2028", "\ud800", "x" * 100_000, [], [None], ["a", "a"], [1.0, 0.0], {}, {"a": {"b": 1}},
 ]  # fmt: skip
 """What is put at every place."""
-
-
-def make_laughing(depth: int) -> str:
-    """Return a document that is some lines long and 9 to the power ``depth`` values large."""
-    lines = ["a0: &a0 [x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, depth)]
-    return "\n".join(lines)
-
-
-ODD_FILES: dict[str, bytes] = {
-    "empty": b"",
-    "a list": b"- 1\n",
-    "a word": b"hello\n",
-    "a tab": b"seed:\t- 1\n\tx: 2\n",
-    "cut": b"assets: {train: [1",
-    "twice": b"seed: 1\nseed: 2\n",
-    "two documents": b"seed: 1\n---\nseed: 2\n",
-    "binary": bytes(range(256)),
-    "not UTF-8": b"seed: \xff\xfe\n",
-    "UTF-16": "seed: 1\n".encode("utf-16"),
-    "a date that cannot be": b"seed: 2020-99-99\n",
-    "5000 digits": b"seed: " + b"9" * 5000,
-    "5000 deep": b"[" * 5000,
-    "5000 deep, in blocks": b"".join(b" " * n + b"a:\n" for n in range(5000)),
-    "a tag of Python": b"seed: !!python/object/apply:os.system [ls]\n",
-    "itself": b"a: &a [*a]\n",
-    "a billion laughs": make_laughing(12).encode(),
-    "ten megabytes of words": b"seed: " + b"x " * 5_000_000,
-}
 
 
 def list_places(values: Any, steps: tuple[int | str, ...] = ()) -> Iterator[tuple[int | str, ...]]:

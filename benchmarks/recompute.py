@@ -70,10 +70,7 @@ def recompute(run: Run, rows: Sequence[Kept], params: Params) -> dict[str, str]:
         for regime in ("severe", "clean"):
             numbers = measure_arm(rows, params, arm, regime)
             found |= {f"{arm}, {regime}: {name}": words for name, words in numbers.items()}
-    controls = [row.verdict for row in _select(rows, "controls", "clean")]
-    found["base against base"] = _say(
-        summarise(controls, *_find_drawing(params, "evaluate", "controls")).half_credit, 2
-    )
+    found["base against base"] = _say_controls(rows, params)
     kinds = {"contrastive": ("decisive", "half_credit"), "same_base": ("half_credit",)}
     for kind, measures in kinds.items() if run.whole else ():
         labelled = [row.verdict for row in _select(rows, "label", kind)]
@@ -164,9 +161,7 @@ def recompute_sweep(rows: Sequence[Kept], params: Params) -> dict[str, str]:
             severe["over-optimisation"],
         ]
         found[arm] = f"| `{arm}` | {' | '.join(cells)} |"
-    controls = [row.verdict for row in _select(rows, "controls", "clean")]
-    measured = summarise(controls, *_find_drawing(params, "evaluate", "controls"))
-    return found | {"base against base": _say(measured.half_credit, 2)}
+    return found | {"base against base": _say_controls(rows, params)}
 
 
 def measure_controls(
@@ -227,6 +222,12 @@ def _average(values: Sequence[tuple[str, float]], params: Params, *name: str) ->
         totals[names.index(one)] += (value, 1.0)
     low, high = cluster_bootstrap(totals, divide, *_find_drawing(params, "evaluate", *name)) or (None, None)
     return Interval(value=float(totals[:, 0].sum() / totals[:, 1].sum()), low=low, high=high)
+
+
+def _say_controls(rows: Sequence[Kept], params: Params) -> str:
+    """Return the half-credit of the base against itself."""
+    controls = [row.verdict for row in _select(rows, "controls", "clean")]
+    return _say(summarise(controls, *_find_drawing(params, "evaluate", "controls")).half_credit, 2)
 
 
 def _say(found: Interval, digits: int = 3) -> str:

@@ -17,13 +17,12 @@ import subprocess
 import sys
 import time
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmarks.full_chain import write_generator
+from benchmarks.full_chain import run_apart, write_generator
 from flows.chain.workspace import overlay
 from tasks.evaluate import load_contender
 from tasks.generate import plan_generations
@@ -120,11 +119,7 @@ def main() -> None:
     models: Path | None = options.models and options.models.absolute()
     shutil.rmtree(project, ignore_errors=True)
     if models:
-        writer = get_context("spawn").Process(target=write_generator, args=(models, False, "cuda"))
-        writer.start()  # a process of its own: the GPU's memory is free when it ends
-        writer.join()
-        if writer.exitcode != 0:
-            sys.exit("the generator could not be written")
+        run_apart(write_generator, models, False, "cuda")
     write_project(project, options.objects, models)
     gpus, cores = list_visible_gpus(), len(os.sched_getaffinity(0))
     alone = {"CUDA_VISIBLE_DEVICES": gpus[0]} if gpus else {}

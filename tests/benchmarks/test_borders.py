@@ -18,9 +18,10 @@ def imports_benchmarks(path: Path) -> bool:
     return any(name.partition(".")[0] == "benchmarks" for name in names)
 
 
-def test_only_their_tests_and_drills_import_benchmarks() -> None:
+def test_only_tests_of_benchmarks_import_them() -> None:
     layers = [TESTS, *(ROOT / name for name in ("verdict3d", "tasks", "flows"))]
     users = {path for layer in layers for path in layer.rglob("*.py") if imports_benchmarks(path)}
-    allowed = {TESTS / "benchmarks", TESTS / "drills"}
-    assert {path.relative_to(ROOT).as_posix() for path in users if path.parent not in allowed} == set()
+    assert {
+        path.relative_to(ROOT).as_posix() for path in users if path.parent != TESTS / "benchmarks"
+    } == set()
     assert users

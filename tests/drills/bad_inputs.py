@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from benchmarks.odd_parameters import ODD_FILES
 from support.command_line import call_command_line
+from support.odd_files import ODD_FILES
 from support.places import ROOT
 from support.tiny_project import run_tiny_chain
 from support.tiny_trellis import tiny_photo

@@ -82,8 +82,16 @@ def draw_forest(rows: Sequence[ForestLine], target: float) -> str:
         if row.low is not None and row.high is not None:
             axes.plot([row.low, row.high], [place, place], color=color, linewidth=5, zorder=3, alpha=0.45)
         if row.decisive is not None:
-            (mark,) = axes.plot(row.decisive, place, "D", color=MUTED, markersize=6, zorder=4, clip_on=False)
-            mark.set_markerfacecolor("none")
+            axes.plot(
+                row.decisive,
+                place,
+                "D",
+                color=MUTED,
+                markersize=6,
+                markerfacecolor="none",
+                zorder=4,
+                clip_on=False,
+            )
         if row.value is not None:
             axes.plot(row.value, place, "o", color=color, markersize=10, zorder=5, clip_on=False)
         axes.text(1, place - 0.3, say_number(row.value), color=color, ha="right", va="center", weight="bold")
