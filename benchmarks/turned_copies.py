@@ -1,4 +1,4 @@
-"""Why judges tell an object from itself turned by 180 degrees: `python -m benchmarks.turned_copies`.
+"""Whether judges tell an object from itself turned by 180 degrees: `python -m benchmarks.turned_copies`.
 
 The four views of the turned object are the same four pictures in another order, which is checked. Asked from
 two view sets, with the object's picture from the front, from the back, and without any: a judge that
@@ -8,6 +8,7 @@ compared the front of the mesh with the photo would change its word with the pho
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from verdict3d.config import load_params
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import Pixels, make_requests
+from verdict3d.judge.verdict import Verdict
 from verdict3d.library import procedural_asset
 from verdict3d.mesh.equivalents import turn
 from verdict3d.mesh.mesh import Mesh, mesh_digest, normalize
@@ -53,7 +55,7 @@ def check_views(montage: Pixels, other: Pixels) -> None:
 
 
 def main() -> None:
-    """Print a row for each judge and reference."""
+    """Print a row for each judge and reference; a win is one of the mesh that faces the front."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -61,7 +63,7 @@ def main() -> None:
     options = parser.parse_args()
     params = load_params(ROOT / "params.yaml")
     renderer = Renderer(Rig(view_px=params.judges.view_px))
-    margins: dict[tuple[str, str], list[list[float]]] = {}
+    answers: dict[tuple[str, str], list[Verdict]] = {}
     judges = {
         role: load_judge(judge.model_copy(update={"panel": "three_images"}), ROOT)
         for role, judge in params.judges.by_role.items()
@@ -77,18 +79,15 @@ def main() -> None:
             picture = draw_reference(renderer, mesh, yaw)
             requests = make_requests(picture, sides, digests, renderer.rig.set_digests[:SETS])
             for role, judge in judges.items():
-                both = np.mean([answer.both for answer in judge.compare(requests)], axis=0)
-                margins.setdefault((role, name), []).append([both[0] - both[1], both[0] + both[1]])
-    print(
-        "| judge | the photo shows | decided | for the mesh that faces the front | median of their \\|d\\| |"
-    )
-    print("|---|---|---|---|---|")
-    for (role, name), found in margins.items():
-        d, b = np.array(found).T / 2
-        decided = np.abs(d) > np.abs(b)
-        size = f"{np.median(np.abs(d[decided])):.1f}" if decided.any() else "–"
-        won = int((decided & (d > 0)).sum())
-        print(f"| {role} | {name} | {int(decided.sum())} of {len(d)} | {won} | {size} |")
+                said = Verdict(tuple(judge.compare(requests)))
+                answers.setdefault((role, name), []).append(said)
+    print("| judge | the photo shows | win, loss, same, flip, close | median of their \\|d\\| |")
+    print("|---|---|---|---|")
+    for (role, name), found in answers.items():
+        counts = Counter(one.outcome for one in found)
+        size = np.median([abs(one.d) for one in found if one.d is not None])
+        shown = ", ".join(str(counts[outcome]) for outcome in ("win", "loss", "same", "flip", "close"))
+        print(f"| {role} | {name} | {shown} | {size:.1f} |")
 
 
 if __name__ == "__main__":

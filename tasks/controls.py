@@ -169,9 +169,8 @@ def plan_pairs(
         sides: What each specimen is shown as.
     """
     for clothes, asset in plan_clothes(params, assets):
-        control = "turned" if clothes == "turned" else "null"
         name = f"{asset.id}-{clothes}"
-        yield _make_pair(control, asset, name, x=sides[asset.id], y=sides[name], defect=clothes)
+        yield _make_pair("null", asset, name, x=sides[asset.id], y=sides[name], defect=clothes)
     for number, cell in enumerate(cells):
         common: dict[str, Any] = {
             "asset": cell.asset,

@@ -1,8 +1,10 @@
 """From where judges look at a mesh: a fixed, ordered list of view sets.
 
 A view set is four yaws at 90 degree steps and one elevation: one 2x2 montage. A judge that looks from V sets
-looks from the first V of the list, so a larger V adds sets and changes none. The list stands in a module of
-its own because it is part of a judge's identity, and judges know nothing of meshes or drawing.
+looks from the first V of the list, so a larger V adds sets and changes none. Every second set begins at the
+back: which way a mesh faces then speaks for one candidate in one set and for the other in the next, so that a
+mesh and its copy turned by 180 degrees come out close. The list stands in a module of its own because it is
+part of a judge's identity, and judges know nothing of meshes or drawing.
 """
 
 from __future__ import annotations
@@ -32,13 +34,13 @@ class ViewSet:
 
 VIEW_SETS = (
     ViewSet(45.0, 20.0),
-    ViewSet(25.0, 32.0),
+    ViewSet(205.0, 32.0),
     ViewSet(65.0, 10.0),
-    ViewSet(45.0, 50.0),
+    ViewSet(225.0, 50.0),
     ViewSet(65.0, 32.0),
-    ViewSet(25.0, 10.0),
+    ViewSet(205.0, 10.0),
     ViewSet(45.0, -15.0),
-    ViewSet(65.0, 50.0),
+    ViewSet(245.0, 50.0),
 )
 """All view sets, in the order in which they are asked."""
 

@@ -62,12 +62,10 @@ def compare_views(
     """
     splats = select(rows, "splat")
     mine = panels[own.panel].clear_gap
-    backwards = [row for row in select(rows, "turned") if (row.panel, row.mode) == (own.panel, own.mode)]
     return Comparisons(
         panels=dict(panels),
         overload=Overload(own=mine, seven_images=panels["seven_images"].clear_gap),
         splat=SplatScores(own=mine, splat=measuring.summarise("splat", splats)),
-        turned=measuring.summarise("turned", backwards),
     )
 
 

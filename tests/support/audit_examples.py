@@ -48,7 +48,7 @@ def audit_rows(seed: int, sees: float) -> list[ControlVerdict]:
     rows = []
     for number in range(OBJECTS):
         even = 1.0 if number % 2 else -1.0
-        rows += [row("null", number, 0.0), row("turned", number, even)]
+        rows.append(row("null", number, 0.0))
         rows += [row("ladder", number, sees * grade + rng.normal(), grade=grade) for grade in range(1, 6)]
         rows += [row("clean_but_wrong", number, sees + 1.0), row("reference_shuffled", number, even)]
         rows += [row("reference_removed", number, -even), row("colour", number, even, mode="rgb")]

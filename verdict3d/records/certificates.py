@@ -102,12 +102,11 @@ class Ordering(RecordPart):
 
 
 class Comparisons(RecordPart):
-    """The same pairs shown otherwise, and objects that were turned by 180 degrees against themselves."""
+    """The same pairs shown otherwise."""
 
     panels: dict[str, PanelScores]
     overload: Overload
     splat: SplatScores
-    turned: Summary
 
 
 class PanelChoice(RecordPart):
@@ -205,7 +204,7 @@ class Certificate(Record):
         objects: Number of objects that these are about.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/certificate/4"
+    SCHEMA: ClassVar[str] = "verdict3d/certificate/5"
 
     role: str
     passed: bool

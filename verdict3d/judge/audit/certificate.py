@@ -24,7 +24,6 @@ from verdict3d.records.certificates import (
     Thresholds,
     Validity,
 )
-from verdict3d.records.numbers import Summary
 
 
 def issue(
@@ -78,7 +77,7 @@ def issue(
         rig=rig,
         controls=dict(findings),
         taught=list(taught),
-        limitations=list_limitations(taught, findings, None, comparisons.turned),
+        limitations=list_limitations(taught, findings, None),
         sureness=sureness,
         ordering=None,
         generator=None,
@@ -122,9 +121,7 @@ def complete(
             "passed": not reasons,
             "reasons": reasons,
             "controls": controls,
-            "limitations": list_limitations(
-                certificate.taught, controls, ordering, certificate.comparisons.turned
-            ),
+            "limitations": list_limitations(certificate.taught, controls, ordering),
             "ordering": ordering,
             "questions": certificate.questions + questions,
             "objects": objects,
@@ -142,7 +139,7 @@ def find_reasons_against(findings: Mapping[str, Finding]) -> list[str]:
 
 
 def list_limitations(
-    taught: Sequence[str], controls: Mapping[str, Finding], ordering: Ordering | None, turned: Summary
+    taught: Sequence[str], controls: Mapping[str, Finding], ordering: Ordering | None
 ) -> list[str]:
     """Return what a certificate does not show, a sentence each.
 
@@ -150,7 +147,6 @@ def list_limitations(
         taught: As in :class:`Certificate`, like ``ordering``.
         controls: What each control says.
         ordering: None before the judge has seen generations.
-        turned: Of objects (X) against themselves turned by 180 degrees.
     """
     found = []
     if taught:
@@ -165,11 +161,6 @@ def list_limitations(
         found.append(_describe_ordered(ordering))
     if "camera" not in controls:
         found.append("It looks from one view set: whether its word follows the camera has not been tried.")
-    if told := turned.decisive.wins + turned.decisive.losses:
-        found.append(
-            f"An object and itself turned round are told apart in {told} of {turned.pairs} pairs, for the "
-            f"one that faces the front in {turned.decisive.wins}: which way a mesh faces counts."
-        )
     if not (colour := controls["colour"]).passed:
         found.append(f"No colour is judged: {colour.shortfall}.")
     return found

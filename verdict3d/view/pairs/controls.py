@@ -7,8 +7,8 @@ from typing import Literal
 from verdict3d.records.pairs import ControlPair
 from verdict3d.view.pairs.entry import Known
 
-SAME_BY_MAKING = ("null", "turned")
-"""Controls of two equal meshes."""
+SAME_BY_MAKING = "null"
+"""The control of two equal meshes."""
 WITH_ANOTHER_OBJECT = ("clean_but_wrong", "reference_shuffled", "reference_removed")
 """Controls of a damaged right object and a perfect wrong one."""
 BLIND = ("reference_removed", "reference_shuffled", "splat")
@@ -17,7 +17,7 @@ BLIND = ("reference_removed", "reference_shuffled", "splat")
 
 def find_known(pair: ControlPair) -> Known | None:
     """Return what is known of a control pair by how it was made; None where only the meshes can tell."""
-    if pair.control in SAME_BY_MAKING:
+    if pair.control == SAME_BY_MAKING:
         return "same"
     return None if pair.control in BLIND or pair.x.truth is not None else "x"
 
@@ -26,7 +26,7 @@ def name_side(pair: ControlPair, side: Literal["x", "y"]) -> str:
     """Return what a side of a control pair is."""
     changed = (pair.defect or "").replace("_", " ")
     damaged = f"{changed}, grade {pair.grade}"
-    if pair.control in SAME_BY_MAKING:
+    if pair.control == SAME_BY_MAKING:
         return "the object" if side == "x" else f"the object, {changed}"
     if pair.control == "colour":
         return "right colours" if side == "x" else "wrong colours"

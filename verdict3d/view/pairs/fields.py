@@ -52,7 +52,6 @@ CAMERAS = {
 }
 MORE_CONTROLS = {
     "ladder": "An object against a damaged copy",
-    "turned": "An object against itself, turned",
     "splat": "The damaged copy, drawn as splats",
 }
 

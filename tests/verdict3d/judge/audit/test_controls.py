@@ -152,21 +152,8 @@ def test_one_view_set_tries_no_camera_and_says_so() -> None:
         one_set, [one for one in one_set if one.control == "colour"], ["floaters"]
     )
     assert "camera" not in found
-    told = list_limitations([], found, None, MEASURING.summarise("turned", []))
+    told = list_limitations([], found, None)
     assert any("looks from one view set" in words for words in told)
-
-
-def test_a_certificate_names_what_turning_does() -> None:
-    """Two of six turned copies are undecided, three lose, one wins."""
-    rows = [row("turned", n, d) for n, d in enumerate((0.0, 0.0, 2.0, 2.0, 2.0, -2.0))]
-
-    def told(rows: list[ControlVerdict]) -> list[str]:
-        found = list_limitations([], on_objects(answers()), None, MEASURING.summarise("turned", rows))
-        return [words for words in found if "turned round" in words]
-
-    (words,) = told(rows)
-    assert "told apart in 4 of 6 pairs, for the one that faces the front in 3" in words
-    assert told(rows[:2]) == []
 
 
 def test_kinds_that_were_not_taught_have_a_bar_of_their_own() -> None:
