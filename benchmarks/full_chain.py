@@ -19,7 +19,6 @@ of the voxels are occupied. What a judge or an arm says here means nothing.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
 import subprocess
@@ -249,33 +248,48 @@ def _write_judge(folder: Path, family: str, tiny: bool, device: str) -> None:
 
 def write_project(folder: Path, models: Path, objects: Sequence[int], tiny: bool) -> dict[str, Any]:
     """Write ``params.yaml`` and the folders that the stages expect; return the values of the full run."""
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    over = yaml.safe_load((ROOT / "presets/full.yaml").read_text())
-    if tiny:
-        over = {"generate": {"batch_size": 2}}
-    values = overlay(values, over)
-    full = copy.deepcopy(values)
-    values["assets"].update(zip(("train", "validation", "heldout"), objects, strict=True))
-    values["generator"].update(model=str(models / "generator"), conditioner=None, compiled=not tiny)
-    values["generate"]["pair_assets"] = min(objects[0], 8)
-    for role in JUDGES:
-        facts = {
-            "vision_tower": role,
-            "language_model": role,
-            "vendor": role,
-            "licence": "none",
-            "source": "random",
-        }
-        values["judges"][role].update(model=str(models / role), lineage=facts)
-    values["audit"].update(rows_per_defect=1, compared=4, copies=2, coloured=2, allow_uncertified=True)
-    values["preflight"]["override"] = True
-    values["train"]["arms"] = values["promotion"]["arms"] = [ARM]
-    values["train"][ARM].update(steps=20, checkpoint_every=10)
+    full = read_full_values(tiny)
+    values = overlay(full, make_changes(models, objects, tiny))
     for name in ("meshes", "generators", "watched"):
         (folder / "data" / name).mkdir(parents=True, exist_ok=True)
     (folder / "data/registry/champion").mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     return full
+
+
+def read_full_values(tiny: bool) -> dict[str, Any]:
+    """Return ``params.yaml``, with ``presets/full.yaml`` over it unless the networks are tiny."""
+    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    over = (
+        {"generate": {"batch_size": 2}} if tiny else yaml.safe_load((ROOT / "presets/full.yaml").read_text())
+    )
+    return overlay(values, over)
+
+
+def make_changes(models: Path, objects: Sequence[int], tiny: bool) -> dict[str, Any]:
+    """Return what differs from the full run: these models, few objects and questions, one short training."""
+    judges = {role: {"model": str(models / role), "lineage": _make_up_lineage(role)} for role in JUDGES}
+    return {
+        "assets": dict(zip(("train", "validation", "heldout"), objects, strict=True)),
+        "generator": {"model": str(models / "generator"), "conditioner": None, "compiled": not tiny},
+        "generate": {"pair_assets": min(objects[0], 8)},
+        "judges": judges,
+        "audit": {
+            "rows_per_defect": 1,
+            "compared": 4,
+            "copies": 2,
+            "coloured": 2,
+            "allow_uncertified": True,
+        },
+        "preflight": {"override": True},
+        "train": {"arms": [ARM], ARM: {"steps": 20, "checkpoint_every": 10}},
+        "promotion": {"arms": [ARM]},
+    }
+
+
+def _make_up_lineage(role: str) -> dict[str, str]:
+    named = dict.fromkeys(("vision_tower", "language_model", "vendor"), role)
+    return named | {"licence": "none", "source": "random"}
 
 
 def run_stage(stage: str, project: Path, cards: Cards, environment: dict[str, str]) -> Use:
