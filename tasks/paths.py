@@ -20,7 +20,6 @@ from verdict3d.records.record import read_rows
 MESHES = DATA / "meshes"
 LORAS = DATA / "loras"
 GENERATORS = DATA / "generators"
-VOTE_JOURNAL = DATA / "voting" / "votes.jsonl"
 VOTES = DATA / "votes"
 COUNTED_VOTES = VOTES / "votes.jsonl"
 WATCHED = DATA / "watched"

@@ -22,6 +22,7 @@ CERTIFY = DATA / "certify"
 TRAIN = DATA / "train"
 REPORT = DATA / "report"
 PAGE = REPORT / "index.html"
+VOTE_JOURNAL = DATA / "voting" / "votes.jsonl"
 
 _SHIPPED = Path(__file__).with_name("shipped")
 """Parameters and checkpoints of an installed package; a checkout has none."""

@@ -6,8 +6,8 @@ recorded with answers that were not counted.
 
 from __future__ import annotations
 
-from tasks.paths import COUNTED_VOTES, VOTE_JOURNAL
-from verdict3d.project import Workspace
+from tasks.paths import COUNTED_VOTES
+from verdict3d.project import VOTE_JOURNAL, Workspace
 from verdict3d.records.record import write_rows
 from verdict3d.votes.journal import VoteJournal
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from flows.products.run_pairs import READER
 from flows.products.voted_pairs import Source, list_asked_pairs, make_known_pairs
-from tasks.paths import VOTE_JOURNAL
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.products.pair_index import KEPT
 from verdict3d.products.view import allowed_hosts, listen, open_pairs, serve
-from verdict3d.project import Workspace
+from verdict3d.project import VOTE_JOURNAL, Workspace
 from verdict3d.votes.ballot import Ballot
 from verdict3d.votes.journal import VoteJournal
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from flows.products.run_pairs import READER
 from flows.products.voted_pairs import SOURCES, read_documents
-from tasks.paths import PAIRS, VOTE_JOURNAL
+from tasks.paths import PAIRS
 from tasks.scoring.people import label_by_people
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.products.pair_index import open_index
-from verdict3d.project import Workspace
+from verdict3d.project import VOTE_JOURNAL, Workspace
 from verdict3d.records.files import format_row_line, write_bytes
 from verdict3d.records.pairs import Pair
 from verdict3d.records.record import as_values, read_rows, write_rows

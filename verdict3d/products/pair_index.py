@@ -12,7 +12,7 @@ from typing import TypeVar
 from verdict3d.errors import Verdict3DError
 from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh
-from verdict3d.project import DATA, Workspace
+from verdict3d.project import DATA, VOTE_JOURNAL, Workspace
 from verdict3d.provenance import code_of, digest_file, digest_json
 from verdict3d.records.differences import DIFFERENCE, Difference
 from verdict3d.records.files import write_bytes
@@ -21,7 +21,9 @@ from verdict3d.view.difference import render_difference
 from verdict3d.view.pairs.entry import Entry
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view.pairs.meshes import REMADE
+from verdict3d.view.pairs.people import with_people
 from verdict3d.view_sets import VIEW_SETS
+from verdict3d.votes.journal import VoteJournal
 
 T = TypeVar("T")
 KEPT = Path("view")
@@ -30,7 +32,7 @@ REPORT_PAGE, DIFFERENCE_PAGE, PAIRS_PAGE = "report.html", "difference.html", "in
 COMPARISON = "comparison.json"
 READ = ("*.jsonl", "*/*.jsonl", "*/*/*.jsonl", "*/*.json", "*/*/*.json")
 """What the index depends on, below ``data``."""
-SHOWN = ("verdict3d.view.pairs.index", "verdict3d.view.pairs.controls")
+SHOWN = ("verdict3d.view.pairs.index", "verdict3d.view.pairs.controls", "verdict3d.view.pairs.people")
 COMPARED = Path(__file__).with_name("compared_entries.py")
 """Modules of the library, and a file, that decide what the index holds of a comparison."""
 
@@ -117,6 +119,7 @@ def write_index(
 
     entries, questions = reader.read(root) if reader else ([], {})
     entries = [*entries, *(entry for folder in comparisons for entry in compared_entries(folder))]
+    entries = list(with_people(entries, VoteJournal(root / VOTE_JOURNAL).read()))
     views = [one.name for one in VIEW_SETS]
     PairIndex.write(path, entries, {**facts, "questions": questions, "views": views})
 

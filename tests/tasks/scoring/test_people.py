@@ -9,12 +9,12 @@ from support.ballots import ARMS, asked_pair, vote
 from support.report_project import ARM, write_project
 from support.rows import filled
 from tasks.label import make_pair_verdict, select_preferences
-from tasks.paths import COUNTED_VOTES, VOTE_JOURNAL
+from tasks.paths import COUNTED_VOTES
 from tasks.report import gather
 from tasks.scoring.people import label_by_people, tally_people
 from tasks.tracking.run_values import collect_people_numbers
 from verdict3d.config import load_params
-from verdict3d.project import Workspace
+from verdict3d.project import VOTE_JOURNAL, Workspace
 from verdict3d.records.files import write_json
 from verdict3d.records.pairs import Candidate, Pair
 from verdict3d.records.record import read_rows, write_rows

@@ -12,6 +12,7 @@ from verdict3d.records.record import RecordPart
 from verdict3d.view.pairs.entry import (
     Entry,
     Known,
+    People,
     Place,
     Shape,
     Word,
@@ -19,7 +20,7 @@ from verdict3d.view.pairs.entry import (
     compute_split,
     find_better,
 )
-from verdict3d.view.pairs.fields import compare_with_judges, compare_with_truth
+from verdict3d.view.pairs.fields import compare_with_judges, compare_with_people, compare_with_truth
 
 FileKind = Literal["photo", "montage", "mesh"]
 _MODES = ("normal", "clay", "rgb", "splat")
@@ -60,6 +61,7 @@ class ListedPair(RecordPart):
         gap: F-score of X minus that of Y; None where one is not known.
         truth: How the judge stands to the truth, a key of :data:`verdict3d.view.pairs.fields.TRUTHS`.
         judges: How it stands to other judges, a key of :data:`verdict3d.view.pairs.fields.JUDGES`.
+        people: How it stands to people, a key of :data:`verdict3d.view.pairs.fields.PEOPLE`.
         split: Share of view sets that prefer another side than most, in [0, 0.5]; None of fewer than two.
         photo: The picture that the judge saw.
         x_montage: Montages of X as it saw them.
@@ -82,6 +84,7 @@ class ListedPair(RecordPart):
     gap: float | None
     truth: str
     judges: str
+    people: str
     split: float | None
     photo: str | None
     x_montage: str | None
@@ -108,6 +111,7 @@ class PairDocument(ListedPair):
         meshes: What names the two meshes, in either order.
         condition: The picture that the generators saw, where it is another one.
         sides: Both sides, by ``x`` and ``y``.
+        votes: What people say of the same two meshes; None where nobody was asked.
         elsewhere: Rows of other pairs of the same meshes.
     """
 
@@ -124,6 +128,7 @@ class PairDocument(ListedPair):
     sides: dict[Side, ShownSide]
     word: Word
     others: list[Word]
+    votes: People | None
     elsewhere: list[ListedPair]
 
 
@@ -176,6 +181,7 @@ def make_document(entry: Entry) -> PairDocument:
         sides={"x": _describe_side(entry.x), "y": _describe_side(entry.y)},
         word=entry.word,
         others=entry.others,
+        votes=entry.people,
         elsewhere=[],
     )
 
@@ -199,6 +205,7 @@ def _describe_row(entry: Entry) -> dict[str, Any]:
         "gap": compute_gap(entry),
         "truth": compare_with_truth(entry),
         "judges": compare_with_judges(entry),
+        "people": compare_with_people(entry),
         "split": compute_split(word),
         "photo": _get_key(find_photo(entry.reference)),
         "x_montage": _get_key(find_montage(entry.x, mode)),

@@ -11,6 +11,7 @@ from verdict3d.records.generations import Truth
 from verdict3d.records.names import Outcome, Side
 from verdict3d.records.record import RecordPart
 from verdict3d.records.verdicts import Judged
+from verdict3d.records.votes import Tag
 
 Place = Literal[
     "evaluate",
@@ -77,6 +78,26 @@ class Word(RecordPart):
     message: str
 
 
+class People(RecordPart):
+    """What people say of a pair, seen from its X: how many answers say what, and which faults they named.
+
+    Attributes:
+        x: Answers for X.
+        y: Answers for Y.
+        tie: Those that both are equally good.
+        unsure: Those that cannot tell.
+        x_tags: How often each fault was found in X.
+        y_tags: How often in Y.
+    """
+
+    x: int
+    y: int
+    tie: int
+    unsure: int
+    x_tags: dict[Tag, int]
+    y_tags: dict[Tag, int]
+
+
 class Entry(RecordPart):
     """A pair with what a judge said of it.
 
@@ -99,6 +120,7 @@ class Entry(RecordPart):
         y: The other.
         word: Of the judge that the place is about.
         others: Of other judges that were asked the same.
+        people: What people say of the same two meshes; None where nobody was asked.
     """
 
     place: Place
@@ -119,6 +141,7 @@ class Entry(RecordPart):
     y: Shape
     word: Word
     others: list[Word]
+    people: People | None = None
 
     @property
     def id(self) -> str:
@@ -169,6 +192,11 @@ def compute_gap(entry: Entry) -> float | None:
 def find_winner(outcome: Outcome) -> Side | None:
     """Return the side that a verdict names; None for none."""
     return {"win": "x", "loss": "y"}.get(outcome)  # type: ignore[return-value]
+
+
+def find_named(people: People) -> Side | None:
+    """Return the side that more people name; None where neither is."""
+    return None if people.x == people.y else "x" if people.x > people.y else "y"
 
 
 def compute_split(word: Word) -> float | None:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from verdict3d.view.audit import NAMES, PANELS
-from verdict3d.view.pairs.entry import Entry, compute_gap, compute_split, find_better, find_winner
+from verdict3d.view.pairs.entry import (
+    Entry,
+    compute_gap,
+    compute_split,
+    find_better,
+    find_named,
+    find_winner,
+)
 
 Kind = Literal["choice", "range"]
 Cell = str | float | None
@@ -44,6 +51,12 @@ JUDGES = {
     "differs": "Only some judges name a side",
     "agrees": "All judges say the same",
     "alone": "One judge was asked",
+}
+PEOPLE = {
+    "contradicts": "People name the other side",
+    "differs": "Only people or the judge name a side",
+    "agrees": "People say the same",
+    "unasked": "Nobody was asked",
 }
 CAMERAS = {
     "split": "View sets disagree",
@@ -82,6 +95,7 @@ FIELDS = (
     Field("panel", "Panel", "choice", PANELS),
     Field("truth", "Judge and truth", "choice", TRUTHS),
     Field("judges", "Judge and other judges", "choice", JUDGES),
+    Field("people", "Judge and people", "choice", PEOPLE),
     Field("outcome", "Verdict", "choice", OUTCOMES),
     Field("cameras", "View sets", "choice", CAMERAS),
     Field("regime", "Inputs", "choice"),
@@ -140,6 +154,7 @@ def list_values(entry: Entry) -> dict[str, Cell]:
         "outcome": word.outcome,
         "truth": truth,
         "judges": compare_with_judges(entry),
+        "people": compare_with_people(entry),
         "cameras": "single" if split is None else "split" if split else "agree",
         "size": size,
         "gap": None if gap is None else abs(gap),
@@ -173,6 +188,16 @@ def compare_with_judges(entry: Entry) -> str:
     if len(set(named)) == 1:
         return "agrees"
     return "contradicts" if {"x", "y"} <= set(named) else "differs"
+
+
+def compare_with_people(entry: Entry) -> str:
+    """Return how the judge stands to what most people say, a key of :data:`PEOPLE`."""
+    if entry.people is None or entry.word.outcome == "invalid":
+        return "unasked"
+    named, by_people = find_winner(entry.word.outcome), find_named(entry.people)
+    if named == by_people:
+        return "agrees"
+    return "differs" if named is None or by_people is None else "contradicts"
 
 
 def compute_wrongness(entry: Entry, truth: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +13,20 @@ from starlette.testclient import TestClient
 
 from support.ballots import AGAINST, ARMS, write_pairs
 from support.browser import DESKTOP, PHONE, needs_chromium, opened_browser
+from support.pair_entries import entry, many, shape
 from support.pair_pages import serving
-from verdict3d.records.votes import Vote
+from verdict3d.records.votes import PeopleReport, Vote
+from verdict3d.view.content import Report
+from verdict3d.view.page import render_page
+from verdict3d.view.pairs.index import PairIndex
+from verdict3d.view.pairs.people import with_people
+from verdict3d.view.pairs.server import make_app as make_pages
 from verdict3d.view.vote.server import KEY, PERSON, make_vote_app, read_static
+from verdict3d.view.words import say_number, say_percent
 from verdict3d.votes.ballot import Ballot
 from verdict3d.votes.counted import drop_replaced
 from verdict3d.votes.journal import VoteJournal
-from verdict3d.votes.people import report_people
+from verdict3d.votes.people import report_people, view_from
 
 HOME = "http://127.0.0.1"
 
@@ -180,12 +188,43 @@ def test_two_people_vote_on_ten_pairs_by_keys(tmp_path: Path) -> None:
             assert len(rows) == 10 * (number + 1)
         outside = [one for one in page.requested if not one.startswith((address, "data:", "blob:"))]
         assert (outside, page.problems) == ([], [])
-    check_rows(rows, journal)
+    found = check_rows(rows, journal)
+    read_agreement(tmp_path, journal, found)
     for word in (*ARMS, AGAINST, "chair", "severe"):
         assert all(word.encode() not in body for body in bodies), word
 
 
-def check_rows(rows: list[Vote], journal: VoteJournal) -> None:
+def read_agreement(folder: Path, journal: VoteJournal, found: PeopleReport) -> None:
+    """Read in a browser what two people said: on the page of a pair, and how far they agree on the report."""
+    votes = [row.model_copy(update={"seconds": 4.0}) for row in journal.read()]
+    asked = [row for row in drop_replaced(votes) if row.known is None and not row.again]
+    name = next(row.object for row in asked if sum(one.object == row.object for one in asked) == 2)
+    sides = {
+        side: shape(side, getattr(next(row for row in asked if row.object == name), side).mesh_digest)
+        for side in "xy"
+    }
+    pairs = with_people([entry(name, object=name, **sides), *many(20)], votes)
+    index = PairIndex.write(folder / "pairs.sqlite", pairs, {"title": "voted", "questions": {}, "views": []})
+    report = render_page(Report(arms=(), target=0.65, people=found), "index.html")
+    app = make_pages(index, folder / "copies", ["127.0.0.1"], {"report.html": lambda: report})
+    with serving(app) as address, opened_browser(folder) as page:
+        page.open(f"{address}report.html")
+        page.wait("document.querySelector('#people table')")
+        row = page.run("document.querySelector('#people tbody tr').innerText").split()
+        assert row[:2] == ["Another", "person"] and row[2] == say_number(found.ceiling.value)
+        assert row[-2:] == [say_percent(found.ceiling.observed), str(found.ceiling.pairs)]
+        page.click("#people tbody a.pairs", str(found.ceiling.pairs))
+        page.wait("document.querySelector('h1')?.innerText === '1 of 21 pairs'")
+        page.click("a.row")
+        page.wait("document.body.innerText.includes('What people said')")
+        table = page.run("document.querySelector('[aria-label=\\'What people said\\'] tbody').innerText")
+        said = Counter(view_from(one, sides["x"].mesh_digest) for one in asked if one.object == name)
+        counts = [line.split("\t")[1] for line in table.splitlines()]
+        assert counts == [str(said[outcome]) for outcome in ("win", "loss", "close", "invalid")]
+        assert page.problems == []
+
+
+def check_rows(rows: list[Vote], journal: VoteJournal) -> PeopleReport:
     """What two people answered: each about ten pairs, the same ones in different orders."""
     people = {row.person for row in rows}
     assert len(people) == 2 and len(journal.read()) == 22
@@ -206,3 +245,4 @@ def check_rows(rows: list[Vote], journal: VoteJournal) -> None:
     calm = [row.model_copy(update={"seconds": 4.0}) for row in journal.read()]
     found = report_people(calm, [], seed=1, resamples=20, confidence=0.95)
     assert len(shared) - 2 <= found.ceiling.pairs <= len(shared) and found.ceiling.observed is not None
+    return found

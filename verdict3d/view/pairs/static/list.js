@@ -48,6 +48,7 @@ V3D.rows = (facts, rows, query) => V3D.make("ol", { class: "pairs", start: (Numb
     V3D.make("span", { class: "said" }, V3D.outcomeChip(row.outcome, row.x, row.y),
       row.truth === "contradicts" && V3D.make("span", { class: "chip bad" }, "against the truth"),
       row.judges === "contradicts" && V3D.make("span", { class: "chip even" }, "judges disagree"),
+      row.people === "contradicts" && V3D.make("span", { class: "chip even" }, "people disagree"),
       row.split > 0 && V3D.make("span", { class: "chip even" }, "view sets disagree")),
     V3D.make("span", { class: "numbers" }, V3D.make("span", {}, "preference ", V3D.make("b", {}, V3D.signed(row.d))),
       row.gap !== null && V3D.make("span", {}, "F-score ", V3D.make("b", {}, V3D.signed(row.gap))))));

@@ -13,7 +13,8 @@ V3D.showPair = async (main, name, query) => {
       pair.regime && V3D.make("span", { class: "chip" }, `${V3D.title(pair.regime)} input`),
       pair.control && V3D.make("span", { class: "chip" }, V3D.word(facts, "control", pair.control)),
       pair.truth === "contradicts" && V3D.make("span", { class: "chip bad" }, `Contradicts the truth: ${better} is better`),
-      pair.judges === "contradicts" && V3D.make("span", { class: "chip even" }, "Another judge names the other side")),
+      pair.judges === "contradicts" && V3D.make("span", { class: "chip even" }, "Another judge names the other side"),
+      pair.people === "contradicts" && V3D.make("span", { class: "chip even" }, "People name the other side")),
     V3D.make("div", { class: "look" },
       V3D.make("div", { class: "photos" },
         V3D.figure(V3D.picture(pair.photo, `The object ${pair.object}`, "the judge saw no photo"), pair.condition ? "Photo, as the judge saw it" : "Photo"),
@@ -24,6 +25,7 @@ V3D.showPair = async (main, name, query) => {
       V3D.section("Truth", V3D.truthTable(pair, x, y, better))),
     V3D.section("What the judge saw", ...V3D.montages(facts, pair, x, y)),
     V3D.section("What other judges said", V3D.others(pair, x, y)),
+    V3D.section("What people said", V3D.people(pair, x, y)),
     pair.elsewhere.length ? V3D.section("The same meshes elsewhere", V3D.rows(facts, pair.elsewhere, query)) : null,
     V3D.section("The question", V3D.question(facts, word)),
     V3D.section("Names", V3D.table("Names", ["", "X", "Y"], [["Generation", x.generation || "–", y.generation || "–"], ["Mesh digest", code(x.digest), code(y.digest)], ["Pair", code(pair.name), code(pair.id)]])),
@@ -82,6 +84,16 @@ V3D.others = (pair, x, y) => {
   if (!pair.others.length) return V3D.make("p", {}, "No other judge was asked about this pair in this way.");
   return V3D.table("What other judges said", ["Judge", "Verdict", "Preference", "X first", "Y first"], [pair.word, ...pair.others].map(word =>
     [V3D.title(word.role), V3D.outcomeChip(word.outcome, x.name, y.name), V3D.signed(word.d), V3D.signed(word.m1), V3D.signed(word.m2)]));
+};
+
+V3D.people = (pair, x, y) => {
+  const said = pair.votes;
+  if (!said) return V3D.make("p", {}, "Nobody was asked about this pair.");
+  const faults = tags => Object.entries(tags).map(([name, count]) => `${V3D.title(name).toLowerCase()} ${count}`).join(", ") || "–";
+  const table = V3D.table("What people said", ["Answer", "People", "Faults they named"], [
+    [`X: ${x.name}`, said.x, faults(said.x_tags)], [`Y: ${y.name}`, said.y, faults(said.y_tags)],
+    ["Equally good", said.tie, "–"], ["Cannot tell", said.unsure, "–"]]);
+  return V3D.make("div", {}, table, V3D.make("p", { class: "note" }, "They did not know whose meshes they saw. Answers of careless people are not counted."));
 };
 
 V3D.question = (facts, word) => {
