@@ -120,6 +120,7 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
     controls_asked = _read(lambda path: read_rows(path, ControlPair), root / CONTROLS / "pairs.jsonl")
     examples = pick_examples(root, controls_asked or [])
     exhibits, available = pick_gallery(root, verdicts, _read_conditions(root), params.report.gallery)
+    promotion = _read(lambda path: read_record(path, Decision), root / DECISION)
     return Report(
         arms=arms,
         target=params.evaluate.target,
@@ -137,7 +138,7 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
             lambda regime: numpy_generator(params.seed, "bradley_terry", regime),
             params.evaluate.confidence,
         ),
-        preflight=_read_preflight(params, root),
+        preflight=_read_preflight(params, root, promotion),
         people=report_on_people(params, root),
         labels=labels.kinds if labels else {},
         curves=tuple(_read_loss_curve(path, arm) for arm, path in losses.items() if path.is_file()),
@@ -147,7 +148,7 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
         noted=count_notes(assets or ()),
         failures=_count_failures(root, evaluations),
         stages=read_stages(root),
-        promotion=_read(lambda path: read_record(path, Decision), root / DECISION),
+        promotion=promotion,
         audits=tuple(
             Audit(role, certificate, examples, _group_arms_by_gap(params, root, role))
             for role, certificate in certificates.items()
@@ -201,12 +202,23 @@ def _read_conditions(root: Path) -> Conditions:
     return read_conditions(root, read_assets(root)) if there else {}
 
 
-def _read_preflight(params: Params, root: Path) -> tuple[str, ...]:
+def _read_preflight(params: Params, root: Path, promotion: Decision | None) -> tuple[str, ...]:
     found = _read(lambda path: read_record(path, Preflight), root / PREFLIGHT / "preflight.json")
     limits = params.preflight
     if found is None:
         return ()
-    return tuple(describe_preflight(found, params.evaluate.target, limits.power, limits.least_headroom))
+    return tuple(
+        describe_preflight(
+            found, params.evaluate.target, limits.power, limits.least_headroom, _is_decided(promotion)
+        )
+    )
+
+
+def _is_decided(promotion: Decision | None) -> bool:
+    """Say whether a candidate was promoted, or every one rejected."""
+    if promotion is None:
+        return False
+    return promotion.chosen is not None or all(one.decision == "REJECT" for one in promotion.arms.values())
 
 
 def _collect_warnings(

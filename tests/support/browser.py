@@ -170,3 +170,5 @@ def opened_browser(folder: Path, size: tuple[int, int] = DESKTOP) -> Iterator[Pa
     finally:
         process.terminate()
         process.wait(timeout=PATIENCE_S)
+        assert process.stderr is not None
+        process.stderr.close()

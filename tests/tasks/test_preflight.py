@@ -136,6 +136,8 @@ def test_it_is_said_in_words(tmp_path):
     assert "On 10 pairs" in pairs and "right in 0.85 of" in pairs and "90% were decided" in pairs
     assert "wins 0.85 of the pairs according to the judge, 1.00 by F-score. This is enough" in headroom
     assert objects.startswith("Held-out objects: 1, of 108") and "Raise assets.heldout by 107" in objects
+    *_, objects = describe_preflight(examine(params(), tmp_path), 0.65, 0.8, 0.7, decided=True)
+    assert objects.startswith("Held-out objects: 1, of 108") and "Raise" not in objects
     write_labels(tmp_path, ["flip"] * 4)
     nothing, *_, objects = describe_preflight(examine(params(override=True), tmp_path), 0.65, 0.8, 0.7)
     assert "nothing to learn from" in nothing and "preflight.override" in nothing

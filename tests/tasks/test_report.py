@@ -28,7 +28,7 @@ from verdict3d.view.figures import ForestLine, draw_forest, draw_losses
 from verdict3d.view.gallery import order_gallery
 from verdict3d.view.page import render_page
 from verdict3d.view.pictures import embed_picture
-from verdict3d.view.words import say_headline, say_number, say_percent, say_signed
+from verdict3d.view.words import say_headline, say_number, say_percent, say_signed, say_typeset
 
 
 class Outline(HTMLParser):
@@ -119,7 +119,8 @@ def test_the_gates_word_and_its_conditions_are_shown(project: Path, page: str) -
     decision = read_json(project / "data/gate/decision.json")["arms"][ARM]
     assert f"Conditioner repair {decision['decision']}" in text
     for condition in decision["conditions"]:
-        assert condition["words"] in text
+        assert say_typeset(condition["words"]) in text
+    assert "[-" not in text, "numbers below zero have a minus sign"
     assert any(sentence.startswith("categories of fewer than") for sentence in decision["untested"])
     assert all(sentence in text for sentence in decision["untested"])
     assert "not measured: texture" in text and "it has no certificate" in text
@@ -169,12 +170,14 @@ def test_metrics(project: Path, page: str) -> None:
 def test_the_first_screen_says_what_the_decision_means(page: str, project: Path) -> None:
     decision = read_record(project / "data/gate/decision.json", Decision).arms[ARM]
     first = " ".join(outline(page.partition('<div class="cards">')[0]).text.split())
-    wanting = [row.words for row in decision.conditions if row.state == "open"]
+    wanting = [row for row in decision.conditions if row.state == "open"]
+    said, numbers = wanting[0].words.partition(" (")[0], wanting[0].measured
     assert decision.decision == "HOLD" and "HOLD: Conditioner repair" in first
     assert "Nothing changes: the base stays in use." in first
-    assert (
-        f"{len(wanting)} of {len(decision.conditions)} conditions are open, the first: {wanting[0]}." in first
-    )
+    assert f"{len(wanting)} of {len(decision.conditions)} conditions are open, the first: {said};" in first
+    other = f"[{numbers['low']:.3f}, {numbers['high']:.3f}]"
+    assert other not in first, "one number on the first screen: the gate's counts single view sets"
+    assert other in page and "count the verdict of every view set" in page
     assert '<b class="even">' in page.partition('<div class="cards">')[0]
     for word in ("Half-credit (win-rate)", "Decisive win-rate, coverage", "Base, arm", "arXiv 2606.20364"):
         assert word in page.partition('id="words"')[2]
@@ -280,7 +283,10 @@ def test_headline(standing: str, words: str) -> None:
 def test_the_audit_shows_who_passed_and_what_failed(page: str) -> None:
     text = page[page.index('<section id="audit"') : page.index('<section id="labels"')]
     assert "✓ certified" in text and "✗ not certified" in text
-    assert "clear_gap: lower bound of half-credit" in text and "below 0.75" in text
+    assert (
+        "An object against a visibly damaged copy: lower bound of half-credit" in text
+        and "below 0.75" in text
+    )
     assert "This judge was taught 1 of the kinds" in text and "No colour is judged" in text
     for words in ("Image overload", "Splats hide geometry", "Clean but wrong", "Missing parts"):
         assert words in text

@@ -69,7 +69,9 @@ def measure_half_credit(outcomes: Sequence[Outcome]) -> float | None:
     return sum(scores) / len(scores) if scores else None
 
 
-def describe_preflight(found: Preflight, target: float, power: float, least_headroom: float) -> list[str]:
+def describe_preflight(
+    found: Preflight, target: float, power: float, least_headroom: float, decided: bool = False
+) -> list[str]:
     """Return what preflight found, one sentence for each question it answers.
 
     Args:
@@ -77,6 +79,7 @@ def describe_preflight(found: Preflight, target: float, power: float, least_head
         target: Decisive win-rate that is hoped for.
         power: Wanted chance to show it.
         least_headroom: Half-credit of clean against degraded that a regime needs.
+        decided: Whether a candidate was promoted or rejected since: then nobody needs more objects.
     """
     sentences = ["There is a signal to learn from."]
     if not found.signal:
@@ -113,6 +116,6 @@ def describe_preflight(found: Preflight, target: float, power: float, least_head
             why = "the judge decides no pair"
         sentences.append(f"No number of held-out objects is known to show {aim}: {why}.")
     else:
-        rest = "" if there >= needed else f" Raise assets.heldout by {needed - there}."
+        rest = "" if decided or there >= needed else f" Raise assets.heldout by {needed - there}."
         sentences.append(f"Held-out objects: {there}, of {needed} that are needed to show {aim}.{rest}")
     return sentences

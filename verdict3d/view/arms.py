@@ -63,6 +63,7 @@ class ControlLine:
         wanted: Expected value, in words.
         chip: Whether the control holds, with a symbol.
         tone: "good", "even" or "bad".
+        filters: What leaves its pairs on the page of pairs.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ControlLine:
     wanted: str
     chip: str
     tone: str
+    filters: Mapping[str, str]
 
 
 def find_control(section: Mapping[str, Any]) -> Control | None:
@@ -131,31 +133,35 @@ def make_control_rows(report: Report) -> list[ControlLine]:
     for arm, results in report.evaluations.items():
         if not found:
             base = results.controls.base_vs_base
-            found.append(_make_half(base.half_credit, "Two seeds of the base", "clean"))
+            twice = {"place": "controls", "regime": "clean"}
+            found.append(_make_half(base.half_credit, "Two seeds of the base", "clean", twice))
         kind = report.controls.get(arm)
         for regime, part in _sort_severe_first(results.regimes) if kind else ():
-            half = part.summary.half_credit
+            half, here = part.summary.half_credit, {"place": "evaluate", "arm": arm, "regime": regime}
             if kind in ("base_again", "random_pick"):
-                found.append(_make_half(half, say_title(arm), regime))
+                found.append(_make_half(half, say_title(arm), regime, here))
             else:
-                found.append(_make_oracle(half, say_title(arm), regime, report.least_headroom))
+                found.append(_make_oracle(half, say_title(arm), regime, report.least_headroom, here))
     return found
 
 
-def _make_half(half: Interval, name: str, regime: str) -> ControlLine:
+def _make_half(half: Interval, name: str, regime: str, filters: Mapping[str, str]) -> ControlLine:
     low, high = half.low, half.high
     if low is None or high is None:
-        return ControlLine(name, regime, half, "0.50", "no interval", "even")
+        return ControlLine(name, regime, half, "0.50", "no interval", "even", filters)
     holds = low <= 0.5 <= high
-    return ControlLine(name, regime, half, "0.50", *(("✓ holds", "good") if holds else ("✗ off", "bad")))
+    words = ("✓ holds", "good") if holds else ("✗ off", "bad")
+    return ControlLine(name, regime, half, "0.50", *words, filters)
 
 
-def _make_oracle(half: Interval, name: str, regime: str, least: float) -> ControlLine:
+def _make_oracle(
+    half: Interval, name: str, regime: str, least: float, filters: Mapping[str, str]
+) -> ControlLine:
     value = half.value
     enough = value is not None and value >= least
     chip, tone = ("✓ headroom", "good") if enough else ("no headroom", "even")
     wanted = "no gain to expect" if regime == "clean" else f"at least {least:.2f}"
-    return ControlLine(name, regime, half, wanted, chip, tone)
+    return ControlLine(name, regime, half, wanted, chip, tone, filters)
 
 
 def _sort_severe_first(regimes: Mapping[Regime, T]) -> list[tuple[Regime, T]]:

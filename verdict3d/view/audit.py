@@ -34,6 +34,8 @@ NAMES = {
     "position": "The slot, on these",
     "generated": "Generations far apart in F-score",
 }
+AGREED = ("ladder", "base_vs_base", "generated", "clean_but_wrong")
+"""Controls on whose pairs the agreement of judges is measured."""
 PANELS = {
     "three_images": "Reference and two montages",
     "two_sheets": "Two sheets with the reference",
@@ -166,9 +168,7 @@ def _pick_usual(judge: JudgeUsed, verdicts: Sequence[ControlVerdict]) -> dict[st
     return {
         row.id: row
         for row in verdicts
-        if row.panel == judge.panel
-        and row.mode == judge.mode
-        and row.control in ("ladder", "base_vs_base", "generated", "clean_but_wrong")
+        if row.panel == judge.panel and row.mode == judge.mode and row.control in AGREED
     }
 
 

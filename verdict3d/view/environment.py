@@ -20,5 +20,7 @@ def make_environment() -> Environment:
     environment.filters.update(
         number=words.say_number, signed=words.say_signed, percent=words.say_percent, words=words.say_title
     )
-    environment.globals.update(interval=words.say_interval, outcome=words.say_outcome, ties=words.say_ties)
+    environment.globals.update(
+        interval=words.say_interval, outcome=words.say_outcome, ties=words.say_ties, count=words.say_count
+    )
     return environment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,21 +16,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from verdict3d.view.content import LossCurve
 from verdict3d.view.words import say_interval, say_number
 
 # Drawn in these colours, then replaced by the page's variables; the colour behind one is for use elsewhere.
 INK, MUTED, GRID, GOAL = "#010101", "#020202", "#030303", "#040404"
-CARD = "#0c0c0c"
-BEHIND = {"facecolor": CARD, "edgecolor": "none", "pad": 1.5}
-"""What stands behind words that a line would cross."""
 GOOD, EVEN, BAD = "#050505", "#060606", "#070707"
 LINES = ("#080808", "#090909", "#0a0a0a", "#0b0b0b")
 _COLORS = {
     INK: "var(--ink, #17191c)",
     MUTED: "var(--muted, #5b616b)",
-    CARD: "var(--card, #ffffff)",
     GRID: "var(--line, #d9dce1)",
     GOAL: "var(--goal, #5b3fd0)",
     GOOD: "var(--good, #0a7a4b)",
@@ -43,6 +41,8 @@ _COLORS = {
 STYLES = ("-", "--", ":")
 """Of lines, in turn where there are more of them than colours."""
 _MOST_POINTS = 300
+_LABEL_CHARACTERS = 23
+"""Of a line of a label that ends before the middle of a figure."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,22 @@ def draw_forest(rows: Sequence[ForestLine], target: float) -> str:
     Returns:
         An SVG element.
     """
-    figure, (axes,) = make_figure(height_in=0.95 + 0.62 * len(rows))
+    labels = [textwrap.wrap(row.label, _LABEL_CHARACTERS) or [""] for row in rows]
+    lines = max(map(len, labels))
+    row_in = 0.62 + 0.17 * (lines - 1)
+    above = 0.19 + 0.17 * lines / row_in  # from a row's mark to the top of its label, in rows
+    figure, (axes,) = make_figure(height_in=0.66 + row_in * (len(rows) + 0.45))
     axes.set_xlim(0, 1)
-    axes.set_ylim(len(rows) - 0.35, -0.75)
+    axes.set_ylim(len(rows) - 0.35, -0.1 - above)
     axes.axvspan(target, 1, color=GOAL, alpha=0.08, linewidth=0)
     axes.axvline(0.5, color=MUTED, linewidth=1)
     axes.axvline(target, color=GOAL, linewidth=1.8, dashes=(4, 2.5))
-    axes.text(0.49, -0.8, "same as base", color=MUTED, ha="right", va="bottom")
-    axes.text(target, -0.8, f"target {target:g}", color=GOAL, ha="left", va="bottom", weight="bold")
+    top = -0.15 - above
+    axes.text(0.49, top, "same as base", color=MUTED, ha="right", va="bottom")
+    axes.text(target, top, f"target {target:g}", color=GOAL, ha="left", va="bottom", weight="bold")
     for place, row in enumerate(rows):
         color = {"good": GOOD, "even": EVEN, "bad": BAD}[row.tone]
-        axes.text(*(0, place - 0.3, row.label), color=INK, va="center", weight="bold", bbox=BEHIND, zorder=6)
+        axes.text(0, place - 0.17, "\n".join(labels[place]), color=INK, va="bottom", weight="bold")
         axes.plot([0, 1], [place, place], color=GRID, linewidth=1, zorder=1)
         if row.low is not None and row.high is not None:
             axes.plot([row.low, row.high], [place, place], color=color, linewidth=5, zorder=3, alpha=0.45)
@@ -94,7 +99,7 @@ def draw_forest(rows: Sequence[ForestLine], target: float) -> str:
             )
         if row.value is not None:
             axes.plot(row.value, place, "o", color=color, markersize=10, zorder=5, clip_on=False)
-        axes.text(1, place - 0.3, say_number(row.value), color=color, ha="right", va="center", weight="bold")
+        axes.text(1, place - 0.17, say_number(row.value), color=color, ha="right", va="bottom", weight="bold")
     axes.set_yticks([])
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     axes.spines["left"].set_visible(False)
@@ -121,7 +126,7 @@ def draw_losses(curve: LossCurve) -> str:
         axes.plot(x, y, style, color=color, linewidth=1.8, label=name.replace("_", " "))
         spoken.append(f"{name}: from {y[0]:.3g} to {y[-1]:.3g}")
     if 0 < lowest < highest / 10:
-        axes.set_yscale("log")
+        _mark_decades(axes, lowest, highest)
     axes.set_xlabel(curve.x_name)
     axes.set_ylabel("loss")
     axes.grid(axis="y", color=GRID, linewidth=0.8)
@@ -129,6 +134,15 @@ def draw_losses(curve: LossCurve) -> str:
     if spoken:
         figure.legend(frameon=False, labelcolor=INK, loc="outside lower center", ncols=2)
     return as_svg(figure, f"loss-{curve.arm}", f"Training losses of {curve.arm}. {'; '.join(spoken)}")
+
+
+def _mark_decades(axes: Axes, lowest: float, highest: float) -> None:
+    """Give the y axis a logarithmic scale with few marks: 1, 2 and 5 of few decades, 1 of many."""
+    axes.set_yscale("log")
+    steps = (1.0, 2.0, 5.0) if highest < 100 * lowest else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=steps))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _average_runs(x: Any, y: Any) -> tuple[Any, Any]:

@@ -12,6 +12,8 @@ from verdict3d.judge.audit.controls import ON_GENERATIONS
 from verdict3d.judge.audit.ordering import LARGE_GAP
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.pairs import CLEAR_GRADES
+from verdict3d.view.audit import AGREED
+from verdict3d.view.content import Report
 
 LINES = {"clear_gap": "ladder", "untaught_gap": "ladder", "camera": "ladder", "position": "base_vs_base"}
 """Control that lines of an audit's table are about, where it is called otherwise."""
@@ -38,6 +40,17 @@ class PairLinks:
             return escape(text)
         address = f"{self.page}#/?{urlencode(filters, doseq=True)}"
         return Markup('<a class="pairs" href="{}">{}</a>').format(address, text)
+
+
+def filter_agreed(role: str, report: Report) -> dict[str, str | list[str]]:
+    """Return the filters that leave the pairs on which the agreement of two judges was measured.
+
+    Args:
+        role: Role of the first of them.
+        report: With the certificates of both.
+    """
+    panels = {audit.role: audit.certificate.judge.panel for audit in report.audits}
+    return {"place": ["audit", "certify"], "judge": role, "panel": panels[role], "control": list(AGREED)}
 
 
 def filter_control(role: str, control: str, certificate: Certificate) -> dict[str, str | list[str]]:

@@ -14,7 +14,7 @@ from verdict3d.view.audit_figures import draw_curves, draw_failures
 from verdict3d.view.content import Audit, Report
 from verdict3d.view.environment import make_environment
 from verdict3d.view.figures import ForestLine, draw_forest, draw_losses
-from verdict3d.view.links import PairLinks, filter_control
+from verdict3d.view.links import PairLinks, filter_agreed, filter_control
 
 
 def render_page(report: Report, pairs_page: str | None = None) -> str:
@@ -56,6 +56,7 @@ def render_page(report: Report, pairs_page: str | None = None) -> str:
             paper_repair=words.PAPER_REPAIR,
             pairs=PairLinks(pairs_page),
             control_pairs=filter_control,
+            agreed_pairs=filter_agreed,
         )
     )
 

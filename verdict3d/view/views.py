@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from verdict3d.view.words import (
     say_number,
     say_outlook,
     say_title,
+    say_typeset,
 )
 
 DECIDED = {"PROMOTE": "good", "HOLD": "even", "REJECT": "bad"}
@@ -140,7 +142,7 @@ def say_reason(report: Report) -> str:
         return ""
     found, champion = report.promotion.arms[arm], report.promotion.champion.name
     state = "failed" if found.decision == "REJECT" else "open"
-    wanting = [row.words for row in found.conditions if row.state == state]
+    wanting = [_omit_numbers(row.words) for row in found.conditions if row.state == state]
     if found.decision == "PROMOTE":
         return f"It may replace {champion}: all {len(found.conditions)} conditions are met."
     kept = f"Nothing changes: {champion} stays in use."
@@ -150,6 +152,11 @@ def say_reason(report: Report) -> str:
         f"{len(wanting)} of {len(found.conditions)} conditions {'fail' if state == 'failed' else 'are open'}"
     )
     return f"{kept} {some}, the first: {wanting[0]}."
+
+
+def _omit_numbers(words: str) -> str:
+    """Return a condition's sentence without its numbers: they are of single view sets, and stand below."""
+    return re.sub(r" \([^()]*\d[^()]*\)", "", words)
 
 
 def choose_decided_tone(report: Report, lead: ArmInRegime | None) -> str:
@@ -263,7 +270,7 @@ def collect_promotions(report: Report) -> list[PromotionView]:
             decision=found.decision,
             tone=DECIDED[found.decision],
             outlook=tuple(say_outlook(found)),
-            conditions=tuple((*marks[row.state], row.words) for row in found.conditions),
+            conditions=tuple((*marks[row.state], say_typeset(row.words)) for row in found.conditions),
             untested=tuple(found.untested),
         )
         for arm, found in (report.promotion.arms if report.promotion else {}).items()

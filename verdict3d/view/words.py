@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from verdict3d.records.decisions import ArmDecision, Decision
 from verdict3d.records.names import Outcome
 from verdict3d.records.numbers import Standing, Summary
@@ -66,6 +68,16 @@ def say_signed(value: float | None, digits: int = 2) -> str:
     return said if said.strip("+0.") else said.lstrip("+")  # nothing has no sign
 
 
+def say_typeset(text: str) -> str:
+    """Return a sentence with minus signs where numbers below zero are written with hyphens."""
+    return re.sub(r"(?<![\w.-])-(?=\d)", MINUS, text)
+
+
+def say_count(number: int, noun: str) -> str:
+    """Return how many of something there are: ``1 pair``, ``2 pairs``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def say_percent(value: float | None) -> str:
     """Return a share in [0, 1] as a whole percentage, or a dash."""
     return NONE if value is None else f"{100 * value:.0f}%"
@@ -98,9 +110,7 @@ def say_outcome(exhibit: Exhibit) -> str:
 
 def say_ties(summary: Summary) -> str:
     """Return why valid pairs have no winner: how many are the same, flipped, or too close."""
-    return (
-        f"{summary.same} same, {summary.flips} flip{'' if summary.flips == 1 else 's'}, {summary.close} close"
-    )
+    return f"{summary.same} same, {say_count(summary.flips, 'flip')}, {summary.close} close"
 
 
 def say_headline(arm: str, regime: str, standing: Standing, target: float) -> str:

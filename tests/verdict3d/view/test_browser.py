@@ -14,9 +14,11 @@ from PIL import Image
 
 from support.browser import CHROMIUM, PHONE, needs_chromium, opened_browser
 from support.report_project import ARM, write_project
-from tasks.report import run
+from tasks.report import gather, run
 from verdict3d.config import load_params
 from verdict3d.records.files import read_json
+from verdict3d.view.page import render_page
+from verdict3d.view.pairs.query import parse_query
 from verdict3d.view.words import say_number
 
 pytestmark = needs_chromium
@@ -102,6 +104,70 @@ def test_it_fits_and_every_picture_is_decoded(tmp_path: Path, project: Path, wid
     assert "Conditioner repair" in seen["headline"]
     assert seen["headline_bottom_px"] < PHONE[1] / 2
     assert seen["smallest_text_px"] >= 12
+
+
+BROKEN = """(selector => [...document.querySelectorAll(selector)].flatMap(element => {
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT), broken = [];
+  while (walker.nextNode()) for (const word of walker.currentNode.data.matchAll(/[A-Za-z]+/g)) {
+    const range = document.createRange();
+    range.setStart(walker.currentNode, word.index);
+    range.setEnd(walker.currentNode, word.index + word[0].length);
+    if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1) broken.push(word[0]);
+  }
+  return broken;
+}))("th, .chip, dt, figcaption, h1, h2, h3, .facts dd:not(.mono)")"""
+
+
+@pytest.mark.parametrize(("medium", "width_px"), [("print", 703), ("screen", PHONE[0]), ("screen", 1280)])
+def test_no_word_is_broken_in_two(tmp_path: Path, project: Path, medium: str, width_px: int) -> None:
+    with opened_browser(tmp_path, (width_px, 1030)) as tab:
+        tab.call("Emulation.setEmulatedMedia", media=medium, features=[])
+        tab.open((project / "data/report/index.html").as_uri())
+        tab.wait("document.querySelector('#provenance')")
+        assert tab.run(BROKEN) == []
+
+
+def test_paper_shows_every_picture_without_anybody_scrolling_there(tmp_path: Path, project: Path) -> None:
+    with opened_browser(tmp_path) as tab:
+        tab.open((project / "data/report/index.html").as_uri())
+        tab.wait("document.readyState === 'complete'")
+        assert tab.run("[...document.images].filter(one => !one.complete || !one.naturalWidth).length") == 0
+
+
+NOT_OF_PAIRS = {
+    "Weights norm": "of an adapter",
+    "Tokens gap closed": "of conditions",
+    "Velocity gap closed noise → shape": "of conditions",
+    "Strength": "of a model of all arms",
+    "p, Holm": "of a whole regime",
+    "The paper": "of other people's pairs",
+    "Should be": "a limit",
+    "Credit of 2": "a sum of two others of its line",
+    "Meshes": "of files",
+    "Items": "of generations and verdicts",
+}
+UNLINKED = """[...document.querySelectorAll("section table")].flatMap(table => {
+  const heads = [...table.querySelectorAll("thead th")]
+    .map(one => one.innerText.replace(/\\s+/g, " ").trim());
+  return [...table.querySelectorAll("tbody tr")].flatMap(row => [...row.children].flatMap((cell, place) =>
+    cell.matches("td.n") && /\\d/.test(cell.innerText) && !cell.querySelector("a.pairs")
+      ? [[heads[place], table.parentElement.getAttribute("aria-label")]] : []));
+})"""
+
+
+def test_every_number_of_pairs_leads_to_them(tmp_path: Path, project: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(render_page(gather(load_params(project / "params.yaml"), project), "index.html"))
+    with opened_browser(tmp_path) as tab:
+        tab.open(page.as_uri())
+        tab.wait("document.querySelector('#provenance')")
+        left = {tuple(one) for one in tab.run(UNLINKED)}
+        links = tab.run("[...document.querySelectorAll('a.pairs')].map(one => one.getAttribute('href'))")
+        first = tab.run("[...document.querySelectorAll('.score a.pairs, .card .big a.pairs')].length")
+    assert {head for head, _ in left} <= NOT_OF_PAIRS.keys(), left
+    assert first >= 3, "the first screen too"
+    for link in set(links):
+        parse_query(link.removeprefix("index.html#/?"))  # all are known words
 
 
 def test_no_table_is_cut_on_paper(tmp_path: Path, project: Path) -> None:
