@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from verdict3d.view.pairs.bundle import write_bundle
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view.pairs.query import parse_query
 from verdict3d.view.pairs.server import make_app
+from verdict3d.view.words import say_number, say_signed
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 WAYS = ("server", "files", "disk")
@@ -204,6 +206,36 @@ def test_pages_fit_their_window_and_can_be_read(
             assert page.run(UNNAMED) == []
     finally:
         page.resize(*DESKTOP)
+
+
+INKED = """[...document.querySelectorAll("canvas.still")].map(one => {
+  const pixels = one.width ? one.getContext("2d").getImageData(0, 0, one.width, one.height).data : [];
+  return pixels.some((value, place) => place % 4 === 3 && value);
+})"""
+
+
+def test_paper_gets_a_picture_of_each_mesh(index: PairIndex, bundle: Path, page: Page) -> None:
+    go(page, f"{(bundle / 'index.html').as_uri()}#/pair/{index.ids(parse_query('q=' + LOUDEST))[0]}")
+    page.wait("[...document.querySelectorAll('model-viewer')].filter(one => one.loaded).length === 2")
+    page.wait(f"(dispatchEvent(new Event('beforeprint')), {INKED}.every(Boolean))")
+    page.call("Emulation.setEmulatedMedia", media="print")
+    seen = "[...document.querySelectorAll('canvas.still, model-viewer')].map(one => one.checkVisibility())"
+    assert page.run(seen).count(True) == 2, "the pictures instead of the viewers"
+    page.resize(*DESKTOP)
+
+
+def test_numbers_are_written_as_in_the_report(bundle: Path, page: Page) -> None:
+    go(page, (bundle / "index.html").as_uri())
+    cases = [(-0.004, 2), (0.004, 2), (-1.2345, 2), (3.0, 0), (None, 2)]
+    for value, digits in cases:
+        said = json.dumps(value)
+        assert page.run(f"V3D.signed({said}, {digits})") == say_signed(value, digits)
+        assert page.run(f"V3D.number({said}, {digits})") == say_number(value, digits)
+    assert page.run("[V3D.count(1, 'pair'), V3D.count(2, 'pair')]") == ["1 pair", "2 pairs"]
+    names = "['repair_and_majority', 'june-2', 'bed-80068-heldout_control-clean-0', 'bent, grade 5']"
+    assert page.run(f"{names}.map(V3D.heading)") == [
+        *("Repair and majority", "june-2", "bed-80068-heldout_control-clean-0", "Bent, grade 5"),
+    ]
 
 
 def test_printing_cuts_no_table(index: PairIndex, bundle: Path, page: Page) -> None:

@@ -21,7 +21,7 @@
       const there = await page.neighbours;
       if (mine !== turn) return;
       shown.there = there;
-      document.getElementById("place").textContent = there.place < 0 ? `${there.total} pairs` : `${there.place + 1} of ${there.total}`;
+      document.getElementById("place").textContent = there.place < 0 ? V3D.count(there.total, "pair") : `${there.place + 1} of ${there.total}`;
       for (const which of ["previous", "next"]) {
         const button = document.getElementById(which);
         button.disabled = !there[which];

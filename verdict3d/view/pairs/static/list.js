@@ -20,7 +20,7 @@ V3D.showList = async (main, query) => {
   const shown = V3D.make("div", { class: "browse" },
     V3D.make("div", { class: "filters" }, V3D.filterPanel(facts, found, query, changed)),
     V3D.make("section", { class: "found", "aria-labelledby": "h-found" },
-      V3D.make("h1", { id: "h-found" }, `${found.total.toLocaleString("en")} of ${facts.pairs.toLocaleString("en")} pairs`),
+      V3D.make("h1", { id: "h-found" }, `${found.total.toLocaleString("en")} of ${V3D.count(facts.pairs, "pair")}`),
       V3D.make("p", { class: "shortcuts" }, V3D.SHORTCUTS.map(([label, values]) => {
         const on = Object.entries(values).every(([name, value]) => query.get(name) === value);
         return V3D.make("button", { type: "button", class: "chip", "aria-pressed": String(on), onclick: () => changed(next => {
@@ -33,17 +33,18 @@ V3D.showList = async (main, query) => {
       V3D.pages(found.total, query, go)));
   main.replaceChildren(shown);
   if (active && document.getElementById(active)) document.getElementById(active).focus();
-  document.title = `${found.total} pairs · Verdict3D`;
+  document.title = `${V3D.count(found.total, "pair")} · Verdict3D`;
 };
 
-V3D.rows = (facts, rows, query) => V3D.make("ol", { class: "pairs", start: (Number(query.get("page") || 1) - 1) * 50 + 1 }, rows.map(row => {
+V3D.pageRows = query => Math.min(Number(query.get("rows") || 50), 1000);
+V3D.rows = (facts, rows, query) => V3D.make("ol", { class: "pairs", start: (Number(query.get("page") || 1) - 1) * V3D.pageRows(query) + 1 }, rows.map(row => {
   const picture = (name, suffix, alt) => V3D.picture(name && name + suffix, alt, "–");
   const lines = [row.control ? V3D.word(facts, "control", row.control) : V3D.word(facts, "place", row.place), row.regime && `${row.regime} input`,
     `${row.judge} judge`, row.control && row.panel && V3D.word(facts, "panel", row.panel).toLowerCase()];
   return V3D.make("li", {}, V3D.make("a", { class: "row card", href: `#/pair/${row.id}?${query}` },
     V3D.make("span", { class: "thumbs", "aria-hidden": "true" },
       picture(row.photo, "", ""), picture(row.x_montage, "-0", ""), picture(row.y_montage, "-0", "")),
-    V3D.make("span", { class: "what" }, V3D.make("b", {}, row.object), " ", V3D.make("small", {}, `${V3D.title(row.x)} against ${row.y}`),
+    V3D.make("span", { class: "what" }, V3D.make("b", {}, row.object), " ", V3D.make("small", {}, `${V3D.heading(row.x)} against ${V3D.side(row.y)}`),
       V3D.make("small", { class: "line" }, lines.filter(Boolean).join(" · "))),
     V3D.make("span", { class: "said" }, V3D.outcomeChip(row.outcome, row.x, row.y),
       row.truth === "contradicts" && V3D.make("span", { class: "chip bad" }, "against the truth"),
@@ -120,7 +121,7 @@ V3D.chosen = (facts, query, changed) => {
 };
 
 V3D.pages = (total, query, go) => {
-  const page = Number(query.get("page") || 1), last = Math.max(1, Math.ceil(total / 50));
+  const page = Number(query.get("page") || 1), last = Math.max(1, Math.ceil(total / V3D.pageRows(query)));
   if (last === 1) return null;
   const turn = (label, there) => V3D.make("button", { type: "button", disabled: there < 1 || there > last, onclick: () => {
     const next = new URLSearchParams(query);

@@ -2,12 +2,12 @@
 "use strict";
 V3D.showPair = async (main, name, query) => {
   const facts = await V3D.facts(), pair = await V3D.pair(name), { x, y } = pair.sides, word = pair.word;
-  const viewers = V3D.viewers([{ ...x, label: `X: ${x.name}` }, { ...y, label: `Y: ${y.name}` }], V3D.lastMode);
-  const better = { x: x.name, y: y.name, same: "neither" }[pair.better];
+  const viewers = V3D.viewers([{ ...x, label: `X: ${V3D.side(x.name)}` }, { ...y, label: `Y: ${V3D.side(y.name)}` }], V3D.lastMode);
+  const better = { x: V3D.side(x.name), y: V3D.side(y.name), same: "neither" }[pair.better];
   main.replaceChildren(...[
     V3D.make("p", { class: "back" }, V3D.make("a", { href: `#/?${query}` }, "← Back to the list"), V3D.make("span", { id: "place", class: "note" }),
       V3D.make("span", { class: "turn" }, V3D.make("button", { type: "button", id: "previous", disabled: true }, "Previous"), V3D.make("button", { type: "button", id: "next", disabled: true }, "Next"))),
-    V3D.make("h1", {}, pair.object, " ", V3D.make("small", {}, `${V3D.title(x.name)} against ${y.name}`)),
+    V3D.make("h1", {}, pair.object, " ", V3D.make("small", {}, `${V3D.heading(x.name)} against ${V3D.side(y.name)}`)),
     V3D.make("p", { class: "shortcuts" }, V3D.outcomeChip(word.outcome, x.name, y.name),
       V3D.make("span", { class: "chip" }, V3D.word(facts, "place", pair.place)),
       pair.regime && V3D.make("span", { class: "chip" }, `${V3D.title(pair.regime)} input`),
@@ -30,7 +30,7 @@ V3D.showPair = async (main, name, query) => {
     V3D.section("The question", V3D.question(facts, word)),
     V3D.section("Names", V3D.table("Names", ["", "X", "Y"], [["Generation", x.generation || "–", y.generation || "–"], ["Mesh digest", code(x.digest), code(y.digest)], ["Pair", code(pair.name), code(pair.id)]])),
   ].filter(Boolean));
-  document.title = `${pair.object}: ${x.name} against ${y.name} · Verdict3D`;
+  document.title = `${pair.object}: ${V3D.side(x.name)} against ${V3D.side(y.name)} · Verdict3D`;
   return { viewers, neighbours: V3D.placeInList(name, query) };
 };
 
@@ -42,14 +42,14 @@ V3D.says = (margin, first, second) => margin === null ? "–" : margin > 0 ? fir
 V3D.marginTable = (word, x, y) => word.m1 === null
   ? V3D.make("p", {}, word.outcome === "same" ? "Both meshes are one, or look so from every view set: nothing was asked." : `${word.reason}: ${word.message || "no answer"}`)
   : V3D.table("Margins of both orders", ["Shown first", "Margin for the first", "Better"], [
-    [`X: ${x.name}`, V3D.signed(word.m1), V3D.says(word.m1, "X", "Y")],
-    [`Y: ${y.name}`, V3D.signed(word.m2), V3D.says(word.m2, "Y", "X")],
+    [`X: ${V3D.side(x.name)}`, V3D.signed(word.m1), V3D.says(word.m1, "X", "Y")],
+    [`Y: ${V3D.side(y.name)}`, V3D.signed(word.m2), V3D.says(word.m2, "Y", "X")],
     ["Preference for X", V3D.make("span", {}, V3D.signed(word.d), word.se === null ? null : V3D.make("small", {}, ` ± ${V3D.number(word.se)}`)), V3D.says(word.d, "X", "Y")],
     ["Position bias", V3D.signed(word.b), "–"]]);
 
 V3D.reading = (word, x, y) => ({
-  win: `Both orders name X (${x.name}), by more than the position and the view sets matter.`,
-  loss: `Both orders name Y (${y.name}), by more than the position and the view sets matter.`,
+  win: `Both orders name X (${V3D.side(x.name)}), by more than the position and the view sets matter.`,
+  loss: `Both orders name Y (${V3D.side(y.name)}), by more than the position and the view sets matter.`,
   flip: "The two orders name different sides: the position decided.",
   close: "Both orders name one side, but the preference is within its error.",
   same: "A pair of the same mesh counts half.", invalid: "A pair without a verdict counts nowhere.",
@@ -61,7 +61,7 @@ V3D.truthTable = (pair, x, y, better) => {
   measures.sort((a, b) => (order.indexOf(a) + 1 || 99) - (order.indexOf(b) + 1 || 99));
   const words = pair.known ? [V3D.make("p", {}, pair.known === "same" ? "By the way this pair was made, neither side is better." : `By the way this pair was made, ${pair.known.toUpperCase()} is better.`)] : [];
   if (!measures.length) return V3D.make("div", {}, words.length ? words : V3D.make("p", {}, "The true mesh is not known, or neither mesh was measured against it."));
-  const table = V3D.table("Truth", ["Measure", "X", "Y"], measures.map(name => [V3D.title(name).replace("F score", "F-score"), V3D.number(x.truth[name], 3), V3D.number(y.truth[name], 3)]));
+  const table = V3D.table("Truth", ["Measure", "X", "Y"], measures.map(name => [V3D.title(name).replace("F score", "F-score").replace("Non manifold", "Non-manifold"), V3D.measure(name, x.truth[name]), V3D.measure(name, y.truth[name])]));
   return V3D.make("div", {}, words, table, better && !pair.known ? V3D.make("p", { class: "note" }, `Nearer to the true mesh by F-score: ${better}. The judge does not know this.`) : null);
 };
 
@@ -72,10 +72,10 @@ V3D.montages = (facts, pair, x, y) => {
     const sets = mode === pair.word.mode && pair.word.sets.length ? pair.word.sets : [null];
     const rows = sets.map((both, number) => {
       const view = facts.views[number] || `view set ${number + 1}`, picture = (side, label) => V3D.picture(side.montages[mode] && `${side.montages[mode]}-${number}`, `${label} in ${mode}, ${view}`);
-      return V3D.make("div", { class: "set" }, V3D.figure(picture(x, "X"), `X: ${x.name}`), V3D.figure(picture(y, "Y"), `Y: ${y.name}`),
+      return V3D.make("div", { class: "set" }, V3D.figure(picture(x, "X"), `X: ${V3D.side(x.name)}`), V3D.figure(picture(y, "Y"), `Y: ${V3D.side(y.name)}`),
         V3D.make("p", { class: "note" }, V3D.make("b", {}, V3D.title(view)), both ? `: X first ${V3D.signed(both[0])}, Y first ${V3D.signed(both[1])}, preference for X ${V3D.signed((both[0] - both[1]) / 2)}` : ""));
     });
-    return V3D.make("details", { open: mode === pair.word.mode }, V3D.make("summary", {}, `${V3D.title(mode)}${mode === pair.word.mode ? ": shown to the judge" : ""}`), V3D.make("div", { class: "sets" }, rows));
+    return V3D.make("details", { open: mode === pair.word.mode }, V3D.make("summary", {}, `${V3D.mode(mode)}${mode === pair.word.mode ? ": shown to the judge" : ""}`), V3D.make("div", { class: "sets" }, rows));
   });
   return blocks;
 };
@@ -91,7 +91,7 @@ V3D.people = (pair, x, y) => {
   if (!said) return V3D.make("p", {}, "Nobody was asked about this pair.");
   const faults = tags => Object.entries(tags).map(([name, count]) => `${V3D.title(name).toLowerCase()} ${count}`).join(", ") || "–";
   const table = V3D.table("What people said", ["Answer", "People", "Faults they named"], [
-    [`X: ${x.name}`, said.x, faults(said.x_tags)], [`Y: ${y.name}`, said.y, faults(said.y_tags)],
+    [`X: ${V3D.side(x.name)}`, said.x, faults(said.x_tags)], [`Y: ${V3D.side(y.name)}`, said.y, faults(said.y_tags)],
     ["Equally good", said.tie, "–"], ["Cannot tell", said.unsure, "–"]]);
   return V3D.make("div", {}, table, V3D.make("p", { class: "note" }, "They did not know whose meshes they saw. Answers of careless people are not counted."));
 };

@@ -52,6 +52,16 @@ V3D.viewers = (sides, mode = "normals") => {
       });
     });
   });
+  // paper has another width than the screen, and the canvas of a viewer keeps its own: a copy stands in for it
+  const stills = frames.map(() => V3D.make("canvas", { class: "still", "aria-hidden": "true" }));
+  const keepStills = () => frames.forEach((frame, place) => {
+    const shown = frame.shadowRoot?.querySelector("canvas.show, canvas");
+    if (!shown?.width) return;
+    [stills[place].width, stills[place].height] = [shown.width, shown.height];
+    stills[place].getContext("2d").drawImage(shown, 0, 0);
+    frame.classList.add("kept");
+  });
+  addEventListener("beforeprint", keepStills);
   const reset = () => frames.forEach((frame, place) => {
     if (!sides[place].mesh) return;
     frame.cameraOrbit = V3D.FRONT;
@@ -74,13 +84,16 @@ V3D.viewers = (sides, mode = "normals") => {
   const element = V3D.make("div", { class: "viewers" },
     V3D.make("div", { class: "modes", role: "group", "aria-label": "What the meshes show" }, buttons,
       V3D.make("button", { type: "button", onclick: reset }, "Camera back")),
-    V3D.make("div", { class: "stage" }, frames.map((frame, place) => V3D.make("figure", {}, frame,
-      V3D.make("figcaption", {}, V3D.make("b", {}, V3D.title(sides[place].label)), status[place])))));
+    V3D.make("div", { class: "stage" }, frames.map((frame, place) => V3D.make("figure", {}, frame, stills[place],
+      V3D.make("figcaption", {}, V3D.make("b", {}, sides[place].label), status[place])))));
   setMode(mode);
   return {
     element, ready, setMode, frames,
     get mode() { return current; },
     nextMode: () => setMode(V3D.MODES[(V3D.MODES.indexOf(current) + 1) % V3D.MODES.length]),
-    dispose: () => addresses.forEach(address => address && URL.revokeObjectURL(address)),
+    dispose: () => {
+      removeEventListener("beforeprint", keepStills);
+      addresses.forEach(address => address && URL.revokeObjectURL(address));
+    },
   };
 };

@@ -1,7 +1,14 @@
 // Numbers and names in words, as the report writes them, and elements made of text, never of HTML.
 "use strict";
-V3D.number = (value, digits = 2) => value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−");
-V3D.signed = (value, digits = 2) => value === null || value === undefined ? "–" : (value > 0 ? "+" : "") + V3D.number(value, digits);
+V3D.rounded = (value, digits) => Number(value.toFixed(digits)) || 0; // what rounds to nothing has no sign
+V3D.number = (value, digits = 2) => value === null || value === undefined ? "–" : V3D.rounded(value, digits).toFixed(digits).replace("-", "−");
+V3D.signed = (value, digits = 2) => value === null || value === undefined ? "–" : (V3D.rounded(value, digits) > 0 ? "+" : "") + V3D.number(value, digits);
+V3D.isId = name => /^\S*\d\S*$/.test(name); // names of generations and folders stay as they are
+V3D.side = name => V3D.isId(name) ? name : name.replace(/_/g, " ");
+V3D.heading = name => V3D.isId(name) ? name : V3D.title(name);
+V3D.mode = name => ({ normal: "Normals", rgb: "Colour", splat: "Splats" })[name] || V3D.title(name);
+V3D.measure = (name, value) => V3D.number(value, ["components", "pieces"].includes(name) ? 0 : 3);
+V3D.count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 V3D.title = name => {
   const text = String(name).replace(/[_-]/g, " ");
   return text.slice(0, 1).toUpperCase() + text.slice(1);
@@ -20,7 +27,7 @@ V3D.make = (tag, attributes = {}, ...children) => {
 
 V3D.tone = outcome => ({ win: "good", loss: "bad" })[outcome] || "even";
 V3D.outcome = (outcome, x, y) => ({
-  win: `${V3D.title(x)} better`, loss: `${V3D.title(y)} better`, same: "Same mesh: not asked",
+  win: `${V3D.heading(x)} better`, loss: `${V3D.heading(y)} better`, same: "Same mesh: not asked",
   flip: "Flip: orders disagree", close: "Close: within its error", invalid: "No verdict",
 })[outcome];
 V3D.outcomeChip = (outcome, x, y) => V3D.make("span", { class: `chip ${V3D.tone(outcome)}` }, V3D.outcome(outcome, x, y));

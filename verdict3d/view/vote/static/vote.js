@@ -21,7 +21,7 @@
     V3D.make("p", {}, V3D.make("button", { type: "button", onclick: start }, "Try again")));
 
   const finish = () => main.replaceChildren(...[V3D.make("h1", {}, "Thank you"),
-    V3D.make("p", { id: "done" }, `You have answered ${turn.answered} questions; there are no more for you.`),
+    V3D.make("p", { id: "done" }, `You have answered ${V3D.count(turn.answered, "question")}; there are no more for you.`),
     done.length ? V3D.make("p", {}, V3D.make("button", { type: "button", id: "back", onclick: goBack }, "Change my last answer")) : null].filter(Boolean));
 
   const tagButtons = (side, label) => V3D.make("div", { class: "tags", role: "group", "aria-label": `What is wrong with ${label}` },
