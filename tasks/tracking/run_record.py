@@ -179,8 +179,8 @@ def collect_run(
         parent.tags[f"stage.{name}"] = end.outcome
         if end.seconds is not None and end.max_rss_mib is not None:
             seconds += end.seconds
-            parent.metrics[f"system/seconds/{name}"] = end.seconds
-            parent.metrics[f"system/peak_memory_mib/{name}"] = end.max_rss_mib
+            parent.metrics[f"stages/seconds/{name}"] = end.seconds
+            parent.metrics[f"stages/peak_memory_mib/{name}"] = end.max_rss_mib
     parent.timed = {f"system/{name}": points for name, points in (ends.machine if ends else {}).items()}
     numbers = sorted((root / DATA).glob("*/metrics.json"))
     for path in numbers:

@@ -14,6 +14,8 @@ from verdict3d.view.words import say_interval, say_number, say_outlook
 COLUMNS = ("arm", "inputs", "win-rate", "decisive", "mean F-score", "same, flips, close", "pairs")
 LEGEND = "A win-rate, against the base, counts a won pair 1, a lost one 0, and one without a winner 1/2."
 PLACES = "The report is `report/index.html` among the artifacts; numbers of single stages are in `numbers`."
+FIRST = "1_result"
+"""Group of the numbers that come first: MLflow shows groups by name, and numbers without one last."""
 STEPS = {"PROMOTE": 1.0, "HOLD": 0.0, "REJECT": -1.0}
 """Numbers of decisions, so that runs can be sorted and drawn by them."""
 
@@ -64,9 +66,9 @@ class RunSummary:
             return {}
         numbers = select_numbers(self.results[arm])
         if self.certified:
-            numbers["judges_certified"] = float(all(self.certified.values()))
+            numbers[f"{FIRST}/judges_certified"] = float(all(self.certified.values()))
         if (word := self._find_word(arm)) is not None:
-            numbers["decision"] = STEPS[word]
+            numbers[f"{FIRST}/decision"] = STEPS[word]
         return numbers
 
     def describe(self) -> str:
@@ -109,7 +111,7 @@ def select_numbers(results: Results) -> dict[str, float]:
         "f_score_gain": gain,
         "target": results.target,
     }
-    return {name: value for name, value in numbers.items() if value is not None}
+    return {f"{FIRST}/{name}": value for name, value in numbers.items() if value is not None}
 
 
 def _find_hardest(results: Results) -> RegimeResults:

@@ -140,7 +140,8 @@ def go_round(project: Project) -> None:
     model = client.get_logged_model(champion.tags["model"])
     assert (model.name, model.source_run_id) == (ARM, champion.run_id)
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "verdict3d", "version": 1}]
-    assert {one.key: one.value for one in model.metrics}["win_rate"] == run.data.metrics["win_rate"]
+    name = "1_result/win_rate"
+    assert {one.key: one.value for one in model.metrics}[name] == run.data.metrics[name]
     kept = root / f".verdict3d/promotions/verdict3d/{first['digest']}.json"
     sent = client.download_artifacts(parent.info.run_id, f"promotion/{kept.name}", str(root.parent))
     assert Path(sent).read_bytes() == kept.read_bytes()
