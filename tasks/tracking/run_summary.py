@@ -64,11 +64,11 @@ class RunSummary:
         arm = self.leading
         if arm is None:
             return {}
-        numbers = select_numbers(self.results[arm])
+        word = self._find_word(arm)
+        numbers = {} if word is None else {f"{FIRST}/decision": STEPS[word]}
+        numbers |= select_numbers(self.results[arm])
         if self.certified:
             numbers[f"{FIRST}/judges_certified"] = float(all(self.certified.values()))
-        if (word := self._find_word(arm)) is not None:
-            numbers[f"{FIRST}/decision"] = STEPS[word]
         return numbers
 
     def describe(self) -> str:
