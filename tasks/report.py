@@ -3,8 +3,8 @@
 It reads what the other stages left and names on the page what is not there. What the files hold stands with
 the records (:mod:`verdict3d.records`); ``dvc.lock`` has the digests of the outputs of all other stages.
 
-Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures), ``<arm>.json`` (an arm's win-rates,
-for ``dvc metrics show``) and ``metrics.json``
+Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures), ``rates/<arm>.json`` and
+``losses/<arm>.csv`` (what ``dvc metrics show`` and ``dvc plots show`` show of any arms), and ``metrics.json``
 (``{"arms": {arm: {regime: headline numbers and standing}}, "missing", "page_bytes", "exhibits",
 "quarantined", "failed", "people": what people say, or null}``).
 """
@@ -78,7 +78,10 @@ def run(params: Params, root: Path) -> None:
         },
     )
     for arm, rates in collect_rates(report).items():
-        write_json(root / REPORT / f"{arm}.json", rates)
+        write_json(root / REPORT / "rates" / f"{arm}.json", rates)
+    for curve in report.curves:
+        losses = (root / TRAIN / curve.arm / "losses.csv").read_bytes()
+        write_bytes(root / REPORT / "losses" / f"{curve.arm}.csv", losses)
     print(f"report: {root / PAGE} ({len(page) / 1e6:.1f} MB)")
 
 

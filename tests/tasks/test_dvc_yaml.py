@@ -18,6 +18,7 @@ import yaml
 from flows.chain.environment import make_project_environment
 from support.places import ROOT
 from verdict3d.provenance import PACKAGES, VALUES
+from verdict3d.records.files import write_bytes, write_json
 from verdict3d.records.losses import format_losses
 
 STAGES = (
@@ -170,11 +171,26 @@ def test_the_report_declares_all_parameters_that_concern_results() -> None:
     assert stages()["report"]["params"] == [name for name in params() if name not in ("schedule", "photos")]
 
 
-def test_every_arm_has_its_numbers_and_losses_listed() -> None:
-    chain = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-    arms = params()["train"]["arms"]
-    assert chain["metrics"] == [f"data/report/{arm}.json" for arm in arms]
-    assert list(chain["plots"][0]["losses"]["y"]) == [f"data/train/{arm}/losses.csv" for arm in arms]
+def test_dvc_shows_the_numbers_of_whatever_arms_there_are(tmp_path: Path) -> None:
+    """A preset has the same ``dvc.yaml`` and other arms."""
+    shutil.copytree(ROOT / ".dvc/plots", tmp_path / ".dvc/plots")
+    shutil.copy(ROOT / ".dvc/config", tmp_path / ".dvc/config")
+    shown = {name: yaml.safe_load((ROOT / "dvc.yaml").read_text())[name] for name in ("metrics", "plots")}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(shown))
+    arms = {"one_arm", "another"}
+    for arm in arms:
+        write_json(tmp_path / f"data/report/rates/{arm}.json", {"severe": 0.7})
+        row = {"step": 0, "learning_rate": 0.1, "train_loss": 0.5}
+        write_bytes(tmp_path / f"data/report/losses/{arm}.csv", format_losses([row]))
+    command, environment = [sys.executable, "-m", "dvc"], make_project_environment(tmp_path)
+    for words, names in (
+        (["metrics", "show", "--json"], {f"data/report/rates/{arm}.json" for arm in arms}),
+        (["plots", "show", "--json"], {f"data/report/losses/{arm}.csv" for arm in arms}),
+    ):
+        found = json.loads(subprocess.check_output([*command, *words], cwd=tmp_path, env=environment))
+        assert set(found["data"] if "plots" in words else found[""]["data"]) == names
+    lines = subprocess.check_output([*command, "metrics", "show"], cwd=tmp_path, env=environment, text=True)
+    assert all(len(line) <= 80 for line in lines.splitlines())
 
 
 def test_plots_draw_what_was_measured_and_no_loss_of_0_between(tmp_path: Path) -> None:
@@ -183,7 +199,7 @@ def test_plots_draw_what_was_measured_and_no_loss_of_0_between(tmp_path: Path) -
     shutil.copy(ROOT / ".dvc/config", tmp_path / ".dvc/config")
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"plots": plots}))
-    (table,) = plots[0]["losses"]["y"]
+    table = "data/report/losses/some_arm.csv"
     (tmp_path / table).parent.mkdir(parents=True)
     first = {"step": 0, "learning_rate": None, "train_loss": None, "validation_loss": 0.9}
     later = [{"step": n, "learning_rate": 0.1, "train_loss": 1 / n} for n in range(1, 5)]
@@ -192,7 +208,7 @@ def test_plots_draw_what_was_measured_and_no_loss_of_0_between(tmp_path: Path) -
     command = [sys.executable, "-m", "dvc", "plots", "show"]
     environment = make_project_environment(tmp_path)
     shown = subprocess.check_output([*command, "--json"], cwd=tmp_path, env=environment)
-    (plot,) = json.loads(shown)["data"]["losses"]
+    (plot,) = json.loads(shown)["data"][table]
     drawn = plot["content"]["encoding"]["y"]["field"]
     assert plot["content"]["transform"] == [{"filter": f"datum['{drawn}'] !== ''"}]
     values = plot["content"]["data"]["values"]

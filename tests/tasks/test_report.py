@@ -162,8 +162,11 @@ def test_metrics(project: Path, page: str) -> None:
     assert metrics["page_bytes"] == len(page.encode())
     assert (metrics["quarantined"], metrics["failed"], metrics["exhibits"]) == (2, 2, 12)
     assert set(metrics["arms"][ARM]) == {"clean", "severe"}
-    rates = read_json(project / f"data/report/{ARM}.json")  # a line of `dvc metrics show`
+    rates = read_json(project / f"data/report/rates/{ARM}.json")  # a line of `dvc metrics show`
     assert list(rates) == ["clean", "high", "low", "severe"]
+    losses = f"losses/{ARM}.csv"  # a plot of `dvc plots show`
+    trained = (project / f"data/train/{ARM}/losses.csv").read_bytes()
+    assert (project / "data/report" / losses).read_bytes() == trained
     assert rates["severe"] == round(metrics["arms"][ARM]["severe"]["half_credit"]["value"], 3)
 
 
