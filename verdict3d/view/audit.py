@@ -97,6 +97,12 @@ def _get_montage(side: Shown, mode: str) -> str | None:
     return (side.montages or {}).get(mode)
 
 
+def say_failed(reason: str) -> str:
+    """Return why a certificate failed, the control by the name that people read."""
+    name, colon, rest = reason.partition(": ")
+    return f"{NAMES.get(name, name)}{colon}{rest}"
+
+
 def collect_failures(certificate: Certificate) -> tuple[Failure, ...]:
     """Return the three failure modes of the paper, measured with this judge."""
     comparisons, controls = certificate.comparisons, certificate.controls

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from verdict3d.view import words
+from verdict3d.view.audit import say_failed
 
 
 def make_environment() -> Environment:
@@ -18,7 +19,11 @@ def make_environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        number=words.say_number, signed=words.say_signed, percent=words.say_percent, words=words.say_title
+        number=words.say_number,
+        signed=words.say_signed,
+        percent=words.say_percent,
+        words=words.say_title,
+        reason=say_failed,
     )
     environment.globals.update(
         interval=words.say_interval, outcome=words.say_outcome, ties=words.say_ties, count=words.say_count
