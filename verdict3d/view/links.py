@@ -14,6 +14,7 @@ from verdict3d.records.certificates import Certificate
 from verdict3d.records.pairs import CLEAR_GRADES
 from verdict3d.view.audit import AGREED
 from verdict3d.view.content import Report
+from verdict3d.view.words import NONE
 
 LINES = {"clear_gap": "ladder", "untaught_gap": "ladder", "camera": "ladder", "position": "base_vs_base"}
 """Control that lines of an audit's table are about, where it is called otherwise."""
@@ -33,10 +34,10 @@ class PairLinks:
         """Return a text as a link to the pairs that filters leave.
 
         Args:
-            text: What is shown; it is escaped unless it is markup.
+            text: What is shown; it is escaped unless it is markup. The dash of what is undefined is no link.
             **filters: As in :mod:`verdict3d.view.pairs.query`; several values of one are allowed.
         """
-        if self.page is None:
+        if self.page is None or text == NONE:
             return escape(text)
         address = f"{self.page}#/?{urlencode(filters, doseq=True)}"
         return Markup('<a class="pairs" href="{}">{}</a>').format(address, text)

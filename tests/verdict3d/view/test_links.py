@@ -13,6 +13,7 @@ from verdict3d.records.results import JudgeUsed
 from verdict3d.view.comparison import render_comparison
 from verdict3d.view.links import PairLinks, filter_control
 from verdict3d.view.pairs.query import parse_query
+from verdict3d.view.words import NONE, say_number
 
 
 def test_a_number_leads_to_the_pairs_that_its_filters_leave() -> None:
@@ -26,6 +27,7 @@ def test_a_number_leads_to_the_pairs_that_its_filters_leave() -> None:
 def test_without_a_page_of_pairs_numbers_stay_and_text_is_escaped() -> None:
     assert PairLinks()("<b>", place="evaluate") == "&lt;b&gt;"
     assert "<b>" not in PairLinks("index.html")("<b>")
+    assert PairLinks("index.html")(say_number(None)) == NONE, "there is nothing to lead to"
 
 
 def test_lines_of_an_audit_lead_to_what_they_are_of() -> None:
