@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from verdict3d.errors import ItemFailure
 from verdict3d.mesh.readers.own_folder import OwnFolder
 from verdict3d.mesh.readers.reading import Reading
@@ -22,6 +20,7 @@ _OPTIONS = {
 """Options of a picture, and the most values that follow them."""
 
 _LIBRARY = re.compile(r"\S.*?\.mtl(?=\s|$)", re.IGNORECASE)
+_KEYWORDS = frozenset({"kd", "d", "map_kd", "map_d"})
 _LINES_AT_ONCE = 1 << 12
 
 
@@ -76,37 +75,48 @@ def _list_names(line: str, folder: OwnFolder) -> list[str]:
 
 
 def _read(text: str, reading: Reading) -> dict[str, Material]:
-    materials: dict[str, Material] = {}
-    masks: dict[str, str | None] = {}
+    said: dict[str, dict[str, str]] = {}
     name = ""
     for number, line in enumerate(text.splitlines()):
         if number % _LINES_AT_ONCE == 0:
             reading.check_time()
         keyword, _, rest = line.replace("\t", " ").strip().partition(" ")
-        material = materials.get(name, Material())
-        match keyword.lower():
-            case "newmtl":
-                name = rest.strip()
-                materials.setdefault(name, Material())
-            case "kd":
-                materials[name] = replace(material, color=_read_color(rest))
-            case "d":
-                words = [word for word in rest.split() if word.lower() != "-halo"]
-                materials[name] = replace(material, opacity=min(max(float(words[0]), 0.0), 1.0))
-            case "map_kd":
-                materials[name] = _with_picture(material, rest.split())
-            case "map_d":
-                masks[name] = _with_picture(Material(), rest.split()).picture
-    for name, mask in masks.items():
-        own = materials[name]
-        materials[name] = replace(own, cut_out=mask is not None and mask == own.picture)
+        keyword = keyword.lower()
+        if keyword == "newmtl":
+            name = rest.strip()
+            said.setdefault(name, {})
+        elif keyword in _KEYWORDS:
+            said.setdefault(name, {})[keyword] = rest
+    materials = {}
+    for number, (name, words) in enumerate(said.items()):
+        if number % _LINES_AT_ONCE == 0:
+            reading.check_time()
+        materials[name] = _make_material(words)
     return materials
 
 
+def _make_material(said: dict[str, str]) -> Material:
+    """Return what the last line of each keyword says."""
+    material = Material()
+    if "map_kd" in said:
+        material = _with_picture(material, said["map_kd"].split())
+    if "kd" in said:
+        material = replace(material, color=_read_color(said["kd"]))
+    if "d" in said:
+        words = [word for word in said["d"].split() if word.lower() != "-halo"]
+        material = replace(material, opacity=min(max(float(words[0]), 0.0), 1.0))
+    if "map_d" in said:
+        mask = _with_picture(Material(), said["map_d"].split()).picture
+        material = replace(material, cut_out=mask is not None and mask == material.picture)
+    return material
+
+
 def _read_color(rest: str) -> tuple[int, int, int]:
-    numbers = np.array([float(word) for word in rest.split()[:3]])
-    red, green, blue = np.clip(np.rint(np.broadcast_to(numbers, 3) * 255), 0, 255).astype(int)
-    return int(red), int(green), int(blue)
+    shades = [round(min(max(float(word), 0.0), 1.0) * 255) for word in rest.split()[:3]]
+    if len(shades) not in (1, 3):
+        raise ValueError(f"a colour has {len(shades)} numbers")
+    red, green, blue = shades * 3 if len(shades) == 1 else shades
+    return red, green, blue
 
 
 def _with_picture(material: Material, words: list[str]) -> Material:

@@ -21,6 +21,7 @@ Indices = NDArray[np.int64]
 
 _VERTEX_BYTES = 48
 _UP = 1  # usually
+_NO_MATERIAL = Material()
 
 
 def read_obj(content: bytes, folder: OwnFolder, reading: Reading) -> list[Piece]:
@@ -79,7 +80,7 @@ def _make_layer(piece: Piece, material: Material) -> Layer:
 
 def _note_missing(names: Iterable[str], known: dict[str, Material], reading: Reading) -> None:
     missing = [
-        name for name in names if name and _find_material(name, known) == Material() and name not in known
+        name for name in names if name and _find_material(name, known) == _NO_MATERIAL and name not in known
     ]
     if missing:
         name = missing[0].encode("latin-1").decode("utf-8", errors="replace")
@@ -89,7 +90,7 @@ def _note_missing(names: Iterable[str], known: dict[str, Material], reading: Rea
 
 def _find_material(name: str, known: dict[str, Material]) -> Material:
     """Return a material by its name, in which a number sign may stand or begin a comment."""
-    return known.get(name) or known.get(re.sub(r"\s#.*", "", name)) or Material()
+    return known.get(name) or known.get(re.sub(r"\s#.*", "", name) if "#" in name else name) or _NO_MATERIAL
 
 
 def _make_textured_piece(

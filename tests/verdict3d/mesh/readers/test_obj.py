@@ -276,3 +276,28 @@ def test_a_material_that_no_library_has_is_noted(tmp_path: Path) -> None:
     (note,) = mesh.notes
     assert note.kind == "untextured" and "no library has 1 of its materials, such as 'Eiche'" in note.text
     assert read(tmp_path, f"{SQUARE}usemtl Eiche\nf 1 2 3\n").notes == ()
+
+
+def test_lines_of_all_kinds_may_alternate(tmp_path: Path) -> None:
+    """Numbers that count back mean what stood before them, and each face has the material of its place."""
+    library(tmp_path, "newmtl red\nKd 1 0 0\nnewmtl blue\nKd 0 0 1\n")
+    lines = ["mtllib it.mtl"]
+    for number in range(3000):
+        lines += [f"  v {number} {corner % 2} {corner // 2}" for corner in range(3)]
+        lines += [
+            f"g part{number}",
+            f"usemtl {('red', 'blue')[number % 2]}",
+            "f -3 -2 -1",
+            "\tf 1 2 3",
+            "f 1",
+        ]
+    for text in ("\n".join(lines), "\r\n".join([*lines, ""])):
+        mesh = read(tmp_path, text)
+        centers = mesh.vertices[mesh.faces].mean(axis=1)
+        colors = average_face_colors(mesh)
+        assert colors is not None and len(mesh.faces) == 6000
+        for place in (0, 1, 1500, 2999):
+            at = np.isclose(centers[:, 0], place)
+            is_red = colors[at][:, 0] > colors[at][:, 2]
+            expected = {place % 2 == 0} if place else {True, False}
+            assert set(is_red.tolist()) == expected

@@ -254,6 +254,16 @@ def test_text_of_an_stl_is_read_the_same_word_by_word(
     assert len(quick.faces) == len(mesh.faces) * (1 + (change(b"ab") == b"abab"))
 
 
+def test_text_of_several_solids_is_read_at_once() -> None:
+    mesh = piece()
+    text = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).export(file_type="stl_ascii").encode()
+    solid = text.lower().replace(b"solid", b"solid part 3 1e5")
+    for content in (solid * 3, re.sub(rb"facet normal .*", b"facet", solid) * 3):
+        corners = stl._read_regular_corners(content, 3 * len(mesh.faces))
+        assert corners is not None
+        assert np.allclose(corners.reshape(3, -1, 3), mesh.vertices[mesh.faces].reshape(-1, 3), atol=1e-6)
+
+
 @pytest.mark.parametrize("odd", [None, np.nan, np.inf, -0.0])
 def test_equal_corners_are_found_as_numpy_finds_them(odd: float | None) -> None:
     rows = numpy_generator(0, "corners").integers(-2, 3, (5000, 3)) / 3
