@@ -13,7 +13,6 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
 from verdict3d.project import Workspace
 from verdict3d.records.differences import DIFFERENCE, Difference
-from verdict3d.records.files import read_json
 from verdict3d.records.record import read_record
 
 FOLDER = "difference"
@@ -56,8 +55,11 @@ def compare_with_before(
 def list_difference(workspace: Workspace) -> list[tuple[Path, str]]:
     """Return what MLflow keeps of the last comparison, if it is about the present results."""
     folder = _locate(workspace)
-    document = folder / DIFFERENCE
-    if not document.is_file() or read_json(document)["after"]["key"] != run_key(workspace.root):
+    try:
+        compared = read_record(folder / DIFFERENCE, Difference).after.key
+    except Verdict3DError:  # there is none, or it is damaged, and the next run makes another
+        return []
+    if compared != run_key(workspace.root):
         return []
     return [(path, FOLDER) for path in sorted(folder.iterdir())]
 

@@ -14,13 +14,10 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from verdict3d.errors import Verdict3DError
+from tasks.dvc_lock import LOCK, read_lock
 from verdict3d.records.files import write_bytes
-from verdict3d.records.yaml_files import read_yaml
 
-LOCK = "dvc.lock"
 _FOLDER = ".dir"
 
 
@@ -34,26 +31,6 @@ def compute_dvc_digest(path: Path) -> str | None:
     files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
     rows = [{"md5": compute_dvc_digest(files[name]), "relpath": name} for name in sorted(files)]
     return hashlib.md5(json.dumps(rows).encode(), usedforsecurity=False).hexdigest() + _FOLDER
-
-
-def read_lock(root: Path) -> dict[str, Any]:
-    """Return what ``dvc.lock`` holds by stage; nothing where there is none yet.
-
-    Raises:
-        Verdict3DError: It was damaged, or edited to something else.
-    """
-    path = root / LOCK
-    if not path.exists():
-        return {}
-    advice = "take it from git or a copy, or remove it: what DVC's cache holds is then found again without it"
-    try:
-        content = read_yaml(path)
-    except Verdict3DError as error:
-        raise Verdict3DError(f"{error}; {advice}") from error
-    stages = content.get("stages") if isinstance(content, dict) else None
-    if not isinstance(stages, dict) or not all(isinstance(entry, dict) for entry in stages.values()):
-        raise Verdict3DError(f"{path} is not what DVC wrote (no stages in it); {advice}")
-    return stages
 
 
 def find_damaged_outputs(root: Path, stages: Iterable[str]) -> dict[str, str]:

@@ -17,8 +17,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.chain.dvc_digests import find_damaged_outputs, forget_damaged, read_lock, read_lock_bytes
+from flows.chain.dvc_digests import find_damaged_outputs, forget_damaged, read_lock_bytes
 from flows.chain.dvc_words import BUSY, OUTCOMES, Listener, StageOutcome
+from tasks.dvc_lock import read_lock
 from tasks.paths import EVALUATE
 from verdict3d.errors import Verdict3DError, storage_problem
 from verdict3d.processes.commands import run_supervised

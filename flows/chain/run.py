@@ -29,8 +29,8 @@ from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
 from verdict3d.project import Workspace
-from verdict3d.records.files import read_json
-from verdict3d.records.record import read_record
+from verdict3d.records.decisions import Decision
+from verdict3d.records.record import as_values, read_record
 from verdict3d.records.stages import StageEnd, StageEnds
 
 GIB_PER_STAGE = 8
@@ -136,7 +136,7 @@ def read_results(workspace: Workspace) -> dict[str, Any]:
     return {
         "preset": workspace.preset,
         "win_rates": [asdict(rate) for rate in read_win_rates(workspace.root)],
-        "decision": read_json(decision) if decision.is_file() else None,
+        "decision": as_values(read_record(decision, Decision)) if decision.is_file() else None,
         "report": str(workspace.report) if workspace.report.is_file() else None,
         "stopped": str(stopped) if stopped.is_file() else None,
         "new_votes": count_new_votes(workspace),

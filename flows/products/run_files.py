@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flows.chain.dvc_digests import compute_dvc_digest, find_dvc_cache, read_lock
+from flows.chain.dvc_digests import compute_dvc_digest, find_dvc_cache
 from flows.chain.environment import make_project_environment
 from flows.chain.finished import find_before
+from tasks.dvc_lock import read_lock
 from tasks.tracking.run_record import read_source_tags, run_key
 from tasks.tracking.store import DATABASE, EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError

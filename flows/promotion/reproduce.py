@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.chain.dvc_digests import compute_dvc_digest, drop_damaged_listings, read_lock
+from flows.chain.dvc_digests import compute_dvc_digest, drop_damaged_listings
 from flows.chain.dvc_stages import read_stage_graph, run_stage_through_dvc
 from flows.chain.environment import make_project_environment
 from flows.chain.results import format_text
 from flows.chain.workspace import LINKED
+from tasks.dvc_lock import read_lock
 from tasks.paths import CHAMPION, GENERATORS, LORAS, MESHES, VOTES, WATCHED
 from verdict3d.config_values import NAME
 from verdict3d.errors import Verdict3DError

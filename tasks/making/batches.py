@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
+from pydantic import ValidationError
 from tqdm import tqdm
 
 from tasks.making.executors import finish_batches
@@ -167,6 +168,22 @@ def run_batches(
         for count in finish_batches(worker_factory, missing, folder):
             progress.update(count)
         for batch, home in zip(batches, homes, strict=True):
-            for position, values in zip(batch, read_json(home / RECORDS), strict=True):
-                results[position] = Finished(kind.model_validate(values), home)
+            for position, made in zip(batch, _read_batch(home, kind, len(batch)), strict=True):
+                results[position] = Finished(made, home)
     return [results[position] for position in range(len(items))]
+
+
+def _read_batch(home: Path, kind: type[Made], count: int) -> list[Made]:
+    """Return the records of a finished batch.
+
+    Raises:
+        Verdict3DError: Somebody, or a disk, has damaged them.
+    """
+    try:
+        values = read_json(home / RECORDS)
+        if isinstance(values, list) and len(values) == count:
+            return [kind.model_validate(value) for value in values]
+        problem = f"{home / RECORDS} does not hold {count} records"
+    except (Verdict3DError, ValidationError) as error:
+        problem = str(error)
+    raise Verdict3DError(f"{home} is no finished batch any more: remove it and run again ({problem})")

@@ -6,9 +6,10 @@ Knows files only, not MLflow.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tasks.dvc_lock import read_lock
 from tasks.paths import DECISION
 from tasks.tracking.run_record import read_source_tags, run_key
 from verdict3d.config import Params
@@ -16,11 +17,11 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.project import TRAIN, locate_certificate
 from verdict3d.provenance import digest_file, digest_json
 from verdict3d.records.adapters import adapter_identity, read_card
+from verdict3d.records.certificates import Certificate
 from verdict3d.records.decisions import Decision
 from verdict3d.records.files import read_json, write_json
 from verdict3d.records.promotion import BoundTo, Candidate, PromotionRecord
 from verdict3d.records.record import read_record
-from verdict3d.records.yaml_files import read_yaml
 from verdict3d.view.words import say_outlook
 
 PROGRESS = "promotion: "
@@ -57,11 +58,12 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
     key = run_key(root)
     if key is None:
         raise Verdict3DError(f"{root / 'dvc.lock'} is missing; nothing has been run here")
-    lock = read_yaml(root / "dvc.lock")
     source = read_source_tags(root)
     certificates = {}
     for role in ("training", "evaluation"):
         path = root / locate_certificate(role)
+        if path.exists():
+            read_record(path, Certificate)  # a damaged one is refused here
         certificates[role] = digest_file(path) if path.exists() else None
     return PromotionRecord(
         candidate=Candidate(arm=arm, adapter=adapter),
@@ -71,7 +73,7 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
             git_commit=source.get("git.commit"),
             git_dirty=source["git.dirty"] == "true" if source else None,
             dvc_lock=key,
-            stages={name: digest_json(entry) for name, entry in lock["stages"].items()},
+            stages={name: digest_json(entry) for name, entry in read_lock(root).items()},
             certificates=certificates,
             adapter=adapter,
             base=read_card(root / TRAIN / arm).base_digest,
@@ -101,8 +103,15 @@ def has_waiting_decision(project: Path, root: Path, preset: str) -> bool:
     """Tell whether there is a decision below ``root`` that has not been acted on, as after a killed run."""
     if not (root / DECISION).exists():
         return False
-    acted = locate_acted_file(project, preset)
-    return not acted.exists() or read_json(acted)["decision"] != digest_file(root / DECISION)
+    return _read_acted(locate_acted_file(project, preset)) != digest_file(root / DECISION)
+
+
+def _read_acted(path: Path) -> str | None:
+    """Return the decision that was acted on; None where nothing says it: acting again moves nothing twice."""
+    with suppress(Verdict3DError):
+        acted = read_json(path)
+        return acted.get("decision") if isinstance(acted, dict) else None
+    return None
 
 
 def find_leading_arm(decision: Decision) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from tasks.dvc_lock import read_lock
 from tasks.paths import GENERATE
 from verdict3d.config import Params
 from verdict3d.config_generators import TrellisParams
@@ -14,7 +15,6 @@ from verdict3d.records.adapters import WEIGHTS
 from verdict3d.records.generators import GENERATOR, GeneratorRecord
 from verdict3d.records.record import read_record
 from verdict3d.records.results import Results
-from verdict3d.records.yaml_files import read_yaml
 from verdict3d.view.content import StageOutputs
 
 MOST_DIGESTED_BYTES = 512 * 2**20
@@ -22,12 +22,8 @@ MOST_DIGESTED_BYTES = 512 * 2**20
 
 def read_stages(root: Path) -> tuple[StageOutputs, ...]:
     """Return the stages in ``dvc.lock`` below ``root`` with the digests of their outputs."""
-    lock = root / "dvc.lock"
-    if not lock.exists():
-        return ()
-    stages = read_yaml(lock).get("stages", {})
     found = []
-    for name, stage in stages.items():
+    for name, stage in read_lock(root).items():
         if name != "report":
             digests = [f"{out['path']} {out.get('md5', '')}" for out in stage.get("outs", ())]
             found.append(StageOutputs(name, "; ".join(digests) or None))

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
+from tasks.dvc_lock import read_lock
 from tasks.paths import ASSETS, CHAMPION_RECORD, DECISION, DEGRADE, EVALUATE, GATE, GENERATE, HOLDOUT, LABEL
 from tasks.tracking.run_summary import RunSummary, select_numbers
 from tasks.tracking.run_values import (
@@ -245,8 +246,8 @@ def _read_results(root: Path, arms: Sequence[str]) -> dict[str, Results]:
 
 def _list_datasets(root: Path) -> list[dict[str, str]]:
     """Return the data of a run by the digests that DVC recorded."""
-    lock = read_yaml(root / "dvc.lock").get("stages", {})
-    digests = {out["path"]: out.get("md5", "") for entry in lock.values() for out in entry.get("outs", [])}
+    entries = read_lock(root).values()
+    digests = {out["path"]: out.get("md5", "") for entry in entries for out in entry.get("outs", [])}
     return [
         {"name": name, "digest": digests[path.as_posix()], "source": path.as_posix(), "context": context}
         for name, path, context in DATASETS
@@ -256,9 +257,8 @@ def _list_datasets(root: Path) -> list[dict[str, str]]:
 
 def _read_lock_tags(root: Path) -> dict[str, str]:
     """Return the digest of every output that DVC recorded."""
-    lock = read_yaml(root / "dvc.lock")
     tags = {}
-    for stage, entry in lock.get("stages", {}).items():
+    for stage, entry in read_lock(root).items():
         digests = [f"{out['path']}={out.get('md5', '')}" for out in entry.get("outs", [])]
         tags[f"dvc.out.{clean_name(stage)}"] = " ".join(digests)
     return tags

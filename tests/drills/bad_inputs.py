@@ -111,6 +111,7 @@ DAMAGE: dict[str, Callable[[str], Spoil]] = {
     "missing": lambda place: partial(lose, place),
     "{}": lambda place: partial(write, place, b"{}"),
     "[]": lambda place: partial(write, place, b"[]"),
+    "null": lambda place: partial(write, place, b"null"),
     "cut": lambda place: partial(cut, place),
     "not UTF-8": lambda place: partial(write, place, b'{"a": "\xff"}'),
 }
@@ -171,6 +172,9 @@ def list_records() -> Iterator[Case]:
     """Yield records of finished stages that hold nothing, or something else."""
     for place, command in (
         ("data/gate/decision.json", ("promote", "--explain")),
+        ("data/gate/decision.json", ("status", "--json")),
+        ("data/certify/evaluation/certificate.json", ("promote", "--explain")),
+        ("dvc.lock", ("promote", "--explain")),
         ("data/evaluate/conditioner_repair/results.json", ("status",)),
         ("data/evaluate/conditioner_repair/verdicts.jsonl", ("view", "--json")),
         ("data/assets/assets.jsonl", ("view", "--json")),
@@ -210,7 +214,6 @@ def list_parameters() -> Iterator[Case]:
 def list_names() -> Iterator[Case]:
     """Yield odd names, numbers and addresses on the command line and in the environment."""
     for preset in (
-        "",
         "quick+",
         "/etc/passwd",
         "../..",
@@ -221,17 +224,34 @@ def list_names() -> Iterator[Case]:
         "-",
     ):
         yield Case(f"preset {preset[:20]!a}", ("status", f"--preset={preset}"), "preset")
+    for arguments, named in (
+        (("status", "--preset="), "--preset"),
+        (("status", "--preset", ""), "--preset"),
+        ((*MAKE, "--arm="), "--arm"),
+        ((*MAKE[:3], ""), "-o"),
+        (("generate", " ", *MAKE[2:]), "argument 2"),
+        (("render", "", *DRAW[2:]), "argument 2"),
+        (("export", "", "hub"), "argument 2"),
+        (("reproduce", ""), "argument 2"),
+        (("reproduce", "\u2028"), "argument 2"),
+        (("rollback", "--to", ""), "--to"),
+        (("promote", "--arm", ""), "--arm"),
+        (("diff", "before", ".", "--output="), "--output"),
+        (("doctor", "--meshes="), "--meshes"),
+        (("verdicts", "list", "--asset="), "--asset"),
+    ):
+        yield Case(f"{' '.join(arguments)!a}", arguments, named)
     for place in ("/proc/x/y.png", "photo.png/x.png", "x" * 300 + ".png", "page.html"):
         yield Case(f"render into {place[:20]}", (*DRAW[:3], place), place[:20])
     for number in ("abc", "0", "-1", "''", "1.5", "\u00b2", "1000000000"):
         variables = {"VERDICT3D_WORKERS": number}
         yield Case(f"VERDICT3D_WORKERS {number!a}", MAKE, None, environment=variables)  # one photo needs none
-    for arm in ("nobody", "../../etc", "", "\udcff", "x; touch FILE #"):
+    for arm in ("nobody", "../../etc", "\udcff", "x; touch FILE #"):
         yield Case(f"generate by arm {arm!a}", (*MAKE, f"--arm={arm}"), "arm")
         yield Case(f"export arm {arm!a}", ("export", arm, "hub"), "arm")
     for version in ("\u00b2", "-1", "1.5", "9" * 5000, "base; rm", "\udcff"):
         yield Case(f"rollback to {version[:20]!a}", ("rollback", f"--to={version}"), "version")
-    for reference in ("", "/etc/passwd", "zz", "0" * 40, "a'b", "%", "\u2028"):
+    for reference in ("/etc/passwd", "zz", "0" * 40, "a'b", "%"):
         yield Case(f"reproduce {reference!a}", ("reproduce", reference), "version")
     for address in (
         "nonsense",
@@ -290,6 +310,7 @@ def prepare(finished: Path, ready: Path) -> Path:
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, ready)
     shutil.copytree(ROOT / ".dvc", ready / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
+    (ready / "dvc.lock").write_text("schema: '2.0'\nstages:\n  gate:\n    cmd: python -m tasks.gate\n")
     text = (ready / "params.yaml").read_text(encoding="utf-8")
     (ready / "params.yaml").write_text(text.replace(f"{finished}/", ""), encoding="utf-8")
     tiny_photo(0).save(ready / "photo.png")

@@ -13,6 +13,7 @@ import typer
 from verdict3d.cli.compare import register_compare
 from verdict3d.cli.doctor import register_doctor
 from verdict3d.cli.generate import register_generate
+from verdict3d.cli.options import refuse_empty
 from verdict3d.cli.pipeline import add_commands
 from verdict3d.cli.single import register_single
 from verdict3d.cli.view import register_view
@@ -70,6 +71,7 @@ def main() -> None:
     os.environ.update(TELEMETRY_OFF | exempt_loopback(shell))
     try:
         with one_message():
+            refuse_empty(sys.argv[1:])
             app(obj=shell)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

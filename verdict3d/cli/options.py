@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
+
+from verdict3d.errors import Verdict3DError
 
 CHAIN = "The chain"
 SINGLE = "Single files"
@@ -40,3 +42,19 @@ def choose_progress(as_json: bool) -> Callable[[str], None]:
 def print_json(document: Any) -> None:
     """Print the JSON document that a command answers with."""
     typer.echo(json.dumps(document, indent=2, sort_keys=True))
+
+
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse a command line with an empty text: a variable that is not set, which would mean a default.
+
+    Raises:
+        Verdict3DError: Some option or argument is empty; the message names it.
+    """
+    for number, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        is_option = name.startswith("--") and equals
+        if (value if is_option else argument).strip():
+            continue
+        before = arguments[number - 1] if number else ""
+        what = name if is_option else before if before.startswith("-") else f"argument {number + 1}"
+        raise Verdict3DError(f"{what} is an empty text; give a value, or leave it out")

@@ -129,6 +129,22 @@ def test_problems_are_one_message_and_status_1(tmp_path: Path, chair: Path) -> N
         assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("rollback", "--to", ""), "--to"),
+        (("rollback", "--to="), "--to"),
+        (("render", "chair.glb", "-o", " "), "-o"),
+        (("promote", "--explain", "--arm", ""), "--arm"),
+        (("reproduce", ""), "argument 2"),
+    ],
+)
+def test_an_empty_text_is_no_default(arguments: tuple[str, ...], named: str) -> None:
+    done = call(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {named} is an empty text; give a value, or leave it out\n"
+
+
 def test_status_and_report_of_a_project_that_has_not_run(tmp_path: Path) -> None:
     project = write_toy_chain(tmp_path / "project")
     done = call("status", cwd=project)

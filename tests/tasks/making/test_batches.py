@@ -217,6 +217,18 @@ def test_wrong_number_of_records_is_refused(tmp_path):
         )
 
 
+@pytest.mark.parametrize("content", ["{}", "null", "[]", "[{}, {}]", '[{"item": 1'])
+def test_damaged_records_of_a_finished_batch_are_named(tmp_path, content):
+    def run() -> list[object]:
+        factory = lambda: lambda items, folder: [Number(item=item) for item in items]  # noqa: E731
+        return run_batches([1, 2], factory, Number, folder=tmp_path, batch_size=2, description="two")
+
+    run()
+    (tmp_path / "000000/records.json").write_text(content)
+    with pytest.raises(Verdict3DError, match="000000 is no finished batch any more: remove it"):
+        run()
+
+
 @pytest.mark.parametrize("place", ["", "s", "s/arm", "s/arm/0"])
 def test_a_file_where_work_is_kept_is_removed(tmp_path, place):
     root = tmp_path / "resume"
