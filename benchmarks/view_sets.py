@@ -153,7 +153,8 @@ def measure_halves(d: Values) -> tuple[float, float]:
             ]
         )
     )
-    return raw, 2 * raw / (1 + raw)
+    # two pairs that differ can disagree wholly: of that no reliability follows
+    return raw, 2 * raw / (1 + raw) if raw > -1.0 else float("nan")
 
 
 def measure_sets(margins: Values) -> float:
