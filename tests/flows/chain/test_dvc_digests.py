@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.chain.dvc_digests import LOCK, compute_dvc_digest, find_damaged_outputs, read_lock
+from flows.chain.dvc_digests import compute_dvc_digest, find_damaged_outputs
 from flows.chain.dvc_stages import find_changed_stages, restore_through_dvc
 from flows.chain.environment import make_project_environment
 from support.toy_chain import ARM, STAGES, run_toy_stage
+from tasks.dvc_lock import LOCK, read_lock
 from verdict3d.errors import Verdict3DError
 
 pytestmark = pytest.mark.slow
