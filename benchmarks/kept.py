@@ -1,9 +1,9 @@
 """Rows that are kept of finished runs, in ``docs/rows``: what the numbers of the documents rest on.
 
 ``<run>.csv.gz`` has a line for each pair that a judge compared: of the default run, of the proof, of its
-replicate and of the sweep. ``promotions.csv.gz`` has those of the runs that say how often the default run
-promotes, with their seeds. ``controls-<role>.jsonl.gz`` has what the audit and the certificate of a judge of
-the default run rest on, in the form of ``data/audit/<role>/verdicts.jsonl``.
+replicate, of the sweep and of furniture by somebody else. ``promotions.csv.gz`` has those of the runs that
+say how often the default run promotes, with their seeds. ``controls-<role>.jsonl.gz`` has what the audit and
+the certificate of a judge of the default run rest on, in the form of ``data/audit/<role>/verdicts.jsonl``.
 """
 
 from __future__ import annotations
@@ -89,6 +89,12 @@ SWEEP = Run(
     ("sweep",),
 )  # fmt: skip
 """Arms of the sweep that today's judges have judged, in the order of their table."""
+FOREIGN = Run(
+    "foreign", "docs/results.md", ("repair_and_majority", "oracle", "conditioner_repair"), ("sweep",)
+)
+"""Arms on furniture by an outside artist, which is not kept."""
+TABLES = (SWEEP, FOREIGN)
+"""Runs of which every arm has a line in a table."""
 
 
 @dataclass(frozen=True)

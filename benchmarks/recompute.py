@@ -1,7 +1,8 @@
 """Numbers of the documents, computed again from verdicts: ``python -m benchmarks.recompute``.
 
 The rows in ``docs/rows`` (:mod:`benchmarks.kept`) are of the default run and its judges, of the runs that say
-how often it promotes, and of the sweep (docs/results.md), and of the proof and its replicate (docs/proof.md).
+how often it promotes, of the sweep and of furniture by somebody else (docs/results.md), and of the proof and
+its replicate (docs/proof.md).
 Prints every number with its interval, and those that its document lacks; ends with status 1 if there are any.
 ``--keep RUN ROOT`` writes the rows of a run from the folder where it finished; those of ``promotions`` from
 the folder of ``python -m benchmarks.promotions``.
@@ -27,7 +28,7 @@ from benchmarks.kept import (
     ROLES,
     ROOT,
     RUNS,
-    SWEEP,
+    TABLES,
     Kept,
     Run,
     keep,
@@ -148,10 +149,11 @@ def recompute_promotions(rows: Mapping[int, Sequence[Kept]]) -> dict[str, str]:
     return found
 
 
-def recompute_sweep(rows: Sequence[Kept], params: Params) -> dict[str, str]:
-    """Return the line of each arm in the table of the sweep, and the base against itself."""
+def recompute_table(run: Run) -> dict[str, str]:
+    """Return the line of each arm in the table of a run, and the base against itself."""
+    rows, params = read_kept(run.rows), run.read_params()
     found: dict[str, str] = {}
-    for arm in SWEEP.arms:
+    for arm in run.arms:
         parts = {name: measure_arm(rows, params, arm, name, digits=2) for name in params.evaluate.regimes}
         severe = parts["severe"]
         cells = [part["half-credit"] for part in parts.values()]
@@ -269,8 +271,7 @@ def recompute_all() -> dict[Run, dict[str, str]]:
         answers = {role: read_controls(role) for role in ROLES}
         found[DEFAULT] |= recompute_controls(answers, DEFAULT.read_params())
     found[PROMOTIONS] = recompute_promotions(read_promotions())
-    found[SWEEP] = recompute_sweep(read_kept(SWEEP.rows), SWEEP.read_params())
-    return found
+    return found | {run: recompute_table(run) for run in TABLES}
 
 
 def list_lacking_controls() -> list[str]:
@@ -293,7 +294,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.keep:
         name, root = given.keep
-        known = {**RUNS, PROMOTIONS.name: PROMOTIONS, SWEEP.name: SWEEP}
+        known = {**RUNS, **{run.name: run for run in (PROMOTIONS, *TABLES)}}
         if name not in known:
             parser.error(f"RUN is {name!r}; one of {', '.join(known)}")
         keep(known[name], Path(root))

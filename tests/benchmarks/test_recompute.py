@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import kept
-from benchmarks.kept import DEFAULT, PROMOTIONS, ROLES, RUNS, SWEEP, Kept, Run, read_kept, read_promotions
+from benchmarks.kept import DEFAULT, PROMOTIONS, ROLES, RUNS, TABLES, Kept, Run, read_kept, read_promotions
 from benchmarks.recompute import (
     LACKING,
     list_lacking_controls,
@@ -33,8 +33,8 @@ def found() -> Found:
 
 
 def test_every_number_is_in_its_document(found: Found) -> None:
-    assert {run.name for run in found} == {*RUNS, "promotions", "sweep"}
-    assert set(SWEEP.arms) < found[SWEEP].keys()
+    assert {run.name for run in found} == {*RUNS, "promotions", "sweep", "foreign"}
+    assert all(set(run.arms) < found[run].keys() for run in TABLES)
     for run in RUNS.values():
         assert len(found[run]) > (12 * len(run.arms) if run.whole else 12)
     for run, numbers in found.items():
