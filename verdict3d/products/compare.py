@@ -134,7 +134,7 @@ def compare_folders(
         confidence=confidence,
     )
     shown = {photo.name: reference for photo, reference in references}
-    write_page(comparison, rows, shown, meshes, output, options.pairs_page)
+    write_page(comparison, rows, colours, shown, meshes, output, options.pairs_page)
     write_rows(output / ROWS, rows)
     write_rows(output / COLOUR_ROWS, colours)
     write_record(output / DOCUMENT, comparison)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from verdict3d.products.compare import DOCUMENT, ROWS
+from verdict3d.judge.modes import TEXTURE_MODE
+from verdict3d.products.compare import COLOUR_ROWS, DOCUMENT, ROWS
 from verdict3d.products.comparison_page import mesh_key, photo_key, picture_names
 from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes
 from verdict3d.records.record import read_record, read_rows
@@ -23,25 +24,27 @@ def compared_entries(folder: Path) -> Iterator[Entry]:
     """
     comparison = read_record(folder / DOCUMENT, Comparison)
     rows = read_rows(folder / ROWS, PairOfMeshes)
-    names = picture_names(rows)
+    colours = read_rows(folder / COLOUR_ROWS, PairOfMeshes) if comparison.colours.surfaces else []
+    names = picture_names(rows, colours)
     places = {side.name: Path(side.folder) for side in comparison.sides}
     judge = comparison.judge
 
-    def shape(mesh: PairedMesh) -> Shape:
+    def shape(mesh: PairedMesh, in_colour: bool) -> Shape:
         there = mesh.mesh_digest is not None
+        mode = TEXTURE_MODE if in_colour else judge.mode
         return Shape(
             name=mesh.side,
             generation=mesh.file or "",
             mesh=str((places[mesh.side] / mesh.file).absolute()) if mesh.file and there else None,
             mesh_digest=mesh.mesh_digest,
-            montages={judge.mode: str(folder / names[mesh_key(mesh)])} if there else {},
+            montages={mode: str(folder / names[mesh_key(mesh, in_colour)])} if there else {},
             failure=mesh.failure,
             truth={},
         )
 
-    for row in rows:
+    for row, in_colour in [*((row, False) for row in rows), *((row, True) for row in colours)]:
         yield Entry(
-            place="compare",
+            place="compare_texture" if in_colour else "compare",
             group=folder.name,
             name=f"{row.object}-{row.sample}",
             arm=row.x,
@@ -55,8 +58,15 @@ def compared_entries(folder: Path) -> Iterator[Entry]:
             known=None,
             reference=str(folder / names[photo_key(row)]),
             condition=None,
-            x=shape(row.mine),
-            y=shape(row.theirs),
-            word=make_word(row, comparison.role, judge.model, judge.panel, judge.mode, judge.prompt),
+            x=shape(row.mine, in_colour),
+            y=shape(row.theirs, in_colour),
+            word=make_word(
+                row,
+                comparison.role,
+                judge.model,
+                judge.panel,
+                TEXTURE_MODE if in_colour else judge.mode,
+                judge.prompt,
+            ),
             others=[],
         )

@@ -26,7 +26,11 @@ class PairExhibit:
 
 
 def render_comparison(
-    comparison: Comparison, exhibits: Sequence[PairExhibit], group: str = "", pairs_page: str | None = None
+    comparison: Comparison,
+    exhibits: Sequence[PairExhibit],
+    in_colour: Sequence[PairExhibit],
+    group: str = "",
+    pairs_page: str | None = None,
 ) -> str:
     """Return the page as one HTML document.
 
@@ -36,6 +40,7 @@ def render_comparison(
     Args:
         comparison: What was found.
         exhibits: Every pair.
+        in_colour: Every pair that was shown in colour.
         group: What the page of pairs calls the comparison.
         pairs_page: Address of the page of pairs that numbers lead to; None: they lead nowhere.
     """
@@ -45,9 +50,9 @@ def render_comparison(
         .render(
             comparison=comparison,
             exhibits=exhibits,
+            in_colour=in_colour,
             group=group,
             pairs=PairLinks(pairs_page),
-            no_pairs=PairLinks(),
             headline=say_headline(comparison),
             believing=say_what_to_know(comparison),
             not_apart=say_not_apart(comparison),

@@ -28,9 +28,13 @@ from verdict3d.mesh.mesh import normalize
 from verdict3d.products.compare import CompareOptions, compare_folders
 from verdict3d.products.compared_files import match_files, name_sides, read_tags
 from verdict3d.products.comparison_page import LEAST_PX, MOST_PX, PICTURE_BUDGET_BYTES, choose_picture_size
+from verdict3d.products.pair_index import open_index
+from verdict3d.project import Workspace
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.comparisons import Comparison, PairOfMeshes
 from verdict3d.records.record import read_record, read_rows
+from verdict3d.view.pairs.pictures import make_picture
+from verdict3d.view.pairs.query import parse_query
 
 HOSTILE = "<img src=x onerror=alert(1)>&\"'"
 NAMES = ("chair", "stool", HOSTILE, "sofa-2")
@@ -266,7 +270,17 @@ def test_colours_are_asked_about_where_both_meshes_have_a_surface(
     rows = read_rows(folders / "page/colours.jsonl", PairOfMeshes)
     assert [row.object for row in rows] == [name for name in sorted(NAMES) if name != "chair"]
     assert all(len(row.sets) == 1 for row in rows if row.outcome != "same")
-    assert "an axis of their own: 3 pairs" in (folders / "page/index.html").read_text()
+    text = (folders / "page/index.html").read_text()
+    assert "an axis of their own: 3 pairs" in text
+    assert len(Page(text).pictures) == 3 * 7, "each pair, and three in colour"
+    index = open_index(Workspace(root, root, None), [folders / "page"], None, print)
+    shown = [index.document(name) for name in index.ids(parse_query("place=compare_texture&group=page"))]
+    assert sorted(pair.object for pair in shown if pair) == sorted(row.object for row in rows)
+    for pair in (pair for pair in shown if pair):
+        assert pair.word.mode == "rgb" and list(pair.sides["x"].montages) == ["rgb"]
+        coloured = [make_picture(index, f"{key}-0") for key in (pair.x_montage, pair.y_montage)]
+        (grey,) = (one for one in pair.elsewhere if one.place == "compare")
+        assert make_picture(index, f"{grey.x_montage}-0") not in coloured
     plain, _ = compare(project, folders, "whole", "worse", trials=True)
     assert plain.duels == found.duels, "shape is judged as without them"
 

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from support.rows import filled
 from verdict3d.records.certificates import Certificate
-from verdict3d.records.comparisons import Comparison, Duel
+from verdict3d.records.comparisons import Colours, Comparison, Duel
 from verdict3d.records.numbers import Decisive, Summary
 from verdict3d.records.results import JudgeUsed
 from verdict3d.view.comparison import render_comparison
@@ -50,11 +50,13 @@ def test_lines_of_an_audit_lead_to_what_they_are_of() -> None:
 def test_numbers_of_a_comparison_lead_to_their_pairs() -> None:
     counted = filled(Summary, decisive=filled(Decisive, wins=5, losses=2), pairs=9)
     duel = filled(Duel, x="june", y="july", summary=counted, by_tag={"wood": counted})
-    comparison = filled(Comparison, duels=[duel])
-    page = html.unescape(render_comparison(comparison, [], "page", "http://127.0.0.1:7373/"))
+    colours = filled(Colours, duels=[filled(Duel, x="june", y="july", summary=filled(Summary, pairs=4))])
+    comparison = filled(Comparison, duels=[duel], colours=colours)
+    page = html.unescape(render_comparison(comparison, [], [], "page", "http://127.0.0.1:7373/"))
     links = re.findall(r'class="pairs" href="http://127.0.0.1:7373/#/\?([^"]*)">(\d+)<', page)
     found = [(parse_query(query).choices, int(number)) for query, number in links]
     here = {"place": ("compare",), "group": ("page",), "arm": ("june",), "against": ("july",)}
     assert ({**here, "outcome": ("win",)}, 5) in found and (here, 9) in found
     assert ({**here, "category": ("wood",), "outcome": ("loss",)}, 2) in found
-    assert "127.0.0.1" not in render_comparison(comparison, [])
+    assert ({**here, "place": ("compare_texture",)}, 4) in found
+    assert "127.0.0.1" not in render_comparison(comparison, [], [])

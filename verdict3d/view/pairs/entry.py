@@ -23,6 +23,7 @@ Place = Literal[
     "audit",
     "certify",
     "compare",
+    "compare_texture",
 ]
 """Which question a pair belongs to."""
 Known = Literal["x", "y", "same"]

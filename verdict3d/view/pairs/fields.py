@@ -30,6 +30,7 @@ PLACES = {
     "audit": "Audit: known answers",
     "certify": "Audit: generations",
     "compare": "Comparison of folders",
+    "compare_texture": "Comparison of folders, in colour",
 }
 OUTCOMES = {
     "win": "X better",
