@@ -6,7 +6,8 @@
 
 Nodes are Ray's own processes on loopback, with a token. `overhead` has four workers throughout, so that only
 who gives out the batches differs. `kills` makes the run once undisturbed in processes, and compares the
-digests of all outputs (`dvc.lock`); `--of generate` runs that stage alone.
+digests of all outputs (`dvc.lock`); `--of generate` runs that stage alone, `--few` has eight objects
+and few controls.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import yaml
+
 from flows.chain.environment import make_project_environment
 from flows.chain.workspace import open_workspace
 from tasks.making.batches import run_batches
 from tasks.making.crew import Sharing
 from tasks.making.executors import EXECUTOR
 from tasks.making.machine import WORKERS
-from verdict3d.provenance import digest_directory, digest_file
+from verdict3d.provenance import digest_directory
 from verdict3d.records.record import RecordPart
+from verdict3d.run_keys import run_key
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -39,6 +43,12 @@ from support.instant_crew import InstantCrew  # noqa: E402
 from support.ray_cluster import add_node, ray_cluster, remove_nodes  # noqa: E402
 
 SLOTS = 4
+FEW = {
+    "assets": {"train": 4, "validation": 2, "heldout": 2},
+    "audit": {"rows_per_defect": 1, "compared": 4, "copies": 2, "coloured": 2, "allow_uncertified": True},
+    "train": {"conditioner_repair": {"steps": 4, "checkpoint_every": 2}},
+}
+"""A preset over `quick`, for a busy machine."""
 
 
 class Piece(RecordPart):
@@ -99,47 +109,48 @@ def measure_overhead(folder: Path, batches: int, seconds: float) -> None:
 
 
 def copy_project(into: Path) -> Path:
-    """Copy what git knows of this project."""
+    """Copy what git knows of this project, and add the preset of few objects."""
     for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, into / name)
+    (into / "presets/few.yaml").write_text(yaml.safe_dump(FEW))
     return into
 
 
-def start_run(project: Path, executor: str, what: str) -> subprocess.Popen[bytes]:
-    """Start the quick preset, or a stage of it alone, in a copy of the project."""
+def start_run(project: Path, executor: str, what: str, preset: str) -> subprocess.Popen[bytes]:
+    """Start the preset, or a stage of it alone, in a copy of the project."""
     left_out = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
     own = {name: text for name, text in make_project_environment(project).items() if name not in left_out}
     own |= {EXECUTOR: executor, WORKERS: "2"}
     own["PYTHONPATH"] = os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")])
-    run = [sys.executable, "-m", "verdict3d", "run", "--preset", "quick"]
+    run = [sys.executable, "-m", "verdict3d", "run", "--preset", preset]
     command = run if what == "run" else [sys.executable, "-m", f"tasks.{what}"]
-    cwd = project if what == "run" else open_workspace(project, "quick").root
+    cwd = project if what == "run" else open_workspace(project, preset).root
     with (project / "run.log").open("ab") as log:
         return subprocess.Popen(command, cwd=cwd, env=own, stdout=log, stderr=log)
 
 
-def digest_results(project: Path, what: str) -> str:
+def digest_results(project: Path, what: str, preset: str) -> str:
     """Return one digest of all that was written."""
-    root = project / ".verdict3d/presets/quick"
-    return digest_file(root / "dvc.lock") if what == "run" else digest_directory(root / "data" / what)
+    root = open_workspace(project, preset).root
+    return run_key(root) or "nothing" if what == "run" else digest_directory(root / "data" / what)
 
 
-def measure_kills(folder: Path, what: str, every_s: float) -> bool:
+def measure_kills(folder: Path, what: str, preset: str, every_s: float) -> bool:
     """Kill nodes while batches are made, start others, and compare with an undisturbed run."""
     whole, killed = copy_project(folder / "whole"), copy_project(folder / "killed")
     for project in (whole, killed):
         for stage in ("assets", "degrade") if what != "run" else ():
-            finish(start_run(project, "here", stage), project)
+            finish(start_run(project, "here", stage, preset), project)
     start = time.perf_counter()
-    finish(start_run(whole, "processes", what), whole)
+    finish(start_run(whole, "processes", what, preset), whole)
     print(f"undisturbed, in two processes: {time.perf_counter() - start:.0f} s", flush=True)
     kills = 0
     with ray_cluster(killed) as cluster:
         add_node(cluster, num_cpus=1)
         add_node(cluster, num_cpus=1)
         start = time.perf_counter()
-        run = start_run(killed, "ray", what)
+        run = start_run(killed, "ray", what, preset)
         while run.poll() is None:
             try:
                 run.wait(every_s)
@@ -148,7 +159,8 @@ def measure_kills(folder: Path, what: str, every_s: float) -> bool:
                 kills += 1
                 add_node(cluster, num_cpus=1)
         finish(run, killed)
-    same, taken_s = digest_results(whole, what) == digest_results(killed, what), time.perf_counter() - start
+    same = digest_results(whole, what, preset) == digest_results(killed, what, preset)
+    taken_s = time.perf_counter() - start
     print(f"on Ray, {kills} nodes killed: {taken_s:.0f} s; {'same' if same else 'OTHER'} bytes", flush=True)
     return same
 
@@ -185,6 +197,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of a batch")
     parser.add_argument("--places", type=int, default=1000)
     parser.add_argument("--of", choices=("run", "generate"), default="run", help="what nodes are killed of")
+    parser.add_argument("--few", action="store_true", help="fewer objects and controls")
     parser.add_argument("--every", type=float, default=20.0, help="seconds between two kills")
     given = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
@@ -195,7 +208,8 @@ def main() -> None:
         if given.what == "overhead":
             measure_overhead(Path(folder), given.batches, given.seconds)
         else:
-            sys.exit(0 if measure_kills(Path(folder), given.of, given.every) else 1)
+            preset = "quick+few" if given.few else "quick"
+            sys.exit(0 if measure_kills(Path(folder), given.of, preset, given.every) else 1)
 
 
 if __name__ == "__main__":

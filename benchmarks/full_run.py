@@ -137,7 +137,8 @@ def run(name: str, place: Workspace, cards: Cards, kill_at: str | None = None) -
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "verdict3d", "run", "--preset", str(place.preset)]
     use, ends = Use(name), list[tuple[float, str]]()
-    batches: dict[Path, float] = {}
+    resume = place.root / STATE_FOLDER / "resume"
+    finished, batches = set(resume.glob(BATCHES)), dict[Path, float]()
     start, left = time.perf_counter(), 0
     process = subprocess.Popen(
         command,
@@ -152,9 +153,9 @@ def run(name: str, place: Workspace, cards: Cards, kill_at: str | None = None) -
         reader.start()
         while process.poll() is None:
             time.sleep(POLL_S)
-            for path in (place.root / STATE_FOLDER / "resume").glob(BATCHES):
+            for path in set(resume.glob(BATCHES)) - finished:
                 batches.setdefault(path, time.time())
-            if kill_at and any((place.root / STATE_FOLDER / "resume").glob(kill_at)):
+            if kill_at and any(resume.glob(kill_at)):
                 left = kill_tree(process)
         reader.join()
     seconds = time.perf_counter() - start
@@ -176,11 +177,12 @@ def kill_tree(process: subprocess.Popen[str]) -> int:
 def _read(process: subprocess.Popen[str], log: Any, ends: list[tuple[float, str]]) -> None:
     """Copy what a run prints to its log and to ours, and note when it says how a stage ended."""
     assert process.stdout
-    for line in process.stdout:
-        log.write(line)
-        if _ENDED.match(line.rstrip()):
-            ends.append((time.time(), line.rstrip()))
-            print(line, end="", flush=True)
+    with process.stdout as lines:
+        for line in lines:
+            log.write(line)
+            if _ENDED.match(line.rstrip()):
+                ends.append((time.time(), line.rstrip()))
+                print(line, end="", flush=True)
 
 
 def read_end(at: float, line: str, use: Use, batches: dict[Path, float]) -> Stage | None:

@@ -27,7 +27,6 @@ from verdict3d.asking.questions import ask, plan_questions
 from verdict3d.asking.roles import select_judge
 from verdict3d.config import Params
 from verdict3d.config_judges import JudgeParams, JudgeRole
-from verdict3d.device import settle_torch
 from verdict3d.judge.audit.certificate import issue
 from verdict3d.judge.audit.controls import measure_sureness, select, select_clear_gaps
 from verdict3d.judge.audit.panel_choice import choose_panel, list_panel_warnings
@@ -52,14 +51,13 @@ CARD = "card.json"
 
 def run(params: Params, root: Path, role: JudgeRole) -> None:
     """Audit the judge of ``role`` below ``root``."""
-    settle_torch()
     judge_params = select_judge(params.judges, role)
     for other in get_args(JudgeRole):
         if other != role and getattr(params.judges, other) is not None:
             require_different(
                 identify(judge_params, root), identify(select_judge(params.judges, other), root)
             )
-    judge = load_judge(judge_params, root)
+    judge = load_judge(judge_params, root, settled=True)
     certificate, rows = audit(params, root, role, judge, VerdictStore(root / STORE))
     for warning in certificate.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -72,8 +70,7 @@ def run(params: Params, root: Path, role: JudgeRole) -> None:
 
 def drill(params: Params, root: Path, role: JudgeRole, name: str) -> Certificate:
     """Return the certificate of a planted bad judge in the place of ``role``'s; nothing is recorded of it."""
-    settle_torch()
-    judge = plant(name, load_judge(select_judge(params.judges, role), root))
+    judge = plant(name, load_judge(select_judge(params.judges, role), root, settled=True))
     return audit(params, root, role, judge, VerdictStore(root / DRILL_STORE))[0]
 
 

@@ -24,7 +24,6 @@ from verdict3d.asking.questions import ask, plan_questions
 from verdict3d.asking.roles import select_judge
 from verdict3d.config import Params
 from verdict3d.config_judges import JudgeRole
-from verdict3d.device import settle_torch
 from verdict3d.judge.audit.certificate import complete
 from verdict3d.judge.audit.ordering import find_on_generations, order_generations
 from verdict3d.judge.audit.planted import AuditedJudge
@@ -48,8 +47,8 @@ EVEN = ({"heldout", "heldout_control"}, {"winner", "sibling"})
 
 def run(params: Params, root: Path, role: JudgeRole) -> None:
     """Complete the certificate of the judge of ``role`` below ``root``."""
-    settle_torch()
-    judge = load_judge(select_judge(with_chosen_panels(params, root, [role]).judges, role), root)
+    settings = select_judge(with_chosen_panels(params, root, [role]).judges, role)
+    judge = load_judge(settings, root, settled=True)
     certificate, rows = certify(params, root, role, judge, VerdictStore(root / STORE))
     out = start_folder(root / CERTIFY / role)
     write_rows(out / "verdicts.jsonl", rows)

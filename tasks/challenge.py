@@ -39,8 +39,6 @@ from verdict3d.config import Params
 from verdict3d.generators.generator import Generator
 from verdict3d.judge.identity import identify
 from verdict3d.judge.verdict import Verdict
-from verdict3d.making.arms import load_adapted
-from verdict3d.making.base import load_base
 from verdict3d.project import TRAIN
 from verdict3d.randomness import numpy_generator
 from verdict3d.records.adapters import adapter_identity
@@ -110,6 +108,9 @@ def make_champion_generations(
 
 def load_champion(params: Params, root: Path, champion: Champion) -> Generator:
     """Load the generator that the champion is, with what a search needs."""
+    from verdict3d.making.arms import load_adapted
+    from verdict3d.making.base import load_base
+
     if champion.arm is None:
         return load_base(params, root)
     return load_adapted(params, root, root / CHAMPION, champion.arm, make_search_tools(params, root))

@@ -21,6 +21,7 @@ from tasks.making.outside_sets import digest_outside_sets
 from tasks.paths import IDENTITY, locate_identity, start_folder
 from tasks.scoring.champion import find_champion_generator
 from tasks.stage import run_stage
+from tasks.stage_order import list_stages, look_up, name_stage
 from verdict3d.adapt.registry import list_methods, module_of, modules_of
 from verdict3d.config import Params
 from verdict3d.config_arms import OutsideArmParams
@@ -32,7 +33,6 @@ from verdict3d.provenance import code_of
 from verdict3d.records.files import read_json
 from verdict3d.records.identities import StageIdentity
 from verdict3d.records.record import write_record
-from verdict3d.records.yaml_files import read_yaml
 
 STAGE = "identity"
 DISPATCHER = "verdict3d/adapt/registry.py"
@@ -55,22 +55,20 @@ def find_stage_identities(params: Params, root: Path) -> dict[str, StageIdentity
     values = params.model_dump(mode="json")
     identities: dict[str, StageIdentity] = {}
     describe = lru_cache(maxsize=None)(lambda generator: describe_generator(generator, root))
-    for stage, entry in read_yaml(root / "dvc.yaml")["stages"].items():
+    for stage, item, entry in list_stages(root, values):
         if stage == STAGE:
             continue
-        each = entry.get("foreach")
-        for item in [None] if each is None else _look_up(values, each.removeprefix("${").removesuffix("}")):
-            listed = [name.replace("${item}", str(item)) for name in entry.get("do", entry)["params"]]
-            drawn = {"montage_modes": list_modes(params.judges)} if stage in DRAWING else {}
-            identities[stage if item is None else f"{stage}@{item}"] = StageIdentity(
-                code=_find_code(params, root, stage, item),
-                params={name: _look_up(values, name) for name in listed} | drawn,
-                files=digest_outside_sets(params.train.sections[str(item)], root) if stage == "train" else {},
-                generators={
-                    name: describe(generator)
-                    for name, generator in _outside_generators(params, root, stage, item, listed).items()
-                },
-            )
+        listed = [name.replace("${item}", str(item)) for name in entry["params"]]
+        drawn = {"montage_modes": list_modes(params.judges)} if stage in DRAWING else {}
+        identities[name_stage(stage, item)] = StageIdentity(
+            code=_find_code(params, root, stage, item),
+            params={name: look_up(values, name) for name in listed} | drawn,
+            files=digest_outside_sets(params.train.sections[str(item)], root) if stage == "train" else {},
+            generators={
+                name: describe(generator)
+                for name, generator in _outside_generators(params, root, stage, item, listed).items()
+            },
+        )
     return identities
 
 
@@ -103,13 +101,6 @@ def _find_code(params: Params, root: Path, stage: str, item: str | None) -> dict
         kinds = KINDS if stage == CHALLENGE else (params.generator.kind,)
         named += [name_kind_module(kind) for kind in kinds]
     return dict(sorted((code | code_of(*named, sources=root)).items())) if named else code
-
-
-def _look_up(values: dict[str, Any], name: str) -> Any:
-    """Return the value of a dotted name."""
-    for key in name.split("."):
-        values = values[key]
-    return values
 
 
 def find_changed_identities(params: Params, root: Path) -> dict[str, dict[str, list[str]]]:

@@ -229,13 +229,13 @@ def _collect_warnings(
 ) -> tuple[str, ...]:
     """Return what a reader must know before believing a number, each sentence once."""
     notes = [warning for found in certificates.values() for warning in found.warnings]
-    used = {f"evaluation ({arm})": found.certificate for arm, found in evaluations.items()}
+    used = {f"an evaluation judge ({arm})": found.certificate for arm, found in evaluations.items()}
     if labels:
-        used = {"training": labels.certificate, **used}
-    for role, shown in used.items():
+        used = {"a training judge": labels.certificate, **used}
+    for judge, shown in used.items():
         if not shown.certified:
             words = "; ".join(shown.objections)
-            notes.append(f"made with a {role} judge that is not certified, never to be promoted: {words}")
+            notes.append(f"made with {judge} that is not certified, never to be promoted: {words}")
     return tuple(dict.fromkeys(notes))
 
 

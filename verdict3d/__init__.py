@@ -63,9 +63,9 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name == "__version__":
-        from importlib.metadata import version
+        from verdict3d.versions import find_own_version
 
-        value: Any = version("verdict3d")
+        value: Any = find_own_version()
     elif name == "gate":
         value = import_module("verdict3d.interface.gate")
     elif name in _PLACES:

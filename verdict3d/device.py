@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from verdict3d.errors import Verdict3DError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -19,6 +20,8 @@ def pick_device(device: str | torch.device) -> torch.device:
     Raises:
         Verdict3DError: There is no such device, or a CUDA GPU is asked for that is not there.
     """
+    import torch
+
     usable = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
         return torch.device("cuda" if usable else "cpu")
@@ -45,6 +48,8 @@ def settle_torch() -> dict[str, Any]:
     Returns:
         Versions, thread count and accelerator, as JSON values for :func:`tasks.making.batches.resuming`.
     """
+    import torch
+
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

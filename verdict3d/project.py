@@ -114,11 +114,11 @@ def find_project(start: Path | None = None) -> Path:
 
 def _open_own_folder() -> Path:
     """Return the folder of an installed package below the user's cache, with links to what came with it."""
-    from importlib.metadata import version
+    from verdict3d.versions import find_own_version
 
     models = find_models()
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = caches / "verdict3d" / version("verdict3d")
+    folder = caches / "verdict3d" / find_own_version()
     try:
         (folder / DATA).mkdir(parents=True, exist_ok=True)
         for name in (Path(PARAMETERS), CHECKPOINTS):

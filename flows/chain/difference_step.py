@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flows.chain.finished import find_before, locate_kept
-from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
 from verdict3d.project import Workspace
 from verdict3d.records.differences import DIFFERENCE, Difference
 from verdict3d.records.record import read_record
+from verdict3d.run_keys import run_key
 
 FOLDER = "difference"
 """Where the page is among the artifacts of the run in MLflow."""

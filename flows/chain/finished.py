@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
 from verdict3d.project import Workspace
+from verdict3d.run_keys import run_key
 
 KEPT = Path("finished")
 """Below the state folder."""

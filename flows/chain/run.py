@@ -25,13 +25,13 @@ from flows.chain.tracking_step import describe_unsent, keep_run, send_kept
 from flows.processes.run_lock import recover_dvc_locks, run_lock
 from tasks.paths import DECISION
 from tasks.tracking.outbox import Outbox
-from tasks.tracking.run_record import run_key
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
 from verdict3d.project import Workspace
 from verdict3d.records.decisions import Decision
 from verdict3d.records.record import as_values, read_record
 from verdict3d.records.stages import StageEnd, StageEnds
+from verdict3d.run_keys import run_key
 
 GIB_PER_STAGE = 8
 CORES_PER_STAGE = 4

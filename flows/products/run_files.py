@@ -19,7 +19,7 @@ from flows.chain.dvc_digests import compute_dvc_digest, find_dvc_cache
 from flows.chain.environment import make_project_environment
 from flows.chain.finished import find_before
 from tasks.dvc_lock import read_lock
-from tasks.tracking.run_record import read_source_tags, run_key
+from tasks.tracking.run_record import read_source_tags
 from tasks.tracking.store import DATABASE, EMBEDDED_STORE
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import run_supervised
@@ -28,6 +28,7 @@ from verdict3d.provenance import ask_git
 from verdict3d.records.record import R, read_record, read_rows
 from verdict3d.records.recorded_runs import PastRate, RecordedRuns, RunNamed
 from verdict3d.records.yaml_files import read_yaml
+from verdict3d.run_keys import run_key
 
 T = TypeVar("T")
 HERE, BEFORE = ".", "before"

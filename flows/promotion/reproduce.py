@@ -88,9 +88,10 @@ def reproduce_run(
     drop_damaged_listings(cache / "files/md5")
     outcomes = _run_stages(target, make_project_environment(target), again, say)
     made = read_lock(target)
+    in_order = dict.fromkeys(stage for stage in (*outcomes, *recorded) if stage in recorded)
     matches = [
-        StageMatch(stage, outcomes.get(stage, "gone"), compare_entries(entry, made.get(stage)))
-        for stage, entry in recorded.items()
+        StageMatch(stage, outcomes.get(stage, "gone"), compare_entries(recorded[stage], made.get(stage)))
+        for stage in in_order
     ]
     if found.arm is not None:
         adapter = adapter_identity(target / TRAIN / found.arm)

@@ -32,11 +32,11 @@ from flows.chain.workspace import PRESET, open_workspace
 from flows.processes.run_lock import run_lock
 from flows.promotion.promote import act_on_decision
 from tasks.registry.promotion_record import has_waiting_decision
-from tasks.tracking.run_record import run_key
 from verdict3d.config import ScheduleParams, load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import ending_with_parent
 from verdict3d.project import Workspace, find_project
+from verdict3d.run_keys import run_key
 
 SKIPPED = "Skipped"
 Preset = Annotated[str, Field(pattern=f"^({PRESET})$")]

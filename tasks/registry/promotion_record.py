@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tasks.dvc_lock import read_lock
 from tasks.paths import DECISION
-from tasks.tracking.run_record import read_source_tags, run_key
+from tasks.stage_order import read_locked_stages
+from tasks.tracking.run_record import read_source_tags
 from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.project import TRAIN, locate_certificate
@@ -22,6 +22,7 @@ from verdict3d.records.decisions import Decision
 from verdict3d.records.files import read_json, write_json
 from verdict3d.records.promotion import BoundTo, Candidate, PromotionRecord
 from verdict3d.records.record import read_record
+from verdict3d.run_keys import run_key
 from verdict3d.view.words import say_outlook
 
 PROGRESS = "promotion: "
@@ -73,7 +74,7 @@ def make_record(params: Params, root: Path, arm: str = "", forced: str = "") -> 
             git_commit=source.get("git.commit"),
             git_dirty=source["git.dirty"] == "true" if source else None,
             dvc_lock=key,
-            stages={name: digest_json(entry) for name, entry in read_lock(root).items()},
+            stages={name: digest_json(entry) for name, entry in read_locked_stages(root).items()},
             certificates=certificates,
             adapter=adapter,
             base=read_card(root / TRAIN / arm).base_digest,

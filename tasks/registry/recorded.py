@@ -21,11 +21,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from tasks.registry.versions import Registry
 from tasks.tracking.outbox import EXPERIMENT
-from tasks.tracking.run_record import NO_PRESET, run_key
+from tasks.tracking.run_record import NO_PRESET
 from tasks.tracking.store import mask_uri, saying_failures
 from verdict3d.errors import Verdict3DError, one_message
 from verdict3d.records.record import write_record
 from verdict3d.records.recorded_runs import PastRate, RecordedRuns, RunNamed
+from verdict3d.run_keys import run_key
 
 INPUTS = ("params.yaml", "dvc.lock")
 LEAST_PREFIX = 4

@@ -15,12 +15,12 @@ from pathlib import Path
 from tasks.paths import CHAMPION, CHAMPION_RECORD, HOLDOUT
 from tasks.registry.recorded import find_run
 from tasks.registry.versions import Registry
-from tasks.tracking.run_record import run_key
 from tasks.tracking.store import saying_failures
 from verdict3d.errors import Verdict3DError, one_message
 from verdict3d.records.files import read_json, write_bytes
 from verdict3d.records.record import write_record
 from verdict3d.records.recorded_runs import RunOrigin
+from verdict3d.run_keys import run_key
 
 FILES = {
     "params.yaml": Path("params.yaml"),

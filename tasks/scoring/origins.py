@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.dvc_lock import read_lock
 from tasks.paths import GENERATE
+from tasks.stage_order import read_locked_stages
 from verdict3d.config import Params
 from verdict3d.config_generators import TrellisParams
 from verdict3d.project import TRAIN
@@ -21,9 +21,9 @@ MOST_DIGESTED_BYTES = 512 * 2**20
 
 
 def read_stages(root: Path) -> tuple[StageOutputs, ...]:
-    """Return the stages in ``dvc.lock`` below ``root`` with the digests of their outputs."""
+    """Return the stages that ``dvc.lock`` below ``root`` knows with the digests of their outputs."""
     found = []
-    for name, stage in read_lock(root).items():
+    for name, stage in read_locked_stages(root).items():
         if name != "report":
             digests = [f"{out['path']} {out.get('md5', '')}" for out in stage.get("outs", ())]
             found.append(StageOutputs(name, "; ".join(digests) or None))

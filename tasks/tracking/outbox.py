@@ -15,10 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tasks.tracking.run_record import RunRecord, run_key
+from tasks.tracking.run_record import RunRecord
 from tasks.tracking.store import mask_uri
 from verdict3d.errors import Verdict3DError
 from verdict3d.records.files import read_json, write_bytes, write_json
+from verdict3d.run_keys import run_key
 
 EXPERIMENT = "verdict3d"
 """Name of the experiment that all runs belong to."""

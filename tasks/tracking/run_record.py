@@ -10,14 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
-from tasks.dvc_lock import read_lock
 from tasks.paths import ASSETS, CHAMPION_RECORD, DECISION, DEGRADE, EVALUATE, GATE, GENERATE, HOLDOUT, LABEL
+from tasks.stage_order import read_locked_stages
 from tasks.tracking.run_summary import RunSummary, select_numbers
 from tasks.tracking.run_values import (
     clean_name,
@@ -31,7 +30,7 @@ from tasks.tracking.run_values import (
 )
 from verdict3d.errors import Verdict3DError
 from verdict3d.project import DATA, PAGE, REPORT, TRAIN, locate_certificate
-from verdict3d.provenance import ask_git, digest_file
+from verdict3d.provenance import ask_git
 from verdict3d.records.adapters import adapter_files
 from verdict3d.records.certificates import Certificate
 from verdict3d.records.decisions import Decision
@@ -41,8 +40,12 @@ from verdict3d.records.record import read_record, read_rows
 from verdict3d.records.results import Results
 from verdict3d.records.stages import Samples, StageEnds
 from verdict3d.records.yaml_files import read_yaml
+from verdict3d.run_keys import run_key
+from verdict3d.versions import find_versions
 
 MONTAGES_KEPT = 8
+PACKAGES = ("verdict3d", "torch", "transformers")
+"""Those whose versions are tags of a run."""
 DATASETS = (
     ("assets", ASSETS, "training and evaluation"),
     ("conditions", DEGRADE, "training and evaluation"),
@@ -90,7 +93,7 @@ class RunRecord:
     """A whole run.
 
     Attributes:
-        key: SHA-256 of ``dvc.lock``, which identifies it.
+        key: What identifies it (:mod:`verdict3d.run_keys`).
         seconds: How long its stages took, together.
         parent: The run itself.
         arms: One child for each arm.
@@ -121,12 +124,6 @@ class RunRecord:
         return TypeAdapter(cls).validate_python(values)
 
 
-def run_key(root: Path) -> str | None:
-    """Return the SHA-256 of ``dvc.lock``: equal for two runs with the same parameters, code and results."""
-    lock = root / "dvc.lock"
-    return digest_file(lock) if lock.is_file() else None
-
-
 def collect_run(
     root: Path,
     preset: str = "",
@@ -151,7 +148,7 @@ def collect_run(
     arms = [str(arm) for arm in params["train"]["arms"]]
     tags = {
         **read_source_tags(root),
-        **{f"package.{name}": version(name) for name in ("verdict3d", "torch", "transformers")},
+        **{f"package.{name}": found for name, found in find_versions(*PACKAGES).items()},
         **_read_lock_tags(root),
         "dvc.lock": key,
         "preset": preset or NO_PRESET,
@@ -178,8 +175,10 @@ def collect_run(
     for end in ends.stages if ends else ():
         name = clean_name(end.stage)
         parent.tags[f"stage.{name}"] = end.outcome
-        if end.seconds is not None and end.max_rss_mib is not None:
-            seconds += end.seconds
+        if end.seconds is None or end.max_rss_mib is None:
+            continue
+        seconds += end.seconds
+        if end.outcome != "up to date":  # there it is what DVC took to see that
             parent.metrics[f"stages/seconds/{name}"] = end.seconds
             parent.metrics[f"stages/peak_memory_mib/{name}"] = end.max_rss_mib
     parent.timed = {f"system/{name}": points for name, points in (ends.machine if ends else {}).items()}
@@ -246,8 +245,8 @@ def _read_results(root: Path, arms: Sequence[str]) -> dict[str, Results]:
 
 def _list_datasets(root: Path) -> list[dict[str, str]]:
     """Return the data of a run by the digests that DVC recorded."""
-    entries = read_lock(root).values()
-    digests = {out["path"]: out.get("md5", "") for entry in entries for out in entry.get("outs", [])}
+    lock = read_locked_stages(root)
+    digests = {out["path"]: out.get("md5", "") for entry in lock.values() for out in entry.get("outs", [])}
     return [
         {"name": name, "digest": digests[path.as_posix()], "source": path.as_posix(), "context": context}
         for name, path, context in DATASETS
@@ -258,7 +257,7 @@ def _list_datasets(root: Path) -> list[dict[str, str]]:
 def _read_lock_tags(root: Path) -> dict[str, str]:
     """Return the digest of every output that DVC recorded."""
     tags = {}
-    for stage, entry in read_lock(root).items():
+    for stage, entry in read_locked_stages(root).items():
         digests = [f"{out['path']}={out.get('md5', '')}" for out in entry.get("outs", [])]
         tags[f"dvc.out.{clean_name(stage)}"] = " ".join(digests)
     return tags

@@ -63,3 +63,21 @@ def test_the_gpu_is_measured_while_a_stage_ran_and_between_its_batches() -> None
     found = full_run.read_end(9.0, "generate                     ran (7.0 s)", use, batches)
     assert found == full_run.Stage("generate", "ran", 7.0, pytest.approx(0.55), pytest.approx(0.5), 3)
     assert full_run.read_end(9.0, "generate     generate:  50%", use, batches) is None
+
+
+def test_batches_of_a_killed_run_are_not_those_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = full_run.write_project(tmp_path / "project", tmp_path / "models", (3, 2, 1), tiny=True)
+    batches = place.root / ".verdict3d/resume/generate/key"
+    (batches / "000000").mkdir(parents=True)
+    (batches / "000000/records.json").touch()
+    script = tmp_path / "python"
+    end = "generate                     ran (0.4 s)"
+    script.write_text(
+        f"#!/bin/sh\nmkdir {batches}/000004\ntouch {batches}/000004/records.json\nsleep 0.4\necho '{end}'\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    done = full_run.run("again", place, full_run.Cards())
+    assert done.status == 0 and [(stage.stage, stage.batches) for stage in done.stages] == [("generate", 1)]

@@ -32,8 +32,8 @@ from support.loopback import processes_of, wait_until
 from support.resumable_chain import forget_outputs, forget_results, results, write_resumable_chain
 from support.toy_chain import STAGES, run_toy_stage
 from tasks.tracking.outbox import EXPERIMENT, Outbox
-from tasks.tracking.run_record import run_key
 from verdict3d.records.files import read_json, write_json
+from verdict3d.run_keys import run_key
 
 RUN = [sys.executable, "-m", "verdict3d", "run"]
 ROLES = {

@@ -87,6 +87,7 @@ def write_project(
     values = yaml.safe_load(PARAMS.read_text())
     values["train"]["arms"] = values["promotion"]["arms"] = [ARM]
     write_bytes(root / "params.yaml", yaml.safe_dump(values).encode())
+    write_bytes(root / "dvc.yaml", (ROOT / "dvc.yaml").read_bytes())
     rng = np.random.default_rng(5)
     assets, conditions, rows = [], [], []
 

@@ -253,7 +253,9 @@ def sheets(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     shutil.copytree(project[0], root, ignore=shutil.ignore_patterns(".verdict3d"))
     for stage in (tasks.audit, tasks.certify):
         monkeypatch.setattr(
-            stage, "load_judge", lambda *asked: SeesOnlyTwoSheets(load_judge(*asked), load_judge(*asked))
+            stage,
+            "load_judge",
+            lambda *asked, **how: SeesOnlyTwoSheets(load_judge(*asked, **how), load_judge(*asked, **how)),
         )
     allowed = project[1].audit.model_copy(update={"allow_uncertified": True})
     return root, project[1].model_copy(update={"audit": allowed})

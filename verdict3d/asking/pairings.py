@@ -10,7 +10,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from verdict3d.config_judges import JudgeParams
-from verdict3d.device import settle_torch
 from verdict3d.judge.loading import load_judge
 from verdict3d.judge.panel import PairRequest, make_requests, read_picture
 from verdict3d.judge.store import Judge, VerdictStore
@@ -69,8 +68,7 @@ def judge_pairings(
     Raises:
         Verdict3DError: The judge cannot be loaded, its server cannot be used, or a picture is broken.
     """
-    settle_torch()
-    judge = load_judge(params, root)
+    judge = load_judge(params, root, settled=True)
     store = VerdictStore(root / STORE)
     answers: list[list[Verdict]] = []
     for description, pairings in lists:

@@ -11,11 +11,9 @@ from typing import Any
 
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.family import Family
-from verdict3d.judge.internvl import InternVLFamily
-from verdict3d.judge.qwen import QwenFamily
 
-FAMILIES: dict[str, Family] = {"qwen2_5_vl": QwenFamily(), "internvl": InternVLFamily()}
-"""Families by ``model_type`` of the model's ``config.json``."""
+FAMILIES = ("internvl", "qwen2_5_vl")
+"""What their models' ``config.json`` has as ``model_type``."""
 
 
 def compile_judge(model: Any, backend: str = "inductor") -> None:
@@ -48,7 +46,7 @@ def require_readable(model_type: str, directory: Path) -> None:
         raise Verdict3DError(
             f"{directory / 'config.json'}: models of type {model_type!r} cannot judge: they do not read "
             "pictures and text. Any image-text-to-text model of transformers can; the fast ones are "
-            f"{', '.join(sorted(FAMILIES))}"
+            f"{', '.join(FAMILIES)}"
         )
 
 
@@ -58,9 +56,11 @@ def find_family(model_type: str) -> Family:
     Raises:
         Verdict3DError: No judge of that type is known.
     """
-    try:
-        return FAMILIES[model_type]
-    except KeyError:
+    if model_type not in FAMILIES:
         raise Verdict3DError(
-            f"models of type {model_type!r} cannot judge here; allowed types: {', '.join(sorted(FAMILIES))}"
-        ) from None
+            f"models of type {model_type!r} cannot judge here; allowed types: {', '.join(FAMILIES)}"
+        )
+    from verdict3d.judge.internvl import InternVLFamily
+    from verdict3d.judge.qwen import QwenFamily
+
+    return InternVLFamily() if model_type == "internvl" else QwenFamily()

@@ -6,8 +6,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from verdict3d.config_judges import EndpointParams, JudgeParams, PanelKind
 from verdict3d.device import pick_device
@@ -21,6 +20,9 @@ from verdict3d.records.files import read_object
 from verdict3d.records.results import JudgeSettings, JudgeUsed
 from verdict3d.view_sets import view_sets_digest
 from verdict3d.weight_digests import digest_weights
+
+if TYPE_CHECKING:
+    import torch
 
 SETTINGS = (
     "config.json",
@@ -102,6 +104,8 @@ def list_weights(directory: Path) -> list[Path]:
 
 def choose_dtype(directory: Path, device: torch.device) -> torch.dtype:
     """Return float32 on CPUs and below 1 GiB, so that small models answer alike everywhere, else bfloat16."""
+    import torch
+
     size = sum(path.stat().st_size for path in list_weights(directory))
     return torch.float32 if device.type == "cpu" or size < _FLOAT32_BELOW_BYTES else torch.bfloat16
 
@@ -131,7 +135,7 @@ def identify(params: JudgeParams, root: Path) -> JudgeIdentity:
     if params.compiled and model_type not in FAMILIES:
         raise Verdict3DError(
             f"judge {params.model!r}: models of type {model_type!r} cannot be compiled; set `compiled` to "
-            f"false. Types that can: {', '.join(sorted(FAMILIES))}"
+            f"false. Types that can: {', '.join(FAMILIES)}"
         )
     dtype = str(choose_dtype(directory, pick_device(params.device))).removeprefix("torch.")
     with ThreadPoolExecutor(_READERS) as threads:  # digesting needs no lock of Python's

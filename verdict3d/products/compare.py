@@ -12,7 +12,6 @@ from verdict3d.asking.pairings import STORE
 from verdict3d.asking.roles import select_judge
 from verdict3d.config import Params
 from verdict3d.config_judges import JudgeRole
-from verdict3d.device import settle_torch
 from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.folders import readable
 from verdict3d.judge.audit.certificate import list_objections
@@ -94,9 +93,8 @@ def compare_folders(
     left_out = f"; {len(refused)} of {len(found)} photos are left out" if refused else ""
     say(f"{len(sides)} folders, {len(references)} photos, {len(plan)} pairs{left_out}")
 
-    settle_torch()
     settings = select_judge(with_chosen_panels(params, project, [options.role]).judges, options.role)
-    judge = AskedJudge(load_judge(settings, project))
+    judge = AskedJudge(load_judge(settings, project, settled=True))
     rig = Rig(view_px=params.judges.view_px)
     meshes = DrawnMeshes(rig, settings.views, settings.mode, options.up, project)
     judging = Judging(judge, VerdictStore(project / STORE), meshes, rig, project)

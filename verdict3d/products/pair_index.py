@@ -17,6 +17,7 @@ from verdict3d.provenance import code_of, digest_file, digest_json
 from verdict3d.records.differences import DIFFERENCE, Difference
 from verdict3d.records.files import write_bytes
 from verdict3d.records.record import read_record
+from verdict3d.run_keys import run_key
 from verdict3d.view.difference import render_difference
 from verdict3d.view.pairs.entry import Entry
 from verdict3d.view.pairs.index import PairIndex
@@ -147,11 +148,11 @@ def open_difference(workspace: Workspace) -> str | None:
     Raises:
         Verdict3DError: It cannot be read.
     """
-    path, lock = workspace.difference / DIFFERENCE, workspace.root / "dvc.lock"
-    if not (path.is_file() and lock.is_file()):
+    path, key = workspace.difference / DIFFERENCE, run_key(workspace.root)
+    if not (path.is_file() and key):
         return None
     difference = read_record(path, Difference)
-    return render_difference(difference, PAIRS_PAGE) if difference.after.key == digest_file(lock) else None
+    return render_difference(difference, PAIRS_PAGE) if difference.after.key == key else None
 
 
 def list_pages(

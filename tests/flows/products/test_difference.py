@@ -91,7 +91,7 @@ def test_a_run_is_the_same_from_the_cache_as_from_the_checkout(tmp_path: Path) -
     assert say_headline(here).startswith("Nothing changed") and not here.left_out and not here.pairs
     (tmp_path / "params.yaml").write_text((tmp_path / "params.yaml").read_text() + "\n# a note\n")
     lock = tmp_path / "dvc.lock"
-    lock.write_text(f"{lock.read_text()}# another run\n")
+    lock.write_text(f"{lock.read_text()}about: another run\n")
     cached, _ = write_difference(workspace, "before", ".", tmp_path / "page", None)
     assert not (cached.parameters or cached.pairs or cached.left_out)
     assert [rate.half_credit.value for rate in cached.rates] == [0, 0]

@@ -22,7 +22,7 @@ from tasks.tracking.mlflow_runs import main as send
 from tasks.tracking.outbox import Outbox
 from verdict3d.errors import Verdict3DError
 from verdict3d.project import Workspace
-from verdict3d.provenance import digest_file
+from verdict3d.run_keys import run_key
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +123,7 @@ def test_parameters_that_somebody_changed_in_mlflow_are_refused_before_they_are_
     if not arm:  # the lock file too, with the tag that identifies the run
         lock = artifact(workspace.project, run_id, "dvc.lock")
         lock.write_text(lock.read_text().replace("path: params.yaml", "path: other.yaml"))
-        MlflowClient("sqlite:///mlflow.db").set_tag(run_id, "dvc.lock", digest_file(lock))
+        MlflowClient("sqlite:///mlflow.db").set_tag(run_id, "dvc.lock", run_key(lock.parent) or "")
     into = tmp_path / "again"
     with pytest.raises(Verdict3DError, match=said):
         reproduce_run(workspace, run_id, into, ("all",), print)

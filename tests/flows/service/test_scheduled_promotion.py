@@ -15,9 +15,9 @@ from flows.chain.environment import make_project_environment
 from flows.chain.prefect_server import run_prefect_server
 from support.loopback import processes_of, wait_until, webhook
 from support.toy_chain import ARM, write_deciding_chain
-from tasks.tracking.run_record import run_key
 from verdict3d.records.differences import Difference
 from verdict3d.records.record import read_record
+from verdict3d.run_keys import run_key
 
 RETRAIN = """
 from flows.service.retrain import retrain

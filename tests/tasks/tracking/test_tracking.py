@@ -22,7 +22,7 @@ from flows.chain.tracking_step import describe_unsent, find_recorded, keep_run, 
 from support.loopback import wait_until
 from support.toy_chain import ARM, run_toy_stage
 from tasks.tracking.outbox import Outbox
-from tasks.tracking.run_record import collect_run, run_key
+from tasks.tracking.run_record import collect_run
 from tasks.tracking.run_summary import RunSummary
 from tasks.tracking.run_values import flatten, flatten_numbers, read_series
 from tasks.tracking.store import EMBEDDED_STORE
@@ -30,10 +30,15 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.project import Workspace
 from verdict3d.records.record import write_record
 from verdict3d.records.stages import StageEnd, StageEnds
+from verdict3d.run_keys import run_key
 
 MACHINE = {"cpu_utilization_percentage": [(1_780_000_000_000, 90.0), (1_780_000_005_000, 40.0)]}
 STAGES = StageEnds(
-    stages=[StageEnd(stage="assets", outcome="ran", seconds=2.0, max_rss_mib=50.0)], machine=MACHINE
+    stages=[
+        StageEnd(stage="assets", outcome="ran", seconds=2.0, max_rss_mib=50.0),
+        StageEnd(stage="degrade", outcome="up to date", seconds=0.01, max_rss_mib=69.0),
+    ],
+    machine=MACHINE,
 )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verdict3d.config_judges import JudgeParams
+from verdict3d.device import settle_torch
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.identity import JudgeIdentity, identify, resolve_directory
 from verdict3d.judge.panel import PairRequest
@@ -28,15 +29,17 @@ class LocalJudge:
     Args:
         params: The judge.
         root: Folder that a directory named as the model is relative to: the project's.
+        settled: torch is asked for deterministic algorithms before weights are loaded. Not earlier: that
+            imports torch's compiler and begins a context on the GPU, which the server's clients do without.
 
     Raises:
         Verdict3DError: The model cannot be found, is of an unknown type, or its files are incomplete.
     """
 
-    def __init__(self, params: JudgeParams, root: Path) -> None:
+    def __init__(self, params: JudgeParams, root: Path, *, settled: bool = False) -> None:
         self.identity: JudgeIdentity = identify(params, root)
         self.batch_size = params.batch_size
-        self._params, self._root = params, root
+        self._params, self._root, self._settled = params, root, settled
         self._loaded: TransformersJudge | None = None
 
     @property
@@ -72,6 +75,8 @@ class LocalJudge:
         if self._loaded is None:
             from verdict3d.judge.local.vlm import TransformersJudge
 
+            if self._settled:
+                settle_torch()
             judge = TransformersJudge.from_pretrained(self._params, self._root)
             asked = self.identity.panel, self.identity.mode
             if asked != (judge.identity.panel, judge.identity.mode):

@@ -15,8 +15,10 @@ import torch
 from support.judge_examples import noise_picture, params, request
 from verdict3d.config_judges import JudgeParams
 from verdict3d.errors import Verdict3DError
+from verdict3d.judge.loading import load_judge
 from verdict3d.judge.local.vlm import TransformersJudge
 from verdict3d.judge.panel import PairRequest, Panel
+from verdict3d.judge.served import client
 from verdict3d.judge.served.client import LocalJudge, connect
 from verdict3d.judge.served.wire import ADDRESS
 from verdict3d.judge.store import VerdictStore
@@ -120,3 +122,16 @@ def test_nothing_is_loaded_where_every_answer_is_on_record(
     first = store.ask(LocalJudge(judge, Path()), pairs)
     monkeypatch.setattr(TransformersJudge, "from_pretrained", refuse_to_load)
     assert store.ask(LocalJudge(judge, Path()), pairs) == first
+
+
+def test_torch_is_settled_with_the_weights_and_not_before(
+    judge: JudgeParams, server: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[bool] = []
+    monkeypatch.setattr(client, "settle_torch", lambda: settled.append(True))
+    there = load_judge(judge, Path(), settled=True)
+    assert there.compare(ASKED[:1])[0].valid and not settled
+    server.kill()
+    server.wait()
+    assert there.compare(ASKED[:1])[0].valid and settled == [True]
+    assert LocalJudge(judge, Path()).load() and settled == [True], "nobody asked for it"
