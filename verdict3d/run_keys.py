@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from verdict3d.errors import Verdict3DError
 from verdict3d.provenance import digest_json
 from verdict3d.records.yaml_files import read_yaml
 
@@ -15,7 +16,12 @@ def run_key(root: Path) -> str | None:
     which they end, which therefore does not count.
 
     Raises:
-        Verdict3DError: It was damaged.
+        Verdict3DError: It was damaged, or edited to something else.
     """
     lock = root / "dvc.lock"
-    return digest_json(read_yaml(lock)) if lock.is_file() else None
+    if not lock.is_file():
+        return None
+    try:
+        return digest_json(read_yaml(lock))
+    except (TypeError, ValueError) as error:  # a date, for example, or names that are none
+        raise Verdict3DError(f"{lock} is not what DVC wrote: {error}") from error

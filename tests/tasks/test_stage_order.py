@@ -12,6 +12,7 @@ from tasks.report import run
 from tasks.stage_order import read_locked_stages
 from tasks.tracking.run_record import collect_run
 from verdict3d.config import load_params
+from verdict3d.errors import Verdict3DError
 from verdict3d.project import PAGE
 from verdict3d.run_keys import run_key
 
@@ -74,3 +75,12 @@ def test_a_key_changes_with_what_the_lock_says(tmp_path: Path) -> None:
     both = run_key(tmp_path)
     write_lock(tmp_path, "assets")
     assert run_key(tmp_path) not in (None, both)
+
+
+@pytest.mark.parametrize(
+    "text", ["stages: [\n", "stages: {day: 2026-01-01}\n", "stages: {share: .nan, 3: a}\n"]
+)
+def test_a_lock_that_dvc_did_not_write_is_one_message(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dvc.lock").write_text(text)
+    with pytest.raises(Verdict3DError, match=r"dvc\.lock"):
+        run_key(tmp_path)
