@@ -247,17 +247,17 @@ def _read_loss_curve(path: Path, arm: str) -> LossCurve:
 
 def _count_failures(root: Path, evaluations: Mapping[str, Results]) -> tuple[Failures, ...] | None:
     """Count failed items by place and reason; None when no stage left a record."""
-    counts: dict[str, Mapping[str, int]] = {
-        f"evaluate, {arm}": results.failures for arm, results in evaluations.items()
+    counts: dict[str | None, Mapping[str, int]] = {
+        arm: results.failures for arm, results in evaluations.items()
     }
     if (root / GENERATE / "generations.jsonl").is_file():
         generations = read_generations(root)
-        counts["generate"] = Counter(row.failure for row in generations if row.failure is not None)
+        counts[None] = Counter(row.failure for row in generations if row.failure is not None)
     if not counts:
         return None
     return tuple(
-        Failures(place, reason, count)
-        for place, reasons in sorted(counts.items())
+        Failures(f"evaluate, {arm}" if arm else "generate", arm, reason, count)
+        for arm, reasons in sorted(counts.items(), key=lambda item: (item[0] is None, item[0]))
         for reason, count in sorted(reasons.items())
         if count
     )

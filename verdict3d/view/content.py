@@ -79,9 +79,17 @@ class LossCurve:
 
 @dataclass(frozen=True)
 class Failures:
-    """How many items failed for one reason in one place."""
+    """How many items failed for one reason in one place.
+
+    Attributes:
+        place: For people.
+        arm: The arm whose verdicts they are; None for items that are no pairs.
+        reason: As a short code.
+        count: How many.
+    """
 
     place: str
+    arm: str | None
     reason: str
     count: int
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 
 from flows.products.run_pairs import READER
@@ -111,6 +111,10 @@ def test_numbers_of_the_report_lead_to_pairs_that_are_there(workspace: Workspace
     assert evaluated[f"outcome=invalid&place=evaluate&arm={ARM}&regime=severe"] == 1
     won = evaluated[f"outcome=win&place=evaluate&arm={ARM}&regime=severe"]
     assert f'{ARM}&amp;regime=severe">{won}</a>' in page
+    failed = [link for link in links if "reason=" in link]
+    assert failed and all(f"place=evaluate&arm={ARM}" in link for link in failed)
+    for link in failed:
+        assert found[link] > 0 and f'{escape(link)}">{found[link]}</a>' in page
 
 
 def test_comparisons_are_found_or_named(workspace: Workspace, tmp_path: Path) -> None:
