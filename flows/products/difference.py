@@ -247,12 +247,12 @@ def _compare_judge(before: RunFiles, after: RunFiles, role: JudgeRole) -> JudgeC
     old, new = (run.record(path, Certificate) if run in asked else None for run in (before, after))
     if old is None and new is None:
         return None
-    values = [found.judge.model_dump() if found else {} for found in (old, new)]
+    values = (old.judge.model_dump(), new.judge.model_dump()) if old and new else ({}, {})
     return JudgeChange(
         role=role,
         before=old.judge if old else None,
         after=new.judge if new else None,
-        changed=[name for name in values[1] or values[0] if values[0].get(name) != values[1].get(name)],
+        changed=[name for name, value in values[1].items() if values[0][name] != value],
         certified_before=old.passed if old else None,
         certified_after=new.passed if new else None,
         certificate_before=digest_json(as_values(old)) if old else None,

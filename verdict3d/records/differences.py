@@ -50,9 +50,9 @@ class JudgeChange(RecordPart):
 
     Attributes:
         role: Its role.
-        before: Its identity.
+        before: Its identity; None where the run has no certificate of it that can be read.
         after: The same.
-        changed: Names of the fields of the identity that differ.
+        changed: Names of the fields of the identity that differ; empty where one is not known.
         certified_before: Whether its certificate passed; None where there is none.
         certified_after: The same.
         certificate_before: Digest of the certificate.

@@ -111,6 +111,12 @@ def say_summary(difference: Difference) -> list[str]:
         if judge.changed
     ]
     words += [
+        f"Whether the {judge.role} judge is the same is not known: only one run has a certificate of it that "
+        "can be read."
+        for judge in difference.judges
+        if judge.before is None or judge.after is None
+    ]
+    words += [
         f"{say_title(one.arm)}: {one.before or 'no decision'}, now {one.after or 'no decision'}."
         for one in difference.decisions
         if one.before != one.after

@@ -27,7 +27,13 @@ from verdict3d.records.differences import Difference
 from verdict3d.records.files import read_json
 from verdict3d.records.record import read_record, read_rows, write_record
 from verdict3d.records.verdicts import HeldoutVerdict
-from verdict3d.view.difference import list_drifted, list_worse, render_difference, say_headline
+from verdict3d.view.difference import (
+    describe_difference,
+    list_drifted,
+    list_worse,
+    render_difference,
+    say_headline,
+)
 from verdict3d.view.pairs.query import parse_query
 from verdict3d.view.pairs.server import make_app
 
@@ -102,6 +108,15 @@ def test_a_run_is_the_same_from_the_cache_as_from_the_checkout(tmp_path: Path) -
     damaged, _ = write_difference(workspace, "before", ".", tmp_path / "page", None)
     assert damaged.left_out == [f"the run before: data/evaluate/{ARM}/verdicts.jsonl is not kept"]
     assert [rate.pairs for rate in damaged.rates] == [0, 0]
+    certificate = tmp_path / "data/certify/evaluation/certificate.json"
+    certificate.write_text(
+        certificate.read_text().replace("verdict3d/certificate/", "verdict3d/certificate/0")
+    )
+    older, page = write_difference(workspace, "before", ".", tmp_path / "page", None)
+    (judge,) = (judge for judge in older.judges if judge.role == "evaluation")
+    assert judge.before is not None and judge.after is None and judge.changed == []
+    words = "Whether the evaluation judge is the same is not known"
+    assert words in " ".join(describe_difference(older)) and "another:" not in page.read_text()
 
 
 def read_listed(root: Path, folder: str, name: str) -> str:
