@@ -10,6 +10,7 @@ from typing import Any, get_args
 from flows.products.pair_records import RunRecords
 from tasks.certify import plan_pairs
 from tasks.paths import CHALLENGE, CONTROLS, EVALUATE, GENERATE, LABEL, PAIRS
+from tasks.scoring.champion import BASE as BASE_CHAMPION
 from verdict3d.config_judges import JudgeRole
 from verdict3d.judge.modes import TEXTURE_MODE
 from verdict3d.project import AUDIT, CERTIFY
@@ -21,7 +22,8 @@ from verdict3d.records.verdicts import ControlVerdict, HeldoutVerdict, PairVerdi
 from verdict3d.view.pairs.controls import find_known, name_side
 from verdict3d.view.pairs.entry import Entry, Place, Word
 
-BASE = "base"
+BASE = BASE_CHAMPION.name
+"""What the base is called, whether it is the champion or not."""
 
 
 @dataclass(frozen=True)
