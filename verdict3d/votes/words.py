@@ -36,8 +36,9 @@ def describe_people(report: PeopleReport) -> Iterator[str]:
 def _describe_rate(rate: PeopleRate) -> Iterator[str]:
     inputs = f" on {rate.regime} inputs" if rate.regime else ""
     group = f"{rate.group}: " if rate.group else ""
+    against = f"the champion ({rate.against})" if rate.place == "challenge" else rate.against
     yield (
-        f"{group}{rate.arm} against {rate.against}{inputs}: {rate.counted} of {rate.pairs} pairs count "
+        f"{group}{rate.arm} against {against}{inputs}: {rate.counted} of {rate.pairs} pairs count "
         f"({rate.voted} have answers)"
     )
     for who, summary in (
@@ -45,7 +46,9 @@ def _describe_rate(rate: PeopleRate) -> Iterator[str]:
         *((f"{role} judge", one) for role, one in rate.judges.items()),
     ):
         wins, losses = summary.decisive.wins, summary.decisive.losses
-        yield f"  {who:<22} half-credit {_describe_interval(summary.half_credit)}, {wins} won, {losses} lost"
+        counted = "answers" if who == "people" else "pairs"
+        words = f"{wins} {counted} won, {losses} lost"
+        yield f"  {who:<22} half-credit {_describe_interval(summary.half_credit)}, {words}"
     for whose, tags in ((rate.arm, rate.x_tags), (rate.against, rate.y_tags)):
         if tags:
             found = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in tags.items())

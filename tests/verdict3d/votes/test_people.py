@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.ballots import ARMS, asked_pair, vote
+from support.ballots import AGAINST, ARMS, asked_pair, vote
 from verdict3d.records.names import Outcome
 from verdict3d.records.votes import Vote
 from verdict3d.votes.pairs import draw_rank
@@ -109,6 +109,15 @@ def test_careless_known_and_repeated_answers_are_not_counted() -> None:
     words = "\n".join(describe_people(found))
     assert "not counted: guess, 7 answers: 0 of 6 known answers right" in words
     assert "another person         undefined of 1 answers, the same in 100%" in words
+
+
+def test_a_rate_says_what_it_counts_and_which_question_it_is_of() -> None:
+    found = report(both_orders(0, "xx"), [judged(0)])
+    words = "\n".join(describe_people(found))
+    assert f"against {AGAINST} on" in words and "2 answers won, 0 lost" in words
+    (rate,) = found.rates
+    champion = found.model_copy(update={"rates": [rate.model_copy(update={"place": "challenge"})]})
+    assert f"against the champion ({AGAINST}) on" in "\n".join(describe_people(champion))
 
 
 def test_faults_are_counted_by_side() -> None:
