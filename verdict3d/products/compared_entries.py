@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from verdict3d.judge.modes import TEXTURE_MODE
+from verdict3d.judge.rubric import digest_prompt, write_prompt
 from verdict3d.products.compare import COLOUR_ROWS, DOCUMENT, ROWS
 from verdict3d.products.comparison_page import mesh_key, photo_key, picture_names
 from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes
 from verdict3d.records.record import read_record, read_rows
+from verdict3d.records.results import JudgeUsed
 from verdict3d.view.pairs.entry import Entry, Shape, make_word
 
 
@@ -66,7 +68,17 @@ def compared_entries(folder: Path) -> Iterator[Entry]:
                 judge.model,
                 judge.panel,
                 TEXTURE_MODE if in_colour else judge.mode,
-                judge.prompt,
+                digest_in_colour(judge) if in_colour else judge.prompt,
             ),
             others=[],
         )
+
+
+def digest_in_colour(judge: JudgeUsed) -> str:
+    """Return the digest of what a judge is asked about colours; its own prompt is the same in all modes."""
+    usual = digest_prompt(write_prompt(None, judge.panel, judge.mode))
+    return (
+        digest_prompt(write_prompt(None, judge.panel, TEXTURE_MODE))
+        if judge.prompt == usual
+        else judge.prompt
+    )
