@@ -1,14 +1,17 @@
 """Stage label: from pairs and pictures to preferences, with small untrained judges."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from support.ballots import vote
 from support.judge_examples import FAMILIES, noise_picture
 from tasks.label import measure_kinds, run, select_preferences
+from tasks.paths import COUNTED_VOTES
 from verdict3d.asking.pairings import STORE
 from verdict3d.config import Params, load_params
 from verdict3d.errors import Verdict3DError
@@ -17,8 +20,9 @@ from verdict3d.judge.verdict import Verdict
 from verdict3d.pretrain.embedded import build_judge
 from verdict3d.records.files import read_json, read_jsonl
 from verdict3d.records.pairs import Candidate, Pair
-from verdict3d.records.record import write_rows
+from verdict3d.records.record import read_rows, write_rows
 from verdict3d.records.verdicts import Compared, PairVerdict
+from verdict3d.records.votes import Vote
 from verdict3d.render.montage_files import write_montages
 
 
@@ -111,6 +115,28 @@ def test_the_stage_writes_verdicts_preferences_and_metrics(tmp_path: Path, judge
     run(params, root)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == first
     assert VerdictStore(root / STORE).rows() == asked
+
+
+def test_people_label_in_the_judges_place(tmp_path: Path, judges: tuple[Path, Path]) -> None:
+    """Two people agree about the first pair, one to each order; of the second only one order was seen."""
+    root, params = project(tmp_path), with_judges(*judges)
+    label = params.label.model_copy(update={"by": "people"})
+    pairs = read_rows(root / "data/pairs/pairs.jsonl", Pair)
+
+    def answer(pair: Pair, person: str, first: Literal["x", "y"]) -> Vote:
+        sides = {
+            name: Compared(generation=side.generation, mesh_digest=side.mesh_digest)
+            for name, side in (("x", pair.x), ("y", pair.y))
+        }
+        return vote(person, 0, "y", id=f"{pair.id}-{person}", first=first, object=pair.asset, **sides)
+
+    asked = [(pairs[0], "ann", "x"), (pairs[0], "bob", "y"), (pairs[1], "ann", "x")]
+    write_rows(root / COUNTED_VOTES, [answer(*one) for one in asked])
+    run(params.model_copy(update={"label": label}), root)
+    (kept,) = read_jsonl(root / "data/label/preferences.jsonl")
+    assert (kept["id"], kept["chosen"]) == ("pair-0", "b")
+    assert read_json(root / "data/label/metrics.json")["by"] == "people"
+    assert not (root / STORE).exists(), "the judge was asked"
 
 
 def test_one_judge_for_both_sides_is_refused(tmp_path: Path, judges: tuple[Path, Path]) -> None:
