@@ -39,12 +39,15 @@ def look_up(values: Mapping[str, Any], name: str) -> Any:
 def read_locked_stages(root: Path) -> dict[str, Any]:
     """Return what ``dvc.lock`` holds by stage, in the order of ``dvc.yaml``; nothing where there is none.
 
-    Stages that ``dvc.yaml`` no longer has come last, by name.
+    Stages that ``dvc.yaml`` no longer has come last, by name: all of them where it is not there.
 
     Raises:
         Verdict3DError: It was damaged, or edited to something else.
     """
     if not (locked := read_lock(root)):
         return {}
-    known = [name_stage(stage, item) for stage, item, _ in list_stages(root, read_yaml(root / "params.yaml"))]
+    known: list[str] = []
+    if (root / "dvc.yaml").is_file():
+        values = read_yaml(root / "params.yaml")
+        known = [name_stage(stage, item) for stage, item, _ in list_stages(root, values)]
     return {name: locked[name] for name in (*known, *sorted(set(locked) - set(known))) if name in locked}

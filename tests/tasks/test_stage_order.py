@@ -56,6 +56,11 @@ def test_stages_stand_in_the_order_of_dvc_yaml(project: Path) -> None:
     assert list(read_locked_stages(project)) == wanted
 
 
+def test_without_dvc_yaml_stages_stand_by_name(tmp_path: Path) -> None:
+    write_lock(tmp_path, "pairs", "assets")
+    assert list(read_locked_stages(tmp_path)) == ["assets", "pairs"]
+
+
 def test_report_and_record_do_not_say_in_which_order_stages_ended(project: Path) -> None:
     found = []
     for order in (ENDED, OTHERWISE):
