@@ -20,14 +20,13 @@ from support.ballots import vote
 from support.command_line import call_command_line as call
 from support.places import ROOT
 from support.toy_chain import ARM, write_toy_chain
-from tasks.paths import VOTE_JOURNAL
 from tasks.tracking.outbox import Outbox
 from tasks.tracking.run_record import RunPart, RunRecord
 from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
 from verdict3d.mesh.files import write_mesh
 from verdict3d.processes.environment import TELEMETRY_OFF
-from verdict3d.project import Workspace
+from verdict3d.project import VOTE_JOURNAL, Workspace
 from verdict3d.randomness import numpy_generator
 from verdict3d.votes.journal import VoteJournal
 
