@@ -144,12 +144,12 @@ def collect_run(
     key = run_key(root)
     if key is None:
         raise Verdict3DError(f"{root / 'dvc.lock'} is missing; nothing has been run here")
-    params = read_yaml(root / "params.yaml")
+    params, locked = read_yaml(root / "params.yaml"), read_locked_stages(root)
     arms = [str(arm) for arm in params["train"]["arms"]]
     tags = {
         **read_source_tags(root),
         **{f"package.{name}": found for name, found in find_versions(*PACKAGES).items()},
-        **_read_lock_tags(root),
+        **_make_lock_tags(locked),
         "dvc.lock": key,
         "preset": preset or NO_PRESET,
     }
@@ -169,7 +169,7 @@ def collect_run(
         tags=tags,
         metrics=summary.select_numbers(),
         note=summary.describe(),
-        datasets=_list_datasets(root),
+        datasets=_list_datasets(locked),
     )
     seconds = 0.0
     for end in ends.stages if ends else ():
@@ -206,16 +206,16 @@ def collect_run(
             *beside,
         ]
     )
-    children = [_collect_arm(root, arm, params, tags, found.get(arm)) for arm in arms]
+    children = [_collect_arm(root, arm, params, parent, found.get(arm)) for arm in arms]
     use = summary.decision.holdout if summary.decision else None
     return RunRecord(key, seconds, parent, children, preset, use)
 
 
 def _collect_arm(
-    root: Path, arm: str, params: Mapping[str, Any], tags: Mapping[str, str], results: Results | None
+    root: Path, arm: str, params: Mapping[str, Any], parent: RunPart, results: Results | None
 ) -> RunPart:
     part = RunPart(name=arm, params=dict(flatten(params["train"].get(arm, {}))), model=arm)
-    part.tags = {**{name: tags[name] for name in ("dvc.lock", "preset")}, "arm": arm}
+    part.tags = {**{name: parent.tags[name] for name in ("dvc.lock", "preset")}, "arm": arm}
     trained, evaluated = root / TRAIN / arm, root / EVALUATE / arm
     if results is not None:
         part.metrics = {**select_numbers(results), **collect_win_rates(results)}
@@ -225,7 +225,7 @@ def _collect_arm(
         part.series = {
             f"training/{name}": points for name, points in read_series(trained / "losses.csv").items()
         }
-    part.datasets = _list_datasets(root)
+    part.datasets = parent.datasets
     part.artifacts = _keep_existing(
         [
             *((trained / name, "adapter") for name in adapter_files(trained)),
@@ -243,10 +243,9 @@ def _read_results(root: Path, arms: Sequence[str]) -> dict[str, Results]:
     return {arm: read_record(path, Results) for arm, path in paths.items() if path.is_file()}
 
 
-def _list_datasets(root: Path) -> list[dict[str, str]]:
+def _list_datasets(locked: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the data of a run by the digests that DVC recorded."""
-    lock = read_locked_stages(root)
-    digests = {out["path"]: out.get("md5", "") for entry in lock.values() for out in entry.get("outs", [])}
+    digests = {out["path"]: out.get("md5", "") for entry in locked.values() for out in entry.get("outs", [])}
     return [
         {"name": name, "digest": digests[path.as_posix()], "source": path.as_posix(), "context": context}
         for name, path, context in DATASETS
@@ -254,10 +253,10 @@ def _list_datasets(root: Path) -> list[dict[str, str]]:
     ]
 
 
-def _read_lock_tags(root: Path) -> dict[str, str]:
+def _make_lock_tags(locked: Mapping[str, Any]) -> dict[str, str]:
     """Return the digest of every output that DVC recorded."""
     tags = {}
-    for stage, entry in read_locked_stages(root).items():
+    for stage, entry in locked.items():
         digests = [f"{out['path']}={out.get('md5', '')}" for out in entry.get("outs", [])]
         tags[f"dvc.out.{clean_name(stage)}"] = " ".join(digests)
     return tags
