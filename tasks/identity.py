@@ -26,11 +26,12 @@ from verdict3d.adapt.registry import list_methods, module_of, modules_of
 from verdict3d.config import Params
 from verdict3d.config_arms import OutsideArmParams
 from verdict3d.config_generators import KINDS, AnyGenerator, TrellisParams
+from verdict3d.errors import Verdict3DError
 from verdict3d.generators.identity import describe_generator
 from verdict3d.generators.registry import name_kind_module
 from verdict3d.judge.modes import list_modes
 from verdict3d.provenance import code_of
-from verdict3d.records.files import read_json
+from verdict3d.records.files import read_object
 from verdict3d.records.identities import StageIdentity
 from verdict3d.records.record import write_record
 
@@ -106,14 +107,14 @@ def _find_code(params: Params, root: Path, stage: str, item: str | None) -> dict
 def find_changed_identities(params: Params, root: Path) -> dict[str, dict[str, list[str]]]:
     """Return the stages that are not what their files say, each with the names of what differs, by kind.
 
-    Stages without a file are left out: they have not run.
+    Stages without a file are left out: they have not run. So are damaged files, which DVC notices itself.
     """
     found: dict[str, dict[str, list[str]]] = {}
     for stage, now in find_stage_identities(params, root).items():
-        path = root / locate_identity(stage)
-        if not path.is_file():
+        try:
+            before = read_object(root / locate_identity(stage))  # of any version: what differs has changed
+        except Verdict3DError:
             continue
-        before = read_json(path)  # of any version: whatever is not as it would be now has changed
         for kind, entries in now.model_dump().items():
             if names := _list_differing(before.get(kind, {}), entries):
                 found.setdefault(stage, {})[f"changed {kind}"] = names

@@ -6,7 +6,10 @@ recorded with answers that were not counted.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from tasks.paths import COUNTED_VOTES
+from verdict3d.errors import Verdict3DError
 from verdict3d.project import VOTE_JOURNAL, Workspace
 from verdict3d.records.record import write_rows
 from verdict3d.votes.journal import VoteJournal
@@ -26,5 +29,7 @@ def count_votes(workspace: Workspace) -> None:
 def count_new_votes(workspace: Workspace) -> int:
     """Return how many answers the last run has not counted."""
     journal = VoteJournal(workspace.root / VOTE_JOURNAL).read()
-    counted = {vote.id for vote in VoteJournal(workspace.root / COUNTED_VOTES).read()}
+    counted = set[str]()
+    with suppress(Verdict3DError):  # a damaged copy is made again
+        counted = {vote.id for vote in VoteJournal(workspace.root / COUNTED_VOTES).read()}
     return sum(vote.id not in counted for vote in journal)

@@ -31,6 +31,7 @@ Changes = dict[str, dict[str, list[str]]]
 IDENTITY = "identity"
 """The stage that tells DVC what the others depend on."""
 _DVC = [sys.executable, "-m", "dvc"]
+_REFUSED = re.compile(r"\[Errno (\d+)\] (.*?): '(.*?)'")
 _EDGE = re.compile(r'^"([^"]+)"(?: -> "([^"]+)")?;?$')
 
 
@@ -252,5 +253,7 @@ def _ask(arguments: list[str], root: Path, environment: dict[str, str]) -> str:
     message = answer.stderr.strip() or answer.stdout.strip()
     if any(busy in message for busy in BUSY):
         raise StageBusyError(f"a DVC command runs in {root}; try again when it has ended\n{message}")
-    problem = storage_problem(OSError(message)) or message
+    refused = _REFUSED.search(message)
+    error = OSError(int(refused[1]), refused[2], refused[3]) if refused else OSError(message)
+    problem = storage_problem(error) or message
     raise Verdict3DError(f"dvc {' '.join(arguments)} failed in {root}:\n{problem}")

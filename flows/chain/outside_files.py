@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flows.chain.workspace import write_if_changed
 from tasks.paths import GENERATORS, WATCHED_GENERATORS
 from tasks.scoring.champion import find_champion_generator
 from verdict3d.config import load_params
@@ -16,7 +17,7 @@ from verdict3d.config_generators import TrellisParams
 from verdict3d.folders import files_below, readable
 from verdict3d.generators.identity import list_visible_files
 from verdict3d.project import Workspace
-from verdict3d.records.files import read_json, write_json
+from verdict3d.records.files import format_json
 
 
 def watch_generators(workspace: Workspace) -> None:
@@ -36,10 +37,10 @@ def watch_generators(workspace: Workspace) -> None:
             for name, place in list_visible_files(generator, root):
                 listing |= _list_elsewhere(name, place, (root / GENERATORS).resolve())
     target = root / WATCHED_GENERATORS
-    if not listing:
+    if listing:
+        write_if_changed(target, format_json(listing))
+    else:
         target.unlink(missing_ok=True)
-    elif not target.is_file() or read_json(target) != listing:
-        write_json(target, dict(sorted(listing.items())))
 
 
 def _list_elsewhere(name: str, place: Path, watched: Path) -> dict[str, list[int]]:

@@ -7,12 +7,13 @@ that lead out of ``data/meshes``, which DVC does not follow.
 
 from __future__ import annotations
 
+from flows.chain.workspace import write_if_changed
 from tasks.paths import MESHES, WATCHED_LISTING
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.folders import files_below, readable
 from verdict3d.project import Workspace
-from verdict3d.records.files import read_json, write_json
+from verdict3d.records.files import format_json
 
 PROCEDURAL = "procedural"
 
@@ -38,5 +39,4 @@ def watch_own_meshes(workspace: Workspace) -> None:
         return
     stats = {readable(path.relative_to(folder).as_posix()): path.stat() for path in files}
     listing = {name: [stats[name].st_size, stats[name].st_mtime_ns] for name in sorted(stats)}
-    if not target.is_file() or read_json(target) != listing:
-        write_json(target, listing)
+    write_if_changed(target, format_json(listing))

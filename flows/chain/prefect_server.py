@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tasks.tracking.store import mask_uri
 from verdict3d.errors import Verdict3DError, storage_problem
 from verdict3d.processes.commands import supervised
 from verdict3d.processes.environment import LOOPBACK
@@ -34,6 +35,7 @@ ADDRESS = "PREFECT_API_URL"
 KEY = "PREFECT_API_AUTH_STRING"
 KEY_FILE = "prefect-key"
 USER = "verdict3d:"
+SECRET_BYTES = 32
 START_S = 240.0
 ANSWER_S = 5.0
 POLL_S = 0.2
@@ -116,8 +118,8 @@ def find_server(environment: dict[str, str]) -> bool | None:
     if ask_status(protected, environment.get(KEY, "")) == 401:
         problem = "does not accept the key" if environment.get(KEY) else "wants a key"
         raise Verdict3DError(
-            f"the Prefect server at {url} {problem} in {KEY}; `verdict3d serve` and `verdict3d services` say "
-            "which file holds that of theirs"
+            f"the Prefect server at {mask_uri(url)} {problem} in {KEY}; `verdict3d serve` and "
+            "`verdict3d services` say which file holds that of theirs"
         )
     return ask_status(protected) != 401
 
@@ -179,7 +181,7 @@ def run_prefect_server(
     with listener:
         for folder in (log_file.parent, Path(environment["PREFECT_HOME"])):
             folder.mkdir(parents=True, exist_ok=True)
-        key = keep_secret(key_file, USER) if key_file else USER + secrets.token_urlsafe(32)
+        key = keep_secret(key_file, USER) if key_file else USER + secrets.token_urlsafe(SECRET_BYTES)
         server, leaving = PrefectServer(url, key, log_file), threading.Event()
         own = _make_server_environment(server, environment, temporary=key_file is None)
         keeping = (project, own, listener, server, leaving, say)
@@ -249,7 +251,7 @@ def provide_server(
         yield {}
         return
     if configured:
-        say(f"the Prefect server at {configured} does not answer; this run uses a temporary one")
+        say(f"the Prefect server at {mask_uri(configured)} does not answer; this run uses a temporary one")
     with run_prefect_server(project, environment, log_file, say) as server:
         yield server.client
 
@@ -274,14 +276,23 @@ def wait_for_server(server: PrefectServer) -> None:
 
 
 def keep_secret(path: Path, prefix: str = "") -> str:
-    """Return the secret in ``path``; a new one is made where there is none, readable by its owner only."""
+    """Return the secret in ``path``; a new one is made where there is none, readable by its owner only.
+
+    Raises:
+        Verdict3DError: It was damaged: what is left of it, perhaps nothing, could be guessed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file():
         descriptor, whole = tempfile.mkstemp(dir=path.parent)  # readable by its owner only
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(prefix + secrets.token_urlsafe(32))
+            stream.write(prefix + secrets.token_urlsafe(SECRET_BYTES))
         with contextlib.suppress(FileExistsError):
             os.link(whole, path)
         Path(whole).unlink()
     path.chmod(0o600)
-    return path.read_text(encoding="utf-8")
+    secret = path.read_text(encoding="utf-8", errors="replace")
+    if not secret.startswith(prefix) or len(secret) < len(prefix) + SECRET_BYTES or not secret.isprintable():
+        raise Verdict3DError(
+            f"{path} is damaged: no secret is in it; take it from a copy, or remove it for a new one"
+        )
+    return secret

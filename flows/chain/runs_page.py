@@ -25,7 +25,7 @@ def find_runs_page(server: str, preset: str | None, run: str | None = None) -> s
         run: Show the page of the run with this id instead.
 
     Raises:
-        Verdict3DError: The server does not answer.
+        Verdict3DError: The server does not answer, or not as MLflow's does.
     """
     parts = urlsplit(server)
     here = parts.hostname in LOOPBACK  # never through a proxy
@@ -41,7 +41,10 @@ def find_runs_page(server: str, preset: str | None, run: str | None = None) -> s
         raise Verdict3DError(f"MLflow at {server} does not answer ({type(error).__name__})") from error
     if not answer.is_success:
         return f"{server}/#/experiments"
-    experiment = answer.json()["experiment"]["experiment_id"]
+    try:
+        experiment = answer.json()["experiment"]["experiment_id"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Verdict3DError(f"{server} does not answer as MLflow does; is it MLflow's server?") from error
     if run is not None:
         return f"{server}/#/experiments/{experiment}/runs/{run}?workflowType=machine_learning"
     wanted = f"tags.preset = '{preset}'"

@@ -70,12 +70,12 @@ def open_workspace(project: Path, preset: str | None = None) -> Workspace:
                 f"no preset {path.stem!r}: presets/{path.name} is missing; there are: {known}"
             )
     workspace = Workspace(project, project / STATE_FOLDER / "presets" / preset, preset)
-    _write_if_changed(workspace.root / "params.yaml", _overlay_params(project, overlays))
+    write_if_changed(workspace.root / "params.yaml", _overlay_params(project, overlays))
     load_params(workspace.root / "params.yaml")
     link_project(workspace.root, project)
-    _write_if_changed(workspace.root / ".dvc/config", (project / ".dvc/config").read_bytes())
+    write_if_changed(workspace.root / ".dvc/config", (project / ".dvc/config").read_bytes())
     cache = os.path.relpath(project / ".dvc/cache", workspace.root / ".dvc")
-    _write_if_changed(workspace.root / ".dvc/config.local", f"[cache]\n    dir = {cache}\n".encode())
+    write_if_changed(workspace.root / ".dvc/config.local", f"[cache]\n    dir = {cache}\n".encode())
     return workspace
 
 
@@ -116,7 +116,8 @@ def _overlay_params(project: Path, overlays: Sequence[Path]) -> bytes:
     return f"{head}\n{format_yaml(values)}".encode()
 
 
-def _write_if_changed(path: Path, content: bytes) -> None:
+def write_if_changed(path: Path, content: bytes) -> None:
+    """Write ``content`` unless it is there already: DVC sees changes by a file's time."""
     if not path.is_file() or path.read_bytes() != content:
         write_bytes(path, content)
 

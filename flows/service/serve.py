@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flows.chain.environment import make_project_environment
 from flows.chain.prefect_server import ADDRESS, KEY_FILE, find_server, run_prefect_server, wait_for_server
+from tasks.tracking.store import mask_uri
 from verdict3d.config import load_params
 from verdict3d.errors import Verdict3DError
 from verdict3d.processes.commands import supervised
@@ -42,7 +43,9 @@ def serve_schedule(
         if environment.get(ADDRESS):
             open_to_all = find_server(environment)
             if open_to_all is None:
-                raise Verdict3DError(f"no Prefect server answers at {ADDRESS}={environment[ADDRESS]}")
+                raise Verdict3DError(
+                    f"no Prefect server answers at {ADDRESS}={mask_uri(environment[ADDRESS])}"
+                )
             if open_to_all:
                 say("this Prefect server wants no key: whoever can reach it can run commands as you, here")
         else:
@@ -55,7 +58,7 @@ def serve_schedule(
             say(f"its pages ask for the key in {key_file}")
             environment |= server.client
             gone = server.gone
-        say(f"Prefect: {environment[ADDRESS].removesuffix('/api')}")
+        say(f"Prefect: {mask_uri(environment[ADDRESS]).removesuffix('/api')}")
         say(f"retraining at {schedule.cron} ({schedule.timezone}); Ctrl-C ends it")
         command = [sys.executable, "-m", "flows.service.schedule", str(project), pool or "", preset or ""]
         serving = stack.enter_context(supervised(command, cwd=project, environment=environment))

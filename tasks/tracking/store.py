@@ -54,17 +54,18 @@ def read_tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or EMBEDDED_STORE
 
 
-def mask_uri() -> str:
-    """Return the address of the store in use as it may be printed and kept: without what is secret."""
-    return hide_secrets(read_tracking_uri())
+def mask_uri(uri: str | None = None) -> str:
+    """Return an address as it may be printed and kept, without what is secret; None: of the store in use."""
+    uri = uri or read_tracking_uri()
+    return hide_secrets(uri, uri)
 
 
-def hide_secrets(text: str) -> str:
-    """Return a text without what is secret in the address of the store in use.
+def hide_secrets(text: str, uri: str | None = None) -> str:
+    """Return a text without what is secret in an address; None: that of the store in use.
 
     A user's name goes with it, because some servers take a token there.
     """
-    uri = read_tracking_uri()
+    uri = uri or read_tracking_uri()
     secrets = {value for _, value in _SECRET_QUERY.findall(uri)}
     if found := _USER.match(uri):
         text = text.replace(f"{found[1]}@", f"{HIDDEN}@")

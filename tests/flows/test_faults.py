@@ -82,6 +82,15 @@ def test_a_state_folder_without_room_is_said_in_seconds(tmp_path: Path, size: st
     assert said_of in said and "the disk is full" in said, said
 
 
+def test_a_folder_of_dvc_that_may_not_be_written_is_one_clear_message(tmp_path: Path) -> None:
+    project = write_toy_chain(tmp_path / "project")
+    command = [sys.executable, "-m", "verdict3d", "status"]
+    with mounted(project, "size=64k", "ro", folder=".dvc/tmp") as inside:
+        done = subprocess.run([*inside, *command], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "no permission to write (" in done.stderr and ".dvc/tmp" in done.stderr
+    assert "https://dvc.org" not in done.stderr
+
+
 ASSETS = """
 from pathlib import Path
 from flows.chain.dvc_stages import run_stage_through_dvc

@@ -82,6 +82,13 @@ def test_every_stage_has_an_identity_and_nothing_else_has(project: Path) -> None
     assert set(identities(project)) == plain | items
 
 
+@pytest.mark.parametrize("damage", [b"", b"[]", b"null", b'{"a": "\xff"}', None])
+def test_a_damaged_identity_is_left_to_dvc(project: Path, damage: bytes | None) -> None:
+    params, path = load_params(project / "params.yaml"), project / "data/identity/label.json"
+    path.unlink() if damage is None else path.write_bytes(damage)
+    assert find_changed_identities(params, project) == {}
+
+
 def test_a_changed_default_concerns_exactly_the_stages_that_read_it(project: Path) -> None:
     before = identities(project)
     edit(project, "verdict3d/config_generators.py", "faces: Count = 2_000_000", "faces: Count = 1_000_000")

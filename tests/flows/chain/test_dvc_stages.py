@@ -215,6 +215,8 @@ def test_changes_in_a_mesh_folder_elsewhere_are_noticed(project: Path, tmp_path:
 
     before = listing()
     assert len(before) == 1 and listing() == before
+    (project / "data/watched/listing.json").write_bytes(b"damaged")
+    assert listing() == before
     (meshes / "chair.glb").write_bytes(b"x")
     assert len(listing()) == 1 and listing() != before
     (project / "data/meshes/linked").symlink_to(meshes)

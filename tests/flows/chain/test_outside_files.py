@@ -39,6 +39,8 @@ def test_files_elsewhere_are_listed_of_the_base_the_arms_and_the_champion(tmp_pa
     values["train"][OUTSIDE]["generator"]["files"] = [str(weights)]
     (root / "params.yaml").write_text(yaml.safe_dump(values))
     assert list(listed(root)) == [f"{weights}: one.bin"]
+    (root / WATCHED_GENERATORS).write_bytes(b"damaged")
+    assert list(listed(root)) == [f"{weights}: one.bin"]
 
     theirs = tmp_path / "champion.bin"
     theirs.write_bytes(b"1")

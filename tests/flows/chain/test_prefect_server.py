@@ -14,9 +14,12 @@ from flows.chain.environment import make_project_environment
 from flows.chain.prefect_server import (
     ADDRESS,
     KEY,
+    KEY_FILE,
+    USER,
     answers,
     ask_status,
     find_server,
+    keep_secret,
     provide_server,
     run_prefect_server,
     wait_for_server,
@@ -109,8 +112,19 @@ def test_a_server_that_cannot_start_is_given_up_in_seconds(
 
 def test_a_configured_server_that_does_not_answer_is_replaced_and_said(tmp_path: Path) -> None:
     said: list[str] = []
-    silent = f"http://127.0.0.1:{free_port()}/api"
+    silent = f"http://ann:s3cret@127.0.0.1:{free_port()}/api"
     environment = make_project_environment(tmp_path) | {ADDRESS: silent}
     with provide_server(tmp_path, environment, tmp_path / "server.log", said.append) as client:
         assert client[ADDRESS] != silent and client[KEY]
-    assert len(said) == 1 and "does not answer" in said[0]
+    assert len(said) == 1 and "does not answer" in said[0] and "s3cret" not in said[0]
+
+
+@pytest.mark.parametrize("left", ["", USER, "\0" * 53, f"{USER}AAAA"], ids=repr)
+def test_a_damaged_key_is_no_key(left: str, tmp_path: Path) -> None:
+    """A server whose key is an empty text lets everybody in."""
+    key_file = tmp_path / KEY_FILE
+    whole = keep_secret(key_file, USER)
+    assert whole == keep_secret(key_file, USER)
+    key_file.write_text(left)
+    with pytest.raises(Verdict3DError, match=f"{KEY_FILE} is damaged"):
+        keep_secret(key_file, USER)

@@ -19,6 +19,7 @@ from flows.chain.stopped import locate_page
 from support.ballots import vote
 from support.command_line import call_command_line as call
 from support.places import ROOT
+from support.scripted_server import http, scripted
 from support.toy_chain import ARM, write_toy_chain
 from tasks.tracking.outbox import Outbox
 from tasks.tracking.run_record import RunPart, RunRecord
@@ -257,6 +258,16 @@ def test_the_page_of_a_run_for_machines(tmp_path: Path) -> None:
 def test_pages_need_a_recorded_run(tmp_path: Path) -> None:
     done = call("ui", cwd=write_toy_chain(tmp_path / "project"))
     assert done.returncode == 1 and "`verdict3d run` records one" in done.stderr
+
+
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"[]", b'{"experiment": null}'])
+def test_pages_of_a_server_that_is_not_mlflow_s(
+    tmp_path: Path, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scripted(lambda _: [http(200, body)]) as (address, _):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("//", "//ann:s3cret@"))
+        done = call("ui", cwd=write_toy_chain(tmp_path / "project"))
+    assert done.returncode == 1 and "is it MLflow's server?" in done.stderr and "s3cret" not in done.stderr
 
 
 def test_sync_sends_what_waits_and_says_when_it_cannot(

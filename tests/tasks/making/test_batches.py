@@ -174,7 +174,7 @@ def is_running(process: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "many", ""])
+@pytest.mark.parametrize("value", ["0", "-1", "many", "", "1.5", " 2", "\u00b2", "1000000000"])
 def test_a_wrong_number_of_processes_is_refused(tmp_path, monkeypatch, value):
     monkeypatch.setenv("VERDICT3D_WORKERS", value)
     with pytest.raises(Verdict3DError, match="VERDICT3D_WORKERS"):

@@ -133,6 +133,9 @@ def test_a_run_counts_what_was_answered_before_it(tmp_path: Path) -> None:
     before = (tmp_path / COUNTED_VOTES).stat().st_mtime_ns
     count_votes(workspace)
     assert (tmp_path / COUNTED_VOTES).stat().st_mtime_ns == before and count_new_votes(workspace) == 0
+    (tmp_path / COUNTED_VOTES).write_bytes(b"damaged\n")
+    count_votes(workspace)
+    assert count_new_votes(workspace) == 0
     journal.append(both(1, "x"))
     assert count_new_votes(workspace) == 2
     assert len(read_rows(tmp_path / COUNTED_VOTES, Vote)) == 2, "what comes in meanwhile waits"

@@ -16,7 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from verdict3d.errors import ItemFailure, Verdict3DError
-from verdict3d.records.files import read_json, write_bytes, write_json
+from verdict3d.records.files import read_object, write_bytes, write_json
 from verdict3d.view.pairs.index import PairIndex
 from verdict3d.view.pairs.meshes import REMADE, count_faces_within, make_mesh_document
 from verdict3d.view.pairs.pictures import count_view_sets, make_montage, make_picture
@@ -116,7 +116,7 @@ def _start(output: Path, state: str) -> None:
         raise Verdict3DError(f"{output} is a file; name a folder for the bundle")
     if output.is_dir() and any(output.iterdir()) and not (output / MARK).is_file():
         raise Verdict3DError(f"{output} does not hold a bundle of pairs; name a new folder")
-    if (output / MARK).is_file() and read_json(output / MARK).get("state") != state:
+    if (output / MARK).is_file() and read_object(output / MARK).get("state") != state:
         for name in FOLDERS:
             shutil.rmtree(output / name, ignore_errors=True)
     write_json(output / MARK, {"state": state, "whole": False})

@@ -83,6 +83,13 @@ def test_a_folder_of_something_else_is_left_alone(index: PairIndex, tmp_path: Pa
         write_bundle(index, tmp_path / "mine", 64_000_000, {}, print)
 
 
+def test_a_damaged_mark_of_a_bundle_is_named(index: PairIndex, tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / MARK).write_text("[]")
+    with pytest.raises(Verdict3DError, match=MARK):
+        write_bundle(index, tmp_path / "bundle", 64_000_000, {}, print)
+
+
 def test_a_mesh_that_would_have_to_be_made_again_is_neither_held_nor_missing(tmp_path: Path) -> None:
     sides = {"x": shape("whole", None), "y": shape("damaged", "dd", mesh=str(name_remade("holes-3", "dd")))}
     facts = {"state": "s", "title": "t", "questions": {}, "views": []}

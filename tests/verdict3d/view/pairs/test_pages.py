@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from support.browser import DESKTOP, PHONE, Page, needs_chromium, opened_browser
+from support.pair_entries import entry, shape, word
 from support.pair_pages import LOUDEST, QUESTION, serving, serving_files, write_pages
 from verdict3d.view.pairs.bundle import write_bundle
 from verdict3d.view.pairs.index import PairIndex
@@ -133,6 +134,21 @@ def test_the_loudest_wrong_verdict_is_found_and_both_meshes_turn(
             if not one.startswith((f"{place.scheme}://{place.netloc}", "data:", "blob:"))
         ]
         assert (elsewhere, page.problems) == ([], [])
+
+
+def test_names_that_are_html_are_shown_as_text(page: Page, tmp_path: Path) -> None:
+    bad = "<img src=x onerror=alert(1)><b>big</b>"
+    names = dict.fromkeys(("object", "category", "arm", "against", "regime", "group", "defect"), bad)
+    sides = {"x": shape(bad, failure=bad), "y": shape(bad)}
+    said = word("invalid", None, model=bad, reason=bad, message=bad)
+    facts = {"state": "s", "title": bad, "questions": {"q": bad}, "views": [bad]}
+    index = PairIndex.write(tmp_path / "pairs.sqlite", [entry(bad, word=said, **names, **sides)], facts)
+    write_bundle(index, tmp_path / "bundle", 64_000_000, {}, print)
+    for place in ("", f"#/pair/{index.ids(parse_query(''))[0]}"):
+        go(page, f"{(tmp_path / 'bundle/index.html').as_uri()}{place}")
+        assert bad in page.text()
+        assert page.run("document.querySelectorAll('img[src=x]').length") == 0
+        assert page.problems == []
 
 
 @pytest.mark.parametrize("text", QUERIES)
