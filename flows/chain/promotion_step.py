@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from flows.chain.notify import notify
-from flows.chain.tracking_step import LIMIT_S
 from tasks.registry.promotion_record import PROGRESS
 from tasks.tracking.store import EMBEDDED_STORE, hide_secrets, mask_uri, read_tracking_uri
 from verdict3d.config import load_params
@@ -21,6 +20,8 @@ from verdict3d.records.promotion import PlacedChampion
 from verdict3d.records.record import R, read_record
 
 Say = Callable[[str], None]
+ASK_S = 60.0
+"""What a run gives MLflow to name the champion, with the run lock held; sending has a limit of its own."""
 
 _PROMOTION = [sys.executable, "-m", "tasks.registry.promotion"]
 
@@ -90,7 +91,7 @@ def refresh_champion(
     if read_tracking_uri() == EMBEDDED_STORE and not (workspace.project / "mlflow.db").exists():
         return
     try:
-        limit_s = None if needed else LIMIT_S
+        limit_s = None if needed else ASK_S
         found = call_promotion(workspace, environment, lock, say, PlacedChampion, "sync", limit_s=limit_s)
     except Verdict3DError as error:
         if needed:

@@ -19,7 +19,7 @@ from verdict3d.records.stages import StageEnds
 
 Say = Callable[[str], None]
 LIMIT_S = 120.0
-"""What a run gives MLflow in all; a slow server is left to ``verdict3d sync``, which has no such limit."""
+"""What a run gives MLflow to take records; a slow one is left to ``verdict3d sync``, which has no limit."""
 
 
 def keep_run(workspace: Workspace, stages_file: Path | None = None) -> None:

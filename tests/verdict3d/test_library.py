@@ -218,6 +218,18 @@ def test_a_mistake_of_our_own_is_no_reason_to_leave_a_file_out(
         list(folder_assets(folder, assets_params(up_axis="z"), seed=1))
 
 
+def test_a_mesh_that_takes_more_memory_than_there_is_is_set_aside(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("verdict3d.library.read_mesh", fill)
+    found = list(folder_assets(folder, assets_params(up_axis="z"), seed=1))
+    assert {row.reason for row in found if isinstance(row, Quarantined)} == {"out_of_memory"}
+    assert len(found) == len(mesh_paths(folder))
+
+
 def test_splits_of_files_stay_when_others_come_and_names_change(folder: Path) -> None:
     params = assets_params(up_axis="y")
     before = {a.digest: a.split for a in folder_assets(folder, params, 1) if isinstance(a, LoadedAsset)}

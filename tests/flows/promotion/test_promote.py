@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from flows.chain import promotion_step
 from flows.chain.environment import make_project_environment
 from flows.chain.promotion_step import refresh_champion
 from flows.promotion import promote
@@ -64,6 +66,18 @@ def test_a_registry_that_does_not_answer_stops_no_run(
     environment = make_project_environment(project)
     refresh_champion(Workspace(project, project, None), environment, None, said.append)
     assert len(said) == 1 and said[0].startswith("the champion may have moved since it was last seen: ")
+
+
+def test_a_registry_that_says_nothing_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, said = write_toy_chain(tmp_path / "project"), list[str]()
+    monkeypatch.setattr(promotion_step, "ASK_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        environment = make_project_environment(project)
+        refresh_champion(Workspace(project, project, None), environment, None, said.append)
+    assert len(said) == 1 and said[0].endswith("took more than 1 s")
 
 
 @pytest.mark.services
