@@ -31,7 +31,7 @@ if arm == "broken":
     sys.exit("no such thing")
 if arm == "slow" and not Path("hurry").exists():
     child = os.fork()
-    time.sleep(60)
+    time.sleep(3600)
 out = Path("data", stage, arm)
 out.mkdir(parents=True)
 (out / "metrics.json").write_text(os.environ["VERDICT3D_WORKERS"])
@@ -52,7 +52,7 @@ def chains_of(*arms: str):
 
 
 def test_a_broken_arm_stops_no_other(root, capsys):
-    crew = Crew(root, workers=2, minutes=1)
+    crew = Crew(root, workers=2, minutes=60)
     assert not crew.run(chains_of("broken", "one", "two"))
     assert crew.failed == ["train broken"]
     assert "no such thing" in capsys.readouterr().out
@@ -62,7 +62,7 @@ def test_a_broken_arm_stops_no_other(root, capsys):
 
 
 def test_time_stops_whole_process_groups_and_the_next_share_goes_on(root):
-    crew = Crew(root, workers=2, minutes=1)
+    crew = Crew(root, workers=2, minutes=60)
 
     def end_when_only_the_slow_one_is_left() -> None:
         while not crew.is_done(("evaluate", "one")) or "train slow" not in (root / "calls").read_text():
@@ -70,14 +70,12 @@ def test_time_stops_whole_process_groups_and_the_next_share_goes_on(root):
         crew.end = 0.0
 
     threading.Thread(target=end_when_only_the_slow_one_is_left, daemon=True).start()
-    start = time.monotonic()
     assert not crew.run(chains_of("slow", "one"))
-    assert time.monotonic() - start < 55
     assert crew.failed == []
     assert not running_below(root)
     assert crew.is_done(("evaluate", "one")) and not crew.is_done(("train", "slow"))
     (root / "hurry").touch()
-    assert Crew(root, workers=2, minutes=1).run(chains_of("slow", "one"))
+    assert Crew(root, workers=2, minutes=60).run(chains_of("slow", "one"))
     calls = (root / "calls").read_text().splitlines()
     assert calls.count("train one") == calls.count("evaluate one") == calls.count("evaluate slow") == 1
 

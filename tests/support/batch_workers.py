@@ -51,6 +51,14 @@ def hang_once(log: Path, items: Sequence[int]) -> None:
         time.sleep(3600)
 
 
+def wait_for_another(log: Path, items: Sequence[int]) -> None:
+    """Go on when a second process has begun something: a busy machine starts it long after the first."""
+    until = time.monotonic() + 120
+    while len({line for lines in begun(log).values() for line in lines}) < 2:
+        assert time.monotonic() < until, "no second process began anything"
+        time.sleep(0.05)
+
+
 def fail(log: Path, items: Sequence[int]) -> None:
     """Raise what a user can mend."""
     raise Verdict3DError(f"{items[0]} is too much")

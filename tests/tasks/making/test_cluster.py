@@ -23,6 +23,7 @@ from support.batch_workers import (
     hang_once,
     run,
     stop_once,
+    wait_for_another,
 )
 from support.ray_cluster import add_node, ray_cluster, remove_nodes
 from tasks.making import cluster as on_cluster
@@ -69,7 +70,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def test_an_actor_a_gpu_leaves_the_bytes_of_one_process(tmp_path, two_gpus, whole):
-    assert run(tmp_path / "work", Making(tmp_path / "log", pause_s=0.3)) == DOUBLED
+    assert run(tmp_path / "work", Making(tmp_path / "log", wait_for_another, 0)) == DOUBLED
     assert files_of(tmp_path / "work") == whole
     by_process = {tuple(line.split()) for lines in begun(tmp_path / "log").values() for line in lines}
     assert sorted(gpu for _, gpu in by_process) == ["0", "1"]
