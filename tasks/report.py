@@ -11,7 +11,6 @@ Writes ``index.html`` (below 6 MB: the gallery stops at 4 MB of pictures), ``rat
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -39,7 +38,7 @@ from verdict3d.config_judges import JudgeRole
 from verdict3d.judge.audit.ordering import group_arms_by_gap
 from verdict3d.project import AUDIT, CERTIFY, PAGE, REPORT, TRAIN, audit_path, locate_certificate
 from verdict3d.randomness import numpy_generator
-from verdict3d.records.assets import Asset, Quarantined, count_notes
+from verdict3d.records.assets import Asset, Quarantined, list_noted
 from verdict3d.records.certificates import Certificate, Stratum
 from verdict3d.records.decisions import Decision
 from verdict3d.records.files import write_bytes, write_json
@@ -148,8 +147,8 @@ def gather(params: Params, root: Path, stopped: str = "") -> Report:
         exhibits=exhibits,
         exhibits_of=available,
         quarantine=None if quarantine is None else tuple(quarantine),
-        noted=count_notes(assets or ()),
-        failures=_count_failures(root, evaluations),
+        noted=list_noted(assets or ()),
+        failures=_list_failures(root, evaluations),
         stages=read_stages(root),
         promotion=promotion,
         audits=tuple(
@@ -245,21 +244,23 @@ def _read_loss_curve(path: Path, arm: str) -> LossCurve:
     return LossCurve(arm, losses.step_name, losses.steps, drawn)
 
 
-def _count_failures(root: Path, evaluations: Mapping[str, Results]) -> tuple[Failures, ...] | None:
-    """Count failed items by place and reason; None when no stage left a record."""
-    counts: dict[str | None, Mapping[str, int]] = {
-        arm: results.failures for arm, results in evaluations.items()
-    }
-    if (root / GENERATE / "generations.jsonl").is_file():
-        generations = read_generations(root)
-        counts[None] = Counter(row.failure for row in generations if row.failure is not None)
-    if not counts:
+def _list_failures(root: Path, evaluations: Mapping[str, Results]) -> tuple[Failures, ...] | None:
+    """Return failed items by place and reason; None when no stage left a record."""
+    generated = (root / GENERATE / "generations.jsonl").is_file()
+    if not generated and not evaluations:
         return None
-    return tuple(
-        Failures(f"evaluate, {arm}" if arm else "generate", arm, reason, count)
-        for arm, reasons in sorted(counts.items(), key=lambda item: (item[0] is None, item[0]))
-        for reason, count in sorted(reasons.items())
-        if count
+    failed: dict[str, list[str]] = {}
+    for row in read_generations(root) if generated else ():
+        if row.failure is not None:
+            failed.setdefault(row.failure, []).append(row.id)
+    return (
+        *(
+            Failures(f"evaluate, {arm}", arm, reason, count)
+            for arm, results in sorted(evaluations.items())
+            for reason, count in sorted(results.failures.items())
+            if count
+        ),
+        *(Failures("generate", None, reason, len(ids), ids) for reason, ids in sorted(failed.items())),
     )
 
 

@@ -186,9 +186,14 @@ def test_the_first_screen_says_what_the_decision_means(page: str, project: Path)
         assert word in page.partition('id="words"')[2]
 
 
-def test_the_page_counts_what_was_changed_while_reading(page: str, project: Path) -> None:
-    assets = len(read_jsonl(project / "data/assets/assets.jsonl"))
-    assert assets > 1 and f'<tr><th scope="row">Untextured</th><td class="n">{assets}</td></tr>' in page
+def test_what_is_no_pair_is_counted_and_named(page: str, project: Path, params: Params) -> None:
+    names = [row["id"] for row in read_jsonl(project / "data/assets/assets.jsonl")]
+    assert len(names) == 20, "a line names no more"
+    row = f'<th scope="row">Untextured</th><td class="n">20</td><td class="text">{", ".join(names)}</td>'
+    assert row in page
+    assert '<td>generate</td><td>Empty structure</td><td class="n">1</td><td class="text">b</td>' in page
+    linked = render_page(gather(params, project), "index.html")
+    assert 'href="index.html#/?q=b">b</a>' in linked and f'q={names[0]}">{names[0]}</a>' in linked
 
 
 def test_an_empty_project_says_what_is_missing(tmp_path: Path, params: Params) -> None:

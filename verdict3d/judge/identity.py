@@ -14,7 +14,7 @@ from verdict3d.errors import Verdict3DError
 from verdict3d.hub import JUDGE_PATTERNS, local_directory
 from verdict3d.judge.families import FAMILIES, require_readable
 from verdict3d.judge.lineage import match_known_model
-from verdict3d.judge.rubric import PROMPT_FILE, digest_prompt, write_prompt, write_prompt_for
+from verdict3d.judge.rubric import PROMPT_FILE, digest_prompt, own_prompt, write_prompt, write_prompt_for
 from verdict3d.provenance import digest_json
 from verdict3d.records.files import read_object
 from verdict3d.records.results import JudgeSettings, JudgeUsed
@@ -95,6 +95,21 @@ def resolve_directory(params: JudgeParams, root: Path) -> Path:
     if not list_weights(directory):
         raise Verdict3DError(f"judge {params.model!r}: no safetensors files in {directory}")
     return directory
+
+
+def read_own_prompt(params: JudgeParams, root: Path) -> str | None:
+    """Return the configured judge's own question; None where it is asked the rubric.
+
+    Args:
+        params: The judge.
+        root: Folder that a directory named as the model is relative to: the project's.
+
+    Raises:
+        Verdict3DError: As :func:`resolve_directory`, or its question cannot be used.
+    """
+    if params.endpoint is not None:
+        return params.endpoint.prompt
+    return own_prompt(resolve_directory(params, root))
 
 
 def list_weights(directory: Path) -> list[Path]:

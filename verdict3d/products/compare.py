@@ -16,7 +16,10 @@ from verdict3d.errors import ItemFailure, Verdict3DError
 from verdict3d.folders import readable
 from verdict3d.judge.audit.certificate import list_objections
 from verdict3d.judge.audit.trials import COLOUR, describe_trials
+from verdict3d.judge.identity import read_own_prompt
 from verdict3d.judge.loading import load_judge
+from verdict3d.judge.modes import TEXTURE_MODE
+from verdict3d.judge.rubric import write_prompt
 from verdict3d.judge.store import VerdictStore
 from verdict3d.mesh.axes import Up
 from verdict3d.products.asked_judge import ORDERS, AskedJudge
@@ -110,6 +113,8 @@ def compare_folders(
         unasked = "in no pair have both meshes a surface"
     say(f"answers asked for now: {judge.tally.answers}; all others were on record")
 
+    own = read_own_prompt(settings, project)
+    modes = [judge.identity.mode, *([TEXTURE_MODE] if colours else [])]
     rng = numpy_generator(params.seed, "compare_board")
     resamples, confidence = params.evaluate.bootstrap, params.evaluate.confidence
     certificate, today = read_certificate(project, options.role), datetime.now(UTC).date()
@@ -119,6 +124,7 @@ def compare_folders(
         refused=refused,
         design=options.design,
         questions=ORDERS * sum(len(row.sets) for row in [*rows, *colours]),
+        texts={mode: write_prompt(own, judge.identity.panel, mode) for mode in modes},
         judge=judge.identity.record(),
         role=options.role,
         certified=not list_objections(certificate, judge.identity, rig.digest, today),

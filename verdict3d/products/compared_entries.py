@@ -6,13 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from verdict3d.judge.modes import TEXTURE_MODE
-from verdict3d.judge.rubric import digest_prompt, write_prompt
+from verdict3d.judge.rubric import digest_prompt
 from verdict3d.products.compare import COLOUR_ROWS, DOCUMENT, ROWS
 from verdict3d.products.comparison_page import mesh_key, photo_key, picture_names
 from verdict3d.records.comparisons import Comparison, PairedMesh, PairOfMeshes
 from verdict3d.records.record import read_record, read_rows
-from verdict3d.records.results import JudgeUsed
 from verdict3d.view.pairs.entry import Entry, Shape, make_word
+
+
+def compared_questions(folder: Path) -> dict[str, str]:
+    """Return what the judge of a comparison was asked, by digest.
+
+    Raises:
+        Verdict3DError: The folder holds no comparison.
+    """
+    texts = read_record(folder / DOCUMENT, Comparison).texts
+    return {digest_prompt(text): text for text in texts.values()}
 
 
 def compared_entries(folder: Path) -> Iterator[Entry]:
@@ -31,9 +40,8 @@ def compared_entries(folder: Path) -> Iterator[Entry]:
     places = {side.name: Path(side.folder) for side in comparison.sides}
     judge = comparison.judge
 
-    def shape(mesh: PairedMesh, in_colour: bool) -> Shape:
+    def shape(mesh: PairedMesh, in_colour: bool, mode: str) -> Shape:
         there = mesh.mesh_digest is not None
-        mode = TEXTURE_MODE if in_colour else judge.mode
         return Shape(
             name=mesh.side,
             generation=mesh.file or "",
@@ -45,6 +53,7 @@ def compared_entries(folder: Path) -> Iterator[Entry]:
         )
 
     for row, in_colour in [*((row, False) for row in rows), *((row, True) for row in colours)]:
+        mode = TEXTURE_MODE if in_colour else judge.mode
         yield Entry(
             place="compare_texture" if in_colour else "compare",
             group=folder.name,
@@ -60,25 +69,15 @@ def compared_entries(folder: Path) -> Iterator[Entry]:
             known=None,
             reference=str(folder / names[photo_key(row)]),
             condition=None,
-            x=shape(row.mine, in_colour),
-            y=shape(row.theirs, in_colour),
+            x=shape(row.mine, in_colour, mode),
+            y=shape(row.theirs, in_colour, mode),
             word=make_word(
                 row,
                 comparison.role,
                 judge.model,
                 judge.panel,
-                TEXTURE_MODE if in_colour else judge.mode,
-                digest_in_colour(judge) if in_colour else judge.prompt,
+                mode,
+                digest_prompt(comparison.texts[mode]),
             ),
             others=[],
         )
-
-
-def digest_in_colour(judge: JudgeUsed) -> str:
-    """Return the digest of what a judge is asked about colours; its own prompt is the same in all modes."""
-    usual = digest_prompt(write_prompt(None, judge.panel, judge.mode))
-    return (
-        digest_prompt(write_prompt(None, judge.panel, TEXTURE_MODE))
-        if judge.prompt == usual
-        else judge.prompt
-    )

@@ -116,10 +116,12 @@ def write_index(
     Raises:
         Verdict3DError: As :func:`open_index`.
     """
-    from verdict3d.products.compared_entries import compared_entries
+    from verdict3d.products.compared_entries import compared_entries, compared_questions
 
     entries, questions = reader.read(root) if reader else ([], {})
     entries = [*entries, *(entry for folder in comparisons for entry in compared_entries(folder))]
+    for folder in comparisons:
+        questions |= compared_questions(folder)
     entries = list(with_people(entries, VoteJournal(root / VOTE_JOURNAL).read()))
     views = [one.name for one in VIEW_SETS]
     PairIndex.write(path, entries, {**facts, "questions": questions, "views": views})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
@@ -86,8 +85,16 @@ class Asset(Record):
 
 def count_notes(assets: Iterable[Asset]) -> dict[str, int]:
     """Return in how many assets each kind of note stands, kinds in order of name."""
-    kinds = Counter(kind for asset in assets for kind in {note.kind for note in asset.notes})
-    return dict(sorted(kinds.items()))
+    return {kind: len(names) for kind, names in list_noted(assets).items()}
+
+
+def list_noted(assets: Iterable[Asset]) -> dict[str, list[str]]:
+    """Return the ids of the assets in which each kind of note stands, kinds in order of name."""
+    found: dict[str, list[str]] = {}
+    for asset in assets:
+        for kind in {note.kind for note in asset.notes}:
+            found.setdefault(kind, []).append(asset.id)
+    return dict(sorted(found.items()))
 
 
 class Quarantined(Record):

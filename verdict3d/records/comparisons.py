@@ -219,6 +219,7 @@ class Comparison(Record):
         refused: Photos that none is about, and why.
         design: Who met whom.
         questions: Single answers that the verdicts on pairs rest on: two orders from each view set.
+        texts: What was asked, with a slot for each picture, by what the montages show.
         judge: Who answered.
         role: Its place in params.yaml.
         certified: Whether it holds a certificate of this project.
@@ -230,13 +231,14 @@ class Comparison(Record):
         confidence: Level of the intervals.
     """
 
-    SCHEMA: ClassVar[str] = "verdict3d/comparison/2"
+    SCHEMA: ClassVar[str] = "verdict3d/comparison/3"
 
     sides: list[SideFiles]
     photos: int
     refused: list[RefusedPhoto]
     design: Literal["all", "against-first", "balanced"]
     questions: int
+    texts: dict[str, str]
     judge: JudgeUsed
     role: str
     certified: bool

@@ -159,7 +159,7 @@ class PeopleReport(Record):
 
     Attributes:
         votes: Answers that were not taken back.
-        counted: Those of people who are not careless, about pairs whose better side nobody knows.
+        counted: Those of people who are not careless, about pairs that are reported on.
         raters: Everybody, by name.
         ceiling: Agreement of two people about one pair: no judge can be expected to agree more with one.
         judges: Agreement of each judge with one person, by role.

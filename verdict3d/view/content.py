@@ -86,12 +86,14 @@ class Failures:
         arm: The arm whose verdicts they are; None for items that are no pairs.
         reason: As a short code.
         count: How many.
+        items: Names of items that are no pairs.
     """
 
     place: str
     arm: str | None
     reason: str
     count: int
+    items: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Report:
         exhibits: The gallery.
         exhibits_of: Number of held-out pairs that the gallery was drawn from.
         quarantine: Quarantined files; None when the assets stage left no record.
-        noted: In how many assets each kind of note stands: what was changed while their files were read.
+        noted: Assets in which each kind of note stands: what was changed while their files were read.
         failures: Failed items by place and reason; None when no record was found.
         stages: Stages with the digests of their outputs.
         promotion: The gate's decision; None when it has not decided.
@@ -163,7 +165,7 @@ class Report:
     exhibits: tuple[Exhibit, ...] = ()
     exhibits_of: int = 0
     quarantine: tuple[Quarantined, ...] | None = None
-    noted: Mapping[str, int] = field(default_factory=dict)
+    noted: Mapping[str, Sequence[str]] = field(default_factory=dict)
     failures: tuple[Failures, ...] | None = None
     stages: tuple[StageOutputs, ...] = ()
     promotion: Decision | None = None

@@ -66,14 +66,15 @@ def report_people(
 
     Args:
         votes: All answers.
-        pairs: What judges were asked about, people or not.
+        pairs: What judges were asked about, people or not; answers about others count nowhere.
         seed: Of the drawn order (:func:`verdict3d.votes.pairs.draw_rank`) and of the resamples.
         resamples: Bootstrap resamples.
         confidence: Two-sided level in (0, 1).
     """
     current = drop_replaced(votes)
     raters = rate_people(current)
-    answers = group_votes(current, {rater.person for rater in raters if rater.careless})
+    careful = group_votes(current, {rater.person for rater in raters if rater.careless})
+    answers = {pair.key: careful[pair.key] for pair in pairs if pair.key in careful}
 
     def agree(name: str, both: Sequence[tuple[Outcome, Outcome, str]]) -> Kappa:
         first, second, objects = ([row[place] for row in both] for place in range(3))

@@ -14,12 +14,13 @@ def describe_people(report: PeopleReport) -> Iterator[str]:
     people = len(report.raters)
     yield (
         f"{report.votes} answers of {people} {'person' if people == 1 else 'people'}; "
-        f"{report.counted} count: of careful people, about pairs whose better side is not known"
+        f"{report.counted} count: of careful people, about pairs that are here and have no known answer"
     )
     for rater in careless:
         yield f"  not counted: {rater.person}, {rater.votes} answers: {'; '.join(rater.careless)}"
     yield ""
-    yield "agreement with one person (kappa; 1: always, 0: as by chance)"
+    yield "agreement with one person (kappa; 1: always, 0: as by chance), on the pairs of every question;"
+    yield "the run's report counts those of arms against the base"
     yield f"  another person         {_describe_kappa(report.ceiling)}"
     for role, kappa in report.judges.items():
         yield f"  {role + ' judge':<22} {_describe_kappa(kappa)}"

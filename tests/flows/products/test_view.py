@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from flows.products.run_pairs import READER
+from support.pair_pages import QUESTION
 from support.places import append
 from support.report_project import ARM, write_project
 from support.rows import filled
@@ -51,8 +52,9 @@ def write_comparison(folder: Path) -> None:
     ]
     sides = [filled(SideFiles, name=name, folder=f"/meshes/{name}") for name in ("june", "july")]
     judge = filled(JudgeUsed, model="judge", mode="normal", panel="three_images", prompt="p")
+    asked = {"judge": judge, "role": "evaluation", "texts": {"normal": QUESTION}}
     write_rows(folder / "pairs.jsonl", rows)
-    write_record(folder / "comparison.json", filled(Comparison, sides=sides, judge=judge, role="evaluation"))
+    write_record(folder / "comparison.json", filled(Comparison, sides=sides, **asked))
     (folder / "pictures").mkdir()
     for number in range(4):
         Image.new("RGB", (32, 32), (40 * number, 0, 0)).save(folder / f"pictures/{number:06d}.webp")
@@ -131,6 +133,9 @@ def test_comparisons_are_found_or_named(workspace: Workspace, tmp_path: Path) ->
     assert index.file(chair.photo or "", "photo") == tmp_path / "june-july/pictures/000000.webp"
     assert index.file(lamp.photo or "", "photo") == tmp_path / "june-july/pictures/000003.webp"
     assert (lamp.sides["x"].failure, lamp.sides["x"].mesh) == ("missing_mesh", None)
+    (tmp_path / "params.yaml").write_bytes((workspace.root / "params.yaml").read_bytes())
+    questions = open_index(Workspace(tmp_path, tmp_path, None), [], None, print).fact("questions")
+    assert questions == {chair.word.question: QUESTION}, "also where no run is"
 
 
 def test_a_bundle_of_a_workspace_opens_with_its_report(workspace: Workspace, tmp_path: Path) -> None:

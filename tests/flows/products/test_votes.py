@@ -10,6 +10,7 @@ import pytest
 from flows.products.vote import open_ballot, require_one_address
 from flows.products.votes import export_votes, import_votes, open_journal, report_votes
 from support.ballots import vote, write_pairs
+from support.pair_pages import QUESTION
 from support.places import ROOT
 from support.rows import filled
 from verdict3d.errors import Verdict3DError
@@ -40,8 +41,9 @@ def write_compared(folder: Path) -> None:
     ]
     sides = [filled(SideFiles, name=name, folder=str(folder)) for name in ("june", "july")]
     judge = filled(JudgeUsed, model="judge", mode="normal", panel="three_images", prompt="p")
+    asked = {"judge": judge, "role": "evaluation", "texts": {"normal": QUESTION}}
     write_rows(folder / "pairs.jsonl", rows)
-    write_record(folder / "comparison.json", filled(Comparison, sides=sides, judge=judge, role="evaluation"))
+    write_record(folder / "comparison.json", filled(Comparison, sides=sides, **asked))
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from verdict3d.config import Params
 from verdict3d.errors import Verdict3DError
 from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
-from verdict3d.judge.rubric import digest_prompt, write_prompt_for
+from verdict3d.judge.rubric import write_prompt_for
 from verdict3d.mesh.damage import damage
 from verdict3d.mesh.files import read_mesh, write_mesh
 from verdict3d.mesh.mesh import normalize
@@ -279,9 +279,9 @@ def test_colours_are_asked_about_where_both_meshes_have_a_surface(
     shown = [index.document(name) for name in index.ids(parse_query("place=compare_texture&group=page"))]
     assert sorted(pair.object for pair in shown if pair) == sorted(row.object for row in rows)
     judge = select_judge(params.judges, "evaluation")
-    asked_in_colour = digest_prompt(write_prompt_for(root / judge.model, found.judge.panel, "rgb"))
+    text = write_prompt_for(root / judge.model, found.judge.panel, "rgb")
     for pair in (pair for pair in shown if pair):
-        assert pair.word.question == asked_in_colour
+        assert index.fact("questions")[pair.word.question] == text
         assert pair.word.mode == "rgb" and list(pair.sides["x"].montages) == ["rgb"]
         coloured = [make_picture(index, f"{key}-0") for key in (pair.x_montage, pair.y_montage)]
         (grey,) = (one for one in pair.elsewhere if one.place == "compare")

@@ -67,6 +67,15 @@ def test_agreement_and_its_ceiling() -> None:
     assert (found.judges["evaluation"].pairs, found.judges["evaluation"].observed) == (8, 0.5)
 
 
+def test_answers_about_other_pairs_are_in_no_number() -> None:
+    """Judges and their ceiling are measured on the same pairs."""
+    votes = [*both_orders(0, "xx"), *both_orders(1, "xy")]
+    found = report(votes, [judged(0)])
+    assert (found.votes, found.counted) == (4, 2)
+    assert (found.ceiling.pairs, found.judges["evaluation"].pairs) == (1, 2)
+    assert "count: of careful people, about pairs that are here" in "\n".join(describe_people(found))
+
+
 def test_a_pair_turned_round_is_the_same_pair() -> None:
     plain = report(both_orders(0, "xx"), [judged(0, "win")])
     pair = judged(0, "loss")

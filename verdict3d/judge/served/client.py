@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from verdict3d.config_judges import JudgeParams
 from verdict3d.device import settle_torch
 from verdict3d.errors import Verdict3DError
-from verdict3d.judge.identity import JudgeIdentity, identify, resolve_directory
+from verdict3d.judge.identity import JudgeIdentity, identify, read_own_prompt
 from verdict3d.judge.panel import PairRequest
-from verdict3d.judge.rubric import own_prompt
 from verdict3d.judge.served.wire import ADDRESS, pack_requests, receive, send, unpack_answers
 from verdict3d.judge.verdict import Margins
 
@@ -51,8 +50,7 @@ class LocalJudge:
         """Return the same weights as a judge of another panel kind or of montages in another mode."""
         shown = LocalJudge.__new__(LocalJudge)
         shown.__dict__.update(self.__dict__)
-        own = own_prompt(resolve_directory(self._params, self._root))
-        shown.identity = self.identity.showing(panel, mode, own)
+        shown.identity = self.identity.showing(panel, mode, read_own_prompt(self._params, self._root))
         shown._loaded = self._loaded and self._loaded.showing(panel, mode)
         return shown
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -237,6 +239,8 @@ def test_paper_gets_a_picture_of_each_mesh(index: PairIndex, bundle: Path, page:
     page.call("Emulation.setEmulatedMedia", media="print")
     seen = "[...document.querySelectorAll('canvas.still, model-viewer')].map(one => one.checkVisibility())"
     assert page.run(seen).count(True) == 2, "the pictures instead of the viewers"
+    made = base64.b64decode(page.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+    assert len(re.findall(rb"/Type /Page\b", made)) == 2, "no sheet is left empty to keep things together"
     page.resize(*DESKTOP)
 
 

@@ -26,7 +26,7 @@ from verdict3d.view.words import say_number, say_percent
 from verdict3d.votes.ballot import Ballot
 from verdict3d.votes.counted import drop_replaced
 from verdict3d.votes.journal import VoteJournal
-from verdict3d.votes.people import report_people, view_from
+from verdict3d.votes.people import JudgedPair, report_people, view_from
 
 HOME = "http://127.0.0.1"
 
@@ -243,6 +243,7 @@ def check_rows(rows: list[Vote], journal: VoteJournal) -> PeopleReport:
     hasty = report_people(journal.read(), [], seed=1, resamples=20, confidence=0.95)
     assert hasty.counted == 0, "a machine is quicker than people can look"
     calm = [row.model_copy(update={"seconds": 4.0}) for row in journal.read()]
-    found = report_people(calm, [], seed=1, resamples=20, confidence=0.95)
+    pairs = [JudgedPair(row.object, row.x.mesh_digest, row.y.mesh_digest) for row in rows]
+    found = report_people(calm, pairs, seed=1, resamples=20, confidence=0.95)
     assert len(shared) - 2 <= found.ceiling.pairs <= len(shared) and found.ceiling.observed is not None
     return found
