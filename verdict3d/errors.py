@@ -46,6 +46,7 @@ def install_extra(extra: str) -> str:
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 
 @contextmanager
@@ -75,6 +76,8 @@ def storage_problem(error: BaseException) -> str | None:
     number = error.errno if isinstance(error, OSError) else None
     if number in _FULL or "No space left on device" in str(error) or "disk is full" in str(error):
         return f"the disk is full{place}: make room and run again; finished work is kept"
+    if number in _IN_THE_WAY and where:
+        return f"a file is where a folder should be, or a folder where a file should be{place}: move it away"
     if number == errno.ENAMETOOLONG:
         return f"a name is too long{place}: choose a shorter one"
     if number in _FORBIDDEN or "attempt to write a readonly database" in str(error):

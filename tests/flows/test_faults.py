@@ -91,6 +91,23 @@ def test_a_folder_of_dvc_that_may_not_be_written_is_one_clear_message(tmp_path: 
     assert "https://dvc.org" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("place", "named"), [(".verdict3d", ".verdict3d"), (".verdict3d/logs", "logs"), (".dvc/tmp", ".dvc/tmp")]
+)
+def test_a_file_where_a_folder_should_be_is_one_clear_message(
+    tmp_path: Path, place: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write_toy_chain(tmp_path / "project")
+    (project / place).parent.mkdir(exist_ok=True)
+    (project / place).touch()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    done = subprocess.run(RUN, cwd=project, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "Traceback" not in said and "https://dvc.org" not in said, said
+    assert "move it away" in said and named in said, said
+
+
 ASSETS = """
 from pathlib import Path
 from flows.chain.dvc_stages import run_stage_through_dvc
