@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from flows.chain.asking import ask_within
+
 TRIES = 3
 PAUSE_S = 2.0
 TIMEOUT_S = 10.0
@@ -54,7 +56,7 @@ def _post(address: str, body: bytes) -> str | None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # below that it logs addresses
     headers = {"Content-Type": "application/json; charset=utf-8"}
     try:
-        with httpx.stream("POST", address, content=body, headers=headers, timeout=TIMEOUT_S) as answer:
-            return None if answer.is_success else f"it answered {answer.status_code}"
+        status, _ = ask_within(TIMEOUT_S, "POST", address, content=body, headers=headers)
+        return None if 200 <= status < 300 else f"it answered {status}"
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return type(error).__name__

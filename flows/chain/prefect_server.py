@@ -21,11 +21,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from flows.chain.asking import ask_within
 from tasks.tracking.store import mask_uri
 from verdict3d.errors import Verdict3DError, storage_problem
 from verdict3d.processes.commands import supervised
@@ -66,8 +66,7 @@ def ask_status(url: str, key: str = "") -> int | None:
     headers = {"Authorization": f"Basic {base64.b64encode(key.encode()).decode()}"} if key else {}
     try:
         verified = urlsplit(url).scheme == "https"  # otherwise reading all certificates is for nothing
-        options: dict[str, Any] = {"timeout": ANSWER_S, "trust_env": not here, "verify": verified}
-        return httpx.get(url, headers=headers, **options).status_code
+        return ask_within(ANSWER_S, "GET", url, headers=headers, trust_env=not here, verify=verified)[0]
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
         return None
 

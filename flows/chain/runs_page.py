@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import quote, urlsplit
 
 import httpx
 
+from flows.chain.asking import ask_within
 from flows.chain.tracking_step import find_recorded
 from tasks.tracking.outbox import EXPERIMENT
 from tasks.tracking.store import read_tracking_uri
@@ -14,6 +16,7 @@ from verdict3d.processes.environment import LOOPBACK
 from verdict3d.project import Workspace
 
 ANSWER_S = 30.0
+MOST_BYTES = 2**20
 
 
 def find_runs_page(server: str, preset: str | None, run: str | None = None) -> str:
@@ -34,15 +37,20 @@ def find_runs_page(server: str, preset: str | None, run: str | None = None) -> s
         netloc=parts.netloc.rpartition("@")[2]
     ).geturl()  # the browser asks for a password
     try:
-        answer = httpx.get(
-            question, params={"experiment_name": EXPERIMENT}, timeout=ANSWER_S, trust_env=not here
+        status, content = ask_within(
+            ANSWER_S,
+            "GET",
+            question,
+            params={"experiment_name": EXPERIMENT},
+            trust_env=not here,
+            most_bytes=MOST_BYTES,
         )
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise Verdict3DError(f"MLflow at {server} does not answer ({type(error).__name__})") from error
-    if not answer.is_success:
+    if not 200 <= status < 300:
         return f"{server}/#/experiments"
     try:
-        experiment = answer.json()["experiment"]["experiment_id"]
+        experiment = json.loads(content)["experiment"]["experiment_id"]
     except (ValueError, KeyError, TypeError) as error:
         raise Verdict3DError(f"{server} does not answer as MLflow does; is it MLflow's server?") from error
     if run is not None:

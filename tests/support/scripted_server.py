@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,14 @@ def http(status: int, content: bytes, *headers: str) -> bytes:
     """A whole answer."""
     head = [f"HTTP/1.1 {status} Told", f"Content-Length: {len(content)}", "Connection: close", *headers]
     return "\r\n".join([*head, "", ""]).encode() + content
+
+
+def dripping() -> Iterator[bytes]:
+    """The head of an answer that never ends."""
+    yield b"HTTP/1.1 200 OK\r\n"
+    while True:
+        yield b"X: y\r\n"
+        time.sleep(0.05)
 
 
 def logprobs(*listed: tuple[str, float]) -> dict[str, Any]:

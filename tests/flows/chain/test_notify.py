@@ -11,6 +11,7 @@ import pytest
 from flows.chain import notify as module
 from flows.chain.notify import notify
 from support.loopback import free_port, webhook
+from support.scripted_server import dripping, scripted
 
 VARIABLE = "VERDICT3D_TEST_WEBHOOK"
 
@@ -69,6 +70,29 @@ def test_a_webhook_that_speaks_no_http_is_no_failure(
         assert not notify("failure", "it failed", {}, variable=VARIABLE, say=said.append)
         thread.join()
     assert len(said) == 1 and "secret" not in said[0] + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ALL_PROXY", "socks5://127.0.0.1:1"), ("SSL_CERT_FILE", "/nowhere/ca.pem")]
+)
+def test_an_environment_without_connections_is_no_failure(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv(VARIABLE, "https://webhook.invalid/secret")
+    assert not notify("failure", "it failed", {}, variable=VARIABLE, say=said.append)
+    assert len(said) == 1 and "secret" not in said[0]
+
+
+@pytest.mark.timeout(30)
+def test_a_webhook_whose_answer_has_no_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(module, "TIMEOUT_S", 0.4)
+    with scripted(lambda _: dripping()) as (address, heard):
+        monkeypatch.setenv(VARIABLE, address)
+        assert not notify("failure", "it failed", {}, variable=VARIABLE, say=said.append)
+    assert len(heard) == module.TRIES and "(TimeoutError)" in said[0]
 
 
 @pytest.mark.parametrize(

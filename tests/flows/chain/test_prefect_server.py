@@ -25,6 +25,7 @@ from flows.chain.prefect_server import (
     wait_for_server,
 )
 from support.loopback import free_port, processes_of, wait_until, webhook
+from support.scripted_server import dripping, scripted
 from verdict3d.errors import Verdict3DError
 
 
@@ -117,6 +118,13 @@ def test_a_configured_server_that_does_not_answer_is_replaced_and_said(tmp_path:
     with provide_server(tmp_path, environment, tmp_path / "server.log", said.append) as client:
         assert client[ADDRESS] != silent and client[KEY]
     assert len(said) == 1 and "does not answer" in said[0] and "s3cret" not in said[0]
+
+
+@pytest.mark.timeout(30)
+def test_a_server_whose_answer_has_no_end_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefect_server, "ANSWER_S", 0.4)
+    with scripted(lambda _: dripping()) as (address, _):
+        assert not answers(address)
 
 
 @pytest.mark.parametrize("left", ["", USER, "\0" * 53, f"{USER}AAAA"], ids=repr)

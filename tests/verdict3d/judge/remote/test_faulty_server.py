@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from support.judge_examples import params, request
-from support.scripted_server import answer, http, scripted
+from support.scripted_server import answer, dripping, http, scripted
 from verdict3d import exchange
 from verdict3d.errors import Verdict3DError
 from verdict3d.judge.loading import load_judge
@@ -41,13 +41,6 @@ def remote(address: str, batch_size: int = 4, **changes: object) -> RemoteJudge:
     judge = load_judge(params(Path("judge"), batch_size, endpoint=values | changes), Path())
     assert isinstance(judge, RemoteJudge)
     return judge
-
-
-def dripping() -> Iterator[bytes]:
-    yield b"HTTP/1.1 200 OK\r\n"
-    while True:
-        yield b"X: y\r\n"
-        time.sleep(0.05)
 
 
 def informing() -> Iterator[bytes]:
