@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from verdict3d.errors import Verdict3DError
@@ -18,7 +19,7 @@ NOW, BEFORE = "now", "before"
 def keep_finished(workspace: Workspace) -> None:
     """Keep what names the results of a finished run, and of the one before with other results."""
     now, before = (locate_kept(workspace, name) for name in (NOW, BEFORE))
-    if run_key(now) == run_key(workspace.root):
+    if _read_key(now) == run_key(workspace.root):
         return
     if now.is_dir():
         shutil.rmtree(before, ignore_errors=True)
@@ -40,11 +41,18 @@ def find_before(workspace: Workspace) -> Path:
     key = run_key(workspace.root)
     for name in (NOW, BEFORE):
         place = locate_kept(workspace, name)
-        if run_key(place) not in (None, key):
+        if _read_key(place) not in (None, key):
             return place
     raise Verdict3DError(
         f"no finished run came before these results; `verdict3d run{workspace.option}` keeps what it finds"
     )
+
+
+def _read_key(folder: Path) -> str | None:
+    """Return what identifies results; None where they are not kept, or not whole any more."""
+    with suppress(Verdict3DError):
+        return run_key(folder)
+    return None
 
 
 def locate_kept(workspace: Workspace, name: str) -> Path:

@@ -56,13 +56,16 @@ class VoteJournal:
         """Return all answers in the order in which they were written; none where there is no file.
 
         Raises:
-            Verdict3DError: A whole line is no answer: file, line and field are named.
+            Verdict3DError: A whole line is no answer (file, line and field are named), or there is no file of
+                this name that can be read.
         """
         try:
             with self._locked(os.O_RDONLY, fcntl.LOCK_SH) as file:
                 content = os.pread(file, _find_end(file), 0)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise Verdict3DError(f"{self.path} cannot be read: {error.strerror}") from error
         return parse_votes(content, self.path)
 
     @contextmanager

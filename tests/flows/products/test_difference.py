@@ -138,7 +138,12 @@ def test_the_run_before_is_the_last_finished_one_with_other_results(tmp_path: Pa
         keep_finished(workspace)
     assert (find_before(workspace) / "dvc.lock").read_text() == "second"
     (tmp_path / "dvc.lock").write_text("not yet finished")
-    assert (find_before(workspace) / "dvc.lock").read_text() == "third"
+    kept = find_before(workspace) / "dvc.lock"
+    assert kept.read_text() == "third"
+    kept.write_bytes(b"damaged: \xff")
+    assert (find_before(workspace) / "dvc.lock").read_text() == "second"
+    keep_finished(workspace)
+    assert kept.read_text() == "not yet finished"
 
 
 def test_the_pages_of_pairs_hold_it_with_links_while_it_is_of_the_results_here(

@@ -193,3 +193,9 @@ def test_a_wrong_line_is_named(journal: VoteJournal) -> None:
     journal.path.write_bytes(journal.path.read_bytes().replace(b'"choice": "x"', b'"choice": "maybe"'))
     with pytest.raises(Verdict3DError, match="line 1, field choice: 'maybe' is wrong"):
         journal.read()
+
+
+def test_a_folder_instead_of_answers_is_named(journal: VoteJournal) -> None:
+    journal.path.mkdir(parents=True)
+    with pytest.raises(Verdict3DError, match=r"votes\.jsonl cannot be read: Is a directory"):
+        journal.read()
