@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DATABASE = Path("mlflow.db")
 EMBEDDED_STORE = f"sqlite:///{DATABASE}"
 """Where runs go unless ``MLFLOW_TRACKING_URI`` says otherwise; relative to the project."""
+_FILE = "sqlite:///"
 HIDDEN = "***"
 _USER = re.compile(r"(?!sqlite|file)[^/]*://(.*)@", re.IGNORECASE)
 _SECRET_QUERY = re.compile(r"[?&](\w*(?:pass|pwd|secret|token|key)\w*)=([^&#]*)", re.IGNORECASE)
@@ -91,7 +92,7 @@ def open_store() -> MlflowClient:
     with saying_failures():
         if uri == EMBEDDED_STORE and not DATABASE.exists():
             _make_database()
-        elif not uri.startswith("sqlite:") and _is_database(uri):
+        elif _is_database(uri) and (not uri.startswith(_FILE) or Path(uri.removeprefix(_FILE)).exists()):
             _connect_once(uri)
         return MlflowClient(uri, registry_uri=uri)
 

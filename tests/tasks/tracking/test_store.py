@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,17 @@ def test_an_address_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:s3cret@[::1")
     with pytest.raises(StoreError, match=r"^MLflow at http://\*\*\*@\[::1 cannot be used: Invalid IPv6 URL$"):
         open_store()
+
+
+def test_a_file_that_cannot_be_opened_is_given_up_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs.db").mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'runs.db'}")
+    started = time.monotonic()
+    with pytest.raises(StoreError, match="unable to open database file"):
+        open_store()
+    assert time.monotonic() - started < 50, "MLflow tries for 100 s"
 
 
 def test_a_redirect_takes_no_key_to_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
