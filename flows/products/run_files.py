@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from flows.chain.dvc_digests import compute_dvc_digest, find_dvc_cache
 from flows.chain.environment import make_project_environment
 from flows.chain.finished import find_before
+from flows.chain.promotion_step import ASK_S
 from tasks.dvc_lock import read_lock
 from tasks.tracking.run_record import read_source_tags
 from tasks.tracking.store import DATABASE, EMBEDDED_STORE
@@ -184,7 +185,7 @@ def _spell(workspace: Workspace, name: str) -> str:
 def _ask_store(
     workspace: Workspace, environment: dict[str, str], folder: Path, names: list[str]
 ) -> RecordedRuns:
-    """Ask MLflow in a process of its own, which takes seconds to load it; without names it may fail."""
+    """Ask MLflow in a process of its own, which takes seconds to load it; without names it may be away."""
     store = environment.get("MLFLOW_TRACKING_URI") or EMBEDDED_STORE
     if not names and store == EMBEDDED_STORE and not (workspace.project / DATABASE).is_file():
         return RecordedRuns(runs=[], history=[])
@@ -194,6 +195,7 @@ def _ask_store(
         cwd=workspace.project,
         environment=environment,
         on_line=lambda line, redraws: lines.append(line),
+        timeout_s=None if names else ASK_S,
     )
     if ended.status == 0:
         return read_record(folder / "found.json", RecordedRuns)

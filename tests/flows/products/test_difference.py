@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from markupsafe import Markup
 from typer.testing import CliRunner
 
 from flows.chain.finished import find_before, keep_finished
+from flows.products import run_files
 from flows.products.difference_page import write_difference
 from flows.products.drift import measure_distances
 from flows.products.run_files import open_runs
@@ -144,6 +147,18 @@ def test_the_run_before_is_the_last_finished_one_with_other_results(tmp_path: Pa
     assert (find_before(workspace) / "dvc.lock").read_text() == "second"
     keep_finished(workspace)
     assert kept.read_text() == "not yet finished"
+
+
+def test_what_mlflow_knows_of_runs_so_far_is_not_waited_for(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_files, "ASK_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        with open_runs(workspace, ["."]) as (runs, history):
+            assert (len(runs), history) == (1, [])
+    assert time.monotonic() - started < 60
 
 
 def test_the_pages_of_pairs_hold_it_with_links_while_it_is_of_the_results_here(
