@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +89,10 @@ def find_changed_stages(root: Path, environment: dict[str, str]) -> Changes:
 
 
 def read_stage_graph(root: Path, environment: dict[str, str]) -> dict[str, set[str]]:
-    """Return all stages in an order in which they can run, each with those it needs; DVC refuses cycles."""
+    """Return all stages in an order in which they can run, each with those it waits for.
+
+    DVC refuses cycles.
+    """
     needs: dict[str, set[str]] = {}
     for line in _ask(["dag", "--dot"], root, environment).splitlines():
         match = _EDGE.match(line.strip())
@@ -104,7 +107,19 @@ def read_stage_graph(root: Path, environment: dict[str, str]) -> dict[str, set[s
             stage for stage, first in needs.items() if stage not in ordered and first <= set(ordered)
         )
         ordered[ready] = needs[ready]
-    return ordered
+    return leave_nearest(ordered)
+
+
+def leave_nearest(needs: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Return what each stage needs without what others of these need anyway: fewer arrows say the same.
+
+    Args:
+        needs: Stages in an order in which they can run.
+    """
+    before: dict[str, set[str]] = {}
+    for stage, first in needs.items():
+        before[stage] = first.union(*(before[name] for name in first))
+    return {stage: first.difference(*(before[name] for name in first)) for stage, first in needs.items()}
 
 
 def remove_left_over(root: Path, stages: Collection[str]) -> None:

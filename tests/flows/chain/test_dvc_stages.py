@@ -17,6 +17,7 @@ from flows.chain.dvc_stages import (
     StageFailedError,
     StageRun,
     find_changed_stages,
+    leave_nearest,
     read_stage_graph,
     remove_left_over,
     restore_through_dvc,
@@ -90,6 +91,12 @@ def test_stages_come_in_an_order_in_which_they_can_run(project: Path) -> None:
     needs = read_stage_graph(project, make_project_environment(project))
     assert list(needs) == ["assets", f"train@{ARM}", f"evaluate@{ARM}"]
     assert needs[f"evaluate@{ARM}"] == {f"train@{ARM}"} and needs["assets"] == set()
+
+
+def test_a_stage_waits_for_the_nearest_ones_only() -> None:
+    """Prefect's page draws an arrow for each, and all stages need the first ones."""
+    needs = {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"a", "b", "c"}, "e": {"a", "d"}, "f": {"b"}}
+    assert leave_nearest(needs) == needs | {"d": {"b", "c"}, "e": {"d"}}
 
 
 IDENTIFIED = """
