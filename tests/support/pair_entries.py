@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from verdict3d.view.pairs.entry import Entry, Shape, Word
+from verdict3d.view.pairs.entry import Entry, People, Shape, Word
 
 OUTCOMES = ("win", "loss", "flip", "close", "same", "invalid")
 OBJECTS = ("bed", "chair", "desk", "lamp")
@@ -57,6 +57,8 @@ def many(count: int) -> list[Entry]:
         d = None if outcome == "invalid" else 0.0 if outcome == "same" else (-1) ** number * (number % 37) / 4
         kind = OBJECTS[number % 4]
         other = word(OUTCOMES[(number // 6) % 4], 1.0, "training")
+        split: dict[str, Any] = {"sets": [(1.0, 0.5), (0.5, 1.0)]} if number % 7 == 0 else {}
+        said = People(x=int(number % 5 == 0), y=int(number % 5 == 1), tie=0, unsure=0, x_tags={}, y_tags={})
         made.append(
             entry(
                 f"{number:05d}",
@@ -67,8 +69,10 @@ def many(count: int) -> list[Entry]:
                 regime=REGIMES[number % 2],
                 arm=("repair", "flow")[number % 3 == 0],
                 grade=None if number % 4 else number % 5 + 1,
-                word=word(outcome, d),
-                others=[other] if number % 2 else [],
+                defect=("", "dented", "floaters")[number % 3],
+                word=word(outcome, d, **split),
+                others=[other] if number % 5 < 3 else [],
+                people=said if number % 5 < 2 else None,
             )
         )
     return made

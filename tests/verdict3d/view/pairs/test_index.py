@@ -18,7 +18,9 @@ QUERIES = (
     "gap=0.3..&truth=contradicts",
     "grade=2..3",
     "q=chair 01",
-    "judges=contradicts&category=bed",
+    "judges=contradicts&category=chair",
+    "people=contradicts&outcome=loss",
+    "cameras=split&defect=dented&defect=floaters",
     "outcome=nothing",
 )
 
@@ -47,6 +49,7 @@ def test_a_filter_leaves_what_the_columns_say(index: PairIndex, text: str) -> No
         )
 
     wanted = [one.id for one in entries if fits(list_values(one), write_search_text(one))]
+    assert bool(wanted) == (text != "outcome=nothing")
     found = index.find(query)
     assert index.ids(query) == wanted
     assert found.total == len(wanted)
