@@ -27,7 +27,7 @@ V3D.make = (tag, attributes = {}, ...children) => {
 
 V3D.tone = outcome => ({ win: "good", loss: "bad" })[outcome] || "even";
 V3D.outcome = (outcome, x, y) => ({
-  win: `${V3D.heading(x)} better`, loss: `${V3D.heading(y)} better`, same: "Same mesh: not asked",
+  win: `${V3D.heading(x)} is better`, loss: `${V3D.heading(y)} is better`, same: "Same mesh: not asked",
   flip: "Flip: orders disagree", close: "Close: within its error", invalid: "No verdict",
 })[outcome];
 V3D.outcomeChip = (outcome, x, y) => V3D.make("span", { class: `chip ${V3D.tone(outcome)}` }, V3D.outcome(outcome, x, y));
