@@ -141,8 +141,9 @@ def describe_unsent(project: Path) -> list[str]:
     waiting = len(outbox.list_waiting())
     lines = [f"{waiting} run(s) wait for MLflow; `verdict3d sync` sends them"] if waiting else []
     for place, reason in outbox.list_refused().items():
+        first = reason.partition("\n")[0] or "the reason is lost"
         lines.append(
-            f"run {place.name[:8]} is not recorded: {reason.splitlines()[0]}; it is kept in {place}, and "
+            f"run {place.name[:8]} is not recorded: {first}; it is kept in {place}, and "
             "`verdict3d sync` tries it again"
         )
     return lines

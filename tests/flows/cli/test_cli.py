@@ -16,12 +16,13 @@ from PIL import Image
 
 from flows.chain.environment import make_project_environment
 from flows.chain.stopped import locate_page
+from flows.chain.tracking_step import describe_unsent
 from support.ballots import vote
 from support.command_line import call_command_line as call
 from support.places import ROOT
 from support.scripted_server import http, scripted
 from support.toy_chain import ARM, write_toy_chain
-from tasks.tracking.outbox import Outbox
+from tasks.tracking.outbox import REASON, Outbox
 from tasks.tracking.run_record import RunPart, RunRecord
 from verdict3d.furniture.catalogue import make_furniture
 from verdict3d.furniture.part_mesh import mesh_from_parts
@@ -176,6 +177,10 @@ def test_status_says_what_waits_in_words_and_as_json(tmp_path: Path) -> None:
     said = call("status", cwd=project).stdout
     assert "2 new answers of people" in said
     assert f"the last run stopped; what there is, on a page: {stopped}" in said
+    (place / REASON).write_bytes(b"")  # as a damaged disk leaves it
+    assert describe_unsent(project)[1].startswith(
+        "run aaaaaaaa is not recorded: the reason is lost; it is kept"
+    )
 
 
 def test_doctor_names_what_is_missing(tmp_path: Path) -> None:
