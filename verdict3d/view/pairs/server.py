@@ -56,6 +56,7 @@ def make_app(
             their pairs; None where it is not there.
         read: Reads the file of a mesh.
     """
+    index.find(make_query([]))  # reads the columns now, and not while somebody waits
     app = make_page_app("Verdict3D pairs", hosts, refused=400)
 
     @app.get("/")
