@@ -30,6 +30,7 @@ _THREADS = 2
 """For pictures, in one process: more of them wait for Python's lock."""
 MACHINES = "machines.json"
 """Beside a stage's batches: the kinds of machines that made them."""
+KIND = {"torch", "accelerator"}
 
 
 def choose_executor() -> str:
@@ -125,11 +126,20 @@ def start_helpers() -> Iterator[Executor]:
 
 
 class _Machines:
-    """The kinds of machines that have made batches of one stage."""
+    """The kinds of machines that have made batches of one stage.
+
+    Raises:
+        Verdict3DError: What is known of them is damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.known: list[dict[str, Any]] = read_json(path) if path.exists() else []
+        self.known: list[dict[str, str | None]] = read_json(path) if path.exists() else []
+        if not isinstance(self.known, list) or any(not _is_kind(one) for one in self.known):
+            raise Verdict3DError(
+                f"{path} is damaged; it says on what machines the batches beside it were made: remove "
+                f"{path.parent} to begin the stage again"
+            )
 
     def admit(self, machine: dict[str, Any], name: str) -> None:
         """Note what kind of machine a place is.
@@ -137,7 +147,7 @@ class _Machines:
         Raises:
             Verdict3DError: It is unlike those that have made batches so far, and that is not allowed.
         """
-        kind = {key: machine[key] for key in ("torch", "accelerator")}
+        kind = {key: machine[key] for key in sorted(KIND)}
         if kind["torch"] is None or kind in self.known:  # what uses no torch does not depend on it
             return
         if self.known and os.environ.get(MIXED) != "1":
@@ -148,6 +158,10 @@ class _Machines:
             )
         self.known.append(kind)
         write_json(self.path, self.known)
+
+
+def _is_kind(value: object) -> bool:
+    return isinstance(value, dict) and set(value) == KIND
 
 
 def _describe(kind: dict[str, Any]) -> str:

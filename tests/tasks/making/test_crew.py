@@ -195,6 +195,14 @@ def machine(accelerator: str | None, torch: str | None = "2.13.0") -> dict[str, 
     return {"torch": torch, "threads": 1, "accelerator": accelerator}
 
 
+@pytest.mark.parametrize("damaged", ["{}", "[1]", "[{}]", "null"])
+def test_what_is_known_of_machines_and_damaged_is_one_message(tmp_path, damaged):
+    path = tmp_path / MACHINES
+    path.write_text(damaged)
+    with pytest.raises(Verdict3DError, match=r"machines.json is damaged.*remove .* to begin the stage again"):
+        _Machines(path)
+
+
 def test_unlike_machines_share_no_stage_unless_allowed(tmp_path, monkeypatch):
     path = tmp_path / MACHINES
     _Machines(path).admit(machine("NVIDIA H200"), "node-a")
