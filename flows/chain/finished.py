@@ -48,6 +48,13 @@ def find_before(workspace: Workspace) -> Path:
     )
 
 
+def find_params(workspace: Workspace) -> Path:
+    """Return the ``params.yaml`` that the results here were made with: it may have been edited since."""
+    place = locate_kept(workspace, NOW)
+    same = _read_key(place) == run_key(workspace.root)
+    return (place if same else workspace.root) / INPUTS[0]
+
+
 def _read_key(folder: Path) -> str | None:
     """Return what identifies results; None where they are not kept, or not whole any more."""
     with suppress(Verdict3DError):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from flows.chain.dvc_digests import compute_dvc_digest, find_dvc_cache
 from flows.chain.environment import make_project_environment
-from flows.chain.finished import find_before
+from flows.chain.finished import find_before, find_params
 from flows.chain.promotion_step import ASK_S
 from tasks.dvc_lock import read_lock
 from tasks.tracking.run_record import read_source_tags
@@ -162,7 +162,9 @@ def _open_here(workspace: Workspace) -> RunFiles:
     commit = read_source_tags(workspace.root).get("git.commit")
     title = f"preset {workspace.preset}" if workspace.preset else "this checkout"
     named = RunNamed(name=title, key=_key(workspace.root), run=None, commit=commit)
-    return RunFiles(named, workspace.root, None)
+    files = RunFiles(named, workspace.root, None)
+    files.params = read_yaml(find_params(workspace))
+    return files
 
 
 def _key(folder: Path) -> str:

@@ -104,6 +104,11 @@ def test_a_run_is_the_same_from_the_cache_as_from_the_checkout(tmp_path: Path) -
     cached, _ = write_difference(workspace, "before", ".", tmp_path / "page", None)
     assert not (cached.parameters or cached.pairs or cached.left_out)
     assert [rate.half_credit.value for rate in cached.rates] == [0, 0]
+    keep_finished(workspace)
+    params = tmp_path / "params.yaml"
+    params.write_text(params.read_text().replace("\nseed: ", "\nseed: 1", 1))
+    edited, _ = write_difference(workspace, "before", ".", tmp_path / "page", None)
+    assert not edited.parameters, "what was edited and not run has no results yet"
     (gone,) = (tmp_path / ".dvc/cache/files/md5").glob(
         f"*/{read_listed(tmp_path, f'data/evaluate/{ARM}', 'verdicts.jsonl')[2:]}"
     )
