@@ -14,6 +14,7 @@ from verdict3d.mesh.files import read_mesh
 from verdict3d.mesh.mesh import Mesh
 from verdict3d.project import DATA, VOTE_JOURNAL, Workspace
 from verdict3d.provenance import code_of, digest_file, digest_json
+from verdict3d.records.comparisons import Comparison
 from verdict3d.records.differences import DIFFERENCE, Difference
 from verdict3d.records.files import write_bytes
 from verdict3d.records.record import read_record
@@ -70,7 +71,7 @@ def open_index(
         Verdict3DError: A record cannot be read, or the index not be written.
     """
     root = workspace.root
-    folders = find_comparisons(workspace.project, comparisons)
+    folders = find_comparisons(workspace.project, comparisons, say)
     read = sorted({path for pattern in READ for path in (root / DATA).glob(pattern)} | {root / "params.yaml"})
     read += [folder / COMPARISON for folder in folders]
     states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in read]
@@ -86,19 +87,28 @@ def open_index(
     return PairIndex(path)
 
 
-def find_comparisons(project: Path, named: Sequence[Path]) -> list[Path]:
+def find_comparisons(project: Path, named: Sequence[Path], say: Callable[[str], None]) -> list[Path]:
     """Return the folders of comparisons: those that are named and those right below a project.
 
+    One that was found and cannot be read, such as one of an earlier version, is said and left out.
+
     Raises:
-        Verdict3DError: A named folder holds no comparison.
+        Verdict3DError: A named folder holds no comparison, or one that cannot be read.
     """
+    folders = {folder.resolve(): None for folder in named}
     for folder in named:
         if not (folder / COMPARISON).is_file():
             raise Verdict3DError(
                 f"{folder} holds no {COMPARISON}; name a folder that `verdict3d compare` wrote"
             )
-    found = [path.parent for path in sorted(project.glob(f"*/{COMPARISON}"))]
-    return list(dict.fromkeys(folder.resolve() for folder in [*named, *found]))
+        read_record(folder / COMPARISON, Comparison)
+    for path in sorted(project.glob(f"*/{COMPARISON}")):
+        try:
+            read_record(path, Comparison)
+            folders[path.parent.resolve()] = None
+        except Verdict3DError as error:
+            say(f"{path.parent} is left out: {error}")
+    return list(folders)
 
 
 def write_index(

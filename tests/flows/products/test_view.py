@@ -121,9 +121,18 @@ def test_numbers_of_the_report_lead_to_pairs_that_are_there(workspace: Workspace
 
 def test_comparisons_are_found_or_named(workspace: Workspace, tmp_path: Path) -> None:
     write_comparison(tmp_path / "june-july")
-    assert find_comparisons(tmp_path, []) == [tmp_path / "june-july"]
-    with pytest.raises(Verdict3DError, match="verdict3d compare"):
-        find_comparisons(tmp_path, [tmp_path])
+    (tmp_path / "of-a-version-before").mkdir()
+    old = tmp_path / "of-a-version-before/comparison.json"
+    old.write_text(
+        (tmp_path / "june-july/comparison.json").read_text().replace("comparison/3", "comparison/2")
+    )
+    said: list[str] = []
+    assert find_comparisons(tmp_path, [], said.append) == [tmp_path / "june-july"]
+    (words,) = said
+    assert "of-a-version-before is left out: " in words
+    for named, problem in ((tmp_path, "verdict3d compare"), (old.parent, "comparison/2")):
+        with pytest.raises(Verdict3DError, match=problem):
+            find_comparisons(tmp_path, [named], said.append)
     index = open_index(workspace, [tmp_path / "june-july"], READER, print)
     query = parse_query("place=compare&group=june-july&category=red&sort=object")
     pairs = [index.document(name) for name in index.ids(query)]
