@@ -203,7 +203,8 @@ def read_agreement(folder: Path, journal: VoteJournal, found: PeopleReport) -> N
         side: shape(side, getattr(next(row for row in asked if row.object == name), side).mesh_digest)
         for side in "xy"
     }
-    pairs = with_people([entry(name, object=name, **sides), *many(20)], votes)
+    others = [one.model_copy(update={"people": None}) for one in many(20)]
+    pairs = with_people([entry(name, object=name, **sides), *others], votes)
     index = PairIndex.write(folder / "pairs.sqlite", pairs, {"title": "voted", "questions": {}, "views": []})
     report = render_page(Report(arms=(), target=0.65, people=found), "index.html")
     app = make_pages(index, folder / "copies", ["127.0.0.1"], {"report.html": lambda: report})
