@@ -241,10 +241,10 @@ def check_rows(rows: list[Vote], journal: VoteJournal) -> PeopleReport:
     first = {row.object: row.first for row in one if row.known is None}
     shared = [row for row in other if row.object in first and row.known is None]
     assert len(shared) >= 8 and all(row.first != first[row.object] for row in shared)
-    hasty = report_people(journal.read(), [], seed=1, resamples=20, confidence=0.95)
+    pairs = [JudgedPair(row.object, row.x.mesh_digest, row.y.mesh_digest) for row in rows]
+    hasty = report_people(journal.read(), pairs, seed=1, resamples=20, confidence=0.95)
     assert hasty.counted == 0, "a machine is quicker than people can look"
     calm = [row.model_copy(update={"seconds": 4.0}) for row in journal.read()]
-    pairs = [JudgedPair(row.object, row.x.mesh_digest, row.y.mesh_digest) for row in rows]
     found = report_people(calm, pairs, seed=1, resamples=20, confidence=0.95)
     assert len(shared) - 2 <= found.ceiling.pairs <= len(shared) and found.ceiling.observed is not None
     return found
