@@ -44,6 +44,7 @@ class RunFiles:
         named: What it is called.
         folder: Where its ``params.yaml`` and ``dvc.lock`` are.
         cache: DVC's objects; None: the files lie in ``folder``.
+        parameters: Its ``params.yaml`` where that is elsewhere.
 
     Attributes:
         left_out: What was asked for and is not kept or not readable, a sentence each.
@@ -52,10 +53,11 @@ class RunFiles:
     named: RunNamed
     folder: Path
     cache: Path | None
+    parameters: Path | None = None
     left_out: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.params: dict[str, Any] = read_yaml(self.folder / "params.yaml")
+        self.params: dict[str, Any] = read_yaml(self.parameters or self.folder / "params.yaml")
         lock = read_lock(self.folder)
         rows = [row for stage in lock.values() for row in stage.get("outs", [])]
         self._outputs: dict[str, str] = {row["path"]: row["md5"] for row in rows if "md5" in row}
@@ -162,9 +164,7 @@ def _open_here(workspace: Workspace) -> RunFiles:
     commit = read_source_tags(workspace.root).get("git.commit")
     title = f"preset {workspace.preset}" if workspace.preset else "this checkout"
     named = RunNamed(name=title, key=_key(workspace.root), run=None, commit=commit)
-    files = RunFiles(named, workspace.root, None)
-    files.params = read_yaml(find_params(workspace))
-    return files
+    return RunFiles(named, workspace.root, None, find_params(workspace))
 
 
 def _key(folder: Path) -> str:
